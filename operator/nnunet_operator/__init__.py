@@ -1,0 +1,1 @@
+"""Operator for nnU-Net training on Kubernetes."""

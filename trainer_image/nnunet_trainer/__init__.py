@@ -1,0 +1,1 @@
+"""The program in the trainer pod: plan, train, evaluate."""
