@@ -1,0 +1,1 @@
+"""The impure rim: API client, caches, queue, HTTP endpoints."""
