@@ -6,13 +6,63 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
+PYTEST := $(PY) -m pytest
 
-.PHONY: help venv
+.PHONY: help venv images demo test test-unit test-integration test-trainer test-e2e bench-operator generate verify \
+	lint format clean
+
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 venv: $(STAMP) ## Install the development tools into .venv
 $(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { \
+		[ "$$(id -u)" = 0 ] || { echo "python3-venv is missing: sudo apt-get install python3-venv" >&2; exit 1; }; \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv; }
+	@echo "installing the development tools into $(VENV) (1-2 minutes)"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@rm -f $(VENV)/.installed-* && touch $@
+
+images: venv ## Build the operator and trainer images (BASE_IMAGE=... for a CUDA PyTorch base)
+	$(PY) -m tests.images build operator trainer
+
+demo: venv ## Cluster, images, helm install, a real training to a Dice score, and down again (KEEP=1 leaves it up)
+	$(PY) -m tests.demo
+
+test: lint test-unit test-integration test-trainer test-e2e ## Everything; needs root for the local cluster
+
+test-unit: venv ## Fast tests for daily work
+	$(PYTEST) tests/unit
+
+test-integration: venv ## The operator and the chart against a real API server, without a kubelet
+	$(PYTEST) tests/integration
+
+test-trainer: venv ## Real nnU-Net inside the trainer image
+	$(PY) -m tests.trainer
+
+test-e2e: venv ## Real trainings in real pods on the local cluster
+	$(PYTEST) tests/e2e
+
+bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
+	$(PY) -m tests.benchmarks.bench_operator
+
+generate: venv ## Write the CRDs, the install manifests and the API reference from the models and the chart
+	$(PY) -m tests.tools.generate
+
+lint: venv ## Format, lint, types, layers
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy operator/nnunet_operator trainer_image/nnunet_trainer tests
+	$(VENV)/bin/lint-imports
+
+verify: lint ## lint, and fail if a generated file is not what `make generate` writes
+	$(PY) -m tests.tools.generate --check
+
+format: venv ## Format the code and sort the imports
+	$(VENV)/bin/ruff check --fix --select I .
+	$(VENV)/bin/ruff format .
+
+clean: ## Take the local clusters down and remove all caches, images and the venv
+	[ ! -x $(PY) ] || $(PY) -m tests.cluster down
+	rm -rf $(VENV) .cache .cluster

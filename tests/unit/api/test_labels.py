@@ -1,0 +1,43 @@
+"""Names and labels of children: deterministic, distinct, within Kubernetes' limits."""
+
+import re
+
+import pytest
+
+from nnunet_operator.api.labels import MAX_LABEL, STAGE_FOLD, STAGE_PLAN, child_labels, job_name, short_name
+
+LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+
+
+@pytest.mark.parametrize(
+    ("training", "stage", "fold", "expected"),
+    [
+        ("hippocampus", STAGE_PLAN, "", "hippocampus-plan"),
+        ("hippocampus", STAGE_FOLD, "0", "hippocampus-fold-0"),
+        ("hippocampus", STAGE_FOLD, "all", "hippocampus-fold-all"),
+        ("hippo.v2", STAGE_PLAN, "", "hippo-v2-plan"),
+    ],
+)
+def test_job_names_are_readable(training: str, stage: str, fold: str, expected: str) -> None:
+    assert job_name(training, stage, fold) == expected
+
+
+@pytest.mark.parametrize("length", [1, 50, 56, 57, 58, 62, 63, 64, 100, 253])
+@pytest.mark.parametrize("fold", ["", "0", "all"])
+def test_names_of_any_length_fit(length: int, fold: str) -> None:
+    name = job_name("a" * length, STAGE_FOLD, fold)
+    assert len(name) <= MAX_LABEL
+    assert DNS_LABEL.fullmatch(name)
+    for value in child_labels("a" * length, STAGE_FOLD, fold).values():
+        assert len(value) <= MAX_LABEL
+        assert LABEL_VALUE.fullmatch(value)
+
+
+def test_long_names_that_differ_at_the_end_stay_apart() -> None:
+    assert job_name("x" * 80 + "a", STAGE_PLAN) != job_name("x" * 80 + "b", STAGE_PLAN)
+    assert short_name("x" * 80 + "a") != short_name("x" * 80 + "b")
+
+
+def test_a_cut_does_not_end_in_punctuation_before_the_hash() -> None:
+    assert "--" not in short_name("a" * 52 + "--" + "b" * 40)
