@@ -1,0 +1,208 @@
+"""One local cluster for all end-to-end tests, with the operator installed by Helm as a user would."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import images
+from tests.cluster import Cluster
+from tests.demo.dataset import write_dataset
+from tests.e2e.builders import DATASET
+from tests.e2e.kube import Kube, Object
+
+CHART = Path(__file__).parents[2] / "charts" / "nnunet-operator"
+CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
+
+
+class Lab:
+    """The cluster, the installed operator and a namespace with claims and data."""
+
+    OPERATOR_NAMESPACE = "nnunet-system"
+    RELEASE = "nnunet-operator"
+
+    def __init__(self, cluster: Cluster, references: dict[str, str]) -> None:
+        self.cluster = cluster
+        self.references = references
+        self.kube = Kube(cluster.kubectl, cluster.kubeconfig)
+        self.namespace = "e2e"
+        self._volumes: dict[tuple[str, str], Path] = {}
+
+    # --- operator
+
+    def helm(self, *args: str, check: bool = True) -> str:
+        """Run helm on the chart with the values of the tests; return its output."""
+        operator, operator_tag = self.references["operator"].rsplit(":", 1)
+        trainer, trainer_tag = self.references["trainer"].rsplit(":", 1)
+        values = {
+            "image.repository": operator,
+            "image.tag": operator_tag,
+            "trainer.image.repository": trainer,
+            "trainer.image.tag": trainer_tag,
+            "settings.progressPollSeconds": "2",
+        }
+        command = [str(self.cluster.helm), *args[:1], *args[1:2]]
+        if args[0] != "uninstall":
+            command += [str(CHART), *(f"--set={key}={value}" for key, value in values.items())]
+        command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
+        env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
+        output = done.stdout + done.stderr
+        if check and done.returncode != 0:
+            raise AssertionError(f"helm {' '.join(args)}: {output}\n{self._operator_state()}")
+        return output
+
+    def install(self, *args: str) -> None:
+        """Install or upgrade the operator and wait until it is ready."""
+        self.helm("upgrade", self.RELEASE, "--install", "--create-namespace", "--wait", "--timeout=120s", *args)
+
+    def uninstall(self) -> None:
+        """Uninstall the operator and wait until its pod is gone."""
+        self.helm("uninstall", self.RELEASE, "--wait", "--timeout=120s")
+        self.kube.wait("the operator's pod to be gone", lambda: not self._operator_pods(), timeout=60)
+
+    def _operator_pods(self) -> list[Object]:
+        return self.kube.list("pods", self.OPERATOR_NAMESPACE, "app.kubernetes.io/name=nnunet-operator")
+
+    def _operator_state(self) -> str:
+        parts = [self.kube.run("get", "pods", "-n", self.OPERATOR_NAMESPACE, "-o", "wide", check=False)]
+        selector = "--selector=app.kubernetes.io/name=nnunet-operator"
+        parts.append(self.kube.run("describe", "pods", "-n", self.OPERATOR_NAMESPACE, selector, check=False)[-3000:])
+        parts.append(self.kube.run("logs", "-n", self.OPERATOR_NAMESPACE, selector, "--tail=20", check=False))
+        return "\n".join(parts)
+
+    def operator_pod(self) -> Object:
+        """Return the one ready operator pod, waiting for it."""
+        self.wait_operator_ready()
+        return next(pod for pod in self._operator_pods() if _ready(pod))
+
+    def wait_operator_ready(self) -> None:
+        """Wait until exactly one operator pod exists and is ready."""
+
+        def ready() -> bool:
+            pods = [pod for pod in self._operator_pods() if "deletionTimestamp" not in pod["metadata"]]
+            return len(pods) == 1 and _ready(pods[0])
+
+        try:
+            self.kube.wait("the operator to be ready", ready, timeout=60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self._operator_state()}") from None
+
+    # --- namespaces and volumes
+
+    def volume(self, claim: str, namespace: str = "") -> Path:
+        """Return the folder on this machine that backs a claim."""
+        return self._volumes[namespace or self.namespace, claim]
+
+    def make_namespace(self, name: str, small_results: bool = False) -> None:
+        """Make a namespace under the restricted Pod Security Standard, with claims and the demo dataset."""
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+        self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        for claim in CLAIMS:
+            size = "96Mi" if small_results and claim == "nnunet-results" else "10Gi"
+            limited = small_results and claim == "nnunet-results"
+            self._volumes[name, claim] = self.cluster.make_volume(claim, namespace=name, size=size, limited=limited)
+        write_dataset(self.volume("nnunet-raw", name))
+
+    def small_results_namespace(self) -> tuple[str, Callable[[], Callable[[], None]]]:
+        """Make a namespace whose results volume is small; return its name and a function that fills the volume up
+        and returns the function that makes room again."""
+        namespace = "e2e-small"
+        self.make_namespace(namespace, small_results=True)
+        folder = self.volume("nnunet-results", namespace)
+
+        def fill() -> Callable[[], None]:
+            ballast = folder / "ballast"
+            with ballast.open("wb") as file:
+                try:
+                    while True:
+                        file.write(b"\0" * 65536)
+                        file.flush()
+                except OSError:
+                    pass  # the volume is full, as it should be
+            return ballast.unlink
+
+        return namespace, fill
+
+    # --- plain nnU-Net
+
+    def run_plain_nnunet(self, name: str, code: str, timeout: float) -> None:
+        """Run Python code in a pod whose image holds nnU-Net but nothing of this project."""
+        mounts = [
+            {"name": claim, "mountPath": f"/nnunet/{claim.removeprefix('nnunet-')}"} for claim in (CLAIMS[0], CLAIMS[2])
+        ]
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {
+                "restartPolicy": "Never",
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 1000,
+                    "runAsGroup": 1000,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [
+                    {
+                        "name": "nnunet",
+                        "image": self.references["trainer-deps"],
+                        "imagePullPolicy": "Never",
+                        "command": ["/opt/nnunet/bin/python", "-c", code],
+                        "env": [
+                            {"name": "HOME", "value": "/tmp"},
+                            {"name": "nnUNet_def_n_proc", "value": "1"},
+                            {"name": "nnUNet_compile", "value": "f"},
+                        ],
+                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                        "volumeMounts": mounts,
+                    }
+                ],
+                "volumes": [
+                    {"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in (CLAIMS[0], CLAIMS[2])
+                ],
+            },
+        }
+        self.kube.apply(pod)
+
+        def ended() -> str | None:
+            phase: str = self.kube.get("pod", name, self.namespace).get("status", {}).get("phase", "")
+            return phase if phase in ("Succeeded", "Failed") else None
+
+        phase = self.kube.wait(f"pod {name} to end", ended, timeout)
+        log = self.kube.run("logs", name, "-n", self.namespace, "--tail=30", check=False)
+        assert phase == "Succeeded", log
+
+
+def _ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
+    references = images.ensure(["operator", "trainer", "trainer-deps"])
+    cluster = Cluster()
+    cluster.up()
+    try:
+        for reference in references.values():
+            cluster.load_image(reference)
+        laboratory = Lab(cluster, references)
+        laboratory.install()
+        laboratory.make_namespace(laboratory.namespace)
+        _dataset_without_labels(laboratory.volume("nnunet-raw"))
+        yield laboratory
+    finally:
+        if not os.environ.get("KEEP"):
+            cluster.down()
+
+
+def _dataset_without_labels(raw: Path) -> None:
+    """Write Dataset502_NoLabels beside the demo dataset: its first label is missing."""
+    broken = raw / "Dataset502_NoLabels"
+    shutil.copytree(raw / DATASET, broken, dirs_exist_ok=True)
+    next(iter(sorted((broken / "labelsTr").iterdir()))).unlink()

@@ -1,0 +1,81 @@
+"""Wrong input and broken surroundings end in a Failed condition whose message can be acted on."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.e2e.builders import DATASET, training
+from tests.e2e.conftest import Lab
+from tests.e2e.kube import condition
+
+Change = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "reason", "words"),
+    [
+        ("no-dataset", {"dataset": {"name": "Dataset999_Nothing"}}, "WrongData", ["Dataset999_Nothing", DATASET]),
+        ("no-labels", {"dataset": {"name": "Dataset502_NoLabels"}}, "WrongData", ["labelsTr", "mni_000"]),
+        ("no-config", {"configuration": "3d_fulres"}, "WrongConfiguration", ["3d_fulres", "3d_fullres"]),
+        (
+            "no-class",
+            {"trainer": {"device": "cpu", "className": "nnUNetTrainerNoMiroring"}},
+            "WrongConfiguration",
+            ["nnUNetTrainerNoMiroring", "nnUNetTrainerNoMirroring"],
+        ),
+    ],
+)
+def test_wrong_input_fails_in_planning_with_a_remedy(
+    lab: Lab, name: str, change: Change, reason: str, words: list[str]
+) -> None:
+    """No GPU was asked for, no retry was burnt, and the message names what is wrong and what there is."""
+    kube, namespace = lab.kube, lab.namespace
+    kube.apply(training(name, namespace, **change))
+    status = kube.wait_finished(namespace, name, timeout=120)
+    failed = condition(status, "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", reason), failed
+    for word in words:
+        assert word in failed["message"]
+    assert len(kube.pods(namespace, name)) == 1
+    assert status["phase"] == "Failed"
+
+
+def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
+    """The kernel kills the trainer; the message says which field to raise."""
+    kube, namespace, name = lab.kube, lab.namespace, "too-small"
+    resources = {
+        "gpus": 1,
+        "cpu": "500m",
+        "memory": "160Mi",
+        "sharedMemory": "64Mi",
+        "preprocessing": {"cpu": "1", "memory": "2Gi"},
+    }
+    kube.apply(training(name, namespace, resources=resources))
+    failed = condition(kube.wait_finished(namespace, name, timeout=180), "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", "OutOfMemory"), failed
+    assert "resources.memory" in failed["message"]
+    assert len(kube.pods(namespace, name, "fold")) <= 1
+
+
+def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
+    """The message names the volume; after room was made, suspend and resume goes on."""
+    kube, name = lab.kube, "volume-full"
+    namespace, fill = lab.small_results_namespace()
+    kube.apply(training(name, namespace, epochs=4))
+    kube.wait_epoch(namespace, name, 1, timeout=180)
+    free: Callable[[], None] = fill()
+    began = time.monotonic()
+    status = kube.wait_finished(namespace, name, timeout=90)
+    failed = condition(status, "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", "StorageFailed"), failed
+    assert "/nnunet/results" in failed["message"]
+    assert time.monotonic() - began < 60
+    assert len(kube.pods(namespace, name, "fold")) == 1
+    free()
+    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=60)
+    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    fold = kube.wait_complete(namespace, name, timeout=180)["folds"][0]
+    assert (fold["epoch"], fold["attempts"]) == (4, 2)
