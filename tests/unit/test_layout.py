@@ -1,0 +1,42 @@
+"""Guards of the layout: mistakes that break things far from where they are made."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_operator_folder_is_no_package() -> None:
+    """operator/__init__.py would shadow the standard library's operator module for everything run from the root."""
+    assert not (ROOT / "operator" / "__init__.py").exists()
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize(
+    ("folder", "foreign"),
+    [
+        ("operator/nnunet_operator", {"torch", "nnunetv2", "numpy"}),
+        ("operator/nnunet_operator/api", {"kopf", "kubernetes", "aiohttp", "prometheus_client", "yaml"}),
+        ("trainer_image/nnunet_trainer", {"kopf", "kubernetes", "aiohttp"}),
+    ],
+)
+def test_each_image_stays_free_of_the_others_libraries(folder: str, foreign: set[str]) -> None:
+    """The operator image has no torch, the trainer image no Kubernetes client, the API nothing but pydantic."""
+    found = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in (ROOT / folder).rglob("*.py")
+        for name in _imports(path) & foreign
+    }
+    assert found == set()
