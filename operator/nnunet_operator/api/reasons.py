@@ -34,6 +34,8 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    CHILD_NOT_OWNED = "ChildNotOwned"
+    """A Job with a name that this training needs exists and belongs to somebody else."""
 
     # Suspended.
     SUSPENDED_BY_USER = "SuspendedByUser"
@@ -75,8 +77,6 @@ class EventReason(StrEnum):
     FOLD_COMPLETED = "FoldCompleted"
     FOLD_RESTARTED = "FoldRestarted"
     """A new attempt goes on from the checkpoint after a pod was lost."""
-    CHILD_NOT_OWNED = "ChildNotOwned"
-    """A Job with the name that this training needs exists and belongs to somebody else."""
 
 
 class Phase(StrEnum):
@@ -97,6 +97,7 @@ class Phase(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    CHILD_NOT_OWNED = "ChildNotOwned"
 
 
 class FoldPhase(StrEnum):

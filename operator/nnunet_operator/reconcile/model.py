@@ -3,56 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.progress.model import FoldSample
 
-Manifest = dict[str, Any]
-"""A Kubernetes object in its JSON form."""
-
-
-@dataclass(frozen=True)
-class Training:
-    """A stored NnunetTraining, parsed."""
-
-    namespace: str
-    name: str
-    uid: str
-    generation: int
-    resource_version: str
-    creation_timestamp: datetime
-    spec: NnunetTrainingSpec
-    status: NnunetTrainingStatus
-    deleting: bool = False
-    """A deletion timestamp is set: nothing is created any more."""
-
-
-@dataclass(frozen=True)
-class FoldSample:
-    """What one scrape of a running fold's metrics said. None where a series is not there yet."""
-
-    epoch: int | None = None
-    epochs_target: int | None = None
-    training_loss: float | None = None
-    validation_loss: float | None = None
-    ema_pseudo_dice: float | None = None
-    best_ema_pseudo_dice: float | None = None
-    learning_rate: float | None = None
-    epoch_seconds: float | None = None
-    checkpoint_epoch: int | None = None
-    attempts: int | None = None
-    lost_epochs: int | None = None
-    last_epoch_time: datetime | None = None
-
-
-@dataclass(frozen=True)
-class Options:
-    """Settings of the operator that manifests and decisions depend on."""
-
-    trainer_image: str
-    termination_grace_period_seconds: int = 120
-    progress_poll_seconds: float = 15.0
+__all__ = [
+    "Action",
+    "CreateJob",
+    "DeleteJob",
+    "DeleteTraining",
+    "Event",
+    "FoldSample",
+    "Manifest",
+    "Options",
+    "Plan",
+    "Training",
+    "World",
+]
 
 
 @dataclass(frozen=True)
@@ -61,13 +30,15 @@ class World:
 
     training: Training
     jobs: tuple[Manifest, ...]
-    """Jobs that carry the training's label, also those that somebody else owns."""
+    """Jobs that carry the training's label, also those that somebody else owns; and a Job without the label
+    that stands where one of the training's has to (creating ours said AlreadyExists)."""
     pods: tuple[Manifest, ...]
     """Pods of those Jobs."""
     samples: Mapping[str, FoldSample]
     """Latest scrape of each running pod, by pod name."""
     refusals: Mapping[str, str]
-    """By Job name: the message of the newest FailedCreate Event of a Job that has no pod."""
+    """By Job name: the message of the newest FailedCreate Event of a Job that has no pod, or what the API
+    server said when it refused the Job itself."""
     now: datetime
     options: Options
 

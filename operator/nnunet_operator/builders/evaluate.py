@@ -1,0 +1,27 @@
+"""The Job that scores the folds, and their ensemble on the test set where there is one."""
+
+from nnunet_operator.api.labels import STAGE_EVALUATE, child_labels
+from nnunet_operator.builders.job import job
+from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.pod import (
+    fold_compute,
+    pod_template,
+    preprocessed_mount,
+    preprocessing_compute,
+    raw_mount,
+    results_mount,
+)
+
+
+def evaluate_job(training: Training, options: Options) -> Manifest:
+    """Return the evaluation Job. It holds a GPU only if it predicts a test set."""
+    compute = fold_compute(training) if training.spec.test_set else preprocessing_compute(training)
+    template = pod_template(
+        training,
+        options,
+        labels=child_labels(training.name, STAGE_EVALUATE),
+        arguments=["evaluate"],
+        compute=compute,
+        mounts=[raw_mount(training), preprocessed_mount(training, read_only=True), results_mount(training)],
+    )
+    return job(training, STAGE_EVALUATE, template)

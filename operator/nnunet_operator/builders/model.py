@@ -1,0 +1,38 @@
+"""What the builders read: a stored training, and the settings that its manifests depend on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.api.training import NnunetTrainingSpec
+
+Manifest = dict[str, Any]
+"""A Kubernetes object in its JSON form."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A stored NnunetTraining, parsed."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    creation_timestamp: datetime
+    spec: NnunetTrainingSpec
+    status: NnunetTrainingStatus
+    deleting: bool = False
+    """A deletion timestamp is set: nothing is created any more."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the operator that manifests and decisions depend on."""
+
+    trainer_image: str
+    termination_grace_period_seconds: int = 120
+    progress_poll_seconds: float = 15.0
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""

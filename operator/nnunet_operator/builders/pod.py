@@ -1,0 +1,228 @@
+"""The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_operator.api.base import GROUP
+from nnunet_operator.api.contract import (
+    CONTAINER_NAME,
+    CONTRACT_ENV,
+    METRICS_PORT,
+    METRICS_PORT_NAME,
+    PREPROCESSED_PATH,
+    RAW_PATH,
+    RESULTS_PATH,
+    SCRATCH_PATH,
+    TERMINATION_LOG,
+    contract_for,
+)
+from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.quantity import whole_cores
+
+TRAINER_UID = 1000
+"""User and group of the trainer; the group also owns what it writes to the claims."""
+COMMAND = "nnunet-trainer"
+POD_ENV = "NNUNET_RUN_POD"
+
+
+@dataclass(frozen=True)
+class Compute:
+    """CPU, memory and GPUs of one pod, as quantities."""
+
+    cpu: str
+    memory: str
+    gpus: int = 0
+    gpu_resource_name: str = ""
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A claim, or a folder in it, at a path of the container."""
+
+    role: str
+    claim: str
+    sub_path: str
+    path: str
+    read_only: bool
+
+
+def fold_compute(training: Training) -> Compute:
+    """Return what a pod gets that computes with the network."""
+    resources = training.spec.resources
+    return Compute(resources.cpu, resources.memory, resources.gpus, resources.gpu_resource_name)
+
+
+def preprocessing_compute(training: Training) -> Compute:
+    """Return what a pod gets that needs no network: never a GPU."""
+    preprocessing = training.spec.resources.preprocessing
+    return Compute(preprocessing.cpu, preprocessing.memory)
+
+
+def raw_mount(training: Training) -> Mount:
+    """Return the mount of the dataset: always read-only."""
+    dataset = training.spec.dataset
+    return Mount("raw", dataset.claim_name, dataset.sub_path, RAW_PATH, read_only=True)
+
+
+def preprocessed_mount(training: Training, *, read_only: bool) -> Mount:
+    """Return the mount of the preprocessed data, which trainings share."""
+    claim = training.spec.storage.preprocessed
+    return Mount("preprocessed", claim.claim_name, claim.sub_path, PREPROCESSED_PATH, read_only)
+
+
+def results_mount(training: Training) -> Mount:
+    """Return the mount of the results."""
+    claim = training.spec.storage.results
+    return Mount("results", claim.claim_name, claim.sub_path, RESULTS_PATH, read_only=False)
+
+
+def image_of(training: Training, options: Options) -> str:
+    """Return the image of the training's pods.
+
+    The default image is pinned in the status by the first Job, so that an upgrade of the operator never
+    changes the image of a run that has begun.
+    """
+    provenance = training.status.provenance
+    pinned = provenance.image if provenance else None
+    return training.spec.trainer.image or pinned or options.trainer_image
+
+
+def pod_template(
+    training: Training,
+    options: Options,
+    *,
+    labels: dict[str, str],
+    arguments: Sequence[str],
+    compute: Compute,
+    mounts: Sequence[Mount],
+) -> Manifest:
+    """Return the pod template of a Job of this training."""
+    extra = training.spec.pod_template
+    # The operator finds its children by its labels: a user's label must never shadow or forge one.
+    foreign = {key: value for key, value in extra.labels.items() if not key.startswith(f"{GROUP}/")}
+    metadata: dict[str, Any] = {"labels": {**foreign, **labels}}
+    if extra.annotations:
+        metadata["annotations"] = dict(extra.annotations)
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": options.termination_grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": TRAINER_UID,
+            "runAsGroup": TRAINER_UID,
+            "fsGroup": TRAINER_UID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": [_container(training, options, arguments, compute, mounts)],
+        "volumes": _volumes(training, mounts),
+    }
+    spec.update(_placement(training, options))
+    return {"metadata": metadata, "spec": spec}
+
+
+def _container(
+    training: Training, options: Options, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
+) -> Manifest:
+    volume_of = _volume_names(mounts)
+    return {
+        "name": CONTAINER_NAME,
+        "image": image_of(training, options),
+        "imagePullPolicy": str(training.spec.trainer.image_pull_policy),
+        "command": [COMMAND],
+        "args": list(arguments),
+        "env": _env(training, compute),
+        "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
+        "resources": _resources(compute),
+        "volumeMounts": [
+            *(_volume_mount(mount, volume_of[mount.claim]) for mount in mounts),
+            {"name": "shm", "mountPath": "/dev/shm"},
+            {"name": "scratch", "mountPath": SCRATCH_PATH},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _env(training: Training, compute: Compute) -> list[Manifest]:
+    processes = whole_cores(compute.cpu)
+    contract = contract_for(training.spec, training.namespace, training.name, training.uid, processes)
+    # Not exclude_none: a null inside a user's configuration means something to nnU-Net.
+    text = json.dumps(contract.model_dump(mode="json", by_alias=True), sort_keys=True)
+    return [
+        {"name": CONTRACT_ENV, "value": _literal(text)},
+        {"name": POD_ENV, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": "nnUNet_raw", "value": RAW_PATH},
+        {"name": "HOME", "value": SCRATCH_PATH},
+        {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
+        *({"name": variable.name, "value": variable.value} for variable in training.spec.trainer.env),
+    ]
+
+
+def _literal(text: str) -> str:
+    """Keep Kubernetes from expanding $(NAME) in a value that users can influence."""
+    return text.replace("$(", "$$(")
+
+
+def _resources(compute: Compute) -> Manifest:
+    # No CPU limit: throttling would slow the data augmentation down while cores idle.
+    requests = {"cpu": compute.cpu, "memory": compute.memory}
+    limits = {"memory": compute.memory}
+    if compute.gpus:
+        requests[compute.gpu_resource_name] = str(compute.gpus)
+        limits[compute.gpu_resource_name] = str(compute.gpus)
+    return {"requests": requests, "limits": limits}
+
+
+def _volume_names(mounts: Sequence[Mount]) -> dict[str, str]:
+    """Name the volume of each claim after the first mount that uses it.
+
+    One volume for each claim, not for each mount: the kubelet does not start pods that list a claim twice.
+    """
+    names: dict[str, str] = {}
+    for mount in mounts:
+        names.setdefault(mount.claim, mount.role)
+    return names
+
+
+def _volume_mount(mount: Mount, volume: str) -> Manifest:
+    body: Manifest = {"name": volume, "mountPath": mount.path, "readOnly": mount.read_only}
+    if mount.sub_path:
+        body["subPath"] = mount.sub_path
+    return body
+
+
+def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
+    claims = [
+        {"name": name, "persistentVolumeClaim": {"claimName": claim}} for claim, name in _volume_names(mounts).items()
+    ]
+    return [
+        *claims,
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+
+
+def _placement(training: Training, options: Options) -> Manifest:
+    extra = training.spec.pod_template
+    secrets = list(dict.fromkeys([*(secret.name for secret in extra.image_pull_secrets), *options.image_pull_secrets]))
+    fields: Manifest = {
+        "nodeSelector": dict(extra.node_selector),
+        "tolerations": list(extra.tolerations),
+        "affinity": extra.affinity,
+        "priorityClassName": extra.priority_class_name,
+        "imagePullSecrets": [{"name": name} for name in secrets],
+        "runtimeClassName": extra.runtime_class_name,
+        "serviceAccountName": extra.service_account_name,
+        "topologySpreadConstraints": list(extra.topology_spread_constraints),
+    }
+    return {key: value for key, value in fields.items() if value}
