@@ -1,0 +1,134 @@
+"""Why a pod does not start: what Kubernetes says, turned into a reason, words and a remedy."""
+
+import re
+from dataclasses import dataclass
+
+from nnunet_operator.api.reasons import Reason
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.objects import container_statuses, shorten, status_of
+
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What keeps a child from running, or what ended it."""
+
+    reason: Reason
+    message: str
+    """For a child that waits: a clause that starts with a verb ("waits for a GPU: ..."), so that the
+    sentence can name the child, or several that wait for the same. For a failure: a whole sentence."""
+    detailed: bool = True
+    """False where the pod that could have told more is gone, or not seen yet."""
+
+
+def blocked_pod(pod: Manifest, gpu_resource: str) -> Trouble | None:
+    """Return why a pod can't start, or None where it is starting or running as usual."""
+    for condition in status_of(pod).get("conditions") or []:
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return _unscheduled(condition, gpu_resource)
+    for container in container_statuses(pod):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        trouble = _waiting(str(waiting.get("reason") or ""), str(waiting.get("message") or ""), container)
+        if trouble:
+            return trouble
+    return None
+
+
+def _unscheduled(condition: Manifest, gpu_resource: str) -> Trouble | None:
+    reason = condition.get("reason")
+    if reason == "SchedulingGated":
+        return Trouble(Reason.WAITING_FOR_QUEUE, "is held back by a scheduling gate of its pod")
+    if reason != "Unschedulable":
+        return None  # SchedulerError and the like: the scheduler tries again by itself
+    return unschedulable(str(condition.get("message") or ""), gpu_resource)
+
+
+def unschedulable(message: str, gpu_resource: str) -> Trouble:
+    """Sort the scheduler's message ("0/3 nodes are available: ...") into a reason with a remedy."""
+    # What the scheduler says about preemption changes often and helps nobody.
+    said = shorten(re.split(r"\s*preemption:", message, maxsplit=1)[0]).rstrip(". ") or "no node fits"
+    lower = said.lower()
+    if "persistentvolumeclaim" in lower or "persistent volumes to bind" in lower:
+        return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}. {_claim_remedy(said)}")
+    if f"insufficient {gpu_resource}".lower() in lower:
+        return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}. It starts as soon as one is free")
+    return Trouble(Reason.WAITING_FOR_RESOURCES, f"waits for a node that fits: {said}. {_node_remedy(lower)}")
+
+
+def _claim_remedy(said: str) -> str:
+    missing = re.search(r'persistentvolumeclaim "([^"]+)" not found', said)
+    if missing:
+        return f"Create the PersistentVolumeClaim {missing[1]}; the training goes on by itself"
+    return "See kubectl get pvc: a claim needs a StorageClass that can provide it, or a volume that matches"
+
+
+def _node_remedy(lower: str) -> str:
+    if "affinity" in lower or "selector" in lower:
+        return "No free node has the labels that spec.podTemplate or a volume asks for"
+    if "untolerated taint" in lower:
+        return "Nodes are tainted: see spec.podTemplate.tolerations"
+    if "insufficient" in lower:
+        return "It starts as soon as a node has room; if no node is that large, ask for less in spec.resources"
+    return "It starts as soon as a node fits"
+
+
+def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
+    if reason in IMAGE_REASONS:
+        image = container.get("image") or "of the trainer"
+        # The kubelet alternates between ErrImagePull and ImagePullBackOff, which quotes the former.
+        said = re.sub(r'^Back-off pulling image "[^"]*"(: \w+)?:?\s*', "", message)
+        detail = f": {shorten(said).rstrip('. ')}" if said else ""
+        return Trouble(
+            Reason.IMAGE_UNAVAILABLE,
+            f"waits for image {image}{detail}. Check spec.trainer.image, the registry, and"
+            " spec.podTemplate.imagePullSecrets",
+        )
+    if reason in CONFIG_REASONS:
+        said = shorten(message).rstrip(". ") or reason
+        return Trouble(
+            Reason.CONTAINER_CONFIG_ERROR,
+            f"waits because its container can't be created: {said}. Put right what it names",
+        )
+    return None
+
+
+def rejected(message: str) -> Trouble:
+    """Return the trouble of a Job, or of its pod, that the API server refused to create."""
+    said = shorten(message).rstrip(". ")
+    if "exceeded quota" in said:
+        remedy = "Raise the namespace's quota or free some of it"
+    elif "PodSecurity" in said:
+        remedy = "Change spec.podTemplate or the namespace's Pod Security level"
+    else:
+        remedy = "Ask who runs the cluster about the rule that it names"
+    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its pod: {said}. {remedy}")
+
+
+def queued(queue_name: str | None) -> Trouble:
+    """Return the trouble of a Job that is suspended from outside."""
+    if queue_name:
+        return Trouble(Reason.WAITING_FOR_QUEUE, f"waits for admission by Kueue's LocalQueue {queue_name}")
+    return Trouble(
+        Reason.WAITING_FOR_QUEUE,
+        "waits because its Job is suspended, which this operator never does: resume the Job, or see what suspended it",
+    )
+
+
+def not_owned(job: str, owner: str) -> Trouble:
+    """Return the trouble of a child whose name somebody else's Job has taken."""
+    return Trouble(
+        Reason.CHILD_NOT_OWNED,
+        f"waits because a Job named {job} exists and belongs to {owner}: delete that Job, or create the training "
+        "under another name",
+    )

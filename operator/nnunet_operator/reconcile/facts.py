@@ -1,0 +1,66 @@
+"""Provenance and results: what the trainers' reports state, kept when their pods are gone."""
+
+from typing import Any
+
+from nnunet_operator.api.contract import RESULTS_PATH, EvaluationFacts, run_folder
+from nnunet_operator.api.status import Provenance, Results, TestDice
+from nnunet_operator.builders.pod import image_of
+from nnunet_operator.reconcile.model import Options, Training
+from nnunet_operator.reconcile.rounding import count, dice, text
+from nnunet_operator.reconcile.stages import Survey
+
+
+def run_path(training: Training) -> str:
+    """Return the folder of the run, from the root of the results claim."""
+    folder = run_folder(training.namespace, training.name, training.uid)
+    return _in_claim(training.spec.storage.results.sub_path, folder)
+
+
+def provenance(training: Training, found: Survey, options: Options) -> Provenance:
+    """Return what the run is made from, as far as it is known."""
+    before = training.status.provenance or Provenance()
+    plan = next((o.report.plan for o in found.all if o.report and o.report.plan), None)
+    image = next((o.image for o in found.all if o.image), image_of(training, options))
+    digest = next((o.image_digest for o in found.all if o.image_digest), None)
+    stated: dict[str, Any] = {"image": before.image or image, "image_digest": before.image_digest or text(digest)}
+    if plan:
+        stated |= {
+            "dataset_hash": text(plan.dataset_hash),
+            "plans_hash": text(plan.plans_hash),
+            "splits_hash": text(plan.splits_hash),
+            "preprocessed_path": text(
+                _in_claim(training.spec.storage.preprocessed.sub_path, plan.preprocessed_key),
+            ),
+            "preprocessing_reused": plan.reused,
+            "nnunet_version": text(plan.nnunet_version),
+            "torch_version": text(plan.torch_version),
+        }
+    return before.model_copy(update={key: value for key, value in stated.items() if value is not None})
+
+
+def results(training: Training, found: Survey) -> Results | None:
+    """Return the outcome, or None before the evaluation has ended."""
+    before = training.status.results
+    report = found.evaluate.report
+    if not found.evaluated or report is None or report.evaluation is None:
+        return before
+    return _results(report.evaluation, training.spec.storage.results.sub_path)
+
+
+def _results(facts: EvaluationFacts, sub_path: str) -> Results:
+    cross_validation = dice(facts.mean_validation_dice)
+    test_mean = dice(facts.test_mean)
+    per_class = {name[:128]: value for name, raw in facts.test_per_class.items() if (value := dice(raw)) is not None}
+    test = TestDice(mean=test_mean, cases=count(facts.test_cases), per_class=per_class)
+    shown = test_mean if test_mean is not None else cross_validation
+    model = (facts.model_path or "").removeprefix(RESULTS_PATH).lstrip("/")
+    return Results(
+        mean_validation_dice=cross_validation,
+        test_dice=test if test_mean is not None else None,
+        model_path=text(_in_claim(sub_path, model)) if model else None,
+        summary=f"{shown:.3f}" if shown is not None else None,
+    )
+
+
+def _in_claim(sub_path: str, path: str) -> str:
+    return f"{sub_path.strip('/')}/{path}" if sub_path.strip("/") else path

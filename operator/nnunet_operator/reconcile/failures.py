@@ -1,0 +1,126 @@
+"""Why a Job failed, in words that say what to do. The trainer's own words come first."""
+
+import re
+from collections.abc import Sequence
+
+from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN
+from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.blocked import Trouble
+from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of
+
+RETRY = "To try again, set spec.suspend to true, wait for phase Suspended, and set it to false"
+NEW_TRAINING = "The spec can't change after creation: delete this training and create one that is put right"
+
+_BY_CODE: dict[int, tuple[Reason, str, str]] = {
+    ExitCode.WRONG_CONFIGURATION: (
+        Reason.WRONG_CONFIGURATION,
+        "the training asks for a configuration, planner or trainer class that does not exist",
+        NEW_TRAINING,
+    ),
+    ExitCode.WRONG_DATA: (
+        Reason.WRONG_DATA,
+        "the dataset is missing, incomplete or inconsistent",
+        f"{RETRY} once the dataset is put right",
+    ),
+    ExitCode.CHECKPOINT_UNUSABLE: (
+        Reason.CHECKPOINT_UNUSABLE,
+        "checkpoints exist but none of them loads",
+        f"Restore or remove the fold's checkpoints in the run folder. {RETRY}",
+    ),
+    ExitCode.STORAGE_FAILED: (
+        Reason.STORAGE_FAILED,
+        "a volume is full, read-only or failing",
+        f"Make room on it or repair it. {RETRY} from the last checkpoint",
+    ),
+    ExitCode.GPU_OUT_OF_MEMORY: (
+        Reason.GPU_OUT_OF_MEMORY,
+        "the network does not fit into the memory of the GPU",
+        "Use a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector) or a smaller"
+        f" spec.planning.gpuMemoryTargetGB. {NEW_TRAINING}",
+    ),
+}
+
+
+def subject(stage: str, fold: str) -> str:
+    """Return how sentences call a child."""
+    if stage == STAGE_PLAN:
+        return "planning and preprocessing"
+    return "evaluation" if stage == STAGE_EVALUATE else f"fold {fold}"
+
+
+def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
+    """Return the failure of a child one of whose pods was killed at its memory limit, or None.
+
+    Another attempt would be killed at the same point, so this does not wait for the Job to give up.
+    """
+    if not any(ending.reason == "OOMKilled" for ending in _endings(pods)):
+        return None
+    on_gpu = stage != STAGE_PLAN and (stage != STAGE_EVALUATE or spec.test_set is not None)
+    field, value = (
+        ("spec.resources.memory", spec.resources.memory)
+        if on_gpu
+        else ("spec.resources.preprocessing.memory", spec.resources.preprocessing.memory)
+    )
+    return Trouble(
+        Reason.OUT_OF_MEMORY,
+        f"{who}: killed because it needed more than {field} ({value}). Ask for more memory. {NEW_TRAINING}",
+    )
+
+
+def job_failure(job: Manifest, condition: Manifest, pods: Sequence[Manifest], who: str, retry_limit: int) -> Trouble:
+    """Return why a Job failed, from its pods where they are still there, or else from its own condition."""
+    endings = _endings(pods)
+    blamed = next((e for e in endings if e.exit_code in TERMINAL_EXIT_CODES), None)
+    code = blamed.exit_code if blamed else _code_in(condition)
+    if code in _BY_CODE:
+        return _terminal(code, blamed, who)
+    counted = [ending for ending in endings if not ending.disrupted and ending.exit_code != ExitCode.PREEMPTED]
+    return _exhausted(job, condition, counted[0] if counted else None, who, retry_limit)
+
+
+def describe(ending: Ending) -> str:
+    """Return how an attempt ended, in a clause."""
+    if ending.exit_code == ExitCode.PREEMPTED or (ending.disrupted and ending.exit_code is None):
+        what = "was preempted"
+    elif ending.exit_code is None:
+        what = f"was lost ({ending.reason})" if ending.reason else "was lost"
+    else:
+        what = f"ended with exit code {ending.exit_code}"
+        if ending.reason and ending.reason not in ("Error", "Completed"):
+            what += f" ({ending.reason})"
+    return f"{what}: {ending.last_words}" if ending.last_words else what
+
+
+def _endings(pods: Sequence[Manifest]) -> list[Ending]:
+    """Endings of the attempts, newest first."""
+    return [ending for pod in reversed(pods) if (ending := ending_of(pod))]
+
+
+def _code_in(condition: Manifest) -> int:
+    """Return the exit code that the Job controller quotes, or 0."""
+    found = re.search(r"exit code (\d+)", str(condition.get("message") or ""))
+    return int(found[1]) if found else 0
+
+
+def _terminal(code: int | None, ending: Ending | None, who: str) -> Trouble:
+    reason, what, remedy = _BY_CODE[code or 0]
+    if ending and ending.report:
+        said = f"{ending.last_words.rstrip('. ')}. "
+        # The trainer's words say what to do; only the way to try again is the operator's to tell.
+        return Trouble(reason, f"{who}: {said}{RETRY if RETRY in remedy else NEW_TRAINING}")
+    return Trouble(reason, f"{who}: {what} (exit code {code}). {remedy}", detailed=ending is not None)
+
+
+def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str, retry_limit: int) -> Trouble:
+    failed = int(status_of(job).get("failed") or 0)
+    times = f"failed {failed} times" if failed > 1 else "failed"
+    ended = f"the last attempt {describe(last)}" if last else str(condition.get("message") or "its pods are gone")
+    return Trouble(
+        Reason.RETRIES_EXHAUSTED,
+        f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended.rstrip('. ')}. "
+        f"See kubectl logs job/{name_of(job)}. {RETRY} from the last checkpoint",
+        detailed=last is not None,
+    )

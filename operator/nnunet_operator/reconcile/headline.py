@@ -1,0 +1,82 @@
+"""What is going on, in one reason and one sentence: the Progressing condition."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN
+from nnunet_operator.api.reasons import Reason
+from nnunet_operator.reconcile.observe import Child, Observation, State
+from nnunet_operator.reconcile.stages import Survey
+
+_RUNNING = {STAGE_PLAN: Reason.PLANNING, STAGE_FOLD: Reason.TRAINING, STAGE_EVALUATE: Reason.EVALUATING}
+_RUNS = {STAGE_PLAN: "runs", STAGE_FOLD: "trains", STAGE_EVALUATE: "runs"}
+_PLURALS = {"waits": "wait", "starts": "start", "trains": "train", "is": "are", "goes": "go"}
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Progressing's status, reason and message."""
+
+    progressing: bool
+    reason: Reason
+    message: str
+
+
+def of_running(found: Survey, creating: frozenset[Child], max_parallel_folds: int) -> Headline:
+    """Return the headline of a training that shall run."""
+    current = found.current
+    states = {_state(observation, creating) for observation in current}
+    message = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
+    if State.RUNNING in states:
+        return Headline(True, _RUNNING[current[0].child.stage], message)
+    for state, reason in ((State.STARTING, Reason.STARTING), (State.STOPPING, Reason.STOPPING)):
+        if state in states:
+            return Headline(True, reason, message)
+    trouble = next((o.trouble for o in current if o.trouble), None)
+    return Headline(trouble is None, trouble.reason if trouble else Reason.STARTING, message)
+
+
+def of_stopping(found: Survey, why: str) -> Headline | None:
+    """Return the headline while Jobs of a suspended or failed training are being stopped, or None after that."""
+    stopping = [o.child.subject for o in found.all if o.exists and not o.ended and o.state is not State.COMPLETED]
+    if not stopping:
+        return None
+    return Headline(True, Reason.STOPPING, f"{', '.join(stopping)}: being stopped because {why}")
+
+
+def _state(observation: Observation, creating: frozenset[Child]) -> State:
+    # A Job that is created now reads the same as one that has just been created: one status write less.
+    if observation.child in creating and observation.state is State.ABSENT:
+        return State.STARTING
+    return observation.state
+
+
+def _clause(observation: Observation, creating: frozenset[Child], max_parallel_folds: int) -> str:
+    """Return what a child does, as a clause that starts with a verb."""
+    state = _state(observation, creating)
+    if state is State.RUNNING:
+        return _RUNS[observation.child.stage]
+    if state is State.STARTING:
+        return f"starts ({observation.note})" if observation.note else "starts"
+    if state is State.STOPPING:
+        return observation.note or "is stopped and starts again after that"
+    if observation.trouble:
+        return observation.trouble.message
+    return f"waits for its turn (spec.maxParallelFolds is {max_parallel_folds})"
+
+
+def _sentence(clauses: Iterable[tuple[Child, str]]) -> str:
+    """Join the clauses; folds of which the same is to be said share one."""
+    grouped: dict[str, list[Child]] = {}
+    for child, clause in clauses:
+        grouped.setdefault(clause, []).append(child)
+    return "; ".join(_clause_of(children, clause, _PLURALS) for clause, children in grouped.items())
+
+
+def _clause_of(children: list[Child], clause: str, plurals: Mapping[str, str]) -> str:
+    if len(children) == 1:
+        return f"{children[0].subject} {clause}"
+    verb, _, rest = clause.partition(" ")
+    names = [child.fold for child in children]
+    subject = f"folds {', '.join(names[:-1])} and {names[-1]}"
+    return f"{subject} {plurals.get(verb, verb)} {rest}".rstrip()

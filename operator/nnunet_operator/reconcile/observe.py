@@ -1,0 +1,189 @@
+"""One child of a training as it is: its Job and pods, boiled down to a state."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from nnunet_operator.api.contract import TerminationReport
+from nnunet_operator.api.labels import job_name
+from nnunet_operator.api.training import KIND
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile import failures
+from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, not_owned, queued, rejected
+from nnunet_operator.reconcile.model import World
+from nnunet_operator.reconcile.objects import (
+    Ending,
+    controller_of,
+    ending_of,
+    is_deleting,
+    is_over,
+    name_of,
+    parse_time,
+    pods_of,
+    status_of,
+    trainer_state,
+    trainer_status,
+    true_condition,
+    uid_of,
+)
+
+
+class State(StrEnum):
+    """State of a child."""
+
+    ABSENT = "absent"
+    STARTING = "starting"
+    RUNNING = "running"
+    BLOCKED = "blocked"
+    STOPPING = "stopping"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Child:
+    """A Job that a training needs at some point."""
+
+    training: str
+    stage: str
+    fold: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the Job."""
+        return job_name(self.training, self.stage, self.fold)
+
+    @property
+    def subject(self) -> str:
+        """How sentences call it."""
+        return failures.subject(self.stage, self.fold)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """A child as it is."""
+
+    child: Child
+    state: State
+    job_uid: str = ""
+    """UID of its Job; empty where there is none, or somebody else's."""
+    name_free: bool = False
+    """No Job stands under its name."""
+    deletable: bool = False
+    """Its Job is ours, has not completed and is not being deleted."""
+    ended: bool = False
+    """Its Job has ended by itself: there is nothing to stop."""
+    trouble: Trouble | None = None
+    """Why it is blocked or failed."""
+    note: str = ""
+    """What to say beside the state, for example how the last attempt ended."""
+    report: TerminationReport | None = None
+    """What the newest attempt that ended said."""
+    sample: FoldSample | None = None
+    """What the running attempt's metrics say."""
+    image: str = ""
+    """Image of its Job."""
+    image_digest: str = ""
+    """Image as the node resolved it."""
+    created: datetime | None = None
+    finished: datetime | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Its Job exists and is ours."""
+        return bool(self.job_uid)
+
+
+def observe(world: World, child: Child) -> Observation:
+    """Return the state of one child."""
+    job = next((job for job in world.jobs if name_of(job) == child.name), None)
+    if job is None:
+        refusal = world.refusals.get(child.name)
+        if refusal:
+            return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
+        return Observation(child, State.ABSENT, name_free=True)
+    if controller_of(job).get("uid") != world.training.uid:
+        return _not_ours(job, child, world.training)
+    return _ours(world, child, job)
+
+
+def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
+    owner = controller_of(job)
+    if owner.get("kind") == KIND and owner.get("name") == training.name:
+        note = f"waits until Job {child.name} of the former training of this name is gone"
+        return Observation(child, State.STOPPING, note=note)
+    owned_by = f"{owner.get('kind')} {owner.get('name')}" if owner else "nobody"
+    return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owned_by))
+
+
+def _ours(world: World, child: Child, job: Manifest) -> Observation:
+    pods = pods_of(job, world.pods)
+    state, trouble, note = _judge(world, child, job, pods)
+    endings = [ending for pod in pods if (ending := ending_of(pod))]
+    reports = [ending.report for ending in endings if ending.report]
+    sample = world.samples.get(name_of(pods[-1])) if pods and state is State.RUNNING else None
+    containers = (((job.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or [{}]
+    return Observation(
+        child,
+        state,
+        job_uid=uid_of(job),
+        deletable=state is not State.COMPLETED and not is_deleting(job),
+        ended=true_condition(job, "Complete", "SuccessCriteriaMet", "Failed", "FailureTarget") is not None,
+        trouble=trouble,
+        note=note,
+        report=reports[-1] if reports else None,
+        sample=sample,
+        image=str(containers[0].get("image") or ""),
+        image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
+        created=parse_time(job["metadata"].get("creationTimestamp")),
+        finished=parse_time(status_of(job).get("completionTime")),
+    )
+
+
+def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> tuple[State, Trouble | None, str]:
+    """Return state, trouble and note of a Job of ours."""
+    spec = world.training.spec
+    if true_condition(job, "Complete", "SuccessCriteriaMet"):
+        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
+        return (State.COMPLETED if all(is_over(pod) for pod in pods) else State.RUNNING), None, ""
+    if is_deleting(job):
+        return State.STOPPING, None, ""
+    # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
+    trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
+    if trouble:
+        return State.FAILED, trouble, ""
+    failed = true_condition(job, "Failed", "FailureTarget")
+    if failed:
+        return State.FAILED, failures.job_failure(job, failed, pods, child.subject, spec.retry_limit), ""
+    if (job.get("spec") or {}).get("suspend"):
+        return State.BLOCKED, queued(spec.queue_name), ""
+    if not pods:
+        refusal = world.refusals.get(child.name)
+        return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, "")
+    return _judge_pods(pods, spec.resources.gpu_resource_name)
+
+
+def _judge_pods(pods: list[Manifest], gpu_resource: str) -> tuple[State, Trouble | None, str]:
+    """Return state, trouble and note from the pods of a Job that goes on. The newest pod counts."""
+    newest = pods[-1]
+    ending = ending_of(newest)
+    if ending and ending.exit_code == 0:
+        return State.RUNNING, None, ""  # the Job says Complete in a moment
+    if not ending and is_deleting(newest):
+        return State.STOPPING, None, "is stopped from outside and goes on in a new pod"
+    if not ending and trainer_state(newest, "running") is not None:
+        return State.RUNNING, None, ""
+    trouble = None if ending else blocked_pod(newest, gpu_resource)
+    if trouble:
+        return State.BLOCKED, trouble, ""
+    return State.STARTING, None, _retry_note([ending for pod in pods if (ending := ending_of(pod))])
+
+
+def _retry_note(endings: list[Ending]) -> str:
+    return f"the attempt before {failures.describe(endings[-1])}" if endings else ""
+
+
+def _digest(pod: Manifest) -> str:
+    image_id = str(trainer_status(pod).get("imageID") or "")
+    return image_id.removeprefix("docker-pullable://")

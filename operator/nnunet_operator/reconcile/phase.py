@@ -1,0 +1,40 @@
+"""One word for display, computed from the conditions alone."""
+
+from collections.abc import Sequence
+
+from nnunet_operator.api.reasons import ConditionType, Phase, Reason
+from nnunet_operator.api.status import Condition
+
+_FROM_REASON = {
+    Reason.STARTING: Phase.PENDING,
+    Reason.PLANNING: Phase.PLANNING,
+    Reason.TRAINING: Phase.TRAINING,
+    Reason.EVALUATING: Phase.EVALUATING,
+    Reason.STOPPING: Phase.STOPPING,
+    Reason.WAITING_FOR_GPU: Phase.WAITING_FOR_GPU,
+    Reason.WAITING_FOR_RESOURCES: Phase.WAITING_FOR_RESOURCES,
+    Reason.WAITING_FOR_QUEUE: Phase.WAITING_FOR_QUEUE,
+    Reason.CLAIM_NOT_BOUND: Phase.CLAIM_NOT_BOUND,
+    Reason.IMAGE_UNAVAILABLE: Phase.IMAGE_UNAVAILABLE,
+    Reason.POD_REJECTED: Phase.POD_REJECTED,
+    Reason.CONTAINER_CONFIG_ERROR: Phase.CONTAINER_CONFIG_ERROR,
+    Reason.CHILD_NOT_OWNED: Phase.CHILD_NOT_OWNED,
+}
+
+
+def phase_of(conditions: Sequence[Condition]) -> Phase:
+    """Return the word that says best what the conditions say."""
+    by_type = {condition.type: condition for condition in conditions}
+
+    def holds(type_: ConditionType) -> bool:
+        return type_ in by_type and by_type[type_].status == "True"
+
+    if holds(ConditionType.FAILED):
+        return Phase.FAILED
+    if holds(ConditionType.COMPLETE):
+        return Phase.COMPLETED
+    if holds(ConditionType.SUSPENDED):
+        return Phase.SUSPENDED
+    progressing = by_type.get(ConditionType.PROGRESSING)
+    reason = progressing.reason if progressing else Reason.STARTING
+    return next((phase for known, phase in _FROM_REASON.items() if known == reason), Phase.PENDING)

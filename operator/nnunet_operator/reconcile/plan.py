@@ -1,0 +1,181 @@
+"""The decision: one look at the world in, actions and a new status out. Pure."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN
+from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.builders.evaluate import evaluate_job
+from nnunet_operator.builders.fold import fold_job
+from nnunet_operator.builders.plan import plan_job
+from nnunet_operator.reconcile import facts
+from nnunet_operator.reconcile.blocked import Trouble
+from nnunet_operator.reconcile.conditions import Mode, Situation, conditions
+from nnunet_operator.reconcile.events import events
+from nnunet_operator.reconcile.folds import fold_statuses
+from nnunet_operator.reconcile.model import (
+    Action,
+    CreateJob,
+    DeleteJob,
+    DeleteTraining,
+    Manifest,
+    Options,
+    Plan,
+    Training,
+    World,
+)
+from nnunet_operator.reconcile.observe import Child, State
+from nnunet_operator.reconcile.phase import phase_of
+from nnunet_operator.reconcile.progress import total_progress
+from nnunet_operator.reconcile.stages import Survey, survey, to_create
+
+NAME_TAKEN_SECONDS = 60.0
+"""How often to look whether a Job that is not ours, and that no watch tells of, still takes a name."""
+SOON_SECONDS = 1.0
+
+
+def plan(world: World) -> Plan:
+    """Return what to do about a training, what its status is, and what to announce.
+
+    The actions come before the status write, the events after it. Nothing that a later look depends on is
+    deleted before the status says it: Jobs of a failed training go only once Failed is stored.
+    """
+    training = world.training
+    if training.deleting:
+        return Plan(training.status)  # Kubernetes' garbage collector deletes the Jobs
+    if _holds(training.status, ConditionType.COMPLETE):
+        return _at_rest(world)
+    found = survey(world)
+    failure = _failure(training.status, found)
+    mode = _mode(training, found, failure)
+    creating = to_create(found, training.spec.max_parallel_folds) if mode is Mode.RUN else ()
+    status = _status(world, found, mode, failure, frozenset(creating))
+    return Plan(
+        status=status,
+        actions=_actions(world, found, mode, status, creating),
+        events=events(training.status, status),
+        requeue_after=_next_look(world, found, mode, status),
+    )
+
+
+def _holds(status: NnunetTrainingStatus, type_: ConditionType) -> bool:
+    condition = status.condition(type_)
+    return condition is not None and condition.status == "True"
+
+
+def _mode(training: Training, found: Survey, failure: Trouble | None) -> Mode:
+    if found.evaluated:
+        return Mode.COMPLETE  # also while suspended: there is nothing left to suspend
+    if training.spec.suspend:
+        return Mode.SUSPEND
+    return Mode.FAIL if failure else Mode.RUN
+
+
+def _failure(status: NnunetTrainingStatus, found: Survey) -> Trouble | None:
+    """Return why the training has failed, or None. What was stored stands until something says more."""
+    seen = [o.trouble for o in found.all if o.state is State.FAILED and o.trouble]
+    detailed = next((trouble for trouble in seen if trouble.detailed), None)
+    if detailed:
+        return detailed
+    stored = status.condition(ConditionType.FAILED)
+    if stored and stored.status == "True":
+        reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
+        return Trouble(reason, stored.message)
+    return seen[0] if seen else None
+
+
+def _status(
+    world: World, found: Survey, mode: Mode, failure: Trouble | None, creating: frozenset[Child]
+) -> NnunetTrainingStatus:
+    training, before = world.training, world.training.status
+    now = world.now.replace(microsecond=0)
+    started = before.start_time or _first_start(found, now if creating else None)
+    provenance = facts.provenance(training, found, world.options) if started else before.provenance
+    results = facts.results(training, found)
+    starting = frozenset(child.fold for child in creating if child.fold)
+    folds = fold_statuses(training, found, starting, failed=mode is Mode.FAIL)
+    samples = [observation.sample for observation in found.folds]
+    stated = conditions(Situation(training, found, mode, failure, creating, provenance, results, now))
+    over = mode in (Mode.COMPLETE, Mode.FAIL)
+    return NnunetTrainingStatus(
+        observed_generation=training.generation,
+        phase=phase_of(stated),
+        conditions=stated,
+        progress=total_progress(folds, samples, before.progress, world.now),
+        folds=folds,
+        results=results,
+        provenance=provenance,
+        run_path=facts.run_path(training),
+        start_time=started,
+        completion_time=(before.completion_time or found.evaluate.finished or now) if over else None,
+    )
+
+
+def _first_start(found: Survey, creating_now: datetime | None) -> datetime | None:
+    times = [observation.created for observation in found.all if observation.created]
+    return min(times, default=creating_now)
+
+
+def _actions(
+    world: World, found: Survey, mode: Mode, status: NnunetTrainingStatus, creating: tuple[Child, ...]
+) -> tuple[Action, ...]:
+    if mode is Mode.RUN:
+        # With the new status, because its provenance pins the image for all Jobs to come.
+        training = replace(world.training, status=status)
+        return tuple(CreateJob(manifest_of(training, world.options, child)) for child in creating)
+    if mode is Mode.SUSPEND:
+        # Failed Jobs go, too: that is how a retry gets its name free.
+        return tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.deletable)
+    if mode is Mode.FAIL and _holds(world.training.status, ConditionType.FAILED):
+        # Jobs that have ended stay, for their logs.
+        stopping = tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.deletable and not o.ended)
+        return stopping or _expire(world)
+    return ()
+
+
+def manifest_of(training: Training, options: Options, child: Child) -> Manifest:
+    """Return the Job of a child."""
+    if child.stage == STAGE_PLAN:
+        return plan_job(training, options)
+    if child.stage == STAGE_EVALUATE:
+        return evaluate_job(training, options)
+    return fold_job(training, options, child.fold)
+
+
+def _at_rest(world: World) -> Plan:
+    """Return the plan of a complete training: its status stays as it is, whatever becomes of its Jobs."""
+    training = world.training
+    generation = training.generation
+    stated = [c.model_copy(update={"observed_generation": generation}) for c in training.status.conditions]
+    status = training.status.model_copy(update={"observed_generation": generation, "conditions": stated})
+    return Plan(status, actions=_expire(world), requeue_after=_seconds_to_live(world))
+
+
+def _expire(world: World) -> tuple[Action, ...]:
+    left = _seconds_to_live(world)
+    return (DeleteTraining(),) if left is not None and left <= 0 else ()
+
+
+def _seconds_to_live(world: World) -> float | None:
+    """Return the seconds until a finished training is deleted; None for never, or where its end is not stored."""
+    training = world.training
+    ttl, end = training.spec.ttl_seconds_after_finished, training.status.completion_time
+    if ttl is None or end is None:
+        return None
+    return max(0.0, (end + timedelta(seconds=ttl) - world.now).total_seconds())
+
+
+def _next_look(world: World, found: Survey, mode: Mode, status: NnunetTrainingStatus) -> float | None:
+    """Return the seconds until the next look, for what no watch announces."""
+    if mode is Mode.FAIL and not _holds(world.training.status, ConditionType.FAILED):
+        return SOON_SECONDS  # to stop the other Jobs
+    if mode in (Mode.FAIL, Mode.COMPLETE):
+        return _seconds_to_live(world)
+    if mode is Mode.SUSPEND:
+        return None
+    if any(fold.state is State.RUNNING for fold in found.folds):
+        return world.options.progress_poll_seconds
+    outside = (Reason.CHILD_NOT_OWNED, Reason.POD_REJECTED)
+    blocked = any(o.trouble and o.trouble.reason in outside for o in found.current)
+    return NAME_TAKEN_SECONDS if blocked else None

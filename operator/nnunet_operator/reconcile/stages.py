@@ -1,0 +1,80 @@
+"""Which Jobs should exist: planning, then the folds, then the evaluation."""
+
+from dataclasses import dataclass
+
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN
+from nnunet_operator.api.reasons import ConditionType, FoldPhase
+from nnunet_operator.reconcile.model import World
+from nnunet_operator.reconcile.observe import Child, Observation, State, observe
+
+
+@dataclass(frozen=True)
+class Survey:
+    """All children of a training, and how far it has come."""
+
+    plan: Observation
+    folds: tuple[Observation, ...]
+    evaluate: Observation
+    planned: bool
+    """The dataset is planned and preprocessed."""
+    done_folds: frozenset[str]
+    """Folds that are trained and validated."""
+
+    @property
+    def all(self) -> tuple[Observation, ...]:
+        """All children, in the order in which they come to run."""
+        return (self.plan, *self.folds, self.evaluate)
+
+    @property
+    def trained(self) -> bool:
+        """All folds are done."""
+        return all(fold.child.fold in self.done_folds for fold in self.folds)
+
+    @property
+    def evaluated(self) -> bool:
+        """The evaluation is done, and so the training is complete."""
+        return self.evaluate.state is State.COMPLETED
+
+    @property
+    def current(self) -> tuple[Observation, ...]:
+        """The children of the present stage that are not done."""
+        if not self.planned:
+            return (self.plan,)
+        if not self.trained:
+            return tuple(fold for fold in self.folds if fold.child.fold not in self.done_folds)
+        return () if self.evaluated else (self.evaluate,)
+
+
+def survey(world: World) -> Survey:
+    """Look at all children. What the status remembers counts where a Job is gone, and the other way round."""
+    training = world.training
+    name = training.name
+    plan = observe(world, Child(name, STAGE_PLAN))
+    folds = tuple(observe(world, Child(name, STAGE_FOLD, fold)) for fold in training.spec.fold_names)
+    evaluate = observe(world, Child(name, STAGE_EVALUATE))
+
+    remembered = {fold.fold for fold in training.status.folds if fold.phase == FoldPhase.COMPLETED}
+    done = {
+        fold.child.fold
+        for fold in folds
+        # A Job of a later stage proves the earlier one, also where the status was lost.
+        if fold.state is State.COMPLETED or fold.child.fold in remembered or evaluate.exists
+    }
+    ready = training.status.condition(ConditionType.DATASET_READY)
+    planned = (
+        plan.state is State.COMPLETED
+        or (ready is not None and ready.status == "True")
+        or any(later.exists for later in (*folds, evaluate))
+    )
+    return Survey(plan, folds, evaluate, planned, frozenset(done))
+
+
+def to_create(found: Survey, max_parallel_folds: int) -> tuple[Child, ...]:
+    """Return the Jobs to create now, in order, so that at most `max_parallel_folds` folds hold a GPU."""
+    current = found.current
+    free = len(current)
+    if current and current[0].child.stage == STAGE_FOLD:
+        # Blocked Jobs count, and so do those that are being stopped: their pods may still hold a GPU.
+        free = max_parallel_folds - sum(1 for fold in current if fold.exists and not fold.ended)
+    wanted = [observation.child for observation in current if observation.name_free]
+    return tuple(wanted[: max(0, free)])
