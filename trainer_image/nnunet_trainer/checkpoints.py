@@ -1,0 +1,117 @@
+"""Checkpoints that survive any interruption: written whole or not at all, chosen by what loads."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import STORAGE_ERRNOS, TrainerError, classify, one_line, wrong_configuration
+from nnunet_trainer.files import fsync_file, fsync_folder, temporary_path
+
+log = logging.getLogger(__name__)
+
+FINAL = "checkpoint_final.pth"
+LATEST = "checkpoint_latest.pth"
+BEST = "checkpoint_best.pth"
+PREVIOUS = "checkpoint_previous.pth"
+"""The latest checkpoint but one: what there is should the latest turn out damaged."""
+
+_PREFERENCE = (FINAL, LATEST, BEST, PREVIOUS)
+"""Order among checkpoints of the same epoch."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint whose structure could be read."""
+
+    path: Path
+    epoch: int
+    """Finished epochs."""
+
+
+def write_checkpoint(path: Path, save: Callable[[str], Any], keep: Path | None = None) -> None:
+    """Write a checkpoint by `save(file name)`: temporary file, flush to disk, rename.
+
+    What was at `path` moves to `keep`, if given, once the new one is on disk. Raises TrainerError with
+    STORAGE_FAILED for a volume that is full or failing; the old checkpoint is then still there.
+    """
+    temporary = temporary_path(path)
+    try:
+        save(str(temporary))
+        if not temporary.is_file():
+            raise wrong_configuration(
+                "the trainer class writes no checkpoints (it overrides save_checkpoint), so it can't be used here"
+            )
+        fsync_file(temporary)
+        if keep is not None and path.exists():
+            path.replace(keep)
+        temporary.replace(path)
+        fsync_folder(path.parent)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)
+        failure = classify(error, [path])
+        if failure.code == ExitCode.STORAGE_FAILED and not isinstance(error, TrainerError):
+            raise TrainerError(ExitCode.STORAGE_FAILED, failure.message) from error
+        raise
+
+
+def link_checkpoint(source: Path, path: Path, keep: Path) -> bool:
+    """Publish a checkpoint under a second name without writing it again; False where links are not possible."""
+
+    def link(name: str) -> None:
+        Path(name).unlink(missing_ok=True)
+        os.link(source, name)
+
+    try:
+        write_checkpoint(path, link, keep)
+    except (OSError, TrainerError) as error:
+        log.debug("no hard links on this volume: %s", error)
+        return False
+    return True
+
+
+def finished_epochs(path: Path) -> int:
+    """Return the number of finished epochs in a checkpoint. Raises whatever torch.load raises for a damaged one."""
+    # Memory-mapped: reads the structure, not the weights.
+    content = torch.load(path, map_location="cpu", weights_only=False, mmap=True)
+    return int(content["current_epoch"])
+
+
+def readable_checkpoints(folder: Path) -> list[Checkpoint]:
+    """Return the checkpoints of a fold whose structure can be read, newest first; damaged ones are logged.
+
+    Raises TrainerError with CHECKPOINT_UNUSABLE when there are some but none can be read.
+    """
+    present = [folder / name for name in _PREFERENCE if (folder / name).exists()]
+    found = []
+    for path in present:
+        try:
+            found.append(Checkpoint(path, finished_epochs(path)))
+        except Exception as error:
+            raise_if_not_the_files_fault(error)
+            log.warning("%s can't be read and is passed over: %s", path.name, one_line(str(error))[:300])
+    if present and not found:
+        raise unusable(folder, "none of them can be read")
+    return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True)
+
+
+def raise_if_not_the_files_fault(error: Exception) -> None:
+    """Raise what another checkpoint can't mend: failing storage, memory of the GPU."""
+    if isinstance(error, TrainerError) or (isinstance(error, OSError) and error.errno in STORAGE_ERRNOS):
+        raise error
+    if classify(error).code == ExitCode.GPU_OUT_OF_MEMORY:
+        raise error
+
+
+def unusable(folder: Path, reason: str) -> TrainerError:
+    """Return the error for a fold whose checkpoints are of no use."""
+    return TrainerError(
+        ExitCode.CHECKPOINT_UNUSABLE,
+        f"there are checkpoints in {folder}, but {reason}. Restore them from a backup, or delete that folder to train "
+        "the fold from the beginning, then suspend and resume the training",
+    )

@@ -1,0 +1,137 @@
+"""Command line, exit codes and the end of the process."""
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from nnunet_operator.api.contract import CONTRACT_ENV, RunContract, TerminationReport
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer import report
+from nnunet_trainer.failures import TrainerError, classify, one_line, wrong_configuration
+from nnunet_trainer.paths import RunPaths, run_paths
+from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.processes import kill_descendants
+
+log = logging.getLogger(__name__)
+
+_EPILOG = f"""\
+The run is described by the environment variable {CONTRACT_ENV} (JSON), which the operator sets.
+
+exit codes:
+  0   done
+  64  wrong configuration     65  wrong data           69  checkpoint unusable
+  74  storage full or failing 75  preempted, resumes   76  GPU out of memory
+  1   anything else; another attempt may succeed
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    top = argparse.ArgumentParser(
+        prog="nnunet-trainer",
+        description="Plan, train and evaluate an nnU-Net v2 model as one NnunetTraining asks.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="plan | train | evaluate")
+    commands.add_parser("plan", help="check the dataset, plan, preprocess (no GPU); shared where trainings agree")
+    train = commands.add_parser("train", help="train one fold, or go on with it, and validate it on full volumes")
+    train.add_argument("--fold", required=True, help='fold: 0 to 4, or "all"')
+    commands.add_parser("evaluate", help="cross-validation Dice, and the ensemble's Dice on the test set")
+    return top
+
+
+def read_contract() -> RunContract:
+    """Return the contract of this run. Raises TrainerError with WRONG_CONFIGURATION."""
+    text = os.environ.get(CONTRACT_ENV)
+    if not text:
+        raise wrong_configuration(f"{CONTRACT_ENV} is not set; the operator sets it")
+    try:
+        return RunContract.model_validate_json(text)
+    except ValidationError as error:
+        raise wrong_configuration(
+            f"{CONTRACT_ENV} does not fit this image; is it older or newer than the operator? "
+            f"{one_line(str(error))[:1000]}"
+        ) from error
+
+
+def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
+    """Run a command to the end of the process."""
+    # A test may run commands on its way; --help and wrong usage end here.
+    options = parser().parse_args(arguments)
+    _line_buffering()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s nnunet-trainer %(levelname)s %(message)s"
+    )
+    logging.captureWarnings(True)
+    stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
+    leave_with(preemption, lambda: TerminationReport(message=stopped))
+    volumes: list[Path] = []
+    try:
+        contract = read_contract()
+        paths = run_paths(contract)
+        volumes += [paths.preprocessed, paths.results, Path("/tmp")]
+        paths.run.mkdir(parents=True, exist_ok=True)
+        result = _command(options, contract, paths, preemption)
+    except TrainerError as error:
+        log.error("%s", error.message)
+        if error.__cause__ is not None:
+            traceback.print_exception(error.__cause__)
+        _end(int(error.code), TerminationReport(message=one_line(error.message)))
+    except Exception as error:
+        traceback.print_exc()
+        failure = classify(error, volumes)
+        log.error("%s", failure.message)
+        _end(failure.code, TerminationReport(message=failure.message))
+    log.info("%s", result.message)
+    _end(int(ExitCode.DONE), result)
+
+
+def _command(
+    options: argparse.Namespace, contract: RunContract, paths: RunPaths, preemption: Preemption
+) -> TerminationReport:
+    # Each command loads what it needs, train its metrics before torch.
+    if options.command == "plan":
+        from nnunet_trainer.plan import plan
+
+        return plan(contract, paths)
+    if options.command == "train":
+        from nnunet_trainer.train import train
+
+        return train(contract, paths, options.fold, lambda make: leave_with(preemption, make), preemption)
+    from nnunet_trainer.evaluate import evaluate
+
+    return evaluate(contract, paths)
+
+
+def leave_with(preemption: Preemption, make_report: Callable[[], TerminationReport]) -> None:
+    """Set the report that a stop request ends with."""
+    preemption.on_leave(lambda: _end(int(ExitCode.PREEMPTED), make_report()))
+
+
+def _end(code: int, result: TerminationReport) -> NoReturn:
+    """Write the termination message and end the process with everything that it started.
+
+    Runs in the signal handler too. os._exit, because interpreters that leave orderly wait for worker processes
+    and their queues.
+    """
+    try:
+        report.write(result)
+        kill_descendants()
+        os.write(2, f"nnunet-trainer: exit code {code}: {result.message}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _line_buffering() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(line_buffering=True)

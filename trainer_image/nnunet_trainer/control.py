@@ -1,0 +1,204 @@
+"""The control mixin: any nnUNetTrainer under this project's epoch budget, checkpoints, metrics and signals.
+
+The class that results carries the name of the class under control, so folders and checkpoints look as if plain
+nnU-Net had written them and plain nnUNetv2_predict finds everything.
+"""
+
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+from nnunet_operator.api.contract import FoldFacts, Metric
+from nnunet_trainer import checkpoints, schedule, scores
+from nnunet_trainer.fold_run import FoldRun
+from nnunet_trainer.metrics import never_fail
+from nnunet_trainer.preemption import Preemption
+
+log = logging.getLogger(__name__)
+
+PROGRESS_PLOT_EPOCHS = 20
+"""nnU-Net draws progress.png after every epoch, which costs 0.7 s each time; here it is drawn this often."""
+STANDARD_LEARNING_RATE = 1e-2
+"""What nnUNetTrainer.__init__ sets."""
+
+
+class PolySchedule:
+    """nnU-Net's learning rate over the epoch budget. nnU-Net calls nothing but step(epoch)."""
+
+    def __init__(self, optimizer: Any, initial: float, epochs: int, exponent: float) -> None:
+        self._optimizer, self._initial, self._epochs, self._exponent = optimizer, initial, epochs, exponent
+
+    def step(self, current_step: int) -> None:
+        """Set the learning rate of an epoch (0 = first)."""
+        rate = schedule.poly_learning_rate(self._initial, current_step, self._epochs, self._exponent)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+
+
+class Control(nnUNetTrainer):  # type: ignore[misc]
+    """Goes before a trainer class in the method resolution order. Has no __init__: nnU-Net inspects its signature."""
+
+    run: FoldRun
+    preemption: Preemption
+    initial_lr: float
+    _best_ema: float | None
+    _epoch_began = 0.0
+    _best_saved_at: int | None = None
+
+    def take_control(self, run: FoldRun, preemption: Preemption) -> None:
+        """Impose the contract on a trainer that was constructed and not yet initialized."""
+        self.run, self.preemption = run, preemption
+        plan = run.contract.schedule
+        if self.initial_lr not in (plan.initial_learning_rate, STANDARD_LEARNING_RATE):
+            log.warning(
+                "%s sets a learning rate of %g; schedule.initialLearningRate %g is used",
+                type(self).__name__,
+                self.initial_lr,
+                plan.initial_learning_rate,
+            )
+        self.num_epochs = plan.epochs
+        self.num_iterations_per_epoch = plan.iterations_per_epoch
+        self.num_val_iterations_per_epoch = plan.validation_iterations_per_epoch
+        self.initial_lr = plan.initial_learning_rate
+        self.disable_checkpointing = False
+        # Never by nnU-Net itself: on_epoch_end below saves after every epoch.
+        self.save_every = sys.maxsize
+        self._thin_out_progress_plot()
+
+    def restore(self) -> None:
+        """Load the newest checkpoint that loads, if there is any.
+
+        Raises TrainerError with CHECKPOINT_UNUSABLE where there are some and none loads.
+        """
+        folder = Path(self.output_folder)
+        found = checkpoints.readable_checkpoints(folder)
+        for checkpoint in found:
+            try:
+                self.load_checkpoint(str(checkpoint.path))
+            except Exception as error:
+                checkpoints.raise_if_not_the_files_fault(error)
+                log.warning("%s does not load and is passed over: %s", checkpoint.path.name, error)
+                continue
+            log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
+            self.run.resume(self._facts())
+            self._publish_details()
+            return
+        if found:
+            raise checkpoints.unusable(folder, "none of them fits the network of this training")
+        self.run.resume(FoldFacts(fold=self.run.fold, epoch=0, epochs_target=self.num_epochs))
+
+    def configure_optimizers(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Put the checked formula in the place of nnU-Net's; schedules of other trainers stay as they are."""
+        optimizer, scheduler = super().configure_optimizers(*args, **kwargs)
+        if type(scheduler) is PolyLRScheduler:
+            scheduler = PolySchedule(optimizer, scheduler.initial_lr, scheduler.max_steps, scheduler.exponent)
+        return optimizer, scheduler
+
+    def on_epoch_start(self) -> None:
+        """Note the epoch in the journal."""
+        self._epoch_began = time.monotonic()
+        self.run.begin_epoch(self.current_epoch)
+        super().on_epoch_start()
+
+    def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
+        """Repair the moving average, which nnU-Net lets become NaN for ever."""
+        super().on_validation_epoch_end(val_outputs)
+        averages = self.logger.get_value("ema_fg_dice", step=None)
+        previous = averages[-2] if len(averages) > 1 else math.nan
+        averages[-1] = schedule.moving_average(previous, self.logger.get_value("mean_fg_dice", step=-1))
+
+    def on_epoch_end(self) -> None:
+        """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
+        with self.preemption.shield():
+            if self._best_ema is not None and math.isnan(self._best_ema):
+                # Nothing compares greater than NaN: it would stay "best".
+                self._best_ema = None
+            super().on_epoch_end()
+            self._save_latest()
+            self.run.finish_epoch(self._facts(), time.monotonic() - self._epoch_began)
+            self._publish_details()
+
+    def on_train_end(self) -> None:
+        """Write the final checkpoint. nnU-Net deletes the latest one afterwards; it is kept under another name."""
+        folder = Path(self.output_folder)
+        if (folder / checkpoints.LATEST).exists():
+            (folder / checkpoints.LATEST).replace(folder / checkpoints.PREVIOUS)
+        super().on_train_end()
+
+    def save_checkpoint(self, filename: str) -> None:
+        """Save atomically, whatever the class under control saves."""
+        path = Path(filename)
+        keep = path.with_name(checkpoints.PREVIOUS) if path.name == checkpoints.LATEST else None
+        with self.preemption.shield():
+            checkpoints.write_checkpoint(path, super().save_checkpoint, keep)
+        if path.name == checkpoints.BEST:
+            self._best_saved_at = self.current_epoch + 1
+        self.run.metrics.set(Metric.CHECKPOINT_TIMESTAMP, time.time())
+
+    def _save_latest(self) -> None:
+        """Save the finished epoch; called when nnU-Net has counted it already."""
+        folder = Path(self.output_folder)
+        best, latest = folder / checkpoints.BEST, folder / checkpoints.LATEST
+        if self._best_saved_at == self.current_epoch and checkpoints.link_checkpoint(
+            best, latest, folder / checkpoints.PREVIOUS
+        ):
+            return
+        # save_checkpoint stores current_epoch + 1; nnU-Net's own on_train_end does the same.
+        self.current_epoch -= 1
+        try:
+            self.save_checkpoint(str(latest))
+        finally:
+            self.current_epoch += 1
+
+    def _facts(self) -> FoldFacts:
+        """Return the state at the last finished epoch."""
+        averages = self.logger.get_value("ema_fg_dice", step=None)
+        return FoldFacts(
+            fold=self.run.fold,
+            epoch=self.current_epoch,
+            epochs_target=self.num_epochs,
+            checkpoint_epoch=self.current_epoch,
+            training_loss=self._last("train_losses"),
+            validation_loss=self._last("val_losses"),
+            ema_pseudo_dice=self._last("ema_fg_dice"),
+            best_ema_pseudo_dice=schedule.best(averages),
+            learning_rate=self._last("lrs"),
+        )
+
+    def _last(self, key: str) -> float | None:
+        values = self.logger.get_value(key, step=None)
+        return schedule.number(values[-1]) if values else None
+
+    def _publish_details(self) -> None:
+        """Set the metrics that are not part of the facts."""
+        with never_fail("setting metrics"):
+            metrics = self.run.metrics
+            metrics.set(
+                Metric.EPOCHS_SINCE_IMPROVEMENT,
+                schedule.epochs_since_best(self.logger.get_value("ema_fg_dice", step=None)),
+            )
+            dice: Sequence[Sequence[float]] = self.logger.get_value("dice_per_class_or_region", step=None)
+            if dice:
+                metrics.set_pseudo_dice(list(scores.class_names(self.dataset_json["labels"]).values()), dice[-1])
+
+    def _thin_out_progress_plot(self) -> None:
+        plot = self.logger.plot_progress_png
+
+        def plot_sometimes(folder: str) -> None:
+            finished = self.current_epoch + 1
+            if finished % PROGRESS_PLOT_EPOCHS == 0 or finished == self.num_epochs:
+                plot(folder)
+
+        self.logger.plot_progress_png = plot_sometimes
+
+
+def controlled(base: type) -> type[Control]:
+    """Return the class under control, with the name and module of `base`."""
+    return type(base.__name__, (Control, base), {"__module__": base.__module__, "__doc__": base.__doc__})

@@ -1,0 +1,249 @@
+"""Cheap checks of a dataset in nnU-Net's raw format, each with a message that names what to mend. No torch in here."""
+
+import difflib
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_operator.api.training import TestSet
+from nnunet_trainer.failures import wrong_configuration, wrong_data
+
+CROSS_VALIDATION_FOLDS = 5
+"""Folds of nnU-Net's own cross-validation."""
+SPLITS_FILE = "splits_final.json"
+_NAMED = 5
+"""How many offenders a message names."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files of one case."""
+
+    images: tuple[Path, ...]
+    label: Path
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A dataset whose file names were found in order."""
+
+    folder: Path
+    description: dict[str, Any]
+    """Contents of dataset.json."""
+    cases: dict[str, Case]
+    """Training cases by name."""
+    splits: list[dict[str, list[str]]] | None
+    """The dataset's own splits_final.json, if it brings one."""
+
+    @property
+    def channels(self) -> int:
+        """Number of image channels."""
+        return len(channel_names(self.description))
+
+    @property
+    def ending(self) -> str:
+        """File ending of images and labels, for example .nii.gz."""
+        return str(self.description["file_ending"])
+
+    def files(self) -> dict[str, Path]:
+        """Return every file that planning reads, by its name inside the dataset (or its path outside of it)."""
+        paths = [self.folder / "dataset.json"]
+        if self.splits is not None:
+            paths.append(self.folder / SPLITS_FILE)
+        for case in self.cases.values():
+            paths += [*case.images, case.label]
+        return {str(_relative(path, self.folder)): path for path in paths}
+
+
+def named(items: Collection[str]) -> str:
+    """Return the first few items and how many more there are."""
+    first = sorted(items)[:_NAMED]
+    rest = len(items) - len(first)
+    return ", ".join(first) + (f" and {rest} more" if rest else "")
+
+
+def channel_names(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the channels of a dataset.json (older files call them modality)."""
+    channels = description.get("channel_names", description.get("modality"))
+    return channels if isinstance(channels, Mapping) else {}
+
+
+def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
+    """Return the dataset, complete in its file names, with enough cases for the folds.
+
+    Raises TrainerError with WRONG_DATA (or WRONG_CONFIGURATION for a fold that the splits don't have).
+    """
+    folder = _folder(raw, name)
+    description = _description(folder)
+    cases = _listed_cases(folder, description) if "dataset" in description else _found_cases(folder, description)
+    if len(cases) != description["numTraining"]:
+        raise wrong_data(
+            f"dataset.json of {name} says numTraining {description['numTraining']}, but there are {len(cases)} "
+            "training cases. Correct numTraining, or add the missing images to imagesTr"
+        )
+    splits = _splits(folder, cases)
+    _check_folds(name, list(folds), len(cases), splits)
+    return RawDataset(folder, description, cases, splits)
+
+
+def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
+    """Return the test cases by name. Raises TrainerError with WRONG_DATA where one is incomplete."""
+    images, labels = dataset.folder / test_set.images, dataset.folder / test_set.labels
+    for folder, field in ((images, "testSet.images"), (labels, "testSet.labels")):
+        if not folder.is_dir():
+            raise wrong_data(
+                f"the test set's folder {folder.name} is not in {dataset.folder.name}. Correct {field}, add the "
+                "folder, or leave testSet out"
+            )
+    found = _cases_in(images, dataset.ending, dataset.channels)
+    cases = {name: Case(files, labels / f"{name}{dataset.ending}") for name, files in found.items()}
+    _require_labels(dataset.folder, cases, "test")
+    return cases
+
+
+def _folder(raw: Path, name: str) -> Path:
+    folder = raw / name
+    if folder.is_dir():
+        return folder
+    present = sorted(entry.name for entry in raw.iterdir() if entry.is_dir()) if raw.is_dir() else []
+    near = difflib.get_close_matches(name, present, n=1, cutoff=0.5)
+    there = f"the claim holds {named(present)}" if present else "the claim holds no folder at all"
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise wrong_data(
+        f"dataset {name} is not there: {there}.{hint} Correct dataset.name, dataset.claimName or dataset.subPath"
+    )
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    path = folder / "dataset.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong_data(f"{folder.name} has no dataset.json; nnU-Net's dataset format asks for one") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise wrong_data(f"dataset.json of {folder.name} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise wrong_data(f"dataset.json of {folder.name} must hold an object, not a {type(content).__name__}")
+    missing = [key for key in ("labels", "numTraining", "file_ending") if key not in content]
+    if not channel_names(content):
+        missing.append("channel_names")
+    if missing:
+        raise wrong_data(f"dataset.json of {folder.name} lacks {', '.join(missing)}")
+    labels = content["labels"]
+    if not isinstance(labels, dict) or labels.get("background") != 0:
+        raise wrong_data(
+            f'dataset.json of {folder.name}: labels must map names to numbers, with "background": 0 '
+            "(nnU-Net v1 had it the other way round)"
+        )
+    return content
+
+
+def _listed_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
+    """Cases named one by one under the key "dataset", nnU-Net's other way of describing them."""
+    cases = {}
+    for name, entry in description["dataset"].items():
+        try:
+            images = tuple(folder / path for path in entry["images"])
+            cases[name] = Case(images, folder / entry["label"])
+        except (KeyError, TypeError) as error:
+            raise wrong_data(f"dataset.json: case {name} under dataset needs images and label") from error
+    missing = {str(path) for case in cases.values() for path in (*case.images, case.label) if not path.is_file()}
+    if missing:
+        raise wrong_data(f"{len(missing)} files that dataset.json names are missing: {named(missing)}")
+    return cases
+
+
+def _found_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
+    """Cases found by their file names in imagesTr and labelsTr."""
+    for sub in ("imagesTr", "labelsTr"):
+        if not (folder / sub).is_dir():
+            raise wrong_data(f"{folder.name} has no folder {sub}")
+    ending = str(description["file_ending"])
+    found = _cases_in(folder / "imagesTr", ending, len(channel_names(description)))
+    cases = {name: Case(files, folder / "labelsTr" / f"{name}{ending}") for name, files in found.items()}
+    _require_labels(folder, cases, "training")
+    return cases
+
+
+def _cases_in(folder: Path, ending: str, channels: int) -> dict[str, tuple[Path, ...]]:
+    """Return the images of each case, in the order of their channels."""
+    pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
+    found: dict[str, dict[int, Path]] = {}
+    strangers = set()
+    for path in sorted(folder.iterdir()):
+        if not path.name.endswith(ending):
+            continue
+        if match := pattern.fullmatch(path.name):
+            found.setdefault(match["case"], {})[int(match["channel"])] = path
+        else:
+            strangers.add(path.name)
+    if strangers:
+        raise wrong_data(
+            f"{len(strangers)} files in {folder.name} don't end in a channel number like _0000{ending}: "
+            f"{named(strangers)}"
+        )
+    if not found:
+        raise wrong_data(f"{folder.name} holds no file CASE_0000{ending}; dataset.json says file_ending {ending}")
+    wanted = set(range(channels))
+    missing = {
+        f"{folder.name}/{case}_{channel:04d}{ending}"
+        for case, files in found.items()
+        for channel in wanted - set(files)
+    }
+    if missing:
+        raise wrong_data(
+            f"{len(missing)} images are missing for the {channels} channels of dataset.json: {named(missing)}"
+        )
+    extra = {path.name for files in found.values() for channel, path in files.items() if channel not in wanted}
+    if extra:
+        raise wrong_data(f"dataset.json has {channels} channels, but there are images of others: {named(extra)}")
+    return {case: tuple(files[channel] for channel in sorted(files)) for case, files in found.items()}
+
+
+def _require_labels(folder: Path, cases: Mapping[str, Case], kind: str) -> None:
+    missing = {str(_relative(case.label, folder)) for case in cases.values() if not case.label.is_file()}
+    if missing:
+        raise wrong_data(
+            f"labels are missing for {len(missing)} of {len(cases)} {kind} cases: {named(missing)}. Add them or remove "
+            "the images"
+        )
+
+
+def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]]] | None:
+    path = folder / SPLITS_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        splits = [{"train": list(split["train"]), "val": list(split["val"])} for split in content]
+    except (ValueError, KeyError, TypeError) as error:
+        raise wrong_data(f"{SPLITS_FILE} must be a list of objects with train and val: {error!r}") from error
+    unknown = {case for split in splits for part in split.values() for case in part if case not in cases}
+    if unknown:
+        raise wrong_data(f"{SPLITS_FILE} names {len(unknown)} cases that are not in the dataset: {named(unknown)}")
+    return splits
+
+
+def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str, list[str]]] | None) -> None:
+    if folds == ["all"]:
+        return
+    if splits is not None:
+        # nnU-Net would go on with a random 80:20 split, which nobody asked for.
+        absent = [fold for fold in folds if int(fold) >= len(splits)]
+        if absent:
+            raise wrong_configuration(
+                f"fold {', '.join(absent)} does not exist: {SPLITS_FILE} of {name} has {len(splits)} folds, counted "
+                "from 0"
+            )
+    elif cases < CROSS_VALIDATION_FOLDS:
+        raise wrong_data(
+            f"{name} has {cases} training cases, five-fold cross-validation needs at least {CROSS_VALIDATION_FOLDS}. "
+            "Add cases, bring a splits_final.json, or set trainOnAllCases: true with folds: []"
+        )
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    return path.relative_to(folder) if path.is_relative_to(folder) else path

@@ -1,0 +1,48 @@
+"""What makes two preprocessing results the same: content of the dataset, planning, nnU-Net's version."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from nnunet_operator.api.contract import RunContract
+from nnunet_trainer.heartbeat import heartbeat
+
+_KEY_DIGITS = 16
+
+
+def file_hash(path: Path) -> str:
+    """Return the SHA-256 of a file's contents, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dataset_hash(files: Mapping[str, Path], workers: int) -> str:
+    """Return the SHA-256 over names and contents of the files; the order does not matter."""
+    done = 0
+    whole = hashlib.sha256()
+    names = sorted(files)
+    with (
+        heartbeat(f"hashing {len(names)} files of the dataset", lambda: f"{done}/{len(names)} files"),
+        ThreadPoolExecutor(workers) as pool,
+    ):
+        for name, digest in zip(names, pool.map(file_hash, (files[name] for name in names)), strict=True):
+            whole.update(f"{digest}  {name}\n".encode())
+            done += 1
+    return whole.hexdigest()
+
+
+def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str) -> str:
+    """Return the folder name under which all trainings that agree on data and planning share the result."""
+    planning = contract.planning
+    parts = {
+        "dataset": dataset,
+        "planner": planning.planner,
+        "gpuMemoryTargetGB": planning.gpu_memory_target_gb,
+        "configurations": planning.configurations,
+        "configuration": contract.configuration,
+        "nnunetv2": nnunet_version,
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return f"{contract.dataset}-{digest[:_KEY_DIGITS]}"

@@ -1,0 +1,61 @@
+"""Where everything of a run is, inside the pod."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_operator.api.contract import (
+    PLAN_RESULT_FILE,
+    PREPROCESSED_PATH,
+    RAW_PATH,
+    RESULTS_PATH,
+    SUMMARY_FILE,
+    RunContract,
+)
+
+ROOT_ENV = "NNUNET_RUN_ROOT"
+"""Folder that takes the place of / for the mounts, where there is no container runtime."""
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The mounts and the run's folders in them."""
+
+    raw: Path
+    """nnUNet_raw."""
+    preprocessed: Path
+    """Root of the preprocessed claim."""
+    results: Path
+    """Root of the results claim."""
+    run: Path
+    """The run's folder: nnUNet_results for nnU-Net."""
+
+    @property
+    def plan_result(self) -> Path:
+        """`PlanFacts` of the run."""
+        return self.run / PLAN_RESULT_FILE
+
+    @property
+    def summary(self) -> Path:
+        """The evaluation in full."""
+        return self.run / SUMMARY_FILE
+
+    def model(self, contract: RunContract, plans_name: str) -> Path:
+        """Return the model folder, in nnU-Net's naming."""
+        return self.run / contract.dataset / f"{contract.trainer_class}__{plans_name}__{contract.configuration}"
+
+    def fold(self, contract: RunContract, plans_name: str, fold: str) -> Path:
+        """Return the folder of a fold."""
+        return self.model(contract, plans_name) / f"fold_{fold}"
+
+
+def run_paths(contract: RunContract) -> RunPaths:
+    """Return the paths of a run in this pod."""
+    root = Path(os.environ.get(ROOT_ENV, "/"))
+    results = root / RESULTS_PATH.lstrip("/")
+    return RunPaths(
+        raw=root / RAW_PATH.lstrip("/"),
+        preprocessed=root / PREPROCESSED_PATH.lstrip("/"),
+        results=results,
+        run=results / contract.run_folder,
+    )

@@ -1,0 +1,241 @@
+"""`nnunet-trainer plan`: check the dataset, then fingerprint, plan and preprocess it, or share what is there.
+
+The result is keyed by content. It is built in a temporary folder and renamed, under a lock: a killed attempt
+leaves a folder that the next one removes, and a second training that agrees on everything waits and reuses.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
+from nnunet_trainer import environment
+from nnunet_trainer.dataset import CROSS_VALIDATION_FOLDS, SPLITS_FILE, RawDataset, check_test_set, load_dataset, named
+from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration
+from nnunet_trainer.files import lock, read_json, write_json
+from nnunet_trainer.heartbeat import heartbeat
+from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key
+from nnunet_trainer.integrity import verify_integrity
+from nnunet_trainer.paths import RunPaths
+
+log = logging.getLogger(__name__)
+
+FACTS_FILE = "plan.json"
+"""In the preprocessed folder: `PlanFacts` of the attempt that made it."""
+_COMPRESSION_AT_BEST = 0.1
+"""No dataset is compressed better than this; a volume with less room than that is refused before the work."""
+
+
+def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
+    """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report."""
+    dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
+    if contract.test_set is not None:
+        check_test_set(dataset, contract.test_set)
+    environment.prepare(contract, paths, paths.preprocessed)
+    log.info("%s: %d training cases; loading torch and nnU-Net", contract.dataset, len(dataset.cases))
+    from nnunet_trainer.classes import find_planner, find_trainer
+
+    find_trainer(contract.trainer_class)
+    planner = find_planner(contract.planning.planner)
+    facts = _shared_result(contract, paths, dataset, planner)
+    _publish(contract, paths, facts)
+    how = "reused an existing result" if facts.reused else "planned and preprocessed"
+    return TerminationReport(message=f"{how}: {facts.preprocessed_key}, {len(dataset.cases)} cases", plan=facts)
+
+
+def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any) -> PlanFacts:
+    digest = dataset_hash(dataset.files(), contract.processes)
+    key = preprocessed_key(contract, digest, _nnunet_version())
+    folder = paths.preprocessed / key
+    with lock(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}"):
+        if folder.is_dir():
+            log.info("%s exists: nothing to preprocess", key)
+            facts = PlanFacts.model_validate(read_json(folder / FACTS_FILE))
+            return facts.model_copy(update={"reused": True})
+        temporary = paths.preprocessed / f".tmp-{key}"
+        if temporary.exists():
+            log.info("removing what an interrupted attempt left: %s", temporary.name)
+            shutil.rmtree(temporary)
+        facts = _build(contract, paths, dataset, planner, temporary, digest, key)
+        # Everything must be on disk before the name says that it is: a node may die right after the rename.
+        os.sync()
+        temporary.rename(folder)
+        return facts
+
+
+def _build(
+    contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any, folder: Path, digest: str, key: str
+) -> PlanFacts:
+    """Run nnU-Net's planning and preprocessing with `folder` as nnUNet_preprocessed."""
+    from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
+
+    home = folder / contract.dataset
+    home.mkdir(parents=True)
+    environment.prepare(contract, paths, folder)
+    verify_integrity(dataset.folder, contract.processes)
+    with heartbeat("extracting the dataset's fingerprint"):
+        extractor = DatasetFingerprintExtractor(contract.dataset, contract.processes)
+        extractor.show_progress_bar = False
+        extractor.run(overwrite_existing=True)
+    with heartbeat("planning"):
+        plans_name = _plan_experiment(contract, planner)
+    plans_file = home / f"{plans_name}.json"
+    plans = with_configurations(read_json(plans_file), contract.planning.configurations)
+    write_json(plans_file, plans)
+    _preprocess(contract, dataset, plans, home)
+    _copy_references(dataset, home)
+    splits_file = _write_splits(dataset, home)
+    facts = PlanFacts(
+        preprocessed_key=key,
+        plans_name=plans_name,
+        reused=False,
+        dataset_hash=digest,
+        plans_hash=file_hash(plans_file),
+        splits_hash=file_hash(splits_file) if splits_file else "",
+        nnunet_version=_nnunet_version(),
+        torch_version=_torch_version(),
+    )
+    write_json(folder / FACTS_FILE, facts.to_json_dict())
+    return facts
+
+
+def _plan_experiment(contract: RunContract, planner: Any) -> str:
+    target = contract.planning.gpu_memory_target_gb
+    arguments = {} if target is None else {"gpu_memory_target_in_gb": target}
+    made = planner(contract.dataset, **arguments)
+    made.plan_experiment()
+    return str(made.plans_identifier)
+
+
+def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the plans with the training's own configurations; one that exists already is changed where it differs.
+
+    Raises TrainerError with WRONG_CONFIGURATION for an inherits_from that leads nowhere or in a circle.
+    """
+    configurations = dict(plans["configurations"])
+    for name, settings in extra.items():
+        configurations[name] = {**configurations.get(name, {}), **settings}
+    for name in extra:
+        seen = [name]
+        while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
+            if parent in seen:
+                raise wrong_configuration(
+                    f"planning.configurations.{name} inherits from itself: {' -> '.join([*seen, parent])}"
+                )
+            if parent not in configurations:
+                raise wrong_configuration(
+                    f"planning.configurations.{seen[-1]}: inherits_from {parent} is not in the plans, which have "
+                    f"{named(configurations)}"
+                )
+            seen.append(parent)
+    return {**plans, "configurations": configurations}
+
+
+def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any], home: Path) -> None:
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    if contract.configuration not in plans["configurations"]:
+        raise wrong_configuration(
+            f"configuration {contract.configuration} is not in the plans for {contract.dataset}, which have "
+            f"{named(plans['configurations'])}. Correct configuration, or define it under planning.configurations"
+        )
+    try:
+        manager = PlansManager(plans).get_configuration(contract.configuration)
+        output = home / manager.data_identifier
+        _check_network(contract, dataset, plans)
+        voxels = float(manager.median_image_size_in_voxels[0])
+        for size in manager.median_image_size_in_voxels[1:]:
+            voxels *= float(size)
+    except (KeyError, TypeError, ValueError, RuntimeError, ImportError, AttributeError, AssertionError) as error:
+        raise wrong_configuration(
+            f"configuration {contract.configuration} can't be used: "
+            f"{one_line(f'{type(error).__name__}: {error}')[:800]}"
+        ) from error
+    _check_room(home, voxels * len(dataset.cases) * (4 * dataset.channels + 1))
+    preprocessor = manager.preprocessor_class(verbose=False)
+    preprocessor.show_progress_bar = False
+    with heartbeat(f"preprocessing {contract.configuration}", _case_counter(output, len(dataset.cases))):
+        preprocessor.run(contract.dataset, contract.configuration, plans["plans_name"], contract.processes)
+
+
+def _check_network(contract: RunContract, dataset: RawDataset, plans: dict[str, Any]) -> None:
+    """Build the network once, where the training defines it: better here than in a pod that holds a GPU."""
+    if contract.configuration not in contract.planning.configurations:
+        return
+    from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    manager = PlansManager(plans)
+    configuration = manager.get_configuration(contract.configuration)
+    get_network_from_plans(
+        configuration.network_arch_class_name,
+        configuration.network_arch_init_kwargs,
+        configuration.network_arch_init_kwargs_req_import,
+        dataset.channels,
+        manager.get_label_manager(dataset.description).num_segmentation_heads,
+        deep_supervision=True,
+    )
+
+
+def _check_room(folder: Path, uncompressed_bytes: float) -> None:
+    stat = os.statvfs(folder)
+    free = stat.f_bavail * stat.f_frsize
+    gib = uncompressed_bytes / 2**30
+    log.info("preprocessed data: up to %.1f GiB before compression; the volume has %s", gib, free_space(folder))
+    if free < uncompressed_bytes * _COMPRESSION_AT_BEST:
+        raise storage_failed(f"the preprocessed data (up to {gib:.1f} GiB before compression) will not fit", folder)
+
+
+def _case_counter(folder: Path, total: int) -> Callable[[], str]:
+    return lambda: f"{sum(1 for path in folder.glob('*.pkl'))}/{total} cases"
+
+
+def _copy_references(dataset: RawDataset, home: Path) -> None:
+    """Keep the reference segmentations beside the preprocessed data, where nnU-Net's validation looks for them."""
+    references = home / "gt_segmentations"
+    references.mkdir()
+    for name, case in dataset.cases.items():
+        shutil.copyfile(case.label, references / f"{name}{dataset.ending}")
+
+
+def _write_splits(dataset: RawDataset, home: Path) -> Path | None:
+    """Write splits_final.json: the dataset's own, or nnU-Net's seeded five-fold split.
+
+    Otherwise the first trainers would write it, all at once and in place.
+    """
+    from nnunetv2.utilities.crossval_split import generate_crossval_split
+
+    if dataset.splits is not None:
+        splits = dataset.splits
+    elif len(dataset.cases) >= CROSS_VALIDATION_FOLDS:
+        made = generate_crossval_split(sorted(dataset.cases), seed=12345, n_splits=CROSS_VALIDATION_FOLDS)
+        splits = [{part: [str(case) for case in cases] for part, cases in split.items()} for split in made]
+    else:
+        return None
+    write_json(home / SPLITS_FILE, splits)
+    return home / SPLITS_FILE
+
+
+def _publish(contract: RunContract, paths: RunPaths, facts: PlanFacts) -> None:
+    """Write plan.json into the run folder, and what nnU-Net's prediction needs into the model folder."""
+    source = paths.preprocessed / facts.preprocessed_key / contract.dataset
+    model = paths.model(contract, facts.plans_name)
+    model.mkdir(parents=True, exist_ok=True)
+    write_json(model / "plans.json", read_json(source / f"{facts.plans_name}.json"))
+    write_json(model / "dataset.json", read_json(source / "dataset.json"))
+    write_json(paths.plan_result, facts.to_json_dict())
+
+
+def _nnunet_version() -> str:
+    from importlib.metadata import version
+
+    return version("nnunetv2")
+
+
+def _torch_version() -> str:
+    import torch
+
+    return str(torch.__version__)

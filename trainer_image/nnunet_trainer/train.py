@@ -1,0 +1,175 @@
+"""`nnunet-trainer train --fold N`: train one fold to the end of its schedule, from wherever it stands."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.training import Device
+from nnunet_trainer import environment
+from nnunet_trainer.failures import TrainerError, wrong_configuration
+from nnunet_trainer.files import Locked, lock, read_json
+from nnunet_trainer.fold_run import FoldRun
+from nnunet_trainer.metrics import FoldMetrics, serve
+from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.scores import foreground_mean, read_scores
+
+if TYPE_CHECKING:
+    from nnunet_trainer.control import Control
+
+log = logging.getLogger(__name__)
+
+LOCK_FILE = ".attempt.lock"
+LOCK_TIMEOUT_SECONDS = 120.0
+"""How long an attempt waits for the one before it to be gone."""
+VALIDATION_SUMMARY = Path("validation", "summary.json")
+
+
+def read_plan(paths: RunPaths) -> PlanFacts:
+    """Return the outcome of planning. Raises TrainerError with WRONG_CONFIGURATION where there is none."""
+    try:
+        return PlanFacts.model_validate_json(paths.plan_result.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong_configuration(
+            f"{paths.plan_result} is missing: run `nnunet-trainer plan` first, with the same results claim"
+        ) from None
+
+
+def train(
+    contract: RunContract,
+    paths: RunPaths,
+    fold: str,
+    report_on_stop: Callable[[Callable[[], TerminationReport]], None],
+    preemption: Preemption,
+) -> TerminationReport:
+    """Train a fold, validate it on full volumes and return the report."""
+    if fold not in contract.folds:
+        raise wrong_configuration(f"fold {fold} is not part of this training, which has {', '.join(contract.folds)}")
+    plan = read_plan(paths)
+    folder = paths.fold(contract, plan.plans_name, fold)
+    try:
+        with lock(folder / LOCK_FILE, f"fold {fold}", LOCK_TIMEOUT_SECONDS):
+            run = FoldRun(contract, fold, folder, FoldMetrics(contract, fold, plan.plans_name))
+            report_on_stop(run.preempted_report)
+            return _attempt(run, paths, plan, preemption)
+    except Locked as error:
+        # Another attempt is alive: not a failure of this one, and none to be counted.
+        raise TrainerError(
+            ExitCode.PREEMPTED, f"another trainer works on fold {fold} ({error}); trying again later"
+        ) from error
+
+
+def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preemption) -> TerminationReport:
+    contract, fold, folder = run.contract, run.fold, run.folder
+    if _is_complete(run):
+        log.info("fold %s is complete already", fold)
+        return _report(run)
+    run.start_attempt()
+    serve(run.metrics)
+    environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
+    trainer = _make_trainer(contract, paths, plan, fold)
+    trainer.take_control(run, preemption)
+    trainer.restore()
+    if trainer.current_epoch < contract.schedule.epochs or not _loads(folder / "checkpoint_final.pth"):
+        trainer.run_training()
+    if fold == "all":
+        # Every case was trained on: a "validation" would only measure how well the network remembers.
+        run.complete(None)
+    else:
+        run.complete(_validate(trainer, folder))
+    (folder / "checkpoint_previous.pth").unlink(missing_ok=True)
+    return _report(run)
+
+
+def _loads(path: Path) -> bool:
+    from nnunet_trainer.checkpoints import finished_epochs
+
+    try:
+        return finished_epochs(path) > 0
+    except Exception:
+        return False
+
+
+def _is_complete(run: FoldRun) -> bool:
+    """Tell whether nothing is left to do, without loading torch."""
+    facts = run.facts
+    if facts.epoch < run.contract.schedule.epochs or not (run.folder / "checkpoint_final.pth").is_file():
+        return False
+    return run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
+
+
+def _summary_is_there(folder: Path) -> bool:
+    try:
+        return "foreground_mean" in read_json(folder / VALIDATION_SUMMARY)
+    except (OSError, ValueError):
+        return False
+
+
+def _make_trainer(contract: RunContract, paths: RunPaths, plan: PlanFacts, fold: str) -> "Control":
+    log.info("loading torch and nnU-Net")
+    import torch
+
+    torch.set_num_threads(environment.torch_threads(contract))
+    if contract.device is Device.CUDA:
+        require_gpu()
+        # As nnU-Net's run_training does.
+        torch.backends.cudnn.deterministic = False
+        torch.backends.cudnn.benchmark = True
+
+    from nnunet_trainer.classes import find_trainer
+    from nnunet_trainer.control import controlled
+
+    base = find_trainer(contract.trainer_class)
+    data = paths.preprocessed / plan.preprocessed_key / contract.dataset
+    plans = read_json(data / f"{plan.plans_name}.json")
+    # nnU-Net's trainers take this out of the plans again; it only concerns external loggers.
+    plans["continue_training"] = (paths.fold(contract, plan.plans_name, fold) / "checkpoint_latest.pth").exists()
+    return controlled(base)(
+        plans=plans,
+        configuration=contract.configuration,
+        fold=fold if fold == "all" else int(fold),
+        dataset_json=read_json(data / "dataset.json"),
+        device=torch.device(contract.device.value),
+    )
+
+
+def require_gpu() -> None:
+    """Raise an error that tells a CPU build of torch from a node without a working GPU."""
+    import torch
+
+    if torch.version.cuda is None and getattr(torch.version, "hip", None) is None:
+        raise wrong_configuration(
+            "trainer.device is cuda, but torch in this image is built for the CPU only. Use an image that is built on "
+            "a CUDA PyTorch base"
+        )
+    if not torch.cuda.is_available():
+        raise RuntimeError(
+            "torch sees no GPU in this pod: check the node's driver, the device plugin and podTemplate.runtimeClassName"
+        )
+
+
+def _validate(trainer: "Control", folder: Path) -> float | None:
+    """Predict the fold's validation cases as full volumes, unless that is done, and return their Dice."""
+    if not _summary_is_there(folder):
+        log.info("full-volume validation of fold %s", trainer.fold)
+        # nnU-Net writes the summary last and in place: a part of one must not look finished.
+        (folder / VALIDATION_SUMMARY).unlink(missing_ok=True)
+        trainer.perform_actual_validation(False)
+    if not _summary_is_there(folder):
+        raise wrong_configuration(
+            f"trainer class {type(trainer).__name__} writes no validation/summary.json, so its result can't be told"
+        )
+    cases = read_scores(folder / VALIDATION_SUMMARY, trainer.dataset_json["file_ending"])
+    return foreground_mean(cases.values())
+
+
+def _report(run: FoldRun) -> TerminationReport:
+    facts: FoldFacts = run.facts
+    dice = facts.mean_validation_dice
+    result = f"mean validation Dice {dice:.4f}" if dice is not None else "no validation cases"
+    return TerminationReport(
+        message=f"fold {run.fold} is complete: {facts.epoch} of {facts.epochs_target} epochs, {result}", fold=facts
+    )
