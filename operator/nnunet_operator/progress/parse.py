@@ -31,6 +31,7 @@ _WANTED = (
     _DURATION_SUM,
     _DURATION_COUNT,
 )
+_STARTS = tuple(name + following for name in _WANTED for following in "{ ")
 
 
 def parse_sample(text: str, labels: Mapping[str, str] | None = None) -> FoldSample:
@@ -71,7 +72,7 @@ def parse_sample(text: str, labels: Mapping[str, str] | None = None) -> FoldSamp
 
 def _samples(text: str) -> Iterator[Sample]:
     """Yield the samples of our metrics. Lines of other metrics are not even parsed: parsing is slow."""
-    lines = [line for line in text.split("\n") if line.startswith(_WANTED) and len(line) <= MAX_LINE][:MAX_LINES]
+    lines = [line for line in text.split("\n") if line.startswith(_STARTS) and len(line) <= MAX_LINE][:MAX_LINES]
     try:
         for family in text_string_to_metric_families("\n".join([*lines, ""])):
             yield from family.samples
