@@ -1,0 +1,84 @@
+{{- define "nnunet-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "nnunet-operator.fullname" -}}
+{{- if .Values.fullnameOverride }}
+{{- .Values.fullnameOverride | trunc 63 | trimSuffix "-" }}
+{{- else if contains (include "nnunet-operator.name" .) .Release.Name }}
+{{- .Release.Name | trunc 63 | trimSuffix "-" }}
+{{- else }}
+{{- printf "%s-%s" .Release.Name (include "nnunet-operator.name" .) | trunc 63 | trimSuffix "-" }}
+{{- end }}
+{{- end }}
+
+{{- define "nnunet-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "nnunet-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "nnunet-operator.labels" -}}
+{{ include "nnunet-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "nnunet-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "nnunet-operator.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- required "serviceAccount.name is required when serviceAccount.create is false: name the ServiceAccount to use" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{/* An image reference. Takes a dict: image (repository, tag, digest), default (tag), name (of the value, for the error). */}}
+{{- define "nnunet-operator.image" -}}
+{{- $hint := printf "%s.repository is required: the image that \"make images\" builds, in a registry that the cluster pulls from, for example registry.example.org/%s" .name .example }}
+{{- $repository := required $hint .image.repository }}
+{{- if .image.digest }}
+{{- printf "%s@%s" $repository .image.digest }}
+{{- else }}
+{{- printf "%s:%s" $repository (default .default .image.tag) }}
+{{- end }}
+{{- end }}
+
+{{- define "nnunet-operator.operatorImage" -}}
+{{- include "nnunet-operator.image" (dict "image" .Values.image "default" .Chart.AppVersion "name" "image" "example" "nnunet-operator") }}
+{{- end }}
+
+{{- define "nnunet-operator.trainerImage" -}}
+{{- include "nnunet-operator.image" (dict "image" .Values.trainer.image "default" .Chart.AppVersion "name" "trainer.image" "example" "nnunet-trainer") }}
+{{- end }}
+
+{{/* Names of the trainer's pull secrets, joined by commas. */}}
+{{- define "nnunet-operator.trainerPullSecrets" -}}
+{{- $names := list }}
+{{- range .Values.trainer.imagePullSecrets }}
+{{- $names = append $names .name }}
+{{- end }}
+{{- join "," $names }}
+{{- end }}
+
+{{/* What the operator may do. The verbs are those that it uses; a test runs it under exactly these. */}}
+{{- define "nnunet-operator.rules" -}}
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainings]
+  verbs: [get, list, watch, delete]
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainings/status]
+  verbs: [patch]
+# Where the OwnerReferencesPermissionEnforcement admission plugin is on, Jobs may carry blockOwnerDeletion only with this.
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainings/finalizers]
+  verbs: [update]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [get, list, create, patch]
+{{- end }}

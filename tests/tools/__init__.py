@@ -1,0 +1,1 @@
+"""Tools for developers: what `make generate` runs."""
