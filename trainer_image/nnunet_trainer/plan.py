@@ -105,6 +105,8 @@ def _build(
 def _plan_experiment(contract: RunContract, planner: Any) -> str:
     target = contract.planning.gpu_memory_target_gb
     arguments = {} if target is None else {"gpu_memory_target_in_gb": target}
+    # The planner hands this variable to torch.set_num_threads, which refuses 0; here it means threads.
+    os.environ.update({"nnUNet_n_proc_DA": str(contract.processes)})
     made = planner(contract.dataset, **arguments)
     made.plan_experiment()
     return str(made.plans_identifier)

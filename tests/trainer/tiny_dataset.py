@@ -1,0 +1,49 @@
+"""A tiny dataset in nnU-Net's format, with something in it that a small network learns in seconds."""
+
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+
+NAME = "Dataset901_Shells"
+LABELS = {"background": 0, "shell": 1, "core": 2}
+SHAPE = (30, 34, 32)
+ENDING = ".nii.gz"
+
+
+def write_dataset(raw: Path, training: int = 6, test: int = 2, name: str = NAME) -> Path:
+    """Write the dataset into nnUNet_raw and return its folder."""
+    folder = raw / name
+    for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
+        (folder / sub).mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for number in range(training + test):
+        part = "Tr" if number < training else "Ts"
+        image, label = _case(random)
+        _save(image, folder / f"images{part}" / f"case_{number:02d}_0000{ENDING}")
+        _save(label, folder / f"labels{part}" / f"case_{number:02d}{ENDING}")
+    description = {
+        "channel_names": {"0": "MRI"},
+        "labels": LABELS,
+        "numTraining": training,
+        "file_ending": ENDING,
+    }
+    (folder / "dataset.json").write_text(json.dumps(description))
+    return folder
+
+
+def _case(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A bright core in a dimmer shell, at a random place, in noise."""
+    centre = [random.uniform(12, size - 12) for size in SHAPE]
+    distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(np.indices(SHAPE), centre, strict=True)))
+    radius = random.uniform(8, 11)
+    label = np.zeros(SHAPE, np.uint8)
+    label[distance < radius] = 1
+    label[distance < radius / 2] = 2
+    image = np.choose(label, [0.0, 60.0, 120.0]) + random.normal(0, 12, SHAPE)
+    return image.astype(np.float32), label
+
+
+def _save(values: np.ndarray, path: Path) -> None:
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), path)
