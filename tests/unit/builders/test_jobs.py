@@ -1,0 +1,250 @@
+"""The Jobs do what they promise: who holds a GPU, what is read-only, what fails, what is retried."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import V1Job
+
+from nnunet_operator.api.contract import CONTRACT_ENV, RunContract
+from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
+from nnunet_operator.builders.evaluate import evaluate_job
+from nnunet_operator.builders.fold import fold_job
+from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.plan import plan_job
+from tests.unit.builders.make import OPTIONS, UID, training
+
+Build = Callable[[Training], Manifest]
+BUILDERS: dict[str, Build] = {
+    "plan": lambda t: plan_job(t, OPTIONS),
+    "fold": lambda t: fold_job(t, OPTIONS, "0"),
+    "evaluate": lambda t: evaluate_job(t, OPTIONS),
+}
+TEST_SET: dict[str, Any] = {"testSet": {}}
+every_job = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+
+
+def pod(job: Manifest) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def container(job: Manifest) -> dict[str, Any]:
+    only: dict[str, Any] = pod(job)["containers"][0]
+    return only
+
+
+def mounts(job: Manifest) -> dict[str, dict[str, Any]]:
+    return {mount["mountPath"]: mount for mount in container(job)["volumeMounts"]}
+
+
+def env(job: Manifest) -> dict[str, str]:
+    return {variable["name"]: variable.get("value", "") for variable in container(job)["env"]}
+
+
+@every_job
+def test_the_client_library_takes_the_manifest(build: Build) -> None:
+    full = training(
+        queueName="gpus",
+        testSet={},
+        trainer={"image": "mine@sha256:00", "env": [{"name": "nnUNet_compile", "value": "f"}]},
+        podTemplate={
+            "labels": {"team": "a"},
+            "annotations": {"note": "b"},
+            "nodeSelector": {"gpu": "a100"},
+            "tolerations": [{"key": "gpu", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "priorityClassName": "low",
+            "imagePullSecrets": [{"name": "pull"}],
+            "runtimeClassName": "nvidia",
+            "serviceAccountName": "trainer",
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+            ],
+        },
+    )
+    for manifest in (build(training()), build(full)):
+        # It drops what it does not know: what comes out must be what went in.
+        assert V1Job.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_none=True) == manifest
+    assert pod(build(full))["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+
+
+@every_job
+def test_pods_meet_the_restricted_standard(build: Build) -> None:
+    job = build(training())
+    security = pod(job)["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["runAsUser"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container(job)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {kind for volume in pod(job)["volumes"] for kind in volume if kind != "name"} == {
+        "persistentVolumeClaim",
+        "emptyDir",
+    }
+    assert pod(job)["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod(job))
+
+
+@every_job
+def test_quantities_are_strings_and_cpu_has_no_limit(build: Build) -> None:
+    resources = container(build(training()))["resources"]
+    assert all(isinstance(value, str) for part in resources.values() for value in part.values())
+    assert "cpu" in resources["requests"]
+    assert "cpu" not in resources["limits"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "gpus", "memory"),
+    [
+        ("plan", {}, None, "16Gi"),
+        ("plan", TEST_SET, None, "16Gi"),
+        ("fold", {}, "1", "64Gi"),
+        ("fold", {"trainer": {"device": "cpu"}, "resources": {"gpus": 0, "memory": "8Gi"}}, None, "8Gi"),
+        ("evaluate", {}, None, "16Gi"),
+        ("evaluate", TEST_SET, "1", "64Gi"),
+    ],
+)
+def test_a_gpu_is_held_only_where_the_network_computes(
+    stage: str, changes: dict[str, Any], gpus: str | None, memory: str
+) -> None:
+    spec = {"resources": {"memory": "64Gi", "preprocessing": {"memory": "16Gi"}}, **changes}
+    resources = container(BUILDERS[stage](training(**spec)))["resources"]
+    assert resources["limits"].get("nvidia.com/gpu") == gpus
+    assert resources["requests"].get("nvidia.com/gpu") == gpus
+    assert resources["limits"]["memory"] == memory
+
+
+@pytest.mark.parametrize(
+    ("stage", "read_only"),
+    [
+        ("plan", {"/nnunet/raw": True, "/nnunet/preprocessed": False, "/nnunet/results": False}),
+        ("fold", {"/nnunet/preprocessed": True, "/nnunet/results": False}),
+        ("evaluate", {"/nnunet/raw": True, "/nnunet/preprocessed": True, "/nnunet/results": False}),
+    ],
+)
+def test_what_is_shared_is_read_only(stage: str, read_only: dict[str, bool]) -> None:
+    found = mounts(BUILDERS[stage](training()))
+    assert {path: mount["readOnly"] for path, mount in found.items() if path.startswith("/nnunet")} == read_only
+    assert {"/dev/shm", "/tmp"} <= set(found)
+
+
+def test_one_claim_in_several_parts_is_one_volume() -> None:
+    storage = {
+        "preprocessed": {"claimName": "all", "subPath": "preprocessed"},
+        "results": {"claimName": "all", "subPath": "results"},
+    }
+    dataset = {"name": "Dataset004_Hippocampus", "claimName": "all", "subPath": "raw"}
+    job = plan_job(training(dataset=dataset, storage=storage), OPTIONS)
+    assert [v for v in pod(job)["volumes"] if "persistentVolumeClaim" in v] == [
+        {"name": "raw", "persistentVolumeClaim": {"claimName": "all"}}
+    ]
+    assert {mount["name"] for path, mount in mounts(job).items() if path.startswith("/nnunet")} == {"raw"}
+    assert mounts(job)["/nnunet/results"]["subPath"] == "results"
+    assert mounts(job)["/nnunet/raw"] == {
+        "name": "raw",
+        "mountPath": "/nnunet/raw",
+        "readOnly": True,
+        "subPath": "raw",
+    }
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments"),
+    [("plan", ["plan"]), ("fold", ["train", "--fold", "0"]), ("evaluate", ["evaluate"])],
+)
+def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> None:
+    job = BUILDERS[stage](training(resources={"cpu": "2500m", "preprocessing": {"cpu": "6"}}))
+    assert (container(job)["command"], container(job)["args"]) == (["nnunet-trainer"], arguments)
+    contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
+    assert contract.run_folder == "clinic/hippo-0a1b2c3d"
+    assert contract.processes == (2 if stage == "fold" else 6)
+    assert env(job)["nnUNet_raw"] == "/nnunet/raw"
+
+
+def test_a_users_null_reaches_nnunet() -> None:
+    configurations = {"mine": {"inherits_from": "3d_fullres", "patch_size": None}}
+    job = plan_job(training(planning={"configurations": configurations}), OPTIONS)
+    assert json.loads(env(job)[CONTRACT_ENV])["planning"]["configurations"] == configurations
+
+
+def test_kubernetes_expands_nothing_in_the_contract() -> None:
+    configurations = {"mine": {"a": "$(HOME)"}}
+    job = plan_job(training(planning={"configurations": configurations}), OPTIONS)
+    assert "$$(HOME)" in env(job)[CONTRACT_ENV]  # the kubelet turns it back into $(HOME)
+
+
+def test_the_users_environment_comes_last() -> None:
+    job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, "0")
+    assert container(job)["env"][-1] == {"name": "nnUNet_n_proc_DA", "value": "3"}
+
+
+@every_job
+def test_retries(build: Build) -> None:
+    spec = build(training(retryLimit=7))["spec"]
+    assert spec["backoffLimit"] == 7
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert (spec["completions"], spec["parallelism"]) == (1, 1)
+    disruption, preempted, terminal = spec["podFailurePolicy"]["rules"]
+    assert disruption == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    assert (preempted["action"], preempted["onExitCodes"]["values"]) == ("Ignore", [75])
+    assert terminal["action"] == "FailJob"
+    assert terminal["onExitCodes"]["values"] == sorted(int(code) for code in TERMINAL_EXIT_CODES)
+    assert {rule["onExitCodes"]["containerName"] for rule in (preempted, terminal)} == {"trainer"}
+
+
+@every_job
+def test_the_training_owns_the_job(build: Build) -> None:
+    job = build(training())
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert owner["uid"] == UID
+    assert (owner["apiVersion"], owner["kind"], owner["controller"]) == ("nnunet.dev/v1alpha1", "NnunetTraining", True)
+    assert job["metadata"]["namespace"] == "clinic"
+
+
+def test_labels_find_the_pods_and_users_cannot_forge_them() -> None:
+    labels = {"team": "a", "nnunet.dev/fold": "4", "app.kubernetes.io/managed-by": "me"}
+    job = fold_job(training(podTemplate={"labels": labels}), OPTIONS, "1")
+    found = job["spec"]["template"]["metadata"]["labels"]
+    assert found["team"] == "a"
+    assert found["nnunet.dev/fold"] == "1"
+    assert found["app.kubernetes.io/managed-by"] == "nnunet-operator"
+    assert "team" not in job["metadata"]["labels"]
+
+
+def test_only_a_queue_name_brings_kueues_label() -> None:
+    assert "kueue.x-k8s.io/queue-name" not in plan_job(training(), OPTIONS)["metadata"]["labels"]
+    job = plan_job(training(queueName="gpus"), OPTIONS)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert "suspend" not in job["spec"]
+
+
+def test_long_names_stay_apart_and_within_limits() -> None:
+    names = [f"{'x' * 240}-{tail}" for tail in ("a", "b")]
+    jobs = [fold_job(training(name=name), OPTIONS, "0") for name in names]
+    assert len({job["metadata"]["name"] for job in jobs}) == 2
+    for job in jobs:
+        values = [job["metadata"]["name"], *job["metadata"]["labels"].values()]
+        assert max(len(value) for value in values) <= 63
+
+
+@pytest.mark.parametrize(
+    ("own", "pinned", "image"),
+    [("", None, "registry.example/trainer:1"), ("", "old:0", "old:0"), ("mine:2", "old:0", "mine:2")],
+)
+def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, image: str) -> None:
+    status = NnunetTrainingStatus(provenance=Provenance(image=pinned) if pinned else None)
+    job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0")
+    assert container(job)["image"] == image
+
+
+def test_pull_secrets_of_the_operator_and_the_training() -> None:
+    options = Options(trainer_image="x", image_pull_secrets=("site", "mine"))
+    job = plan_job(training(podTemplate={"imagePullSecrets": [{"name": "mine"}]}), options)
+    assert pod(job)["imagePullSecrets"] == [{"name": "mine"}, {"name": "site"}]
