@@ -123,8 +123,9 @@ def _complete(situation: Situation) -> Condition:
     type_ = ConditionType.COMPLETE
     if situation.mode is not Mode.COMPLETE:
         return _condition(type_, False, Reason.NOT_COMPLETE, "see Progressing for what is going on")
-    folds = ", ".join(situation.training.spec.fold_names)
-    message = f"folds {folds} are trained and evaluated: {score(situation.results)}"
+    folds = situation.training.spec.fold_names
+    trained = f"folds {', '.join(folds)} are" if len(folds) > 1 else f"fold {folds[0]} is"
+    message = f"{trained} trained and evaluated: {score(situation.results)}"
     return _condition(type_, True, Reason.TRAINING_COMPLETE, message)
 
 

@@ -149,18 +149,17 @@ def _at_rest(world: World) -> Plan:
     generation = training.generation
     stated = [c.model_copy(update={"observed_generation": generation}) for c in training.status.conditions]
     status = training.status.model_copy(update={"observed_generation": generation, "conditions": stated})
-    return Plan(status, actions=_expire(world), requeue_after=_seconds_to_live(world))
+    return Plan(status, actions=_expire(world), requeue_after=_seconds_to_live(world, status))
 
 
 def _expire(world: World) -> tuple[Action, ...]:
-    left = _seconds_to_live(world)
+    left = _seconds_to_live(world, world.training.status)
     return (DeleteTraining(),) if left is not None and left <= 0 else ()
 
 
-def _seconds_to_live(world: World) -> float | None:
-    """Return the seconds until a finished training is deleted; None for never, or where its end is not stored."""
-    training = world.training
-    ttl, end = training.spec.ttl_seconds_after_finished, training.status.completion_time
+def _seconds_to_live(world: World, status: NnunetTrainingStatus) -> float | None:
+    """Return the seconds until a finished training is deleted; None for never, or where it has not ended."""
+    ttl, end = world.training.spec.ttl_seconds_after_finished, status.completion_time
     if ttl is None or end is None:
         return None
     return max(0.0, (end + timedelta(seconds=ttl) - world.now).total_seconds())
@@ -171,7 +170,7 @@ def _next_look(world: World, found: Survey, mode: Mode, status: NnunetTrainingSt
     if mode is Mode.FAIL and not _holds(world.training.status, ConditionType.FAILED):
         return SOON_SECONDS  # to stop the other Jobs
     if mode in (Mode.FAIL, Mode.COMPLETE):
-        return _seconds_to_live(world)
+        return _seconds_to_live(world, status)
     if mode is Mode.SUSPEND:
         return None
     if any(fold.state is State.RUNNING for fold in found.folds):

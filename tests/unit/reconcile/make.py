@@ -1,0 +1,170 @@
+"""Builders of worlds for tests: Jobs and Pods as Kubernetes shows them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from nnunet_operator.api.contract import FoldFacts, PlanFacts, TerminationReport
+from nnunet_operator.api.status import Condition, NnunetTrainingStatus
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
+from nnunet_operator.reconcile.observe import Child
+from nnunet_operator.reconcile.plan import manifest_of, plan
+from tests.unit.builders.make import NOW, OPTIONS
+
+PLAN, FOLD, EVALUATE = "plan", "fold", "evaluate"
+COMPLETE = {"type": "Complete", "status": "True"}
+PREPROCESSED = PlanFacts(
+    preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
+    plans_name="nnUNetPlans",
+    reused=False,
+    dataset_hash="d" * 64,
+    plans_hash="p" * 64,
+    splits_hash="s" * 64,
+    nnunet_version="2.8.1",
+    torch_version="2.6.0",
+)
+
+
+def job(
+    of: Training,
+    stage: str,
+    fold: str = "",
+    *,
+    conditions: Sequence[Mapping[str, Any]] = (),
+    failed: int = 0,
+    suspended: bool = False,
+    deleting: bool = False,
+    created: datetime = NOW,
+) -> Manifest:
+    """Return a Job of a training as it stands in the cluster."""
+    body = manifest_of(of, OPTIONS, Child(of.name, stage, fold))
+    body["metadata"] |= {"uid": f"job-{stage}{fold}", "creationTimestamp": rfc3339(created)}
+    if deleting:
+        body["metadata"]["deletionTimestamp"] = rfc3339(created)
+    body["spec"]["suspend"] = suspended
+    body["status"] = {"conditions": [dict(c) for c in conditions], "failed": failed}
+    return body
+
+
+def failed_by(type_: str = "Failed", reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str]:
+    """Return a Job condition that says that it failed."""
+    return {"type": type_, "status": "True", "reason": reason, "message": message}
+
+
+def pod(
+    of: Manifest,
+    *,
+    name: str = "",
+    phase: str = "Pending",
+    state: Mapping[str, Any] | None = None,
+    conditions: Sequence[Mapping[str, Any]] = (),
+    deleting: bool = False,
+    created: str = "2026-03-01T12:00:00Z",
+    **status: Any,
+) -> Manifest:
+    """Return a pod of a Job; `state` is that of the trainer's container."""
+    owner = {"kind": "Job", "name": of["metadata"]["name"], "uid": of["metadata"]["uid"], "controller": True}
+    metadata = {
+        "name": name or f"{of['metadata']['name']}-x",
+        "uid": f"pod-{name}",
+        "creationTimestamp": created,
+        "ownerReferences": [owner],
+    }
+    if deleting:
+        metadata["deletionTimestamp"] = created
+    containers = [{"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state)}] if state else []
+    body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
+    return {"metadata": metadata, "status": body}
+
+
+def running(of: Manifest, **changes: Any) -> Manifest:
+    """Return a pod whose trainer runs."""
+    return pod(of, **{"phase": "Running", "state": {"running": {}}, **changes})
+
+
+def ended(of: Manifest, code: int, message: str | TerminationReport = "", reason: str = "", **changes: Any) -> Manifest:
+    """Return a pod whose trainer has ended with an exit code and a termination message."""
+    text = message if isinstance(message, str) else json.dumps(message.to_json_dict())
+    reason = reason or ("Completed" if code == 0 else "Error")
+    state = {"terminated": {"exitCode": code, "reason": reason, "message": text}}
+    return pod(of, **{"phase": "Failed" if code else "Succeeded", "state": state, **changes})
+
+
+def waiting(of: Manifest, reason: str, message: str = "", **changes: Any) -> Manifest:
+    """Return a pod whose trainer's container waits."""
+    return pod(of, state={"waiting": {"reason": reason, "message": message}}, **changes)
+
+
+def unschedulable(of: Manifest, message: str) -> Manifest:
+    """Return a pod that the scheduler can't place."""
+    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    return pod(of, conditions=[said])
+
+
+def planned(of: Training) -> tuple[Manifest, Manifest]:
+    """Return the completed planning Job and its pod."""
+    done = job(of, PLAN, conditions=[COMPLETE])
+    return done, ended(done, 0, TerminationReport(message="planned", plan=PREPROCESSED))
+
+
+def fold_done(of: Training, fold: str, dice: float = 0.87) -> tuple[Manifest, Manifest]:
+    """Return a completed fold's Job and its pod."""
+    done = job(of, FOLD, fold, conditions=[COMPLETE])
+    epochs = of.spec.schedule.epochs
+    facts = FoldFacts(fold=fold, epoch=epochs, epochs_target=epochs, attempts=1, mean_validation_dice=dice)
+    return done, ended(done, 0, TerminationReport(message="trained", fold=facts))
+
+
+def world(
+    of: Training,
+    *objects: Manifest,
+    samples: Mapping[str, FoldSample] | None = None,
+    refusals: Mapping[str, str] | None = None,
+    now: datetime = NOW,
+) -> World:
+    """Return a world of these Jobs and Pods."""
+    jobs = tuple(o for o in objects if o.get("kind") == "Job")
+    pods = tuple(o for o in objects if o.get("kind") != "Job")
+    return World(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS)
+
+
+def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
+    """Return the status as it is read back from the API server."""
+    return NnunetTrainingStatus.model_validate(json.loads(json.dumps(status.to_json_dict())))
+
+
+def after(of: Training, *objects: Manifest, **changes: Any) -> Training:
+    """Return the training with the status that these Jobs and Pods gave it."""
+    return replace(of, status=stored(plan(world(of, *objects, **changes)).status))
+
+
+def created(result: Plan) -> list[str]:
+    """Return the names of the Jobs to create."""
+    return [action.manifest["metadata"]["name"] for action in result.actions if isinstance(action, CreateJob)]
+
+
+def deleted(result: Plan) -> list[str]:
+    """Return the names of the Jobs to delete."""
+    return [action.name for action in result.actions if isinstance(action, DeleteJob)]
+
+
+def condition(result: Plan, type_: str) -> Condition:
+    """Return a condition of the new status."""
+    found = result.status.condition(type_)
+    assert found is not None, f"no condition {type_} among {result.status.conditions}"
+    return found
+
+
+def stated(result: Plan, type_: str) -> tuple[str, str]:
+    """Return status and reason of a condition of the new status."""
+    found = condition(result, type_)
+    return found.status, found.reason
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")
