@@ -1,0 +1,188 @@
+"""What the chart installs for given values."""
+
+from typing import Any
+
+import pytest
+
+from nnunet_operator.api.crd import all_crds
+from tests.tools.helm import Object, render
+
+SELECTOR = {"app.kubernetes.io/name": "nnunet-operator", "app.kubernetes.io/instance": "nnunet-operator"}
+DIGEST = f"sha256:{'ab' * 32}"
+
+
+def find(objects: list[Object], kind: str, name: str = "nnunet-operator", namespace: str | None = None) -> Object:
+    """Return the one object of this kind, name and (where given) namespace."""
+    found = [
+        thing
+        for thing in objects
+        if thing["kind"] == kind
+        and thing["metadata"]["name"] == name
+        and namespace in (None, thing["metadata"].get("namespace"))
+    ]
+    assert len(found) == 1, [(thing["kind"], thing["metadata"]["name"]) for thing in objects]
+    return found[0]
+
+
+def container(objects: list[Object]) -> Object:
+    (only,) = find(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+    assert isinstance(only, dict)
+    return only
+
+
+def environment(objects: list[Object]) -> dict[str, str]:
+    return {variable["name"]: variable["value"] for variable in container(objects)["env"]}
+
+
+def identities(objects: list[Object]) -> set[tuple[str, str, str]]:
+    return {(thing["kind"], thing["metadata"].get("namespace", ""), thing["metadata"]["name"]) for thing in objects}
+
+
+DEFAULT = {
+    ("CustomResourceDefinition", "", "nnunettrainings.nnunet.dev"),
+    ("ServiceAccount", "nnunet-system", "nnunet-operator"),
+    ("ClusterRole", "", "nnunet-operator"),
+    ("ClusterRoleBinding", "", "nnunet-operator"),
+    ("ClusterRole", "", "nnunet-operator-trainings-view"),
+    ("ClusterRole", "", "nnunet-operator-trainings-edit"),
+    ("Service", "nnunet-system", "nnunet-operator-metrics"),
+    ("Deployment", "nnunet-system", "nnunet-operator"),
+}
+
+
+@pytest.mark.parametrize(
+    ("values", "absent", "added"),
+    [
+        ({}, set(), set()),
+        ({"crds": {"install": False}}, {("CustomResourceDefinition", "", "nnunettrainings.nnunet.dev")}, set()),
+        ({"metricsService": {"create": False}}, {("Service", "nnunet-system", "nnunet-operator-metrics")}, set()),
+        (
+            {"rbac": {"create": False}},
+            {("ClusterRole", "", "nnunet-operator"), ("ClusterRoleBinding", "", "nnunet-operator")},
+            set(),
+        ),
+        (
+            {"rbac": {"aggregate": False}},
+            {
+                ("ClusterRole", "", "nnunet-operator-trainings-view"),
+                ("ClusterRole", "", "nnunet-operator-trainings-edit"),
+            },
+            set(),
+        ),
+        (
+            {"serviceAccount": {"create": False, "name": "mine"}},
+            {("ServiceAccount", "nnunet-system", "nnunet-operator")},
+            set(),
+        ),
+        (
+            {"watch": {"namespaces": ["a", "b"]}},
+            {("ClusterRole", "", "nnunet-operator"), ("ClusterRoleBinding", "", "nnunet-operator")},
+            {(kind, namespace, "nnunet-operator") for kind in ("Role", "RoleBinding") for namespace in ("a", "b")},
+        ),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_objects(values: Object, absent: set[Any], added: set[Any]) -> None:
+    assert identities(render(values)) == (DEFAULT - absent) | added
+
+
+def test_the_crd_is_the_one_of_the_models() -> None:
+    (crd,) = all_crds()
+    assert find(render(), "CustomResourceDefinition", crd["metadata"]["name"])["spec"] == crd["spec"]
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_crd_outlives_the_release_if_asked_to(keep: bool) -> None:
+    crd = find(render({"crds": {"keep": keep}}), "CustomResourceDefinition", "nnunettrainings.nnunet.dev")
+    assert crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == ("keep" if keep else None)
+
+
+@pytest.mark.parametrize(
+    ("image", "reference"),
+    [
+        ({"repository": "registry.example.org/op"}, "registry.example.org/op:0.1.0"),
+        ({"repository": "registry.example.org:5000/x/op", "tag": "v2"}, "registry.example.org:5000/x/op:v2"),
+        ({"repository": "op", "tag": "v2", "digest": DIGEST}, f"op@{DIGEST}"),
+    ],
+)
+def test_images_by_tag_or_digest(image: Object, reference: str) -> None:
+    assert container(render({"image": image}))["image"] == reference
+    assert environment(render({"trainer": {"image": image}}))["NNUNET_OPERATOR_TRAINER_IMAGE"] == reference
+
+
+def test_the_pod_meets_the_restricted_standard_and_writes_nowhere_but_tmp() -> None:
+    pod = find(render(), "Deployment")["spec"]["template"]["spec"]
+    assert pod["securityContext"] == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    (operator,) = pod["containers"]
+    assert operator["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_one_replica_and_never_two_at_once() -> None:
+    spec = find(render(), "Deployment")["spec"]
+    assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
+
+
+def test_probes_and_service_follow_the_ports() -> None:
+    objects = render({"settings": {"metricsPort": 9999, "healthPort": 8888}})
+    operator = container(objects)
+    assert {port["name"]: port["containerPort"] for port in operator["ports"]} == {"metrics": 9999, "health": 8888}
+    assert operator["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "health"}
+    assert operator["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
+    (port,) = find(objects, "Service", "nnunet-operator-metrics")["spec"]["ports"]
+    assert (port["port"], port["targetPort"]) == (9999, "metrics")
+    assert environment(objects)["NNUNET_OPERATOR_METRICS_PORT"] == "9999"
+    assert environment(objects)["NNUNET_OPERATOR_HEALTH_PORT"] == "8888"
+
+
+def test_placement_and_metadata_reach_the_pod() -> None:
+    placement: Object = {
+        "nodeSelector": {"pool": "system"},
+        "tolerations": [{"key": "system", "operator": "Exists"}],
+        "affinity": {"nodeAffinity": {}},
+        "priorityClassName": "system-cluster-critical",
+        "imagePullSecrets": [{"name": "registry"}],
+    }
+    metadata = {"podLabels": {"team": "imaging"}, "podAnnotations": {"note": "x"}}
+    template = find(render({**placement, **metadata}), "Deployment")["spec"]["template"]
+    assert {key: template["spec"][key] for key in placement} == placement
+    assert template["metadata"]["labels"]["team"] == "imaging"
+    assert template["metadata"]["annotations"] == {"note": "x"}
+
+
+def test_labels_of_the_user_do_not_break_the_selector() -> None:
+    objects = render({"podLabels": {"app.kubernetes.io/name": "mine"}})
+    deployment = find(objects, "Deployment")
+    assert deployment["spec"]["selector"]["matchLabels"] == SELECTOR
+    assert deployment["spec"]["template"]["metadata"]["labels"].items() >= SELECTOR.items()
+    assert find(objects, "Service", "nnunet-operator-metrics")["spec"]["selector"] == SELECTOR
+
+
+@pytest.mark.parametrize(
+    ("release", "values", "name"),
+    [
+        ("nnunet-operator", {}, "nnunet-operator"),
+        ("team-a", {}, "team-a-nnunet-operator"),
+        ("team-a", {"nameOverride": "op"}, "team-a-op"),
+        ("team-a", {"fullnameOverride": "nnunet"}, "nnunet"),
+    ],
+)
+def test_names(release: str, values: Object, name: str) -> None:
+    objects = render(values, release)
+    deployment = find(objects, "Deployment", name)
+    assert deployment["spec"]["template"]["spec"]["serviceAccountName"] == name
+    (subject,) = find(objects, "ClusterRoleBinding", name)["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": name, "namespace": "nnunet-system"}
+
+
+def test_lists_become_comma_lists_in_the_environment() -> None:
+    env = environment(
+        render({"watch": {"namespaces": ["a", "b"]}, "trainer": {"imagePullSecrets": [{"name": "x"}, {"name": "y"}]}})
+    )
+    assert env["NNUNET_OPERATOR_WATCH_NAMESPACES"] == "a,b"
+    assert env["NNUNET_OPERATOR_TRAINER_IMAGE_PULL_SECRETS"] == "x,y"
