@@ -38,7 +38,7 @@ def _case(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     centre = [random.uniform(12, size - 12) for size in SHAPE]
     distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(np.indices(SHAPE), centre, strict=True)))
     radius = random.uniform(8, 11)
-    label = np.zeros(SHAPE, np.uint8)
+    label: np.ndarray = np.zeros(SHAPE, np.uint8)
     label[distance < radius] = 1
     label[distance < radius / 2] = 2
     image = np.choose(label, [0.0, 60.0, 120.0]) + random.normal(0, 12, SHAPE)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
@@ -116,6 +117,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
+        self._require_numbers()
         with self.preemption.shield():
             if self._best_ema is not None and math.isnan(self._best_ema):
                 # Nothing compares greater than NaN: it would stay "best".
@@ -156,6 +158,19 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             self.save_checkpoint(str(latest))
         finally:
             self.current_epoch += 1
+
+    def _require_numbers(self) -> None:
+        """Fail rather than save a network that is no longer one: the checkpoint before is still good."""
+        # Looking at the weights costs milliseconds; it is only done where the loss gives a reason.
+        if self._last("train_losses") is not None:
+            return
+        if all(bool(torch.isfinite(weights).all()) for weights in self.network.parameters()):
+            return
+        raise RuntimeError(
+            f"epoch {self.current_epoch} left weights that are not finite numbers; nothing of it was saved. If another "
+            "attempt ends the same way, lower schedule.initialLearningRate or check the data and the network "
+            "(nnU-Net's deep supervision needs at least 3 stages)"
+        )
 
     def _facts(self) -> FoldFacts:
         """Return the state at the last finished epoch."""

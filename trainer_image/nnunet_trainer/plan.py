@@ -54,7 +54,7 @@ def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, 
         if folder.is_dir():
             log.info("%s exists: nothing to preprocess", key)
             facts = PlanFacts.model_validate(read_json(folder / FACTS_FILE))
-            return facts.model_copy(update={"reused": True})
+            return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
         temporary = paths.preprocessed / f".tmp-{key}"
         if temporary.exists():
             log.info("removing what an interrupted attempt left: %s", temporary.name)
@@ -64,6 +64,15 @@ def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, 
         os.sync()
         temporary.rename(folder)
         return facts
+
+
+def _made_by_this_run(paths: RunPaths, key: str) -> bool:
+    """Tell whether an earlier attempt of this very run made the result and said so."""
+    try:
+        earlier = PlanFacts.model_validate(read_json(paths.plan_result))
+    except (OSError, ValueError):
+        return False
+    return earlier.preprocessed_key == key and not earlier.reused
 
 
 def _build(

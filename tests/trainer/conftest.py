@@ -1,0 +1,35 @@
+"""Fixtures of the tests that run inside the trainer image (`python -m tests.trainer`)."""
+
+import importlib.util
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+if importlib.util.find_spec("nnunetv2") is None:
+    # Outside of the trainer image there is nothing to collect: `make test-trainer` runs these tests in it.
+    collect_ignore_glob = ["test_*.py"]
+else:
+    from tests.trainer.world import World, make_world
+
+    @pytest.fixture(scope="session")
+    def planned(tmp_path_factory: pytest.TempPathFactory) -> World:
+        """A root folder with the tiny dataset, planned. Not to be written to: copy it."""
+        world = make_world(tmp_path_factory.mktemp("planned"))
+        assert world.finish("plan").code == 0
+        return world
+
+    @pytest.fixture
+    def world(planned: World, tmp_path: Path) -> World:
+        """A planned root folder of the test's own."""
+        return planned.copy(tmp_path / "world")
+
+    @pytest.fixture
+    def small_volume(tmp_path: Path) -> Iterator[Path]:
+        """A file system of 2 MiB."""
+        folder = tmp_path / "small"
+        folder.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=True)
+        yield folder
+        subprocess.run(["umount", str(folder)], check=True)

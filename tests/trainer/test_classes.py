@@ -1,0 +1,97 @@
+"""Any trainer class by name, and clear words for what can't be used."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from nnunet_operator.api.exit_codes import ExitCode
+from tests.trainer.world import World, make_world
+
+SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
+
+CUSTOM = '''
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class OurTrainer(nnUNetTrainer):
+    """Sets an epoch budget and a learning rate of its own, and loses its pseudo-Dice in the first epoch."""
+
+    def __init__(self, plans, configuration, fold, dataset_json, device=torch.device("cuda")):
+        super().__init__(plans, configuration, fold, dataset_json, device)
+        self.num_epochs = 77
+        self.initial_lr = 0.5
+
+    def on_validation_epoch_end(self, val_outputs):
+        if self.current_epoch == 0:
+            for output in val_outputs:
+                for key in ("tp_hard", "fp_hard", "fn_hard"):
+                    output[key] = output[key] * 0.0
+        super().on_validation_epoch_end(val_outputs)
+
+
+class BadTrainer(nnUNetTrainer):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+'''
+
+
+@pytest.mark.parametrize("name", ["nnUNetTrainerDA5", "nnUNetTrainer_250epochs_NoMirroring", "nnUNetTrainer_warmup"])
+def test_stock_variants_keep_the_epoch_budget(world: World, name: str) -> None:
+    world = world.but(trainerClass=name, schedule=SHORT)
+    command = world.start("train", "--fold", "1")
+    command.wait_for_log("Epoch 1")
+    first = command.kill()
+    assert first.code == ExitCode.PREEMPTED, first.log
+    ended = world.finish("train", "--fold", "1")
+    assert ended.code == 0, ended.log
+    assert ended.fold.epoch == 2
+    checkpoint = torch.load(world.fold("1") / "checkpoint_final.pth", weights_only=False)
+    assert (checkpoint["trainer_name"], checkpoint["current_epoch"]) == (name, 2)
+
+
+def test_class_of_the_users_own(world: World, tmp_path: Path) -> None:
+    trainers = tmp_path / "trainers"
+    trainers.mkdir()
+    (trainers / "ours.py").write_text(CUSTOM)
+    world = world.but(trainerClass="OurTrainer", schedule=SHORT).with_env(nnUNet_extTrainer=str(trainers))
+    ended = world.finish("train", "--fold", "1")
+    assert ended.code == 0, ended.log
+    assert ended.fold.epochs_target == 2
+    assert ended.fold.learning_rate == pytest.approx(0.01 * 0.5**0.9)
+    assert "OurTrainer sets a learning rate of 0.5; schedule.initialLearningRate 0.01 is used" in ended.log
+    assert ended.fold.ema_pseudo_dice is not None, "an epoch without pseudo-Dice poisons the average"
+
+    bad = world.but(trainerClass="BadTrainer").finish("train", "--fold", "1")
+    assert bad.code == ExitCode.WRONG_CONFIGURATION, bad.log
+    assert "BadTrainer" in bad.report.message and "exactly plans, configuration, fold" in bad.report.message
+
+
+def test_unknown_class(world: World) -> None:
+    ended = world.but(trainerClass="nnUNetTrainerDA55").finish("plan", seconds=30)
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "no trainer class nnUNetTrainerDA55" in ended.report.message
+    assert "Did you mean nnUNetTrainerDA5" in ended.report.message
+
+
+def test_unknown_configuration_and_planner(tmp_path: Path) -> None:
+    world = make_world(tmp_path / "world")
+    ended = world.but(planning={"planner": "nnUNetPlannerResEncX"}).finish("plan", seconds=30)
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "Did you mean nnUNetPlannerResEnc" in ended.report.message
+    ended = world.but(configuration="3d_lowres").finish("plan")
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "3d_lowres is not in the plans" in ended.report.message and "3d_fullres" in ended.report.message
+
+
+def test_unexpected_label_values_are_named(tmp_path: Path) -> None:
+    import nibabel
+    import numpy as np
+
+    world = make_world(tmp_path / "world")
+    label = world.root / f"nnunet/raw/{world.contract.dataset}/labelsTr/case_02.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.full((30, 34, 32), 7, np.uint8), np.eye(4)), label)
+    ended = world.finish("plan")
+    assert ended.code == ExitCode.WRONG_DATA, ended.log
+    assert "Unexpected labels found" in ended.report.message and "case_02.nii.gz" in ended.report.message

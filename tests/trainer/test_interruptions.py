@@ -1,0 +1,112 @@
+"""Whatever ends an attempt, the next one goes on from the last finished epoch."""
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.checkpoints import FINAL, LATEST, PREVIOUS, finished_epochs
+from tests.trainer.world import World, truncate
+
+LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4}
+
+
+def test_sigterm_in_the_middle_of_an_epoch_costs_that_epoch_only(world: World) -> None:
+    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2")
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(3), "the third epoch")
+    ended = command.kill()
+    assert ended.code == ExitCode.PREEMPTED, ended.log
+    assert "2 of 4 epochs" in ended.report.message
+    assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (2, 2)
+    assert finished_epochs(world.fold() / LATEST) == 2
+
+    resumed = world.finish("train", "--fold", "0")
+    assert resumed.code == 0, resumed.log
+    assert "going on from checkpoint_latest.pth: 2 epochs finished" in resumed.log
+    assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 2, 1)
+    assert resumed.log.count("Current learning rate") == 2
+
+
+def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(world: World) -> None:
+    world = world.but(schedule=LONG)
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(3), "the third epoch")
+    assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
+    truncate(world.fold() / LATEST)
+    # Where the second epoch was the best, that file is intact and as new.
+    (world.fold() / "checkpoint_best.pth").unlink()
+
+    resumed = world.finish("train", "--fold", "0")
+    assert resumed.code == 0, resumed.log
+    assert "checkpoint_latest.pth can't be read and is passed over" in resumed.log
+    assert "going on from checkpoint_previous.pth: 1 epochs finished" in resumed.log
+    assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 2, 2)
+
+
+def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World) -> None:
+    command = world.start("train", "--fold", "0")
+    command.wait_for_log("predicting case")
+    ended = command.kill()
+    assert ended.code == ExitCode.PREEMPTED, ended.log
+    assert "3 of 3 epochs" in ended.report.message
+    assert finished_epochs(world.fold() / FINAL) == finished_epochs(world.fold() / PREVIOUS) == 3
+
+    # A damaged final checkpoint must not beat the good one that is still there.
+    truncate(world.fold() / FINAL)
+    resumed = world.finish("train", "--fold", "0")
+    assert resumed.code == 0, resumed.log
+    assert "checkpoint_final.pth can't be read and is passed over" in resumed.log
+    assert "Current learning rate" not in resumed.log, "an epoch was trained again"
+    assert finished_epochs(world.fold() / FINAL) == 3
+    assert resumed.fold.mean_validation_dice is not None
+    assert not (world.fold() / PREVIOUS).exists()
+
+
+def test_sigterm_while_libraries_are_loaded(world: World) -> None:
+    command = world.start("train", "--fold", "0")
+    command.wait_for_log("loading torch and nnU-Net")
+    time.sleep(0.7)
+    ended = command.kill()
+    assert ended.code == ExitCode.PREEMPTED, ended.log
+    assert "0 of 3 epochs" in ended.report.message
+
+
+def test_no_checkpoint_loads(world: World) -> None:
+    world.fold().mkdir()
+    for name in (LATEST, PREVIOUS):
+        (world.fold() / name).write_bytes(b"not a checkpoint")
+    ended = world.finish("train", "--fold", "0")
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "fold_0" in ended.report.message and "backup" in ended.report.message
+
+
+def test_full_volume_keeps_the_last_good_checkpoint(world: World, small_volume: Path) -> None:
+    world = _results_on(world, small_volume).but(schedule=LONG)
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(2), "the second epoch")
+    _fill(small_volume)
+    ended = command.end()
+    assert ended.code == ExitCode.STORAGE_FAILED, ended.log
+    assert "free of 2 MiB" in ended.report.message and "Enlarge the claim" in ended.report.message
+    assert finished_epochs(world.fold() / LATEST) >= 1
+
+
+def _results_on(world: World, volume: Path) -> World:
+    """Move the results of a world to another volume."""
+    results = world.root / "nnunet/results"
+    shutil.copytree(results, volume, dirs_exist_ok=True)
+    shutil.rmtree(results)
+    results.symlink_to(volume)
+    return world
+
+
+def _fill(volume: Path) -> None:
+    """Write until there is no room left."""
+    with (volume / "filler").open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return

@@ -1,0 +1,149 @@
+"""The whole way: plan, train, evaluate, and prediction without this project."""
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+
+from nnunet_operator.api.contract import METRICS_PORT, Metric
+from nnunet_operator.api.exit_codes import ExitCode
+from tests.trainer import tiny_dataset
+from tests.trainer.world import World, make_world
+
+SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
+
+
+@pytest.fixture(scope="module")
+def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Both folds trained and evaluated."""
+    world = planned.copy(tmp_path_factory.mktemp("trained") / "world").but(schedule=SCHEDULE)
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(3), "the third epoch")
+    (world.root / "scrape.txt").write_text(scrape())
+    assert command.end().code == 0, command.log()
+    assert world.finish("train", "--fold", "1").code == 0
+    assert world.finish("evaluate").code == 0
+    return world
+
+
+def scrape() -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
+
+
+def test_metrics_while_it_trains(trained: World) -> None:
+    text = (trained.root / "scrape.txt").read_text()
+    labels = 'fold="0",namespace="tests",training="tiny"'
+    values = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
+    ordinary = {key.split("{")[0]: value for key, value in values.items()}
+    assert ordinary[Metric.EPOCH] >= 2
+    assert ordinary[Metric.EPOCHS_TARGET] == 6
+    assert ordinary[Metric.CHECKPOINT_EPOCH] == ordinary[Metric.EPOCH]
+    assert (ordinary[Metric.ATTEMPTS], ordinary[Metric.LOST_EPOCHS]) == (1, 0)
+    assert ordinary[f"{Metric.EPOCH_DURATION}_count"] == ordinary[Metric.EPOCH]
+    assert 0 < ordinary[Metric.LEARNING_RATE] <= 0.02
+    assert ordinary[Metric.LAST_EPOCH_TIMESTAMP] >= ordinary[Metric.CHECKPOINT_TIMESTAMP] - 1 > 1.7e9
+    for wanted in ('split="train"', 'split="validation"', 'label="shell"', 'label="core"', 'configuration="3d_tiny"'):
+        assert any(wanted in key for key in values), wanted
+    assert all(label in text for label in labels.split(","))
+
+
+def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:
+    again = trained.finish("train", "--fold", "0", seconds=5)
+    assert again.code == 0
+    assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (6, 6, 1)
+    assert again.fold.mean_validation_dice is not None
+    own = json.loads((trained.fold() / "validation/summary.json").read_text())["foreground_mean"]["Dice"]
+    assert again.fold.mean_validation_dice == pytest.approx(own)
+
+
+def test_evaluation(trained: World) -> None:
+    summary = json.loads((trained.run / "summary.json").read_text())
+    dice: dict[str, dict[str, Any]] = {}
+    for fold in ("0", "1"):
+        own = json.loads((trained.fold(fold) / "validation/summary.json").read_text())
+        assert summary["foldDice"][fold] == pytest.approx(own["foreground_mean"]["Dice"])
+        dice |= {case["prediction_file"]: case["metrics"] for case in own["metric_per_case"]}
+    per_class = [np.nanmean([metrics[key]["Dice"] for metrics in dice.values()]) for key in ("1", "2")]
+    assert summary["meanValidationDice"] == pytest.approx(np.mean(per_class))
+    own = json.loads((trained.run / "test_summary.json").read_text())
+    assert summary["testMean"] == pytest.approx(own["foreground_mean"]["Dice"])
+    assert summary["testPerClass"] == pytest.approx(
+        {"shell": own["mean"]["1"]["Dice"], "core": own["mean"]["2"]["Dice"]}
+    )
+    assert summary["testCases"] == 2
+    assert summary["testMean"] > 0.3, "the network learned nothing"
+    assert (trained.root / "nnunet/results" / summary["modelPath"]).is_dir()
+
+
+def test_interrupted_evaluation_predicts_only_what_is_missing(trained: World, tmp_path: Path) -> None:
+    world = trained.copy(tmp_path / "world")
+    predictions = sorted((world.run / "predictions_test").glob("*.nii.gz"))
+    before = {path: path.read_bytes() for path in predictions}
+    predictions[0].write_bytes(before[predictions[0]][:200])
+    ended = world.finish("evaluate")
+    assert ended.code == 0, ended.log
+    assert "predicting 1 of 2 test cases" in ended.log
+    assert _segmentation(predictions[0]).shape == tiny_dataset.SHAPE
+    assert predictions[1].read_bytes() == before[predictions[1]]
+
+
+def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:
+    ended = trained.but(folds=["0", "1", "2"]).finish("evaluate")
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE
+    assert ended.report.message.startswith("fold 2 is not complete")
+
+
+def test_plain_nnunet_predicts_the_same_without_this_project(trained: World, tmp_path: Path) -> None:
+    raw = trained.root / "nnunet/raw"
+    program = (
+        "import sys\n"
+        "sys.modules['nnunet_trainer'] = sys.modules['nnunet_operator'] = None\n"
+        "from nnunetv2.inference.predict_from_raw_data import predict_entry_point\n"
+        "if __name__ == '__main__': predict_entry_point()\n"
+    )
+    script = tmp_path / "predict.py"
+    script.write_text(program)
+    options = f"-d {tiny_dataset.NAME} -c 3d_tiny -f 0 1 -device cpu -npp 1 -nps 1".split()
+    folders = ["-i", str(raw / tiny_dataset.NAME / "imagesTs"), "-o", str(tmp_path / "out")]
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    env |= {"nnUNet_results": str(trained.run), "nnUNet_raw": str(raw), "nnUNet_preprocessed": str(tmp_path)}
+    result = subprocess.run(
+        [sys.executable, str(script), *options, *folders], env=env, capture_output=True, text=True, timeout=120
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    ours = sorted((trained.run / "predictions_test").glob("*.nii.gz"))
+    assert len(ours) == 2
+    for path in ours:
+        assert np.array_equal(_segmentation(path), _segmentation(tmp_path / "out" / path.name)), path.name
+
+
+def test_killed_plan_is_cleaned_up_and_two_at_once_share_one_result(tmp_path: Path) -> None:
+    first = make_world(tmp_path / "world", processes=2)
+    second = replace(first, contract=first.contract.model_copy(update={"uid": "fedcba9876543210", "name": "other"}))
+    command = first.start("plan")
+    command.wait_for_log("verifying the dataset: done")
+    ended = command.kill()
+    assert ended.code == ExitCode.PREEMPTED, ended.log
+
+    commands = [world.start("plan") for world in (first, second)]
+    outcomes = [command.end() for command in commands]
+    assert [outcome.code for outcome in outcomes] == [0, 0], [outcome.log for outcome in outcomes]
+    facts = [outcome.report.plan for outcome in outcomes]
+    assert all(facts) and sorted(fact.reused for fact in facts if fact) == [False, True]
+    left = sorted(path.name for path in (first.root / "nnunet/preprocessed").iterdir())
+    assert len(left) == 2 and left[1] == f"{left[0]}.lock", left
+
+
+def _segmentation(path: Path) -> np.ndarray:
+    values: np.ndarray = np.asanyarray(nibabel.load(path).dataobj)
+    return values

@@ -1,0 +1,220 @@
+"""A root folder with the three mounts, and the trainer run in it as the pod would run it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from nnunet_operator.api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
+from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal
+from nnunet_trainer.paths import ROOT_ENV
+from nnunet_trainer.processes import descendants
+from nnunet_trainer.report import TERMINATION_LOG_ENV
+from tests.trainer import tiny_dataset
+
+# Deep supervision needs three stages: with two, nnU-Net's weights for it are 0/0.
+TINY_NETWORK = {
+    "inherits_from": "3d_fullres",
+    "patch_size": [16, 16, 16],
+    "batch_size": 2,
+    "architecture": {
+        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
+        "arch_kwargs": {
+            "n_stages": 3,
+            "features_per_stage": [4, 8, 8],
+            "conv_op": "torch.nn.modules.conv.Conv3d",
+            "kernel_sizes": [[3, 3, 3]] * 3,
+            "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
+            "n_conv_per_stage": [1, 1, 1],
+            "n_conv_per_stage_decoder": [1, 1],
+            "conv_bias": True,
+            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
+            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
+            "dropout_op": None,
+            "dropout_op_kwargs": None,
+            "nonlin": "torch.nn.LeakyReLU",
+            "nonlin_kwargs": {"inplace": True},
+        },
+        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
+    },
+}
+
+
+def make_contract(**changes: Any) -> RunContract:
+    """Return a contract for the tiny dataset on the CPU: two folds, three short epochs."""
+    settings = {
+        "namespace": "tests",
+        "name": "tiny",
+        "uid": "0123456789abcdef",
+        "dataset": tiny_dataset.NAME,
+        "planning": {"configurations": {"3d_tiny": TINY_NETWORK}},
+        "configuration": "3d_tiny",
+        "folds": ["0", "1"],
+        "schedule": {"epochs": 3, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 2},
+        "trainerClass": "nnUNetTrainer",
+        "device": "cpu",
+        "processes": 1,
+        "testSet": {},
+    }
+    return RunContract.model_validate(settings | changes)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    report: TerminationReport
+    log: str
+
+    @property
+    def fold(self) -> FoldFacts:
+        """The state of the fold in the report."""
+        assert self.report.fold is not None, self.report
+        return self.report.fold
+
+
+class Command:
+    """A running command of the trainer."""
+
+    def __init__(self, arguments: Sequence[str], env: dict[str, str], log: Path) -> None:
+        self.arguments = list(arguments)
+        self._log = log
+        self._report = Path(env[TERMINATION_LOG_ENV])
+        self._report.unlink(missing_ok=True)
+        with log.open("wb") as output:
+            command = [sys.executable, "-m", "nnunet_trainer", *arguments]
+            self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+
+    @property
+    def pid(self) -> int:
+        """Process ID of the trainer."""
+        return self._process.pid
+
+    def log(self) -> str:
+        """What the command printed so far."""
+        return self._log.read_text(errors="replace")
+
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Wait for something to be true while the command runs."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert self._process.poll() is None, f"{self.arguments} ended before {what}:\n{self.log()}"
+            assert time.monotonic() < deadline, f"waited {seconds} s for {what}:\n{self.log()}"
+            time.sleep(0.02)
+
+    def wait_for_log(self, text: str, seconds: float = 60) -> None:
+        """Wait until the command has printed a text."""
+        self.wait_until(lambda: text in self.log(), f"{text!r} in the log", seconds)
+
+    def kill(self, number: signal.Signals = signal.SIGTERM) -> Ended:
+        """Send a signal and return how the command ended; nothing that it started may be left."""
+        children = descendants(self.pid)
+        self._process.send_signal(number)
+        ended = self.end(seconds=30)
+        if number == signal.SIGKILL:
+            # In the pod they die with PID 1.
+            for pid in filter(_alive, children):
+                os.kill(pid, signal.SIGKILL)
+        else:
+            assert not [pid for pid in children if _alive(pid)], "worker processes outlive the trainer"
+        return ended
+
+    def end(self, seconds: float = 120) -> Ended:
+        """Wait for the command and return how it ended."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            raise AssertionError(f"{self.arguments} did not end in {seconds} s:\n{self.log()}") from None
+        text = self._report.read_text() if self._report.exists() else '{"message": ""}'
+        return Ended(code, TerminationReport.model_validate_json(text), self.log())
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@dataclass(frozen=True)
+class World:
+    """The mounts of a pod and the contract of a run."""
+
+    root: Path
+    contract: RunContract
+    env: dict[str, str] = field(default_factory=dict)
+
+    def copy(self, root: Path) -> "World":
+        """Return the same world in another folder."""
+        shutil.copytree(self.root, root, symlinks=True)
+        return replace(self, root=root)
+
+    def but(self, **changes: Any) -> "World":
+        """Return the same folders with another contract."""
+        content = json.loads(self.contract.model_dump_json(by_alias=True, exclude_none=True))
+        return replace(self, contract=RunContract.model_validate(content | changes))
+
+    def with_env(self, **variables: str) -> "World":
+        """Return the same folders with more environment variables."""
+        return replace(self, env=self.env | variables)
+
+    def start(self, *arguments: str) -> Command:
+        """Start a command."""
+        name = "-".join(arguments).strip("-")
+        env = os.environ | self.env
+        env |= {
+            CONTRACT_ENV: self.contract.model_dump_json(by_alias=True, exclude_none=True),
+            ROOT_ENV: str(self.root),
+            TERMINATION_LOG_ENV: str(self.root / f"{name}-{self.contract.uid[:8]}.termination"),
+        }
+        return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log")
+
+    def finish(self, *arguments: str, seconds: float = 120) -> Ended:
+        """Run a command to its end."""
+        return self.start(*arguments).end(seconds)
+
+    @property
+    def run(self) -> Path:
+        """The run's folder."""
+        return self.root / "nnunet/results" / self.contract.run_folder
+
+    @property
+    def model(self) -> Path:
+        """The model folder."""
+        (folder,) = (self.run / self.contract.dataset).glob(f"{self.contract.trainer_class}__*")
+        return folder
+
+    def fold(self, fold: str = "0") -> Path:
+        """The folder of a fold."""
+        return self.model / f"fold_{fold}"
+
+    def journal(self, fold: str = "0") -> Journal:
+        """The fold's journal."""
+        return read_journal(self.fold(fold)) if (self.fold(fold) / JOURNAL_FILE).exists() else Journal()
+
+    def begun(self, epochs: int, fold: str = "0") -> Callable[[], bool]:
+        """Return a condition: so many epochs are begun."""
+        return lambda: self.journal(fold).begun >= epochs
+
+
+def make_world(root: Path, **contract: Any) -> World:
+    """Return a world with the tiny dataset, not planned."""
+    tiny_dataset.write_dataset(root / "nnunet/raw")
+    for mount in ("preprocessed", "results"):
+        (root / "nnunet" / mount).mkdir()
+    return World(root, make_contract(**contract))
+
+
+def truncate(path: Path) -> None:
+    """Cut a file in half, as an interrupted write to it would."""
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size // 2)
