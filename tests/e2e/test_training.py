@@ -27,7 +27,7 @@ def test_two_trainings_at_once_end_with_scores_and_preprocess_once(lab: Lab) -> 
         assert 0 <= fold["meanValidationDice"] <= 1
     test_dice = status["results"]["testDice"]
     assert test_dice["cases"] == 3
-    assert set(test_dice["perClass"]) == {"gm", "wm"}
+    assert set(test_dice["perClass"]) == {"grey_matter", "white_matter"}
     assert 0 <= test_dice["mean"] <= 1
     assert condition(status, "Evaluated")["reason"] == "TestSetScored"
 
