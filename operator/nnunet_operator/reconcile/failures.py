@@ -111,7 +111,8 @@ def _terminal(code: int | None, ending: Ending | None, who: str) -> Trouble:
         said = f"{ending.last_words.rstrip('. ')}. "
         # The trainer's words say what to do; only the way to try again is the operator's to tell.
         return Trouble(reason, f"{who}: {said}{RETRY if RETRY in remedy else NEW_TRAINING}")
-    return Trouble(reason, f"{who}: {what} (exit code {code}). {remedy}", detailed=ending is not None)
+    said = f": {ending.last_words.rstrip('. ')}" if ending and ending.last_words else ""
+    return Trouble(reason, f"{who}: {what} (exit code {code}){said}. {remedy}", detailed=ending is not None)
 
 
 def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str, retry_limit: int) -> Trouble:
