@@ -1,0 +1,202 @@
+"""A model of Kubernetes' Job controller, as small as can be: Jobs get pods, pods run and end, names get free."""
+
+from dataclasses import replace
+from datetime import timedelta
+from random import Random
+
+from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, TerminationReport
+from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
+from nnunet_operator.reconcile.plan import plan
+from tests.unit.builders.make import NOW, OPTIONS, training
+from tests.unit.reconcile import make
+
+ENDINGS = (0, 0, 0, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished")
+
+
+class Cluster:
+    """One training and its Jobs and Pods."""
+
+    def __init__(self, of: Training) -> None:
+        self.training = of
+        self.jobs: dict[str, Manifest] = {}
+        self.pods: dict[str, Manifest] = {}
+        self.samples: dict[str, FoldSample] = {}
+        self.serial = 0
+        self.writes = 0
+
+    def world(self) -> World:
+        """Return what the operator sees."""
+        now = NOW + timedelta(seconds=self.serial)
+        jobs, pods = tuple(self.jobs.values()), tuple(self.pods.values())
+        return World(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS)
+
+    def reconcile(self) -> Plan:
+        """Let the operator look once: actions first, then the status."""
+        result = plan(self.world())
+        for action in result.actions:
+            if isinstance(action, CreateJob):
+                self._create(action.manifest)
+            elif isinstance(action, DeleteJob):
+                assert self.jobs[action.name]["metadata"]["uid"] == action.uid
+                self.delete(action.name)
+        if result.status != self.training.status:
+            self.writes += 1
+            self.training = replace(self.training, status=make.stored(result.status))
+        return result
+
+    def _create(self, manifest: Manifest) -> None:
+        name = manifest["metadata"]["name"]
+        assert name not in self.jobs, f"{name} exists already"
+        self.serial += 1
+        manifest["metadata"] |= {"uid": f"job-{self.serial}", "creationTimestamp": make.rfc3339(NOW)}
+        manifest["status"] = {"conditions": [], "failed": 0}
+        self.jobs[name] = manifest
+
+    def delete(self, name: str) -> None:
+        """Delete a Job in the foreground: it stays until its pods are gone."""
+        self.jobs[name]["metadata"]["deletionTimestamp"] = make.rfc3339(NOW)
+
+    def suspend(self, value: bool) -> None:
+        """Set spec.suspend."""
+        spec = self.training.spec.model_copy(update={"suspend": value})
+        self.training = replace(self.training, spec=spec, generation=self.training.generation + 1)
+
+    def lose_status(self) -> None:
+        """Clear the status, as somebody might."""
+        self.training = replace(self.training, status=NnunetTrainingStatus())
+
+    def step(self, name: str, random: Random | None) -> None:
+        """Let one Job go on by one step; without `random` all goes well."""
+        job = self.jobs[name]
+        self.serial += 1
+        pod = next((p for p in self.pods.values() if self._is_of(p, job) and not self._ended(p)), None)
+        if job["metadata"].get("deletionTimestamp"):
+            self._collect(job)
+        elif job["status"]["conditions"]:
+            return
+        elif pod is None:
+            self._control(job)
+        elif pod["status"]["phase"] == "Pending":
+            self._start(job, pod, random)
+        else:
+            self._end(job, pod, random)
+
+    def _is_of(self, pod: Manifest, job: Manifest) -> bool:
+        return bool(pod["metadata"]["ownerReferences"][0]["uid"] == job["metadata"]["uid"])
+
+    def _ended(self, pod: Manifest) -> bool:
+        return pod["status"]["phase"] in ("Succeeded", "Failed")
+
+    def _collect(self, job: Manifest) -> None:
+        self.pods = {name: pod for name, pod in self.pods.items() if not self._is_of(pod, job)}
+        del self.jobs[job["metadata"]["name"]]
+
+    def _control(self, job: Manifest) -> None:
+        """Do what the Job controller does: end the Job, or give it a pod."""
+        ended = [pod for pod in self.pods.values() if self._is_of(pod, job)]
+        codes = [make_code(pod) for pod in ended]
+        failed = sum(1 for code in codes if code not in (0, 75, None))
+        job["status"]["failed"] = failed
+        if 0 in codes:
+            job["status"]["conditions"] = [make.COMPLETE]
+        elif any(code in TERMINAL_EXIT_CODES for code in codes):
+            job["status"]["conditions"] = [make.failed_by()]
+        elif failed > job["spec"]["backoffLimit"]:
+            job["status"]["conditions"] = [make.failed_by(reason="BackoffLimitExceeded")]
+        else:
+            name = f"{job['metadata']['name']}-{self.serial}"
+            created = make.rfc3339(NOW + timedelta(seconds=self.serial))
+            self.pods[name] = make.pod(job, name=name, created=created)
+
+    def _start(self, job: Manifest, pod: Manifest, random: Random | None) -> None:
+        said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "Insufficient cpu"}
+        blocked = random is not None and random.random() < 0.3
+        state = {"waiting": {"reason": "ImagePullBackOff"}} if blocked and self.serial % 2 else None
+        pod["status"] = make.pod(job, state=state, conditions=[said] if blocked and not state else [])["status"]
+        if not blocked:
+            pod["status"] = make.running(job)["status"]
+
+    def _end(self, job: Manifest, pod: Manifest, random: Random | None) -> None:
+        name = pod["metadata"]["name"]
+        how = random.choice(ENDINGS) if random else 0
+        if random and random.random() < 0.4:
+            self.samples[name] = FoldSample(epoch=random.randint(0, 9), attempts=random.randint(1, 3), epoch_seconds=3)
+            return
+        if how == "vanished":
+            del self.pods[name]
+        elif how == "OOMKilled":
+            pod["status"] = make.ended(job, 137, reason="OOMKilled")["status"]
+        elif how == "Evicted":
+            target = {"type": "DisruptionTarget", "status": "True"}
+            pod["status"] = make.pod(job, phase="Failed", reason="Evicted", conditions=[target])["status"]
+        else:
+            code = int(how)
+            pod["status"] = make.ended(job, code, "" if code == 1 else report_of(job))["status"]
+
+
+def make_code(pod: Manifest) -> int | None:
+    """Return the exit code of a pod's trainer, or None."""
+    statuses = pod["status"]["containerStatuses"]
+    code: int | None = statuses[0]["state"].get("terminated", {}).get("exitCode") if statuses else None
+    return code
+
+
+def report_of(job: Manifest) -> TerminationReport:
+    """Return a report as the trainer of a Job would leave it."""
+    labels = job["metadata"]["labels"]
+    if "nnunet.dev/fold" in labels:
+        facts = FoldFacts(fold=labels["nnunet.dev/fold"], epoch=5, epochs_target=10, attempts=2)
+        return TerminationReport(message="ended", fold=facts)
+    return TerminationReport(
+        message="ended", plan=make.PREPROCESSED, evaluation=EvaluationFacts(mean_validation_dice=0.8)
+    )
+
+
+def simulate(random: Random, steps: int) -> Cluster:
+    """Return a cluster after `steps` random events, among them losses and users' interference."""
+    folds = random.sample(range(5), random.randint(1, 3))
+    cluster = Cluster(
+        training(
+            folds=folds,
+            maxParallelFolds=random.randint(1, 3),
+            retryLimit=random.randint(0, 2),
+            schedule={"epochs": 10},
+            testSet=random.choice([None, {}]),
+        )
+    )
+    for _ in range(steps):
+        happens = random.random()
+        if happens < 0.04:
+            cluster.suspend(not cluster.training.spec.suspend)
+        elif happens < 0.06:
+            cluster.lose_status()
+        elif happens < 0.10 and cluster.jobs:
+            cluster.delete(random.choice(sorted(cluster.jobs)))
+        elif happens < 0.70 and cluster.jobs:
+            cluster.step(random.choice(sorted(cluster.jobs)), random)
+        else:
+            check(cluster)
+            cluster.reconcile()
+    return cluster
+
+
+def check(cluster: Cluster) -> None:
+    """Check what must hold for each plan."""
+    of = cluster.training
+    result = plan(cluster.world())
+    names = make.created(result)
+    assert len(names) == len(set(names))
+    active = {
+        name
+        for name, job in cluster.jobs.items()
+        if job["metadata"]["labels"]["nnunet.dev/stage"] == "fold" and not job["status"]["conditions"]
+    }
+    new = {name for name in names if "-fold-" in name}
+    assert not new or len(active | new) <= of.spec.max_parallel_folds
+    over = {c.type for c in of.status.conditions if c.status == "True"} & {"Complete", "Failed"}
+    if of.spec.suspend or over:
+        assert names == []
