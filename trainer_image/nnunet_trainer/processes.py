@@ -10,15 +10,16 @@ _PROC = Path("/proc")
 
 
 def descendants(pid: int) -> list[int]:
-    """Return the children, grandchildren, ... of a process, nearest first."""
+    """Return the running children, grandchildren, ... of a process, nearest first."""
     children: dict[int, list[int]] = {}
     for entry in _PROC.iterdir():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 # "pid (name) state ppid ...": the name may hold blanks and brackets.
                 stat = (entry / "stat").read_text()
-                parent = int(stat.rsplit(")", 1)[1].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
+                state, parent = stat.rsplit(")", 1)[1].split()[:2]
+                if state != "Z":
+                    children.setdefault(int(parent), []).append(int(entry.name))
     found: list[int] = []
     queue = [pid]
     while queue:

@@ -1,0 +1,64 @@
+"""The command line as the pod calls it, in processes of its own, as far as it goes without torch."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.contract import CONTRACT_ENV
+from nnunet_trainer import environment
+from nnunet_trainer.paths import ROOT_ENV
+from nnunet_trainer.report import TERMINATION_LOG_ENV
+from tests.unit.trainer.builders import contract
+
+
+def run(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
+    """Return exit code, message of the termination log and output."""
+    log = tmp_path / "termination"
+    env = os.environ | {TERMINATION_LOG_ENV: str(log), ROOT_ENV: str(tmp_path)} | variables
+    command = [sys.executable, "-m", "nnunet_trainer", *arguments]
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    message = json.loads(log.read_text())["message"] if log.exists() else ""
+    return result.returncode, message, result.stdout + result.stderr
+
+
+def test_help(tmp_path: Path) -> None:
+    code, _, output = run(tmp_path, "--help")
+    assert code == 0
+    for word in ("plan", "train", "evaluate", "exit codes", CONTRACT_ENV):
+        assert word in output
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"dataset": "x"}'])
+def test_contract_that_is_missing_or_foreign(tmp_path: Path, text: str) -> None:
+    code, message, _ = run(tmp_path, "plan", **{CONTRACT_ENV: text})
+    assert code == 64
+    assert CONTRACT_ENV in message
+
+
+def test_dataset_that_is_missing_is_told_without_torch(tmp_path: Path) -> None:
+    code, message, output = run(tmp_path, "plan", **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
+    assert code == 65, output
+    assert "Dataset004_Hippocampus is not there" in message
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [(["train", "--fold", "0"], "plan` first"), (["train", "--fold", "7"], "fold 7"), (["evaluate"], "plan` first")],
+)
+def test_order_of_the_commands(tmp_path: Path, arguments: list[str], words: str) -> None:
+    code, message, output = run(tmp_path, *arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
+    assert code == 64, output
+    assert words in message
+
+
+def test_workers_follow_the_cores_of_the_pod() -> None:
+    assert [environment.augmentation_workers(cores) for cores in (1, 2, 3, 8)] == [0, 0, 3, 8]
+    variables = environment.defaults(contract(processes=6, device="cpu"))
+    assert (variables["nnUNet_def_n_proc"], variables["nnUNet_n_proc_DA"]) == ("6", "6")
+    assert variables["nnUNet_compile"] == "f"
+    assert environment.torch_threads(contract(processes=6, device="cpu")) == 6
+    assert environment.torch_threads(contract(processes=6)) == 1

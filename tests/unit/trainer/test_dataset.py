@@ -1,0 +1,180 @@
+"""Each thing that can be wrong with a dataset's files is named, with what to do."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.training import TestSet
+from nnunet_trainer.dataset import check_test_set, load_dataset, named
+from nnunet_trainer.failures import TrainerError
+
+NAME = "Dataset004_Hippocampus"
+FIVE = ["0", "1", "2", "3", "4"]
+
+
+def make(raw: Path, cases: int = 6, channels: int = 2) -> Path:
+    """Write the files of a complete dataset with a test set of two; their contents don't matter."""
+    folder = raw / NAME
+    for part, numbers in (("Tr", range(cases)), ("Ts", range(90, 92))):
+        (folder / f"images{part}").mkdir(parents=True)
+        (folder / f"labels{part}").mkdir()
+        for number in numbers:
+            for channel in range(channels):
+                (folder / f"images{part}" / f"c_{number:02d}_{channel:04d}.nii.gz").touch()
+            (folder / f"labels{part}" / f"c_{number:02d}.nii.gz").touch()
+    describe(folder, numTraining=cases)
+    return folder
+
+
+def describe(folder: Path, **changes: object) -> None:
+    content: dict[str, object] = {
+        "channel_names": {"0": "T1", "1": "T2"},
+        "labels": {"background": 0, "anterior": 1, "posterior": 2},
+        "numTraining": 6,
+        "file_ending": ".nii.gz",
+    }
+    content |= changes
+    (folder / "dataset.json").write_text(json.dumps({k: v for k, v in content.items() if v is not None}))
+
+
+def test_complete_dataset(tmp_path: Path) -> None:
+    make(tmp_path)
+    dataset = load_dataset(tmp_path, NAME, FIVE)
+    assert sorted(dataset.cases) == [f"c_{number:02d}" for number in range(6)]
+    assert [path.name for path in dataset.cases["c_03"].images] == ["c_03_0000.nii.gz", "c_03_0001.nii.gz"]
+    assert dataset.channels == 2
+    assert len(dataset.files()) == 1 + 6 * 3
+    assert "labelsTr/c_00.nii.gz" in dataset.files()
+    assert sorted(check_test_set(dataset, TestSet())) == ["c_90", "c_91"]
+
+
+def remove(*names: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for name in names:
+            (folder / name).unlink()
+
+    return change
+
+
+def touch(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).touch()
+
+
+def write(name: str, text: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / name).write_text(text)
+
+    return change
+
+
+def empty(name: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        for path in (folder / name).iterdir():
+            path.unlink()
+        (folder / name).rmdir()
+
+    return change
+
+
+DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
+    ("no dataset.json", remove("dataset.json"), ["has no dataset.json"]),
+    ("not JSON", write("dataset.json", "{"), ["not valid JSON"]),
+    ("not an object", write("dataset.json", "[]"), ["must hold an object"]),
+    ("no file ending", lambda f: describe(f, file_ending=None), ["lacks file_ending"]),
+    ("no channels", lambda f: describe(f, channel_names=None), ["lacks channel_names"]),
+    ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ['"background": 0']),
+    ("count", lambda f: describe(f, numTraining=7), ["numTraining 7", "6 training cases"]),
+    ("label", remove("labelsTr/c_01.nii.gz"), ["1 of 6 training cases", "labelsTr/c_01.nii.gz"]),
+    (
+        "all labels",
+        remove(*(f"labelsTr/c_{number:02d}.nii.gz" for number in range(6))),
+        ["6 of 6", "c_04.nii.gz and 1 more"],
+    ),
+    ("channel", remove("imagesTr/c_01_0001.nii.gz"), ["1 images are missing", "imagesTr/c_01_0001.nii.gz"]),
+    ("extra channel", touch("imagesTr/c_01_0002.nii.gz"), ["2 channels", "c_01_0002.nii.gz"]),
+    ("stranger", touch("imagesTr/readme.nii.gz"), ["channel number", "readme.nii.gz"]),
+    ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
+    ("no labels folder", empty("labelsTr"), ["no folder labelsTr"]),
+    ("broken splits", write("splits_final.json", '[{"train": []}]'), ["splits_final.json", "val"]),
+    ("foreign splits", write("splits_final.json", '[{"train": ["c_00"], "val": ["z"]}]'), ["1 cases", "z"]),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), [case[1:] for case in DAMAGE], ids=[case[0] for case in DAMAGE])
+def test_damage_is_named(tmp_path: Path, change: Callable[[Path], None], words: list[str]) -> None:
+    change(make(tmp_path))
+    with pytest.raises(TrainerError) as caught:
+        load_dataset(tmp_path, NAME, FIVE)
+    assert caught.value.code == ExitCode.WRONG_DATA
+    for word in words:
+        assert word in caught.value.message
+
+
+def test_wrong_name_lists_what_is_there(tmp_path: Path) -> None:
+    make(tmp_path)
+    with pytest.raises(TrainerError, match=f"holds {NAME}. Did you mean {NAME}.*dataset.claimName"):
+        load_dataset(tmp_path, "Dataset004_Hipocampus", FIVE)
+    with pytest.raises(TrainerError, match="no folder at all"):
+        load_dataset(tmp_path / "nothing", NAME, FIVE)
+
+
+def test_too_few_cases_for_five_folds(tmp_path: Path) -> None:
+    make(tmp_path, cases=4)
+    describe(tmp_path / NAME, numTraining=4)
+    with pytest.raises(TrainerError, match=r"4 training cases.*at least 5.*trainOnAllCases"):
+        load_dataset(tmp_path, NAME, FIVE)
+    assert len(load_dataset(tmp_path, NAME, ["all"]).cases) == 4
+
+
+def test_own_splits_decide_which_folds_there_are(tmp_path: Path) -> None:
+    folder = make(tmp_path, cases=3)
+    describe(folder, numTraining=3)
+    splits = [{"train": ["c_00", "c_01"], "val": ["c_02"]}, {"train": ["c_01", "c_02"], "val": ["c_00"]}]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
+    dataset = load_dataset(tmp_path, NAME, ["0", "1"])
+    assert dataset.splits == splits
+    assert "splits_final.json" in dataset.files()
+    with pytest.raises(TrainerError, match=r"fold 4 does not exist.*2 folds") as caught:
+        load_dataset(tmp_path, NAME, ["0", "4"])
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+
+
+def test_cases_listed_in_dataset_json(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    entries = {
+        f"x{number}": {
+            "images": [f"imagesTr/c_{number:02d}_{channel:04d}.nii.gz" for channel in range(2)],
+            "label": f"labelsTr/c_{number:02d}.nii.gz",
+        }
+        for number in range(6)
+    }
+    describe(folder, dataset=entries)
+    assert sorted(load_dataset(tmp_path, NAME, FIVE).cases) == [f"x{number}" for number in range(6)]
+    (folder / "imagesTr/c_05_0001.nii.gz").unlink()
+    with pytest.raises(TrainerError, match=r"1 files that dataset.json names are missing: .*c_05_0001.nii.gz"):
+        load_dataset(tmp_path, NAME, FIVE)
+
+
+TEST_SET_DAMAGE: list[tuple[str, TestSet, Callable[[Path], None], str]] = [
+    ("folder", TestSet(images="imagesTest"), lambda folder: None, "imagesTest.*testSet.images"),
+    ("label", TestSet(), remove("labelsTs/c_90.nii.gz"), "1 of 2 test cases: labelsTs/c_90.nii.gz"),
+    ("channel", TestSet(), remove("imagesTs/c_91_0001.nii.gz"), "imagesTs/c_91_0001.nii.gz"),
+]
+
+
+@pytest.mark.parametrize(
+    ("test_set", "change", "pattern"), [case[1:] for case in TEST_SET_DAMAGE], ids=[case[0] for case in TEST_SET_DAMAGE]
+)
+def test_incomplete_test_set(tmp_path: Path, test_set: TestSet, change: Callable[[Path], None], pattern: str) -> None:
+    change(make(tmp_path))
+    with pytest.raises(TrainerError, match=pattern) as caught:
+        check_test_set(load_dataset(tmp_path, NAME, FIVE), test_set)
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+def test_named() -> None:
+    assert named({"b", "a"}) == "a, b"
+    assert named([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"

@@ -1,0 +1,72 @@
+"""Which exception ends the process with which code and words."""
+
+import errno
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import UNEXPECTED, classify, one_line, wrong_data
+
+
+class OutOfMemoryError(RuntimeError):
+    """Stands for torch.cuda.OutOfMemoryError, which is recognised by its name."""
+
+
+def caused(error: BaseException, cause: BaseException) -> BaseException:
+    error.__cause__ = cause
+    return error
+
+
+NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "/nnunet/results/x")
+STREAM = "PytorchStreamWriter failed writing file data/3: file write failed"
+ENFORCE = "[enforce fail at inline_container.cc:603] . unexpected pos 3200 vs 3094"
+
+CASES = [
+    (NO_SPACE, ExitCode.STORAGE_FAILED, ["No space left on device", "/nnunet/results/x", "free of", "Enlarge"]),
+    (OSError(errno.EDQUOT, "quota", "/x"), ExitCode.STORAGE_FAILED, ["quota"]),
+    (OSError(errno.EROFS, "ro", "/x"), ExitCode.STORAGE_FAILED, ["Read-only file system"]),
+    (OSError(errno.EIO, "io", "/x"), ExitCode.STORAGE_FAILED, ["Input/output error"]),
+    (OSError(errno.ENOENT, "missing", "/x"), UNEXPECTED, ["FileNotFoundError", "/x"]),
+    (caused(RuntimeError("save failed"), NO_SPACE), ExitCode.STORAGE_FAILED, ["/nnunet/results/x"]),
+    (RuntimeError(STREAM), ExitCode.STORAGE_FAILED, ["PytorchStreamWriter failed"]),
+    (RuntimeError(ENFORCE), ExitCode.STORAGE_FAILED, ["cut short"]),
+    (RuntimeError("worker: [Errno 28] No space left on device"), ExitCode.STORAGE_FAILED, ["No space left"]),
+    (OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), ExitCode.GPU_OUT_OF_MEMORY, ["gpuMemoryTargetGB", "2 GiB"]),
+    (RuntimeError("CUDA error: out of memory"), ExitCode.GPU_OUT_OF_MEMORY, ["larger GPU"]),
+    (MemoryError(), UNEXPECTED, ["resources.memory"]),
+    (
+        RuntimeError("One or more background workers are no longer alive. Exiting."),
+        UNEXPECTED,
+        ["sharedMemory", "resources.memory"],
+    ),
+    (wrong_data("labels are\nmissing"), ExitCode.WRONG_DATA, ["labels are missing"]),
+    (caused(RuntimeError("x"), wrong_data("labels")), ExitCode.WRONG_DATA, ["labels"]),
+    (ValueError("strange\nthing."), UNEXPECTED, ["ValueError: strange thing"]),
+]
+
+
+@pytest.mark.parametrize(("error", "code", "words"), CASES, ids=lambda value: type(value).__name__)
+def test_classify(error: BaseException, code: int, words: list[str]) -> None:
+    failure = classify(error, [Path("/")])
+    assert failure.code == code
+    assert "\n" not in failure.message
+    for word in words:
+        assert word in failure.message
+
+
+def test_any_error_on_a_full_volume_is_the_volumes_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full:
+        f_bavail, f_blocks, f_frsize = 0, 1024, 4096
+
+    statvfs: Callable[[Path], Full] = lambda path: Full()  # noqa: E731
+    monkeypatch.setattr("os.statvfs", statvfs)
+    failure = classify(RuntimeError("Could not write the b2nd file"), [Path("/nnunet/preprocessed")])
+    assert failure.code == ExitCode.STORAGE_FAILED
+    assert "/nnunet/preprocessed (0 B free of 4 MiB)" in failure.message
+    assert "Could not write the b2nd file" in failure.message
+
+
+def test_one_line() -> None:
+    assert one_line(" a\n\tb  c ") == "a b c"

@@ -1,0 +1,63 @@
+"""Files that are whole or not there, and locks that end with their holder."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nnunet_trainer.files import Locked, lock, read_json, write_atomically, write_json
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from nnunet_trainer.files import lock
+with lock(Path(sys.argv[1]), "test"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_failed_write_leaves_the_old_contents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file.json"
+    write_json(path, {"old": True})
+
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError) as caught:
+        write_json(path, {"old": False})
+    assert caught.value.filename == str(path)
+    assert read_json(path) == {"old": True}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_nan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError):
+        write_json(tmp_path / "file.json", {"dice": float("nan")})
+
+
+def test_write_in_a_folder_that_is_missing_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_atomically(tmp_path / "no" / "file", "x")
+
+
+def test_lock_waits_and_gives_up(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+    try:
+        start = time.monotonic()
+        with pytest.raises(Locked), lock(path, "test", timeout_seconds=0.3):
+            pass
+        assert 0.3 < time.monotonic() - start < 5
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+    with lock(path, "test", timeout_seconds=0):
+        pass

@@ -1,0 +1,92 @@
+"""SIGTERM at any moment: exit code 75, nothing left running, a shielded block finished first."""
+
+import subprocess
+import sys
+import time
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.processes import descendants
+
+PROGRAM = """
+import multiprocessing, os, subprocess, sys, time
+from nnunet_operator.api.contract import TerminationReport
+from nnunet_trainer.cli import leave_with
+from nnunet_trainer.preemption import Preemption
+
+preemption = Preemption(lambda: os._exit(1))
+preemption.install()
+leave_with(preemption, lambda: TerminationReport(message="stopped"))
+{body}
+"""
+
+WORKERS = """
+multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True).start()
+subprocess.Popen(["sh", "-c", "sleep 61 & sleep 62"])
+time.sleep(0.3)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+SHIELD = """
+with preemption.shield():
+    print("ready", flush=True)
+    end = time.monotonic() + 1
+    while time.monotonic() < end:
+        time.sleep(0.01)
+    print("saved", flush=True)
+print("not reached", flush=True)
+time.sleep(60)
+"""
+
+CHILD = """
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+child.start()
+time.sleep(0.3)
+child.terminate()
+child.join(5)
+print("ready", child.exitcode, flush=True)
+time.sleep(60)
+"""
+
+
+def start(body: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", PROGRAM.format(body=body)]
+    environment = {"NNUNET_RUN_TERMINATION_LOG": "/dev/null", "PATH": "/usr/bin:/bin"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def first_line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline()
+
+
+def test_no_worker_outlives_the_trainer() -> None:
+    process = start(WORKERS)
+    assert first_line(process) == "ready\n"
+    children = descendants(process.pid)
+    assert len(children) >= 3
+    process.terminate()
+    _, errors = process.communicate(timeout=10)
+    assert process.returncode == ExitCode.PREEMPTED
+    assert "exit code 75: stopped" in errors
+    assert not set(children) & set(descendants(1)), "workers are left"
+
+
+def test_shielded_block_is_finished_first() -> None:
+    process = start(SHIELD)
+    assert first_line(process) == "ready\n"
+    process.terminate()
+    time.sleep(0.2)
+    process.terminate()
+    output, errors = process.communicate(timeout=10)
+    assert process.returncode == ExitCode.PREEMPTED
+    assert output == "saved\n"
+    assert "finishing the checkpoint" in errors
+
+
+def test_forked_workers_keep_the_default_action() -> None:
+    process = start(CHILD)
+    assert first_line(process) == "ready -15\n"
+    process.terminate()
+    process.communicate(timeout=10)
+    assert process.returncode == ExitCode.PREEMPTED
