@@ -26,6 +26,8 @@ def fold_statuses(training: Training, found: Survey, starting: frozenset[str], f
     Job vanishes.
     """
     remembered = {fold.fold: fold for fold in training.status.folds}
+    evaluation = found.evaluate.report.evaluation if found.evaluate.report else None
+    scores = evaluation.fold_dice if evaluation else {}
     target = training.spec.schedule.epochs
     statuses = []
     for observation in found.folds:
@@ -33,7 +35,10 @@ def fold_statuses(training: Training, found: Survey, starting: frozenset[str], f
         before = remembered.get(name) or FoldStatus(fold=name, epochs_target=target)
         done = name in found.done_folds
         phase = _phase(observation, before, done=done, starting=name in starting, failed=failed)
-        statuses.append(_with_numbers(before, observation, phase))
+        status = _with_numbers(before, observation, phase)
+        if status.mean_validation_dice is None and name in scores:  # the fold's own report was lost
+            status = status.model_copy(update={"mean_validation_dice": dice(scores[name])})
+        statuses.append(status)
     return statuses
 
 

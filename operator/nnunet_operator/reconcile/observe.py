@@ -159,7 +159,8 @@ def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> t
     if (job.get("spec") or {}).get("suspend"):
         return State.BLOCKED, queued(spec.queue_name), ""
     if not pods:
-        refusal = world.refusals.get(child.name)
+        # An Event outlives what it tells of: a Job that counts a pod has got one since.
+        refusal = None if status_of(job).get("active") else world.refusals.get(child.name)
         return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, "")
     return _judge_pods(pods, spec.resources.gpu_resource_name)
 
@@ -171,7 +172,12 @@ def _judge_pods(pods: list[Manifest], gpu_resource: str) -> tuple[State, Trouble
     if ending and ending.exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     if not ending and is_deleting(newest):
-        return State.STOPPING, None, "is stopped from outside and goes on in a new pod"
+        node = str((newest.get("spec") or {}).get("nodeName") or "its node")
+        return (
+            State.STOPPING,
+            None,
+            f"is stopped from outside and goes on in a new pod once {node} has ended the old one",
+        )
     if not ending and trainer_state(newest, "running") is not None:
         return State.RUNNING, None, ""
     trouble = None if ending else blocked_pod(newest, gpu_resource)

@@ -14,7 +14,7 @@ from nnunet_operator.reconcile.plan import plan
 from tests.unit.builders.make import NOW, OPTIONS, training
 from tests.unit.reconcile import make
 
-ENDINGS = (0, 0, 0, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished")
+ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished")
 
 
 class Cluster:
@@ -170,11 +170,11 @@ def simulate(random: Random, steps: int) -> Cluster:
     )
     for _ in range(steps):
         happens = random.random()
-        if happens < 0.04:
+        if happens < (0.3 if cluster.training.spec.suspend else 0.02):
             cluster.suspend(not cluster.training.spec.suspend)
         elif happens < 0.06:
             cluster.lose_status()
-        elif happens < 0.10 and cluster.jobs:
+        elif happens < 0.09 and cluster.jobs:
             cluster.delete(random.choice(sorted(cluster.jobs)))
         elif happens < 0.70 and cluster.jobs:
             cluster.step(random.choice(sorted(cluster.jobs)), random)

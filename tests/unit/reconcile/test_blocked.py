@@ -159,6 +159,13 @@ def test_a_refusal_is_over_once_a_pod_exists() -> None:
     assert stated(result, "Progressing") == ("True", "Planning")
 
 
+def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
+    plan_job = job(ONE, PLAN)
+    plan_job["status"]["active"] = 1
+    result = plan(world(ONE, plan_job, refusals={"hippo-plan": "exceeded quota"}))
+    assert stated(result, "Progressing") == ("True", "Starting")
+
+
 @pytest.mark.parametrize(("queue", "says"), [("gpus", "LocalQueue gpus"), (None, "resume the Job")])
 def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
     queued = training(folds=[0], queueName=queue)

@@ -91,6 +91,13 @@ def test_the_first_sample_is_no_second_start() -> None:
     assert said(after(ONE, *objects), *objects, samples={POD: FoldSample(epoch=0, attempts=1)}) == []
 
 
+def test_a_new_pod_that_has_not_spoken_yet_is_no_second_start() -> None:
+    fold = job(ONE, FOLD, "0")
+    known = after(ONE, *planned(ONE), fold, running(fold), samples={POD: FoldSample(epoch=4, attempts=1)})
+    between = after(known, *planned(ONE), fold)
+    assert said(between, *planned(ONE), fold, running(fold, name="new")) == ["Training"]
+
+
 def test_blocked_and_free_again() -> None:
     fold = job(ONE, FOLD, "0")
     known = after(ONE, *planned(ONE))

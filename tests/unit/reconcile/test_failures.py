@@ -189,9 +189,11 @@ def test_the_newest_pod_counts() -> None:
 
 def test_a_pod_that_is_evicted_is_being_stopped() -> None:
     fold = job(ONE, FOLD, "0")
-    result = result_of(*planned(ONE), fold, running(fold, deleting=True))
+    leaving = running(fold, deleting=True)
+    leaving["spec"] = {"nodeName": "node-7"}
+    result = result_of(*planned(ONE), fold, leaving)
     assert stated(result, "Progressing") == ("True", "Stopping")
-    assert "goes on in a new pod" in condition(result, "Progressing").message
+    assert "goes on in a new pod once node-7" in condition(result, "Progressing").message
 
 
 def test_a_failure_while_others_stop_says_so() -> None:

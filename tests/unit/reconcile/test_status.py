@@ -269,6 +269,13 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
     assert result.status.completion_time == datetime(2026, 3, 1, 13, tzinfo=UTC)
 
 
+def test_the_evaluation_knows_the_dice_of_a_fold_whose_report_was_lost() -> None:
+    evaluation = job(ONE, EVALUATE, conditions=[COMPLETE])
+    facts = TerminationReport(message="ok", evaluation=EvaluationFacts(fold_dice={"0": 0.81, "3": 0.5}))
+    result = plan(world(ONE, evaluation, ended(evaluation, 0, facts)))
+    assert [fold.mean_validation_dice for fold in result.status.folds] == [0.81]
+
+
 def test_lost_results_are_said_to_be_in_the_run_folder() -> None:
     result = plan(world(ONE, job(ONE, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
