@@ -128,7 +128,7 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
     """
     configurations = dict(plans["configurations"])
     for name, settings in extra.items():
-        configurations[name] = {**configurations.get(name, {}), **settings}
+        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings)}
     for name in extra:
         seen = [name]
         while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
@@ -143,6 +143,18 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
                 )
             seen.append(parent)
     return {**plans, "configurations": configurations}
+
+
+def _with_nulls(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a configuration with the nulls that `kubectl apply` drops from a manifest.
+
+    nnU-Net looks every name of _kw_requires_import up among the arguments and fails where `dropout_op: null` is absent.
+    """
+    architecture = settings.get("architecture")
+    if not isinstance(architecture, dict) or not isinstance(architecture.get("arch_kwargs"), dict):
+        return settings
+    arguments = {**dict.fromkeys(architecture.get("_kw_requires_import", [])), **architecture["arch_kwargs"]}
+    return {**settings, "architecture": {**architecture, "arch_kwargs": arguments}}
 
 
 def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any], home: Path) -> None:
