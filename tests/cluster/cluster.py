@@ -1,19 +1,24 @@
 """The local cluster as a Python object; the command line and the tests' fixtures use nothing else."""
 
 import fcntl
+import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster import components, pki, processes
+from tests.cluster import cgroups, components, host, network, node, pki, processes
 from tests.cluster.build import Binaries, binaries_folder, ensure_binaries
-from tests.cluster.cleanup import clean
+from tests.cluster.cleanup import clean, missing_outside_folders
 from tests.cluster.console import Console
 from tests.cluster.errors import ClusterError
+from tests.cluster.images import Containerd, ensure_pause_image
 from tests.cluster.kubectl import Kubectl, kubectl_path
 from tests.cluster.layout import Layout, state_root
+from tests.cluster.packages import ensure_packages
 from tests.cluster.state import State
+from tests.cluster.volumes import make_volume
 
 _READY_SECONDS = 60.0
 
@@ -68,10 +73,15 @@ class Cluster:
             ClusterError: A component died (with the end of its log), or it was not ready within a minute.
         """
         self._console = Console()
+        if self._full and os.geteuid() != 0:
+            raise ClusterError("a cluster with a node needs root; without root there is --control-plane-only")
         binaries = ensure_binaries(self._console)
         with self._lock():
             state = self._prepare()
             started = [name for name in components.names(state) if self._ensure_started(name, state, binaries)]
+            if state.full:
+                self._wait("containerd to be ready", lambda: self._containerd_answers())
+                ensure_pause_image(self.layout, binaries.pause)
             self._wait_ready(state)
         words = f"started {', '.join(started)}" if started else "it was up already"
         self._console.say(f"cluster {self.layout.name} is ready at {state.server}: {words}")
@@ -81,6 +91,17 @@ class Cluster:
         self._console = Console()
         with self._lock():
             clean(self.layout, self._console)
+
+    def make_volume(self, name: str, namespace: str = "default", size: str = "10Gi", limited: bool = False) -> Path:
+        """Make a bound ReadWriteMany claim and return the folder behind it, which user 1000 may write to.
+
+        Args:
+            name: The claim's name.
+            namespace: Its namespace, which must exist.
+            size: A Kubernetes quantity such as 10Gi; not enforced unless `limited`.
+            limited: Make writes beyond `size` fail, as on a full disk. The volume lives in memory then.
+        """
+        return make_volume(self.layout, self.client(), name, namespace, size, limited)
 
     def stop_component(self, name: str) -> None:
         """End one component, for example `kube-apiserver`; the others go on."""
@@ -109,8 +130,14 @@ class Cluster:
     def _prepare(self) -> State:
         self.layout.root.mkdir(parents=True, exist_ok=True)
         state = State.load(self.layout.root)
+        if self._full:
+            ensure_packages(self._console)
+            network.check_free(self.layout)
         if state is None:
             state = State.new(full=self._full, gpus=self._gpus)
+            if state.full:
+                state.sysctls, state.chains = host.read_sysctls(), network.read_chains()
+                state.folders = missing_outside_folders()
             state.save(self.layout.root)
         if state.full != self._full:
             kind = "with a node" if state.full else "control-plane-only"
@@ -118,6 +145,13 @@ class Cluster:
         pki.write_pki(self.layout.pki, state.address)
         for user in components.KUBECONFIG_USERS:
             pki.write_kubeconfig(components.user_kubeconfig(self.layout, user), self.layout.pki, user, state.server)
+        if state.full:
+            if state.gpus != self._gpus:
+                state.gpus = self._gpus
+                state.save(self.layout.root)
+            node.write_configuration(self.layout)
+            network.create(self.layout)
+            cgroups.create(self.layout)
         return state
 
     def _ensure_started(self, name: str, state: State, binaries: Binaries) -> bool:
@@ -137,6 +171,16 @@ class Cluster:
         # without it no pod is admitted; its existence shows that the controller manager works
         account = ("get", "serviceaccount", "default", "--namespace=default")
         self._wait("the default service account", lambda: client.succeeds(*account))
+        if state.full:
+            self._wait("the node to be ready", lambda: _node_ready(client))
+            _advertise_gpus(client, state.gpus)
+
+    def _containerd_answers(self) -> bool:
+        try:
+            Containerd(self.layout).ctr("version")
+        except ClusterError:
+            return False
+        return True
 
     def _wait(self, what: str, check: "processes.Check") -> None:
         began = time.monotonic()
@@ -176,3 +220,20 @@ class Cluster:
                         raise ClusterError(f"another command works on cluster {self.layout.name}") from None
                     time.sleep(0.2)
             yield
+
+
+def _node_ready(client: Kubectl) -> bool:
+    if not client.succeeds("get", "node", pki.NODE_NAME):
+        return False
+    found = client.get("node", pki.NODE_NAME)
+    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in found["status"].get("conditions", []))
+    return ready and not found["spec"].get("taints")
+
+
+def _advertise_gpus(client: Kubectl, count: int) -> None:
+    # Allocatable too: the kubelet would copy it from the capacity only at its next status update, 10 s later.
+    patch = [
+        {"op": "add", "path": f"/status/{field}/nvidia.com~1gpu", "value": str(count)}
+        for field in ("capacity", "allocatable")
+    ]
+    client.run("patch", "node", pki.NODE_NAME, "--subresource=status", "--type=json", f"--patch={json.dumps(patch)}")

@@ -128,6 +128,7 @@ def _proxy(layout: Layout, state: State) -> tuple[str, ...]:
         f"--hostname-override={NODE_NAME}",
         "--proxy-mode=iptables",
         f"--cluster-cidr={POD_RANGE}",
+        "--iptables-localhost-nodeports=false",  # or it opens loopback to the network (route_localnet)
         "--conntrack-max-per-core=0",  # leave the machine's limits alone
         "--conntrack-tcp-timeout-established=0",
         "--conntrack-tcp-timeout-close-wait=0",

@@ -1,0 +1,67 @@
+"""Persistent volumes: folders of the cluster's state folder, bound to claims that all pods may share."""
+
+import os
+from pathlib import Path
+
+from tests.cluster import cleanup, host
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.layout import Layout
+
+_POD_USER = 1000  # the user and group that the product's pods run as
+
+
+def make_volume(layout: Layout, client: Kubectl, name: str, namespace: str, size: str, limited: bool) -> Path:
+    """Make a ReadWriteMany claim that is bound to a folder, and return the folder. Repeating it is harmless.
+
+    Args:
+        layout: The cluster's folders.
+        client: kubectl of the cluster.
+        name: The claim's name.
+        namespace: The claim's namespace, which must exist.
+        size: A Kubernetes quantity, such as 10Gi.
+        limited: Whether `size` is a hard limit; then the volume lives in memory.
+    """
+    folder = layout.volumes / namespace / name
+    folder.mkdir(parents=True, exist_ok=True)
+    if limited and str(folder) not in cleanup.mounts_of(layout):
+        host.run("mount", "-t", "tmpfs", "-o", f"size={_bytes(size)}", "nnunet-volume", str(folder))
+    if os.geteuid() == 0:
+        os.chown(folder, _POD_USER, _POD_USER)
+    volume = f"{namespace}-{name}"
+    if client.run("get", "pv", volume, "--ignore-not-found", "--output=jsonpath={.status.phase}") == "Released":
+        client.run("delete", "pv", volume)  # its namespace was deleted: a released volume never binds again
+    client.apply(*_objects(volume, name, namespace, size, folder))
+    client.run("wait", f"pvc/{name}", f"--namespace={namespace}", "--for=jsonpath={.status.phase}=Bound")
+    return folder
+
+
+def _objects(volume: str, claim: str, namespace: str, size: str, folder: Path) -> tuple[dict[str, object], ...]:
+    common = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
+    return (
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolume",
+            "metadata": {"name": volume},
+            "spec": {
+                **common,
+                "capacity": {"storage": size},
+                "persistentVolumeReclaimPolicy": "Retain",
+                "claimRef": {"kind": "PersistentVolumeClaim", "namespace": namespace, "name": claim},
+                "hostPath": {"path": str(folder), "type": "Directory"},
+            },
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": claim, "namespace": namespace},
+            "spec": {**common, "volumeName": volume, "resources": {"requests": {"storage": size}}},
+        },
+    )
+
+
+def _bytes(size: str) -> int:
+    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+    for suffix, factor in units.items():
+        if size.endswith(suffix):
+            return int(size.removesuffix(suffix)) * factor
+    return int(size)
