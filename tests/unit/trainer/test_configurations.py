@@ -6,7 +6,7 @@ PLANS = {"configurations": {"3d_fullres": {"batch_size": 2}}}
 
 
 def test_nulls_that_kubectl_apply_dropped_come_back() -> None:
-    """nnU-Net looks `dropout_op` up because _kw_requires_import names it; kubectl apply never sends `dropout_op: null`."""
+    """nnU-Net looks up what _kw_requires_import names; kubectl apply never sends `dropout_op: null`."""
     sent = {
         "inherits_from": "3d_fullres",
         "architecture": {"arch_kwargs": {"conv_op": "Conv3d"}, "_kw_requires_import": ["conv_op", "dropout_op"]},
