@@ -1,7 +1,7 @@
 """What a person needs to see when the demo fails: conditions, Events, and the last words of the pod to blame."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -36,7 +36,7 @@ def explain(kubectl: Kubectl, console: Console, namespace: str, operator_namespa
         _show(console, f"last log lines of pod {name}", log or "(it has no log)")
 
 
-def to_blame(pods: list[Object]) -> Object | None:
+def to_blame(pods: Sequence[Object]) -> Object | None:
     """Return the newest pod that failed, or else the newest that can't start; None where all is well."""
     newest_first = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), reverse=True)
     for is_bad in (_failed, _stuck):

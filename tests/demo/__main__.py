@@ -1,0 +1,192 @@
+"""`make demo`: from nothing to a trained and scored model on a real Kubernetes, and down again.
+
+KEEP=1 leaves the cluster up.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from nnunet_operator.api.reasons import ConditionType
+from tests import images
+from tests.cluster import Cluster, ClusterError
+from tests.demo import follow, trouble, view
+from tests.demo.dataset import write_dataset
+from tests.demo.steps import Steps
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "nnunet-operator"
+SAMPLES = ROOT / "manifests" / "samples" / "demo"
+NAMESPACE = "nnunet-demo"
+TRAINING = "brain"
+OPERATOR_NAMESPACE = "nnunet-system"
+RELEASE = "nnunet-operator"
+RAW, PREPROCESSED, RESULTS = "nnunet-raw", "nnunet-preprocessed", "nnunet-results"
+LIMIT_SECONDS = 900.0
+"""The training takes 3 minutes on 2 free cores."""
+POLL_SECONDS = 2
+"""How often the operator looks at the trainers' metrics; its default is 15 s, epochs of the demo take 2."""
+
+
+class DemoError(Exception):
+    """The demo can't go on; the message says why."""
+
+
+class Demo:
+    """The steps of the demo, on one cluster."""
+
+    def __init__(self, console: Console) -> None:
+        """Nothing happens before `run`."""
+        self._console = console
+        self._steps = Steps(console, total=6)
+        self._cluster = Cluster()
+        self._folders: dict[str, Path] = {}
+
+    def run(self) -> None:
+        """Run all steps. Raises DemoError, ClusterError, ImageError or TimedOut."""
+        with self._steps.step("Start Kubernetes (built from source the first time: 10-15 min)"):
+            self._cluster.up()
+        with self._steps.step("Build the operator and trainer images (the first time: about 5 min)"):
+            references = images.ensure(["operator", "trainer"])
+        with self._steps.step("Load the images into the cluster"):
+            for reference in references.values():
+                self._cluster.load_image(reference)
+        with self._steps.step("Install the operator with Helm"):
+            self._install(references["operator"], references["trainer"])
+        with self._steps.step("Make a namespace, volumes and a dataset: 18 blocks of the MNI152 brain"):
+            self._make_namespace()
+        with self._steps.step("Train: kubectl apply -f manifests/samples/demo/training.yaml"):
+            done = self._train()
+        self._report(done)
+
+    def explain(self) -> None:
+        """Print what the cluster says about why it does not go on."""
+        if self._cluster.kubeconfig.exists():
+            trouble.explain(self._cluster.client(), self._console, NAMESPACE, OPERATOR_NAMESPACE)
+
+    def down(self) -> None:
+        """Take everything down, or with KEEP=1 say how to look around."""
+        if os.environ.get("KEEP"):
+            self._look_around()
+            return
+        self._console.print("[bold]Take everything down[/] (KEEP=1 leaves it up to look around)", highlight=False)
+        self._cluster.down()
+
+    def _install(self, operator: str, trainer: str) -> None:
+        operator_name, operator_tag = operator.rsplit(":", 1)
+        trainer_name, trainer_tag = trainer.rsplit(":", 1)
+        values = {
+            "image.repository": operator_name,
+            "image.tag": operator_tag,
+            "trainer.image.repository": trainer_name,
+            "trainer.image.tag": trainer_tag,
+            "settings.progressPollSeconds": str(POLL_SECONDS),
+        }
+        arguments = ["upgrade", "--install", RELEASE, str(CHART), f"--namespace={OPERATOR_NAMESPACE}"]
+        arguments += ["--create-namespace", "--wait", "--timeout=120s"]
+        arguments += [f"--set={key}={value}" for key, value in values.items()]
+        env = {**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig)}
+        done = subprocess.run(
+            [str(self._cluster.helm), *arguments], env=env, capture_output=True, text=True, timeout=180, check=False
+        )
+        if done.returncode != 0:
+            raise DemoError(f"helm upgrade --install failed: {(done.stderr or done.stdout).strip()}")
+
+    def _make_namespace(self) -> None:
+        kubectl = self._cluster.client()
+        kubectl.run("apply", f"--filename={SAMPLES / 'namespace.yaml'}")
+        for claim in (RAW, PREPROCESSED, RESULTS):
+            self._folders[claim] = self._cluster.make_volume(claim, namespace=NAMESPACE)
+        write_dataset(self._folders[RAW])
+
+    def _train(self) -> view.Watched:
+        kubectl = self._cluster.client()
+        # A training of an earlier run with KEEP=1 would be complete already.
+        kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", "--timeout=50s")
+        kubectl.run("apply", f"--filename={SAMPLES / 'training.yaml'}")
+        done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, LIMIT_SECONDS)
+        if view.holds(done.status, ConditionType.FAILED):
+            raise DemoError(f"the training failed: {view.message(done.status)}")
+        return done
+
+    def _report(self, done: view.Watched) -> None:
+        claims = [f"in claim {RESULTS}, on this machine under {self._folders[RESULTS]}"]
+        self._console.print()
+        self._console.print(view.results(done, claims))
+        self._console.print(
+            "One averaged head and a tiny network: these numbers show that the machinery works, and nothing about "
+            "accuracy.\nnnU-Net's standard is 1000 epochs of 250 iterations on 5 folds.",
+            style="dim",
+            highlight=False,
+        )
+        self._console.print(f"[bold green]The demo took {self._steps.elapsed}.[/]", highlight=False)
+
+    def _look_around(self) -> None:
+        if not self._cluster.kubeconfig.exists():
+            return
+        kubectl = f"{_shown(self._cluster.kubectl)} -n {NAMESPACE}"
+        lines = [
+            f"export KUBECONFIG={shlex.quote(str(self._cluster.kubeconfig))}",
+            f"{kubectl} get nnt -o wide",
+            f"{kubectl} describe nnt {TRAINING}",
+            f"{kubectl} get jobs,pods",
+            f"{kubectl} logs job/{TRAINING}-fold-0",
+            f"{_shown(Path(sys.executable))} -m tests.cluster down    # when you are done",
+        ]
+        self._console.print("\nIt is all still up (KEEP=1). To look around:\n", highlight=False)
+        for line in lines:
+            self._console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _shown(path: Path) -> str:
+    """Return a path as one would type it in the repository's folder."""
+    return shlex.quote(str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path))
+
+
+def _terminated(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let a second Ctrl-C not leave half a cluster behind."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def main() -> int:
+    """Run the demo and return the exit code: 0 done, 1 failed, 130 interrupted."""
+    signal.signal(signal.SIGTERM, _terminated)
+    console = Console()
+    demo = Demo(console)
+    code = 1
+    try:
+        demo.run()
+        code = 0
+    except KeyboardInterrupt:
+        console.print("\n[yellow]Interrupted.[/]")
+        code = 130
+    except (DemoError, ClusterError, images.ImageError, follow.TimedOut, subprocess.TimeoutExpired) as error:
+        demo.explain()
+        console.print("\n[bold red]The demo failed[/]", highlight=False)
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+    finally:
+        with _uninterrupted():
+            demo.down()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
