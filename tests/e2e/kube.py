@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 Object = dict[str, Any]
+Objects = list[Object]  # Kube.list hides the built-in name inside the class
+Reasons = list[tuple[str, str]]
 
 
 class Kube:
@@ -36,17 +38,17 @@ class Kube:
         loaded: Object = json.loads(text) if text.strip() else {}
         return loaded
 
-    def list(self, kind: str, namespace: str, selector: str = "") -> list[Object]:
+    def list(self, kind: str, namespace: str, selector: str = "") -> Objects:
         """Return the objects of a kind in a namespace."""
         text = self.run("get", kind, "-n", namespace, "-o", "json", f"--selector={selector}")
-        items: list[Object] = json.loads(text)["items"]
+        items: Objects = json.loads(text)["items"]
         return items
 
-    def jobs(self, namespace: str, training: str) -> list[Object]:
+    def jobs(self, namespace: str, training: str) -> Objects:
         """Return the Jobs of a training."""
         return self.list("jobs", namespace, f"nnunet.dev/training={training}")
 
-    def pods(self, namespace: str, training: str, stage: str = "") -> list[Object]:
+    def pods(self, namespace: str, training: str, stage: str = "") -> Objects:
         """Return the pods of a training, the newest last."""
         selector = f"nnunet.dev/training={training}" + (f",nnunet.dev/stage={stage}" if stage else "")
         return sorted(self.list("pods", namespace, selector), key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
@@ -62,9 +64,7 @@ class Kube:
             parts.append(f"--- log of {name}\n" + self.run("logs", name, "-n", namespace, "--tail=15", check=False))
         return "\n".join(parts)
 
-    def wait(
-        self, what: str, check: Callable[[], Any], timeout: float, about: tuple[str, str] | None = None
-    ) -> Any:
+    def wait(self, what: str, check: Callable[[], Any], timeout: float, about: tuple[str, str] | None = None) -> Any:
         """Poll `check` until it returns something true and return that; after `timeout` seconds fail and say what
         was waited for, with the description of the training `about` = (namespace, name)."""
         deadline = time.monotonic() + timeout
@@ -115,7 +115,7 @@ class Kube:
         found: Object = self.wait(f"epoch {epoch}", reached, timeout, about=(namespace, training))
         return found
 
-    def events(self, namespace: str, training: str) -> list[tuple[str, str]]:
+    def events(self, namespace: str, training: str) -> Reasons:
         """Return (reason, message) of the Events on a training, the oldest first."""
         selector = f"involvedObject.kind=NnunetTraining,involvedObject.name={training}"
         text = self.run("get", "events", "-n", namespace, f"--field-selector={selector}", "-o", "json")
