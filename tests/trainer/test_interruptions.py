@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import FINAL, LATEST, PREVIOUS, finished_epochs
+from nnunet_trainer.scores import foreground_mean, read_scores
 from tests.trainer.world import World, truncate
 
 LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4}
@@ -45,23 +46,36 @@ def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(world: Worl
     assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 2, 2)
 
 
-def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World) -> None:
+def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tmp_path: Path) -> None:
     command = world.start("train", "--fold", "0")
     command.wait_for_log("predicting case")
     ended = command.kill()
     assert ended.code == ExitCode.PREEMPTED, ended.log
     assert "3 of 3 epochs" in ended.report.message
     assert finished_epochs(world.fold() / FINAL) == finished_epochs(world.fold() / PREVIOUS) == 3
+    damaged = world.copy(tmp_path / "damaged")
+
+    # One case was predicted (here: perfectly), the next one was cut short.
+    validation = world.fold() / "validation"
+    shutil.copy(next(world.root.rglob("gt_segmentations/case_03.nii.gz")), validation)
+    (validation / "case_05.nii.gz").write_bytes(b"cut short")
+    resumed = world.finish("train", "--fold", "0")
+    assert resumed.code == 0, resumed.log
+    assert "Current learning rate" not in resumed.log, "an epoch was trained again"
+    assert "predicting case_05" in resumed.log and "predicting case_03" not in resumed.log
+    cases = read_scores(validation / "summary.json", ".nii.gz")
+    assert cases["case_03"] == {"1": 1.0, "2": 1.0} and cases["case_05"] != cases["case_03"]
+    assert resumed.fold.mean_validation_dice == foreground_mean(cases.values())
+    assert not (world.fold() / PREVIOUS).exists()
 
     # A damaged final checkpoint must not beat the good one that is still there.
-    truncate(world.fold() / FINAL)
-    resumed = world.finish("train", "--fold", "0")
+    truncate(damaged.fold() / FINAL)
+    resumed = damaged.finish("train", "--fold", "0")
     assert resumed.code == 0, resumed.log
     assert "checkpoint_final.pth can't be read and is passed over" in resumed.log
     assert "Current learning rate" not in resumed.log, "an epoch was trained again"
-    assert finished_epochs(world.fold() / FINAL) == 3
+    assert finished_epochs(damaged.fold() / FINAL) == 3
     assert resumed.fold.mean_validation_dice is not None
-    assert not (world.fold() / PREVIOUS).exists()
 
 
 def test_sigterm_while_libraries_are_loaded(world: World) -> None:

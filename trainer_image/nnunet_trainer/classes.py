@@ -29,11 +29,11 @@ def find_trainer(name: str) -> type:
     """
     folders = [_NNUNET / "training" / "nnUNetTrainer"]
     folders += [Path(path) for path in os.environ.get(_EXTERNAL_TRAINERS, "").split(os.pathsep) if path.strip()]
-    if name not in class_names(folders):
-        raise _unknown("trainer class", "trainer.className", name, class_names(folders))
     try:
         found: type = recursive_find_trainer_class_by_name(name)
     except Exception as error:
+        if name not in (known := class_names(folders)):
+            raise _unknown("trainer class", "trainer.className", name, known) from error
         raise wrong_configuration(
             f"trainer class {name} can't be used: {one_line(f'{type(error).__name__}: {error}')[:600]}"
         ) from error

@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import report
 from nnunet_trainer.failures import TrainerError, classify, one_line, wrong_configuration
 from nnunet_trainer.paths import RunPaths, run_paths
-from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.preemption import SIGNALS, Preemption
 from nnunet_trainer.processes import kill_descendants
 
 log = logging.getLogger(__name__)
@@ -77,7 +78,9 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     try:
         contract = read_contract()
         paths = run_paths(contract)
-        volumes += [paths.preprocessed, paths.results, Path("/tmp")]
+        volumes += [paths.results, Path("/tmp")]
+        if options.command == "plan":
+            volumes.insert(0, paths.preprocessed)
         paths.run.mkdir(parents=True, exist_ok=True)
         result = _command(options, contract, paths, preemption)
     except TrainerError as error:
@@ -123,6 +126,8 @@ def _end(code: int, result: TerminationReport) -> NoReturn:
     and their queues.
     """
     try:
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         report.write(result)
         kill_descendants()
         os.write(2, f"nnunet-trainer: exit code {code}: {result.message}\n".encode())

@@ -50,6 +50,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     preemption: Preemption
     initial_lr: float
     _best_ema: float | None
+    validated_cases: frozenset[str] = frozenset()
+    """Cases that the full-volume validation leaves out because they are predicted already."""
     _epoch_began = 0.0
     _best_saved_at: int | None = None
 
@@ -101,6 +103,11 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         if type(scheduler) is PolyLRScheduler:
             scheduler = PolySchedule(optimizer, scheduler.initial_lr, scheduler.max_steps, scheduler.exponent)
         return optimizer, scheduler
+
+    def do_split(self) -> tuple[list[str], list[str]]:
+        """Leave out what is validated already; nnU-Net scores every prediction in the folder afterwards."""
+        training, validation = super().do_split()
+        return training, [case for case in validation if case not in self.validated_cases]
 
     def on_epoch_start(self) -> None:
         """Note the epoch in the journal."""

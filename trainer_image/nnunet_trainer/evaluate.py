@@ -13,6 +13,7 @@ from nnunet_trainer.dataset import Case, check_test_set, load_dataset, named
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import read_json, temporary_path, write_json
 from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.predictions import keep_whole_ones
 from nnunet_trainer.train import VALIDATION_SUMMARY, read_plan, require_gpu
 
 log = logging.getLogger(__name__)
@@ -101,8 +102,7 @@ def _score_test_set(
     reader = predictor.plans_manager.image_reader_writer_class()
     output = paths.run / PREDICTIONS
     output.mkdir(parents=True, exist_ok=True)
-    _drop_unreadable(output, ending, reader)
-    missing = [name for name in sorted(cases) if not (output / f"{name}{ending}").exists()]
+    missing = sorted(set(cases) - keep_whole_ones(output, ending, reader))
     log.info("predicting %d of %d test cases with folds %s", len(missing), len(cases), ", ".join(contract.folds))
     if missing:
         processes = min(contract.processes, _PREDICTION_PROCESSES)
@@ -129,16 +129,6 @@ def _score_test_set(
     if absent := set(cases) - set(found):
         raise RuntimeError(f"no prediction for test cases {named(absent)}")
     return found
-
-
-def _drop_unreadable(output: Path, ending: str, reader: Any) -> None:
-    """Delete predictions that an interruption cut short; nnU-Net writes them in place."""
-    for path in output.glob(f"*{ending}"):
-        try:
-            reader.read_seg(str(path))
-        except Exception as error:
-            log.warning("%s is incomplete and will be predicted again: %s", path.name, error)
-            path.unlink()
 
 
 def _facts(

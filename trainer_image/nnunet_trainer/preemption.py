@@ -17,7 +17,7 @@ class Preemption:
     """Handler of SIGTERM and SIGINT for this process; its forked children keep the default action."""
 
     def __init__(self, leave: Callable[[], None]) -> None:
-        """`leave` ends the process. It runs in the signal handler: no logging, no locks, no return."""
+        """`leave` ends the process and ignores further signals. It runs in the handler: no logging, no return."""
         self._owner = os.getpid()
         self._leave = leave
         self._shields = 0
@@ -41,7 +41,7 @@ class Preemption:
         finally:
             self._shields -= 1
         if self._requested and self._shields == 0:
-            self._now()
+            self._leave()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._owner:
@@ -51,11 +51,6 @@ class Preemption:
             return
         self._requested = True
         if self._shields == 0:
-            self._now()
+            self._leave()
         else:
             os.write(2, b"nnunet-trainer: stop requested, finishing the checkpoint that is being written\n")
-
-    def _now(self) -> None:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-        self._leave()

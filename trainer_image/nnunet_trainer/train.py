@@ -1,6 +1,7 @@
 """`nnunet-trainer train --fold N`: train one fold to the end of its schedule, from wherever it stands."""
 
 import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
 from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.predictions import keep_whole_ones
 from nnunet_trainer.preemption import Preemption
 from nnunet_trainer.scores import foreground_mean, read_scores
 
@@ -74,6 +76,8 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     trainer.take_control(run, preemption)
     trainer.restore()
     if trainer.current_epoch < contract.schedule.epochs or not _loads(folder / "checkpoint_final.pth"):
+        # Whatever was validated, it was not with the network that comes out now.
+        shutil.rmtree(folder / "validation", ignore_errors=True)
         trainer.run_training()
     if fold == "all":
         # Every case was trained on: a "validation" would only measure how well the network remembers.
@@ -157,6 +161,11 @@ def _validate(trainer: "Control", folder: Path) -> float | None:
         log.info("full-volume validation of fold %s", trainer.fold)
         # nnU-Net writes the summary last and in place: a part of one must not look finished.
         (folder / VALIDATION_SUMMARY).unlink(missing_ok=True)
+        reader = trainer.plans_manager.image_reader_writer_class()
+        done = keep_whole_ones(folder / "validation", trainer.dataset_json["file_ending"], reader)
+        if done:
+            log.info("%d cases were predicted by an earlier attempt", len(done))
+        trainer.validated_cases = frozenset(done)
         trainer.perform_actual_validation(False)
     if not _summary_is_there(folder):
         raise wrong_configuration(
