@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.build import ensure_binaries
+from tests.cluster.console import Console
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
 IMAGES = {"image": {"repository": "nnunet-operator"}, "trainer": {"image": {"repository": "nnunet-trainer"}}}
@@ -22,8 +25,9 @@ class HelmError(Exception):
 
 
 def helm_binary() -> Path:
-    """Return helm: the one that the HELM variable names, or else the one that the local cluster builds."""
-    return Path(os.environ["HELM"])
+    """Return helm: the one that the HELM variable names, or else the local cluster's, built where that must be."""
+    named = os.environ.get("HELM")
+    return Path(named) if named else ensure_binaries(Console()).helm
 
 
 def helm(*args: str, values: Mapping[str, Any] | None = None, env: Mapping[str, str] | None = None) -> str:

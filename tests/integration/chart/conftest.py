@@ -1,0 +1,77 @@
+"""A control plane of its own for the chart: these tests install and remove what others rely on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.e2e.kube import Kube, Object
+from tests.tools.helm import CHART, IMAGES, helm, merged
+
+NAMESPACE = "nnunet-system"
+CRD = "nnunettrainings.nnunet.dev"
+
+
+class Site:
+    """kubectl and helm on one cluster."""
+
+    def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
+        self.kubeconfig = kubeconfig
+        self.kube = Kube(kubectl, kubeconfig)
+
+    def helm(self, *args: str, values: Object | None = None) -> str:
+        """Run helm in the operator's namespace; raises HelmError where it refuses."""
+        return helm(*args, f"--namespace={NAMESPACE}", values=values, env={"KUBECONFIG": str(self.kubeconfig)})
+
+    def install(self, values: Object | None = None, release: str = "nnunet-operator", *args: str) -> str:
+        """Install the chart and return what helm says."""
+        return self.helm(
+            "install", release, str(CHART), "--create-namespace", *args, values=merged(IMAGES, values or {})
+        )
+
+    def upgrade(self, values: Object | None = None) -> str:
+        """Upgrade the release and return what helm says."""
+        return self.helm("upgrade", "nnunet-operator", str(CHART), values=merged(IMAGES, values or {}))
+
+    def uninstall(self, release: str = "nnunet-operator") -> str:
+        """Uninstall a release and return what helm says."""
+        return self.helm("uninstall", release, "--wait", "--timeout=60s")
+
+    def wipe(self) -> None:
+        """Remove every release, the CRD and with it every training."""
+        for release in json.loads(self.helm("list", "--output=json")):
+            self.uninstall(release["name"])
+        self.kube.run("delete", "crd", CRD, "--ignore-not-found", "--wait")
+
+    def namespace(self, name: str, **labels: str) -> str:
+        """Make a namespace, where it does not exist yet, and return its name."""
+        self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        return name
+
+    def may(self, user: str, verb: str, resource: str, namespace: str = "") -> bool:
+        """Ask the API server whether a user may do something; without a namespace, in all of them."""
+        where = f"--namespace={namespace}" if namespace else "--all-namespaces"
+        answer = self.kube.run("auth", "can-i", verb, resource, where, f"--as={user}", check=False)
+        assert answer.split()[-1] in ("yes", "no"), answer
+        return answer.split()[-1] == "yes"
+
+
+@pytest.fixture(scope="session")
+def cluster_site() -> Iterator[Site]:
+    """The control plane of the chart's tests, taken down at the end."""
+    cluster = Cluster(name="chart", control_plane_only=True)
+    cluster.up()
+    try:
+        yield Site(cluster.kubectl, cluster.kubeconfig)
+    finally:
+        cluster.down()
+
+
+@pytest.fixture
+def site(cluster_site: Site) -> Iterator[Site]:
+    """A cluster without the operator, before and after."""
+    cluster_site.wipe()
+    yield cluster_site
+    cluster_site.wipe()

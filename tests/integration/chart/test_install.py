@@ -1,0 +1,103 @@
+"""The chart's life on a real API server: install, again, upgrade, uninstall, install."""
+
+from typing import Any
+
+import pytest
+
+from tests.e2e.builders import training
+from tests.integration.chart.conftest import CRD, NAMESPACE, Site
+from tests.tools.helm import ROOT, HelmError
+
+
+def deployment(site: Site) -> dict[str, Any]:
+    return site.kube.get("deployment", "nnunet-operator", NAMESPACE)
+
+
+def test_the_operators_pod_passes_the_restricted_standard(site: Site) -> None:
+    site.namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    site.install()
+    (pod,) = site.kube.wait("the operator's pod to be made", lambda: site.kube.list("pods", NAMESPACE), timeout=30)
+    assert pod["spec"]["serviceAccountName"] == "nnunet-operator"
+    assert site.kube.get("service", "nnunet-operator-metrics", NAMESPACE)["spec"]["ports"][0]["port"] == 9090
+
+
+def test_install_says_what_to_type_next(site: Site) -> None:
+    notes = site.install()
+    assert "It watches all namespaces." in notes
+    assert f"kubectl -n {NAMESPACE} rollout status deployment/nnunet-operator" in notes
+    assert "kind: NnunetTraining" in notes
+    assert "CAUTION" not in notes
+
+
+def test_the_training_in_the_notes_is_accepted(site: Site) -> None:
+    notes = site.install()
+    manifest = notes.partition("<<EOF\n")[2].partition("  EOF")[0]
+    assert "created" in site.kube.run("apply", "-n", "default", "-f", "-", stdin=manifest)
+
+
+def test_a_second_install_is_refused(site: Site) -> None:
+    site.install()
+    with pytest.raises(HelmError, match="cannot reuse a name that is still in use"):
+        site.install()
+    with pytest.raises(HelmError, match=f'"{CRD}".* exists .*must equal "other": current value is "nnunet-operator"'):
+        site.install({}, "other")
+
+
+def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) -> None:
+    site.install()
+    site.kube.apply(training("bystander", "default"))
+    before = site.kube.get("nnt", "bystander", "default")
+    site.upgrade({"image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
+    (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
+    assert operator["image"] == "nnunet-operator:v2"
+    assert {"name": "NNUNET_OPERATOR_LOG_LEVEL", "value": "DEBUG"} in operator["env"]
+    assert site.kube.get("nnt", "bystander", "default") == before
+
+
+def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -> None:
+    site.install()
+    site.kube.apply(training("bystander", "default"))
+    before = site.kube.get("nnt", "bystander", "default")
+    assert f"[CustomResourceDefinition] {CRD}" in site.uninstall()
+    assert deployment(site) == {}
+    assert (
+        site.kube.run("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/name=nnunet-operator") == ""
+    )
+    assert site.kube.get("nnt", "bystander", "default") == before
+    site.install()
+    assert site.kube.get("nnt", "bystander", "default") == before
+
+
+def test_another_release_takes_the_kept_crd_only_when_told_to(site: Site) -> None:
+    site.install()
+    site.uninstall()
+    with pytest.raises(HelmError, match='must equal "other": current value is "nnunet-operator"'):
+        site.install({}, "other")
+    site.install({}, "other", "--take-ownership")
+    annotations = site.kube.get("crd", CRD, "")["metadata"]["annotations"]
+    assert annotations["meta.helm.sh/release-name"] == "other"
+
+
+def test_the_crd_goes_with_the_release_when_it_is_not_kept(site: Site) -> None:
+    assert "helm uninstall will delete every NnunetTraining" in site.install({"crds": {"keep": False}})
+    site.uninstall()
+    assert site.kube.get("crd", CRD, "") == {}
+
+
+def test_a_release_without_the_crd_leaves_it_to_others(site: Site) -> None:
+    site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
+    site.install({"crds": {"install": False}})
+    site.uninstall()
+    assert site.kube.get("crd", CRD, "") != {}
+
+
+def test_kustomize_installs_the_same_and_helm_takes_over(site: Site) -> None:
+    manifests = ROOT / "manifests"
+    site.kube.run("apply", "-k", str(manifests))
+    (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
+    assert operator["image"] == "registry.example.org/nnunet-operator:0.1.0"
+    site.kube.apply(training("bystander", "default"))
+    operator_only = ["-f", str(manifests / "operator" / "operator.yaml"), "-f", str(manifests / "rbac")]
+    site.kube.run("delete", "-n", NAMESPACE, *operator_only)
+    site.install({}, "nnunet-operator", "--take-ownership")
+    assert site.kube.get("nnt", "bystander", "default")
