@@ -53,7 +53,9 @@ class Site:
     def may(self, user: str, verb: str, resource: str, namespace: str = "") -> bool:
         """Ask the API server whether a user may do something; without a namespace, in all of them."""
         where = f"--namespace={namespace}" if namespace else "--all-namespaces"
-        answer = self.kube.run("auth", "can-i", verb, resource, where, f"--as={user}", check=False)
+        kind, _, subresource = resource.partition("/")
+        command = ["auth", "can-i", verb, kind, f"--subresource={subresource}", where, f"--as={user}"]
+        answer = self.kube.run(*command, check=False)
         assert answer.split()[-1] in ("yes", "no"), answer
         return answer.split()[-1] == "yes"
 

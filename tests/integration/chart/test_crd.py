@@ -1,0 +1,169 @@
+"""The CRD as people meet it: what it accepts, what it says when it refuses, what kubectl shows."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.e2e.kube import Object
+from tests.integration.chart.conftest import CRD, Site
+from tests.tools.helm import ROOT
+
+SAMPLES = ROOT / "manifests" / "samples"
+MINIMAL: Object = {
+    "apiVersion": "nnunet.dev/v1alpha1",
+    "kind": "NnunetTraining",
+    "metadata": {"name": "sample", "namespace": "default"},
+    "spec": {"dataset": {"name": "Dataset004_Hippocampus"}},
+}
+
+
+def with_spec(**fields: object) -> Object:
+    manifest = copy.deepcopy(MINIMAL)
+    manifest["spec"].update(fields)
+    return manifest
+
+
+@pytest.fixture(scope="module")
+def defined(cluster_site: Site) -> Iterator[Site]:
+    """A cluster with the CRD of manifests/ and no operator."""
+    cluster_site.wipe()
+    cluster_site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
+    cluster_site.kube.run("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
+    yield cluster_site
+    cluster_site.wipe()
+
+
+def create(site: Site, manifest: Object) -> str:
+    """Return what kubectl says to a dry run of creating the object."""
+    return site.kube.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(manifest), check=False)
+
+
+@pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(SAMPLES)))
+def test_samples_are_accepted(defined: Site, path: Path) -> None:
+    for manifest in yaml.safe_load_all(path.read_text()):
+        if manifest.get("kind") == "Kustomization":
+            continue
+        namespace = manifest["metadata"].get("namespace")
+        if namespace:
+            defined.namespace(namespace)
+        command = "apply" if manifest["kind"] == "Namespace" else "create"
+        text = defined.kube.run(command, "--dry-run=server", "-f", "-", stdin=json.dumps(manifest))
+        assert "(server dry run)" in text
+
+
+def test_the_full_sample_shows_every_field(defined: Site) -> None:
+    """`kubectl explain --recursive` lists the fields with two spaces for each level."""
+    explained = defined.kube.run("explain", "nnt.spec", "--recursive")
+    lines = explained.partition("FIELDS:\n")[2].splitlines()
+    names = {line.split("\t")[0].strip() for line in lines if "\t<" in line}
+    sample = (SAMPLES / "full.yaml").read_text()
+    assert {name for name in names if f" {name}:" not in sample} == set()
+    assert len(names) > 50
+
+
+REJECTED: dict[str, tuple[Object, str]] = {
+    "no dataset": ({"dataset": None}, "spec.dataset: Required value"),
+    "dataset name": ({"dataset": {"name": "Hippocampus"}}, 'spec.dataset.name: Invalid value: "Hippocampus"'),
+    "typing error": ({"schedul": {}}, 'unknown field "spec.schedul"'),
+    "no epochs": ({"schedule": {"epochs": 0}}, "spec.schedule.epochs in body should be greater than or equal to 1"),
+    "epochs as text": ({"schedule": {"epochs": "5"}}, "spec.schedule.epochs in body must be of type integer"),
+    "learning rate 0": (
+        {"schedule": {"initialLearningRate": 0}},
+        "initialLearningRate in body should be greater than 0",
+    ),
+    "fold 5": ({"folds": [5]}, "spec.folds[0] in body should be less than or equal to 4"),
+    "a fold twice": ({"folds": [0, 0]}, "spec.folds: Invalid value: folds must differ"),
+    "no fold": ({"folds": []}, "give folds, or trainOnAllCases: true with folds: []"),
+    "all cases and folds": ({"trainOnAllCases": True}, "give folds, or trainOnAllCases: true with folds: []"),
+    "cascade": ({"configuration": "3d_cascade_fullres"}, "is not supported yet: use 3d_fullres or 3d_lowres"),
+    "device": ({"trainer": {"device": "gpu"}}, 'supported values: "cuda", "cpu"'),
+    "cuda without GPU": ({"resources": {"gpus": 0}}, "resources.gpus must be at least 1 for trainer.device cuda"),
+    "unit of memory": ({"resources": {"memory": "32GB"}}, 'spec.resources.memory: Invalid value: "32GB"'),
+    "absolute subPath": (
+        {"storage": {"results": {"subPath": "/models"}}},
+        "must be relative to the root of the claim: remove the leading /",
+    ),
+    "subPath upwards": ({"storage": {"results": {"subPath": "a/../.."}}}, "must not contain '..'"),
+    "the operator's variable": (
+        {"trainer": {"env": [{"name": "nnUNet_raw", "value": "/x"}]}},
+        '"nnUNet_raw": is set by the operator: use dataset and storage instead',
+    ),
+    "a variable twice": ({"trainer": {"env": [{"name": "A"}, {"name": "A"}]}}, "spec.trainer.env[1]: Duplicate value"),
+    "name of a configuration": (
+        {"planning": {"configurations": {"my-net": {}}}},
+        "spec.planning.configurations: Invalid value: names must match",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REJECTED)
+def test_what_is_wrong_is_refused_by_name(defined: Site, case: str) -> None:
+    fields, message = REJECTED[case]
+    assert message in create(defined, with_spec(**fields))
+
+
+def test_integers_with_exponents_do_not_get_in(defined: Site, tmp_path: Path) -> None:
+    """kubectl would tidy the number up, so the request goes to the API server as it is."""
+    raw = tmp_path / "raw.json"
+    raw.write_text(json.dumps(with_spec(schedule={"epochs": 77})).replace("77", "1e3"))
+    url = "/apis/nnunet.dev/v1alpha1/namespaces/default/nnunettrainings?dryRun=All"
+    answer = defined.kube.run("create", "--raw", url, "-f", str(raw), check=False)
+    assert "must be written as a whole number without exponent or decimal point" in answer
+
+
+@pytest.mark.parametrize(
+    ("change", "refusal"),
+    [
+        ({"schedule": {"epochs": 10}}, "schedule can't change after creation"),
+        ({"testSet": {}}, "testSet can't change after creation"),
+        ({"planning": {"configurations": {"net": {"batch_size": 8}}}}, "planning can't change after creation"),
+        ({"podTemplate": {"tolerations": [{"key": "other"}]}}, "podTemplate can't change after creation"),
+        ({"suspend": True, "maxParallelFolds": 1, "ttlSecondsAfterFinished": 60}, ""),
+    ],
+    ids=str,
+)
+def test_the_conditions_of_a_run_are_fixed(defined: Site, change: Object, refusal: str) -> None:
+    configurations = {"net": {"inherits_from": "3d_fullres", "batch_size": 4}}
+    pod_template = {"tolerations": [{"key": "gpu"}]}
+    defined.kube.apply(with_spec(planning={"configurations": configurations}, podTemplate=pod_template))
+    patch = json.dumps({"spec": change})
+    command = ["patch", "nnt", "sample", "-n", "default", "--type=merge", "--dry-run=server", "-p", patch]
+    answer = defined.kube.run(*command, check=False)
+    assert refusal in answer if refusal else "patched" in answer
+
+
+def test_columns_short_name_category_and_field_selector(defined: Site) -> None:
+    defined.kube.apply({**MINIMAL, "metadata": {"name": "shown", "namespace": "default"}})
+    status = {
+        "phase": "WaitingForGPU",
+        "progress": {"summary": "412/1000", "estimatedSecondsLeft": 86412},
+        "results": {"summary": "0.873"},
+        "conditions": [
+            {
+                "type": "Progressing",
+                "status": "False",
+                "reason": "WaitingForGPU",
+                "message": "fold 1 waits for a GPU",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }
+        ],
+    }
+    patch = json.dumps({"status": status})
+    defined.kube.run("patch", "nnt", "shown", "-n", "default", "--subresource=status", "--type=merge", "-p", patch)
+    header, row = defined.kube.run("get", "nnt", "shown", "-n", "default").splitlines()
+    assert header.split() == ["NAME", "PHASE", "EPOCH", "DICE", "AGE"]
+    assert row.split()[:4] == ["shown", "WaitingForGPU", "412/1000", "0.873"]
+    wide = defined.kube.run("get", "nnunet", "-n", "default", "-o", "wide")
+    for shown in ("3d_fullres", "Dataset004_Hippocampus", "86412", "fold 1 waits for a GPU"):
+        assert shown in wide
+    selected = ["get", "nnt", "-n", "default", "-o", "name"]
+    assert defined.kube.run(*selected, "--field-selector=status.phase=WaitingForGPU").strip().endswith("/shown")
+    assert defined.kube.run(*selected, "--field-selector=status.phase=Training") == ""
+
+
+def test_explain_documents_units_and_defaults(defined: Site) -> None:
+    assert "nnU-Net's standard is 1000" in defined.kube.run("explain", "nnt.spec.schedule.epochs")
