@@ -1,0 +1,61 @@
+"""Builds the images, each once for each content of what it is made of."""
+
+import os
+from collections.abc import Iterable
+
+from tests.images.base import ensure_base
+from tests.images.content import ROOT, content_tag, requirements
+from tests.images.engine import Engine, ImageError
+
+__all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
+
+NAMES = ("operator", "trainer", "trainer-deps")
+"""trainer-deps is the trainer image without this project: plain nnU-Net."""
+
+_OPERATOR = ROOT / "operator"
+_TRAINER = ROOT / "trainer_image"
+_PROJECT = (ROOT / "pyproject.toml", ROOT / "LICENSE")
+_API = (_OPERATOR / "nnunet_operator" / "__init__.py", _OPERATOR / "nnunet_operator" / "api")
+
+
+def ensure(names: Iterable[str]) -> dict[str, str]:
+    """Build the images that the local store lacks; return the reference of each.
+
+    The environment variable BASE_IMAGE replaces the CPU base of the trainer. Raises ImageError.
+    """
+    engine = Engine.find()
+    return {name: _ensure_one(engine, name) for name in names}
+
+
+def reference(name: str) -> str:
+    """Return the reference that `ensure` gives an image for what it is made of now."""
+    return f"localhost/nnunet-{name}:{_tag(name)}"
+
+
+def _tag(name: str) -> str:
+    if name == "operator":
+        parts = (_OPERATOR / "Dockerfile", _OPERATOR / "nnunet_operator", *_PROJECT)
+        return content_tag(parts, " ".join(requirements("operator")))
+    base = os.environ.get("BASE_IMAGE", "")
+    deps = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py")
+    inputs = " ".join([base, *requirements("trainer")])
+    if name == "trainer-deps":
+        return content_tag(deps, inputs)
+    if name == "trainer":
+        return content_tag((*deps, _TRAINER / "nnunet_trainer", *_API, *_PROJECT), inputs)
+    raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
+
+
+def _ensure_one(engine: Engine, name: str) -> str:
+    built = reference(name)
+    if not engine.exists(built):
+        if name == "operator":
+            base, dockerfile, target = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile", ""
+        else:
+            base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
+            dockerfile, target = _TRAINER / "Dockerfile", "deps" if name == "trainer-deps" else ""
+        extra = "operator" if name == "operator" else "trainer"
+        arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
+        engine.build(built, dockerfile, ROOT, arguments, target)
+    engine.tag(built, f"localhost/nnunet-{name}:dev")
+    return built

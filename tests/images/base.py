@@ -1,0 +1,54 @@
+"""The two Debian bases that need no registry: Python for the operator, Python with CPU torch for tests of the trainer."""
+
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from tests.images.content import ROOT, content_tag
+from tests.images.engine import Engine, ImageError, require, say
+
+SUITE = "trixie"
+PACKAGES = {
+    "nnunet-base-python": ("ca-certificates", "python3-venv"),
+    "nnunet-base-cpu": ("ca-certificates", "python3-venv", "python3-torch", "python3-torchvision"),
+}
+_DOCKERFILE = ROOT / "trainer_image" / "base" / "Dockerfile"
+
+
+def ensure_base(engine: Engine, name: str) -> str:
+    """Return the reference of a base image, building it when the local store has none of this content."""
+    packages = PACKAGES[name]
+    reference = f"localhost/{name}:{content_tag([_DOCKERFILE, Path(__file__)], ' '.join(packages))}"
+    if engine.exists(reference):
+        return reference
+    require("mmdebstrap", "mmdebstrap")
+    with tempfile.TemporaryDirectory(prefix="nnunet-base-") as folder:
+        _bootstrap(Path(folder) / "rootfs.tar", packages)
+        engine.build(reference, _DOCKERFILE, Path(folder), {})
+    return reference
+
+
+def _bootstrap(target: Path, packages: tuple[str, ...]) -> None:
+    began = time.monotonic()
+    say(f"bootstrapping Debian {SUITE} with {', '.join(packages)} (1-2 minutes)")
+    done = subprocess.run(
+        [
+            "mmdebstrap",
+            "--variant=minbase",
+            f"--include={','.join(packages)}",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/doc/*",
+            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            SUITE,
+            str(target),
+            "http://deb.debian.org/debian",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise ImageError("mmdebstrap failed:\n" + "\n".join(done.stderr.splitlines()[-15:]))
+    say(f"bootstrapped in {time.monotonic() - began:.0f} s")
