@@ -58,7 +58,7 @@ def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tm
     # One case was predicted (here: perfectly), the next one was cut short.
     validation = world.fold() / "validation"
     shutil.copy(next(world.root.rglob("gt_segmentations/case_03.nii.gz")), validation)
-    (validation / "case_05.nii.gz").write_bytes(b"cut short")
+    (validation / ".tmp-case_05.nii.gz").write_bytes(b"cut short")
     resumed = world.finish("train", "--fold", "0")
     assert resumed.code == 0, resumed.log
     assert "Current learning rate" not in resumed.log, "an epoch was trained again"

@@ -89,12 +89,16 @@ def test_interrupted_evaluation_predicts_only_what_is_missing(trained: World, tm
     world = trained.copy(tmp_path / "world")
     predictions = sorted((world.run / "predictions_test").glob("*.nii.gz"))
     before = {path: path.read_bytes() for path in predictions}
-    predictions[0].write_bytes(before[predictions[0]][:200])
+    predictions[0].with_name(f".tmp-{predictions[0].name}").write_bytes(before[predictions[0]][:200])
+    predictions[0].unlink()
     ended = world.finish("evaluate")
     assert ended.code == 0, ended.log
     assert "predicting 1 of 2 test cases" in ended.log
-    assert _segmentation(predictions[0]).shape == tiny_dataset.SHAPE
-    assert predictions[1].read_bytes() == before[predictions[1]]
+    assert {path: path.read_bytes() for path in predictions} == before
+    assert [path.name for path in (world.run / "predictions_test").glob(".tmp*")] == []
+    assert json.loads((world.run / "summary.json").read_text()) == json.loads(
+        (trained.run / "summary.json").read_text()
+    )
 
 
 def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:

@@ -6,6 +6,7 @@ nnU-Net had written them and plain nnUNetv2_predict finds everything.
 
 import logging
 import math
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,12 +15,14 @@ from typing import Any
 
 import torch
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
+from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_trainer_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_operator.api.contract import FoldFacts, Metric
 from nnunet_trainer import checkpoints, schedule, scores
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import never_fail
+from nnunet_trainer.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.preemption import Preemption
 
 log = logging.getLogger(__name__)
@@ -50,8 +53,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     preemption: Preemption
     initial_lr: float
     _best_ema: float | None
-    validated_cases: frozenset[str] = frozenset()
-    """Cases that the full-volume validation leaves out because they are predicted already."""
+    _validated: frozenset[str] = frozenset()
     _epoch_began = 0.0
     _best_saved_at: int | None = None
 
@@ -107,7 +109,18 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     def do_split(self) -> tuple[list[str], list[str]]:
         """Leave out what is validated already; nnU-Net scores every prediction in the folder afterwards."""
         training, validation = super().do_split()
-        return training, [case for case in validation if case not in self.validated_cases]
+        return training, [case for case in validation if case not in self._validated]
+
+    def perform_actual_validation(self, *args: Any, **kwargs: Any) -> None:
+        """Go on where an earlier attempt left, unless the class under control validates in a way of its own."""
+        folder = Path(self.output_folder, "validation")
+        if super().perform_actual_validation.__func__ is nnUNetTrainer.perform_actual_validation:
+            make_exports_atomic(nnunet_trainer_module)
+            self._validated = frozenset(whole_ones(folder, self.dataset_json["file_ending"]))
+            log.info("%d cases are predicted already", len(self._validated))
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+        super().perform_actual_validation(*args, **kwargs)
 
     def on_epoch_start(self) -> None:
         """Note the epoch in the journal."""

@@ -13,7 +13,7 @@ from nnunet_trainer.dataset import Case, check_test_set, load_dataset, named
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import read_json, temporary_path, write_json
 from nnunet_trainer.paths import RunPaths
-from nnunet_trainer.predictions import keep_whole_ones
+from nnunet_trainer.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.train import VALIDATION_SUMMARY, read_plan, require_gpu
 
 log = logging.getLogger(__name__)
@@ -91,18 +91,19 @@ def _score_test_set(
     """Predict the test cases with the ensemble of the folds and return their scores."""
     import torch
     from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
-    from nnunetv2.inference.predict_from_raw_data import nnUNetPredictor
+    from nnunetv2.inference import predict_from_raw_data
 
+    make_exports_atomic(predict_from_raw_data)
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
-    predictor = nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
+    predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
     folds = tuple(fold if fold == "all" else int(fold) for fold in contract.folds)
     predictor.initialize_from_trained_model_folder(str(model), folds, "checkpoint_final.pth")
     reader = predictor.plans_manager.image_reader_writer_class()
     output = paths.run / PREDICTIONS
     output.mkdir(parents=True, exist_ok=True)
-    missing = sorted(set(cases) - keep_whole_ones(output, ending, reader))
+    missing = sorted(set(cases) - whole_ones(output, ending))
     log.info("predicting %d of %d test cases with folds %s", len(missing), len(cases), ", ".join(contract.folds))
     if missing:
         processes = min(contract.processes, _PREDICTION_PROCESSES)

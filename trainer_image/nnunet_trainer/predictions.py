@@ -1,24 +1,48 @@
-"""Predicted segmentations that an interruption may have cut short."""
+"""Segmentations that are whole when they are there, so that an interrupted prediction goes on case by case.
 
-import logging
+nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI file that was cut short without an error.
+"""
+
 from pathlib import Path
 from typing import Any
 
-log = logging.getLogger(__name__)
+from nnunet_trainer.files import fsync_file, temporary_path
 
 
-def keep_whole_ones(folder: Path, ending: str, reader: Any) -> set[str]:
-    """Return the cases whose segmentation in the folder can be read; delete the others.
+def export_atomically(
+    logits: Any,
+    properties: dict[str, Any],
+    configuration_manager: Any,
+    plans_manager: Any,
+    dataset_json: dict[str, Any],
+    output_file_truncated: str,
+    save_probabilities: bool = False,
+) -> None:
+    """Take the place of nnU-Net's export_prediction_from_logits: write beside the target, flush, rename."""
+    from nnunetv2.inference.export_prediction import export_prediction_from_logits
 
-    nnU-Net writes segmentations in place, so one that is there need not be whole. `reader` is nnU-Net's.
-    """
-    whole = set()
-    for path in sorted(folder.glob(f"*{ending}")):
-        try:
-            reader.read_seg(str(path))
-        except Exception as error:
-            log.warning("%s is incomplete and will be predicted again: %s", path.name, str(error).strip()[-200:])
-            path.unlink()
-        else:
-            whole.add(path.name.removesuffix(ending))
-    return whole
+    target = Path(output_file_truncated)
+    temporary = temporary_path(target)
+    export_prediction_from_logits(
+        logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
+    )
+    endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
+    # The segmentation last: it is what counts as done.
+    for ending in reversed(endings):
+        written = temporary.with_name(temporary.name + ending)
+        fsync_file(written)
+        written.replace(target.with_name(target.name + ending))
+
+
+def make_exports_atomic(*modules: Any) -> None:
+    """Let the nnU-Net modules that call export_prediction_from_logits by its global name call ours."""
+    for module in modules:
+        assert hasattr(module, "export_prediction_from_logits"), f"{module.__name__} exports in another way now"
+        module.export_prediction_from_logits = export_atomically
+
+
+def whole_ones(folder: Path, ending: str) -> set[str]:
+    """Return the cases whose segmentation is in the folder; remove what an interruption left of others."""
+    for path in folder.glob(".tmp-*"):
+        path.unlink()
+    return {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}

@@ -15,7 +15,6 @@ from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
 from nnunet_trainer.paths import RunPaths
-from nnunet_trainer.predictions import keep_whole_ones
 from nnunet_trainer.preemption import Preemption
 from nnunet_trainer.scores import foreground_mean, read_scores
 
@@ -161,11 +160,6 @@ def _validate(trainer: "Control", folder: Path) -> float | None:
         log.info("full-volume validation of fold %s", trainer.fold)
         # nnU-Net writes the summary last and in place: a part of one must not look finished.
         (folder / VALIDATION_SUMMARY).unlink(missing_ok=True)
-        reader = trainer.plans_manager.image_reader_writer_class()
-        done = keep_whole_ones(folder / "validation", trainer.dataset_json["file_ending"], reader)
-        if done:
-            log.info("%d cases were predicted by an earlier attempt", len(done))
-        trainer.validated_cases = frozenset(done)
         trainer.perform_actual_validation(False)
     if not _summary_is_there(folder):
         raise wrong_configuration(
