@@ -11,7 +11,7 @@ PROBE = "nnUNetTrainerDA5"
 
 def main() -> None:
     """Exit with a message when the image can't train."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 - a user's base image may bring any Python
         sys.exit(f"the base image has Python {sys.version.split()[0]}: take one with 3.11 or newer")
     for name in FORBIDDEN:
         if importlib.util.find_spec(name):
@@ -33,7 +33,7 @@ def main() -> None:
         )
     if found is None:
         sys.exit(f"nnU-Net does not find its own trainer {PROBE}")
-    print(f"torch {torch.__version__}, nnU-Net's class search works")
+    print(f"torch {torch.__version__}, nnU-Net's class search works", file=sys.stderr)  # noqa: T201
 
 
 if __name__ == "__main__":

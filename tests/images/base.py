@@ -1,4 +1,4 @@
-"""The two Debian bases that need no registry: Python for the operator, Python with CPU torch for tests of the trainer."""
+"""The two Debian bases that need no registry: Python for the operator, CPU torch for tests of the trainer."""
 
 import subprocess
 import tempfile
@@ -13,13 +13,20 @@ PACKAGES = {
     "nnunet-base-python": ("ca-certificates", "python3-venv"),
     "nnunet-base-cpu": ("ca-certificates", "python3-venv", "python3-torch", "python3-torchvision"),
 }
+_OPTIONS = (
+    "--variant=minbase",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+)
 _DOCKERFILE = ROOT / "trainer_image" / "base" / "Dockerfile"
 
 
 def ensure_base(engine: Engine, name: str) -> str:
     """Return the reference of a base image, building it when the local store has none of this content."""
     packages = PACKAGES[name]
-    reference = f"localhost/{name}:{content_tag([_DOCKERFILE, Path(__file__)], ' '.join(packages))}"
+    reference = f"localhost/{name}:{content_tag([_DOCKERFILE], ' '.join([SUITE, *_OPTIONS, *packages]))}"
     if engine.exists(reference):
         return reference
     require("mmdebstrap", "mmdebstrap")
@@ -35,12 +42,8 @@ def _bootstrap(target: Path, packages: tuple[str, ...]) -> None:
     done = subprocess.run(
         [
             "mmdebstrap",
-            "--variant=minbase",
+            *_OPTIONS,
             f"--include={','.join(packages)}",
-            "--dpkgopt=path-exclude=/usr/share/man/*",
-            "--dpkgopt=path-exclude=/usr/share/doc/*",
-            "--dpkgopt=path-include=/usr/share/doc/*/copyright",
-            "--dpkgopt=path-exclude=/usr/share/locale/*",
             SUITE,
             str(target),
             "http://deb.debian.org/debian",
