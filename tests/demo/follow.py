@@ -1,7 +1,7 @@
 """Follows a training on a cluster until it is over, and shows it meanwhile."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -35,10 +35,14 @@ class TimedOut(Exception):
 
 def read(kubectl: Kubectl, namespace: str, name: str) -> view.Watched:
     """Return the training and its Events, in one call."""
-    items: list[Object] = kubectl.get("nnt,events", f"--namespace={namespace}")["items"]
+    return pick(kubectl.get("nnt,events", f"--namespace={namespace}")["items"], name)
+
+
+def pick(items: Sequence[Object], name: str) -> view.Watched:
+    """Return the training of this name and the Events on it out of a list of objects of all kinds."""
     trainings = [item for item in items if item["kind"] == KIND and item["metadata"]["name"] == name]
     if not trainings:
-        raise ClusterError(f"training {name} is gone from namespace {namespace}")
+        raise ClusterError(f"training {name} is gone")
     events = [_event(item) for item in items if item["kind"] == "Event" and _is_about(item, trainings[0])]
     return watched(trainings[0], sorted(events, key=lambda event: event.time))
 

@@ -120,7 +120,7 @@ def test_events_of_an_earlier_training_of_that_name_are_left_out() -> None:
 
 
 def test_a_training_that_is_gone_is_named() -> None:
-    with pytest.raises(ClusterError, match="training brain is gone from namespace nnunet-demo"):
+    with pytest.raises(ClusterError, match="training brain is gone"):
         follow.read(_Answers(), "nnunet-demo", "brain")
 
 

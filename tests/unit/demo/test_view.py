@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console, RenderableType
 
 from nnunet_operator.api.status import NnunetTrainingStatus
-from tests.demo import view
+from tests.demo import picture, view
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -204,3 +204,11 @@ def test_finished_is_what_the_conditions_say(watched: view.Watched, finished: bo
 )
 def test_duration(span: timedelta, text: str) -> None:
     assert view.duration(span.total_seconds()) == text
+
+
+def test_the_picture_is_the_view_and_is_the_same_each_time() -> None:
+    svg = picture.draw(_watched(**TRAINING), NOW)
+    assert svg.startswith("<svg")
+    for shown in ("12/40", "0.432", "Starting", "folds&#160;0&#160;and&#160;1&#160;train"):
+        assert shown in svg
+    assert svg == picture.draw(_watched(**TRAINING), NOW)
