@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
+from nnunet_trainer.truncation import cut_short
 
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
@@ -47,6 +48,13 @@ class RawDataset:
     def ending(self) -> str:
         """File ending of images and labels, for example .nii.gz."""
         return str(self.description["file_ending"])
+
+    def check_whole(self) -> None:
+        """Raise TrainerError with WRONG_DATA for compressed files that were cut short."""
+        damaged = cut_short(self.files().values())
+        if damaged:
+            names = {str(_relative(path, self.folder)) for path in damaged}
+            raise wrong_data(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
 
     def files(self) -> dict[str, Path]:
         """Return every file that planning reads, by its name inside the dataset (or its path outside of it)."""

@@ -32,6 +32,8 @@ _COMPRESSION_AT_BEST = 0.1
 def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report."""
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
+    with heartbeat("looking for files that are cut short"):
+        dataset.check_whole()
     if contract.test_set is not None:
         check_test_set(dataset, contract.test_set)
     environment.prepare(contract, paths, paths.preprocessed)

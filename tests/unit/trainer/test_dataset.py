@@ -113,6 +113,13 @@ def test_damage_is_named(tmp_path: Path, change: Callable[[Path], None], words: 
         assert word in caught.value.message
 
 
+def test_files_that_were_cut_short_are_named(tmp_path: Path) -> None:
+    make(tmp_path)
+    with pytest.raises(TrainerError, match=r"18 files are cut short or damaged: imagesTr/c_00_0000.nii.gz") as caught:
+        load_dataset(tmp_path, NAME, FIVE).check_whole()
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
 def test_wrong_name_lists_what_is_there(tmp_path: Path) -> None:
     make(tmp_path)
     with pytest.raises(TrainerError, match=f"holds {NAME}. Did you mean {NAME}.*dataset.claimName"):
