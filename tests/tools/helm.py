@@ -63,13 +63,6 @@ def render(values: Mapping[str, Any] | None = None, release: str = "nnunet-opera
 
     Raises HelmError where the schema or a template refuses the values.
     """
-    text = helm(
-        "template",
-        release,
-        str(CHART),
-        "--namespace=nnunet-system",
-        "--kube-version=1.37.0",
-        *args,
-        values=merged(IMAGES, values or {}),
-    )
+    where = ["--namespace=nnunet-system", "--kube-version=1.37.0"]
+    text = helm("template", release, str(CHART), *where, *args, values=merged(IMAGES, values or {}))
     return [document for document in yaml.safe_load_all(text) if document]
