@@ -6,6 +6,7 @@ kubectl -n nnunet-demo get nnt,events -o json | python -m tests.demo.picture bra
 import argparse
 import io
 import json
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +23,9 @@ def draw(watched: view.Watched, now: datetime) -> str:
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(view.live(watched, now))
     # Without a given ID each run would give its elements other names, and the file would always differ.
-    return console.export_svg(title="make demo", unique_id="live-view")
+    svg = console.export_svg(title="make demo", unique_id="live-view")
+    # rich lets the picture load its font from somebody's server. Text keeps its place without it.
+    return re.sub(r"@font-face \{.*?\}", "", svg, flags=re.DOTALL)
 
 
 def main() -> None:

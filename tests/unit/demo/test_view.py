@@ -211,4 +211,5 @@ def test_the_picture_is_the_view_and_is_the_same_each_time() -> None:
     assert svg.startswith("<svg")
     for shown in ("12/40", "0.432", "Starting", "folds&#160;0&#160;and&#160;1&#160;train"):
         assert shown in svg
+    assert "url(http" not in svg
     assert svg == picture.draw(_watched(**TRAINING), NOW)
