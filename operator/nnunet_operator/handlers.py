@@ -1,0 +1,26 @@
+"""kopf's handlers. They hand over what was seen; everything else happens in `runtime`."""
+
+from typing import Any
+
+import kopf
+
+from nnunet_operator.api.base import GROUP, VERSION
+from nnunet_operator.api.labels import TRAINING_LABEL
+from nnunet_operator.api.training import PLURAL
+from nnunet_operator.runtime.feed import Feed
+
+
+def register(registry: kopf.OperatorRegistry, feed: Feed) -> None:
+    """Add the handlers to kopf's registry. They must not block: kopf calls them in the event loop."""
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def on_training(event: kopf.RawEvent, **_: Any) -> None:
+        feed.training(event)
+
+    @kopf.on.event("batch", "v1", "jobs", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
+    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
+        feed.child("jobs", event)
+
+    @kopf.on.event("", "v1", "pods", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
+    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
+        feed.child("pods", event)

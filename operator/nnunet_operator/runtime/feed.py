@@ -1,0 +1,57 @@
+"""What the watches and the full lists tell: into the cache, and the training concerned into the queue."""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.runtime.cache import Cache, Store, key_of
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.queue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+CHILD_DELAY_SECONDS = 0.2
+"""Changes of Jobs and Pods come in bursts, of which one look at the end sees the whole."""
+
+Child = Literal["jobs", "pods"]
+
+
+class Feed:
+    """Takes events. Their content only tells where to look; what is decided rests on the cache."""
+
+    def __init__(self, cache: Cache, queue: WorkQueue) -> None:
+        self._cache = cache
+        self._queue = queue
+        self.relisted = asyncio.Event()
+        """Set when a watch started over, which hides what was deleted in between."""
+
+    def training(self, event: Mapping[str, Any]) -> None:
+        """Take an event of a training."""
+        if self._take(self._cache.trainings, event):
+            self._queue.add(key_of(event["object"]))
+
+    def child(self, kind: Child, event: Mapping[str, Any]) -> None:
+        """Take an event of a Job or Pod."""
+        store = self._cache.jobs if kind == "jobs" else self._cache.pods
+        if self._take(store, event):
+            self.enqueue_group(store.group(event["object"]))
+
+    def enqueue_group(self, group: Key) -> None:
+        """Have a look at the training that the Jobs and Pods of a group belong to."""
+        for owner in self._cache.trainings.keys_of(group):  # one, save for a collision of hashes
+            self._queue.add(owner, CHILD_DELAY_SECONDS)
+
+    def enqueue(self, keys: Iterable[Key]) -> None:
+        """Have a look at trainings."""
+        for key in keys:
+            self._queue.add(key)
+
+    def _take(self, store: Store, event: Mapping[str, Any]) -> bool:
+        body: Manifest = event["object"]
+        if event["type"] == "DELETED":
+            return store.remove(body)
+        if event["type"] is None:
+            self.relisted.set()
+        return store.put(body)

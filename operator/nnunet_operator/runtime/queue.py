@@ -1,0 +1,101 @@
+"""The work queue: which training to look at next. A key waits in it once, and one worker at a time has it."""
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.runtime.keys import Key
+
+BACKOFF_SECONDS = 0.5
+"""Delay after the first error; it doubles with each further one."""
+BACKOFF_LIMIT_SECONDS = 15.0
+"""Longest delay after an error. Bounds how late an operator is when an API server comes back."""
+
+
+class WorkQueue:
+    """De-duplicating queue with delays. All methods must be called in the event loop that it was made in."""
+
+    def __init__(self, metrics: Metrics, jitter: Callable[[], float] = random.random) -> None:
+        """`jitter` returns a number from 0 to 1 that spreads the delays after errors."""
+        self._loop = asyncio.get_running_loop()
+        self._metrics = metrics
+        self._jitter = jitter
+        self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
+        self._since: dict[Key, float] = {}  # keys in _ready, and since when
+        self._active: set[Key] = set()  # keys that a worker has
+        self._again: set[Key] = set()  # active keys that became due meanwhile
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._errors: dict[Key, int] = {}
+        self._stopped = False
+
+    def add(self, key: Key, delay: float = 0.0) -> None:
+        """Make a key due in `delay` seconds. Of several calls before it is taken, the earliest time counts."""
+        if delay <= 0:
+            self._due(key)
+            return
+        when = self._loop.time() + delay
+        timer = self._timers.get(key)
+        if timer is not None and timer.when() <= when:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[key] = self._loop.call_at(when, self._fire, key)
+
+    def retry(self, key: Key) -> float:
+        """Make a key due after an error, later with each error in a row. Return the delay in seconds."""
+        errors = self._errors.get(key, 0)
+        self._errors[key] = errors + 1
+        longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2.0 ** min(errors, 20))
+        delay = longest * (0.5 + 0.5 * self._jitter())
+        self.add(key, delay)
+        return delay
+
+    def forget_errors(self, key: Key) -> None:
+        """Start over with the delays after errors."""
+        self._errors.pop(key, None)
+
+    async def get(self) -> Key | None:
+        """Wait for the next key that is due and hand it out; None when the queue has been stopped.
+
+        The caller must call `done` afterwards; until then nobody else gets the same key.
+        """
+        key = await self._ready.get()
+        if key is None or self._stopped:
+            self._ready.put_nowait(None)  # for the other workers
+            return None
+        self._metrics.queue_wait_seconds.observe(self._loop.time() - self._since.pop(key))
+        self._metrics.queue_depth.set(len(self._since))
+        self._active.add(key)
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()  # the look that comes now decides when the next one is
+        return key
+
+    def done(self, key: Key) -> None:
+        """Give a key back."""
+        self._active.discard(key)
+        if key in self._again:
+            self._again.discard(key)
+            self._due(key)
+
+    def stop(self) -> None:
+        """Hand out nothing any more."""
+        self._stopped = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._ready.put_nowait(None)
+
+    def _fire(self, key: Key) -> None:
+        self._timers.pop(key, None)
+        self._due(key)
+
+    def _due(self, key: Key) -> None:
+        if self._stopped or key in self._since:
+            return
+        if key in self._active:
+            self._again.add(key)
+            return
+        self._since[key] = self._loop.time()
+        self._metrics.queue_depth.set(len(self._since))
+        self._ready.put_nowait(key)

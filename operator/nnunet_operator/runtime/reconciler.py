@@ -1,0 +1,223 @@
+"""One look at a training: read, decide (in `reconcile`, which is pure), act, report."""
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from nnunet_operator.api.labels import TRAINING_LABEL
+from nnunet_operator.api.reasons import ConditionType
+from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.builders.model import Manifest, Options
+from nnunet_operator.reconcile.events import events
+from nnunet_operator.reconcile.model import CreateJob, DeleteJob, DeleteTraining, Plan, World
+from nnunet_operator.reconcile.objects import controller_of, uid_of
+from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.runtime.cache import Cache, group_of, key_of
+from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
+from nnunet_operator.runtime.errors import ApiError, Conflict
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.recorder import Recorder
+from nnunet_operator.runtime.refusals import Refusals
+from nnunet_operator.runtime.scraper import Scraper
+from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 0.3
+"""Time from the creation of a Job to the status that tells of it: long enough for its pod to show, so that
+one write says all."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a look came to."""
+
+    requeue_after: float | None = None
+    """Seconds until the next look without an event; None for never."""
+
+
+@dataclass
+class _Creations:
+    """What became of the Jobs to create."""
+
+    created: bool = False
+    taken: tuple[Manifest, ...] = ()
+    """Jobs of somebody else under names that the training needs."""
+    refusals: tuple[tuple[str, str], ...] = ()
+    """Names of Jobs that the API server refused, and what it said."""
+
+
+class Reconciler:
+    """Looks at trainings. Keeps nothing that it could not read again from the API server."""
+
+    def __init__(
+        self, client: Client, cache: Cache, scraper: Scraper, refusals: Refusals, recorder: Recorder, options: Options
+    ) -> None:
+        self._client = client
+        self._cache = cache
+        self._scraper = scraper
+        self._refusals = refusals
+        self._recorder = recorder
+        self._options = options
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Look at a training once.
+
+        Raises Conflict where something had changed unseen (the cache knows by now), Unreachable, ApiError, and
+        ValueError for a status that does not parse.
+        """
+        body = self._cache.trainings.get(key)
+        if body is None:
+            self._scraper.forget(key)
+            self._refusals.forget(key)
+            return Outcome()
+        before = parse_status(body)
+        world, look_again = await self._world(key, body, before)
+        if world is None:
+            return Outcome()
+        decision = plan(world)
+        if _is_irreversible(decision, before):
+            await self._refresh(key, body)
+        creations = await self._act(key, world, decision)
+        if creations.created:
+            return Outcome(SETTLE_SECONDS)  # its status, and all that follows, at the next look
+        if creations.taken or creations.refusals:
+            world = replace(
+                world,
+                jobs=(*world.jobs, *creations.taken),
+                refusals={**world.refusals, **dict(creations.refusals)},
+            )
+            decision = plan(world)
+        await self._report(key, body, before, decision)
+        waits = [seconds for seconds in (decision.requeue_after, look_again) if seconds is not None]
+        return Outcome(min(waits, default=None))
+
+    async def _world(self, key: Key, body: Manifest, before: NnunetTrainingStatus) -> tuple[World | None, float | None]:
+        """Return all that a decision needs, and when to look again; no world where the spec does not parse."""
+        now = datetime.now(UTC)
+        try:
+            training = parse_training(body, before)
+        except InvalidSpecError as problem:
+            status = invalid_status(before, str(problem), body["metadata"]["generation"], now.replace(microsecond=0))
+            await self._report(key, body, before, Plan(status, events=events(before, status)))
+            return None, None
+        group = group_of(key)
+        jobs, pods = self._cache.jobs.of(group), self._cache.pods.of(group)
+        refusals, look_again = await self._refusals.find(key, jobs, pods, now)
+        samples = await self._scraper.samples(key, training, pods)
+        return World(training, jobs, pods, samples, refusals, now, self._options), look_again
+
+    async def _refresh(self, key: Key, body: Manifest) -> None:
+        """Read a training and its children from the API server. Raises Conflict where the cache was behind."""
+        group = group_of(key)
+        changed: set[Key] = set()
+        for resource, store in ((JOBS, self._cache.jobs), (PODS, self._cache.pods)):
+            labels = f"{TRAINING_LABEL}={group.name}"
+            items, version = await self._client.list_all(resource, key.namespace, labels=labels)
+            changed |= {key_of(item) for item in items if store.put(item)}
+            changed |= store.retain(map(key_of, items), version, group=group)
+        try:
+            if self._cache.trainings.put(await self._client.get(TRAININGS, key)):
+                changed.add(key)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            self._cache.trainings.remove(body)
+            changed.add(key)
+        if changed:
+            raise Conflict(f"{', '.join(map(str, sorted(changed)))} had changed unseen")
+
+    async def _act(self, key: Key, world: World, decision: Plan) -> _Creations:
+        creations = _Creations()
+        for action in decision.actions:
+            match action:
+                case CreateJob(manifest):
+                    await self._create(world, manifest, creations)
+                case DeleteJob(name, uid):
+                    await self._delete_job(Key(key.namespace, name), uid)
+                case DeleteTraining():
+                    log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
+                    await self._delete(TRAININGS, key, world.training.uid, world.training.resource_version)
+        return creations
+
+    async def _create(self, world: World, manifest: Manifest, creations: _Creations) -> None:
+        name = manifest["metadata"]["name"]
+        try:
+            job = await self._client.create(JOBS, world.training.namespace, manifest)
+            log.info("created Job %s", name)
+        except ApiError as error:
+            if error.status == 409:
+                job = await self._client.get(JOBS, Key(world.training.namespace, name))
+                if controller_of(job).get("uid") != world.training.uid:
+                    creations.taken += (job,)
+                    return
+            elif error.refused:
+                log.warning("Job %s was refused: %s", name, error.message)
+                creations.refusals += ((name, error.message),)
+                return
+            else:
+                raise
+        creations.created = True
+        self._cache.jobs.put(job)
+
+    async def _delete_job(self, key: Key, uid: str) -> None:
+        job = self._cache.jobs.get(key)
+        if job is None or uid_of(job) != uid:
+            return
+        answer = await self._delete(JOBS, key, uid, job["metadata"]["resourceVersion"])
+        log.info("deleted Job %s", key.name)
+        if answer is None:
+            self._cache.jobs.remove(job)
+        elif answer.get("kind") == "Job":
+            self._cache.jobs.put(answer)
+
+    async def _delete(self, resource: Resource, key: Key, uid: str, version: str) -> Manifest | None:
+        """Delete an object; None where it is gone already. Raises Conflict where it has changed."""
+        try:
+            return await self._client.delete(resource, key, uid, version)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            if error.status == 409:
+                raise Conflict(str(error)) from None
+            raise
+
+    async def _report(self, key: Key, body: Manifest, before: NnunetTrainingStatus, decision: Plan) -> None:
+        """Write the status where it differs, and announce the transitions once that has succeeded."""
+        status = decision.status.to_json_dict()
+        if status == before.to_json_dict():
+            return
+        try:
+            stored = await self._client.write_status(TRAININGS, key, body["metadata"]["resourceVersion"], status)
+        except ApiError as error:
+            if error.status == 404:
+                return  # deleted meanwhile; the watch tells
+            if error.status == 409:
+                await self._read_again(key)
+                raise Conflict(str(error)) from None
+            raise
+        self._cache.trainings.put(stored)
+        for event in decision.events:
+            await self._recorder.record(stored, event)
+
+    async def _read_again(self, key: Key) -> None:
+        try:
+            self._cache.trainings.put(await self._client.get(TRAININGS, key))
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+
+def _is_irreversible(decision: Plan, before: NnunetTrainingStatus) -> bool:
+    """Say whether a decision deletes something or declares the training failed or complete for the first time."""
+    if any(isinstance(action, DeleteJob | DeleteTraining) for action in decision.actions):
+        return True
+    return any(
+        _holds(decision.status, type_) and not _holds(before, type_)
+        for type_ in (ConditionType.FAILED, ConditionType.COMPLETE)
+    )
+
+
+def _holds(status: NnunetTrainingStatus, type_: ConditionType) -> bool:
+    condition = status.condition(type_)
+    return condition is not None and condition.status == "True"

@@ -1,0 +1,65 @@
+"""Kubernetes Events on trainings, for `kubectl describe`."""
+
+import hashlib
+import logging
+from datetime import UTC, datetime
+
+from nnunet_operator.api.base import API_VERSION
+from nnunet_operator.api.training import KIND
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.model import Event
+from nnunet_operator.runtime.client import EVENTS, Client
+from nnunet_operator.runtime.errors import ApiError, Unreachable
+
+log = logging.getLogger(__name__)
+
+COMPONENT = "nnunet-operator"
+
+
+class Recorder:
+    """Records Events. One that gets lost is not worth a retry: the status says the same."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def record(self, training: Manifest, event: Event) -> None:
+        """Record an Event on a training as it was stored with the status that the Event announces.
+
+        The name derives from the version of that write, so that a repetition is refused as a duplicate.
+        """
+        log.log(logging.WARNING if event.type == "Warning" else logging.INFO, "%s: %s", event.reason, event.message)
+        namespace = training["metadata"]["namespace"]
+        try:
+            await self._client.create(EVENTS, namespace, event_manifest(training, event, datetime.now(UTC)))
+        except ApiError as error:
+            if error.status != 409:
+                log.warning("event %s was not recorded: %s", event.reason, error)
+        except Unreachable as error:
+            log.warning("event %s was not recorded: %s", event.reason, error)
+
+
+def event_manifest(training: Manifest, event: Event, now: datetime) -> Manifest:
+    """Return the Event on a training as the API takes it."""
+    metadata = training["metadata"]
+    identity = "\n".join((metadata["uid"], metadata["resourceVersion"], event.reason, event.message))
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
+    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "metadata": {"name": f"{metadata['name'][:200].rstrip('.-')}.{digest}", "namespace": metadata["namespace"]},
+        "involvedObject": {
+            "apiVersion": API_VERSION,
+            "kind": KIND,
+            "namespace": metadata["namespace"],
+            "name": metadata["name"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        },
+        "type": event.type,
+        "reason": event.reason,
+        "message": event.message,
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "firstTimestamp": time,
+        "lastTimestamp": time,
+        "count": 1,
+    }

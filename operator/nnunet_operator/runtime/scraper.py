@@ -1,0 +1,73 @@
+"""Progress of running folds: which pods to ask, and what they last said."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+import aiohttp
+
+from nnunet_operator.api.labels import FOLD_LABEL
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.scrape import scrape
+from nnunet_operator.reconcile.objects import is_deleting, name_of, status_of, trainer_state, uid_of
+from nnunet_operator.runtime.keys import Key
+
+SCRAPE_TIMEOUT_SECONDS = 2.0
+_EARLY = 0.9
+"""Share of the poll interval after which a look that comes early asks already."""
+
+
+class Scraper:
+    """Asks each running fold's pod at most once in a poll interval, and remembers the answer in between."""
+
+    def __init__(self, session: aiohttp.ClientSession, poll_seconds: float, metrics: Metrics) -> None:
+        self._session = session
+        self._interval = poll_seconds * _EARLY
+        self._metrics = metrics
+        self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
+        self._samples: dict[Key, dict[str, FoldSample]] = {}  # by training: pod UID -> last answer
+
+    async def samples(self, key: Key, training: Training, pods: Iterable[Manifest]) -> Mapping[str, FoldSample]:
+        """Return the last answer of each running fold's pod by the pod's name, asking those that are due."""
+        now = asyncio.get_running_loop().time()
+        running = {uid_of(pod): pod for pod in pods if _is_running_fold(pod)}
+        asked = {uid: at for uid, at in self._asked.get(key, {}).items() if uid in running}
+        samples = {uid: sample for uid, sample in self._samples.get(key, {}).items() if uid in running}
+        due = [uid for uid in running if now - asked.get(uid, float("-inf")) >= self._interval]
+        answers = await asyncio.gather(*(self._scrape(training, running[uid]) for uid in due))
+        for uid, answer in zip(due, answers, strict=True):
+            asked[uid] = now
+            if answer is not None:
+                samples[uid] = answer
+        if not running:
+            self.forget(key)
+            return {}
+        self._asked[key], self._samples[key] = asked, samples
+        return {name_of(running[uid]): sample for uid, sample in samples.items()}
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of a training."""
+        self._asked.pop(key, None)
+        self._samples.pop(key, None)
+
+    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+        labels = {
+            "namespace": training.namespace,
+            "training": training.name,
+            "fold": pod["metadata"]["labels"][FOLD_LABEL],
+        }
+        address = status_of(pod)["podIP"]
+        sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, labels=labels)
+        self._metrics.scrapes.labels("ok" if sample else "failed").inc()
+        return sample
+
+
+def _is_running_fold(pod: Manifest) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return (
+        FOLD_LABEL in labels
+        and bool(status_of(pod).get("podIP"))
+        and trainer_state(pod, "running") is not None
+        and not is_deleting(pod)
+    )

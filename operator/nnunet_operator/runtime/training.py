@@ -1,0 +1,82 @@
+"""A stored NnunetTraining, parsed; and what to say of one that does not parse."""
+
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nnunet_operator.api.reasons import ConditionType, Phase, Reason
+from nnunet_operator.api.status import Condition, NnunetTrainingStatus
+from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.reconcile.conditions import merge
+
+Model = TypeVar("Model", bound=BaseModel)
+
+_SHOWN = 5
+"""Problems of a spec that the message lists."""
+
+
+class InvalidSpecError(Exception):
+    """A stored spec does not parse; the message says in words what is wrong."""
+
+
+def parse_status(body: Manifest) -> NnunetTrainingStatus:
+    """Return the stored status. Raises ValueError where it does not parse: then nothing may be written."""
+    try:
+        return _parse(NnunetTrainingStatus, body.get("status"))
+    except ValidationError as error:
+        raise ValueError(f"the stored status does not parse, so it is left alone: {_words(error)}") from None
+
+
+def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
+    """Return the training. Raises InvalidSpecError."""
+    metadata = body["metadata"]
+    try:
+        spec = _parse(NnunetTrainingSpec, body.get("spec"))
+    except ValidationError as error:
+        raise InvalidSpecError(_words(error)) from None
+    return Training(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        generation=metadata["generation"],
+        resource_version=metadata["resourceVersion"],
+        creation_timestamp=datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00")),
+        spec=spec,
+        status=status,
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )
+
+
+def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, now: datetime) -> NnunetTrainingStatus:
+    """Return the status of a training whose spec does not parse. What was reported before stays."""
+    message = (
+        f"the stored spec is not valid for this version of the operator: {problem}. Delete this training and create "
+        "one that is put right"
+    )
+    known = {condition.type: condition for condition in before.conditions}
+    for type_, holds in ((ConditionType.PROGRESSING, "False"), (ConditionType.FAILED, "True")):
+        known[type_.value] = Condition(
+            type=type_.value, status=holds, reason=Reason.INVALID_SPEC.value, message=message, last_transition_time=now
+        )
+    merged = merge(before.conditions, list(known.values()), generation, now)
+    changes = {"conditions": merged, "phase": Phase.FAILED, "observed_generation": generation}
+    return before.model_copy(update=changes)
+
+
+def _parse(model: type[Model], body: Any) -> Model:
+    return model.model_validate(body or {}, by_alias=True, by_name=False)
+
+
+def _words(error: ValidationError) -> str:
+    """Return pydantic's findings as field, value and problem."""
+    problems = error.errors(include_url=False)
+    lines = []
+    for problem in problems[:_SHOWN]:
+        field = "spec." + ".".join(str(part) for part in problem["loc"])
+        value = "" if problem["type"] == "missing" else f" is {problem['input']!r:.100}"
+        lines.append(f"{field}{value}: {problem['msg'][0].lower()}{problem['msg'][1:]}")
+    if len(problems) > _SHOWN:
+        lines.append(f"and {len(problems) - _SHOWN} more")
+    return "; ".join(lines)

@@ -1,0 +1,64 @@
+"""What of an object is worth keeping: the parts that `reconcile` reads."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from nnunet_operator.api.base import GROUP
+from nnunet_operator.builders.model import Manifest
+
+_METADATA = (
+    "name",
+    "namespace",
+    "uid",
+    "resourceVersion",
+    "generation",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "ownerReferences",
+)
+_POD_STATUS = ("phase", "reason", "message", "podIP", "startTime")
+_CONTAINER_STATUS = ("name", "image", "imageID", "state", "restartCount")
+_JOB_STATUS = ("conditions", "active", "ready", "succeeded", "failed", "terminating", "startTime", "completionTime")
+
+
+def trim_training(body: Manifest) -> Manifest:
+    """Return what is needed of a training."""
+    return {"metadata": _metadata(body), "spec": body.get("spec") or {}, "status": body.get("status") or {}}
+
+
+def trim_job(body: Manifest) -> Manifest:
+    """Return what is needed of a Job."""
+    spec = body.get("spec") or {}
+    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
+    images = [_pick(container, ("name", "image")) for container in containers]
+    return {
+        "metadata": _metadata(body),
+        "spec": {"suspend": bool(spec.get("suspend")), "template": {"spec": {"containers": images}}},
+        "status": _pick(body.get("status") or {}, _JOB_STATUS),
+    }
+
+
+def trim_pod(body: Manifest) -> Manifest:
+    """Return what is needed of a Pod."""
+    status = body.get("status") or {}
+    kept = _pick(status, _POD_STATUS)
+    kept["conditions"] = [
+        _pick(condition, ("type", "status", "reason", "message")) for condition in status.get("conditions") or []
+    ]
+    for field in ("initContainerStatuses", "containerStatuses"):
+        if status.get(field):
+            kept[field] = [_pick(container, _CONTAINER_STATUS) for container in status[field]]
+    return {"metadata": _metadata(body), "status": kept}
+
+
+def _metadata(body: Manifest) -> Manifest:
+    metadata = body["metadata"]
+    kept = _pick(metadata, _METADATA)
+    labels = {key: value for key, value in (metadata.get("labels") or {}).items() if key.startswith(f"{GROUP}/")}
+    if labels:
+        kept["labels"] = labels
+    return kept
+
+
+def _pick(body: Manifest, fields: Iterable[str]) -> dict[str, Any]:
+    return {field: body[field] for field in fields if body.get(field) is not None}

@@ -1,0 +1,151 @@
+"""kopf as the source of events, and nothing else: it watches, and writes nothing.
+
+What is set here was measured: with kopf's defaults each object would get annotations or a finalizer, a worker
+would stay in memory for each, and an API server that is away for a minute would end the process.
+"""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+import aiohttp
+import kopf
+
+from nnunet_operator.api.labels import TRAINING_LABEL
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.runtime.client import PAGE, Client
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 2.0
+"""Time between the end of kopf by an error and its next start."""
+WATCH_INTERVAL_SECONDS = 1.0
+"""Least time between two watches of the same objects."""
+
+
+class _NoDiffBase(kopf.DiffBaseStorage):
+    def fetch(self, *, body: kopf.Body) -> None:
+        return None
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None:
+        pass
+
+
+class _NoProgress(kopf.ProgressStorage):
+    def fetch(self, **_: Any) -> None:
+        return None
+
+    def store(self, **_: Any) -> None:
+        pass
+
+    def purge(self, **_: Any) -> None:
+        pass
+
+    def touch(self, **_: Any) -> None:
+        pass
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
+class _Backoffs:
+    """Delays after errors, without an end: after the last of a finite list kopf gives up and ends the process."""
+
+    def __iter__(self) -> Iterator[float]:
+        return itertools.chain((0.2, 0.5, 1, 2), itertools.repeat(4))
+
+
+def kopf_settings(request_timeout_seconds: float) -> kopf.OperatorSettings:
+    """Return settings with which kopf only watches."""
+    settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NoDiffBase()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.posting.enabled = False
+    settings.scanning.disabled = True  # or it would want to watch CustomResourceDefinitions and namespaces
+    settings.peering.standalone = True
+    settings.queueing.idle_timeout = 0.5
+    settings.queueing.exit_timeout = 0.5
+    settings.watching.initial_streaming = False
+    settings.watching.chunk_size = PAGE
+    settings.watching.label_selectors["batch", "v1", "jobs"] = TRAINING_LABEL
+    settings.watching.label_selectors["", "v1", "pods"] = TRAINING_LABEL
+    settings.networking.request_timeout = request_timeout_seconds
+    settings.networking.connect_timeout = request_timeout_seconds
+    settings.networking.error_backoffs = _Backoffs()
+    settings.process.ultimate_exiting_timeout = None  # it would kill the process after an end that was mended
+    return settings
+
+
+class _Pace:
+    """Spaces out watches that the API server ends as soon as they begin: kopf starts the next one at once."""
+
+    def __init__(self) -> None:
+        self._next: dict[str, float] = {}
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if request.url.query.get("watch") == "true":
+            now = asyncio.get_running_loop().time()
+            start = max(now, self._next.get(request.url.path, now))
+            self._next[request.url.path] = start + WATCH_INTERVAL_SECONDS
+            await asyncio.sleep(start - now)
+        return await handler(request)
+
+
+class Watches:
+    """Runs kopf, and runs it again when it ends by an error."""
+
+    def __init__(
+        self,
+        client: Client,
+        register: Callable[[kopf.OperatorRegistry], None],
+        namespaces: Collection[str],
+        settings: kopf.OperatorSettings,
+        metrics: Metrics,
+    ) -> None:
+        """`register` adds the handlers to a registry."""
+        self._client = client
+        self._register = register
+        self._namespaces = namespaces
+        self._settings = settings
+        self._metrics = metrics
+
+    async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+        """Watch until `stop` is set. `started` is called each time that kopf has taken the signal handlers."""
+        while not stop.is_set():
+            try:
+                await self._run_once(stop, started)
+            except Exception as error:
+                log.error("the watches ended and are built up anew: %s", error or type(error).__name__)
+            if not stop.is_set():
+                self._metrics.watch_restarts.inc()
+                await asyncio.sleep(RESTART_SECONDS)
+
+    async def _run_once(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
+        registry = kopf.OperatorRegistry()
+        self._register(registry)
+        kopf.on.login(registry=registry)(self._login)
+        # kopf cancels all tasks of the loop when it ends, save for these.
+        others = asyncio.all_tasks()
+        tasks = await kopf.spawn_tasks(
+            registry=registry,
+            settings=self._settings,
+            clusterwide=not self._namespaces,
+            namespaces=self._namespaces,
+            standalone=True,
+            stop_flag=stop,
+        )
+        started()
+        await kopf.run_tasks(tasks, ignored=others)
+
+    async def _login(self, **_: Any) -> kopf.AiohttpSession:
+        """Return a session for kopf with the credentials of the operator's client."""
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._client.ssl_context),
+            headers=await self._client.headers(),
+            middlewares=(_Pace(),),
+        )
+        return kopf.AiohttpSession(server=self._client.configuration.host, aiohttp_session=session)

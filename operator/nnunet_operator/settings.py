@@ -1,0 +1,105 @@
+"""Settings of the operator, from environment variables with the prefix NNUNET_OPERATOR_."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from nnunet_operator.builders.model import Options
+
+ENV_PREFIX = "NNUNET_OPERATOR_"
+
+Names = Annotated[tuple[str, ...], NoDecode]
+"""Names in one string, separated by commas."""
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names the variable, its value and what is allowed."""
+
+
+class Settings(BaseSettings):
+    """All settings; each field's variable is its name in capitals behind NNUNET_OPERATOR_."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, use_attribute_docstrings=True)
+
+    trainer_image: Annotated[str, Field(min_length=1, max_length=512, pattern=r"^\S+$")]
+    """Image of the trainer pods where a training names none. Required."""
+    trainer_image_pull_secrets: Names = ()
+    """Names of Secrets with which nodes pull the trainer image, separated by commas."""
+    watch_namespaces: Names = ()
+    """Namespaces to serve, separated by commas. Empty: the whole cluster."""
+    progress_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
+    """How often running trainers are asked for their progress, seconds."""
+    resync_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
+    """How often everything is listed anew, in case a watch missed something, seconds."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    """How many trainings are looked after at the same time."""
+    request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 30.0
+    """Time limit of a request to the API server, seconds."""
+    termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
+    """Time that a trainer has to save its checkpoint when it is stopped, seconds."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
+    log_format: Literal["json", "text"] = "json"
+    """json: one object a line, for log collectors; text: for people."""
+    bind_address: str = "0.0.0.0"
+    """Address that the HTTP endpoints listen on."""
+    metrics_port: Annotated[int, Field(ge=1, le=65535)] = 9090
+    """Port of /metrics."""
+    health_port: Annotated[int, Field(ge=1, le=65535)] = 8081
+    """Port of /livez and /readyz."""
+
+    @field_validator("trainer_image_pull_secrets", "watch_namespaces", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    def options(self) -> Options:
+        """Return the part that manifests and decisions depend on."""
+        return Options(
+            trainer_image=self.trainer_image,
+            termination_grace_period_seconds=self.termination_grace_period_seconds,
+            progress_poll_seconds=self.progress_poll_seconds,
+            image_pull_secrets=self.trainer_image_pull_secrets,
+        )
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process's environment.
+
+    Raises SettingsError with one line for each wrong variable.
+    """
+    try:
+        return Settings()  # pydantic-settings fills the fields from the environment
+    except ValidationError as error:
+        lines = [_line(problem["loc"], problem["msg"], problem.get("input")) for problem in error.errors()]
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _line(location: tuple[int | str, ...], problem: str, value: Any) -> str:
+    variable = ENV_PREFIX + str(location[0]).upper()
+    if problem == "Field required":
+        return f"{variable} is not set, and it has no default"
+    return f"{variable}={value}: {problem[0].lower()}{problem[1:]}"
+
+
+def describe_settings() -> str:
+    """Return a table of all variables with meaning and default, for --help."""
+    lines = []
+    for name, field in Settings.model_fields.items():
+        default = "" if field.is_required() else f" [{_shown(field.default)}]"
+        lines.append(f"  {ENV_PREFIX}{name.upper()}{default}\n      {field.description}")
+    return "\n".join(lines)
+
+
+def _shown(default: Any) -> str:
+    return (
+        ",".join(default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else default
+    )
