@@ -105,6 +105,7 @@ def test_full_volume_keeps_the_last_good_checkpoint(world: World, small_volume: 
     assert ended.code == ExitCode.STORAGE_FAILED, ended.log
     assert "free of 2 MiB" in ended.report.message and "Enlarge the claim" in ended.report.message
     assert finished_epochs(world.fold() / LATEST) >= 1
+    assert ended.fold.epoch == ended.fold.checkpoint_epoch == finished_epochs(world.fold() / LATEST)
 
 
 def _results_on(world: World, volume: Path) -> World:

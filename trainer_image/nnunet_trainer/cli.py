@@ -73,7 +73,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     )
     logging.captureWarnings(True)
     stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
-    leave_with(preemption, lambda: TerminationReport(message=stopped))
+    standing = Standing(preemption, lambda: TerminationReport(message=stopped))
     volumes: list[Path] = []
     try:
         contract = read_contract()
@@ -82,23 +82,23 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
         if options.command == "plan":
             volumes.insert(0, paths.preprocessed)
         paths.run.mkdir(parents=True, exist_ok=True)
-        result = _command(options, contract, paths, preemption)
+        result = _command(options, contract, paths, preemption, standing)
     except TrainerError as error:
         log.error("%s", error.message)
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
-        _end(int(error.code), TerminationReport(message=one_line(error.message)))
+        _end(int(error.code), standing.report(error.message))
     except Exception as error:
         traceback.print_exc()
         failure = classify(error, volumes)
         log.error("%s", failure.message)
-        _end(failure.code, TerminationReport(message=failure.message))
+        _end(failure.code, standing.report(failure.message))
     log.info("%s", result.message)
     _end(int(ExitCode.DONE), result)
 
 
 def _command(
-    options: argparse.Namespace, contract: RunContract, paths: RunPaths, preemption: Preemption
+    options: argparse.Namespace, contract: RunContract, paths: RunPaths, preemption: Preemption, standing: "Standing"
 ) -> TerminationReport:
     # Each command loads what it needs, train its metrics before torch.
     if options.command == "plan":
@@ -108,15 +108,26 @@ def _command(
     if options.command == "train":
         from nnunet_trainer.train import train
 
-        return train(contract, paths, options.fold, lambda make: leave_with(preemption, make), preemption)
+        return train(contract, paths, options.fold, standing.report_with, preemption)
     from nnunet_trainer.evaluate import evaluate
 
     return evaluate(contract, paths)
 
 
-def leave_with(preemption: Preemption, make_report: Callable[[], TerminationReport]) -> None:
-    """Set the report that a stop request ends with."""
-    preemption.on_leave(lambda: _end(int(ExitCode.PREEMPTED), make_report()))
+class Standing:
+    """How far the command got: what a stop request or a failure adds to the report."""
+
+    def __init__(self, preemption: Preemption, make_report: Callable[[], TerminationReport]) -> None:
+        self._make_report = make_report
+        preemption.on_leave(lambda: _end(int(ExitCode.PREEMPTED), self._make_report()))
+
+    def report_with(self, make_report: Callable[[], TerminationReport]) -> None:
+        """Set what makes the report of a stop request."""
+        self._make_report = make_report
+
+    def report(self, message: str) -> TerminationReport:
+        """Return the report of a failure: the message, and the state of the fold where there is one."""
+        return self._make_report().model_copy(update={"message": one_line(message)})
 
 
 def _end(code: int, result: TerminationReport) -> NoReturn:

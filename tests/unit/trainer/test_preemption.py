@@ -10,12 +10,12 @@ from nnunet_trainer.processes import descendants
 PROGRAM = """
 import multiprocessing, os, subprocess, sys, time
 from nnunet_operator.api.contract import TerminationReport
-from nnunet_trainer.cli import leave_with
+from nnunet_trainer.cli import Standing
 from nnunet_trainer.preemption import Preemption
 
 preemption = Preemption(lambda: os._exit(1))
 preemption.install()
-leave_with(preemption, lambda: TerminationReport(message="stopped"))
+Standing(preemption, lambda: TerminationReport(message="stopped"))
 {body}
 """
 
