@@ -21,6 +21,8 @@ NEEDED = [
     ("create", "events"),
 ]
 FORBIDDEN = [
+    ("patch", "events"),
+    ("get", "pods"),
     ("get", "secrets"),
     ("list", "secrets"),
     ("get", "configmaps"),

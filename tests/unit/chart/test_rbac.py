@@ -14,8 +14,8 @@ OPERATOR = {
     ("nnunet.dev", "nnunettrainings/status"): {"patch"},
     ("nnunet.dev", "nnunettrainings/finalizers"): {"update"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
-    ("", "pods"): {"get", "list", "watch"},
-    ("", "events"): {"get", "list", "create", "patch"},
+    ("", "pods"): {"list", "watch"},
+    ("", "events"): {"list", "create"},
 }
 
 

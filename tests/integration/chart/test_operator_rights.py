@@ -1,0 +1,144 @@
+"""The operator under the ServiceAccount, the rights and the settings that the chart gives it."""
+
+import base64
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.builders import training
+from tests.e2e.kube import Object, condition
+from tests.integration.chart.conftest import NAMESPACE, Site
+
+OPERATOR = Path(sys.executable).parent / "nnunet-operator"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def service_account_kubeconfig(site: Site, path: Path) -> Path:
+    """Write a kubeconfig that holds nothing but the token of the operator's ServiceAccount."""
+    token = site.kube.run("create", "token", "nnunet-operator", "-n", NAMESPACE, "--duration=1h").strip()
+    config = json.loads(site.kube.run("config", "view", "--raw", "--minify", "-o", "json"))
+    (cluster,) = config["clusters"]
+    assert base64.b64decode(cluster["cluster"]["certificate-authority-data"])
+    context = {"name": "operator", "context": {"cluster": cluster["name"], "user": "operator"}}
+    config |= {"users": [{"name": "operator", "user": {"token": token}}], "contexts": [context]}
+    path.write_text(json.dumps({**config, "current-context": "operator"}))
+    return path
+
+
+@contextmanager
+def operator(site: Site, values: Object, folder: Path) -> Iterator[Path]:
+    """Install the chart, run the operator on this machine as its Deployment would, and yield its log."""
+    settings = {"bindAddress": "127.0.0.1", "metricsPort": free_port(), "healthPort": free_port(), "logLevel": "DEBUG"}
+    site.install({**values, "settings": settings})
+    deployment = site.kube.get("deployment", "nnunet-operator", NAMESPACE)
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    kubeconfig = service_account_kubeconfig(site, folder / "kubeconfig")
+    env = {**os.environ, "KUBECONFIG": str(kubeconfig), **{v["name"]: v.get("value", "") for v in container["env"]}}
+    log = folder / "operator.log"
+    with log.open("w") as file:
+        process = subprocess.Popen([str(OPERATOR)], stdout=file, stderr=subprocess.STDOUT, env=env)
+    try:
+        url = f"http://127.0.0.1:{settings['healthPort']}{container['readinessProbe']['httpGet']['path']}"
+        site.kube.wait(
+            f"the operator to be ready\n{log}", lambda: process.poll() is not None or answers(url), timeout=60
+        )
+        assert process.poll() is None, log.read_text()[-3000:]
+        yield log
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0, log.read_text()[-3000:]
+    finally:
+        process.kill()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def refusals(site: Site) -> float:
+    """Return how many requests the API server has answered with 403 so far.
+
+    Pods that the Job controller was not allowed to create don't count: the quota of this test refuses some.
+    """
+    metrics = site.kube.run("get", "--raw", "/metrics")
+    lines = [line for line in metrics.splitlines() if line.startswith("apiserver_request_total{")]
+    refused = [
+        line for line in lines if 'code="403"' in line and not ('resource="pods"' in line and 'verb="POST"' in line)
+    ]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in refused)
+
+
+def end_pods(site: Site, namespace: str, name: str, exit_code: int) -> None:
+    """Report that a training's pods have ended, as a kubelet would."""
+    for pod in site.kube.pods(namespace, name):
+        ended = {
+            "name": "trainer",
+            "image": "x",
+            "imageID": "",
+            "ready": False,
+            "restartCount": 0,
+            "state": {"terminated": {"exitCode": exit_code, "reason": "Error"}},
+        }
+        patch = json.dumps({"status": {"phase": "Failed", "containerStatuses": [ended]}})
+        command = ["patch", "pod", pod["metadata"]["name"], "-n", namespace, "--subresource=status", "-p", patch]
+        site.kube.run(*command)
+
+
+def live(site: Site, namespace: str) -> None:
+    """Lead trainings through everything that the operator does to the API server."""
+    kube = site.kube
+    kube.apply(training("first", namespace))
+    kube.wait("the planning Job", lambda: kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
+    kube.wait("a status", lambda: kube.status(namespace, "first").get("phase"), 30, about=(namespace, "first"))
+
+    kube.run("patch", "nnt", "first", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    kube.wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
+
+    quota = {"kind": "ResourceQuota", "apiVersion": "v1", "spec": {"hard": {"pods": "0"}}}
+    kube.apply({**quota, "metadata": {"name": "none", "namespace": namespace}})
+    kube.apply(training("refused", namespace))
+    rejected = lambda: kube.condition(namespace, "refused", "Progressing").get("reason") == "PodRejected"  # noqa: E731
+    kube.wait("the refusal in the status", rejected, 60, about=(namespace, "refused"))
+    kube.run("delete", "resourcequota", "none", "-n", namespace)
+
+    kube.apply(training("last", namespace, ttlSecondsAfterFinished=0))
+    kube.wait("its pod", lambda: kube.pods(namespace, "last"), 30, about=(namespace, "last"))
+    end_pods(site, namespace, "last", exit_code=64)
+    gone = lambda: not kube.get("nnt", "last", namespace)  # noqa: E731
+    kube.wait("the failed training to be deleted after its time", gone, 60, about=(namespace, "last"))
+    events = {reason for reason, _ in kube.events(namespace, "refused")}
+    assert "PodRejected" in events
+
+
+@pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])
+def test_the_rights_suffice(site: Site, tmp_path: Path, confined: bool) -> None:
+    namespace = site.namespace("rights-confined" if confined else "rights")
+    site.namespace("elsewhere")
+    before = refusals(site)
+    with operator(site, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
+        site.kube.apply(training("other", "elsewhere"))
+        live(site, namespace)
+        served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))
+        assert served != confined, "a confined operator leaves other namespaces alone"
+    text = log.read_text()
+    assert "system:serviceaccount:" not in text, "the API server's refusals name the user: " + text[-3000:]
+    assert refusals(site) == before
