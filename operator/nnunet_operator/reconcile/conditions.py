@@ -78,11 +78,12 @@ def _headline(situation: Situation) -> Headline:
     if mode is Mode.COMPLETE:
         return Headline(False, Reason.TRAINING_COMPLETE, "all stages are done")
     if mode is Mode.SUSPEND:
+        # Failed Jobs have to go, too: whoever resumes at the word Suspended must not meet an old failure.
         after = Headline(False, Reason.SUSPENDED_BY_USER, "nothing runs because spec.suspend is true")
-        return of_stopping(found, "spec.suspend is true") or after
+        return of_stopping(found.unfinished, "spec.suspend is true") or after
     if mode is Mode.FAIL and situation.failure:
         after = Headline(False, situation.failure.reason, "nothing runs because the training has failed")
-        return of_stopping(found, "the training has failed") or after
+        return of_stopping((o for o in found.unfinished if not o.ended), "the training has failed") or after
     return of_running(found, situation.creating, situation.training.spec.max_parallel_folds)
 
 

@@ -11,7 +11,10 @@ from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of
 
-RETRY = "To try again, set spec.suspend to true, wait for phase Suspended, and set it to false"
+RETRY = (
+    "To try again (folds go on from their last checkpoints), set spec.suspend to true, wait for phase Suspended, and"
+    " set it to false"
+)
 NEW_TRAINING = "The spec can't change after creation: delete this training and create one that is put right"
 
 _BY_CODE: dict[int, tuple[Reason, str, str]] = {
@@ -23,7 +26,7 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ExitCode.WRONG_DATA: (
         Reason.WRONG_DATA,
         "the dataset is missing, incomplete or inconsistent",
-        f"{RETRY} once the dataset is put right",
+        f"Put the dataset right. {RETRY}",
     ),
     ExitCode.CHECKPOINT_UNUSABLE: (
         Reason.CHECKPOINT_UNUSABLE,
@@ -33,7 +36,7 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ExitCode.STORAGE_FAILED: (
         Reason.STORAGE_FAILED,
         "a volume is full, read-only or failing",
-        f"Make room on it or repair it. {RETRY} from the last checkpoint",
+        f"Make room on it or repair it. {RETRY}",
     ),
     ExitCode.GPU_OUT_OF_MEMORY: (
         Reason.GPU_OUT_OF_MEMORY,
@@ -122,6 +125,6 @@ def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str
     return Trouble(
         Reason.RETRIES_EXHAUSTED,
         f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended.rstrip('. ')}. "
-        f"See kubectl logs job/{name_of(job)}. {RETRY} from the last checkpoint",
+        f"See kubectl logs job/{name_of(job)}. {RETRY}",
         detailed=last is not None,
     )

@@ -36,9 +36,9 @@ def of_running(found: Survey, creating: frozenset[Child], max_parallel_folds: in
     return Headline(trouble is None, trouble.reason if trouble else Reason.STARTING, message)
 
 
-def of_stopping(found: Survey, why: str) -> Headline | None:
-    """Return the headline while Jobs of a suspended or failed training are being stopped, or None after that."""
-    stopping = [o.child.subject for o in found.all if o.exists and not o.ended and o.state is not State.COMPLETED]
+def of_stopping(children: Iterable[Observation], why: str) -> Headline | None:
+    """Return the headline while these Jobs are being stopped, or None where there are none."""
+    stopping = [observation.child.subject for observation in children]
     if not stopping:
         return None
     return Headline(True, Reason.STOPPING, f"{', '.join(stopping)}: being stopped because {why}")

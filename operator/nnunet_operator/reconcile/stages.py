@@ -26,6 +26,11 @@ class Survey:
         return (self.plan, *self.folds, self.evaluate)
 
     @property
+    def unfinished(self) -> tuple[Observation, ...]:
+        """Those that have a Job which has not completed."""
+        return tuple(o for o in self.all if o.exists and o.state is not State.COMPLETED)
+
+    @property
     def trained(self) -> bool:
         """All folds are done."""
         return all(fold.child.fold in self.done_folds for fold in self.folds)

@@ -38,7 +38,7 @@ CODES = pytest.mark.parametrize(
     ("code", "reason", "remedy"),
     [
         (64, "WrongConfiguration", "create one that is put right"),
-        (65, "WrongData", "once the dataset is put right"),
+        (65, "WrongData", "Put the dataset right"),
         (69, "CheckpointUnusable", "Restore or remove"),
         (74, "StorageFailed", "Make room"),
         (76, "GPUOutOfMemory", "larger GPU"),

@@ -104,7 +104,7 @@ def test_suspension_stops_what_is_not_done(objects: list[Manifest], gone: list[s
     result = plan(world(replace(THREE, spec=training(folds=[0, 1, 2], suspend=True).spec), *objects))
     assert deleted(result) == gone
     assert created(result) == []
-    stopping = any(o["kind"] == "Job" and not o["status"]["conditions"] for o in objects if o.get("kind"))
+    stopping = any(o["kind"] == "Job" and COMPLETE not in o["status"]["conditions"] for o in objects if o.get("kind"))
     assert stated(result, "Suspended") == (("False", "Stopping") if stopping else ("True", "SuspendedByUser"))
     assert result.status.phase == ("Stopping" if stopping else "Suspended")
 
