@@ -1,0 +1,165 @@
+"""One control plane for all tests of the operator, a namespace and an operator for each."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_operator.api.crd import all_crds
+from tests.cluster import Cluster
+from tests.integration.support.api import Api, ApiError, Object, wait_for
+from tests.integration.support.kubelet import Kubelet
+from tests.integration.support.process import OperatorProcess
+
+
+class Lab:
+    """A namespace with an operator that watches nothing else."""
+
+    def __init__(self, api: Api, namespace: str, operator: OperatorProcess) -> None:
+        self.api = api
+        self.namespace = namespace
+        self.operator = operator
+        self.kubelet = Kubelet(api, namespace)
+
+    def apply(self, body: Object) -> Object:
+        """Create a training."""
+        return self.api.create("nnunettrainings", body)
+
+    def training(self, name: str = "hippo") -> Object:
+        """Return a training as it is."""
+        found = self.api.get("nnunettrainings", self.namespace, name)
+        assert found, f"there is no training {name}"
+        return found
+
+    def status(self, name: str = "hippo") -> Object:
+        """Return its status."""
+        status: Object = self.training(name).get("status", {})
+        return status
+
+    def condition(self, type_: str, name: str = "hippo") -> Object:
+        """Return one of its conditions; {} where there is none."""
+        conditions: list[Object] = self.status(name).get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == type_), {})
+
+    def wait_reason(self, type_: str, reason: str, name: str = "hippo", timeout: float = 20) -> Object:
+        """Wait until a condition has this reason and return it."""
+
+        def found() -> Object | None:
+            condition = self.condition(type_, name)
+            return condition if condition.get("reason") == reason else None
+
+        return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
+
+    def wait_jobs(self, *names: str, timeout: float = 20) -> list[Object]:
+        """Wait until exactly these Jobs exist and return them."""
+        wanted = sorted(names)
+
+        def found() -> list[Object] | None:
+            jobs = self.jobs()
+            return jobs if [job["metadata"]["name"] for job in jobs] == wanted else None
+
+        if not wanted:
+            wait_for("no Jobs", lambda: not self.jobs(), timeout, self.describe)
+            return []
+        return wait_for(f"Jobs {wanted}", found, timeout, self.describe)
+
+    def jobs(self) -> list[Object]:
+        """Return all Jobs of the namespace in the order of their names."""
+        return sorted(self.api.list("jobs", self.namespace), key=lambda job: str(job["metadata"]["name"]))
+
+    def set(self, name: str = "hippo", **spec: Any) -> None:
+        """Change fields of a training's spec."""
+        self.api.merge("nnunettrainings", self.namespace, name, {"spec": spec})
+
+    def events(self, name: str = "hippo") -> list[str]:
+        """Return the reasons of the Events on a training, the oldest first."""
+        selector = f"involvedObject.kind=NnunetTraining,involvedObject.name={name}"
+        events = self.api.list("events", self.namespace, fieldSelector=selector)
+        events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
+        return [event["reason"] for event in events]
+
+    def describe(self, name: str = "hippo") -> str:
+        """Return what a person would look at."""
+        found = self.api.get("nnunettrainings", self.namespace, name) or {}
+        jobs = {job["metadata"]["name"]: job.get("status") for job in self.jobs()}
+        return f"{json.dumps(found.get('status'), indent=1)}\n{json.dumps(jobs)}\n{self.operator.tail()}"
+
+    def plan_and_train(self, name: str = "hippo") -> None:
+        """Let planning succeed and the folds start."""
+        self.kubelet.end(self.kubelet.pod(name, "plan"))
+        self.wait_reason("DatasetReady", "Preprocessed", name)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """The control plane, taken down at the end."""
+    control_plane = Cluster(name="integration", control_plane_only=True)
+    control_plane.up()
+    try:
+        yield control_plane
+    finally:
+        control_plane.down()
+
+
+@pytest.fixture(scope="session")
+def api(cluster: Cluster) -> Api:
+    """A client of the control plane, in which the CRD is installed."""
+    client = Api(cluster.kubeconfig)
+    install_crds(client)
+    return client
+
+
+def install_crds(api: Api) -> None:
+    """Install the CRDs and wait until they are served."""
+    for crd in all_crds():
+        api.apply("customresourcedefinitions", crd)
+
+    def served() -> bool:
+        try:
+            api.list("nnunettrainings")
+        except ApiError as error:
+            if error.status in (404, 429):  # right after its creation: "storage is (re)initializing"
+                return False
+            raise
+        return True
+
+    wait_for("trainings to be served", served)
+
+
+@pytest.fixture
+def namespace(api: Api) -> Iterator[str]:
+    """A namespace in which pods can be made."""
+    yield make_namespace(api)
+
+
+def make_namespace(api: Api, **labels: str) -> str:
+    """Make a namespace and wait for the ServiceAccount without which no pod is made."""
+    name = f"t-{uuid.uuid4().hex[:8]}"
+    api.create("namespaces", {"metadata": {"name": name, "labels": labels}})
+    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"))
+    return name
+
+
+@pytest.fixture
+def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Return a function that starts an operator; all are ended after the test."""
+    started: list[OperatorProcess] = []
+
+    def start(namespaces: str = "", kubeconfig: Path = cluster.kubeconfig, **settings: Any) -> OperatorProcess:
+        operator = OperatorProcess(kubeconfig, tmp_path / f"operator-{len(started)}.log", namespaces, **settings)
+        started.append(operator)
+        operator.start()
+        return operator
+
+    yield start
+    for operator in started:
+        operator.close()
+
+
+@pytest.fixture
+def lab(api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]) -> Lab:
+    """A namespace with its operator."""
+    return Lab(api, namespace, start_operator(namespace))

@@ -1,0 +1,172 @@
+"""The life of a training as its user sees it: stages, parallelism, suspension, failure, deletion."""
+
+import pytest
+
+from tests.integration.conftest import Lab
+from tests.integration.support.api import wait_for
+from tests.integration.support.builders import training
+from tests.integration.support.kubelet import Autopilot
+
+
+def test_from_apply_to_a_score(lab: Lab) -> None:
+    """Planning, then all folds, then the evaluation; each starts when the one before is done."""
+    lab.apply(training(lab.namespace))
+    lab.wait_jobs("hippo-plan")
+    lab.kubelet.run(lab.kubelet.pod("hippo", "plan"))
+    lab.wait_reason("Progressing", "Planning")
+    lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
+    lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
+    for fold in ("0", "1"):
+        lab.kubelet.run(lab.kubelet.pod("hippo", "fold", fold))
+    lab.wait_reason("Progressing", "Training")
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    wait_for("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    assert "hippo-evaluate" not in [job["metadata"]["name"] for job in lab.jobs()]
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "1"))
+    lab.kubelet.run(lab.kubelet.pod("hippo", "evaluate"))
+    lab.wait_reason("Progressing", "Evaluating")
+    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete")
+    status = lab.status()
+    assert status["phase"] == "Completed"
+    assert status["progress"]["summary"] == "20/20"
+    assert status["results"]["meanValidationDice"] == 0.873
+    assert status["provenance"]["datasetHash"] == "d" * 64
+    assert status["startTime"] <= status["completionTime"]
+
+
+def test_each_transition_is_announced_once(lab: Lab) -> None:
+    """Events tell the story in order, and nothing twice."""
+    lab.apply(training(lab.namespace))
+    with Autopilot(lab.api, lab.namespace, lambda: 1.0):
+        lab.wait_reason("Complete", "TrainingComplete", timeout=40)
+    wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
+    story = lab.events()
+    once = ["Preprocessed", "Training", "Evaluating", "TrainingComplete"]
+    assert [reason for reason in story if reason in once] == once, story
+    assert story.count("FoldStarted") == 2 and story.count("FoldCompleted") == 2, story
+
+
+def test_no_more_folds_at_once_than_allowed(lab: Lab) -> None:
+    """maxParallelFolds bounds the folds that hold a GPU; raising it takes effect at once."""
+    lab.apply(training(lab.namespace, folds=[0, 1, 2, 3], maxParallelFolds=1))
+    lab.plan_and_train()
+    lab.wait_jobs("hippo-plan", "hippo-fold-0")
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.wait_reason("Progressing", "Training")
+    lab.set(maxParallelFolds=2)
+    lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
+    with Autopilot(lab.api, lab.namespace, lambda: 0.5) as kubelet:
+        lab.wait_reason("Complete", "TrainingComplete", timeout=40)
+    assert kubelet.most_running["hippo"] <= 2
+
+
+def test_suspend_frees_the_gpus_and_resume_goes_on(lab: Lab) -> None:
+    """Completed work is kept; what was running starts again from its checkpoint."""
+    lab.apply(training(lab.namespace))
+    lab.plan_and_train()
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    wait_for("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    first = lab.kubelet.pod("hippo", "fold", "1")
+    lab.kubelet.run(first)
+    lab.set(suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser")
+    lab.wait_jobs("hippo-plan", "hippo-fold-0")
+    assert lab.kubelet.pods("hippo") == []
+    assert lab.status()["phase"] == "Suspended"
+    lab.set(suspend=False)
+    lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
+    second = lab.kubelet.pod("hippo", "fold", "1")
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    lab.kubelet.end(second)
+    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete")
+
+
+def test_deletion_leaves_nothing(lab: Lab) -> None:
+    """Kubernetes removes Jobs and Pods with the training that owns them; the operator does not make new ones."""
+    lab.apply(training(lab.namespace))
+    lab.plan_and_train()
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.api.delete("nnunettrainings", lab.namespace, "hippo")
+    lab.wait_jobs()
+    wait_for("no pods", lambda: not lab.api.list("pods", lab.namespace))
+    assert lab.api.get("nnunettrainings", lab.namespace, "hippo") is None
+    gone = 'nnunet_operator_trainings{phase="Training"}'
+    wait_for("the operator to forget it", lambda: lab.operator.metrics()[gone] == 0)
+
+
+def test_a_new_training_under_an_old_name_waits_for_the_old_ones_jobs(lab: Lab) -> None:
+    """Two runs never share a Job."""
+    lab.apply(training(lab.namespace))
+    (old,) = lab.wait_jobs("hippo-plan")
+    lab.api.delete("nnunettrainings", lab.namespace, "hippo", propagation="Orphan")
+    wait_for("the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"))
+    lab.apply(training(lab.namespace))
+    lab.wait_reason("Progressing", "ChildNotOwned")
+    lab.api.delete("jobs", lab.namespace, "hippo-plan")
+    (new,) = wait_for(
+        "a Job of its own",
+        lambda: [job for job in lab.jobs() if job["metadata"]["uid"] != old["metadata"]["uid"]],
+        about=lab.describe,
+    )
+    assert new["metadata"]["ownerReferences"][0]["uid"] == lab.training()["metadata"]["uid"]
+
+
+def test_time_to_live(lab: Lab) -> None:
+    """ttlSecondsAfterFinished deletes a training that has ended, also when it is set afterwards."""
+    lab.apply(training(lab.namespace, folds=[0]))
+    with Autopilot(lab.api, lab.namespace, lambda: 0.2):
+        lab.wait_reason("Complete", "TrainingComplete")
+    lab.set(ttlSecondsAfterFinished=2)
+    wait_for(
+        "the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"), about=lab.operator.tail
+    )
+    lab.wait_jobs()
+
+
+FAILURES = [
+    pytest.param(64, "", "WrongConfiguration", id="configuration"),
+    pytest.param(65, "", "WrongData", id="data"),
+    pytest.param(69, "", "CheckpointUnusable", id="checkpoint"),
+    pytest.param(74, "", "StorageFailed", id="storage"),
+    pytest.param(76, "", "GPUOutOfMemory", id="GPU memory"),
+    pytest.param(137, "OOMKilled", "OutOfMemory", id="memory"),
+]
+
+
+@pytest.mark.parametrize(("code", "reason", "expected"), FAILURES)
+def test_failures_that_a_retry_can_not_mend(lab: Lab, code: int, reason: str, expected: str) -> None:
+    """One attempt, a reason, the trainer's words, and the other folds stop."""
+    lab.apply(training(lab.namespace))
+    lab.plan_and_train()
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "1"))
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"), code, '{"message": "label 3 is missing in case 12"}', reason)
+    failed = lab.wait_reason("Failed", expected)
+    assert failed["status"] == "True" and "fold 0" in failed["message"]
+    if code != 137:
+        assert "label 3 is missing in case 12" in failed["message"]
+    wait_for("the other fold to be stopped", lambda: not lab.kubelet.pods("hippo"), about=lab.describe)
+    attempts = lab.api.list("pods", lab.namespace, labelSelector="nnunet.dev/stage=fold,nnunet.dev/fold=0")
+    assert len(attempts) <= 1
+    assert lab.status()["phase"] == "Failed"
+
+
+def test_retries_are_counted_and_preemptions_are_not(lab: Lab) -> None:
+    """Exit 75 is free; other failures count against retryLimit; suspending and resuming tries again."""
+    lab.apply(training(lab.namespace, folds=[0], retryLimit=0))
+    lab.plan_and_train()
+    first = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(first)
+    lab.kubelet.end(first, 75, '{"message": "stopped after epoch 3"}')
+    second = lab.kubelet.pod("hippo", "fold", "0", timeout=40)
+    assert second["metadata"]["uid"] != first["metadata"]["uid"]
+    lab.kubelet.end(second, 1, "ZeroDivisionError: division by zero")
+    failed = lab.wait_reason("Failed", "RetriesExhausted")
+    assert "ZeroDivisionError" in failed["message"]
+    lab.set(suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser")
+    lab.set(suspend=False)
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete")

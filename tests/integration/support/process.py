@@ -1,0 +1,114 @@
+"""The operator as a process, as its Deployment would run it."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from tests.integration.support.api import wait_for
+
+PROGRAM = Path(sys.executable).parent / "nnunet-operator"
+
+
+class OperatorProcess:
+    """One operator, which may be ended and started again."""
+
+    def __init__(self, kubeconfig: Path, log: Path, namespaces: str = "", **settings: Any) -> None:
+        """`settings` are those of nnunet_operator.settings."""
+        self.log = log
+        self._ports = free_port(), free_port()
+        chosen = {
+            "trainer_image": "registry.example/trainer:1",
+            "watch_namespaces": namespaces,
+            "bind_address": "127.0.0.1",
+            "health_port": self._ports[0],
+            "metrics_port": self._ports[1],
+            "progress_poll_seconds": 1,
+            "log_level": "DEBUG",
+            **settings,
+        }
+        variables = {f"NNUNET_OPERATOR_{name.upper()}": str(value) for name, value in chosen.items()}
+        self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), **variables}
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        """ID of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
+    def start(self, wait: bool = True) -> None:
+        """Start it and, unless told otherwise, wait until it is ready."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=log, env=self._env)
+        if wait:
+            wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 30, self.tail)
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, timeout: float = 15) -> int:
+        """End it by SIGTERM and return its exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout)
+        finally:
+            self._process.kill()
+
+    @property
+    def running(self) -> bool:
+        """It has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def status(self, path: str) -> int:
+        """Return the HTTP status of a probe; 0 where nobody answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[0]}/{path}", timeout=6) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def metrics(self) -> dict[str, float]:
+        """Return the operator's metrics by series."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[1]}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+        return {series: float(value) for series, value in pairs}
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return what it logged."""
+        entries = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            with contextlib.suppress(ValueError):  # a killed process leaves half a line
+                entries.append(json.loads(line))
+        return entries
+
+    def tail(self) -> str:
+        """Return the end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self.running:
+            self.kill()
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
