@@ -56,8 +56,10 @@ def _unscheduled(condition: Manifest, gpu_resource: str) -> Trouble | None:
 
 def unschedulable(message: str, gpu_resource: str) -> Trouble:
     """Sort the scheduler's message ("0/3 nodes are available: ...") into a reason with a remedy."""
-    # What the scheduler says about preemption changes often and helps nobody.
-    said = shorten(re.split(r"\s*preemption:", message, maxsplit=1)[0]).rstrip(". ") or "no node fits"
+    # What the scheduler says about preemption changes often and helps nobody; in its place it may say "not found".
+    said = (
+        shorten(re.split(r"\s*preemption:|(?<=\.) not found$", message, maxsplit=1)[0]).rstrip(". ") or "no node fits"
+    )
     lower = said.lower()
     if "persistentvolumeclaim" in lower or "persistent volumes to bind" in lower:
         return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}. {_claim_remedy(said)}")

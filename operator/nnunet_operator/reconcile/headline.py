@@ -1,6 +1,6 @@
 """What is going on, in one reason and one sentence: the Progressing condition."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN
@@ -70,13 +70,13 @@ def _sentence(clauses: Iterable[tuple[Child, str]]) -> str:
     grouped: dict[str, list[Child]] = {}
     for child, clause in clauses:
         grouped.setdefault(clause, []).append(child)
-    return "; ".join(_clause_of(children, clause, _PLURALS) for clause, children in grouped.items())
+    return "; ".join(_with_subject(children, clause) for clause, children in grouped.items())
 
 
-def _clause_of(children: list[Child], clause: str, plurals: Mapping[str, str]) -> str:
+def _with_subject(children: list[Child], clause: str) -> str:
     if len(children) == 1:
         return f"{children[0].subject} {clause}"
     verb, _, rest = clause.partition(" ")
     names = [child.fold for child in children]
     subject = f"folds {', '.join(names[:-1])} and {names[-1]}"
-    return f"{subject} {plurals.get(verb, verb)} {rest}".rstrip()
+    return f"{subject} {_PLURALS.get(verb, verb)} {rest}".rstrip()

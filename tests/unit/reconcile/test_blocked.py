@@ -62,6 +62,8 @@ scheduler = pytest.mark.parametrize(
             "Create the PersistentVolumeClaim nnunet-raw",
         ),
         ('persistentvolumeclaim "scans" not found', "ClaimNotBound", "Create the PersistentVolumeClaim scans"),
+        (f'{NODES}persistentvolumeclaim "x" not found. not found', "ClaimNotBound", '"x" not found. Create the'),
+        ("no nodes available to schedule pods", "WaitingForResources", "no nodes available"),
         (
             f"{NODES}pod has unbound immediate PersistentVolumeClaims. preemption: no.",
             "ClaimNotBound",
