@@ -22,7 +22,6 @@ OUTSIDE_FOLDERS = (
     "/run/containerd/s",
     "/run/containerd",
     "/run/netns",
-    "/run/xtables.lock",
     "/var/lib/cni/results",
     "/var/lib/cni",
     "/var/lib/kubelet/device-plugins",
@@ -94,8 +93,11 @@ def _unmount(layout: Layout) -> int:
 
 
 def _remove_outside_files(layout: Layout, folders: list[str]) -> None:
-    for address in layout.run.glob("containerd/io.containerd.runtime.v2.task/*/*/address"):
-        Path(address.read_text().strip().removeprefix("unix://")).unlink(missing_ok=True)
+    for task in layout.run.glob("containerd/io.containerd.runtime.v2.task/k8s.io/*"):
+        with suppress(OSError):
+            Path((task / "address").read_text().strip().removeprefix("unix://")).unlink()  # the shim's socket
+        for cached in Path("/var/lib/cni").glob(f"*/*-{task.name}-*"):
+            cached.unlink(missing_ok=True)
     for cached in Path("/var/lib/cni").glob(f"*/{layout.key}-*"):
         cached.unlink(missing_ok=True)
     for folder in folders:

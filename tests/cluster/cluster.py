@@ -13,7 +13,7 @@ from tests.cluster.build import Binaries, binaries_folder, ensure_binaries
 from tests.cluster.cleanup import clean, missing_outside_folders
 from tests.cluster.console import Console
 from tests.cluster.errors import ClusterError
-from tests.cluster.images import Containerd, ensure_pause_image
+from tests.cluster.images import Containerd, ensure_pause_image, load_image
 from tests.cluster.kubectl import Kubectl, kubectl_path
 from tests.cluster.layout import Layout, state_root
 from tests.cluster.packages import ensure_packages
@@ -91,6 +91,12 @@ class Cluster:
         self._console = Console()
         with self._lock():
             clean(self.layout, self._console)
+
+    def load_image(self, reference: str) -> str:
+        """Copy an image that was built on this machine to the node; return the name that pods must use for it."""
+        self._require("containerd")
+        load_image(self.layout, reference, Console())
+        return reference
 
     def make_volume(self, name: str, namespace: str = "default", size: str = "10Gi", limited: bool = False) -> Path:
         """Make a bound ReadWriteMany claim and return the folder behind it, which user 1000 may write to.

@@ -3,12 +3,16 @@
 import hashlib
 import io
 import json
+import subprocess
 import tarfile
 from pathlib import Path
 
+from tests.cluster.console import Console
+from tests.cluster.errors import ClusterError
 from tests.cluster.host import run
 from tests.cluster.layout import Layout
 from tests.cluster.node import PAUSE_IMAGE
+from tests.images.engine import Engine, ImageError
 
 
 class Containerd:
@@ -36,6 +40,55 @@ def ensure_pause_image(layout: Layout, program: Path) -> None:
     write_image_archive(archive, PAUSE_IMAGE, program)
     store.ctr("images", "import", str(archive))
     archive.unlink()
+
+
+def load_image(layout: Layout, reference: str, console: Console) -> None:
+    """Copy an image from the engine that built it to the node, unless the node has it already.
+
+    Raises ClusterError when the engine has no such image.
+    """
+    engine = find_engine()
+    identity = image_id(engine, reference)
+    record = layout.root / "loaded-images.json"
+    loaded: dict[str, str] = json.loads(record.read_text()) if record.exists() else {}
+    store = Containerd(layout)
+    if loaded.get(reference) == identity and reference in store.references():
+        console.say(f"{reference} is loaded already")
+        return
+    archive = layout.root / "image.tar"
+    archive.unlink(missing_ok=True)
+    run(*_save_command(engine, reference, archive))
+    console.say(f"{reference}: saved by {engine.program}, {archive.stat().st_size / 1e9:.2f} GB")
+    store.ctr("images", "import", str(archive))
+    archive.unlink()
+    record.write_text(json.dumps({**loaded, reference: identity}, indent=2))
+    console.say(f"{reference}: loaded")
+
+
+def find_engine() -> Engine:
+    """Return the engine that holds the images which were built on this machine."""
+    try:
+        return Engine.find()
+    except ImageError as error:
+        raise ClusterError(str(error)) from error
+
+
+def image_id(engine: Engine, reference: str) -> str:
+    """Return the id of an image in the engine's store, which changes with its content."""
+    if engine.program == "buildah":
+        command = ["buildah", "inspect", "--type=image", "--format={{.FromImageID}}", reference]
+    else:
+        command = [engine.program, "image", "inspect", "--format={{.Id}}", reference]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise ClusterError(f"{engine.program} has no image {reference}: build it first (make images)")
+    return done.stdout.strip()
+
+
+def _save_command(engine: Engine, reference: str, archive: Path) -> list[str]:
+    if engine.program == "buildah":  # its layers stay uncompressed, which is what makes this the quickest way
+        return ["buildah", "push", "--quiet", reference, f"docker-archive:{archive}:{reference}"]
+    return [engine.program, "save", f"--output={archive}", reference]
 
 
 def write_image_archive(archive: Path, reference: str, program: Path) -> None:
