@@ -143,7 +143,10 @@ def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: 
     cluster.suspend(False)
     for _ in range(60):  # from here on nothing goes wrong any more
         check(cluster)
-        cluster.reconcile()
+        writes = cluster.writes
+        result = cluster.reconcile()
+        if cluster.training.status.completion_time and not result.actions and cluster.writes == writes:
+            break
         for name in sorted(cluster.jobs):
             cluster.step(name, None)
     assert cluster.training.status.phase in ("Completed", "Failed"), cluster.training.status
