@@ -1,12 +1,15 @@
 """Persistent volumes: folders of the cluster's state folder, bound to claims that all pods may share."""
 
 import os
+import re
 from pathlib import Path
 
 from tests.cluster import cleanup, host
+from tests.cluster.errors import ClusterError
 from tests.cluster.kubectl import Kubectl
 from tests.cluster.layout import Layout
 
+_UNITS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _POD_USER = 1000  # the user and group that the product's pods run as
 
 
@@ -21,10 +24,11 @@ def make_volume(layout: Layout, client: Kubectl, name: str, namespace: str, size
         size: A Kubernetes quantity, such as 10Gi.
         limited: Whether `size` is a hard limit; then the volume lives in memory.
     """
+    limit = size_in_bytes(size)
     folder = layout.volumes / namespace / name
     folder.mkdir(parents=True, exist_ok=True)
     if limited and str(folder) not in cleanup.mounts_of(layout):
-        host.run("mount", "-t", "tmpfs", "-o", f"size={_bytes(size)}", "nnunet-volume", str(folder))
+        host.run("mount", "-t", "tmpfs", "-o", f"size={limit}", "nnunet-volume", str(folder))
     if os.geteuid() == 0:
         os.chown(folder, _POD_USER, _POD_USER)
     volume = f"{namespace}-{name}"
@@ -59,9 +63,9 @@ def _objects(volume: str, claim: str, namespace: str, size: str, folder: Path) -
     )
 
 
-def _bytes(size: str) -> int:
-    units = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
-    for suffix, factor in units.items():
-        if size.endswith(suffix):
-            return int(size.removesuffix(suffix)) * factor
-    return int(size)
+def size_in_bytes(size: str) -> int:
+    """Return a Kubernetes quantity such as 10Gi in bytes. Raises ClusterError when it is none."""
+    found = re.fullmatch(r"(\d+)([A-Za-z]*)", size)
+    if not found or found[2] not in _UNITS:
+        raise ClusterError(f"volume size {size!r}: use a whole number with a unit, for example 10Gi or 96Mi")
+    return int(found[1]) * _UNITS[found[2]]
