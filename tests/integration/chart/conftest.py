@@ -60,7 +60,7 @@ class Site:
         return answer.split()[-1] == "yes"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def cluster_site() -> Iterator[Site]:
     """The control plane of the chart's tests, taken down at the end."""
     cluster = Cluster(name="chart", control_plane_only=True)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.builders import training
 from tests.integration.chart.conftest import CRD, NAMESPACE, Site
-from tests.tools.helm import ROOT, HelmError
+from tests.tools.helm import CHART, ROOT, HelmError
 
 
 def deployment(site: Site) -> dict[str, Any]:
@@ -51,6 +51,9 @@ def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) 
     (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
     assert operator["image"] == "nnunet-operator:v2"
     assert {"name": "NNUNET_OPERATOR_LOG_LEVEL", "value": "DEBUG"} in operator["env"]
+    site.helm("upgrade", "nnunet-operator", str(CHART), "--reset-then-reuse-values")
+    (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
+    assert operator["image"] == "nnunet-operator:v2", "an upgrade keeps the values that were given"
     assert site.kube.get("nnt", "bystander", "default") == before
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tools.helm import CHART, ROOT, HelmError, Object, merged, render
+from tests.tools.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged, render
 from tests.tools.values_table import leaves
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
@@ -82,6 +82,10 @@ def test_old_clusters_are_refused() -> None:
     with pytest.raises(HelmError, match=r"requires kubeVersion: >=1\.31"):
         render({}, "nnunet-operator", "--kube-version=1.30.5")
     assert render({}, "nnunet-operator", "--kube-version=1.31.4-gke.100")
+
+
+def test_helm_lints_without_a_warning() -> None:
+    assert "0 chart(s) failed" in helm("lint", "--strict", "--kube-version=1.37.0", str(CHART), values=IMAGES)
 
 
 def test_one_version_everywhere() -> None:
