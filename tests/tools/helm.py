@@ -65,4 +65,4 @@ def render(values: Mapping[str, Any] | None = None, release: str = "nnunet-opera
     """
     where = ["--namespace=nnunet-system", "--kube-version=1.37.0"]
     text = helm("template", release, str(CHART), *where, *args, values=merged(IMAGES, values or {}))
-    return [document for document in yaml.safe_load_all(text) if document]
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document]  # in C: ten times faster
