@@ -1,0 +1,223 @@
+"""The local cluster comes up in time, survives what happens to it, and goes without a trace."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster, ClusterError, processes
+from tests.cluster.build import binaries_folder
+from tests.cluster.console import Console
+from tests.cluster.kubectl import Kubectl
+from tests.cluster.node import PAUSE_IMAGE
+from tests.cluster.state import State
+from tests.e2e.cluster.machine import Listing, leftovers, listing
+from tests.images.engine import Engine
+
+UP = [sys.executable, "-m", "tests.cluster", "up", "--name=clean"]
+POD = """
+apiVersion: v1
+kind: Pod
+metadata: {name: probe}
+spec:
+  securityContext: {runAsNonRoot: true, runAsUser: 1000, fsGroup: 1000}
+  containers:
+  - name: pause
+    image: IMAGE
+    imagePullPolicy: Never
+    resources: {limits: {nvidia.com/gpu: 1}}
+    ports: [{containerPort: 80, hostPort: 20080}]
+    volumeMounts:
+    - {name: data, mountPath: /data, subPath: part}
+    - {name: small, mountPath: /small}
+    - {name: scratch, mountPath: /tmp}
+    - {name: shm, mountPath: /dev/shm}
+  volumes:
+  - {name: data, persistentVolumeClaim: {claimName: data}}
+  - {name: small, persistentVolumeClaim: {claimName: small}}
+  - {name: scratch, emptyDir: {}}
+  - {name: shm, emptyDir: {medium: Memory}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: probe}
+spec: {type: NodePort, selector: {app: probe}, ports: [{port: 80}]}
+"""
+
+
+@pytest.fixture
+def before() -> Listing:
+    """The machine before the test."""
+    return listing()
+
+
+@pytest.fixture
+def cluster(before: Listing) -> Iterator[Cluster]:
+    """A cluster with a node, not up yet; whatever the test does, it is taken down."""
+    made = Cluster("clean")
+    made.down()
+    yield made
+    made.down()
+
+
+@pytest.fixture(scope="module")
+def control_plane() -> Iterator[Cluster]:
+    """A control plane without a node, up."""
+    made = Cluster("clean-cp", control_plane_only=True)
+    made.up()
+    yield made
+    made.down()
+
+
+def _run_probe(client: Kubectl, image: str = PAUSE_IMAGE) -> None:
+    client.run("apply", "--filename=-", stdin=POD.replace("IMAGE", image))
+    client.run("wait", "pod/probe", "--for=condition=Ready", "--timeout=30s", "--request-timeout=40s")
+
+
+def test_up_is_quick_and_down_leaves_nothing(before: Listing, cluster: Cluster) -> None:
+    """With a pod running that uses each kind of volume, a GPU and the network: after `down` all is as before."""
+    began = time.monotonic()
+    cluster.up()
+    assert time.monotonic() - began < 15
+    client = cluster.client()
+    folder = cluster.make_volume("data")
+    small = cluster.make_volume("small", size="8Mi", limited=True)
+    _run_probe(client)
+    assert folder.stat().st_uid == 1000
+    assert (folder / "part").is_dir()
+    with pytest.raises(OSError, match="No space left"):
+        (small / "big").write_bytes(b"\0" * 9 * 2**20)
+    assert client.get("node", "node0")["status"]["allocatable"]["nvidia.com/gpu"] == "2"
+    during = leftovers(before, listing())
+    assert set(during) >= {"processes", "mounts", "interfaces", "addresses", "packet filter", "cgroups", "folders"}
+
+    cluster.down()
+    assert leftovers(before, listing()) == {}
+    assert not cluster.layout.root.exists()
+
+
+@pytest.mark.parametrize("seconds", [0.3, 0.8, 2.0, 4.0, 5.5])
+def test_down_after_up_was_killed(before: Listing, cluster: Cluster, seconds: float) -> None:
+    """SIGKILL at any moment of `up` leaves nothing that `down` does not find."""
+    with subprocess.Popen(UP, start_new_session=True, stderr=subprocess.DEVNULL) as up:
+        time.sleep(seconds)
+        os.killpg(up.pid, signal.SIGKILL)
+    cluster.down()
+    assert leftovers(before, listing()) == {}
+
+
+def test_up_repairs_what_is_missing(cluster: Cluster) -> None:
+    """A second `up` changes nothing; after a component died or was killed half-way it starts what is missing."""
+    cluster.up()
+    pids = {process.pid for process in processes.find(cluster.layout.root)}
+    cluster.up()
+    assert {process.pid for process in processes.find(cluster.layout.root)} == pids
+    for process in processes.find(cluster.layout.root):
+        if process.component in ("kubelet", "containerd", "kube-scheduler"):
+            os.kill(process.pid, signal.SIGKILL)
+    Console().say("killed kubelet, containerd and kube-scheduler")
+    cluster.up()
+    assert cluster.stopped() == []
+    cluster.make_volume("data")
+    cluster.make_volume("small", size="8Mi", limited=True)
+    _run_probe(cluster.client())
+
+
+def test_images_are_loaded_once(cluster: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """An image that was built on this machine runs on the node; loading it again is no work."""
+    reference = "localhost/nnunet-cluster-test:1"
+    cluster.up()
+    _build(reference, tmp_path)
+    assert cluster.load_image(reference) == reference
+    assert "loaded" in capfd.readouterr().err
+    cluster.load_image(reference)
+    assert "loaded already" in capfd.readouterr().err
+    cluster.make_volume("data")
+    cluster.make_volume("small", size="8Mi", limited=True)
+    _run_probe(cluster.client(), reference)
+    with pytest.raises(ClusterError, match=r"no image localhost/none:1: build it first \(make images\)"):
+        cluster.load_image("localhost/none:1")
+
+
+def _build(reference: str, folder: Path) -> None:
+    engine = Engine.find()
+    shutil.copy(binaries_folder() / "pause", folder / "pause")
+    (folder / "Dockerfile").write_text('FROM scratch\nCOPY pause /pause\nENTRYPOINT ["/pause"]\n')
+    engine.build(reference, folder / "Dockerfile", folder, {})
+
+
+def test_one_cluster_with_a_node_at_a_time(cluster: Cluster) -> None:
+    """A second one is refused with the name of the first; the first is not harmed, nor taken down with the second."""
+    cluster.up()
+    second = Cluster("clean-two")
+    with pytest.raises(ClusterError, match=f"made by {cluster.layout.root}: there can be one"):
+        second.up()
+    second.down()
+    assert cluster.stopped() == []
+    cluster.client().run("get", "--raw=/readyz")
+
+
+def test_the_api_server_alone_can_be_stopped(control_plane: Cluster) -> None:
+    """Objects are there again when it is back."""
+    client = control_plane.client()
+    client.run("create", "namespace", "kept")
+    control_plane.stop_component("kube-apiserver")
+    assert control_plane.stopped() == ["kube-apiserver"]
+    assert not client.succeeds("get", "--raw=/readyz")
+    control_plane.start_component("kube-apiserver")
+    assert client.succeeds("get", "namespace", "kept")
+
+
+def test_a_component_that_dies_is_shown_with_its_log(control_plane: Cluster) -> None:
+    """The reason stands in the error: no search for log files."""
+    state = State.load(control_plane.layout.root)
+    assert state is not None
+    control_plane.stop_component("kube-apiserver")
+    with socket.create_server(("127.0.0.1", state.api_port)), pytest.raises(ClusterError) as caught:
+        control_plane.start_component("kube-apiserver")
+    assert "kube-apiserver ended unexpectedly" in str(caught.value)
+    assert "address already in use" in str(caught.value)
+    control_plane.start_component("kube-apiserver")
+
+
+def test_an_unknown_component_is_named(control_plane: Cluster) -> None:
+    """A typing error is answered with what there is."""
+    with pytest.raises(ClusterError, match=r"no component 'apiserver'; there are etcd, kube-apiserver"):
+        control_plane.stop_component("apiserver")
+
+
+def test_control_planes_side_by_side(control_plane: Cluster) -> None:
+    """Several run at once and know nothing of each other."""
+    other = Cluster("clean-cp2", control_plane_only=True)
+    try:
+        other.up()
+        other.client().run("create", "namespace", "only-here")
+        assert not control_plane.client().succeeds("get", "namespace", "only-here")
+    finally:
+        other.down()
+    assert control_plane.stopped() == []
+
+
+def test_the_users_own_cluster(control_plane: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CLUSTER=current works with the kubeconfig's context, keeps it pinned, and leaves the cluster alone."""
+    monkeypatch.setenv("CLUSTER", "current")
+    monkeypatch.setenv("IMAGE_REGISTRY", "127.0.0.1:1/none")
+    monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
+    command = [sys.executable, "-m", "tests.cluster"]
+    subprocess.run([*command, "up"], check=True, timeout=60)
+    shown = subprocess.run([*command, "kubeconfig"], check=True, timeout=60, capture_output=True, text=True)
+    pinned = Kubectl(Path(shown.stdout.strip()))
+    assert pinned.succeeds("get", "namespace", "default")
+    subprocess.run([*command, "down"], check=True, timeout=60)
+    assert control_plane.stopped() == []
+    monkeypatch.setenv("KUBECONFIG", "/nonexistent")
+    failed = subprocess.run([*command, "up"], check=False, timeout=60, capture_output=True, text=True)
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("error: ")
