@@ -69,6 +69,8 @@ def _cell(text: str) -> str:
 
 
 def _type(field: Schema) -> str:
+    if field.get("x-kubernetes-int-or-string"):
+        return "quantity"
     if field["type"] == "array":
         return f"list of {_type(field['items'])}"
     if isinstance(field.get("additionalProperties"), dict):
@@ -89,6 +91,8 @@ def _bounds(field: Schema) -> str:
     if "enum" in field:
         parts.append(", ".join(f"`{value}`" for value in field["enum"]))
     low, high = field.get("minimum"), field.get("maximum")
+    if field.get("x-kubernetes-int-or-string"):
+        return f"a number, or at most {field['maxLength']} characters `{field['pattern']}`"
     if low is not None:
         parts.append(f"{'>' if field.get('exclusiveMinimum') else '≥'} {low}")
     if high is not None:

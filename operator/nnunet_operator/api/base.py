@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 GROUP = "nnunet.dev"
@@ -41,11 +41,21 @@ def cel(*rules: tuple[str, str]) -> dict[str, Any]:
 # the field as an int refuses those, hence this rule that is otherwise always true.
 INTEGER = cel(("int(self) == self", "must be written as a whole number without exponent or decimal point"))
 
+
+def _number_as_text(value: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 Quantity = Annotated[
     str,
-    Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=20),
+    Field(
+        pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$",
+        max_length=20,
+        json_schema_extra={"x-kubernetes-int-or-string": True, "minimum": 0},  # the minimum is for plain numbers
+    ),
+    BeforeValidator(_number_as_text),
 ]
-"""A Kubernetes resource quantity as a string, for example "8", "500m" or "32Gi"."""
+"""A Kubernetes resource quantity: "8" or 8, "500m", "32Gi"."""
 
 SubPath = Annotated[
     str,

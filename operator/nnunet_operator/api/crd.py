@@ -79,6 +79,8 @@ def _typed(schema: dict[str, Any]) -> dict[str, Any]:
         schema.update(cel(rule))
     if schema.get("type") == "integer":
         schema.setdefault("format", "int64")
+    if schema.get("x-kubernetes-int-or-string"):
+        del schema["type"]
     if schema.get("additionalProperties") is True:
         # dict[str, Any]: contents that somebody else validates.
         del schema["additionalProperties"]

@@ -83,6 +83,7 @@ REJECTED: dict[str, tuple[Object, str]] = {
     "device": ({"trainer": {"device": "gpu"}}, 'supported values: "cuda", "cpu"'),
     "cuda without GPU": ({"resources": {"gpus": 0}}, "resources.gpus must be at least 1 for trainer.device cuda"),
     "unit of memory": ({"resources": {"memory": "32GB"}}, 'spec.resources.memory: Invalid value: "32GB"'),
+    "negative cores": ({"resources": {"cpu": -1}}, "spec.resources.cpu in body should be greater than or equal to 0"),
     "absolute subPath": (
         {"storage": {"results": {"subPath": "/models"}}},
         "must be relative to the root of the claim: remove the leading /",
@@ -104,6 +105,10 @@ REJECTED: dict[str, tuple[Object, str]] = {
 def test_what_is_wrong_is_refused_by_name(defined: Site, case: str) -> None:
     fields, message = REJECTED[case]
     assert message in create(defined, with_spec(**fields))
+
+
+def test_quantities_may_be_plain_numbers(defined: Site) -> None:
+    assert "created (server dry run)" in create(defined, with_spec(resources={"cpu": 8, "memory": "32Gi"}))
 
 
 def test_integers_with_exponents_do_not_get_in(defined: Site, tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_the_smallest_training_is_nnunets_standard() -> None:
         ({"schedule": {"initialLearningRate": 0}}, "schedule.initialLearningRate"),
         ({"folds": [5]}, "folds.0"),
         ({"resources": {"memory": "lots"}}, "resources.memory"),
+        ({"resources": {"cpu": -1}}, "resources.cpu"),
+        ({"resources": {"cpu": True}}, "resources.cpu"),
         ({"configuration": "3d fullres"}, "configuration"),
         ({"trainer": {"className": "a.b"}}, "trainer.className"),
         ({"maxParallelFolds": 0}, "maxParallelFolds"),
@@ -42,6 +44,10 @@ def test_a_wrong_field_is_named(changes: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as caught:
         NnunetTrainingSpec.model_validate(spec(**changes))
     assert field in {".".join(str(part) for part in error["loc"]) for error in caught.value.errors()}
+
+
+def test_quantities_may_be_plain_numbers() -> None:
+    assert NnunetTrainingSpec.model_validate(spec(resources={"cpu": 8})).resources.cpu == "8"
 
 
 def test_all_cases_is_nnunets_fold_all() -> None:
