@@ -27,6 +27,9 @@ class Preemption:
         """Take over the signals. As PID 1 a process without a handler ignores SIGTERM: call this first of all."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
+        # A handler in Python runs between bytecodes: a forked worker that gets SIGTERM right before it waits for a
+        # lock would not die of it, and the pool that wants to end it would hang. So forked children have none.
+        os.register_at_fork(after_in_child=_default_actions)
 
     def on_leave(self, leave: Callable[[], None]) -> None:
         """Replace what ends the process."""
@@ -54,3 +57,8 @@ class Preemption:
             self._leave()
         else:
             os.write(2, b"nnunet-trainer: stop requested, finishing the checkpoint that is being written\n")
+
+
+def _default_actions() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)

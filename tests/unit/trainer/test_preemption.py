@@ -1,5 +1,7 @@
 """SIGTERM at any moment: exit code 75, nothing left running, a shielded block finished first."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -49,10 +51,19 @@ time.sleep(60)
 """
 
 
+POOLS = """
+for _ in range(40):
+    with multiprocessing.get_context("fork").Pool(12) as pool:
+        pool.map(abs, range(3))
+print("ended", flush=True)
+"""
+
+
 def start(body: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", PROGRAM.format(body=body)]
     environment = {"NNUNET_RUN_TERMINATION_LOG": "/dev/null", "PATH": "/usr/bin:/bin"}
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, text=True, env=environment, start_new_session=True, stdout=pipe, stderr=pipe)
 
 
 def first_line(process: "subprocess.Popen[str]") -> str:
@@ -82,6 +93,17 @@ def test_shielded_block_is_finished_first() -> None:
     assert process.returncode == ExitCode.PREEMPTED
     assert output == "saved\n"
     assert "finishing the checkpoint" in errors
+
+
+def test_pools_of_forked_workers_end() -> None:
+    """Pools end their workers by SIGTERM; one that is about to wait for a lock must not miss it."""
+    process = start(POOLS)
+    try:
+        output, errors = process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise AssertionError("a pool of forked workers hangs") from None
+    assert output == "ended\n", errors
 
 
 def test_forked_workers_keep_the_default_action() -> None:
