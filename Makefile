@@ -64,5 +64,5 @@ format: venv ## Format the code and sort the imports
 	$(VENV)/bin/ruff format .
 
 clean: ## Take the local clusters down and remove all caches, images and the venv
-	[ ! -x $(PY) ] || $(PY) -m tests.cluster down
+	[ ! -x $(PY) ] || $(PY) -m tests.cluster down --all
 	rm -rf $(VENV) .cache .cluster

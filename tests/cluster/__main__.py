@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     up = command("up", _up, "Start the cluster, or what is missing of it, and wait until it is ready")
     up.add_argument("--control-plane-only", action="store_true", help="no node: pods stay Pending; needs no root")
     up.add_argument("--gpus", type=int, default=2, help="how many nvidia.com/gpu the node offers (default: 2)")
-    command("down", _down, "End the cluster and remove all that it made on this machine, its volumes included")
+    down = command("down", _down, "End the cluster and remove all that it made on this machine, its volumes included")
+    down.add_argument("--all", action="store_true", help="all clusters of this repository")
     command("status", _status, "Show the clusters of this repository and what of them does not run")
     command("kubeconfig", _kubeconfig, "Print the path of the administrator's kubeconfig")
     load = command("load", _load, "Copy images to the node and print the names that pods must use")
@@ -64,6 +65,10 @@ def _cluster(arguments: argparse.Namespace) -> Cluster:
     return cluster_from_environment(arguments.name)
 
 
+def _local_clusters() -> list[Cluster]:
+    return [Cluster(name) for name in existing_names() if name != "current"]
+
+
 def _up(arguments: argparse.Namespace) -> None:
     chosen = _cluster(arguments)
     if arguments.control_plane_only or not isinstance(chosen, CurrentCluster):
@@ -72,15 +77,13 @@ def _up(arguments: argparse.Namespace) -> None:
 
 
 def _down(arguments: argparse.Namespace) -> None:
-    _cluster(arguments).down()
+    for cluster in _local_clusters() if arguments.all else [_cluster(arguments)]:
+        cluster.down()
 
 
 def _status(arguments: argparse.Namespace) -> int:
     chosen = _cluster(arguments)
-    clusters = [Cluster(name) for name in existing_names() if name != "current"]
-    if isinstance(chosen, CurrentCluster):
-        clusters = [chosen]
-    for cluster in clusters:
+    for cluster in [chosen] if isinstance(chosen, CurrentCluster) else _local_clusters():
         stopped = cluster.stopped()
         print(f"{cluster.layout.name}: {'up' if not stopped else 'not running: ' + ', '.join(stopped)}")
     if not chosen.stopped():

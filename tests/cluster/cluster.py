@@ -39,8 +39,10 @@ class Cluster:
             gpus: How many nvidia.com/gpu the node offers. Pods that get one compute on the CPU.
 
         Raises:
-            ClusterError: The name can't be used.
+            ClusterError: The name or the number can't be used.
         """
+        if gpus < 0:
+            raise ClusterError(f"gpus={gpus}: use 0 or more")
         self.layout = Layout(name)
         self._full = not control_plane_only
         self._gpus = gpus
