@@ -50,10 +50,10 @@ def training(name: str, namespace: str, epochs: int = 2, iterations: int = 2, **
             "trainer": {"device": "cpu"},
             "resources": {
                 "gpus": 1,
-                "cpu": "500m",
+                "cpu": "200m",
                 "memory": "2Gi",
                 "sharedMemory": "512Mi",
-                "preprocessing": {"cpu": "1", "memory": "2Gi"},
+                "preprocessing": {"cpu": "200m", "memory": "2Gi"},
             },
             **spec,
         },

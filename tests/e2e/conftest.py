@@ -42,11 +42,11 @@ class Lab:
             "image.tag": operator_tag,
             "trainer.image.repository": trainer,
             "trainer.image.tag": trainer_tag,
-            "settings.progressPollSeconds": "2",
         }
         command = [str(self.cluster.helm), *args[:1], *args[1:2]]
         if args[0] != "uninstall":
-            command += [str(CHART), *(f"--set={key}={value}" for key, value in values.items())]
+            command += [str(CHART), *(f"--set-string={key}={value}" for key, value in values.items())]
+            command += ["--set=settings.progressPollSeconds=2"]
         command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
         env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)

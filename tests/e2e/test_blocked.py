@@ -26,7 +26,11 @@ def test_five_states_look_different(lab: Lab) -> None:
             "no-such-claim",
         ),
         "state-pss": ({"podTemplate": {"annotations": UNCONFINED}}, "PodRejected", "PodSecurity"),
-        "state-gpu": ({"resources": base["resources"] | {"gpuResourceName": "example.com/none"}}, "WaitingForGPU", "GPU"),
+        "state-gpu": (
+            {"resources": base["resources"] | {"gpuResourceName": "example.com/none"}},
+            "WaitingForGPU",
+            "GPU",
+        ),
     }
     running = training("state-running", namespace, epochs=60, iterations=6)
     kube.apply(running, *(training(name, namespace, **change) for name, (change, _, _) in cases.items()))

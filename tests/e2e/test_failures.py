@@ -1,5 +1,6 @@
 """Wrong input and broken surroundings end in a Failed condition whose message can be acted on."""
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +44,7 @@ def test_wrong_input_fails_in_planning_with_a_remedy(
 
 
 def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
-    """The kernel kills the trainer; the message says which field to raise."""
+    """The kernel kills the trainer; the message says which field to raise, and raising it mends the run."""
     kube, namespace, name = lab.kube, lab.namespace, "too-small"
     resources = {
         "gpus": 1,
@@ -57,6 +58,11 @@ def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
     assert (failed["status"], failed["reason"]) == ("True", "OutOfMemory"), failed
     assert "resources.memory" in failed["message"]
     assert len(kube.pods(namespace, name, "fold")) <= 1
+    enough = {"spec": {"suspend": True, "resources": resources | {"memory": "2Gi"}}}
+    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", json.dumps(enough))
+    kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=60)
+    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    kube.wait_complete(namespace, name, timeout=180)
 
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:

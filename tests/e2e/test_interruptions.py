@@ -26,7 +26,9 @@ def test_a_fold_goes_on_after_kill_9_and_after_its_pod_was_deleted(lab: Lab) -> 
         about=(namespace, name),
     )
     before = kube.wait_epoch(namespace, name, 4, timeout=120)["folds"][0]["epoch"]
-    kube.run("delete", "pod", kube.pods(namespace, name, "fold")[-1]["metadata"]["name"], "-n", namespace, "--wait=false")
+    kube.run(
+        "delete", "pod", kube.pods(namespace, name, "fold")[-1]["metadata"]["name"], "-n", namespace, "--wait=false"
+    )
 
     status = kube.wait_complete(namespace, name, timeout=240)
     fold = status["folds"][0]
@@ -44,7 +46,9 @@ def test_suspend_stops_at_a_finished_epoch_and_resume_goes_on(lab: Lab) -> None:
     kube.apply(training(name, namespace, epochs=EPOCHS, iterations=ITERATIONS))
     kube.wait_epoch(namespace, name, 2, timeout=180)
     kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    kube.wait("the pods to be gone", lambda: not kube.pods(namespace, name, "fold"), timeout=90, about=(namespace, name))
+    kube.wait(
+        "the pods to be gone", lambda: not kube.pods(namespace, name, "fold"), timeout=90, about=(namespace, name)
+    )
     kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=30)
     stopped_at = kube.status(namespace, name)["folds"][0]["epoch"]
     kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
@@ -69,7 +73,10 @@ def test_training_goes_on_while_the_api_server_is_gone(lab: Lab) -> None:
     assert kube.pods(namespace, name, "fold")[-1]["metadata"]["name"] == pod
     now = lab.operator_pod()
     assert now["metadata"]["name"] == operator["metadata"]["name"]
-    assert now["status"]["containerStatuses"][0]["restartCount"] == operator["status"]["containerStatuses"][0]["restartCount"]
+    assert (
+        now["status"]["containerStatuses"][0]["restartCount"]
+        == operator["status"]["containerStatuses"][0]["restartCount"]
+    )
     kube.run("delete", "nnt", name, "-n", namespace)
     kube.wait("the pods to be gone", lambda: not kube.pods(namespace, name), timeout=150)
 

@@ -231,8 +231,16 @@ class PodTemplate(ApiModel):
     """How the folds spread over nodes or zones."""
 
 
-MUTABLE_FIELDS = ("suspend", "ttlSecondsAfterFinished", "maxParallelFolds")
-"""Fields of the spec that may change after creation; they do not influence the model that results."""
+MUTABLE_FIELDS = (
+    "suspend",
+    "ttlSecondsAfterFinished",
+    "maxParallelFolds",
+    "retryLimit",
+    "resources",
+    "podTemplate",
+)
+"""Fields of the spec that may change after creation: where and with how much a training runs, not what it computes.
+A run that ran out of memory at epoch 900 must not be lost because its memory can't be raised."""
 
 
 class NnunetTrainingSpec(ApiModel):
@@ -260,7 +268,7 @@ class NnunetTrainingSpec(ApiModel):
     trainer: Trainer = Trainer()
     """Trainer class and image."""
     resources: Resources = Resources()
-    """GPU, CPU and memory."""
+    """GPU, CPU and memory. May change: pods that start later get it; suspend and resume to apply it at once."""
     storage: Storage = Storage()
     """Claims for what the training writes."""
     test_set: TestSet | None = None
@@ -280,7 +288,7 @@ class NnunetTrainingSpec(ApiModel):
     """Stop at the last finished epoch and release the GPUs; false goes on from there. Suspending a failed
     training and resuming it tries again from the last checkpoint."""
     pod_template: PodTemplate = PodTemplate()
-    """Placement, priority and metadata of the pods."""
+    """Placement, priority and metadata of the pods. May change, like resources."""
 
     @property
     def fold_names(self) -> list[str]:

@@ -15,7 +15,9 @@ RETRY = (
     "To try again (folds go on from their last checkpoints), set spec.suspend to true, wait for phase Suspended, and"
     " set it to false"
 )
-NEW_TRAINING = "The spec can't change after creation: delete this training and create one that is put right"
+NEW_TRAINING = (
+    "What a training computes can't change after creation: delete this training and create one that is put right"
+)
 
 _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ExitCode.WRONG_CONFIGURATION: (
@@ -41,8 +43,8 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ExitCode.GPU_OUT_OF_MEMORY: (
         Reason.GPU_OUT_OF_MEMORY,
         "the network does not fit into the memory of the GPU",
-        "Use a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector) or a smaller"
-        f" spec.planning.gpuMemoryTargetGB. {NEW_TRAINING}",
+        "Ask for a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector), or create a training with"
+        f" a smaller spec.planning.gpuMemoryTargetGB. {RETRY}",
     ),
 }
 
@@ -69,7 +71,7 @@ def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTr
     )
     return Trouble(
         Reason.OUT_OF_MEMORY,
-        f"{who}: killed because it needed more than {field} ({value}). Ask for more memory. {NEW_TRAINING}",
+        f"{who}: killed because it needed more than {field} ({value}). Raise it. {RETRY}",
     )
 
 
