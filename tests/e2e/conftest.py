@@ -185,12 +185,12 @@ def _ready(pod: Object) -> bool:
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
-    references = images.ensure(["operator", "trainer", "trainer-deps"])
-    cluster = Cluster()
+    built = images.ensure(["operator", "trainer", "trainer-deps"])
+    # Under a name of its own, so that it never takes down a demo that somebody keeps.
+    cluster = Cluster("e2e")
     cluster.up()
     try:
-        for reference in references.values():
-            cluster.load_image(reference)
+        references = {name: cluster.load_image(reference) for name, reference in built.items()}
         laboratory = Lab(cluster, references)
         laboratory.install()
         laboratory.make_namespace(laboratory.namespace)

@@ -1,13 +1,20 @@
 """Running, waiting for a GPU, an image that can't start, a claim that isn't bound, a pod that Pod Security refuses:
 five states that a user can tell apart."""
 
+from functools import partial
 from typing import Any
 
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import condition
+from tests.e2e.kube import Kube, condition
 
 UNCONFINED = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
+
+
+def says(kube: Kube, namespace: str, name: str, reason: str) -> bool:
+    """Tell whether Progressing has this reason."""
+    found: str = kube.condition(namespace, name, "Progressing").get("reason", "")
+    return found == reason
 
 
 def test_five_states_look_different(lab: Lab) -> None:
@@ -39,7 +46,7 @@ def test_five_states_look_different(lab: Lab) -> None:
     for name, (_, reason, words) in cases.items():
         kube.wait(
             f"{name} to say {reason}",
-            lambda name=name, reason=reason: kube.condition(namespace, name, "Progressing").get("reason") == reason,
+            partial(says, kube, namespace, name, reason),
             timeout=120,
             about=(namespace, name),
         )
