@@ -6,7 +6,8 @@ import time
 from pathlib import Path
 
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checkpoints import FINAL, LATEST, PREVIOUS, finished_epochs
+from nnunet_trainer.checkpoints import finished_epochs
+from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS
 from nnunet_trainer.scores import foreground_mean, read_scores
 from tests.trainer.world import World, truncate
 

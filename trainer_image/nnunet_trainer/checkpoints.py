@@ -12,14 +12,9 @@ import torch
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.failures import STORAGE_ERRNOS, TrainerError, classify, one_line, wrong_configuration
 from nnunet_trainer.files import fsync_file, fsync_folder, temporary_path
+from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
 
 log = logging.getLogger(__name__)
-
-FINAL = "checkpoint_final.pth"
-LATEST = "checkpoint_latest.pth"
-BEST = "checkpoint_best.pth"
-PREVIOUS = "checkpoint_previous.pth"
-"""The latest checkpoint but one: what there is should the latest turn out damaged."""
 
 _PREFERENCE = (FINAL, LATEST, BEST, PREVIOUS)
 """Order among checkpoints of the same epoch."""

@@ -22,6 +22,7 @@ from nnunet_operator.api.contract import FoldFacts, Metric
 from nnunet_trainer import checkpoints, schedule, scores
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import never_fail
+from nnunet_trainer.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.preemption import Preemption
 
@@ -49,8 +50,9 @@ class PolySchedule:
 class Control(nnUNetTrainer):  # type: ignore[misc]
     """Goes before a trainer class in the method resolution order. Has no __init__: nnU-Net inspects its signature."""
 
-    run: FoldRun
-    preemption: Preemption
+    # Names that no class under control is likely to use for something else.
+    _fold_run: FoldRun
+    _preemption: Preemption
     initial_lr: float
     _best_ema: float | None
     _validated: frozenset[str] = frozenset()
@@ -59,7 +61,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
     def take_control(self, run: FoldRun, preemption: Preemption) -> None:
         """Impose the contract on a trainer that was constructed and not yet initialized."""
-        self.run, self.preemption = run, preemption
+        self._fold_run, self._preemption = run, preemption
         plan = run.contract.schedule
         if self.initial_lr not in (plan.initial_learning_rate, STANDARD_LEARNING_RATE):
             log.warning(
@@ -77,7 +79,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         self.save_every = sys.maxsize
         self._thin_out_progress_plot()
 
-    def restore(self) -> None:
+    def restore_newest_checkpoint(self) -> None:
         """Load the newest checkpoint that loads, if there is any.
 
         Raises TrainerError with CHECKPOINT_UNUSABLE where there are some and none loads.
@@ -92,12 +94,12 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
                 log.warning("%s does not load and is passed over: %s", checkpoint.path.name, error)
                 continue
             log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
-            self.run.resume(self._facts())
+            self._fold_run.resume(self._facts())
             self._publish_details()
             return
         if found:
             raise checkpoints.unusable(folder, "none of them fits the network of this training")
-        self.run.resume(FoldFacts(fold=self.run.fold, epoch=0, epochs_target=self.num_epochs))
+        self._fold_run.resume(FoldFacts(fold=self._fold_run.fold, epoch=0, epochs_target=self.num_epochs))
 
     def configure_optimizers(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
         """Put the checked formula in the place of nnU-Net's; schedules of other trainers stay as they are."""
@@ -125,7 +127,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     def on_epoch_start(self) -> None:
         """Note the epoch in the journal."""
         self._epoch_began = time.monotonic()
-        self.run.begin_epoch(self.current_epoch)
+        self._fold_run.begin_epoch(self.current_epoch)
         super().on_epoch_start()
 
     def on_validation_epoch_end(self, val_outputs: list[dict[str, Any]]) -> None:
@@ -138,39 +140,37 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
         self._require_numbers()
-        with self.preemption.shield():
+        with self._preemption.shield():
             if self._best_ema is not None and math.isnan(self._best_ema):
                 # Nothing compares greater than NaN: it would stay "best".
                 self._best_ema = None
             super().on_epoch_end()
             self._save_latest()
-            self.run.finish_epoch(self._facts(), time.monotonic() - self._epoch_began)
+            self._fold_run.finish_epoch(self._facts(), time.monotonic() - self._epoch_began)
             self._publish_details()
 
     def on_train_end(self) -> None:
         """Write the final checkpoint. nnU-Net deletes the latest one afterwards; it is kept under another name."""
         folder = Path(self.output_folder)
-        if (folder / checkpoints.LATEST).exists():
-            (folder / checkpoints.LATEST).replace(folder / checkpoints.PREVIOUS)
+        if (folder / LATEST).exists():
+            (folder / LATEST).replace(folder / PREVIOUS)
         super().on_train_end()
 
     def save_checkpoint(self, filename: str) -> None:
         """Save atomically, whatever the class under control saves."""
         path = Path(filename)
-        keep = path.with_name(checkpoints.PREVIOUS) if path.name == checkpoints.LATEST else None
-        with self.preemption.shield():
+        keep = path.with_name(PREVIOUS) if path.name == LATEST else None
+        with self._preemption.shield():
             checkpoints.write_checkpoint(path, super().save_checkpoint, keep)
-        if path.name == checkpoints.BEST:
+        if path.name == BEST:
             self._best_saved_at = self.current_epoch + 1
-        self.run.metrics.set(Metric.CHECKPOINT_TIMESTAMP, time.time())
+        self._fold_run.metrics.set(Metric.CHECKPOINT_TIMESTAMP, time.time())
 
     def _save_latest(self) -> None:
         """Save the finished epoch; called when nnU-Net has counted it already."""
         folder = Path(self.output_folder)
-        best, latest = folder / checkpoints.BEST, folder / checkpoints.LATEST
-        if self._best_saved_at == self.current_epoch and checkpoints.link_checkpoint(
-            best, latest, folder / checkpoints.PREVIOUS
-        ):
+        best, latest = folder / BEST, folder / LATEST
+        if self._best_saved_at == self.current_epoch and checkpoints.link_checkpoint(best, latest, folder / PREVIOUS):
             return
         # save_checkpoint stores current_epoch + 1; nnU-Net's own on_train_end does the same.
         self.current_epoch -= 1
@@ -196,7 +196,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         """Return the state at the last finished epoch."""
         averages = self.logger.get_value("ema_fg_dice", step=None)
         return FoldFacts(
-            fold=self.run.fold,
+            fold=self._fold_run.fold,
             epoch=self.current_epoch,
             epochs_target=self.num_epochs,
             checkpoint_epoch=self.current_epoch,
@@ -214,7 +214,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     def _publish_details(self) -> None:
         """Set the metrics that are not part of the facts."""
         with never_fail("setting metrics"):
-            metrics = self.run.metrics
+            metrics = self._fold_run.metrics
             metrics.set(
                 Metric.EPOCHS_SINCE_IMPROVEMENT,
                 schedule.epochs_since_best(self.logger.get_value("ema_fg_dice", step=None)),
@@ -229,7 +229,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         def plot_sometimes(folder: str) -> None:
             finished = self.current_epoch + 1
             if finished % PROGRESS_PLOT_EPOCHS == 0 or finished == self.num_epochs:
-                plot(folder)
+                with never_fail("drawing progress.png"):
+                    plot(folder)
 
         self.logger.plot_progress_png = plot_sometimes
 

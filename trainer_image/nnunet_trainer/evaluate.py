@@ -12,7 +12,7 @@ from nnunet_trainer import environment, scores
 from nnunet_trainer.dataset import Case, check_test_set, load_dataset, named
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import read_json, temporary_path, write_json
-from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.paths import FINAL, RunPaths
 from nnunet_trainer.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.train import VALIDATION_SUMMARY, read_plan, require_gpu
 
@@ -68,7 +68,7 @@ def _incomplete(fold: str, reason: str) -> TrainerError:
 
 
 def _require_final_checkpoints(contract: RunContract, model: Path) -> None:
-    from nnunet_trainer.checkpoints import FINAL, finished_epochs
+    from nnunet_trainer.checkpoints import finished_epochs
 
     for fold in contract.folds:
         try:
@@ -99,7 +99,7 @@ def _score_test_set(
         require_gpu()
     predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
     folds = tuple(fold if fold == "all" else int(fold) for fold in contract.folds)
-    predictor.initialize_from_trained_model_folder(str(model), folds, "checkpoint_final.pth")
+    predictor.initialize_from_trained_model_folder(str(model), folds, FINAL)
     reader = predictor.plans_manager.image_reader_writer_class()
     output = paths.run / PREDICTIONS
     output.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,12 @@ from nnunet_operator.api.contract import (
 ROOT_ENV = "NNUNET_RUN_ROOT"
 """Folder that takes the place of / for the mounts, where there is no container runtime."""
 
+FINAL = "checkpoint_final.pth"
+LATEST = "checkpoint_latest.pth"
+BEST = "checkpoint_best.pth"
+PREVIOUS = "checkpoint_previous.pth"
+"""The latest checkpoint but one: what there is should the latest turn out damaged."""
+
 
 @dataclass(frozen=True)
 class RunPaths:

@@ -27,9 +27,10 @@ class Preemption:
         """Take over the signals. As PID 1 a process without a handler ignores SIGTERM: call this first of all."""
         for number in SIGNALS:
             signal.signal(number, self._handle)
-        # A handler in Python runs between bytecodes: a forked worker that gets SIGTERM right before it waits for a
-        # lock would not die of it, and the pool that wants to end it would hang. So forked children have none.
-        os.register_at_fork(after_in_child=_default_actions)
+        # Pools end their forked workers by SIGTERM and wait for them. A handler in Python runs between bytecodes, so
+        # a worker that gets the signal right before it waits for a lock would miss it; and Python forgets what
+        # arrives while it forks. So workers have no handler, and the signal waits until that is so.
+        os.register_at_fork(before=_block, after_in_parent=_unblock, after_in_child=_default_actions)
 
     def on_leave(self, leave: Callable[[], None]) -> None:
         """Replace what ends the process."""
@@ -59,6 +60,15 @@ class Preemption:
             os.write(2, b"nnunet-trainer: stop requested, finishing the checkpoint that is being written\n")
 
 
+def _block() -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+
 def _default_actions() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
+    _unblock()

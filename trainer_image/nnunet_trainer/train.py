@@ -14,7 +14,7 @@ from nnunet_trainer.failures import TrainerError, wrong_configuration
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
-from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS, RunPaths
 from nnunet_trainer.preemption import Preemption
 from nnunet_trainer.scores import foreground_mean, read_scores
 
@@ -73,8 +73,8 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
     trainer = _make_trainer(contract, paths, plan, fold)
     trainer.take_control(run, preemption)
-    trainer.restore()
-    if trainer.current_epoch < contract.schedule.epochs or not _loads(folder / "checkpoint_final.pth"):
+    trainer.restore_newest_checkpoint()
+    if trainer.current_epoch < contract.schedule.epochs or not _loads(folder / FINAL):
         # Whatever was validated, it was not with the network that comes out now.
         shutil.rmtree(folder / "validation", ignore_errors=True)
         trainer.run_training()
@@ -83,7 +83,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
         run.complete(None)
     else:
         run.complete(_validate(trainer, folder))
-    (folder / "checkpoint_previous.pth").unlink(missing_ok=True)
+    (folder / PREVIOUS).unlink(missing_ok=True)
     return _report(run)
 
 
@@ -99,7 +99,7 @@ def _loads(path: Path) -> bool:
 def _is_complete(run: FoldRun) -> bool:
     """Tell whether nothing is left to do, without loading torch."""
     facts = run.facts
-    if facts.epoch < run.contract.schedule.epochs or not (run.folder / "checkpoint_final.pth").is_file():
+    if facts.epoch < run.contract.schedule.epochs or not (run.folder / FINAL).is_file():
         return False
     return run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
 
@@ -129,7 +129,7 @@ def _make_trainer(contract: RunContract, paths: RunPaths, plan: PlanFacts, fold:
     data = paths.preprocessed / plan.preprocessed_key / contract.dataset
     plans = read_json(data / f"{plan.plans_name}.json")
     # nnU-Net's trainers take this out of the plans again; it only concerns external loggers.
-    plans["continue_training"] = (paths.fold(contract, plan.plans_name, fold) / "checkpoint_latest.pth").exists()
+    plans["continue_training"] = (paths.fold(contract, plan.plans_name, fold) / LATEST).exists()
     return controlled(base)(
         plans=plans,
         configuration=contract.configuration,
