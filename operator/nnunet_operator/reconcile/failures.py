@@ -43,8 +43,8 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ExitCode.GPU_OUT_OF_MEMORY: (
         Reason.GPU_OUT_OF_MEMORY,
         "the network does not fit into the memory of the GPU",
-        "Ask for a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector), or create a training with"
-        f" a smaller spec.planning.gpuMemoryTargetGB. {RETRY}",
+        "Ask for a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector), or create a training"
+        f" with a smaller spec.planning.gpuMemoryTargetGB. {RETRY}",
     ),
 }
 
