@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnunet_trainer.failures import storage_failed
+
 log = logging.getLogger(__name__)
 
 
@@ -79,7 +81,8 @@ def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iter
     """Hold a lock file for the time of the block; wait for it, with a line in the log every 10 seconds.
 
     POSIX record locks, not flock: child processes don't inherit them, so a worker that outlives its killed
-    parent does not hold the lock. Raises `Locked` after `timeout_seconds`.
+    parent does not hold the lock. Raises `Locked` after `timeout_seconds`, and
+    TrainerError with STORAGE_FAILED on a file system without locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as file:
@@ -90,6 +93,8 @@ def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iter
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as error:
+                if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
+                    raise storage_failed("the file system of this volume has no locks (fcntl)", path) from error
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     raise
             now = time.monotonic()

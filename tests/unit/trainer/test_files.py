@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import Locked, lock, read_json, write_atomically, write_json
 
 HOLDER = """
 import sys, time
 from pathlib import Path
+from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import lock
 with lock(Path(sys.argv[1]), "test"):
     print("held", flush=True)
@@ -45,6 +47,15 @@ def test_nan_is_refused(tmp_path: Path) -> None:
 def test_write_in_a_folder_that_is_missing_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "file", "x")
+
+
+def test_volume_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lockf(file: object, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.lockf", lockf)
+    with pytest.raises(TrainerError, match="has no locks"), lock(tmp_path / "lock", "test"):
+        pass
 
 
 def test_lock_waits_and_gives_up(tmp_path: Path) -> None:
