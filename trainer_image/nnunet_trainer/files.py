@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nnunet_trainer.failures import storage_failed
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import TrainerError
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +95,11 @@ def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iter
                 break
             except OSError as error:
                 if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
-                    raise storage_failed("the file system of this volume has no locks (fcntl)", path) from error
+                    raise TrainerError(
+                        ExitCode.STORAGE_FAILED,
+                        f"the file system of {path.parent} has no locks (fcntl); use a claim on one that has them, such "
+                        "as NFSv4 or CephFS",
+                    ) from error
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     raise
             now = time.monotonic()
