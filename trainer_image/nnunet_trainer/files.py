@@ -97,8 +97,8 @@ def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iter
                 if error.errno in (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK):
                     raise TrainerError(
                         ExitCode.STORAGE_FAILED,
-                        f"the file system of {path.parent} has no locks (fcntl); use a claim on one that has them, such "
-                        "as NFSv4 or CephFS",
+                        f"the file system of {path.parent} has no locks (fcntl); use a claim on one that has them, "
+                        "such as NFSv4 or CephFS",
                     ) from error
                 if error.errno not in (errno.EACCES, errno.EAGAIN):
                     raise
