@@ -26,7 +26,7 @@ from rich.table import Table
 from nnunet_operator.api.labels import TRAINING_LABEL
 from tests.cluster import Cluster
 from tests.integration.conftest import install_crds, make_namespace
-from tests.integration.support.api import Api, Object, wait_for, writes
+from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
 
@@ -156,15 +156,15 @@ async def one_at_a_time(bench: Bench, number: int) -> list[Row]:
         await asyncio.sleep(0.7)  # until the statuses are written: a user's next training comes later, too
     for turn in range(3):
         await asyncio.sleep(SETTLE_SECONDS)
-        before = writes(bench.api)
+        before = bench.api.writes()
         await _to_pod(bench, "jobs", bench.job(f"counted-{turn}"), f"counted-{turn}")
         await asyncio.sleep(SETTLE_SECONDS)
-        between = writes(bench.api)
+        between = bench.api.writes()
         name = f"counted-t-{turn}"
         await _to_pod(bench, "nnunettrainings", bench.training(name), f"{name}-plan")
         await asyncio.sleep(SETTLE_SECONDS)
         bare_writes.append(between - before)
-        our_writes.append(writes(bench.api) - between)
+        our_writes.append(bench.api.writes() - between)
     p50 = statistics.median(bare), statistics.median(ours)
     p99 = _p99(bare), _p99(ours)
     count = statistics.median(bare_writes), statistics.median(our_writes)
@@ -192,7 +192,7 @@ async def many_at_once(bench: Bench, number: int, rounds: int) -> list[Row]:
         await bench.pods.all_of(names)
         await bench.delete_all()
         names = [f"many-{turn}-{i}" for i in range(number)]
-        used, wrote = cpu_seconds(bench.operator.pid), writes(bench.api)
+        used, wrote = cpu_seconds(bench.operator.pid), bench.api.writes()
         began = time.perf_counter()
         await bench.create_all("nnunettrainings", [bench.training(name) for name in names])
         created.append(time.perf_counter() - began)
@@ -201,7 +201,7 @@ async def many_at_once(bench: Bench, number: int, rounds: int) -> list[Row]:
         await bench.pods.all_of(jobs)
         await asyncio.sleep(3 * SETTLE_SECONDS)
         cpu.append(cpu_seconds(bench.operator.pid) - used)
-        our_writes.append(writes(bench.api) - wrote)
+        our_writes.append(bench.api.writes() - wrote)
         memory = max(memory, rss_mib(bench.operator.pid))
         await bench.delete_all()
     jobs_s, crs_s, all_s = (statistics.median(values) for values in (bare, created, ours))
@@ -230,9 +230,9 @@ async def at_rest(bench: Bench, seconds: float) -> list[Row]:
     wait_for("50 failed trainings", lambda: phases(bench).count("Failed") == 50, 60)
     wait_for("2 suspended trainings", lambda: phases(bench).count("Suspended") == 2, 60)
     await asyncio.sleep(4 * SETTLE_SECONDS)
-    before, used = writes(bench.api), cpu_seconds(bench.operator.pid)
+    before, used = bench.api.writes(), cpu_seconds(bench.operator.pid)
     await asyncio.sleep(seconds)
-    written, cpu = writes(bench.api) - before, cpu_seconds(bench.operator.pid) - used
+    written, cpu = bench.api.writes() - before, cpu_seconds(bench.operator.pid) - used
     await bench.delete_all()
     return [
         Row(f"writes in {seconds:.0f} s at rest", "", f"{written:.0f}", "", "0", written == 0),

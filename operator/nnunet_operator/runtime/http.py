@@ -14,7 +14,7 @@ from nnunet_operator.runtime.errors import ApiError, Unreachable
 
 log = logging.getLogger(__name__)
 
-RECENT_SECONDS = 15.0
+RECENT_SECONDS = 10.0
 """Age up to which an answer of the API server counts as a sign of life."""
 PING_SECONDS = 3.0
 

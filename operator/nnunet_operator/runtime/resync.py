@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 SETTLE_SECONDS = 2.0
 """Watches that start over do so together: one list answers all of them."""
-FIRST_LISTS_SECONDS = 10.0
+FIRST_LISTS_SECONDS = 5.0
 """Time after the start in which the watches make their own first lists."""
 
 

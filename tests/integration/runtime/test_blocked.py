@@ -1,0 +1,250 @@
+"""Why nothing runs: each cause has a condition, a word in `kubectl get` and a message that says what to do."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from nnunet_operator.api.contract import METRICS_PORT
+from tests.integration.conftest import Lab, make_namespace
+from tests.integration.support.api import Api, Object, wait_for
+from tests.integration.support.builders import training
+from tests.integration.support.process import OperatorProcess
+
+
+@pytest.fixture
+def node(api: Api) -> Iterator[str]:
+    """A node with processors and memory, but without a GPU."""
+    name = "without-gpu"
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    capacity = {"cpu": "64", "memory": "256Gi", "pods": "110"}
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+    status = {"capacity": capacity, "allocatable": capacity}
+    status["conditions"] = [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}]  # type: ignore[assignment]
+    api.create("nodes", {"metadata": {"name": name}, "spec": {}})
+    api.merge("nodes", "", name, {"status": status}, sub="status")
+    wait_for("no taints", lambda: not (api.get("nodes", "", name) or {})["spec"].get("taints"))
+    yield name
+    api.delete("nodes", "", name)
+
+
+def test_waiting_for_a_node(lab: Lab) -> None:
+    """No node at all."""
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_reason("Progressing", "WaitingForResources")
+    assert condition["status"] == "False"
+    assert "no nodes available" in condition["message"]
+    assert lab.status()["phase"] == "WaitingForResources"
+
+
+def claims(lab: Lab) -> None:
+    """Make the claims of a training, bound."""
+    for name in ("nnunet-raw", "nnunet-preprocessed", "nnunet-results"):
+        body = {
+            "metadata": {"name": name, "namespace": lab.namespace},
+            "spec": {
+                "accessModes": ["ReadWriteMany"],
+                "resources": {"requests": {"storage": "1Gi"}},
+                "storageClassName": "",
+            },
+        }
+        lab.api.request("POST", f"/api/v1/namespaces/{lab.namespace}/persistentvolumeclaims", body)
+
+
+def test_waiting_for_a_claim(lab: Lab, node: str) -> None:
+    """The claims don't exist, then they exist but are not bound."""
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_reason("Progressing", "ClaimNotBound")
+    assert "nnunet-raw" in condition["message"]
+    claims(lab)
+    wait_for("another message", lambda: "not found" not in lab.condition("Progressing")["message"], about=lab.describe)
+    assert lab.condition("Progressing")["reason"] == "ClaimNotBound"
+
+
+def volumes(lab: Lab) -> None:
+    """Make the volumes that the claims ask for."""
+    for name in ("nnunet-raw", "nnunet-preprocessed", "nnunet-results"):
+        body = {
+            "metadata": {"name": f"{lab.namespace}-{name}"},
+            "spec": {
+                "capacity": {"storage": "1Gi"},
+                "accessModes": ["ReadWriteMany"],
+                "hostPath": {"path": "/nonexistent"},
+                "claimRef": {"name": name, "namespace": lab.namespace},
+                "storageClassName": "",
+            },
+        }
+        lab.api.request("POST", "/api/v1/persistentvolumes", body)
+
+
+def wait_scheduled(lab: Lab) -> None:
+    """Wait until the planning pod has a node."""
+    placed = lambda: lab.kubelet.pod("hippo", "plan")["spec"].get("nodeName")  # noqa: E731
+    wait_for("planning to be scheduled", placed, 30, lab.describe)
+
+
+def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
+    """Planning fits the node; the folds need a GPU that it does not have."""
+    claims(lab)
+    volumes(lab)
+    lab.apply(training(lab.namespace))
+    wait_scheduled(lab)
+    lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
+    condition = lab.wait_reason("Progressing", "WaitingForGPU", timeout=30)
+    assert "Insufficient nvidia.com/gpu" in condition["message"]
+    assert "folds 0 and 1" in condition["message"]
+    assert "WaitingForGPU" in lab.events()
+
+
+def test_image_that_can_not_start(lab: Lab, node: str) -> None:
+    """The kubelet says why; the user reads which image and what to check."""
+    claims(lab)
+    volumes(lab)
+    lab.apply(training(lab.namespace))
+    wait_scheduled(lab)
+    lab.kubelet.wait(
+        lab.kubelet.pod("hippo", "plan"),
+        "ImagePullBackOff",
+        'Back-off pulling image "x": ErrImagePull: manifest unknown',
+    )
+    condition = lab.wait_reason("Progressing", "ImageUnavailable")
+    assert "registry.example/trainer:1" in condition["message"] and "manifest unknown" in condition["message"]
+
+
+def test_pod_security_refuses(api: Api, start_operator: Callable[..., OperatorProcess]) -> None:
+    """No pod comes into being; the reason is found in an Event of the Job."""
+    namespace = make_namespace(api, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    lab = Lab(api, namespace, start_operator(namespace))
+    lab.apply(training(namespace, "good"))
+    unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
+    lab.apply(training(namespace, "bad", podTemplate={"annotations": unconfined}))
+    condition = lab.wait_reason("Progressing", "PodRejected", "bad")
+    assert "PodSecurity" in condition["message"] and "apparmor" in condition["message"].lower()
+    assert lab.kubelet.pods("good"), "the operator's own pods meet the restricted standard"
+    assert lab.status("bad")["phase"] == "PodRejected"
+    assert "PodRejected" in lab.events("bad")
+
+
+def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
+    """A quota that is used up is named; once raised the training goes on by itself."""
+    quota = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {"pods": "0"}}}
+    lab.api.create("resourcequotas", quota)
+    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
+    wait_for("the quota to be in force", used)
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_reason("Progressing", "PodRejected")
+    assert "exceeded quota" in condition["message"]
+    lab.api.delete("resourcequotas", lab.namespace, "none")
+    lab.wait_reason("Progressing", "WaitingForResources", timeout=60)
+
+
+def test_quota_on_jobs(lab: Lab) -> None:
+    """The Job itself is refused."""
+    quota: Object = {
+        "metadata": {"name": "none", "namespace": lab.namespace},
+        "spec": {"hard": {"count/jobs.batch": "0"}},
+    }
+    lab.api.create("resourcequotas", quota)
+    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
+    wait_for("the quota to be in force", used)
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_reason("Progressing", "PodRejected")
+    assert "exceeded quota" in condition["message"]
+    assert lab.jobs() == []
+
+
+def test_someone_elses_job_has_the_name(lab: Lab) -> None:
+    """A Job that is not the training's is never touched, and is named."""
+    container = {"name": "c", "image": "registry.example/other:1"}
+    template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
+    lab.api.create(
+        "jobs", {"metadata": {"name": "hippo-plan", "namespace": lab.namespace}, "spec": {"template": template}}
+    )
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_reason("Progressing", "ChildNotOwned")
+    assert "hippo-plan" in condition["message"]
+    (job,) = lab.jobs()
+    assert "deletionTimestamp" not in job["metadata"]
+
+
+class Trainer:
+    """The metrics of a trainer, on an address of loopback."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.text = ""
+        self.asked: list[float] = []
+        trainer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                trainer.asked.append(time.monotonic())
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(trainer.text.encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer((address, METRICS_PORT), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def says(self, namespace: str, epoch: int) -> None:
+        """Report an epoch."""
+        labels = f'{{namespace="{namespace}",training="hippo",fold="0"}}'
+        values = {
+            "nnunet_epoch": epoch,
+            "nnunet_epochs_target": 10,
+            "nnunet_attempts": 1,
+            "nnunet_ema_pseudo_dice": 0.7,
+        }
+        self.text = "".join(f"{name}{labels} {value}\n" for name, value in values.items())
+
+
+@pytest.fixture
+def trainer() -> Iterator[Trainer]:
+    """A trainer's metrics endpoint."""
+    serving = Trainer("127.0.0.77")
+    yield serving
+    serving.server.shutdown()
+    serving.server.server_close()
+
+
+def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> None:
+    """At most a poll interval old, and asked for once in an interval; it stays when the pod is silent."""
+    trainer.says(lab.namespace, 0)
+    lab.apply(training(lab.namespace, folds=[0]))
+    lab.plan_and_train()
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), trainer.address)
+    for epoch in (3, 7):
+        trainer.says(lab.namespace, epoch)
+        began = time.monotonic()
+        wait_for(f"epoch {epoch}", lambda: lab.status()["folds"][0]["epoch"] == epoch, 5, lab.describe)  # noqa: B023
+        assert time.monotonic() - began < 2.5
+    assert lab.status()["progress"]["summary"] == "7/10"
+    asked = len(trainer.asked)
+    time.sleep(5)
+    assert 4 <= len(trainer.asked) - asked <= 6
+    trainer.text = "garbage that is no metric"
+    time.sleep(2)
+    assert lab.status()["progress"]["summary"] == "7/10"
+    assert lab.condition("Progressing")["reason"] == "Training"
+
+
+def test_a_pod_that_does_not_answer_holds_nobody_up(lab: Lab) -> None:
+    """A silent pod costs its own training two seconds a look, and others nothing."""
+    silent = socket.socket()
+    silent.bind(("127.0.0.78", METRICS_PORT))
+    silent.listen()
+    lab.apply(training(lab.namespace, folds=[0]))
+    lab.plan_and_train()
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), "127.0.0.78")
+    lab.wait_reason("Progressing", "Training")
+    for number in range(3):
+        lab.apply(training(lab.namespace, f"other-{number}"))
+        lab.wait_reason("Progressing", "WaitingForResources", f"other-{number}", timeout=3)
+    silent.close()
+    assert lab.operator.metrics()['nnunet_operator_scrapes_total{result="failed"}'] >= 1

@@ -1,0 +1,151 @@
+"""The API server is away, slow, or says what it rarely says: the operator neither dies nor stays behind."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.integration.conftest import Lab
+from tests.integration.support.api import Api, wait_for
+from tests.integration.support.builders import training
+from tests.integration.support.process import OperatorProcess
+from tests.integration.support.proxy import Fault, Proxy, ending_watches, expired_watches, failing
+
+
+@pytest.fixture
+def proxy(api: Api, tmp_path: Path) -> Iterator[Proxy]:
+    """A proxy before the API server."""
+    with Proxy(api, tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def proxied(api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess]) -> Lab:
+    """A namespace whose operator reaches the API server through the proxy."""
+    lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig, resync_seconds=600))
+    wait_for("three watches", lambda: proxy.watching == 3)
+    return lab
+
+
+FAULTS = [
+    pytest.param(failing(500), id="500"),
+    pytest.param(failing(503), id="503"),
+    pytest.param(failing(429), id="429"),
+    pytest.param(failing(403), id="403 as during an upgrade"),
+    pytest.param(failing(401), id="401"),
+    pytest.param(failing(410, only_watches=True), id="HTTP 410 for watches"),
+    pytest.param(failing(403, only_watches=True), id="403 for watches"),
+    pytest.param(expired_watches, id="watches expired"),
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fault: Fault) -> None:
+    """What happened meanwhile is made up for, by the same process, within seconds."""
+    proxied.apply(training(proxied.namespace, "before"))
+    proxied.wait_jobs("before-plan")
+    pid = proxied.operator.pid
+    proxy.fault = fault
+    proxy.cut_watches()
+    proxied.apply(training(proxied.namespace, "meanwhile"))
+    time.sleep(6)
+    assert proxied.operator.running, proxied.operator.tail()
+    assert proxied.operator.status("livez") == 200
+    proxy.fault = None
+    proxied.wait_jobs("before-plan", "meanwhile-plan", timeout=30)
+    proxied.apply(training(proxied.namespace, "after"))
+    proxied.wait_jobs("before-plan", "meanwhile-plan", "after-plan", timeout=30)
+    proxied.wait_reason("Progressing", "WaitingForResources", "after")
+    assert proxied.operator.pid == pid and proxied.operator.running
+
+
+def test_watches_that_end_at_once_are_no_flood(proxied: Lab, proxy: Proxy) -> None:
+    """One watch a second for each of the three kinds, not thousands."""
+    proxy.fault = ending_watches
+    proxy.cut_watches()
+    time.sleep(1)
+    before = proxy.watches()
+    time.sleep(5)
+    assert proxy.watches() - before <= 3 * 7
+    proxy.fault = None
+    wait_for("three watches", lambda: proxy.watching == 3)
+
+
+def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
+    """A watch that starts over never tells what was deleted in between: a full list does."""
+    proxied.apply(training(proxied.namespace, "kept"))
+    proxied.apply(training(proxied.namespace, "deleted"))
+    proxied.wait_jobs("deleted-plan", "kept-plan")
+    proxied.wait_reason("Progressing", "WaitingForResources", "kept")
+    proxied.wait_reason("Progressing", "WaitingForResources", "deleted")
+    time.sleep(11)  # the operator holds lists in its first ten seconds for the watches' own
+    proxy.fault = failing(503)
+    proxy.cut_watches()
+    proxied.api.delete("jobs", proxied.namespace, "kept-plan")
+    proxied.api.delete("nnunettrainings", proxied.namespace, "deleted")
+    wait_for("no Jobs", lambda: not proxied.jobs())
+    proxy.fault = expired_watches
+    time.sleep(5)
+    proxy.fault = None
+    proxied.wait_jobs("kept-plan", timeout=30)
+    series = 'nnunet_operator_trainings{phase="WaitingForResources"}'
+    wait_for("the deleted training to be forgotten", lambda: proxied.operator.metrics()[series] == 1)
+
+
+def test_an_answer_that_was_lost_creates_nothing_twice(proxied: Lab, proxy: Proxy) -> None:
+    """The Job is created but the answer never arrives: the next attempt finds it."""
+    lost: list[str] = []
+
+    async def lose_first_answer(request):  # type: ignore[no-untyped-def]
+        if request.method != "POST" or not request.path.endswith("/jobs") or lost:
+            return None
+        lost.append(request.path)
+        proxied.api.request("POST", request.path, (await request.read()).decode())
+        request.transport.close()
+        return None
+
+    proxy.fault = lose_first_answer
+    proxied.apply(training(proxied.namespace))
+    proxied.wait_jobs("hippo-plan")
+    proxied.wait_reason("Progressing", "WaitingForResources")
+    assert lost and len(proxied.jobs()) == 1
+
+
+def test_starts_before_the_api_server_answers(
+    api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    """Not ready, but alive; ready as soon as the API server is."""
+    proxy.fault = failing(503)
+    operator = OperatorProcess(proxy.kubeconfig, tmp_path / "early.log", namespace)
+    operator.start(wait=False)
+    try:
+        wait_for("the probes to answer", lambda: operator.status("livez") == 200)
+        assert operator.status("readyz") == 503
+        proxy.fault = None
+        wait_for("readiness", lambda: operator.status("readyz") == 200, about=operator.tail)
+        assert operator.stop() == 0, operator.tail()
+    finally:
+        operator.close()
+
+
+def test_api_server_stopped_and_started(
+    cluster: Cluster, api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """The same process goes on, says meanwhile that it isn't ready, and catches up."""
+    lab = Lab(api, namespace, start_operator(namespace))
+    lab.apply(training(namespace))
+    lab.plan_and_train()
+    pid = lab.operator.pid
+    cluster.stop_component("kube-apiserver")
+    try:
+        wait_for("the probe to say so", lambda: lab.operator.status("readyz") == 503, 60)
+        assert lab.operator.status("livez") == 200
+    finally:
+        cluster.start_component("kube-apiserver")
+    for fold in ("0", "1"):
+        lab.kubelet.end(lab.kubelet.pod("hippo", "fold", fold))
+    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate", timeout=40))
+    lab.wait_reason("Complete", "TrainingComplete", timeout=40)
+    assert lab.operator.running and lab.operator.pid == pid

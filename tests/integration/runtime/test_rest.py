@@ -1,0 +1,50 @@
+"""At rest the operator writes nothing."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.integration.conftest import Lab
+from tests.integration.support.api import Api, wait_for
+from tests.integration.support.builders import training
+from tests.integration.support.kubelet import Autopilot
+from tests.integration.support.process import OperatorProcess
+from tests.integration.support.proxy import Proxy
+
+FINISHED, SUSPENDED = 50, 2
+REST_SECONDS = 30
+
+
+def test_no_write_at_rest(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    """50 finished and 2 suspended trainings, with full lists every 10 s: neither the operator's own requests nor the
+    API server's count of writes to trainings and Jobs by anybody show one."""
+    with Proxy(api, tmp_path) as proxy:
+        lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig, resync_seconds=10))
+        for number in range(FINISHED):
+            lab.apply(training(namespace, f"done-{number}", folds=[0]))
+        for number in range(SUSPENDED):
+            lab.apply(training(namespace, f"paused-{number}", suspend=True))
+        phases = lambda: [item.get("status", {}).get("phase") for item in api.list("nnunettrainings", namespace)]  # noqa: E731
+        with Autopilot(api, namespace, lambda: 0.0):
+            wait_for("all to end", lambda: phases().count("Completed") == FINISHED, 90, lab.operator.tail)
+        wait_for("all to pause", lambda: phases().count("Suspended") == SUSPENDED)
+        time.sleep(5)
+        mine, everybodys = len(proxy.writes()), api.writes("nnunettrainings", "jobs")
+        time.sleep(REST_SECONDS)
+        assert proxy.writes()[mine:] == []
+        assert api.writes("nnunettrainings", "jobs") == everybodys
+        assert lab.operator.metrics()['nnunet_operator_resyncs_total{result="ok"}'] >= 2
+
+
+def test_writes_until_the_first_pod_exists(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    """One Job, one status, one Event."""
+    with Proxy(api, tmp_path) as proxy:
+        lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig))
+        lab.apply(training(namespace))
+        lab.wait_reason("Progressing", "WaitingForResources")
+        time.sleep(1)
+        assert [method for method, _ in proxy.writes()] == ["POST", "PATCH", "POST"], proxy.writes()
