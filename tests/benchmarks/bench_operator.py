@@ -150,28 +150,33 @@ class Bench:
 async def one_at_a_time(bench: Bench, number: int) -> list[Row]:
     """Measure creation -> Pod by turns, and the writes that one object causes."""
     bare, ours, bare_writes, our_writes = [], [], [], []
+    await _to_pod(bench, "nnunettrainings", bench.training("first"), "first-plan")  # warms all caches up
     for turn in range(number):
         bare.append(await _to_pod(bench, "jobs", bench.job(f"bare-{turn}"), f"bare-{turn}"))
         ours.append(await _to_pod(bench, "nnunettrainings", bench.training(f"one-{turn}"), f"one-{turn}-plan"))
         await asyncio.sleep(0.7)  # until the statuses are written: a user's next training comes later, too
-    for turn in range(3):
-        await asyncio.sleep(SETTLE_SECONDS)
+    for turn in range(5):
+        # Pods that nobody can place make the scheduler write from time to time: none may be left.
+        await bench.delete_all()
         before = bench.api.writes()
         await _to_pod(bench, "jobs", bench.job(f"counted-{turn}"), f"counted-{turn}")
         await asyncio.sleep(SETTLE_SECONDS)
-        between = bench.api.writes()
+        bare_writes.append(bench.api.writes() - before)
+        await bench.delete_all()
+        before = bench.api.writes()
         name = f"counted-t-{turn}"
         await _to_pod(bench, "nnunettrainings", bench.training(name), f"{name}-plan")
         await asyncio.sleep(SETTLE_SECONDS)
-        bare_writes.append(between - before)
-        our_writes.append(bench.api.writes() - between)
+        our_writes.append(bench.api.writes() - before)
     p50 = statistics.median(bare), statistics.median(ours)
     p99 = _p99(bare), _p99(ours)
     count = statistics.median(bare_writes), statistics.median(our_writes)
+    # 9 against a bare Job's 6: creating the training, its status, one Event
+    extra, met = f"+{count[1] - count[0]:.0f}", count[1] - count[0] <= 3
     return [
         Row("apply -> Pod, p50, ms", *_ms(*p50), "<= 3", p50[1] <= 3 * p50[0]),
         Row("apply -> Pod, p99, ms", *_ms(*p99), ""),
-        Row("API writes for one, all told", f"{count[0]:.0f}", f"{count[1]:.0f}", "", "<= 9", count[1] <= 9),
+        Row("API writes by all for one, until 3 s after", f"{count[0]:.0f}", f"{count[1]:.0f}", extra, "<= +3", met),
     ]
 
 

@@ -12,7 +12,7 @@ from nnunet_operator.runtime.queue import WorkQueue
 
 log = logging.getLogger(__name__)
 
-CHILD_DELAY_SECONDS = 0.2
+CHILD_DELAY_SECONDS = 0.5
 """Changes of Jobs and Pods come in bursts, of which one look at the end sees the whole."""
 
 Child = Literal["jobs", "pods"]

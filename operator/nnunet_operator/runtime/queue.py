@@ -1,6 +1,7 @@
 """The work queue: which training to look at next. A key waits in it once, and one worker at a time has it."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ BACKOFF_SECONDS = 0.5
 """Delay after the first error; it doubles with each further one."""
 BACKOFF_LIMIT_SECONDS = 15.0
 """Longest delay after an error. Bounds how late an operator is when an API server comes back."""
+_URGENT, _PATIENT = 0, 1
 
 
 class WorkQueue:
@@ -21,8 +23,10 @@ class WorkQueue:
         self._loop = asyncio.get_running_loop()
         self._metrics = metrics
         self._jitter = jitter
-        self._ready: asyncio.Queue[Key | None] = asyncio.Queue()
-        self._since: dict[Key, float] = {}  # keys in _ready, and since when
+        # What was asked for without a delay comes first: a new training waits for its Job, others for a status.
+        self._ready: asyncio.PriorityQueue[tuple[int, int, Key | None]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
+        self._since: dict[Key, tuple[int, float]] = {}  # keys in _ready: their rank, and since when
         self._active: set[Key] = set()  # keys that a worker has
         self._again: set[Key] = set()  # active keys that became due meanwhile
         self._timers: dict[Key, asyncio.TimerHandle] = {}
@@ -32,7 +36,7 @@ class WorkQueue:
     def add(self, key: Key, delay: float = 0.0) -> None:
         """Make a key due in `delay` seconds. Of several calls before it is taken, the earliest time counts."""
         if delay <= 0:
-            self._due(key)
+            self._due(key, _URGENT)
             return
         when = self._loop.time() + delay
         timer = self._timers.get(key)
@@ -60,11 +64,14 @@ class WorkQueue:
 
         The caller must call `done` afterwards; until then nobody else gets the same key.
         """
-        key = await self._ready.get()
-        if key is None or self._stopped:
-            self._ready.put_nowait(None)  # for the other workers
-            return None
-        self._metrics.queue_wait_seconds.observe(self._loop.time() - self._since.pop(key))
+        while True:
+            _, _, key = await self._ready.get()
+            if key is None or self._stopped:
+                self._put(_URGENT, None)  # for the other workers
+                return None
+            if key in self._since:
+                break  # otherwise it was taken already, by a more urgent entry
+        self._metrics.queue_wait_seconds.observe(self._loop.time() - self._since.pop(key)[1])
         self._metrics.queue_depth.set(len(self._since))
         self._active.add(key)
         timer = self._timers.pop(key, None)
@@ -77,25 +84,29 @@ class WorkQueue:
         self._active.discard(key)
         if key in self._again:
             self._again.discard(key)
-            self._due(key)
+            self._due(key, _PATIENT)
 
     def stop(self) -> None:
         """Hand out nothing any more."""
         self._stopped = True
         for timer in self._timers.values():
             timer.cancel()
-        self._ready.put_nowait(None)
+        self._put(_URGENT, None)
 
     def _fire(self, key: Key) -> None:
         self._timers.pop(key, None)
-        self._due(key)
+        self._due(key, _PATIENT)
 
-    def _due(self, key: Key) -> None:
-        if self._stopped or key in self._since:
+    def _due(self, key: Key, rank: int) -> None:
+        if self._stopped or self._since.get(key, (_PATIENT + 1, 0.0))[0] <= rank:
             return
         if key in self._active:
             self._again.add(key)
             return
-        self._since[key] = self._loop.time()
+        _, since = self._since.get(key, (rank, self._loop.time()))
+        self._since[key] = (rank, since)
         self._metrics.queue_depth.set(len(self._since))
-        self._ready.put_nowait(key)
+        self._put(rank, key)
+
+    def _put(self, rank: int, key: Key | None) -> None:
+        self._ready.put_nowait((rank, next(self._order), key))

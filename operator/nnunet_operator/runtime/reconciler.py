@@ -23,9 +23,9 @@ from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, p
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 0.3
+SETTLE_SECONDS = 1.0
 """Time from the creation of a Job to the status that tells of it: long enough for its pod to show, so that
-one write says all."""
+one write says all, and for the Jobs of other trainings that were applied at once to be created first."""
 
 
 @dataclass(frozen=True)

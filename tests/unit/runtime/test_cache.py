@@ -1,0 +1,97 @@
+"""The cache: newer wins, whichever way it comes, and little is kept."""
+
+from typing import Any
+
+import pytest
+
+from nnunet_operator.runtime.cache import Cache, Store, group_of
+from nnunet_operator.runtime.keys import Key
+
+KEY = Key("clinic", "hippo-plan")
+GROUP = Key("clinic", "hippo")
+
+
+def job(version: int, name: str = "hippo-plan", uid: str = "u1", **body: Any) -> dict[str, Any]:
+    metadata = {
+        "name": name,
+        "namespace": "clinic",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "labels": {"nnunet.dev/training": "hippo", "other": "x"},
+        "managedFields": [{"manager": "kubectl"}],
+    }
+    return {"metadata": metadata, **body}
+
+
+def replay(*steps: tuple[str, Any]) -> Store:
+    """Return the Jobs after puts, removals and full lists."""
+    store = Cache().jobs
+    for step, argument in steps:
+        if step == "list":
+            version, bodies = argument
+            for body in bodies:
+                store.put(body)
+            store.retain([Key("clinic", body["metadata"]["name"]) for body in bodies], version)
+        else:
+            getattr(store, step)(argument)
+    return store
+
+
+@pytest.mark.parametrize(
+    ("steps", "version"),
+    [
+        pytest.param([("put", job(2)), ("put", job(3))], "3", id="newer"),
+        pytest.param([("put", job(3)), ("put", job(2))], "3", id="an older event is late"),
+        pytest.param([("put", job(2)), ("remove", job(3))], None, id="gone"),
+        pytest.param([("put", job(2)), ("remove", job(3)), ("put", job(2))], None, id="our answer after the event"),
+        pytest.param([("put", job(5, uid="u2")), ("remove", job(3))], "5", id="removal of its predecessor"),
+        pytest.param([("put", job(2)), ("list", (4, []))], None, id="a ghost"),
+        pytest.param([("put", job(6)), ("list", (4, []))], "6", id="newer than the list"),
+        pytest.param([("remove", job(6)), ("list", (4, [job(2)]))], None, id="removed while it was listed"),
+        pytest.param([("remove", job(6)), ("list", (8, [job(7, uid="u2")]))], "7", id="made anew"),
+        pytest.param([("list", (8, [job(2)]))], "2", id="listed"),
+    ],
+)
+def test_the_newest_wins(steps: list[tuple[str, Any]], version: str | None) -> None:
+    found = replay(*steps).get(KEY)
+    assert (found["metadata"]["resourceVersion"] if found else None) == version
+
+
+def test_what_did_not_change_is_no_news() -> None:
+    store = Cache().jobs
+    assert store.put(job(2))
+    assert not store.put(job(2))
+
+
+def test_objects_are_found_by_the_training_and_lose_what_nobody_reads() -> None:
+    store = replay(("put", job(2)), ("put", job(3, name="hippo-fold-0")))
+    assert [body["metadata"]["name"] for body in store.of(GROUP)] == ["hippo-fold-0", "hippo-plan"]
+    assert store.of(Key("elsewhere", "hippo")) == ()
+    metadata = store.of(GROUP)[1]["metadata"]
+    assert "managedFields" not in metadata and metadata["labels"] == {"nnunet.dev/training": "hippo"}
+
+
+def test_the_list_of_one_group_leaves_others_alone() -> None:
+    store = replay(("put", job(2)))
+    other = job(2, name="knee-plan")
+    other["metadata"]["labels"] = {"nnunet.dev/training": "knee"}
+    store.put(other)
+    assert store.retain([], 9, group=GROUP) == {GROUP}
+    assert store.get(KEY) is None and store.get(Key("clinic", "knee-plan"))
+
+
+def test_a_long_name_is_found_by_its_label() -> None:
+    name = "n" * 100
+    cache = Cache()
+    body = job(1, name=name)
+    cache.trainings.put(body)
+    assert cache.trainings.keys_of(group_of(Key("clinic", name))) == [Key("clinic", name)]
+
+
+def test_trainings_are_counted_by_phase() -> None:
+    cache = Cache()
+    cache.trainings.put(job(1, name="a", status={"phase": "Training"}))
+    cache.trainings.put(job(2, name="b"))
+    assert cache.trainings.counts() == {"Training": 1, "Pending": 1}
+    cache.trainings.remove(job(3, name="a"))
+    assert cache.trainings.counts() == {"Pending": 1}

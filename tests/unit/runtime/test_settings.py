@@ -1,0 +1,40 @@
+"""Settings come from the environment; a wrong one is named with its value."""
+
+import subprocess
+import sys
+
+import pytest
+
+from nnunet_operator.settings import SettingsError, load_settings
+
+IMAGE = {"NNUNET_OPERATOR_TRAINER_IMAGE": "registry.example/trainer:1"}
+
+
+def environment(monkeypatch: pytest.MonkeyPatch, **variables: str) -> None:
+    for name, value in {**IMAGE, **{f"NNUNET_OPERATOR_{key}": value for key, value in variables.items()}}.items():
+        monkeypatch.setenv(name, value)
+
+
+def test_defaults_and_lists(monkeypatch: pytest.MonkeyPatch) -> None:
+    environment(monkeypatch, WATCH_NAMESPACES="a, b,", TRAINER_IMAGE_PULL_SECRETS="")
+    settings = load_settings()
+    assert settings.watch_namespaces == ("a", "b")
+    assert settings.options().image_pull_secrets == ()
+    assert settings.progress_poll_seconds == 15
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("WORKERS", "0"), ("WORKERS", "many"), ("LOG_FORMAT", "xml"), ("RESYNC_SECONDS", "1"), ("TRAINER_IMAGE", "a b")],
+)
+def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    environment(monkeypatch, **{name: value})
+    with pytest.raises(SettingsError, match=f"^NNUNET_OPERATOR_{name}={value}: "):
+        load_settings()
+
+
+def test_the_command_says_what_is_missing_in_one_line() -> None:
+    command = [sys.executable, "-m", "nnunet_operator"]
+    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 64
+    assert done.stderr == "nnunet-operator: NNUNET_OPERATOR_TRAINER_IMAGE is not set, and it has no default\n"
