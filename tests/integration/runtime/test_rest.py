@@ -26,10 +26,14 @@ def test_no_write_at_rest(
             lab.apply(training(namespace, f"done-{number}", folds=[0]))
         for number in range(SUSPENDED):
             lab.apply(training(namespace, f"paused-{number}", suspend=True))
-        phases = lambda: [item.get("status", {}).get("phase") for item in api.list("nnunettrainings", namespace)]  # noqa: E731
+
+        def number_of(phase: str) -> int:
+            trainings = api.list("nnunettrainings", namespace)
+            return sum(item.get("status", {}).get("phase") == phase for item in trainings)
+
         with Autopilot(api, namespace, lambda: 0.0):
-            wait_for("all to end", lambda: phases().count("Completed") == FINISHED, 90, lab.operator.tail)
-        wait_for("all to pause", lambda: phases().count("Suspended") == SUSPENDED)
+            wait_for("all to end", lambda: number_of("Completed") == FINISHED, 90, lab.operator.tail)
+        wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
         time.sleep(5)
         mine, everybodys = len(proxy.writes()), api.writes("nnunettrainings", "jobs")
         time.sleep(REST_SECONDS)
