@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.files import read_json, write_json
 from tests.trainer.world import World, make_world
 
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
@@ -66,6 +67,24 @@ def test_class_of_the_users_own(world: World, tmp_path: Path) -> None:
     bad = world.but(trainerClass="BadTrainer").finish("train", "--fold", "1")
     assert bad.code == ExitCode.WRONG_CONFIGURATION, bad.log
     assert "BadTrainer" in bad.report.message and "exactly plans, configuration, fold" in bad.report.message
+
+
+def test_a_configuration_that_points_to_the_cascade_is_finished(world: World) -> None:
+    """As the planner writes 3d_lowres: `next_stage` names a configuration that nothing was preprocessed for."""
+    (plans,) = (world.root / "nnunet/preprocessed").glob("*/*/nnUNetPlans.json")
+    content = read_json(plans)
+    configurations = content["configurations"]
+    configurations["3d_cascade_fullres"] = {
+        "inherits_from": "3d_fullres",
+        "data_identifier": "nnUNetPlans_3d_cascade_fullres",
+        "previous_stage": "3d_lowres",
+    }
+    configurations["3d_lowres"] = configurations["3d_tiny"] | {"next_stage": "3d_cascade_fullres"}
+    configurations["3d_tiny"] = {"inherits_from": "3d_lowres"}
+    write_json(plans, content)
+    ended = world.but(schedule=SHORT | {"epochs": 1}).finish("train", "--fold", "1")
+    assert ended.code == 0, ended.log
+    assert ended.fold.mean_validation_dice is not None
 
 
 def test_unknown_class(world: World) -> None:

@@ -77,6 +77,9 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         self.disable_checkpointing = False
         # Never by nnU-Net itself: on_epoch_end below saves after every epoch.
         self.save_every = sys.maxsize
+        # The planner points 3d_lowres to the cascade, for whose folder nnU-Net's validation then looks in vain: the
+        # cascade is not supported. In memory only, the plans on disk stay as nnU-Net wrote them.
+        self.configuration_manager.configuration.pop("next_stage", None)
         self._thin_out_progress_plot()
 
     def restore_newest_checkpoint(self) -> None:
