@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -16,7 +17,7 @@ import pytest
 from nnunet_operator.api.contract import METRICS_PORT, Metric
 from nnunet_operator.api.exit_codes import ExitCode
 from tests.trainer import tiny_dataset
-from tests.trainer.world import World, make_world
+from tests.trainer.world import World, make_world, truncate
 
 SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
 
@@ -99,6 +100,37 @@ def test_interrupted_evaluation_predicts_only_what_is_missing(trained: World, tm
     assert json.loads((world.run / "summary.json").read_text()) == json.loads(
         (trained.run / "summary.json").read_text()
     )
+
+
+def test_evaluation_of_a_test_set_that_changed(trained: World, tmp_path: Path) -> None:
+    """A replaced image is predicted anew; a case that is gone is not scored; one cut short is refused."""
+    world = trained.copy(tmp_path / "world")
+    dataset = world.root / "nnunet/raw" / tiny_dataset.NAME
+    shutil.copy(dataset / "imagesTr/case_00_0000.nii.gz", dataset / "imagesTs/case_06_0000.nii.gz")
+    shutil.copy(dataset / "labelsTr/case_00.nii.gz", dataset / "labelsTs/case_06.nii.gz")
+    (dataset / "imagesTs/case_07_0000.nii.gz").unlink()
+    before = (world.run / "predictions_test/case_06.nii.gz").read_bytes()
+    ended = world.finish("evaluate")
+    assert ended.code == 0, ended.log
+    assert "predicting 1 of 1 test cases" in ended.log
+    assert (world.run / "predictions_test/case_06.nii.gz").read_bytes() != before
+    assert json.loads((world.run / "summary.json").read_text())["testCases"] == 1
+
+    truncate(dataset / "labelsTs/case_06.nii.gz")
+    for command in ("evaluate", "plan"):
+        ended = world.finish(command, seconds=10)
+        assert ended.code == ExitCode.WRONG_DATA, ended.log
+        assert "labelsTs/case_06.nii.gz" in ended.report.message
+
+
+def test_plan_verifies_the_test_set(planned: World, tmp_path: Path) -> None:
+    world = planned.copy(tmp_path / "world")
+    label = world.root / "nnunet/raw" / tiny_dataset.NAME / "labelsTs/case_06.nii.gz"
+    nibabel.save(nibabel.Nifti1Image(np.zeros((30, 34, 31), np.uint8), np.eye(4)), label)
+    ended = world.finish("plan")
+    assert ended.code == ExitCode.WRONG_DATA, ended.log
+    assert "the test set of Dataset901_Shells" in ended.report.message
+    assert "Shape mismatch" in ended.report.message and "case_06.nii.gz" in ended.report.message
 
 
 def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:

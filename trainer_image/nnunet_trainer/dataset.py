@@ -51,10 +51,7 @@ class RawDataset:
 
     def check_whole(self) -> None:
         """Raise TrainerError with WRONG_DATA for compressed files that were cut short."""
-        damaged = cut_short(self.files().values())
-        if damaged:
-            names = {str(_relative(path, self.folder)) for path in damaged}
-            raise wrong_data(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+        _require_whole(self.folder, self.files().values())
 
     def files(self) -> dict[str, Path]:
         """Return every file that planning reads, by its name inside the dataset (or its path outside of it)."""
@@ -110,6 +107,18 @@ def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
     cases = {name: Case(files, labels / f"{name}{dataset.ending}") for name, files in found.items()}
     _require_labels(dataset.folder, cases, "test")
     return cases
+
+
+def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case]) -> None:
+    """Raise TrainerError with WRONG_DATA for compressed files of the test set that were cut short."""
+    _require_whole(dataset.folder, [path for case in cases.values() for path in (*case.images, case.label)])
+
+
+def _require_whole(folder: Path, paths: Iterable[Path]) -> None:
+    damaged = cut_short(paths)
+    if damaged:
+        names = {str(_relative(path, folder)) for path in damaged}
+        raise wrong_data(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
 
 
 def _folder(raw: Path, name: str) -> Path:

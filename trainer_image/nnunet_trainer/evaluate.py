@@ -9,11 +9,13 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.status import MAX_CLASSES
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment, scores
-from nnunet_trainer.dataset import Case, check_test_set, load_dataset, named
+from nnunet_trainer.dataset import Case, check_test_set, check_test_set_whole, load_dataset, named
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import read_json, temporary_path, write_json
+from nnunet_trainer.heartbeat import heartbeat
+from nnunet_trainer.identity import prediction_inputs
 from nnunet_trainer.paths import FINAL, RunPaths
-from nnunet_trainer.predictions import make_exports_atomic, whole_ones
+from nnunet_trainer.predictions import fresh_ones, make_exports_atomic
 from nnunet_trainer.train import VALIDATION_SUMMARY, read_plan, require_gpu
 
 log = logging.getLogger(__name__)
@@ -82,7 +84,11 @@ def _require_final_checkpoints(contract: RunContract, model: Path) -> None:
 def _test_cases(contract: RunContract, paths: RunPaths) -> dict[str, Case]:
     if contract.test_set is None:
         return {}
-    return check_test_set(load_dataset(paths.raw, contract.dataset, contract.folds), contract.test_set)
+    dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
+    cases = check_test_set(dataset, contract.test_set)
+    with heartbeat("looking for files of the test set that are cut short"):
+        check_test_set_whole(dataset, cases)
+    return cases
 
 
 def _score_test_set(
@@ -100,19 +106,9 @@ def _score_test_set(
     predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
     folds = tuple(fold if fold == "all" else int(fold) for fold in contract.folds)
     predictor.initialize_from_trained_model_folder(str(model), folds, FINAL)
-    reader = predictor.plans_manager.image_reader_writer_class()
     output = paths.run / PREDICTIONS
-    output.mkdir(parents=True, exist_ok=True)
-    missing = sorted(set(cases) - whole_ones(output, ending))
-    log.info("predicting %d of %d test cases with folds %s", len(missing), len(cases), ", ".join(contract.folds))
-    if missing:
-        processes = min(contract.processes, _PREDICTION_PROCESSES)
-        predictor.predict_from_files(
-            [[str(path) for path in cases[name].images] for name in missing],
-            [str(output / name) for name in missing],
-            num_processes_preprocessing=processes,
-            num_processes_segmentation_export=processes,
-        )
+    _predict_missing(contract, predictor, model, cases, output, ending)
+    reader = predictor.plans_manager.image_reader_writer_class()
     manager = predictor.label_manager
     summary = paths.run / TEST_SUMMARY
     compute_metrics_on_folder(
@@ -130,6 +126,26 @@ def _score_test_set(
     if absent := set(cases) - set(found):
         raise RuntimeError(f"no prediction for test cases {named(absent)}")
     return found
+
+
+def _predict_missing(
+    contract: RunContract, predictor: Any, model: Path, cases: dict[str, Case], output: Path, ending: str
+) -> None:
+    """Let the folder hold the predictions of these cases by this model and no others."""
+    output.mkdir(parents=True, exist_ok=True)
+    images = {name: case.images for name, case in cases.items()}
+    checkpoints = [model / f"fold_{fold}" / FINAL for fold in contract.folds]
+    inputs = prediction_inputs(images, checkpoints, contract.processes)
+    missing = sorted(set(cases) - fresh_ones(output, ending, inputs))
+    log.info("predicting %d of %d test cases with folds %s", len(missing), len(cases), ", ".join(contract.folds))
+    if missing:
+        processes = min(contract.processes, _PREDICTION_PROCESSES)
+        predictor.predict_from_files(
+            [[str(path) for path in cases[name].images] for name in missing],
+            [str(output / name) for name in missing],
+            num_processes_preprocessing=processes,
+            num_processes_segmentation_export=processes,
+        )
 
 
 def _facts(

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -31,6 +31,26 @@ def dataset_hash(files: Mapping[str, Path], workers: int) -> str:
             whole.update(f"{digest}  {name}\n".encode())
             done += 1
     return whole.hexdigest()
+
+
+def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable[Path], workers: int) -> dict[str, str]:
+    """Return for each case a hash of what its prediction is made from: the images and the checkpoints.
+
+    Checkpoints count by size and time of their last change: they are large, and always written anew.
+    """
+    model = hashlib.sha256()
+    for path in checkpoints:
+        stat = path.stat()
+        model.update(f"{path.parent.name}/{path.name} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+
+    def of_case(images: Sequence[Path]) -> str:
+        whole = model.copy()
+        for path in images:
+            whole.update(f"{file_hash(path)}\n".encode())
+        return whole.hexdigest()
+
+    with heartbeat(f"hashing the images of {len(cases)} test cases"), ThreadPoolExecutor(workers) as pool:
+        return dict(zip(cases, pool.map(of_case, cases.values()), strict=True))
 
 
 def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str) -> str:

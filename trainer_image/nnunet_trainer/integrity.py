@@ -2,13 +2,16 @@
 
 import contextlib
 import logging
+import multiprocessing
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from nnunet_trainer.dataset import Case, RawDataset
 from nnunet_trainer.failures import STORAGE_ERRNOS, one_line, wrong_data
 from nnunet_trainer.heartbeat import heartbeat
 
@@ -25,16 +28,55 @@ def verify_integrity(folder: Path, processes: int) -> None:
     """
     from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
 
+    with heartbeat("verifying the dataset"):
+        _with_findings(folder.name, lambda: verify_dataset_integrity(str(folder), processes))
+
+
+def verify_test_set(dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> None:
+    """Read every image and label of the test set, as `verify_integrity` does for the training cases.
+
+    Raises TrainerError with WRONG_DATA and the first findings.
+    """
+    with heartbeat("verifying the test set"):
+        _with_findings(
+            f"the test set of {dataset.folder.name}", lambda: _check_cases(dataset, list(cases.values()), processes)
+        )
+
+
+def _check_cases(dataset: RawDataset, cases: list[Case], processes: int) -> None:
+    """Call what nnU-Net's verify_dataset_integrity calls for each case; that function knows imagesTr only."""
+    from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
+    from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
+    from nnunetv2.utilities.label_handling.label_handling import LabelManager
+
+    description: dict[str, Any] = dataset.description
+    manager = LabelManager(description["labels"], regions_class_order=description.get("regions_class_order"))
+    expected = [*manager.all_labels, *([manager.ignore_label] if manager.has_ignore_label else [])]
+    images = [[str(path) for path in case.images] for case in cases]
+    labels = [str(case.label) for case in cases]
+    reader = determine_reader_writer_from_dataset_json(description, images[0][0])
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        good = pool.starmap(verify_labels, [(label, reader, expected) for label in labels])
+        good += pool.starmap(
+            check_cases,
+            [(files, label, dataset.channels, reader) for files, label in zip(images, labels, strict=True)],
+        )
+    if not all(good):
+        raise RuntimeError("some of its cases have errors")
+
+
+def _with_findings(what: str, verify: Callable[[], None]) -> None:
+    """Call a verification of nnU-Net, which prints its findings and raises an error that does not name them."""
     with tempfile.TemporaryFile() as output:
         try:
-            with heartbeat("verifying the dataset"), _stdout_to(output.fileno()):
-                verify_dataset_integrity(str(folder), processes)
+            with _stdout_to(output.fileno()):
+                verify()
         except Exception as error:
             if isinstance(error, OSError) and error.errno in STORAGE_ERRNOS:
                 raise
             text = _text(output.fileno())
             raise wrong_data(
-                f"nnU-Net's verification refuses {folder.name}: {findings(text) or one_line(str(error))[:1500]}"
+                f"nnU-Net's verification refuses {what}: {findings(text) or one_line(str(error))[:1500]}"
             ) from error
         finally:
             sys.stdout.write(_text(output.fileno()))

@@ -13,12 +13,20 @@ from typing import Any
 
 from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_trainer import environment
-from nnunet_trainer.dataset import CROSS_VALIDATION_FOLDS, SPLITS_FILE, RawDataset, check_test_set, load_dataset, named
+from nnunet_trainer.dataset import (
+    CROSS_VALIDATION_FOLDS,
+    SPLITS_FILE,
+    RawDataset,
+    check_test_set,
+    check_test_set_whole,
+    load_dataset,
+    named,
+)
 from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration
 from nnunet_trainer.files import lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key
-from nnunet_trainer.integrity import verify_integrity
+from nnunet_trainer.integrity import verify_integrity, verify_test_set
 from nnunet_trainer.paths import RunPaths
 
 log = logging.getLogger(__name__)
@@ -32,16 +40,19 @@ _COMPRESSION_AT_BEST = 0.1
 def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report."""
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
+    test_cases = {} if contract.test_set is None else check_test_set(dataset, contract.test_set)
     with heartbeat("looking for files that are cut short"):
         dataset.check_whole()
-    if contract.test_set is not None:
-        check_test_set(dataset, contract.test_set)
+        check_test_set_whole(dataset, test_cases)
     environment.prepare(contract, paths, paths.preprocessed)
     log.info("%s: %d training cases; loading torch and nnU-Net", contract.dataset, len(dataset.cases))
     from nnunet_trainer.classes import find_planner, find_trainer
 
     find_trainer(contract.trainer_class)
     planner = find_planner(contract.planning.planner)
+    if test_cases:
+        # Not part of what is shared, and needed only after all folds are trained: the time to say so is now.
+        verify_test_set(dataset, test_cases, contract.processes)
     facts = _shared_result(contract, paths, dataset, planner)
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"

@@ -3,10 +3,17 @@
 nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI file that was cut short without an error.
 """
 
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_trainer.files import fsync_file, temporary_path
+from nnunet_trainer.files import fsync_file, read_json, temporary_path, write_json
+
+log = logging.getLogger(__name__)
+
+INPUTS_FILE = "inputs.json"
+"""Beside predictions: a hash of what each of them is made from."""
 
 
 def export_atomically(
@@ -46,3 +53,30 @@ def whole_ones(folder: Path, ending: str) -> set[str]:
     for path in folder.glob(".tmp-*"):
         path.unlink()
     return {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+
+
+def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str]) -> set[str]:
+    """Return the cases that are predicted from the same inputs already; remove every other prediction.
+
+    `inputs` has a hash for each case that is to be scored. It is kept in the folder, and compared the next time.
+    """
+    earlier = _read_inputs(folder / INPUTS_FILE)
+    present = whole_ones(folder, ending)
+    fresh = {case for case in present if case in inputs and earlier.get(case) == inputs[case]}
+    for case in sorted(present - fresh):
+        log.info("removing the prediction of %s: made from other images or another model", case)
+        (folder / f"{case}{ending}").unlink()
+    # After the removal and before new predictions: what is there always has the hash that is noted, or none at all.
+    write_json(folder / INPUTS_FILE, dict(inputs))
+    return fresh
+
+
+def _read_inputs(path: Path) -> dict[str, str]:
+    try:
+        content: dict[str, str] = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        log.warning("%s can't be read, everything is predicted again: %s", path.name, error)
+        return {}
+    return content

@@ -8,7 +8,7 @@ import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import TestSet
-from nnunet_trainer.dataset import check_test_set, load_dataset, named
+from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset, named
 from nnunet_trainer.failures import TrainerError
 
 NAME = "Dataset004_Hippocampus"
@@ -117,6 +117,14 @@ def test_files_that_were_cut_short_are_named(tmp_path: Path) -> None:
     make(tmp_path)
     with pytest.raises(TrainerError, match=r"18 files are cut short or damaged: imagesTr/c_00_0000.nii.gz") as caught:
         load_dataset(tmp_path, NAME, FIVE).check_whole()
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+def test_files_of_the_test_set_that_were_cut_short_are_named(tmp_path: Path) -> None:
+    make(tmp_path)
+    dataset = load_dataset(tmp_path, NAME, FIVE)
+    with pytest.raises(TrainerError, match=r"6 files are cut short or damaged: imagesTs/c_90_0000.nii.gz") as caught:
+        check_test_set_whole(dataset, check_test_set(dataset, TestSet()))
     assert caught.value.code == ExitCode.WRONG_DATA
 
 
