@@ -1,12 +1,17 @@
 """Whatever ends an attempt, the next one goes on from the last finished epoch."""
 
+import errno
 import shutil
 import signal
 import time
 from pathlib import Path
 
+import pytest
+import torch
+
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import finished_epochs
+from nnunet_trainer.control import Control
 from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS
 from nnunet_trainer.scores import foreground_mean, read_scores
 from tests.trainer.world import World, truncate
@@ -95,6 +100,50 @@ def test_no_checkpoint_loads(world: World) -> None:
     ended = world.finish("train", "--fold", "0")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "fold_0" in ended.report.message and "backup" in ended.report.message
+
+
+class Resuming:
+    """What restore_newest_checkpoint sees of a trainer: a network that is built, a checkpoint that is loaded."""
+
+    def __init__(self, folder: Path, fails: str, error: Exception) -> None:
+        self.output_folder = str(folder)
+        self.was_initialized = False
+        self._fails, self._error = fails, error
+        self.tried: list[str] = []
+
+    def initialize(self) -> None:
+        self.was_initialized = True
+        if self._fails == "initialize":
+            raise self._error
+
+    def load_checkpoint(self, name: str) -> None:
+        if not self.was_initialized:
+            self.initialize()
+        self.tried.append(Path(name).name)
+        if self._fails == "load":
+            raise self._error
+
+
+@pytest.mark.parametrize(
+    ("fails", "error", "tried"),
+    [
+        ("initialize", RuntimeError("CUDA error: device-side assert triggered"), []),
+        ("initialize", KeyError("a network that can't be built"), []),
+        ("load", OSError(errno.ESTALE, "Stale file handle"), [LATEST]),
+        ("load", RuntimeError("CUDA error: unspecified launch failure"), [LATEST]),
+    ],
+    ids=repr,
+)
+def test_a_failure_to_resume_is_not_blamed_on_the_checkpoints(
+    tmp_path: Path, fails: str, error: Exception, tried: list[str]
+) -> None:
+    for epoch, name in enumerate((PREVIOUS, LATEST), 1):
+        torch.save({"current_epoch": epoch}, tmp_path / name)
+    trainer = Resuming(tmp_path, fails, error)
+    with pytest.raises(type(error)) as caught:
+        Control.restore_newest_checkpoint(trainer)  # type: ignore[arg-type]
+    assert caught.value is error
+    assert trainer.tried == tried
 
 
 def test_full_volume_keeps_the_last_good_checkpoint(world: World, small_volume: Path) -> None:

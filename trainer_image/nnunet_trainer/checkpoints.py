@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import STORAGE_ERRNOS, TrainerError, classify, one_line, wrong_configuration
+from nnunet_trainer.failures import TrainerError, classify, may_be_damage, one_line, wrong_configuration
 from nnunet_trainer.files import fsync_file, fsync_folder, temporary_path
 from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
 
@@ -88,19 +88,12 @@ def readable_checkpoints(folder: Path) -> list[Checkpoint]:
         try:
             found.append(Checkpoint(path, finished_epochs(path)))
         except Exception as error:
-            raise_if_not_the_files_fault(error)
+            if not may_be_damage(error):
+                raise
             log.warning("%s can't be read and is passed over: %s", path.name, one_line(str(error))[:300])
     if present and not found:
         raise unusable(folder, "none of them can be read")
     return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True)
-
-
-def raise_if_not_the_files_fault(error: Exception) -> None:
-    """Raise what another checkpoint can't mend: failing storage, memory of the GPU."""
-    if isinstance(error, TrainerError) or (isinstance(error, OSError) and error.errno in STORAGE_ERRNOS):
-        raise error
-    if classify(error).code == ExitCode.GPU_OUT_OF_MEMORY:
-        raise error
 
 
 def unusable(folder: Path, reason: str) -> TrainerError:

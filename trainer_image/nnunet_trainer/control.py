@@ -20,6 +20,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_operator.api.contract import FoldFacts, Metric
 from nnunet_trainer import checkpoints, schedule, scores
+from nnunet_trainer.failures import may_be_damage
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import never_fail
 from nnunet_trainer.paths import BEST, LATEST, PREVIOUS
@@ -89,11 +90,15 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         """
         folder = Path(self.output_folder)
         found = checkpoints.readable_checkpoints(folder)
+        if found and not self.was_initialized:
+            # load_checkpoint would do it, and a network or GPU that fails would look like a checkpoint that does.
+            self.initialize()
         for checkpoint in found:
             try:
                 self.load_checkpoint(str(checkpoint.path))
             except Exception as error:
-                checkpoints.raise_if_not_the_files_fault(error)
+                if not may_be_damage(error):
+                    raise
                 log.warning("%s does not load and is passed over: %s", checkpoint.path.name, error)
                 continue
             log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)

@@ -23,6 +23,10 @@ _GPU_MEMORY_TEXT = re.compile(r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|CUD
 _DEAD_WORKER_TEXT = re.compile(
     r"workers? (are|is) no longer alive|worker is 6 feet under|worker died|Background workers died"
 )
+_MEMORY_TEXT = re.compile(r"can(no|')t allocate memory|not enough memory", re.IGNORECASE)
+_GPU_TEXT = re.compile(r"CUDA|CUDNN|CUBLAS|NVML|HIP error", re.IGNORECASE)
+_DAMAGED_FILE_ERRNOS = frozenset({None, errno.EINVAL})
+"""Errors of the system that a damaged file gives: decompressors set none, a seek before the file's start EINVAL."""
 FULL_BELOW_BYTES = 1 << 20
 """A volume with less free space than this counts as full."""
 
@@ -76,6 +80,22 @@ def storage_failed(reason: str, path: Path) -> TrainerError:
         f"{reason}: {path}{f' ({space})' if space else ''}. Enlarge the claim that holds this path or delete old runs "
         "from it, then suspend and resume the training; it goes on from the last checkpoint",
     )
+
+
+def may_be_damage(error: Exception) -> bool:
+    """Tell whether an error while a file was loaded may come from its contents, so that another file may load.
+
+    Not so for what the storage, the memory or the GPU has to say: that would end the same way with any file.
+    """
+    for link in _chain(error):
+        if isinstance(link, TrainerError | MemoryError):
+            return False
+        if isinstance(link, OSError) and link.errno not in _DAMAGED_FILE_ERRNOS:
+            return False
+        text = f"{type(link).__name__}: {link}"
+        if any(pattern.search(text) for pattern in (_STORAGE_TEXT, _MEMORY_TEXT, _GPU_TEXT)):
+            return False
+    return True
 
 
 def classify(error: BaseException, volumes: Sequence[Path] = ()) -> Failure:

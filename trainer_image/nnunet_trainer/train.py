@@ -10,7 +10,7 @@ from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, Term
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment
-from nnunet_trainer.failures import TrainerError, wrong_configuration
+from nnunet_trainer.failures import TrainerError, may_be_damage, wrong_configuration
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
@@ -92,7 +92,11 @@ def _loads(path: Path) -> bool:
 
     try:
         return finished_epochs(path) > 0
-    except Exception:
+    except FileNotFoundError:
+        return False
+    except Exception as error:
+        if not may_be_damage(error):
+            raise
         return False
 
 

@@ -1,20 +1,22 @@
 """Which exception ends the process with which code and words."""
 
 import errno
+import gzip
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import UNEXPECTED, classify, one_line, wrong_data
+from nnunet_trainer.failures import UNEXPECTED, classify, may_be_damage, one_line, wrong_data
 
 
 class OutOfMemoryError(RuntimeError):
     """Stands for torch.cuda.OutOfMemoryError, which is recognised by its name."""
 
 
-def caused(error: BaseException, cause: BaseException) -> BaseException:
+def caused(error: Exception, cause: Exception) -> Exception:
     error.__cause__ = cause
     return error
 
@@ -66,6 +68,42 @@ def test_any_error_on_a_full_volume_is_the_volumes_fault(monkeypatch: pytest.Mon
     assert failure.code == ExitCode.STORAGE_FAILED
     assert "/nnunet/preprocessed (0 B free of 4 MiB)" in failure.message
     assert "Could not write the b2nd file" in failure.message
+
+
+DAMAGE = [
+    EOFError("Ran out of input"),
+    pickle.UnpicklingError("invalid load key, 'n'."),
+    RuntimeError("PytorchStreamReader failed reading zip archive: failed finding central directory"),
+    RuntimeError("Error(s) in loading state_dict for PlainConvUNet: Missing key(s)"),
+    KeyError("current_epoch"),
+    OSError(errno.EINVAL, "Invalid argument"),
+    gzip.BadGzipFile("Not a gzipped file"),
+]
+SOMETHING_ELSE = [
+    OSError(errno.ESTALE, "Stale file handle", "/x"),
+    OSError(errno.ETIMEDOUT, "Connection timed out", "/x"),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),
+    OSError(errno.EACCES, "Permission denied", "/x"),
+    OSError(errno.EIO, "Input/output error", "/x"),
+    OSError(errno.ENOENT, "No such file or directory", "/x"),
+    MemoryError(),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:114] . DefaultCPUAllocator: can't allocate memory: you tried"),
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    OutOfMemoryError("CUDA out of memory. Tried 2 GiB"),
+    caused(RuntimeError("loading failed"), OSError(errno.ESTALE, "Stale file handle")),
+    wrong_data("labels"),
+]
+
+
+@pytest.mark.parametrize("error", DAMAGE, ids=repr)
+def test_errors_of_a_damaged_file(error: Exception) -> None:
+    assert may_be_damage(error)
+
+
+@pytest.mark.parametrize("error", SOMETHING_ELSE, ids=repr)
+def test_errors_that_another_file_would_give_too(error: Exception) -> None:
+    assert not may_be_damage(error)
 
 
 def test_one_line() -> None:
