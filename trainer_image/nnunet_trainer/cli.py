@@ -75,12 +75,13 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
     standing = Standing(preemption, lambda: TerminationReport(message=stopped))
     volumes: list[Path] = []
+    read_only: list[Path] = []
     try:
         contract = read_contract()
         paths = run_paths(contract)
         volumes += [paths.results, Path("/tmp")]
-        if options.command == "plan":
-            volumes.insert(0, paths.preprocessed)
+        read_only.append(paths.raw)
+        (volumes if options.command == "plan" else read_only).insert(0, paths.preprocessed)
         paths.run.mkdir(parents=True, exist_ok=True)
         result = _command(options, contract, paths, preemption, standing)
     except TrainerError as error:
@@ -90,7 +91,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
         _end(int(error.code), standing.report(error.message))
     except Exception as error:
         traceback.print_exc()
-        failure = classify(error, volumes)
+        failure = classify(error, volumes, read_only)
         log.error("%s", failure.message)
         _end(failure.code, standing.report(failure.message))
     log.info("%s", result.message)

@@ -23,6 +23,11 @@ _GPU_MEMORY_TEXT = re.compile(r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|CUD
 _DEAD_WORKER_TEXT = re.compile(
     r"workers? (are|is) no longer alive|worker is 6 feet under|worker died|Background workers died"
 )
+_SHARED_MEMORY = Path("/dev/shm")
+_SHARED_MEMORY_TEXT = re.compile(
+    # torch's and multiprocessing's names in it, torch's words about it.
+    r"/dev/shm\b|</torch_|'/(torch|psm)_|unable to \w+ shared memory|(out of|insufficient) shared memory"
+)
 _MEMORY_TEXT = re.compile(r"can(no|')t allocate memory|not enough memory", re.IGNORECASE)
 _GPU_TEXT = re.compile(r"CUDA|CUDNN|CUBLAS|NVML|HIP error", re.IGNORECASE)
 _DAMAGED_FILE_ERRNOS = frozenset({None, errno.EINVAL})
@@ -98,14 +103,21 @@ def may_be_damage(error: Exception) -> bool:
     return True
 
 
-def classify(error: BaseException, volumes: Sequence[Path] = ()) -> Failure:
-    """Return exit code and message for an exception; `volumes` are the folders that the command writes to."""
+def classify(error: BaseException, volumes: Sequence[Path] = (), read_only: Sequence[Path] = ()) -> Failure:
+    """Return exit code and message for an exception.
+
+    `volumes` are the folders that the command writes to, `read_only` are mounts that it only reads.
+    """
     chain = list(_chain(error))
     for link in chain:
         if isinstance(link, TrainerError):
             return Failure(link.code, one_line(link.message))
     full = _full_volume(volumes)
+    if any(_lacks_shared_memory(link, full) for link in chain):
+        return Failure(UNEXPECTED, _shared_memory_message(error))
     for link in chain:
+        if isinstance(link, PermissionError) and (mount := _mount_of(link.filename, [*volumes, *read_only])):
+            return _failure(_not_permitted(link, mount))
         if isinstance(link, OSError) and link.errno in STORAGE_ERRNOS:
             reason = os.strerror(link.errno or 0)
             path = Path(link.filename) if isinstance(link.filename, str) else full or _first(volumes)
@@ -119,13 +131,15 @@ def classify(error: BaseException, volumes: Sequence[Path] = ()) -> Failure:
     # Libraries (ITK, blosc2) report a failed write in words of their own: a full volume tells.
     if full:
         return _failure(storage_failed(f"the volume is full ({_describe(error)})", full))
-    if any(isinstance(link, MemoryError) for link in chain):
-        return Failure(
-            UNEXPECTED, "out of memory: raise resources.memory (resources.preprocessing.memory for planning)"
-        )
+    return Failure(UNEXPECTED, _unexpected_message(error, chain))
+
+
+def _unexpected_message(error: BaseException, chain: Sequence[BaseException]) -> str:
+    if any(isinstance(link, MemoryError) or _MEMORY_TEXT.search(str(link)) for link in chain):
+        return "out of memory: raise resources.memory (resources.preprocessing.memory for planning)"
     if any(_DEAD_WORKER_TEXT.search(str(link)) for link in chain):
-        return Failure(UNEXPECTED, _dead_worker_message(error))
-    return Failure(UNEXPECTED, f"{_describe(error)}. The log of this pod has the traceback")
+        return _dead_worker_message(error)
+    return f"{_describe(error)}. The log of this pod has the traceback"
 
 
 def _failure(error: TrainerError) -> Failure:
@@ -160,10 +174,40 @@ def _gpu_memory_message(text: str) -> str:
     )
 
 
+def _lacks_shared_memory(error: BaseException, full: Path | None) -> bool:
+    """Tell whether /dev/shm is what is full: by its name, or because nothing else is."""
+    if _SHARED_MEMORY_TEXT.search(str(error)):
+        return True
+    unnamed = isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None
+    return unnamed and full is None and _full_volume([_SHARED_MEMORY]) is not None
+
+
+def _shared_memory_message(error: BaseException) -> str:
+    return (
+        f"shared memory ran out (/dev/shm: {free_space(_SHARED_MEMORY) or 'missing'}). Raise resources.sharedMemory, "
+        f"or lower resources.cpu for fewer workers ({_describe(error)})"
+    )
+
+
+def _mount_of(filename: object, mounts: Sequence[Path]) -> Path | None:
+    if not isinstance(filename, str):
+        return None
+    return next((mount for mount in mounts if Path(filename).is_relative_to(mount)), None)
+
+
+def _not_permitted(error: PermissionError, mount: Path) -> TrainerError:
+    return TrainerError(
+        ExitCode.STORAGE_FAILED,
+        f"{os.strerror(error.errno or errno.EACCES)}: {error.filename}. The trainer runs as UID {os.getuid()}, GID "
+        f"{os.getgid()}, and may not use this file or folder of the claim mounted at {mount}. Give it to them (chown; "
+        "volumes that ignore fsGroup, such as NFS, need it), then suspend and resume the training",
+    )
+
+
 def _dead_worker_message(error: BaseException) -> str:
     return (
         "a worker process died; usually pod memory or shared memory ran out. Raise resources.memory or "
-        f"resources.sharedMemory (/dev/shm: {free_space(Path('/dev/shm')) or 'missing'}), or lower resources.cpu for "
+        f"resources.sharedMemory (/dev/shm: {free_space(_SHARED_MEMORY) or 'missing'}), or lower resources.cpu for "
         f"fewer workers ({_describe(error)})"
     )
 

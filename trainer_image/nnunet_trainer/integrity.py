@@ -72,7 +72,7 @@ def _with_findings(what: str, verify: Callable[[], None]) -> None:
             with _stdout_to(output.fileno()):
                 verify()
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in STORAGE_ERRNOS:
+            if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno in STORAGE_ERRNOS):
                 raise
             text = _text(output.fileno())
             raise wrong_data(

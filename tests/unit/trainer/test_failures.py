@@ -2,6 +2,7 @@
 
 import errno
 import gzip
+import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
 
 
 NO_SPACE = OSError(errno.ENOSPC, "No space left on device", "/nnunet/results/x")
+SHM = "</torch_123_456_0>"
 STREAM = "PytorchStreamWriter failed writing file data/3: file write failed"
 ENFORCE = "[enforce fail at inline_container.cc:603] . unexpected pos 3200 vs 3094"
 
@@ -38,6 +40,23 @@ CASES = [
     (OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), ExitCode.GPU_OUT_OF_MEMORY, ["gpuMemoryTargetGB", "2 GiB"]),
     (RuntimeError("CUDA error: out of memory"), ExitCode.GPU_OUT_OF_MEMORY, ["larger GPU"]),
     (MemoryError(), UNEXPECTED, ["resources.memory"]),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), UNEXPECTED, ["resources.memory"]),
+    (RuntimeError(f"unable to write to file {SHM}: No space left on device (28)"), UNEXPECTED, ["sharedMemory", SHM]),
+    (
+        RuntimeError(f"unable to allocate shared memory(shm) for file {SHM}: No space left on device (28)"),
+        UNEXPECTED,
+        ["Raise resources.sharedMemory", "/dev/shm", "free of"],
+    ),
+    (OSError(errno.ENOSPC, "No space left on device", "/dev/shm/sem.x"), UNEXPECTED, ["sharedMemory"]),
+    (caused(RuntimeError("x"), OSError(errno.ENOSPC, "No space left on device", "/psm_1")), UNEXPECTED, ["shared"]),
+    (
+        OSError(errno.EACCES, "Permission denied", "/nnunet/results/a"),
+        ExitCode.STORAGE_FAILED,
+        ["Permission denied: /nnunet/results/a", f"UID {os.getuid()}, GID {os.getgid()}", "mounted at /nnunet/results"],
+    ),
+    (OSError(errno.EPERM, "no", "/nnunet/raw/a"), ExitCode.STORAGE_FAILED, ["/nnunet/raw/a", "chown"]),
+    (OSError(errno.EACCES, "Permission denied", "/opt/trainers/x"), UNEXPECTED, ["/opt/trainers/x"]),
+    (OSError(errno.EPERM, "Operation not permitted"), UNEXPECTED, ["PermissionError"]),
     (
         RuntimeError("One or more background workers are no longer alive. Exiting."),
         UNEXPECTED,
@@ -51,11 +70,26 @@ CASES = [
 
 @pytest.mark.parametrize(("error", "code", "words"), CASES, ids=lambda value: type(value).__name__)
 def test_classify(error: BaseException, code: int, words: list[str]) -> None:
-    failure = classify(error, [Path("/")])
+    failure = classify(error, [Path("/nnunet/results"), Path("/tmp")], [Path("/nnunet/raw")])
     assert failure.code == code
     assert "\n" not in failure.message
     for word in words:
         assert word in failure.message
+
+
+def test_no_space_and_no_name_while_only_shared_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As when a pool makes its semaphores."""
+
+    class Volume:
+        f_blocks, f_frsize = 1024, 4096
+
+        def __init__(self, path: Path) -> None:
+            self.f_bavail = 0 if str(path) == "/dev/shm" else 1024
+
+    monkeypatch.setattr("os.statvfs", Volume)
+    failure = classify(OSError(errno.ENOSPC, "No space left on device"), [Path("/")])
+    assert failure.code == UNEXPECTED
+    assert "/dev/shm: 0 B free of 4 MiB" in failure.message and "resources.sharedMemory" in failure.message
 
 
 def test_any_error_on_a_full_volume_is_the_volumes_fault(monkeypatch: pytest.MonkeyPatch) -> None:
