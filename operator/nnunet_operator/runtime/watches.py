@@ -95,6 +95,28 @@ class _Pace:
         return await handler(request)
 
 
+class _Credentials:
+    """Gives each request the credentials of the moment; a token in a pod is replaced every hour.
+
+    A refusal of them (401, also from an API server that has lost its authenticator for a while) looks to kopf like a
+    broken connection, which it tries again for ever. Its own way, to log in anew, was seen to leave a watch of it
+    waiting for a lock that nobody gives back.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    async def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers.update(await self._client.headers())
+        response = await handler(request)
+        if response.status == 401:
+            response.close()
+            raise aiohttp.ClientConnectionError("the API server does not take the operator's credentials (HTTP 401)")
+        return response
+
+
 class Watches:
     """Runs kopf, and runs it again when it ends by an error."""
 
@@ -142,10 +164,9 @@ class Watches:
         await kopf.run_tasks(tasks, ignored=others)
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
-        """Return a session for kopf with the credentials of the operator's client."""
+        """Return a session for kopf with the connection settings of the operator's client."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self._client.ssl_context),
-            headers=await self._client.headers(),
-            middlewares=(_Pace(),),
+            middlewares=(_Pace(), _Credentials(self._client)),
         )
         return kopf.AiohttpSession(server=self._client.configuration.host, aiohttp_session=session)
