@@ -108,6 +108,7 @@ _COLUMNS: list[dict[str, Any]] = [
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
     {"name": "Configuration", "type": "string", "jsonPath": ".spec.configuration", "priority": 1},
     {"name": "Dataset", "type": "string", "jsonPath": ".spec.dataset.name", "priority": 1},
+    {"name": "Folds", "type": "string", "jsonPath": ".spec.folds", "priority": 1},
     {
         "name": "Seconds-left",
         "type": "integer",

@@ -31,6 +31,8 @@ class Reason(StrEnum):
     WAITING_FOR_RESOURCES = "WaitingForResources"
     WAITING_FOR_QUEUE = "WaitingForQueue"
     CLAIM_NOT_BOUND = "ClaimNotBound"
+    VOLUME_UNAVAILABLE = "VolumeUnavailable"
+    """A volume is bound but can't be attached to the node or mounted there."""
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
@@ -77,6 +79,8 @@ class EventReason(StrEnum):
     FOLD_COMPLETED = "FoldCompleted"
     FOLD_RESTARTED = "FoldRestarted"
     """A new attempt goes on from the checkpoint after a pod was lost."""
+    RESUMED = "Resumed"
+    """A suspension has ended."""
 
 
 class Phase(StrEnum):
@@ -94,6 +98,7 @@ class Phase(StrEnum):
     WAITING_FOR_RESOURCES = "WaitingForResources"
     WAITING_FOR_QUEUE = "WaitingForQueue"
     CLAIM_NOT_BOUND = "ClaimNotBound"
+    VOLUME_UNAVAILABLE = "VolumeUnavailable"
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"

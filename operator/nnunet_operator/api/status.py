@@ -1,9 +1,9 @@
 """`NnunetTraining.status`: what the operator reports. Bounded: it never grows with the length of a run."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer
 
 from nnunet_operator.api.base import StatusModel
 from nnunet_operator.api.reasons import FoldPhase, Phase
@@ -18,6 +18,16 @@ Time = Annotated[datetime, PlainSerializer(_rfc3339, return_type=str, when_used=
 
 MAX_CLASSES = 64
 """Classes whose Dice the status lists; summary.json in the run folder has all."""
+
+
+def _known_phase(value: Any) -> Any:
+    """Read a word of another version as none: it is computed anew at the next look."""
+    return value if value in list(Phase) else None
+
+
+def _known_fold_phase(value: Any) -> Any:
+    """Read a word of another version as Pending, for the same reason."""
+    return value if value in list(FoldPhase) else FoldPhase.PENDING
 
 
 class Condition(StatusModel):
@@ -60,7 +70,7 @@ class FoldStatus(StatusModel):
 
     fold: str
     """nnU-Net's name of the fold: 0 to 4, or all."""
-    phase: FoldPhase = FoldPhase.PENDING
+    phase: Annotated[FoldPhase, BeforeValidator(_known_fold_phase)] = FoldPhase.PENDING
     """Pending, Starting, Running, Completed or Failed."""
     epoch: int = 0
     """Finished epochs."""
@@ -142,7 +152,7 @@ class NnunetTrainingStatus(StatusModel):
 
     observed_generation: int | None = None
     """Generation of the spec that this status speaks of."""
-    phase: Phase | None = None
+    phase: Annotated[Phase | None, BeforeValidator(_known_phase)] = None
     """One word for display. The conditions are the truth."""
     conditions: Annotated[
         list[Condition],

@@ -81,11 +81,11 @@ def results_mount(training: Training) -> Mount:
 def image_of(training: Training, options: Options) -> str:
     """Return the image of the training's pods.
 
-    The default image is pinned in the status by the first Job, so that an upgrade of the operator never
+    The default image is pinned in the status once a node has pulled it, so that an upgrade of the operator never
     changes the image of a run that has begun.
     """
     provenance = training.status.provenance
-    pinned = provenance.image if provenance else None
+    pinned = provenance.image if provenance and provenance.image_digest else None
     return training.spec.trainer.image or pinned or options.trainer_image
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.model import PodWarning
 from nnunet_operator.reconcile.objects import container_statuses, shorten, status_of
 
 IMAGE_REASONS = frozenset(
@@ -17,6 +18,7 @@ IMAGE_REASONS = frozenset(
         "RegistryUnavailable",
     }
 )
+VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
@@ -93,8 +95,8 @@ def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
         detail = f": {shorten(said).rstrip('. ')}" if said else ""
         return Trouble(
             Reason.IMAGE_UNAVAILABLE,
-            f"waits for image {image}{detail}. Check spec.trainer.image, the registry, and"
-            " spec.podTemplate.imagePullSecrets",
+            f"waits for image {image}{detail}. Check spec.trainer.image (where it is empty, the chart's trainer.image;"
+            " after a change suspend and resume), the registry, and spec.podTemplate.imagePullSecrets",
         )
     if reason in CONFIG_REASONS:
         said = shorten(message).rstrip(". ") or reason
@@ -103,6 +105,19 @@ def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
             f"waits because its container can't be created: {said}. Put right what it names",
         )
     return None
+
+
+def held_up(warning: PodWarning) -> Trouble:
+    """Return the trouble of a pod that has a node and is not started there."""
+    said = shorten(warning.message).rstrip(". ") or warning.reason
+    if warning.reason in VOLUME_REASONS:
+        remedy = (
+            "See kubectl describe pvc, and whether another node holds the volume: folds on several nodes need claims "
+            "with access mode ReadWriteMany"
+        )
+        return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}. {remedy}")
+    remedy = "The kubelet tries again by itself; if it lasts, ask who runs the cluster"
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}. {remedy}")
 
 
 def rejected(message: str) -> Trouble:

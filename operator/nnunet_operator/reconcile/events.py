@@ -23,6 +23,8 @@ def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus)
             yield _event("Normal", after, type_)
     if _became_true(before, after, ConditionType.FAILED):
         yield _event("Warning", after, ConditionType.FAILED)
+    if _became_true(after, before, ConditionType.SUSPENDED):
+        yield Event("Normal", EventReason.RESUMED.value, "spec.suspend is false again: what is not done goes on")
     yield from _progress_events(before, after)
 
 

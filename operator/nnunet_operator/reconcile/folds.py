@@ -14,7 +14,6 @@ from nnunet_operator.reconcile.stages import Survey
 _PHASES = {
     State.STARTING: FoldPhase.STARTING,
     State.RUNNING: FoldPhase.RUNNING,
-    State.COMPLETED: FoldPhase.COMPLETED,
     State.FAILED: FoldPhase.FAILED,
 }
 

@@ -19,9 +19,19 @@ __all__ = [
     "Manifest",
     "Options",
     "Plan",
+    "PodWarning",
     "Training",
     "World",
 ]
+
+
+@dataclass(frozen=True)
+class PodWarning:
+    """A warning of the kubelet, or of what attaches volumes, about a pod."""
+
+    reason: str
+    """Kubernetes' word: FailedMount, FailedAttachVolume, FailedCreatePodSandBox, ..."""
+    message: str
 
 
 @dataclass(frozen=True)
@@ -37,10 +47,12 @@ class World:
     samples: Mapping[str, FoldSample]
     """Latest scrape of each running pod, by pod name."""
     refusals: Mapping[str, str]
-    """By Job name: the message of the newest FailedCreate Event of a Job that has no pod, or what the API
-    server said when it refused the Job itself."""
+    """By Job name: the message of the newest FailedCreate Event of a Job that has no living pod, or what the
+    API server said when it refused the Job itself."""
     now: datetime
     options: Options
+    warnings: Mapping[str, PodWarning] = field(default_factory=dict)
+    """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
 
 
 @dataclass(frozen=True)

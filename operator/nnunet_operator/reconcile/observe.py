@@ -5,12 +5,12 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api.contract import TerminationReport
-from nnunet_operator.api.labels import job_name
+from nnunet_operator.api.labels import FOLD_LABEL, STAGE_EVALUATE, STAGE_LABEL, job_name
 from nnunet_operator.api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import failures
-from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, not_owned, queued, rejected
+from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not_owned, queued, rejected
 from nnunet_operator.reconcile.model import World
 from nnunet_operator.reconcile.objects import (
     Ending,
@@ -70,8 +70,8 @@ class Observation:
     """UID of its Job; empty where there is none, or somebody else's."""
     name_free: bool = False
     """No Job stands under its name."""
-    deletable: bool = False
-    """Its Job is ours, has not completed and is not being deleted."""
+    deleting: bool = False
+    """Its Job is ours and is being deleted."""
     ended: bool = False
     """Its Job has ended by itself: there is nothing to stop."""
     trouble: Trouble | None = None
@@ -94,11 +94,21 @@ class Observation:
         """Its Job exists and is ours."""
         return bool(self.job_uid)
 
+    @property
+    def stands(self) -> bool:
+        """Its Job exists, is ours and stays."""
+        return self.exists and not self.deleting
+
 
 def observe(world: World, child: Child) -> Observation:
     """Return the state of one child."""
     job = next((job for job in world.jobs if name_of(job) == child.name), None)
     if job is None:
+        left = next((pod for pod in world.pods if _is_of(pod, child) and not is_over(pod)), None)
+        if left:
+            # Its Job was deleted without it. A second attempt beside it would hold a GPU in vain.
+            note = f"waits until pod {name_of(left)} on {_node(left)}, whose Job is gone, has ended"
+            return Observation(child, State.STOPPING, note=note)
         refusal = world.refusals.get(child.name)
         if refusal:
             return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
@@ -128,7 +138,7 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         child,
         state,
         job_uid=uid_of(job),
-        deletable=state is not State.COMPLETED and not is_deleting(job),
+        deleting=is_deleting(job),
         ended=true_condition(job, "Complete", "SuccessCriteriaMet", "Failed", "FailureTarget") is not None,
         trouble=trouble,
         note=note,
@@ -144,11 +154,13 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
 def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a Job of ours."""
     spec = world.training.spec
-    if true_condition(job, "Complete", "SuccessCriteriaMet"):
+    complete = true_condition(job, "Complete", "SuccessCriteriaMet") is not None
+    # What is being deleted counts for nothing but what the status remembers. The evaluation is the end of all.
+    if is_deleting(job) and not (complete and child.stage == STAGE_EVALUATE):
+        return State.STOPPING, None, ""
+    if complete:
         # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
         return (State.COMPLETED if all(is_over(pod) for pod in pods) else State.RUNNING), None, ""
-    if is_deleting(job):
-        return State.STOPPING, None, ""
     # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
     trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
     if trouble:
@@ -158,36 +170,39 @@ def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> t
         return State.FAILED, failures.job_failure(job, failed, pods, child.subject, spec.retry_limit), ""
     if (job.get("spec") or {}).get("suspend"):
         return State.BLOCKED, queued(spec.queue_name), ""
-    if not pods:
-        # An Event outlives what it tells of: a Job that counts a pod has got one since.
-        refusal = None if status_of(job).get("active") else world.refusals.get(child.name)
-        return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, "")
-    return _judge_pods(pods, spec.resources.gpu_resource_name)
-
-
-def _judge_pods(pods: list[Manifest], gpu_resource: str) -> tuple[State, Trouble | None, str]:
-    """Return state, trouble and note from the pods of a Job that goes on. The newest pod counts."""
-    newest = pods[-1]
-    ending = ending_of(newest)
-    if ending and ending.exit_code == 0:
+    endings = [ending for pod in pods if (ending := ending_of(pod))]
+    if len(endings) < len(pods):
+        return _judge_living(world, pods[-1], endings)
+    if endings and endings[-1].exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
-    if not ending and is_deleting(newest):
-        node = str((newest.get("spec") or {}).get("nodeName") or "its node")
-        return (
-            State.STOPPING,
-            None,
-            f"is stopped from outside and goes on in a new pod once {node} has ended the old one",
-        )
-    if not ending and trainer_state(newest, "running") is not None:
+    # An Event outlives what it tells of: a Job that counts a pod has got one since.
+    refusal = None if status_of(job).get("active") else world.refusals.get(child.name)
+    return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, _retry_note(endings))
+
+
+def _judge_living(world: World, pod: Manifest, endings: list[Ending]) -> tuple[State, Trouble | None, str]:
+    """Return state, trouble and note of a child from its living pod."""
+    if is_deleting(pod):
+        note = f"is stopped from outside and goes on in a new pod once {_node(pod)} has ended the old one"
+        return State.STOPPING, None, note
+    if trainer_state(pod, "running") is not None:
         return State.RUNNING, None, ""
-    trouble = None if ending else blocked_pod(newest, gpu_resource)
-    if trouble:
-        return State.BLOCKED, trouble, ""
-    return State.STARTING, None, _retry_note([ending for pod in pods if (ending := ending_of(pod))])
+    warning = world.warnings.get(name_of(pod))
+    trouble = blocked_pod(pod, world.training.spec.resources.gpu_resource_name) or (warning and held_up(warning))
+    return (State.BLOCKED, trouble, "") if trouble else (State.STARTING, None, _retry_note(endings))
 
 
 def _retry_note(endings: list[Ending]) -> str:
     return f"the attempt before {failures.describe(endings[-1])}" if endings else ""
+
+
+def _is_of(pod: Manifest, child: Child) -> bool:
+    labels = pod["metadata"].get("labels") or {}
+    return bool(labels.get(STAGE_LABEL) == child.stage and labels.get(FOLD_LABEL, "") == child.fold)
+
+
+def _node(pod: Manifest) -> str:
+    return str((pod.get("spec") or {}).get("nodeName") or "its node")
 
 
 def _digest(pod: Manifest) -> str:

@@ -79,7 +79,7 @@ def _failure(status: NnunetTrainingStatus, found: Survey) -> Trouble | None:
     if detailed:
         return detailed
     stored = status.condition(ConditionType.FAILED)
-    if stored and stored.status == "True":
+    if stored and stored.status == "True" and stored.reason != Reason.INVALID_SPEC:  # it is valid now
         reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
         return Trouble(reason, stored.message)
     return seen[0] if seen else None
@@ -126,10 +126,11 @@ def _actions(
         return tuple(CreateJob(manifest_of(training, world.options, child)) for child in creating)
     if mode is Mode.SUSPEND:
         # Failed Jobs go, too: that is how a retry gets its name free.
-        return tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.deletable)
+        going = (o for o in found.all if o.stands and (o.state is not State.COMPLETED or o.child in found.forgotten))
+        return tuple(DeleteJob(o.child.name, o.job_uid) for o in going)
     if mode is Mode.FAIL and _holds(world.training.status, ConditionType.FAILED):
         # Jobs that have ended stay, for their logs.
-        stopping = tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.deletable and not o.ended)
+        stopping = tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.stands and not o.ended)
         return stopping or _expire(world)
     return ()
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN
-from nnunet_operator.api.reasons import ConditionType, FoldPhase
-from nnunet_operator.reconcile.model import World
+from nnunet_operator.api.reasons import ConditionType, FoldPhase, Reason
+from nnunet_operator.reconcile.model import Training, World
 from nnunet_operator.reconcile.observe import Child, Observation, State, observe
 
 
@@ -19,6 +19,8 @@ class Survey:
     """The dataset is planned and preprocessed."""
     done_folds: frozenset[str]
     """Folds that are trained and validated."""
+    forgotten: frozenset[Child] = frozenset()
+    """Children that shall run again although they have completed: what they made may be lost."""
 
     @property
     def all(self) -> tuple[Observation, ...]:
@@ -27,8 +29,8 @@ class Survey:
 
     @property
     def unfinished(self) -> tuple[Observation, ...]:
-        """Those that have a Job which has not completed."""
-        return tuple(o for o in self.all if o.exists and o.state is not State.COMPLETED)
+        """Those that have a Job which has not completed, or a pod that outlives its Job."""
+        return tuple(o for o in self.all if o.state is State.STOPPING or (o.exists and o.state is not State.COMPLETED))
 
     @property
     def trained(self) -> bool:
@@ -63,15 +65,34 @@ def survey(world: World) -> Survey:
         fold.child.fold
         for fold in folds
         # A Job of a later stage proves the earlier one, also where the status was lost.
-        if fold.state is State.COMPLETED or fold.child.fold in remembered or evaluate.exists
+        if fold.state is State.COMPLETED or fold.child.fold in remembered or evaluate.stands
     }
     ready = training.status.condition(ConditionType.DATASET_READY)
-    planned = (
-        plan.state is State.COMPLETED
-        or (ready is not None and ready.status == "True")
-        or any(later.exists for later in (*folds, evaluate))
+    known = ready.status == "True" if ready else any(later.stands for later in (*folds, evaluate))
+    planned = plan.state is State.COMPLETED or known
+    forgotten = _forgotten(training, plan, folds)
+    return Survey(
+        plan,
+        folds,
+        evaluate,
+        planned and plan.child not in forgotten,
+        frozenset(done - {child.fold for child in forgotten}),
+        forgotten,
     )
-    return Survey(plan, folds, evaluate, planned, frozenset(done))
+
+
+def _forgotten(training: Training, plan: Observation, folds: tuple[Observation, ...]) -> frozenset[Child]:
+    """Return what a failed training that is suspended, which is how one tries again, takes for granted no more.
+
+    Planning finds its result again where it is still there, and a fold that is complete ends at once: running them
+    again costs little. Without it, no retry could mend preprocessed data or a checkpoint that was lost.
+    """
+    failed = training.status.condition(ConditionType.FAILED)
+    if not training.spec.suspend or failed is None or failed.status != "True":
+        return frozenset()
+    if failed.reason == Reason.CHECKPOINT_UNUSABLE:
+        return frozenset((plan.child, *(fold.child for fold in folds)))
+    return frozenset((plan.child,))
 
 
 def to_create(found: Survey, max_parallel_folds: int) -> tuple[Child, ...]:
@@ -80,6 +101,7 @@ def to_create(found: Survey, max_parallel_folds: int) -> tuple[Child, ...]:
     free = len(current)
     if current and current[0].child.stage == STAGE_FOLD:
         # Blocked Jobs count, and so do those that are being stopped: their pods may still hold a GPU.
-        free = max_parallel_folds - sum(1 for fold in current if fold.exists and not fold.ended)
+        busy = (fold for fold in current if fold.state is State.STOPPING or (fold.exists and not fold.ended))
+        free = max_parallel_folds - sum(1 for _ in busy)
     wanted = [observation.child for observation in current if observation.name_free]
     return tuple(wanted[: max(0, free)])

@@ -14,12 +14,12 @@ import kopf
 from nnunet_operator.metrics import Metrics, package_version
 from nnunet_operator.runtime.cache import Cache
 from nnunet_operator.runtime.client import Client, load_configuration
+from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.http import Health, serve
 from nnunet_operator.runtime.queue import WorkQueue
 from nnunet_operator.runtime.reconciler import Reconciler
 from nnunet_operator.runtime.recorder import Recorder
-from nnunet_operator.runtime.refusals import Refusals
 from nnunet_operator.runtime.resync import Resync
 from nnunet_operator.runtime.scraper import Scraper
 from nnunet_operator.runtime.watches import Watches, kopf_settings
@@ -51,7 +51,7 @@ async def run_operator(settings: Settings, register: Register) -> None:
         metrics.count_trainings(cache.trainings.counts)
         feed = Feed(cache, queue)
         scraper = Scraper(session, settings.progress_poll_seconds, metrics)
-        reconciler = Reconciler(client, cache, scraper, Refusals(client), Recorder(client), settings.options())
+        reconciler = Reconciler(client, cache, scraper, ComplaintFinder(client), Recorder(client), settings.options())
         resync = Resync(client, cache, feed, settings.watch_namespaces, metrics)
         watches = Watches(
             client,

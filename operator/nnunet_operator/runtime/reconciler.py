@@ -14,10 +14,10 @@ from nnunet_operator.reconcile.objects import controller_of, uid_of
 from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.cache import Cache, group_of, key_of
 from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
+from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.recorder import Recorder
-from nnunet_operator.runtime.refusals import Refusals
 from nnunet_operator.runtime.scraper import Scraper
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
 
@@ -51,12 +51,18 @@ class Reconciler:
     """Looks at trainings. Keeps nothing that it could not read again from the API server."""
 
     def __init__(
-        self, client: Client, cache: Cache, scraper: Scraper, refusals: Refusals, recorder: Recorder, options: Options
+        self,
+        client: Client,
+        cache: Cache,
+        scraper: Scraper,
+        complaints: ComplaintFinder,
+        recorder: Recorder,
+        options: Options,
     ) -> None:
         self._client = client
         self._cache = cache
         self._scraper = scraper
-        self._refusals = refusals
+        self._complaints = complaints
         self._recorder = recorder
         self._options = options
 
@@ -69,7 +75,7 @@ class Reconciler:
         body = self._cache.trainings.get(key)
         if body is None:
             self._scraper.forget(key)
-            self._refusals.forget(key)
+            self._complaints.forget(key)
             return Outcome()
         before = parse_status(body)
         world, look_again = await self._world(key, body, before)
@@ -103,9 +109,13 @@ class Reconciler:
             return None, None
         group = group_of(key)
         jobs, pods = self._cache.jobs.of(group), self._cache.pods.of(group)
-        refusals, look_again = await self._refusals.find(key, jobs, pods, now)
+        complaints = await self._complaints.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
-        return World(training, jobs, pods, samples, refusals, now, self._options), look_again
+        world = World(
+            training, jobs, pods, samples, complaints.refusals, now, self._options, warnings=complaints.warnings
+        )
+        waits = (complaints.look_again, self._scraper.due_in(key))
+        return world, min((seconds for seconds in waits if seconds is not None), default=None)
 
     async def _refresh(self, key: Key, body: Manifest) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind."""

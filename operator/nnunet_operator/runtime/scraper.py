@@ -23,7 +23,7 @@ class Scraper:
 
     def __init__(self, session: aiohttp.ClientSession, poll_seconds: float, metrics: Metrics) -> None:
         self._session = session
-        self._interval = poll_seconds * _EARLY
+        self._poll = poll_seconds
         self._metrics = metrics
         self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
         self._samples: dict[Key, dict[str, FoldSample]] = {}  # by training: pod UID -> last answer
@@ -34,7 +34,7 @@ class Scraper:
         running = {uid_of(pod): pod for pod in pods if _is_running_fold(pod)}
         asked = {uid: at for uid, at in self._asked.get(key, {}).items() if uid in running}
         samples = {uid: sample for uid, sample in self._samples.get(key, {}).items() if uid in running}
-        due = [uid for uid in running if now - asked.get(uid, float("-inf")) >= self._interval]
+        due = [uid for uid in running if now - asked.get(uid, float("-inf")) >= self._poll * _EARLY]
         answers = await asyncio.gather(*(self._scrape(training, running[uid]) for uid in due))
         for uid, answer in zip(due, answers, strict=True):
             asked[uid] = now
@@ -45,6 +45,16 @@ class Scraper:
             return {}
         self._asked[key], self._samples[key] = asked, samples
         return {name_of(running[uid]): sample for uid, sample in samples.items()}
+
+    def due_in(self, key: Key) -> float | None:
+        """Return the seconds until the first of a training's pods is to be asked again; None where none runs.
+
+        A look in between, for another reason, must not put that off: the status would be older than it promises.
+        """
+        asked = self._asked.get(key)
+        if not asked:
+            return None
+        return max(0.0, min(asked.values()) + self._poll - asyncio.get_running_loop().time())
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a training."""

@@ -50,7 +50,14 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
 
 
 def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, now: datetime) -> NnunetTrainingStatus:
-    """Return the status of a training whose spec does not parse. What was reported before stays."""
+    """Return the status of a training whose spec does not parse. What was reported before stays.
+
+    A training that has ended keeps its status as it is: nothing is to be done about it, and another operator may be
+    able to read it.
+    """
+    ended = (before.condition(ConditionType.COMPLETE), before.condition(ConditionType.FAILED))
+    if any(end and end.status == "True" and end.reason != Reason.INVALID_SPEC for end in ended):
+        return before
     message = (
         f"the stored spec is not valid for this version of the operator: {problem}. Delete this training and create "
         "one that is put right"

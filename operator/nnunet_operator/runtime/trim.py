@@ -48,7 +48,7 @@ def trim_pod(body: Manifest) -> Manifest:
     for field in ("initContainerStatuses", "containerStatuses"):
         if status.get(field):
             kept[field] = [_pick(container, _CONTAINER_STATUS) for container in status[field]]
-    return {"metadata": _metadata(body), "status": kept}
+    return {"metadata": _metadata(body), "spec": _pick(body.get("spec") or {}, ("nodeName",)), "status": kept}
 
 
 def _metadata(body: Manifest) -> Manifest:

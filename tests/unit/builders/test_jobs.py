@@ -239,9 +239,15 @@ def test_long_names_stay_apart_and_within_limits() -> None:
     [("", None, "registry.example/trainer:1"), ("", "old:0", "old:0"), ("mine:2", "old:0", "mine:2")],
 )
 def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, image: str) -> None:
-    status = NnunetTrainingStatus(provenance=Provenance(image=pinned) if pinned else None)
+    provenance = Provenance(image=pinned, image_digest="sha256:0") if pinned else None
+    status = NnunetTrainingStatus(provenance=provenance)
     job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0")
     assert container(job)["image"] == image
+
+
+def test_an_image_that_no_node_could_pull_is_not_kept() -> None:
+    status = NnunetTrainingStatus(provenance=Provenance(image="misspelt:0"))
+    assert container(fold_job(training(status=status), OPTIONS, "0"))["image"] == OPTIONS.trainer_image
 
 
 def test_pull_secrets_of_the_operator_and_the_training() -> None:

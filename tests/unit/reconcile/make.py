@@ -10,12 +10,13 @@ from nnunet_operator.api.contract import FoldFacts, PlanFacts, TerminationReport
 from nnunet_operator.api.status import Condition, NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
+from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, PodWarning, World
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.plan import manifest_of, plan
 from tests.unit.builders.make import NOW, OPTIONS
 
 PLAN, FOLD, EVALUATE = "plan", "fold", "evaluate"
+IMAGE_ID = "registry.example/trainer@sha256:" + "0" * 64
 COMPLETE = {"type": "Complete", "status": "True"}
 PREPROCESSED = PlanFacts(
     preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
@@ -72,11 +73,14 @@ def pod(
         "name": name or f"{of['metadata']['name']}-x",
         "uid": f"pod-{name}",
         "creationTimestamp": created,
+        "labels": of["spec"]["template"]["metadata"]["labels"],
         "ownerReferences": [owner],
     }
     if deleting:
         metadata["deletionTimestamp"] = created
-    containers = [{"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state)}] if state else []
+    pulled = {"imageID": IMAGE_ID} if state and "waiting" not in state else {}
+    trainer = {"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state or {}), **pulled}
+    containers = [trainer] if state else []
     body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
     return {"metadata": metadata, "status": body}
 
@@ -124,12 +128,13 @@ def world(
     *objects: Manifest,
     samples: Mapping[str, FoldSample] | None = None,
     refusals: Mapping[str, str] | None = None,
+    warnings: Mapping[str, PodWarning] | None = None,
     now: datetime = NOW,
 ) -> World:
     """Return a world of these Jobs and Pods."""
     jobs = tuple(o for o in objects if o.get("kind") == "Job")
     pods = tuple(o for o in objects if o.get("kind") != "Job")
-    return World(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS)
+    return World(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS, warnings or {})
 
 
 def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:

@@ -8,6 +8,7 @@ import pytest
 
 from nnunet_operator.api.reasons import Phase, Reason
 from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.model import PodWarning
 from nnunet_operator.reconcile.plan import plan
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
@@ -15,6 +16,7 @@ from tests.unit.reconcile.make import (
     PLAN,
     condition,
     created,
+    ended,
     job,
     planned,
     pod,
@@ -161,6 +163,39 @@ def test_a_refusal_is_over_once_a_pod_exists() -> None:
     assert stated(result, "Progressing") == ("True", "Planning")
 
 
+def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
+    fold = job(ONE, FOLD, "0", failed=1)
+    result = plan(world(ONE, *planned(ONE), fold, ended(fold, 75), refusals={"hippo-fold-0": "exceeded quota: gpus"}))
+    assert stated(result, "Progressing") == ("False", "PodRejected")
+    assert "exceeded quota: gpus" in condition(result, "Progressing").message
+
+
+@pytest.mark.parametrize(
+    ("warning", "reason", "says"),
+    [
+        (PodWarning("FailedAttachVolume", "Multi-Attach error for volume x"), "VolumeUnavailable", "ReadWriteMany"),
+        (PodWarning("FailedMount", "MountVolume.SetUp failed: no such server"), "VolumeUnavailable", "no such server"),
+        (PodWarning("FailedCreatePodSandBox", "cni plugin not ready"), "ContainerConfigError", "cni plugin not ready"),
+        (PodWarning("FailedMount", ""), "VolumeUnavailable", "FailedMount"),
+    ],
+)
+def test_a_pod_that_is_held_up_on_its_node(warning: PodWarning, reason: str, says: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    held = waiting(fold, "ContainerCreating")
+    result = plan(world(ONE, *planned(ONE), fold, held, warnings={held["metadata"]["name"]: warning}))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert result.status.phase == reason
+
+
+def test_an_old_warning_about_a_pod_that_runs_says_nothing() -> None:
+    fold = job(ONE, FOLD, "0")
+    pod_ = running(fold)
+    warning = PodWarning("FailedMount", "x")
+    result = plan(world(ONE, *planned(ONE), fold, pod_, warnings={pod_["metadata"]["name"]: warning}))
+    assert stated(result, "Progressing") == ("True", "Training")
+
+
 def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
     plan_job = job(ONE, PLAN)
     plan_job["status"]["active"] = 1
@@ -245,5 +280,5 @@ def test_a_fold_beyond_the_limit_waits_for_its_turn() -> None:
 
 @pytest.mark.parametrize("reason", list(Reason))
 def test_every_reason_of_waiting_is_a_phase_of_the_same_word(reason: Reason) -> None:
-    if reason.value.startswith(("Waiting", "Claim", "Image", "Pod", "Container", "Child")):
+    if reason.value.startswith(("Waiting", "Claim", "Volume", "Image", "Pod", "Container", "Child")):
         assert Phase(reason.value)

@@ -116,7 +116,7 @@ def test_suspension_and_resumption() -> None:
     assert said(known, *objects) == ["Stopping"]
     stopped = after(after(known, *objects), *planned(ONE))
     assert said(after(known, *objects), *planned(ONE)) == ["SuspendedByUser"]
-    assert said(replace(stopped, spec=ONE.spec), *planned(ONE)) == ["Starting"]
+    assert said(replace(stopped, spec=ONE.spec), *planned(ONE)) == ["Resumed", "Starting"]
 
 
 def test_failure_is_announced_once() -> None:

@@ -8,6 +8,7 @@ import pytest
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import DeleteTraining
 from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.runtime.training import invalid_status
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile.make import (
     COMPLETE,
@@ -140,6 +141,92 @@ def test_a_completed_fold_is_not_trained_again_when_its_job_is_deleted() -> None
 def test_a_fold_job_that_somebody_deletes_comes_back() -> None:
     known = after(THREE, *planned(THREE), fold(0), fold(1), fold(2))
     assert created(plan(world(known, *planned(THREE), fold(0), fold(2)))) == ["hippo-fold-1"]
+
+
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_pod_that_outlives_its_job_is_waited_for(suspend: bool) -> None:
+    one = training(folds=[0, 1], maxParallelFolds=1, suspend=suspend)
+    leaving = running(job(one, FOLD, "0"), deleting=True)
+    leaving["spec"] = {"nodeName": "node-7"}
+    known = after(one, *planned(one))
+    result = plan(world(known, *planned(one), leaving))
+    assert created(result) == []  # neither the fold again, nor another one on a GPU that is not free
+    assert stated(result, "Progressing") == ("True", "Stopping")
+    if suspend:
+        assert stated(result, "Suspended") == ("False", "Stopping")
+    else:
+        message = "fold 0 waits until pod hippo-fold-0-x on node-7, whose Job is gone, has ended"
+        assert message in str(result.status.condition("Progressing"))
+        assert created(plan(world(known, *planned(one), ended(job(one, FOLD, "0"), 75)))) == ["hippo-fold-0"]
+
+
+RETRIES = pytest.mark.parametrize(
+    ("code", "gone", "first"),
+    [
+        # Preprocessed data may be lost, whatever the failure was: planning looks.
+        pytest.param(1, ["hippo-plan", "hippo-fold-1"], ["hippo-plan"], id="any"),
+        # One of the folds is damaged: each looks at its checkpoints, and ends at once where they are whole.
+        pytest.param(69, ["hippo-plan", *FOLDS[:2]], ["hippo-plan"], id="a checkpoint"),
+    ],
+)
+
+
+@RETRIES
+def test_a_retry_takes_nothing_for_granted(code: int, gone: list[str], first: list[str]) -> None:
+    two = training(folds=[0, 1])
+    bad = job(two, FOLD, "1", conditions=[failed_by()])
+    objects = [*planned(two), *fold_done(two, "0"), bad, ended(bad, code)]
+    failed_ = after(two, *objects)
+    suspended = replace(failed_, spec=training(folds=[0, 1], suspend=True).spec)
+    result = plan(world(suspended, *objects))
+    assert deleted(result) == gone
+    assert stated(result, "DatasetReady") == ("False", "NotYetPlanned")
+
+    # Jobs that are on their way out prove nothing.
+    resting = after(suspended, *objects)
+    leaving = [o for o in objects if o.get("kind") == "Job"]
+    for body in leaving:
+        if body["metadata"]["name"] in gone:
+            body["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    resting = after(resting, *leaving)
+    assert stated(plan(world(resting, *leaving)), "DatasetReady") == ("False", "NotYetPlanned")
+    kept = [body for body in leaving if body["metadata"]["name"] not in gone]
+    resumed = replace(after(resting, *kept), spec=two.spec)
+    again = plan(world(resumed, *kept))
+    assert created(again) == first
+    folds = ["hippo-fold-1"] if code == 1 else FOLDS[:2]
+    assert created(plan(world(after(resumed, *kept), *planned(two), *kept))) == folds
+
+
+def test_a_suspension_without_a_failure_keeps_what_is_done() -> None:
+    suspended = replace(after(THREE, *planned(THREE)), spec=training(folds=[0, 1, 2], suspend=True).spec)
+    result = plan(world(suspended, *planned(THREE)))
+    assert deleted(result) == []
+    assert stated(result, "DatasetReady") == ("True", "Preprocessed")
+
+
+def test_a_spec_that_is_valid_again_goes_on() -> None:
+    objects = [*planned(THREE), fold(0), running(fold(0))]
+    begun = after(THREE, *objects)
+    invalid = replace(begun, status=invalid_status(begun.status, "folds: too many", 1, NOW))
+    assert stated(plan(world(begun, *objects)), "Failed") == ("False", "NotFailed")
+    assert invalid.status.phase == "Failed"
+    result = plan(world(invalid, *objects))
+    assert deleted(result) == []
+    assert stated(result, "Failed") == ("False", "NotFailed")
+    assert stated(result, "Progressing") == ("True", "Training")
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([job(THREE, EVALUATE, conditions=[COMPLETE])], id="complete"),
+        pytest.param([*planned(THREE), failed(0)], id="failed"),
+    ],
+)
+def test_what_has_ended_is_not_touched_by_a_spec_that_does_not_parse(objects: list[Manifest]) -> None:
+    over = after(THREE, *objects).status
+    assert invalid_status(over, "folds: too many", 2, NOW) == over
 
 
 def test_failure_stops_the_other_folds_once_it_is_stored() -> None:

@@ -1,0 +1,136 @@
+"""What only Events tell: why a Job gets no pod, and why a pod that has a node does not start."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.model import PodWarning
+from nnunet_operator.reconcile.objects import (
+    controller_of,
+    is_deleting,
+    is_over,
+    name_of,
+    parse_time,
+    status_of,
+    trainer_state,
+    true_condition,
+    uid_of,
+)
+from nnunet_operator.runtime.client import EVENTS, Client
+from nnunet_operator.runtime.keys import Key
+
+JOB_GRACE_SECONDS = 2.0
+"""Age up to which a Job without a pod is nothing to wonder about."""
+POD_GRACE_SECONDS = 20.0
+"""The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
+KEEP_SECONDS = 15.0
+"""How long an answer is believed."""
+
+
+@dataclass
+class Complaints:
+    """What was found."""
+
+    refusals: dict[str, str] = field(default_factory=dict)
+    """By Job name: what the API server said when it refused the Job's pod."""
+    warnings: dict[str, PodWarning] = field(default_factory=dict)
+    """By pod name."""
+    look_again: float | None = None
+    """Seconds until the next look; None for never."""
+
+    def again_in(self, seconds: float) -> None:
+        """Look again in so many seconds, or earlier."""
+        self.look_again = seconds if self.look_again is None else min(self.look_again, seconds)
+
+
+@dataclass(frozen=True)
+class _Answer:
+    at: float
+    event: Manifest | None
+    """The newest Event."""
+
+
+class ComplaintFinder:
+    """Looks for Events on Jobs that should have a pod and have none, and on pods that should have started."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
+
+    async def find(self, key: Key, jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetime) -> Complaints:
+        """Return what Events say. Raises ApiError and Unreachable."""
+        pods = tuple(pods)
+        known = self._answers.pop(key, {})
+        answers: dict[str, _Answer] = {}
+        found = Complaints()
+        for job, last_pod in _jobs_without_pod(jobs, pods):
+            if _wait(found, last_pod or _created(job), now, JOB_GRACE_SECONDS):
+                continue
+            answer = answers[uid_of(job)] = await self._answer(job, key.namespace, known, "reason=FailedCreate")
+            # One that is not newer than the last pod is about a pod that came into being after all.
+            if answer.event and (last_pod is None or _last_seen(answer.event) > last_pod):
+                found.refusals[name_of(job)] = str(answer.event.get("message") or "")
+        for pod in filter(_should_have_started, pods):
+            if _wait(found, parse_time(status_of(pod).get("startTime")), now, POD_GRACE_SECONDS):
+                continue
+            answer = answers[uid_of(pod)] = await self._answer(pod, key.namespace, known)
+            if answer.event and answer.event.get("type") == "Warning":
+                words = str(answer.event.get("message") or "")
+                found.warnings[name_of(pod)] = PodWarning(str(answer.event.get("reason") or ""), words)
+        if answers:
+            self._answers[key] = answers
+        return found
+
+    def forget(self, key: Key) -> None:
+        """Drop what is remembered of a training."""
+        self._answers.pop(key, None)
+
+    async def _answer(self, about: Manifest, namespace: str, known: Mapping[str, _Answer], fields: str = "") -> _Answer:
+        now = asyncio.get_running_loop().time()
+        before = known.get(uid_of(about))
+        if before and now - before.at < KEEP_SECONDS:
+            return before
+        selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
+        events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
+        return _Answer(now, max(events, key=_last_seen, default=None))
+
+
+def _wait(found: Complaints, since: datetime | None, now: datetime, grace: float) -> bool:
+    """Note when to look again; return whether it is too early to wonder."""
+    age = (now - since).total_seconds() if since else 0.0
+    found.again_in(KEEP_SECONDS if age > grace else grace - age + 0.5)
+    return age <= grace
+
+
+def _jobs_without_pod(
+    jobs: Iterable[Manifest], pods: tuple[Manifest, ...]
+) -> Iterable[tuple[Manifest, datetime | None]]:
+    """Yield the Jobs that should have a living pod and have none, and when their last pod was created."""
+    for job in jobs:
+        mine = [pod for pod in pods if controller_of(pod).get("uid") == uid_of(job)]
+        if _should_have_pod(job) and all(is_over(pod) for pod in mine):
+            # The times of creation are the API server's, not those of a node whose clock may be wrong.
+            yield job, max((time for pod in mine if (time := _created(pod))), default=None)
+
+
+def _created(body: Manifest) -> datetime | None:
+    return parse_time(body["metadata"].get("creationTimestamp"))
+
+
+def _should_have_pod(job: Manifest) -> bool:
+    ended = true_condition(job, "Complete", "SuccessCriteriaMet", "Failed", "FailureTarget")
+    return not ended and not is_deleting(job) and not job["spec"].get("suspend")
+
+
+def _should_have_started(pod: Manifest) -> bool:
+    placed = bool((pod.get("spec") or {}).get("nodeName"))
+    return placed and not is_over(pod) and not is_deleting(pod) and trainer_state(pod, "running") is None
+
+
+def _last_seen(event: Manifest) -> datetime:
+    stamp = event.get("lastTimestamp") or event.get("eventTime") or event["metadata"]["creationTimestamp"]
+    seen = parse_time(stamp)
+    assert seen is not None
+    return seen
