@@ -126,8 +126,9 @@ def test_integers_with_exponents_do_not_get_in(defined: Site, tmp_path: Path) ->
         ({"schedule": {"epochs": 10}}, "schedule can't change after creation"),
         ({"testSet": {}}, "testSet can't change after creation"),
         ({"planning": {"configurations": {"net": {"batch_size": 8}}}}, "planning can't change after creation"),
-        ({"podTemplate": {"tolerations": [{"key": "other"}]}}, "podTemplate can't change after creation"),
+        ({"trainer": {"className": "nnUNetTrainerNoMirroring"}}, "trainer can't change after creation"),
         ({"suspend": True, "maxParallelFolds": 1, "ttlSecondsAfterFinished": 60}, ""),
+        ({"resources": {"memory": "64Gi"}, "podTemplate": {"tolerations": [{"key": "other"}]}, "retryLimit": 5}, ""),
     ],
     ids=str,
 )

@@ -141,6 +141,52 @@ def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
     lab.wait_reason("Progressing", "WaitingForResources", timeout=60)
 
 
+def test_quota_refuses_the_next_pod(lab: Lab) -> None:
+    """A fold was preempted, and meanwhile somebody else has used the quota up: not "Starting" for ever."""
+    lab.apply(training(lab.namespace, folds=[0]))
+    lab.plan_and_train()
+    first = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(first)
+    lab.wait_reason("Progressing", "Training")
+    time.sleep(1.1)  # the times of pods and Events have whole seconds
+    quota = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {"pods": "0"}}}
+    lab.api.create("resourcequotas", quota)
+    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
+    wait_for("the quota to be in force", used)
+    lab.kubelet.end(first, 75, '{"message": "stopped on request"}')
+    condition = lab.wait_reason("Progressing", "PodRejected", timeout=60)
+    assert "exceeded quota" in condition["message"]
+    lab.api.delete("resourcequotas", lab.namespace, "none")
+    lab.wait_reason("Progressing", "WaitingForResources", timeout=90)
+
+
+def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
+    """The pod has a node and does not start there; only Events tell why, and only while they are the latest word."""
+    claims(lab)
+    volumes(lab)
+    lab.apply(training(lab.namespace))
+    wait_scheduled(lab)
+    pod = lab.kubelet.pod("hippo", "plan")
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
+    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], {"status": {"startTime": started}}, sub="status")
+    lab.kubelet.wait(pod, "ContainerCreating", "")
+    say(lab, pod, "Warning", "FailedAttachVolume", "Multi-Attach error for volume pvc-1")
+    condition = lab.wait_reason("Progressing", "VolumeUnavailable", timeout=30)
+    assert "Multi-Attach error for volume pvc-1" in condition["message"]
+    assert lab.status()["phase"] == "VolumeUnavailable"
+    time.sleep(1.1)
+    say(lab, pod, "Normal", "Pulling", "Pulling image")
+    lab.wait_reason("Progressing", "Starting", timeout=30)
+
+
+def say(lab: Lab, pod: Object, type_: str, reason: str, message: str) -> None:
+    """Record an Event on a pod, as the kubelet and the attacher of volumes do."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    about = {"kind": "Pod", "namespace": lab.namespace, **{key: pod["metadata"][key] for key in ("name", "uid")}}
+    event = {"type": type_, "reason": reason, "message": message, "lastTimestamp": now, "involvedObject": about}
+    lab.api.create("events", {"metadata": {"generateName": "pod-", "namespace": lab.namespace}, **event})
+
+
 def test_quota_on_jobs(lab: Lab) -> None:
     """The Job itself is refused."""
     quota: Object = {

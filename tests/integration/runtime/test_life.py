@@ -1,5 +1,7 @@
 """The life of a training as its user sees it: stages, parallelism, suspension, failure, deletion."""
 
+import time
+
 import pytest
 
 from tests.integration.conftest import Lab
@@ -45,6 +47,42 @@ def test_each_transition_is_announced_once(lab: Lab) -> None:
     once = ["Preprocessed", "Training", "Evaluating", "TrainingComplete"]
     assert [reason for reason in story if reason in once] == once, story
     assert story.count("FoldStarted") == 2 and story.count("FoldCompleted") == 2, story
+
+
+def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_first(lab: Lab) -> None:
+    """The Job is gone at once, its pod only after it has stopped: until then nobody takes its place."""
+    lab.apply(training(lab.namespace, folds=[0]))
+    lab.plan_and_train()
+    pod = lab.kubelet.pod("hippo", "fold", "0")
+    # A finalizer keeps the pod as a node would that has not stopped it yet.
+    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], {"metadata": {"finalizers": ["example.org/node"]}})
+    lab.kubelet.run(pod)
+    lab.wait_reason("Progressing", "Training")
+    lab.api.delete("jobs", lab.namespace, "hippo-fold-0", propagation="Background")
+    message = lab.wait_reason("Progressing", "Stopping")["message"]
+    assert f"waits until pod {pod['metadata']['name']}" in message
+    time.sleep(3)
+    lab.wait_jobs("hippo-plan")
+    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], {"metadata": {"finalizers": None}})
+    lab.wait_jobs("hippo-fold-0", "hippo-plan")
+    assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] != pod["metadata"]["uid"]
+
+
+def test_a_retry_looks_again_whether_the_preprocessed_data_is_there(lab: Lab) -> None:
+    """Suspending a failed training and resuming it plans anew; that finds what is there, or makes what was lost."""
+    lab.apply(training(lab.namespace, folds=[0, 1], maxParallelFolds=1))
+    lab.plan_and_train()
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "1"), 65, '{"message": "the preprocessed data is gone"}')
+    lab.wait_reason("Failed", "WrongData")
+    lab.set(suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser")
+    lab.wait_jobs("hippo-fold-0")
+    lab.set(suspend=False)
+    lab.wait_jobs("hippo-fold-0", "hippo-plan")
+    lab.plan_and_train()
+    lab.wait_jobs("hippo-fold-0", "hippo-fold-1", "hippo-plan")
+    assert "Resumed" in lab.events()
 
 
 def test_no_more_folds_at_once_than_allowed(lab: Lab) -> None:
