@@ -14,7 +14,7 @@ from nnunet_trainer.checkpoints import finished_epochs
 from nnunet_trainer.control import Control
 from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS
 from nnunet_trainer.scores import foreground_mean, read_scores
-from tests.trainer.world import World, truncate
+from tests.trainer.world import World, make_world, truncate
 
 LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4}
 
@@ -82,6 +82,24 @@ def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tm
     assert "Current learning rate" not in resumed.log, "an epoch was trained again"
     assert finished_epochs(damaged.fold() / FINAL) == 3
     assert resumed.fold.mean_validation_dice is not None
+
+
+def test_a_killed_worker_ends_the_validation(world: World) -> None:
+    command = world.but(schedule=LONG | {"epochs": 1, "iterationsPerEpoch": 2}).start("train", "--fold", "0")
+    command.wait_for_log("predicting case")
+    command.kill_a_worker()
+    ended = command.end(seconds=20)
+    assert ended.code == 1, ended.log
+    assert "a worker process" in ended.report.message and "resources.memory" in ended.report.message
+    assert ended.fold.epoch == 1
+
+
+def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
+    command = make_world(tmp_path / "world").start("plan")
+    command.kill_a_worker()
+    ended = command.end(seconds=20)
+    assert ended.code == 1, ended.log
+    assert "was ended by SIGKILL" in ended.report.message and "resources.memory" in ended.report.message
 
 
 def test_sigterm_while_libraries_are_loaded(world: World) -> None:

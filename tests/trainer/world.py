@@ -1,5 +1,6 @@
 """A root folder with the three mounts, and the trainer run in it as the pod would run it."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -114,6 +115,13 @@ class Command:
         """Wait until the command has printed a text."""
         self.wait_until(lambda: text in self.log(), f"{text!r} in the log", seconds)
 
+    def kill_a_worker(self) -> None:
+        """Kill a worker of a pool that nnU-Net started, as the kernel does when memory runs out."""
+        self.wait_until(lambda: bool(_pool_workers(self.pid)), "a pool of workers")
+        # Let the trainer notice that there is one; nnU-Net's workers load torch for seconds.
+        time.sleep(1)
+        os.kill(_pool_workers(self.pid)[0], signal.SIGKILL)
+
     def kill(self, number: signal.Signals = signal.SIGTERM) -> Ended:
         """Send a signal and return how the command ended; nothing that it started may be left."""
         children = descendants(self.pid)
@@ -136,6 +144,15 @@ class Command:
             raise AssertionError(f"{self.arguments} did not end in {seconds} s:\n{self.log()}") from None
         text = self._report.read_text() if self._report.exists() else '{"message": ""}'
         return Ended(code, TerminationReport.model_validate_json(text), self.log())
+
+
+def _pool_workers(pid: int) -> list[int]:
+    found = []
+    for child in descendants(pid):
+        with contextlib.suppress(FileNotFoundError):
+            if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
 
 
 def _alive(pid: int) -> bool:

@@ -5,6 +5,8 @@ import logging
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,10 +17,18 @@ from pydantic import ValidationError
 from nnunet_operator.api.contract import CONTRACT_ENV, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import report
-from nnunet_trainer.failures import TrainerError, classify, one_line, wrong_configuration
+from nnunet_trainer.failures import (
+    UNEXPECTED,
+    TrainerError,
+    classify,
+    dead_worker_message,
+    one_line,
+    wrong_configuration,
+)
 from nnunet_trainer.paths import RunPaths, run_paths
 from nnunet_trainer.preemption import SIGNALS, Preemption
 from nnunet_trainer.processes import kill_descendants
+from nnunet_trainer.watchdog import INTERVAL_SECONDS, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +84,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     logging.captureWarnings(True)
     stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
     standing = Standing(preemption, lambda: TerminationReport(message=stopped))
+    watch_workers(standing, preemption)
     volumes: list[Path] = []
     read_only: list[Path] = []
     try:
@@ -131,15 +142,33 @@ class Standing:
         return self._make_report().model_copy(update={"message": one_line(message)})
 
 
+def watch_workers(standing: Standing, preemption: Preemption, interval_seconds: float = INTERVAL_SECONDS) -> None:
+    """From now on end as for any other failure when a worker process was killed."""
+
+    def end(what: str) -> None:
+        _end(UNEXPECTED, standing.report(dead_worker_message(what)))
+
+    Watchdog(end, lambda: preemption.busy, interval_seconds).start()
+
+
+_ending = threading.RLock()
+"""Held by the thread that ends the process: the main thread (its signal handler included) or the watchdog."""
+
+
 def _end(code: int, result: TerminationReport) -> NoReturn:
     """Write the termination message and end the process with everything that it started.
 
     Runs in the signal handler too. os._exit, because interpreters that leave orderly wait for worker processes
     and their queues.
     """
+    while not _ending.acquire(blocking=False):
+        # The other thread was first; the process ends any moment.
+        time.sleep(1)
     try:
-        for number in SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
+        if threading.current_thread() is threading.main_thread():
+            # Elsewhere Python doesn't allow it; a handler that runs now waits above.
+            for number in SIGNALS:
+                signal.signal(number, signal.SIG_IGN)
         report.write(result)
         kill_descendants()
         os.write(2, f"nnunet-trainer: exit code {code}: {result.message}\n".encode())

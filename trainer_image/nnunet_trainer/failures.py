@@ -103,6 +103,15 @@ def may_be_damage(error: Exception) -> bool:
     return True
 
 
+def dead_worker_message(detail: str) -> str:
+    """Return the message for a worker process that did not end by itself."""
+    return (
+        "a worker process died; usually pod memory or shared memory ran out. Raise resources.memory "
+        "(resources.preprocessing.memory for planning) or resources.sharedMemory (/dev/shm: "
+        f"{free_space(_SHARED_MEMORY) or 'missing'}), or lower resources.cpu for fewer workers ({detail})"
+    )
+
+
 def classify(error: BaseException, volumes: Sequence[Path] = (), read_only: Sequence[Path] = ()) -> Failure:
     """Return exit code and message for an exception.
 
@@ -138,7 +147,7 @@ def _unexpected_message(error: BaseException, chain: Sequence[BaseException]) ->
     if any(isinstance(link, MemoryError) or _MEMORY_TEXT.search(str(link)) for link in chain):
         return "out of memory: raise resources.memory (resources.preprocessing.memory for planning)"
     if any(_DEAD_WORKER_TEXT.search(str(link)) for link in chain):
-        return _dead_worker_message(error)
+        return dead_worker_message(_describe(error))
     return f"{_describe(error)}. The log of this pod has the traceback"
 
 
@@ -201,14 +210,6 @@ def _not_permitted(error: PermissionError, mount: Path) -> TrainerError:
         f"{os.strerror(error.errno or errno.EACCES)}: {error.filename}. The trainer runs as UID {os.getuid()}, GID "
         f"{os.getgid()}, and may not use this file or folder of the claim mounted at {mount}. Give it to them (chown; "
         "volumes that ignore fsGroup, such as NFS, need it), then suspend and resume the training",
-    )
-
-
-def _dead_worker_message(error: BaseException) -> str:
-    return (
-        "a worker process died; usually pod memory or shared memory ran out. Raise resources.memory or "
-        f"resources.sharedMemory (/dev/shm: {free_space(_SHARED_MEMORY) or 'missing'}), or lower resources.cpu for "
-        f"fewer workers ({_describe(error)})"
     )
 
 

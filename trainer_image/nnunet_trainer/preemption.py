@@ -36,6 +36,11 @@ class Preemption:
         """Replace what ends the process."""
         self._leave = leave
 
+    @property
+    def busy(self) -> bool:
+        """True while the end is put off, and from a stop request on: then the process is about to end by itself."""
+        return self._requested or self._shields > 0
+
     @contextlib.contextmanager
     def shield(self) -> Iterator[None]:
         """Put the end off until the block is left without an exception."""
