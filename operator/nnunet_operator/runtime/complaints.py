@@ -94,7 +94,7 @@ class ComplaintFinder:
             return before
         selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
         events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
-        return _Answer(now, max(events, key=_last_seen, default=None))
+        return _Answer(now, max(events, key=_order, default=None))
 
 
 def _wait(found: Complaints, since: datetime | None, now: datetime, grace: float) -> bool:
@@ -127,6 +127,11 @@ def _should_have_pod(job: Manifest) -> bool:
 def _should_have_started(pod: Manifest) -> bool:
     placed = bool((pod.get("spec") or {}).get("nodeName"))
     return placed and not is_over(pod) and not is_deleting(pod) and trainer_state(pod, "running") is None
+
+
+def _order(event: Manifest) -> tuple[datetime, int]:
+    # Some components give whole seconds, others fractions: within a second the later write counts.
+    return _last_seen(event).replace(microsecond=0), int(event["metadata"]["resourceVersion"])
 
 
 def _last_seen(event: Manifest) -> datetime:
