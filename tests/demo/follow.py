@@ -43,8 +43,10 @@ def pick(items: Sequence[Object], name: str) -> view.Watched:
     trainings = [item for item in items if item["kind"] == KIND and item["metadata"]["name"] == name]
     if not trainings:
         raise ClusterError(f"training {name} is gone")
-    events = [_event(item) for item in items if item["kind"] == "Event" and _is_about(item, trainings[0])]
-    return watched(trainings[0], sorted(events, key=lambda event: event.time))
+    about = [item for item in items if item["kind"] == "Event" and _is_about(item, trainings[0])]
+    # Their times have whole seconds: within one, the order in which they were written is the story.
+    about.sort(key=lambda item: (_stamp(item), int(item["metadata"]["resourceVersion"])))
+    return watched(trainings[0], [_event(item) for item in about])
 
 
 def watched(training: Object, events: list[view.Event]) -> view.Watched:
@@ -65,10 +67,13 @@ def _is_about(event: Object, training: Object) -> bool:
     return bool(about.get("kind") == KIND and about.get("uid") == training["metadata"]["uid"])
 
 
+def _stamp(item: Object) -> str:
+    return str(item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"])
+
+
 def _event(item: Object) -> view.Event:
-    stamp = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"]
     return view.Event(
-        time=datetime.fromisoformat(stamp),
+        time=datetime.fromisoformat(_stamp(item)),
         warning=item.get("type") == "Warning",
         reason=item.get("reason") or "",
         message=item.get("message") or "",

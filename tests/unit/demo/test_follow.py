@@ -18,9 +18,9 @@ TRAINING: dict[str, Any] = {
 }
 
 
-def _event(uid: str, reason: str, at: str, kind: str = "Normal") -> dict[str, Any]:
+def _event(uid: str, reason: str, at: str, kind: str = "Normal", version: int = 1) -> dict[str, Any]:
     about = {"kind": "NnunetTraining", "name": "brain", "uid": uid}
-    stamps = {"lastTimestamp": at, "metadata": {"creationTimestamp": at}}
+    stamps = {"lastTimestamp": at, "metadata": {"creationTimestamp": at, "resourceVersion": str(version)}}
     return {"kind": "Event", "involvedObject": about, "reason": reason, "message": "m", "type": kind, **stamps}
 
 
@@ -107,15 +107,16 @@ class _Answers:
         return {"items": self._items}
 
 
-def test_events_of_an_earlier_training_of_that_name_are_left_out() -> None:
+def test_events_are_in_order_and_without_those_of_an_earlier_training_of_that_name() -> None:
     answers = _Answers(
-        _event("u1", "FoldStarted", "2026-03-01T12:00:05Z"),
+        _event("u1", "Training", "2026-03-01T12:00:05Z", version=100),
+        _event("u1", "FoldStarted", "2026-03-01T12:00:05Z", version=99),
         _event("u0", "FoldStarted", "2026-03-01T11:00:00Z"),
         _event("u1", "Planning", "2026-03-01T12:00:00Z"),
         TRAINING,
     )
     found = follow.read(answers, "nnunet-demo", "brain")
-    assert [event.reason for event in found.events] == ["Planning", "FoldStarted"]
+    assert [event.reason for event in found.events] == ["Planning", "FoldStarted", "Training"]
     assert (found.dataset, found.configuration) == ("Dataset501_MNI", "3d_tiny")
 
 
