@@ -52,11 +52,20 @@ def test_stock_variants_keep_the_epoch_budget(world: World, name: str) -> None:
     assert (checkpoint["trainer_name"], checkpoint["current_epoch"]) == (name, 2)
 
 
+def test_learning_rate_of_the_class_is_kept(world: World) -> None:
+    """AdamW does not converge at the 0.01 of SGD."""
+    schedule = SHORT | {"epochs": 1}
+    ended = world.but(trainerClass="nnUNetTrainerAdam3en4", schedule=schedule).finish("train", "--fold", "1")
+    assert ended.code == 0, ended.log
+    assert ended.fold.learning_rate == pytest.approx(3e-4)
+
+
 def test_class_of_the_users_own(world: World, tmp_path: Path) -> None:
     trainers = tmp_path / "trainers"
     trainers.mkdir()
     (trainers / "ours.py").write_text(CUSTOM)
-    world = world.but(trainerClass="OurTrainer", schedule=SHORT).with_env(nnUNet_extTrainer=str(trainers))
+    world = world.but(trainerClass="OurTrainer", schedule=SHORT | {"initialLearningRate": 0.01})
+    world = world.with_env(nnUNet_extTrainer=str(trainers))
     ended = world.finish("train", "--fold", "1")
     assert ended.code == 0, ended.log
     assert ended.fold.epochs_target == 2

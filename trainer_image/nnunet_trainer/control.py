@@ -64,17 +64,11 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         """Impose the contract on a trainer that was constructed and not yet initialized."""
         self._fold_run, self._preemption = run, preemption
         plan = run.contract.schedule
-        if self.initial_lr not in (plan.initial_learning_rate, STANDARD_LEARNING_RATE):
-            log.warning(
-                "%s sets a learning rate of %g; schedule.initialLearningRate %g is used",
-                type(self).__name__,
-                self.initial_lr,
-                plan.initial_learning_rate,
-            )
         self.num_epochs = plan.epochs
         self.num_iterations_per_epoch = plan.iterations_per_epoch
         self.num_val_iterations_per_epoch = plan.validation_iterations_per_epoch
-        self.initial_lr = plan.initial_learning_rate
+        if plan.initial_learning_rate is not None:
+            self._override_learning_rate(plan.initial_learning_rate)
         self.disable_checkpointing = False
         # Never by nnU-Net itself: on_epoch_end below saves after every epoch.
         self.save_every = sys.maxsize
@@ -230,6 +224,16 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             dice: Sequence[Sequence[float]] = self.logger.get_value("dice_per_class_or_region", step=None)
             if dice:
                 metrics.set_pseudo_dice(list(scores.class_names(self.dataset_json["labels"]).values()), dice[-1])
+
+    def _override_learning_rate(self, rate: float) -> None:
+        if self.initial_lr not in (rate, STANDARD_LEARNING_RATE):
+            log.warning(
+                "%s sets a learning rate of %g; schedule.initialLearningRate %g is used",
+                type(self).__name__,
+                self.initial_lr,
+                rate,
+            )
+        self.initial_lr = rate
 
     def _thin_out_progress_plot(self) -> None:
         plot = self.logger.plot_progress_png

@@ -69,8 +69,9 @@ class Schedule(ApiModel):
     """Training iterations (batches) in one epoch."""
     validation_iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = 50
     """Validation iterations (batches) in one epoch, for the pseudo-Dice."""
-    initial_learning_rate: Annotated[float, Field(gt=0, le=10)] = 0.01
-    """Learning rate of the first epoch; it falls to 0 over the schedule as (1 - epoch/epochs)^0.9."""
+    initial_learning_rate: Annotated[float | None, Field(gt=0, le=10)] = None
+    """Learning rate of the first epoch; it falls to 0 over the schedule as (1 - epoch/epochs)^0.9. Default: the
+    trainer class's own (0.01 for nnUNetTrainer and most variants, another for those with another optimizer)."""
 
 
 class EnvVar(ApiModel):

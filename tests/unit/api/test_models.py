@@ -17,7 +17,7 @@ def spec(**changes: Any) -> dict[str, Any]:
 def test_the_smallest_training_is_nnunets_standard() -> None:
     parsed = NnunetTrainingSpec.model_validate(spec())
     assert parsed.schedule.epochs == STANDARD_EPOCHS == 1000
-    assert (parsed.schedule.iterations_per_epoch, parsed.schedule.initial_learning_rate) == (250, 0.01)
+    assert (parsed.schedule.iterations_per_epoch, parsed.schedule.initial_learning_rate) == (250, None)
     assert parsed.fold_names == ["0", "1", "2", "3", "4"]
     assert parsed.trainer.class_name == "nnUNetTrainer"
     assert parsed.configuration == "3d_fullres"
