@@ -1,4 +1,4 @@
-"""What makes two preprocessing results the same: content of the dataset, planning, nnU-Net's version."""
+"""What makes two preprocessing results the same: content of the dataset, planning, nnU-Net's version and code."""
 
 import hashlib
 import json
@@ -10,6 +10,7 @@ from nnunet_operator.api.contract import RunContract
 from nnunet_trainer.heartbeat import heartbeat
 
 _KEY_DIGITS = 16
+_DECISIVE_PARTS = ("experiment_planning", "preprocessing", "imageio")
 
 
 def file_hash(path: Path) -> str:
@@ -53,7 +54,19 @@ def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable
         return dict(zip(cases, pool.map(of_case, cases.values()), strict=True))
 
 
-def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str) -> str:
+def sources_hash(package: Path) -> str:
+    """Return the SHA-256 over the Python files of nnU-Net's package that decide what preprocessing gives.
+
+    An image may bring planners, preprocessors and readers of its own under nnU-Net's version number.
+    """
+    whole = hashlib.sha256()
+    files = sorted(path for part in _DECISIVE_PARTS for path in (package / part).rglob("*.py"))
+    for path in files:
+        whole.update(f"{file_hash(path)}  {path.relative_to(package)}\n".encode())
+    return whole.hexdigest()
+
+
+def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str, sources: str) -> str:
     """Return the folder name under which all trainings that agree on data and planning share the result."""
     planning = contract.planning
     parts = {
@@ -63,6 +76,7 @@ def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str) -
         "configurations": planning.configurations,
         "configuration": contract.configuration,
         "nnunetv2": nnunet_version,
+        "sources": sources,
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return f"{contract.dataset}-{digest[:_KEY_DIGITS]}"

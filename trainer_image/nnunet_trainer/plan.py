@@ -25,7 +25,7 @@ from nnunet_trainer.dataset import (
 from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration
 from nnunet_trainer.files import lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
-from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key
+from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
 from nnunet_trainer.integrity import verify_integrity, verify_test_set
 from nnunet_trainer.paths import RunPaths
 
@@ -61,7 +61,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
 
 def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any) -> PlanFacts:
     digest = dataset_hash(dataset.files(), contract.processes)
-    key = preprocessed_key(contract, digest, _nnunet_version())
+    key = preprocessed_key(contract, digest, _nnunet_version(), sources_hash(_nnunet_package()))
     folder = paths.preprocessed / key
     with lock(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}"):
         if folder.is_dir():
@@ -269,6 +269,14 @@ def _nnunet_version() -> str:
     from importlib.metadata import version
 
     return version("nnunetv2")
+
+
+def _nnunet_package() -> Path:
+    from importlib.util import find_spec
+
+    spec = find_spec("nnunetv2")
+    assert spec is not None and spec.submodule_search_locations, "nnunetv2 is not installed"
+    return Path(spec.submodule_search_locations[0])
 
 
 def _torch_version() -> str:

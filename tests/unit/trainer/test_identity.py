@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from nnunet_trainer.identity import dataset_hash, preprocessed_key
+from nnunet_trainer.identity import dataset_hash, preprocessed_key, sources_hash
 from tests.unit.trainer.builders import contract
 
 
-def key(dataset: str = "d" * 64, version: str = "2.8.1", **changes: Any) -> str:
-    return preprocessed_key(contract(**changes), dataset, version)
+def key(dataset: str = "d" * 64, version: str = "2.8.1", sources: str = "s" * 64, **changes: Any) -> str:
+    return preprocessed_key(contract(**changes), dataset, version, sources)
 
 
 def test_the_name_says_the_dataset() -> None:
@@ -40,6 +40,7 @@ def test_what_does_not_matter_to_preprocessing(changes: dict[str, Any]) -> None:
     [
         {"dataset": "e" * 64},
         {"version": "2.8.2"},
+        {"sources": "t" * 64},
         {"configuration": "2d"},
         {"planning": {"planner": "nnUNetPlannerResEncM"}},
         {"planning": {"gpuMemoryTargetGB": 24}},
@@ -62,3 +63,17 @@ def test_dataset_hash_covers_names_and_contents(tmp_path: Path) -> None:
     assert dataset_hash({"a": files["b"], "b": files["a"]}, workers=2) != plain
     files["b"].write_text("3")
     assert dataset_hash(files, workers=2) != plain
+
+
+def test_code_that_decides_what_preprocessing_gives(tmp_path: Path) -> None:
+    for name in ("experiment_planning/planners/ours.py", "preprocessing/a.py", "imageio/b.py", "training/c.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x = 1")
+    plain = sources_hash(tmp_path)
+    (tmp_path / "training/c.py").write_text("x = 2")
+    (tmp_path / "imageio/b.pyc").write_text("compiled")
+    assert sources_hash(tmp_path) == plain
+    (tmp_path / "experiment_planning/planners/ours.py").write_text("x = 2")
+    changed = sources_hash(tmp_path)
+    (tmp_path / "imageio/reader.py").write_text("x = 1")
+    assert len({plain, changed, sources_hash(tmp_path)}) == 3
