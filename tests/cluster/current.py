@@ -1,6 +1,7 @@
 """The cluster that the user already has, in place of the local one: CLUSTER=current."""
 
 import os
+import shutil
 from pathlib import Path
 
 from tests.cluster.cluster import Cluster
@@ -38,6 +39,16 @@ class CurrentCluster(Cluster):
         if not self.client().succeeds("auth", "can-i", "create", "customresourcedefinitions"):
             raise ClusterError(f"the user of context {context} may not create CustomResourceDefinitions")
         console.say(f"using the cluster of context {context}")
+
+    @property
+    def helm(self) -> Path:
+        """The user's helm. Raises ClusterError where there is none."""
+        found = shutil.which("helm")
+        if not found:
+            raise ClusterError(
+                "helm is missing: CLUSTER=current needs it on PATH, see https://helm.sh/docs/intro/install"
+            )
+        return Path(found)
 
     def down(self) -> None:
         """Forget the pinned context; the cluster itself is left alone."""

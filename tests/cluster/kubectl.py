@@ -30,14 +30,18 @@ class Kubectl:
         if cache:
             self._base.append(f"--cache-dir={cache}")
 
-    def run(self, *args: str, stdin: str | None = None) -> str:
-        """Return what kubectl prints; raise ClusterError with its error message when it fails."""
-        done = subprocess.run(
-            [*self._base, *args], input=stdin, capture_output=True, text=True, timeout=60, check=False
-        )
+    def run(self, *args: str, stdin: str | bytes | None = None, seconds: float = 60) -> str:
+        """Return what kubectl prints; raise ClusterError with its error message when it fails.
+
+        A command that lasts longer than one request, such as `wait`, needs more `seconds`.
+        """
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        limit = [f"--request-timeout={seconds:.0f}s"] if seconds > 60 else []
+        command = [*self._base, *limit, *args]
+        done = subprocess.run(command, input=data, capture_output=True, timeout=seconds, check=False)
         if done.returncode != 0:
-            raise ClusterError(f"kubectl {' '.join(args)}: {done.stderr.strip()}")
-        return done.stdout
+            raise ClusterError(f"kubectl {' '.join(args)}: {done.stderr.decode(errors='replace').strip()}")
+        return done.stdout.decode()
 
     def succeeds(self, *args: str) -> bool:
         """Return whether kubectl succeeds."""

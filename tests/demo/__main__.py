@@ -1,8 +1,10 @@
 """`make demo`: from nothing to a trained and scored model on a real Kubernetes, and down again.
 
-KEEP=1 leaves the cluster up.
+KEEP=1 leaves the cluster up. CLUSTER=current takes the cluster of the kubeconfig's current context in place of the
+local one, with images pushed to the registry $IMAGE_REGISTRY; what the demo made there is removed at the end.
 """
 
+import json
 import os
 import shlex
 import signal
@@ -13,13 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import yaml
 from rich.console import Console
 
+from nnunet_operator.api.base import GROUP
 from nnunet_operator.api.reasons import ConditionType
+from nnunet_operator.api.training import PLURAL
 from tests import images
-from tests.cluster import Cluster, ClusterError
-from tests.demo import follow, trouble, view
-from tests.demo.dataset import write_dataset
+from tests.cluster import ClusterError, CurrentCluster, cluster_from_environment
+from tests.demo import follow, storage, trouble, view
 from tests.demo.steps import Steps
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +33,6 @@ NAMESPACE = "nnunet-demo"
 TRAINING = "brain"
 OPERATOR_NAMESPACE = "nnunet-system"
 RELEASE = "nnunet-operator"
-RAW, PREPROCESSED, RESULTS = "nnunet-raw", "nnunet-preprocessed", "nnunet-results"
 LIMIT_SECONDS = 900.0
 """The training takes 3 minutes on 2 free cores."""
 POLL_SECONDS = 2
@@ -47,22 +50,25 @@ class Demo:
         """Nothing happens before `run`."""
         self._console = console
         self._steps = Steps(console, total=6)
-        self._cluster = Cluster()
-        self._folders: dict[str, Path] = {}
+        self._cluster = cluster_from_environment()
+        self._installed = False
+        self._results = ""
 
     def run(self) -> None:
         """Run all steps. Raises DemoError, ClusterError, ImageError or TimedOut."""
-        with self._steps.step("Start Kubernetes (built from source the first time: 10-15 min)"):
+        own = "Start Kubernetes (built from source the first time: 5-15 min)"
+        with self._steps.step("Look at your cluster" if self._is_current else own):
             self._cluster.up()
+            self._refuse_to_disturb()
         with self._steps.step("Build the operator and trainer images (the first time: about 5 min)"):
             references = images.ensure(["operator", "trainer"])
         with self._steps.step("Load the images into the cluster"):
-            for reference in references.values():
-                self._cluster.load_image(reference)
+            loaded = {name: self._cluster.load_image(reference) for name, reference in references.items()}
         with self._steps.step("Install the operator with Helm"):
-            self._install(references["operator"], references["trainer"])
+            self._install(loaded["operator"], loaded["trainer"])
         with self._steps.step("Make a namespace, volumes and a dataset: 18 blocks of the MNI152 brain"):
-            self._make_namespace()
+            self._cluster.client().run("apply", f"--filename={SAMPLES / 'namespace.yaml'}")
+            self._results = storage.provide(self._cluster, NAMESPACE, loaded["trainer"])
         with self._steps.step("Train: kubectl apply -f manifests/samples/demo/training.yaml"):
             done = self._train()
         self._report(done)
@@ -78,7 +84,22 @@ class Demo:
             self._look_around()
             return
         self._console.print("[bold]Take everything down[/] (KEEP=1 leaves it up to look around)", highlight=False)
+        if self._is_current and self._installed:
+            self._cluster.client().run("delete", "namespace", NAMESPACE, "--ignore-not-found", seconds=200)
+            self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
         self._cluster.down()
+
+    @property
+    def _is_current(self) -> bool:
+        return isinstance(self._cluster, CurrentCluster)
+
+    def _refuse_to_disturb(self) -> None:
+        """Keep away from an operator that people use: the demo would put its own in the place of it."""
+        if self._is_current and self._cluster.client().succeeds("get", "crd", f"{PLURAL}.{GROUP}"):
+            raise DemoError(
+                f"your cluster has an nnU-Net operator already (CustomResourceDefinition {PLURAL}.{GROUP}). The demo "
+                f"would replace it. To try the sample with it: kubectl apply -f {SAMPLES.relative_to(ROOT)}"
+            )
 
     def _install(self, operator: str, trainer: str) -> None:
         operator_name, operator_tag = operator.rsplit(":", 1)
@@ -90,37 +111,35 @@ class Demo:
             "trainer.image.tag": trainer_tag,
             "settings.progressPollSeconds": str(POLL_SECONDS),
         }
-        arguments = ["upgrade", "--install", RELEASE, str(CHART), f"--namespace={OPERATOR_NAMESPACE}"]
-        arguments += ["--create-namespace", "--wait", "--timeout=120s"]
-        arguments += [f"--set={key}={value}" for key, value in values.items()]
-        env = {**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig)}
-        done = subprocess.run(
-            [str(self._cluster.helm), *arguments], env=env, capture_output=True, text=True, timeout=180, check=False
-        )
-        if done.returncode != 0:
-            raise DemoError(f"helm upgrade --install failed: {(done.stderr or done.stdout).strip()}")
+        if self._is_current:
+            values["crds.keep"] = "false"  # the cluster had no such definition before: it goes with the demo
+        self._installed = True
+        settings = [f"--set={key}={value}" for key, value in values.items()]
+        self._helm("upgrade", "--install", RELEASE, str(CHART), "--create-namespace", "--wait", *settings)
 
-    def _make_namespace(self) -> None:
-        kubectl = self._cluster.client()
-        kubectl.run("apply", f"--filename={SAMPLES / 'namespace.yaml'}")
-        for claim in (RAW, PREPROCESSED, RESULTS):
-            self._folders[claim] = self._cluster.make_volume(claim, namespace=NAMESPACE)
-        write_dataset(self._folders[RAW])
+    def _helm(self, *arguments: str) -> None:
+        command = [str(self._cluster.helm), *arguments, f"--namespace={OPERATOR_NAMESPACE}", "--timeout=120s"]
+        env = {**os.environ, "KUBECONFIG": str(self._cluster.kubeconfig)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=180, check=False)
+        if done.returncode != 0:
+            raise DemoError(f"helm {arguments[0]} failed: {(done.stderr or done.stdout).strip()}")
 
     def _train(self) -> view.Watched:
         kubectl = self._cluster.client()
         # A training of an earlier run with KEEP=1 would be complete already.
         kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", "--timeout=50s")
-        kubectl.run("apply", f"--filename={SAMPLES / 'training.yaml'}")
+        training = yaml.safe_load((SAMPLES / "training.yaml").read_text())
+        if self._is_current:
+            training["spec"]["resources"]["gpus"] = 0  # it computes on the CPU: no real GPU is to be held for that
+        kubectl.run("apply", "--filename=-", stdin=json.dumps(training))
         done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, LIMIT_SECONDS)
         if view.holds(done.status, ConditionType.FAILED):
             raise DemoError(f"the training failed: {view.message(done.status)}")
         return done
 
     def _report(self, done: view.Watched) -> None:
-        claims = [f"in claim {RESULTS}, on this machine under {self._folders[RESULTS]}"]
         self._console.print()
-        self._console.print(view.results(done, claims))
+        self._console.print(view.results(done, [self._results]))
         self._console.print(
             "One averaged head and a tiny network: these numbers show that the machinery works, and nothing about "
             "accuracy.\nnnU-Net's standard is 1000 epochs of 250 iterations on 5 folds.",
@@ -139,11 +158,17 @@ class Demo:
             f"{kubectl} describe nnt {TRAINING}",
             f"{kubectl} get jobs,pods",
             f"{kubectl} logs job/{TRAINING}-fold-0",
-            f"{_shown(Path(sys.executable))} -m tests.cluster down    # when you are done",
+            f"{self._ending()}    # when you are done",
         ]
         self._console.print("\nIt is all still up (KEEP=1). To look around:\n", highlight=False)
         for line in lines:
             self._console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
+
+    def _ending(self) -> str:
+        if not self._is_current:
+            return f"{_shown(Path(sys.executable))} -m tests.cluster down"
+        helm = f"helm uninstall {RELEASE} --namespace={OPERATOR_NAMESPACE} --wait"
+        return f"{_shown(self._cluster.kubectl)} delete namespace {NAMESPACE} && {helm}"
 
 
 def _shown(path: Path) -> str:
@@ -170,8 +195,12 @@ def main() -> int:
     """Run the demo and return the exit code: 0 done, 1 failed, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminated)
     console = Console()
-    demo = Demo(console)
     code = 1
+    try:
+        demo = Demo(console)
+    except ClusterError as error:
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return code
     try:
         demo.run()
         code = 0

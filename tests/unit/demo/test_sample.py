@@ -7,7 +7,7 @@ import yaml
 
 from nnunet_operator.api.training import NnunetTrainingSpec
 from tests.demo import __main__ as demo
-from tests.demo import dataset
+from tests.demo import dataset, storage
 
 
 def _load(name: str) -> dict[str, Any]:
@@ -20,9 +20,9 @@ def test_the_training_is_for_the_demo() -> None:
     spec = NnunetTrainingSpec.model_validate(training["spec"])
     assert training["metadata"] == {"name": demo.TRAINING, "namespace": demo.NAMESPACE}
     assert spec.dataset.name == dataset.NAME
-    assert spec.dataset.claim_name == demo.RAW
-    assert spec.storage.preprocessed.claim_name == demo.PREPROCESSED
-    assert spec.storage.results.claim_name == demo.RESULTS
+    assert spec.dataset.claim_name == storage.RAW
+    assert spec.storage.preprocessed.claim_name == storage.PREPROCESSED
+    assert spec.storage.results.claim_name == storage.RESULTS
     assert spec.configuration in spec.planning.configurations
     assert spec.test_set is not None
     assert len(spec.folds) == 2
