@@ -18,7 +18,7 @@ Change = dict[str, Any]
     ("name", "change", "reason", "words"),
     [
         ("no-dataset", {"dataset": {"name": "Dataset999_Nothing"}}, "WrongData", ["Dataset999_Nothing", DATASET]),
-        ("no-labels", {"dataset": {"name": "Dataset502_NoLabels"}}, "WrongData", ["labelsTr", "mni_000"]),
+        ("no-labels", {"dataset": {"name": "Dataset502_NoLabels"}}, "WrongData", ["labelsTr", "mni_00"]),
         ("no-config", {"configuration": "3d_fulres"}, "WrongConfiguration", ["3d_fulres", "3d_fullres"]),
         (
             "no-class",

@@ -128,12 +128,17 @@ def test_pod_security_refuses(api: Api, start_operator: Callable[..., OperatorPr
     assert "PodRejected" in lab.events("bad")
 
 
-def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
-    """A quota that is used up is named; once raised the training goes on by itself."""
-    quota = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {"pods": "0"}}}
+def forbid(lab: Lab, resource: str) -> None:
+    """Make a quota `none` that allows no more of a resource, and wait until it is in force."""
+    quota: Object = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {resource: "0"}}}
     lab.api.create("resourcequotas", quota)
     used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
     wait_for("the quota to be in force", used)
+
+
+def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
+    """A quota that is used up is named; once raised the training goes on by itself."""
+    forbid(lab, "pods")
     lab.apply(training(lab.namespace))
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
@@ -149,10 +154,7 @@ def test_quota_refuses_the_next_pod(lab: Lab) -> None:
     lab.kubelet.run(first)
     lab.wait_reason("Progressing", "Training")
     time.sleep(1.1)  # the times of pods and Events have whole seconds
-    quota = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {"pods": "0"}}}
-    lab.api.create("resourcequotas", quota)
-    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
-    wait_for("the quota to be in force", used)
+    forbid(lab, "pods")
     lab.kubelet.end(first, 75, '{"message": "stopped on request"}')
     condition = lab.wait_reason("Progressing", "PodRejected", timeout=60)
     assert "exceeded quota" in condition["message"]
@@ -189,13 +191,7 @@ def say(lab: Lab, pod: Object, type_: str, reason: str, message: str) -> None:
 
 def test_quota_on_jobs(lab: Lab) -> None:
     """The Job itself is refused."""
-    quota: Object = {
-        "metadata": {"name": "none", "namespace": lab.namespace},
-        "spec": {"hard": {"count/jobs.batch": "0"}},
-    }
-    lab.api.create("resourcequotas", quota)
-    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
-    wait_for("the quota to be in force", used)
+    forbid(lab, "count/jobs.batch")
     lab.apply(training(lab.namespace))
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
