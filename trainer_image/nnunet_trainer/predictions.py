@@ -3,12 +3,15 @@
 nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI file that was cut short without an error.
 """
 
+import errno
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nnunet_trainer.files import fsync_file, read_json, temporary_path, write_json
+from nnunet_trainer.truncation import cut_short
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,9 @@ def export_atomically(
     for ending in reversed(endings):
         written = temporary.with_name(temporary.name + ending)
         fsync_file(written)
+        if not written.stat().st_size or cut_short([written]):
+            # ITK reports no error when it writes to a full volume.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(written))
         written.replace(target.with_name(target.name + ending))
 
 
@@ -50,8 +56,8 @@ def make_exports_atomic(*modules: Any) -> None:
 
 def whole_ones(folder: Path, ending: str) -> set[str]:
     """Return the cases whose segmentation is in the folder; remove what an interruption left of others."""
-    for path in folder.glob(".tmp-*"):
-        path.unlink()
+    for path in [*folder.glob(".tmp-*"), *cut_short(folder.glob(f"*{ending}"))]:
+        path.unlink(missing_ok=True)
     return {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
 
 

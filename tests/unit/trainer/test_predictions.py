@@ -1,5 +1,6 @@
 """Which predictions of an earlier attempt count, and which are made again."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -14,7 +15,7 @@ INPUTS = {"a": "1", "b": "2"}
 
 def predicted(folder: Path, *cases: str) -> None:
     for case in cases:
-        (folder / f"{case}{ENDING}").write_text("segmentation")
+        (folder / f"{case}{ENDING}").write_bytes(gzip.compress(b"segmentation"))
 
 
 def left(folder: Path) -> list[str]:
@@ -27,6 +28,15 @@ def test_what_an_interruption_left_is_kept(tmp_path: Path) -> None:
     (tmp_path / f".tmp-b{ENDING}").write_text("half")
     assert fresh_ones(tmp_path, ENDING, INPUTS) == {"a"}
     assert left(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("keep", [0, 10])
+def test_a_prediction_that_was_cut_short_is_made_again(tmp_path: Path, keep: int) -> None:
+    fresh_ones(tmp_path, ENDING, INPUTS)
+    predicted(tmp_path, "a", "b")
+    os.truncate(tmp_path / f"a{ENDING}", keep)
+    assert fresh_ones(tmp_path, ENDING, INPUTS) == {"b"}
+    assert left(tmp_path) == ["b"]
 
 
 @pytest.mark.parametrize(
