@@ -4,9 +4,12 @@ import contextlib
 import os
 import signal
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 _PROC = Path("/proc")
+_QUIET_LOOKS = 2
+"""Looks in a row that must find nobody: one may miss what was just being started."""
 
 
 def descendants(pid: int) -> list[int]:
@@ -29,13 +32,23 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def _never_start(process: BaseProcess) -> None:
+    """Keep a thread that would start a process waiting until this one has ended."""
+    time.sleep(3600)
+
+
 def kill_descendants(timeout_seconds: float = 5) -> None:
-    """Kill and reap every descendant of this process.
+    """Kill and reap every descendant of this process, which must end right after.
 
     SIGKILL is right: what a worker writes counts only after the trainer has accepted it.
     """
+    # A pool replaces its workers as they die, in a thread of its own.
+    BaseProcess.start = _never_start  # type: ignore[method-assign, assignment]
     deadline = time.monotonic() + timeout_seconds
-    while (running := descendants(os.getpid())) and time.monotonic() < deadline:
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        running = descendants(os.getpid())
+        quiet = 0 if running else quiet + 1
         for pid in running:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
