@@ -39,7 +39,7 @@ def test_five_states_look_different(lab: Lab) -> None:
             "GPU",
         ),
     }
-    running = training("state-running", namespace, epochs=60, iterations=6)
+    running = training("state-running", namespace, epochs=1000, iterations=6)
     kube.apply(running, *(training(name, namespace, **change) for name, (change, _, _) in cases.items()))
 
     messages = set()

@@ -69,7 +69,7 @@ def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """The message names the volume; after room was made, suspend and resume goes on."""
     kube, name = lab.kube, "volume-full"
     namespace, fill = lab.small_results_namespace()
-    kube.apply(training(name, namespace, epochs=4))
+    kube.apply(training(name, namespace, epochs=100))
     kube.wait_epoch(namespace, name, 1, timeout=180)
     free: Callable[[], None] = fill()
     began = time.monotonic()
@@ -84,4 +84,4 @@ def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=60)
     kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
     fold = kube.wait_complete(namespace, name, timeout=180)["folds"][0]
-    assert (fold["epoch"], fold["attempts"]) == (4, 2)
+    assert (fold["epoch"], fold["attempts"]) == (100, 2)

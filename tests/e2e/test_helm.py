@@ -7,7 +7,7 @@ from tests.e2e.conftest import Lab
 def test_an_operator_upgrade_and_reinstall_leave_a_running_training_untouched(lab: Lab) -> None:
     """The same pod trains on through an upgrade, and through an uninstall (which keeps the CRs) and a new install."""
     kube, namespace, name = lab.kube, lab.namespace, "bystander"
-    kube.apply(training(name, namespace, epochs=30, iterations=6))
+    kube.apply(training(name, namespace, epochs=1000, iterations=6))
     kube.wait_epoch(namespace, name, 1, timeout=180)
     pod = kube.pods(namespace, name, "fold")[-1]["metadata"]["name"]
 

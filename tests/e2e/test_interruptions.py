@@ -61,7 +61,7 @@ def test_suspend_stops_at_a_finished_epoch_and_resume_goes_on(lab: Lab) -> None:
 def test_training_goes_on_while_the_api_server_is_gone(lab: Lab) -> None:
     """60 s without an API server: the same pod trains on, the same operator catches up."""
     kube, namespace, name = lab.kube, lab.namespace, "cut-off"
-    kube.apply(training(name, namespace, epochs=40, iterations=ITERATIONS))
+    kube.apply(training(name, namespace, epochs=1000, iterations=ITERATIONS))
     before = kube.wait_epoch(namespace, name, 1, timeout=180)["folds"][0]["epoch"]
     pod = kube.pods(namespace, name, "fold")[-1]["metadata"]["name"]
     operator = lab.operator_pod()
