@@ -131,7 +131,7 @@ class Bench:
 
     def training(self, name: str, **spec: Any) -> Object:
         """Return a training."""
-        return training(self.namespace, name, **spec)
+        return training(self.namespace, name, schedule={}, **spec)
 
     async def delete_all(self) -> None:
         """Delete all trainings, Jobs and Pods, and wait until they are gone."""

@@ -6,6 +6,7 @@ from enum import StrEnum
 class ConditionType(StrEnum):
     """Types of the conditions in status.conditions; the truth about a training."""
 
+    STANDARD_SCHEDULE = "StandardSchedule"
     SUSPENDED = "Suspended"
     DATASET_READY = "DatasetReady"
     PROGRESSING = "Progressing"
@@ -38,6 +39,11 @@ class Reason(StrEnum):
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
     CHILD_NOT_OWNED = "ChildNotOwned"
     """A Job with a name that this training needs exists and belongs to somebody else."""
+
+    # StandardSchedule.
+    STANDARD_EPOCHS = "StandardEpochs"
+    SHORT_SCHEDULE = "ShortSchedule"
+    VERY_SHORT_SCHEDULE = "VeryShortSchedule"
 
     # Suspended.
     SUSPENDED_BY_USER = "SuspendedByUser"

@@ -161,7 +161,7 @@ class NnunetTrainingStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = []
-    """Suspended, DatasetReady, Progressing, Evaluated, Complete, Failed."""
+    """StandardSchedule, Suspended, DatasetReady, Progressing, Evaluated, Complete, Failed."""
     progress: Progress | None = None
     """Progress over all folds."""
     folds: Annotated[

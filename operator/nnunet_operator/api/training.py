@@ -11,6 +11,8 @@ KIND = "NnunetTraining"
 PLURAL = "nnunettrainings"
 STANDARD_EPOCHS = 1000
 """nnU-Net's own schedule (nnUNetTrainer.num_epochs)."""
+STANDARD_ITERATIONS = 250
+"""Training iterations of an epoch in it (nnUNetTrainer.num_iterations_per_epoch)."""
 
 FoldIndex = Annotated[int, Field(ge=0, le=4, json_schema_extra=INTEGER)]
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -65,7 +67,7 @@ class Schedule(ApiModel):
     epochs: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = STANDARD_EPOCHS
     """Number of epochs. nnU-Net's standard is 1000; fewer usually cost 1-3 % Dice, more on hard tasks, and
     generalise worse."""
-    iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = 250
+    iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = STANDARD_ITERATIONS
     """Training iterations (batches) in one epoch."""
     validation_iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = 50
     """Validation iterations (batches) in one epoch, for the pseudo-Dice."""

@@ -1,4 +1,4 @@
-"""The six conditions, and how they are merged with those that were written before."""
+"""The seven conditions, and how they are merged with those that were written before."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from nnunet_operator.api.reasons import ConditionType, Reason
 from nnunet_operator.api.status import Condition, Provenance, Results
+from nnunet_operator.reconcile import schedule
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.headline import Headline, of_running, of_stopping
 from nnunet_operator.reconcile.model import Training
@@ -41,6 +42,7 @@ def conditions(situation: Situation) -> list[Condition]:
     """Return the full list of conditions, in a fixed order."""
     headline = _headline(situation)
     wanted = [
+        _condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(situation.training.spec.schedule)),
         _suspended(situation, headline),
         _dataset_ready(situation),
         _condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, headline.message),

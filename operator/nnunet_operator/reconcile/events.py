@@ -18,6 +18,7 @@ def events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> tuple[E
 
 
 def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
+    yield from _schedule_events(before, after)
     for type_ in (ConditionType.DATASET_READY, ConditionType.SUSPENDED, ConditionType.COMPLETE):
         if _became_true(before, after, type_):
             yield _event("Normal", after, type_)
@@ -26,6 +27,13 @@ def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus)
     if _became_true(after, before, ConditionType.SUSPENDED):
         yield Event("Normal", EventReason.RESUMED.value, "spec.suspend is false again: what is not done goes on")
     yield from _progress_events(before, after)
+
+
+def _schedule_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
+    """Warn of a short schedule, once: it can't change."""
+    new = after.condition(ConditionType.STANDARD_SCHEDULE)
+    if new is not None and new.status == "False" and before.condition(ConditionType.STANDARD_SCHEDULE) is None:
+        yield _event("Warning", after, ConditionType.STANDARD_SCHEDULE)
 
 
 def _progress_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:

@@ -45,10 +45,16 @@ def test_no_write_at_rest(
 def test_writes_until_the_first_pod_exists(
     api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], tmp_path: Path
 ) -> None:
-    """One Job, one status, one Event."""
+    """One Job, one status, one Event; below the standard schedule a second one, which warns of that."""
     with Proxy(api, tmp_path) as proxy:
         lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig))
-        lab.apply(training(namespace))
+        lab.apply(training(namespace, schedule={}))
         lab.wait_reason("Progressing", "WaitingForResources")
         time.sleep(1)
         assert [method for method, _ in proxy.writes()] == ["POST", "PATCH", "POST"], proxy.writes()
+        before = len(proxy.writes())
+        lab.apply(training(namespace, "short"))
+        lab.wait_reason("Progressing", "WaitingForResources", "short")
+        time.sleep(1)
+        assert [method for method, _ in proxy.writes()[before:]] == ["POST", "PATCH", "POST", "POST"]
+        assert lab.condition("StandardSchedule", "short")["reason"] == "VeryShortSchedule"

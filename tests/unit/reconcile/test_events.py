@@ -43,7 +43,7 @@ def test_the_life_of_a_training() -> None:
     done = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(mean_validation_dice=0.9))
     steps: list[tuple[list[Manifest], list[str]]] = [
-        ([], ["Starting"]),
+        ([], ["VeryShortSchedule", "Starting"]),
         ([plan_job], []),
         ([plan_job, running(plan_job)], ["Planning"]),
         ([*planned(ONE)], ["Preprocessed", "Starting"]),
@@ -121,4 +121,4 @@ def test_suspension_and_resumption() -> None:
 
 def test_failure_is_announced_once() -> None:
     bad = job(ONE, PLAN, conditions=[{"type": "Failed", "status": "True"}])
-    assert said(ONE, bad, ended(bad, 65)) == ["WrongData"]
+    assert said(after(ONE), bad, ended(bad, 65)) == ["WrongData"]

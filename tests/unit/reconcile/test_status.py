@@ -196,6 +196,7 @@ def test_all_conditions_are_always_there_with_the_generation() -> None:
     for of in (ONE, training(suspend=True), trained(), after(ONE, job(ONE, EVALUATE, conditions=[COMPLETE]))):
         status = plan(world(replace(of, generation=7))).status
         assert [c.type for c in status.conditions] == [
+            "StandardSchedule",
             "Suspended",
             "DatasetReady",
             "Progressing",
@@ -217,7 +218,7 @@ def test_provenance_is_what_the_plan_says_and_stays_when_its_pod_is_gone() -> No
     assert provenance.preprocessed_path == "Dataset004_Hippocampus-0123456789abcdef"
     assert provenance.image == "registry.example/trainer:1"
     assert provenance.image_digest == "registry.example/trainer@sha256:abc"
-    assert "Dataset004_Hippocampus-0123456789abcdef" in known.status.conditions[1].message
+    assert "Dataset004_Hippocampus-0123456789abcdef" in str(known.status.condition("DatasetReady"))
     assert after(known, plan_job).status.provenance == provenance
     assert known.status.run_path == "clinic/hippo-0a1b2c3d"
 

@@ -1,0 +1,43 @@
+"""A schedule below nnU-Net's standard is named for what it is, in condition and Event."""
+
+import pytest
+
+from nnunet_operator.api.training import Schedule
+from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.schedule import judge
+from tests.unit.builders.make import training
+from tests.unit.reconcile.make import after, condition, stated, world
+
+
+@pytest.mark.parametrize(
+    ("epochs", "iterations", "reason", "says"),
+    [
+        (1000, 250, "StandardEpochs", "standard schedule or longer"),
+        (2000, 250, "StandardEpochs", "2000 epochs"),
+        (500, 500, "StandardEpochs", "500 epochs"),
+        (999, 250, "ShortSchedule", "before anyone relies on the model"),
+        (250, 250, "ShortSchedule", "0.25 of nnU-Net's standard 1000 of 250"),
+        (249, 250, "VeryShortSchedule", "do not rely on the model"),
+        (1000, 25, "VeryShortSchedule", "1000 epochs of 25 iterations are 0.1 of"),
+    ],
+)
+def test_what_counts_is_the_number_of_iterations(epochs: int, iterations: int, reason: str, says: str) -> None:
+    standard, found, message = judge(Schedule(epochs=epochs, iterations_per_epoch=iterations))
+    assert (standard, found) == (reason == "StandardEpochs", reason)
+    assert says in message
+    assert standard or "1-3 % Dice, more on hard tasks, and generalise worse" in message
+
+
+def test_a_short_schedule_is_warned_of_once() -> None:
+    short = training(folds=[0], schedule={"epochs": 300})
+    result = plan(world(short))
+    assert stated(result, "StandardSchedule") == ("False", "ShortSchedule")
+    warnings = [(event.reason, event.message) for event in result.events if event.type == "Warning"]
+    assert warnings == [("ShortSchedule", condition(result, "StandardSchedule").message)]
+    assert "ShortSchedule" not in [event.reason for event in plan(world(after(short))).events]
+
+
+def test_the_default_is_the_standard() -> None:
+    result = plan(world(training()))
+    assert stated(result, "StandardSchedule") == ("True", "StandardEpochs")
+    assert all(event.type == "Normal" for event in result.events)
