@@ -115,6 +115,19 @@ class Kube:
         found: Object = self.wait(f"epoch {epoch}", reached, timeout, about=(namespace, training))
         return found
 
+    def suspend(self, namespace: str, training: str, **changes: Any) -> None:
+        """Suspend a training, with further `changes` of its spec, and wait until nothing of it runs."""
+        self._patch(namespace, training, {"suspend": True, **changes})
+        about = namespace, training
+        self.wait("phase Suspended", lambda: self.status(*about)["phase"] == "Suspended", timeout=90, about=about)
+
+    def resume(self, namespace: str, training: str) -> None:
+        """Let a suspended training go on."""
+        self._patch(namespace, training, {"suspend": False})
+
+    def _patch(self, namespace: str, training: str, spec: Object) -> None:
+        self.run("patch", "nnt", training, "-n", namespace, "--type=merge", "-p", json.dumps({"spec": spec}))
+
     def events(self, namespace: str, training: str) -> Reasons:
         """Return (reason, message) of the Events on a training, the oldest first."""
         selector = f"involvedObject.kind=NnunetTraining,involvedObject.name={training}"

@@ -1,13 +1,13 @@
 """Wrong input and broken surroundings end in a Failed condition whose message can be acted on."""
 
-import json
+import shutil
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.e2e.builders import DATASET, training
+from tests.e2e.builders import DATASET, TINY_NETWORK, training
 from tests.e2e.conftest import Lab
 from tests.e2e.kube import condition
 
@@ -58,10 +58,8 @@ def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
     assert (failed["status"], failed["reason"]) == ("True", "OutOfMemory"), failed
     assert "resources.memory" in failed["message"]
     assert len(kube.pods(namespace, name, "fold")) <= 1
-    enough = {"spec": {"suspend": True, "resources": resources | {"memory": "2Gi"}}}
-    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", json.dumps(enough))
-    kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=60)
-    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    kube.suspend(namespace, name, resources=resources | {"memory": "2Gi"})
+    kube.resume(namespace, name)
     kube.wait_complete(namespace, name, timeout=180)
 
 
@@ -80,8 +78,29 @@ def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     assert time.monotonic() - began < 60
     assert len(kube.pods(namespace, name, "fold")) == 1
     free()
-    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    kube.wait("phase Suspended", lambda: kube.status(namespace, name)["phase"] == "Suspended", timeout=60)
-    kube.run("patch", "nnt", name, "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    kube.suspend(namespace, name)
+    kube.resume(namespace, name)
     fold = kube.wait_complete(namespace, name, timeout=180)["folds"][0]
     assert (fold["epoch"], fold["attempts"]) == (100, 2)
+
+
+def test_lost_preprocessed_data_is_named_and_a_retry_makes_it_again(lab: Lab) -> None:
+    """Somebody cleaned up while a training was suspended: no retry is burnt, and the fold goes on where it was."""
+    kube, namespace, name = lab.kube, lab.namespace, "cleaned-up"
+    planning = {"configurations": {"3d_tiny": TINY_NETWORK}, "gpuMemoryTargetGB": 7}  # a result of its own
+    kube.apply(training(name, namespace, epochs=60, planning=planning))
+    before = kube.wait_epoch(namespace, name, 3, timeout=180)
+    kube.suspend(namespace, name)
+    shutil.rmtree(lab.volume("nnunet-preprocessed") / before["provenance"]["preprocessedPath"])
+    kube.resume(namespace, name)
+    failed = condition(kube.wait_finished(namespace, name, timeout=90), "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", "WrongData"), failed
+    assert "preprocessed data" in failed["message"]
+    assert len(kube.pods(namespace, name, "fold")) == 1
+
+    kube.suspend(namespace, name)
+    kube.resume(namespace, name)
+    status = kube.wait_complete(namespace, name, timeout=240)
+    assert status["provenance"]["preprocessedPath"] == before["provenance"]["preprocessedPath"]
+    fold = status["folds"][0]
+    assert fold["epoch"] == 60 and fold["lostEpochs"] <= 1, fold
