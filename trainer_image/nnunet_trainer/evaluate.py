@@ -11,15 +11,16 @@ from nnunet_operator.api.training import Device
 from nnunet_trainer import environment, scores
 from nnunet_trainer.dataset import Case, check_test_set, check_test_set_whole, load_dataset, named
 from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import read_json, temporary_path, write_json
+from nnunet_trainer.files import Locked, lock, read_json, temporary_path, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import prediction_inputs
 from nnunet_trainer.paths import FINAL, RunPaths
 from nnunet_trainer.predictions import fresh_ones, make_exports_atomic
-from nnunet_trainer.train import VALIDATION_SUMMARY, read_plan, require_gpu
+from nnunet_trainer.train import LOCK_TIMEOUT_SECONDS, VALIDATION_SUMMARY, read_plan, require_gpu
 
 log = logging.getLogger(__name__)
 
+LOCK_FILE = ".evaluate.lock"
 PREDICTIONS = "predictions_test"
 TEST_SUMMARY = "test_summary.json"
 _PREDICTION_PROCESSES = 3
@@ -29,6 +30,17 @@ _PREDICTION_PROCESSES = 3
 def evaluate(contract: RunContract, paths: RunPaths) -> TerminationReport:
     """Score the training and return the report. What an earlier attempt finished is not done again."""
     plan = read_plan(paths)
+    try:
+        with lock(paths.run / LOCK_FILE, "evaluation", LOCK_TIMEOUT_SECONDS):
+            return _evaluate(contract, paths, plan)
+    except Locked as error:
+        # Another attempt is alive: not a failure of this one, and none to be counted.
+        raise TrainerError(
+            ExitCode.PREEMPTED, f"another pod evaluates this training ({error}); trying again later"
+        ) from error
+
+
+def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> TerminationReport:
     model = paths.model(contract, plan.plans_name)
     labels = _dataset_json(model)["labels"]
     ending = str(_dataset_json(model)["file_ending"])

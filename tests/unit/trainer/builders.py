@@ -1,8 +1,10 @@
 """Builders for the trainer's unit tests."""
 
+from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.contract import RunContract
+from nnunet_operator.api.contract import PlanFacts, RunContract
+from nnunet_trainer.paths import RunPaths
 
 
 def contract(**changes: Any) -> RunContract:
@@ -21,3 +23,24 @@ def contract(**changes: Any) -> RunContract:
         "processes": 8,
     }
     return RunContract.model_validate(settings | changes)
+
+
+def paths_of(run: RunContract, root: Path) -> RunPaths:
+    """Return the paths of a run whose mounts are in this folder."""
+    results = root / "nnunet/results"
+    return RunPaths(root / "nnunet/raw", root / "nnunet/preprocessed", results, results / run.run_folder)
+
+
+def plan_facts(**changes: Any) -> PlanFacts:
+    """Return what planning noted."""
+    facts = PlanFacts(
+        preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
+        plans_name="nnUNetPlans",
+        reused=False,
+        dataset_hash="d" * 64,
+        plans_hash="p" * 64,
+        splits_hash="s" * 64,
+        nnunet_version="2.8.1",
+        torch_version="2.6.0",
+    )
+    return facts.model_copy(update=changes)

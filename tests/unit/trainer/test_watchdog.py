@@ -81,11 +81,13 @@ def start(tmp_path: Path, body: str) -> "subprocess.Popen[str]":
 
 
 def end(process: "subprocess.Popen[str]", seconds: float = 15) -> tuple[str, str]:
+    """Return the output; the process and every worker that its pools started have to be gone in time."""
     try:
         return process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
+        state = "a worker is left" if process.poll() is not None else "it did not end"
         os.killpg(process.pid, signal.SIGKILL)
-        raise AssertionError(f"the process did not end in {seconds} s") from None
+        raise AssertionError(f"{state} after {seconds} s") from None
 
 
 def message(tmp_path: Path) -> str:

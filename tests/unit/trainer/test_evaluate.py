@@ -1,0 +1,32 @@
+"""What ends an evaluation before it has anything to score."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer import evaluate as module
+from nnunet_trainer.evaluate import LOCK_FILE, evaluate
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.files import write_json
+from tests.unit.trainer.builders import contract, paths_of, plan_facts
+from tests.unit.trainer.test_files import HOLDER
+
+
+def test_two_pods_never_evaluate_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both would write the same predictions; the second is tried again, at no cost."""
+    monkeypatch.setattr(module, "LOCK_TIMEOUT_SECONDS", 0.3)
+    paths = paths_of(contract(), tmp_path)
+    paths.run.mkdir(parents=True)
+    write_json(paths.plan_result, plan_facts().to_json_dict())
+    command = [sys.executable, "-c", HOLDER, str(paths.run / LOCK_FILE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None and holder.stdout.readline() == "held\n"
+        with pytest.raises(TrainerError, match="another pod evaluates") as caught:
+            evaluate(contract(), paths)
+        holder.kill()
+    assert caught.value.code == ExitCode.PREEMPTED
+    with pytest.raises(TrainerError, match="is incomplete"):
+        evaluate(contract(), paths)
