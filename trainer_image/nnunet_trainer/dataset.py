@@ -238,10 +238,28 @@ def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]
         splits = [{"train": list(split["train"]), "val": list(split["val"])} for split in content]
     except (ValueError, KeyError, TypeError) as error:
         raise wrong_data(f"{SPLITS_FILE} must be a list of objects with train and val: {error!r}") from error
-    unknown = {case for split in splits for part in split.values() for case in part if case not in cases}
-    if unknown:
-        raise wrong_data(f"{SPLITS_FILE} names {len(unknown)} cases that are not in the dataset: {named(unknown)}")
+    for fold, split in enumerate(splits):
+        _check_split(fold, split, cases)
     return splits
+
+
+def _check_split(fold: int, split: Mapping[str, list[str]], cases: Mapping[str, Case]) -> None:
+    """Refuse what nnU-Net takes as it is: it would train on validation cases, or fail after the last epoch."""
+    where = f"{SPLITS_FILE}, fold {fold} (the first is 0)"
+    unknown = {str(case) for part in split.values() for case in part if case not in cases}
+    if unknown:
+        raise wrong_data(
+            f"{where}: {len(unknown)} cases are not in the dataset: {named(unknown)}. Correct the names or add the cases"
+        )
+    for part, other in (("train", "val"), ("val", "train")):
+        if not split[part]:
+            raise wrong_data(f"{where}: {part} is empty. Give it cases; {other} has {named(split[other]) or 'none'}")
+    both = set(split["train"]) & set(split["val"])
+    if both:
+        raise wrong_data(
+            f"{where}: {len(both)} cases are in train and in val: {named(both)}. Remove them from one of the two: "
+            "validated on what it was trained on, the fold would look better than it is"
+        )
 
 
 def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str, list[str]]] | None) -> None:

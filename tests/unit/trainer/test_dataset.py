@@ -79,6 +79,8 @@ def empty(name: str) -> Callable[[Path], None]:
     return change
 
 
+GOOD_SPLIT = '{"train": ["c_00"], "val": ["c_01"]}'
+
 DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("no dataset.json", remove("dataset.json"), ["has no dataset.json"]),
     ("not JSON", write("dataset.json", "{"), ["not valid JSON"]),
@@ -99,7 +101,26 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
     ("no labels folder", empty("labelsTr"), ["no folder labelsTr"]),
     ("broken splits", write("splits_final.json", '[{"train": []}]'), ["splits_final.json", "val"]),
-    ("foreign splits", write("splits_final.json", '[{"train": ["c_00"], "val": ["z"]}]'), ["1 cases", "z"]),
+    (
+        "foreign splits",
+        write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": ["c_00"], "val": ["z"]}}]'),
+        ["fold 1", "1 cases", "not in the dataset: z"],
+    ),
+    (
+        "no validation cases",
+        write("splits_final.json", '[{"train": ["c_00"], "val": []}]'),
+        ["splits_final.json", "fold 0", "val is empty", "c_00"],
+    ),
+    (
+        "no training cases",
+        write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": [], "val": ["c_01"]}}]'),
+        ["fold 1", "train is empty", "c_01"],
+    ),
+    (
+        "overlapping splits",
+        write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": ["c_00", "c_01"], "val": ["c_01", "c_02"]}}]'),
+        ["fold 1", "1 cases are in train and in val: c_01"],
+    ),
 ]
 
 
