@@ -82,7 +82,6 @@ class Cluster:
             state = self._prepare()
             started = [name for name in components.names(state) if self._ensure_started(name, state, binaries)]
             if state.full:
-                self._wait("containerd to be ready", lambda: self._containerd_answers())
                 ensure_pause_image(self.layout, binaries.pause)
             self._wait_ready(state)
         words = f"started {', '.join(started)}" if started else "it was up already"
@@ -170,7 +169,9 @@ class Cluster:
         processes.start(self.layout.root, name, component.executable, argv, self._log(name), component.env)
         if name == "kube-apiserver":  # the others would log errors, and back off, until it answers
             ready = lambda: self.client().succeeds("get", "--raw=/readyz")  # noqa: E731
-            self._wait("the API server to be ready", ready)
+            self._wait("the API server to be ready", ready, through=name)
+        if name == "containerd":  # the kubelet ends at once where it meets no container runtime
+            self._wait("containerd to be ready", self._containerd_answers, through=name)
         return True
 
     def _wait_ready(self, state: State) -> None:
@@ -190,15 +191,18 @@ class Cluster:
             return False
         return True
 
-    def _wait(self, what: str, check: "processes.Check") -> None:
+    def _wait(self, what: str, check: "processes.Check", through: str = "") -> None:
+        """Wait, unless a component has died; with `through`, one of those that start before it, or it itself."""
         began = time.monotonic()
-        processes.wait_for(what, check, _READY_SECONDS, self._raise_if_dead)
+        processes.wait_for(what, check, _READY_SECONDS, lambda: self._raise_if_dead(through))
         if time.monotonic() - began > 0.3:
             self._console.say(f"waited for {what}")
 
-    def _raise_if_dead(self) -> None:
+    def _raise_if_dead(self, through: str) -> None:
         logs = {path.stem for path in self.logs.glob("*.log")}
-        dead = [name for name in self.stopped() if name in logs]
+        order = components.CONTROL_PLANE + components.NODE
+        started = order[: order.index(through) + 1] if through else order
+        dead = [name for name in self.stopped() if name in logs and name in started]
         if dead:
             tails = "\n".join(processes.log_tail(self._log(name)) for name in dead)
             raise ClusterError(f"{', '.join(dead)} ended unexpectedly\n{tails}")

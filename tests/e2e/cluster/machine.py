@@ -8,7 +8,7 @@ from tests.cluster.cleanup import OUTSIDE_FOLDERS
 
 Listing = dict[str, set[str]]
 
-_OUR_KINDS = re.compile(r"kube|etcd|containerd|runc|/pause")
+_OUR_KINDS = re.compile(r"kube-|kubelet|etcd|containerd|runc|/pause")
 _FOREIGN_MOUNTS = ("/tmp/", "/var/lib/containers/", "/var/tmp/")  # of image builds that run meanwhile
 _OTHER_CLUSTERS = re.compile(rb"NNUNET_CLUSTER_STATE=[^\0]*/(?!clean\0)[^/\0]+\0")
 
