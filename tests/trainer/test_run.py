@@ -16,6 +16,8 @@ import pytest
 
 from nnunet_operator.api.contract import METRICS_PORT, Metric
 from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.checkpoints import finished_epochs
+from nnunet_trainer.paths import FINAL
 from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world, truncate
 
@@ -59,9 +61,10 @@ def test_metrics_while_it_trains(trained: World) -> None:
 
 
 def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:
-    again = trained.finish("train", "--fold", "0", seconds=5)
+    again = trained.finish("train", "--fold", "0", seconds=20)
     assert again.code == 0
     assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (6, 6, 1)
+    assert "nnU-Net" not in again.log, "libraries are loaded for nothing"
     assert again.fold.mean_validation_dice is not None
     own = json.loads((trained.fold() / "validation/summary.json").read_text())["foreground_mean"]["Dice"]
     assert again.fold.mean_validation_dice == pytest.approx(own)
@@ -137,6 +140,20 @@ def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:
     ended = trained.but(folds=["0", "1", "2"]).finish("evaluate")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE
     assert ended.report.message.startswith("fold 2 is not complete")
+
+
+def test_a_finished_fold_whose_final_checkpoint_is_damaged_is_finished_again(trained: World, tmp_path: Path) -> None:
+    world = trained.copy(tmp_path / "world")
+    truncate(world.fold("1") / FINAL)
+    refused = world.finish("evaluate")
+    assert refused.code == ExitCode.CHECKPOINT_UNUSABLE, refused.log
+    assert refused.report.message.startswith("fold 1 is not complete: its checkpoint_final.pth can't be read")
+    assert "Suspend and resume the training" in refused.report.message
+    again = world.finish("train", "--fold", "1")
+    assert again.code == 0, again.log
+    assert "going on from checkpoint_best.pth" in again.log
+    assert finished_epochs(world.fold("1") / FINAL) == again.fold.epoch == 6
+    assert again.fold.mean_validation_dice is not None
 
 
 def test_plain_nnunet_predicts_the_same_without_this_project(trained: World, tmp_path: Path) -> None:

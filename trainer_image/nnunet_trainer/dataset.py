@@ -249,7 +249,7 @@ def _check_split(fold: int, split: Mapping[str, list[str]], cases: Mapping[str, 
     unknown = {str(case) for part in split.values() for case in part if case not in cases}
     if unknown:
         raise wrong_data(
-            f"{where}: {len(unknown)} cases are not in the dataset: {named(unknown)}. Correct the names or add the cases"
+            f"{where}: {len(unknown)} cases are not in the dataset: {named(unknown)}. Correct the names or add them"
         )
     for part, other in (("train", "val"), ("val", "train")):
         if not split[part]:

@@ -10,7 +10,7 @@ from nnunet_operator.api.status import MAX_CLASSES
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment, scores
 from nnunet_trainer.dataset import Case, check_test_set, check_test_set_whole, load_dataset, named
-from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.failures import TrainerError, is_missing_or_damaged
 from nnunet_trainer.files import Locked, lock, read_json, temporary_path, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import prediction_inputs
@@ -71,13 +71,16 @@ def _validation_scores(model: Path, fold: str, ending: str) -> scores.CaseScores
     try:
         return scores.read_scores(model / f"fold_{fold}" / VALIDATION_SUMMARY, ending)
     except (OSError, ValueError) as error:
+        if not is_missing_or_damaged(error):
+            raise
         raise _incomplete(fold, f"its validation/summary.json can't be read ({error})") from error
 
 
 def _incomplete(fold: str, reason: str) -> TrainerError:
     return TrainerError(
         ExitCode.CHECKPOINT_UNUSABLE,
-        f"fold {fold} is not complete: {reason}. Run `nnunet-trainer train --fold {fold}` again",
+        f"fold {fold} is not complete: {reason}. Suspend and resume the training: the fold is finished again from its "
+        "newest checkpoint that loads",
     )
 
 
@@ -88,6 +91,8 @@ def _require_final_checkpoints(contract: RunContract, model: Path) -> None:
         try:
             epochs = finished_epochs(model / f"fold_{fold}" / FINAL)
         except Exception as error:
+            if not is_missing_or_damaged(error):
+                raise
             raise _incomplete(fold, f"its {FINAL} can't be read ({error})") from error
         if epochs < contract.schedule.epochs:
             raise _incomplete(fold, f"its {FINAL} has {epochs} of {contract.schedule.epochs} epochs")

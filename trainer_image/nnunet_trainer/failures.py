@@ -103,6 +103,11 @@ def may_be_damage(error: Exception) -> bool:
     return True
 
 
+def is_missing_or_damaged(error: Exception) -> bool:
+    """Tell whether a file can't be read because it is not there or not whole."""
+    return isinstance(error, FileNotFoundError) or may_be_damage(error)
+
+
 def dead_worker_message(detail: str) -> str:
     """Return the message for a worker process that did not end by itself."""
     return (

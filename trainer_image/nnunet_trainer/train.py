@@ -10,7 +10,7 @@ from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, Term
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment
-from nnunet_trainer.failures import TrainerError, may_be_damage, wrong_configuration
+from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
@@ -65,16 +65,16 @@ def train(
 
 def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preemption) -> TerminationReport:
     contract, fold, folder = run.contract, run.fold, run.folder
+    environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
     if _is_complete(run):
         log.info("fold %s is complete already", fold)
         return _report(run)
     run.start_attempt()
     serve(run.metrics)
-    environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
     trainer = _make_trainer(contract, paths, plan, fold)
     trainer.take_control(run, preemption)
     trainer.restore_newest_checkpoint()
-    if trainer.current_epoch < contract.schedule.epochs or not _loads(folder / FINAL):
+    if trainer.current_epoch < contract.schedule.epochs or not _epochs_in(folder / FINAL):
         # Whatever was validated, it was not with the network that comes out now.
         shutil.rmtree(folder / "validation", ignore_errors=True)
         trainer.run_training()
@@ -87,25 +87,26 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     return _report(run)
 
 
-def _loads(path: Path) -> bool:
+def _epochs_in(path: Path) -> int:
+    """Return the finished epochs in a checkpoint, 0 for one that is missing or damaged. Loads torch."""
     from nnunet_trainer.checkpoints import finished_epochs
 
     try:
-        return finished_epochs(path) > 0
-    except FileNotFoundError:
-        return False
+        return finished_epochs(path)
     except Exception as error:
-        if not may_be_damage(error):
+        if not is_missing_or_damaged(error):
             raise
-        return False
+        log.warning("%s can't be read: %s", path.name, one_line(str(error))[:300])
+        return 0
 
 
 def _is_complete(run: FoldRun) -> bool:
-    """Tell whether nothing is left to do, without loading torch."""
-    facts = run.facts
-    if facts.epoch < run.contract.schedule.epochs or not (run.folder / FINAL).is_file():
+    """Tell whether nothing is left to do; torch is loaded only where that seems to be so."""
+    facts, epochs = run.facts, run.contract.schedule.epochs
+    if facts.epoch < epochs or not (run.folder / FINAL).is_file():
         return False
-    return run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
+    validated = run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
+    return validated and _epochs_in(run.folder / FINAL) >= epochs
 
 
 def _summary_is_there(folder: Path) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import UNEXPECTED, classify, may_be_damage, one_line, wrong_data
+from nnunet_trainer.failures import UNEXPECTED, classify, is_missing_or_damaged, may_be_damage, one_line, wrong_data
 
 
 class OutOfMemoryError(RuntimeError):
@@ -138,6 +138,11 @@ def test_errors_of_a_damaged_file(error: Exception) -> None:
 @pytest.mark.parametrize("error", SOMETHING_ELSE, ids=repr)
 def test_errors_that_another_file_would_give_too(error: Exception) -> None:
     assert not may_be_damage(error)
+
+
+def test_missing_is_no_damage_but_as_good_as() -> None:
+    missing = FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")
+    assert [is_missing_or_damaged(error) for error in (missing, EOFError(), MemoryError())] == [True, True, False]
 
 
 def test_one_line() -> None:
