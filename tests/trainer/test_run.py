@@ -17,7 +17,8 @@ import pytest
 from nnunet_operator.api.contract import METRICS_PORT, Metric
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.paths import FINAL
+from nnunet_trainer.files import read_json
+from nnunet_trainer.paths import FINAL, LATEST
 from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world, truncate
 
@@ -195,6 +196,27 @@ def test_killed_plan_is_cleaned_up_and_two_at_once_share_one_result(tmp_path: Pa
     assert all(facts) and sorted(fact.reused for fact in facts if fact) == [False, True]
     left = sorted(path.name for path in (first.root / "nnunet/preprocessed").iterdir())
     assert len(left) == 2 and left[1] == f"{left[0]}.lock", left
+
+
+def test_lost_preprocessed_data_is_made_again_but_not_from_another_dataset(planned: World, tmp_path: Path) -> None:
+    world = planned.copy(tmp_path / "world")
+    facts = read_json(world.run / "plan.json")
+    # What an interrupted `rm -r` leaves.
+    lost = world.root / "nnunet/preprocessed" / facts["preprocessedKey"] / tiny_dataset.NAME
+    (lost / "nnUNetPlans.json").unlink()
+    refused = world.finish("train", "--fold", "0", seconds=10)
+    assert refused.code == ExitCode.WRONG_DATA, refused.log
+    assert "Suspend and resume" in refused.report.message
+    assert world.finish("plan").code == 0
+    assert (lost / "nnUNetPlans.json").is_file()
+    assert read_json(world.run / "plan.json") == facts
+
+    (world.fold() / LATEST).touch()
+    dataset = world.root / "nnunet/raw" / tiny_dataset.NAME
+    shutil.copy(dataset / "imagesTr/case_01_0000.nii.gz", dataset / "imagesTr/case_00_0000.nii.gz")
+    refused = world.finish("plan")
+    assert refused.code == ExitCode.WRONG_DATA, refused.log
+    assert "has changed since this training began" in refused.report.message
 
 
 def _segmentation(path: Path) -> np.ndarray:

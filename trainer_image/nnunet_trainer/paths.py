@@ -65,3 +65,9 @@ def run_paths(contract: RunContract) -> RunPaths:
         results=results,
         run=results / contract.run_folder,
     )
+
+
+def has_preprocessed_data(contract: RunContract, folder: Path, plans_name: str) -> bool:
+    """Tell whether a folder of the preprocessed claim still holds what training reads first."""
+    dataset = folder / contract.dataset
+    return all((dataset / name).is_file() for name in (f"{plans_name}.json", "dataset.json"))

@@ -22,17 +22,19 @@ from nnunet_trainer.dataset import (
     load_dataset,
     named,
 )
-from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration
+from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration, wrong_data
 from nnunet_trainer.files import lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
 from nnunet_trainer.integrity import verify_integrity, verify_test_set
-from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.paths import RunPaths, has_preprocessed_data
 
 log = logging.getLogger(__name__)
 
 FACTS_FILE = "plan.json"
 """In the preprocessed folder: `PlanFacts` of the attempt that made it."""
+_HASH_DIGITS = 12
+"""Digits of a hash in a message."""
 _COMPRESSION_AT_BEST = 0.1
 """No dataset is compressed better than this; a volume with less room than that is refused before the work."""
 
@@ -62,16 +64,17 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
 def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any) -> PlanFacts:
     digest = dataset_hash(dataset.files(), contract.processes)
     key = preprocessed_key(contract, digest, _nnunet_version(), sources_hash(_nnunet_package()))
+    require_same_result(contract, paths, digest, key)
     folder = paths.preprocessed / key
     with lock(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}"):
-        if folder.is_dir():
+        if facts := _existing_result(contract, folder):
             log.info("%s exists: nothing to preprocess", key)
-            facts = PlanFacts.model_validate(read_json(folder / FACTS_FILE))
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
         temporary = paths.preprocessed / f".tmp-{key}"
-        if temporary.exists():
-            log.info("removing what an interrupted attempt left: %s", temporary.name)
-            shutil.rmtree(temporary)
+        for leftover in (temporary, folder):
+            if leftover.exists():
+                log.info("removing what is left of an earlier result: %s", leftover.name)
+                shutil.rmtree(leftover)
         facts = _build(contract, paths, dataset, planner, temporary, digest, key)
         # Everything must be on disk before the name says that it is: a node may die right after the rename.
         os.sync()
@@ -79,13 +82,50 @@ def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, 
         return facts
 
 
+def require_same_result(contract: RunContract, paths: RunPaths, digest: str, key: str) -> None:
+    """Raise TrainerError with WRONG_DATA when a run with checkpoints would go on with other data than it began with.
+
+    `digest` and `key` are the hash of the dataset and the name of the preprocessed data as they are now.
+    """
+    earlier = _earlier_facts(paths)
+    if earlier is None or earlier.preprocessed_key == key:
+        return
+    if not any((paths.run / contract.dataset).glob("*/fold_*/checkpoint_*.pth")):
+        log.info("the dataset or its planning changed before anything was trained: the new result is taken")
+        return
+    if earlier.dataset_hash != digest:
+        raise wrong_data(
+            f"dataset {contract.dataset} has changed since this training began: its hash was "
+            f"{earlier.dataset_hash[:_HASH_DIGITS]} and is {digest[:_HASH_DIGITS]} now, and there are checkpoints. "
+            "Restore the dataset as it was, then suspend and resume the training, or create a new training"
+        )
+    raise wrong_data(
+        f"this training began with the preprocessed data {earlier.preprocessed_key}; with the nnU-Net of this image "
+        f"({earlier.nnunet_version} then, {_nnunet_version()} now, maybe with changed code) it would go on with {key}, "
+        "and there are checkpoints. Use the image that it began with, or create a new training"
+    )
+
+
+def _existing_result(contract: RunContract, folder: Path) -> PlanFacts | None:
+    """Return the facts of a result that is there; None where it is missing or somebody deleted a part of it."""
+    try:
+        facts = PlanFacts.model_validate(read_json(folder / FACTS_FILE))
+    except (FileNotFoundError, ValueError):
+        return None
+    return facts if has_preprocessed_data(contract, folder, facts.plans_name) else None
+
+
 def _made_by_this_run(paths: RunPaths, key: str) -> bool:
     """Tell whether an earlier attempt of this very run made the result and said so."""
+    earlier = _earlier_facts(paths)
+    return earlier is not None and earlier.preprocessed_key == key and not earlier.reused
+
+
+def _earlier_facts(paths: RunPaths) -> PlanFacts | None:
     try:
-        earlier = PlanFacts.model_validate(read_json(paths.plan_result))
-    except (OSError, ValueError):
-        return False
-    return earlier.preprocessed_key == key and not earlier.reused
+        return PlanFacts.model_validate(read_json(paths.plan_result))
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _build(

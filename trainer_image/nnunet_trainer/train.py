@@ -10,11 +10,11 @@ from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, Term
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment
-from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
+from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration, wrong_data
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
-from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS, RunPaths
+from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
 from nnunet_trainer.preemption import Preemption
 from nnunet_trainer.scores import foreground_mean, read_scores
 
@@ -69,6 +69,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     if _is_complete(run):
         log.info("fold %s is complete already", fold)
         return _report(run)
+    require_preprocessed_data(contract, paths, plan)
     run.start_attempt()
     serve(run.metrics)
     trainer = _make_trainer(contract, paths, plan, fold)
@@ -85,6 +86,16 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
         run.complete(_validate(trainer, folder))
     (folder / PREVIOUS).unlink(missing_ok=True)
     return _report(run)
+
+
+def require_preprocessed_data(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
+    """Raise TrainerError with WRONG_DATA when what planning made is no longer there: no attempt can mend that."""
+    folder = paths.preprocessed / plan.preprocessed_key
+    if not has_preprocessed_data(contract, folder, plan.plans_name):
+        raise wrong_data(
+            f"the preprocessed data of this training is gone: {folder} is missing or incomplete. Suspend and resume "
+            "the training to have it made again; it then goes on from its checkpoints"
+        )
 
 
 def _epochs_in(path: Path) -> int:

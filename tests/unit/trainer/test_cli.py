@@ -10,9 +10,10 @@ import pytest
 
 from nnunet_operator.api.contract import CONTRACT_ENV
 from nnunet_trainer import environment
+from nnunet_trainer.files import write_json
 from nnunet_trainer.paths import ROOT_ENV
 from nnunet_trainer.report import TERMINATION_LOG_ENV
-from tests.unit.trainer.builders import contract
+from tests.unit.trainer.builders import contract, paths_of, plan_facts
 
 
 def run(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -53,6 +54,19 @@ def test_order_of_the_commands(tmp_path: Path, arguments: list[str], words: str)
     code, message, output = run(tmp_path, *arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
     assert code == 64, output
     assert words in message
+
+
+def test_preprocessed_data_that_is_gone_ends_the_fold_at_once(tmp_path: Path) -> None:
+    run_contract = contract()
+    paths = paths_of(run_contract, tmp_path)
+    paths.run.mkdir(parents=True)
+    write_json(paths.plan_result, plan_facts().to_json_dict())
+    code, message, output = run(
+        tmp_path, "train", "--fold", "0", **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)}
+    )
+    assert code == 65, output
+    assert "Dataset004_Hippocampus-0123456789abcdef is missing" in message
+    assert "Suspend and resume the training" in message
 
 
 def test_workers_follow_the_cores_of_the_pod() -> None:

@@ -1,13 +1,17 @@
 """The training's own configurations in nnU-Net's plans; findings of the verification."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer import plan
 from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.files import write_json
 from nnunet_trainer.integrity import findings
 from nnunet_trainer.plan import with_configurations
+from tests.unit.trainer.builders import contract, paths_of, plan_facts
 
 PLANS: dict[str, Any] = {
     "plans_name": "nnUNetPlans",
@@ -41,6 +45,38 @@ def test_inheritance_that_leads_nowhere(extra: dict[str, dict[str, Any]], words:
     with pytest.raises(TrainerError, match=words) as caught:
         with_configurations(PLANS, extra)
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+
+
+BEGUN = plan_facts()
+
+
+@pytest.mark.parametrize(
+    ("digest", "key", "words"),
+    [
+        (
+            "e" * 64,
+            "Dataset004_Hippocampus-new",
+            "its hash was dddddddddddd and is eeeeeeeeeeee now.*Restore the dataset",
+        ),
+        ("d" * 64, "Dataset004_Hippocampus-new", "began with .*-0123456789abcdef; .*go on with .*-new.*image"),
+    ],
+    ids=["dataset", "code"],
+)
+def test_a_run_with_checkpoints_keeps_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, key: str, words: str
+) -> None:
+    monkeypatch.setattr(plan, "_nnunet_version", lambda: "2.8.1")
+    paths = paths_of(contract(), tmp_path)
+    fold = paths.fold(contract(), BEGUN.plans_name, "0")
+    fold.mkdir(parents=True)
+    plan.require_same_result(contract(), paths, digest, key)
+    write_json(paths.plan_result, BEGUN.to_json_dict())
+    plan.require_same_result(contract(), paths, digest, key)
+    (fold / "checkpoint_latest.pth").touch()
+    plan.require_same_result(contract(), paths, BEGUN.dataset_hash, BEGUN.preprocessed_key)
+    with pytest.raises(TrainerError, match=words) as caught:
+        plan.require_same_result(contract(), paths, digest, key)
+    assert caught.value.code == ExitCode.WRONG_DATA
 
 
 def test_findings_of_the_verification() -> None:
