@@ -17,7 +17,7 @@ def judge(schedule: Schedule) -> tuple[bool, Reason, str]:
     if share >= 1:
         return True, Reason.STANDARD_EPOCHS, f"{schedule.epochs} epochs: nnU-Net's standard schedule or longer"
     asked = f"{schedule.epochs} epochs of {schedule.iterations_per_epoch} iterations"
-    standard = f"{share:.2g} of nnU-Net's standard {STANDARD_EPOCHS} of {STANDARD_ITERATIONS}"
+    standard = f"{100 * share:.3g} % of nnU-Net's standard schedule ({STANDARD_EPOCHS} of {STANDARD_ITERATIONS})"
     cost = "Shorter schedules usually lose 1-3 % Dice, more on hard tasks, and generalise worse"
     if share < SHORTEST_SHARE:
         advice = "So few show that the machinery works and nothing else: do not rely on the model, nor compare it"

@@ -15,10 +15,15 @@ from tests.unit.reconcile.make import after, condition, stated, world
         (1000, 250, "StandardEpochs", "standard schedule or longer"),
         (2000, 250, "StandardEpochs", "2000 epochs"),
         (500, 500, "StandardEpochs", "500 epochs"),
-        (999, 250, "ShortSchedule", "before anyone relies on the model"),
-        (250, 250, "ShortSchedule", "0.25 of nnU-Net's standard 1000 of 250"),
+        (999, 250, "ShortSchedule", "are 99.9 % of"),
+        (
+            250,
+            250,
+            "ShortSchedule",
+            "250 epochs of 250 iterations are 25 % of nnU-Net's standard schedule (1000 of 250)",
+        ),
         (249, 250, "VeryShortSchedule", "do not rely on the model"),
-        (1000, 25, "VeryShortSchedule", "1000 epochs of 25 iterations are 0.1 of"),
+        (1000, 25, "VeryShortSchedule", "1000 epochs of 25 iterations are 10 % of"),
     ],
 )
 def test_what_counts_is_the_number_of_iterations(epochs: int, iterations: int, reason: str, says: str) -> None:
