@@ -52,6 +52,7 @@ class Demo:
         self._steps = Steps(console, total=6)
         self._cluster = cluster_from_environment()
         self._installed = False
+        self._own_namespaces: list[str] = []
         self._results = ""
 
     def run(self) -> None:
@@ -85,8 +86,11 @@ class Demo:
             return
         self._console.print("[bold]Take everything down[/] (KEEP=1 leaves it up to look around)", highlight=False)
         if self._is_current and self._installed:
-            self._cluster.client().run("delete", "namespace", NAMESPACE, "--ignore-not-found", seconds=200)
+            kubectl = self._cluster.client()
+            kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", seconds=200)
             self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
+            if self._own_namespaces:
+                kubectl.run("delete", "namespace", *self._own_namespaces, "--ignore-not-found", seconds=200)
         self._cluster.down()
 
     @property
@@ -95,7 +99,10 @@ class Demo:
 
     def _refuse_to_disturb(self) -> None:
         """Keep away from an operator that people use: the demo would put its own in the place of it."""
-        if self._is_current and self._cluster.client().succeeds("get", "crd", f"{PLURAL}.{GROUP}"):
+        client = self._cluster.client()
+        spaces = (NAMESPACE, OPERATOR_NAMESPACE)
+        self._own_namespaces = [name for name in spaces if not client.succeeds("get", "namespace", name)]
+        if self._is_current and client.succeeds("get", "crd", f"{PLURAL}.{GROUP}"):
             raise DemoError(
                 f"your cluster has an nnU-Net operator already (CustomResourceDefinition {PLURAL}.{GROUP}). The demo "
                 f"would replace it. To try the sample with it: kubectl apply -f {SAMPLES.relative_to(ROOT)}"
