@@ -1,6 +1,7 @@
 """The operator's own metrics. No label names an object: series don't grow with the number of trainings."""
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
@@ -70,6 +71,7 @@ class _TrainingsCollector(Collector):
         return GaugeMetricFamily(f"{_PREFIX}_trainings", "Trainings by the phase in their status.", labels=["phase"])
 
 
+@cache
 def package_version() -> str:
     """Return the version of the installed package, or "unknown"."""
     try:

@@ -54,6 +54,8 @@ EVENTS = Resource("/api/v1", "events")
 async def load_configuration() -> Configuration:
     """Return how to reach the API server: from KUBECONFIG, the pod's service account, or ~/.kube/config."""
     configuration = Configuration()
+    # With the environment's proxies comes ~/.netrc, read anew in a thread for each request. kopf heeds neither.
+    configuration.client_session_kwargs = {"trust_env": False}
     if not os.environ.get("KUBECONFIG") and os.path.exists(_SERVICE_ACCOUNT_TOKEN):  # noqa: PTH110, ASYNC240
         config.load_incluster_config(client_configuration=configuration)
     else:
