@@ -42,7 +42,7 @@ test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer
 
 test-e2e: venv ## Real trainings in real pods on the local cluster
-	$(PYTEST) tests/e2e
+	$(PYTEST) tests/e2e --timeout=900 --durations=10
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
 	$(PY) -m tests.benchmarks.bench_operator
