@@ -205,6 +205,7 @@ def test_retries_are_counted_and_preemptions_are_not(lab: Lab) -> None:
     lab.set(suspend=True)
     lab.wait_reason("Suspended", "SuspendedByUser")
     lab.set(suspend=False)
+    lab.plan_and_train()
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
     lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
     lab.wait_reason("Complete", "TrainingComplete")
