@@ -30,6 +30,7 @@ class WorkQueue:
         self._active: set[Key] = set()  # keys that a worker has
         self._again: set[Key] = set()  # active keys that became due meanwhile
         self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._resting: dict[Key, float] = {}  # loop time before which a key is not due by a delay
         self._errors: dict[Key, int] = {}
         self._stopped = False
 
@@ -38,13 +39,18 @@ class WorkQueue:
         if delay <= 0:
             self._due(key, _URGENT)
             return
-        when = self._loop.time() + delay
+        when = max(self._loop.time() + delay, self._resting.get(key, 0.0))
         timer = self._timers.get(key)
         if timer is not None and timer.when() <= when:
             return
         if timer is not None:
             timer.cancel()
         self._timers[key] = self._loop.call_at(when, self._fire, key)
+
+    def rest(self, key: Key, seconds: float) -> None:
+        """Make a key due in `seconds`, and not before that by any other delay; without a delay it still is."""
+        self._resting[key] = self._loop.time() + seconds
+        self.add(key, seconds)
 
     def retry(self, key: Key) -> float:
         """Make a key due after an error, later with each error in a row. Return the delay in seconds."""
@@ -74,6 +80,7 @@ class WorkQueue:
         self._metrics.queue_wait_seconds.observe(self._loop.time() - self._since.pop(key)[1])
         self._metrics.queue_depth.set(len(self._since))
         self._active.add(key)
+        self._resting.pop(key, None)
         timer = self._timers.pop(key, None)
         if timer is not None:
             timer.cancel()  # the look that comes now decides when the next one is

@@ -23,7 +23,7 @@ from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, p
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 1.0
+SETTLE_SECONDS = 1.5
 """Time from the creation of a Job to the status that tells of it: long enough for its pod to show, so that
 one write says all, and for the Jobs of other trainings that were applied at once to be created first."""
 
@@ -34,6 +34,8 @@ class Outcome:
 
     requeue_after: float | None = None
     """Seconds until the next look without an event; None for never."""
+    rest: bool = False
+    """What Jobs and Pods do meanwhile is no reason to look earlier."""
 
 
 @dataclass
@@ -86,7 +88,7 @@ class Reconciler:
             await self._refresh(key, body)
         creations = await self._act(key, world, decision)
         if creations.created:
-            return Outcome(SETTLE_SECONDS)  # its status, and all that follows, at the next look
+            return Outcome(SETTLE_SECONDS, rest=True)  # its status, and all that follows, at the next look
         if creations.taken or creations.refusals:
             world = replace(
                 world,

@@ -52,5 +52,6 @@ async def _look(queue: WorkQueue, reconcile: Reconcile, key: Key) -> str:
         return "error"
     queue.forget_errors(key)
     if outcome.requeue_after is not None:
-        queue.add(key, max(0.01, outcome.requeue_after))
+        again = queue.rest if outcome.rest else queue.add
+        again(key, max(0.01, outcome.requeue_after))
     return "ok"

@@ -65,6 +65,21 @@ def test_what_is_new_comes_before_what_was_delayed() -> None:
     assert run(scenario()) == ["b", "c", "a"]
 
 
+def test_a_key_at_rest_is_due_later_or_at_once() -> None:
+    async def scenario() -> list[tuple[float, str]]:
+        waiting = queue()
+        for key in (A, B):
+            waiting.rest(key, 2)
+            waiting.add(key, 0.5)  # what its children do
+        waiting.add(C, 0.5)
+        waiting.add(B)  # what its user does
+        found = await taken(waiting, 5)
+        waiting.add(A, 0.5)  # the rest is over
+        return found + await taken(waiting, 5)
+
+    assert run(scenario()) == [(0, "b"), (0.5, "c"), (2, "a"), (5.5, "a")]
+
+
 def test_one_worker_at_a_time_has_a_key_and_nothing_is_missed() -> None:
     async def scenario() -> list[tuple[float, str]]:
         waiting = queue()
