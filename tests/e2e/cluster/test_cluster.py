@@ -114,7 +114,7 @@ def test_down_after_up_was_killed(before: Listing, cluster: Cluster, seconds: fl
 
 
 def _main_processes(cluster: Cluster) -> dict[str, int]:
-    """Return the process of each component, which is its first: kube-proxy and the kubelet start others for a moment."""
+    """Return the first process of each component; kube-proxy and the kubelet start others for a moment."""
     found: dict[str, int] = {}
     for process in sorted(processes.find(cluster.layout.root), key=lambda process: process.pid):
         found.setdefault(process.component, process.pid)
