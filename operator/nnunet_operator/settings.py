@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     """How often running trainers are asked for their progress, seconds."""
     resync_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
     """How often everything is listed anew, in case a watch missed something, seconds."""
-    workers: Annotated[int, Field(ge=1, le=64)] = 8
+    workers: Annotated[int, Field(ge=1, le=64)] = 16
     """How many trainings are looked after at the same time."""
     request_timeout_seconds: Annotated[float, Field(ge=1, le=300)] = 30.0
     """Time limit of a request to the API server, seconds."""
