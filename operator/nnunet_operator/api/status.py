@@ -146,6 +146,11 @@ class Provenance(StatusModel):
     torch_version: str | None = None
     """Version of torch."""
 
+    @property
+    def pinned_image(self) -> str | None:
+        """The image for all Jobs of the run: the one that a node has pulled. One that none could pull binds nobody."""
+        return self.image if self.image_digest else None
+
 
 class NnunetTrainingStatus(StatusModel):
     """What the operator observed."""

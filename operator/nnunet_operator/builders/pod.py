@@ -85,7 +85,7 @@ def image_of(training: Training, options: Options) -> str:
     changes the image of a run that has begun.
     """
     provenance = training.status.provenance
-    pinned = provenance.image if provenance and provenance.image_digest else None
+    pinned = provenance.pinned_image if provenance else None
     return training.spec.trainer.image or pinned or options.trainer_image
 
 

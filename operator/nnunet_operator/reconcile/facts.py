@@ -22,9 +22,10 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
     plan = next((o.report.plan for o in found.all if o.report and o.report.plan), None)
     image = next((o.image for o in found.all if o.image), image_of(training, options))
     digest = next((o.image_digest for o in found.all if o.image_digest), None)
-    # An image that no node could pull binds nobody: the next Job takes what the operator's settings say by then.
-    pinned = before.image if before.image_digest else None
-    stated: dict[str, Any] = {"image": pinned or image, "image_digest": before.image_digest or text(digest)}
+    stated: dict[str, Any] = {
+        "image": before.pinned_image or image,
+        "image_digest": before.image_digest or text(digest),
+    }
     if plan:
         stated |= {
             "dataset_hash": text(plan.dataset_hash),

@@ -3,19 +3,9 @@
 import json
 from typing import Any
 
-from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, PlanFacts, TerminationReport
+from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, TerminationReport
 from tests.integration.support.api import Object
-
-PLAN_FACTS = PlanFacts(
-    preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
-    plans_name="nnUNetPlans",
-    reused=False,
-    dataset_hash="d" * 64,
-    plans_hash="p" * 64,
-    splits_hash="s" * 64,
-    nnunet_version="2.8.1",
-    torch_version="2.6.0",
-)
+from tests.plan_facts import PLAN_FACTS
 
 
 def training(namespace: str, name: str = "hippo", **spec: Any) -> Object:

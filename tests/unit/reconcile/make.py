@@ -6,28 +6,19 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from nnunet_operator.api.contract import FoldFacts, PlanFacts, TerminationReport
+from nnunet_operator.api.contract import FoldFacts, TerminationReport
 from nnunet_operator.api.status import Condition, NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, PodWarning, World
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.plan import manifest_of, plan
+from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS
 
 PLAN, FOLD, EVALUATE = "plan", "fold", "evaluate"
 IMAGE_ID = "registry.example/trainer@sha256:" + "0" * 64
 COMPLETE = {"type": "Complete", "status": "True"}
-PREPROCESSED = PlanFacts(
-    preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
-    plans_name="nnUNetPlans",
-    reused=False,
-    dataset_hash="d" * 64,
-    plans_hash="p" * 64,
-    splits_hash="s" * 64,
-    nnunet_version="2.8.1",
-    torch_version="2.6.0",
-)
 
 
 def job(
@@ -112,7 +103,7 @@ def unschedulable(of: Manifest, message: str) -> Manifest:
 def planned(of: Training) -> tuple[Manifest, Manifest]:
     """Return the completed planning Job and its pod."""
     done = job(of, PLAN, conditions=[COMPLETE])
-    return done, ended(done, 0, TerminationReport(message="planned", plan=PREPROCESSED))
+    return done, ended(done, 0, TerminationReport(message="planned", plan=PLAN_FACTS))
 
 
 def fold_done(of: Training, fold: str, dice: float = 0.87) -> tuple[Manifest, Manifest]:

@@ -11,6 +11,7 @@ from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
 from nnunet_operator.reconcile.plan import plan
+from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS, training
 from tests.unit.reconcile import make
 
@@ -164,9 +165,7 @@ def report_of(job: Manifest) -> TerminationReport:
     if "nnunet.dev/fold" in labels:
         facts = FoldFacts(fold=labels["nnunet.dev/fold"], epoch=5, epochs_target=10, attempts=2)
         return TerminationReport(message="ended", fold=facts)
-    return TerminationReport(
-        message="ended", plan=make.PREPROCESSED, evaluation=EvaluationFacts(mean_validation_dice=0.8)
-    )
+    return TerminationReport(message="ended", plan=PLAN_FACTS, evaluation=EvaluationFacts(mean_validation_dice=0.8))
 
 
 def simulate(random: Random, steps: int) -> Cluster:

@@ -5,6 +5,7 @@ from typing import Any
 
 from nnunet_operator.api.contract import PlanFacts, RunContract
 from nnunet_trainer.paths import RunPaths
+from tests.plan_facts import PLAN_FACTS
 
 
 def contract(**changes: Any) -> RunContract:
@@ -33,14 +34,4 @@ def paths_of(run: RunContract, root: Path) -> RunPaths:
 
 def plan_facts(**changes: Any) -> PlanFacts:
     """Return what planning noted."""
-    facts = PlanFacts(
-        preprocessed_key="Dataset004_Hippocampus-0123456789abcdef",
-        plans_name="nnUNetPlans",
-        reused=False,
-        dataset_hash="d" * 64,
-        plans_hash="p" * 64,
-        splits_hash="s" * 64,
-        nnunet_version="2.8.1",
-        torch_version="2.6.0",
-    )
-    return facts.model_copy(update=changes)
+    return PLAN_FACTS.model_copy(update=changes)
