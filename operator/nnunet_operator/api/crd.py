@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from nnunet_operator.api import training
+from nnunet_operator.api import policy, training
 from nnunet_operator.api.base import GROUP, VERSION, cel
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.api.status import NnunetTrainingStatus, PolicyUse
 
 _DROPPED = {"title", "$defs", "discriminator", "uniqueItems"}
 _VERBATIM = {"x-kubernetes-validations", "x-kubernetes-list-map-keys", "enum", "required"}
@@ -116,6 +116,13 @@ _COLUMNS: list[dict[str, Any]] = [
         "priority": 1,
     },
     {
+        "name": "Early-stop",
+        "type": "string",
+        "jsonPath": '.status.conditions[?(@.type=="EarlyStopped")].reason',
+        "priority": 1,
+    },
+    {"name": "GPU-seconds", "type": "integer", "jsonPath": ".status.usage.gpuSeconds", "priority": 1},
+    {
         "name": "Message",
         "type": "string",
         "jsonPath": '.status.conditions[?(@.type=="Progressing")].message',
@@ -124,35 +131,88 @@ _COLUMNS: list[dict[str, Any]] = [
 ]
 
 
+_POLICY_COLUMNS: list[dict[str, Any]] = [
+    {"name": "Mode", "type": "string", "jsonPath": ".spec.mode"},
+    {"name": "Min-epochs", "type": "integer", "jsonPath": ".spec.rules.minEpochs"},
+    {"name": "Trainings", "type": "integer", "jsonPath": ".status.trainings"},
+    {"name": "Denied", "type": "integer", "jsonPath": ".status.denied"},
+    {"name": "Excepted", "type": "integer", "jsonPath": ".status.excepted"},
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Warned", "type": "integer", "jsonPath": ".status.warned", "priority": 1},
+    {"name": "Next-expiry", "type": "string", "jsonPath": ".status.nextExceptionExpiry", "priority": 1},
+]
+
+
 def training_crd() -> dict[str, Any]:
     """Return the CustomResourceDefinition of NnunetTraining."""
-    spec = _prune_defaults(_schema(training.NnunetTrainingSpec))
-    spec.update(cel(*training.spec_rules()))
+    return _crd(
+        kind=training.KIND,
+        plural=training.PLURAL,
+        short_name="nnt",
+        scope="Namespaced",
+        description="A nnU-Net v2 training: planned, preprocessed, trained fold by fold, and evaluated.",
+        spec=training.NnunetTrainingSpec,
+        rules=training.spec_rules(),
+        status=NnunetTrainingStatus,
+        columns=_COLUMNS,
+        selectable=[".status.phase", ".spec.suspend"],
+    )
+
+
+def policy_crd() -> dict[str, Any]:
+    """Return the CustomResourceDefinition of NnunetTrainingPolicy."""
+    return _crd(
+        kind=policy.KIND,
+        plural=policy.PLURAL,
+        short_name="nntp",
+        scope="Cluster",
+        description="What trainings of some namespaces have to keep to: epochs, early stopping, seed, image, test set.",
+        spec=policy.NnunetTrainingPolicySpec,
+        rules=policy.policy_rules(),
+        status=PolicyUse,
+        columns=_POLICY_COLUMNS,
+        selectable=[".spec.mode"],
+    )
+
+
+def _crd(
+    *,
+    kind: str,
+    plural: str,
+    short_name: str,
+    scope: str,
+    description: str,
+    spec: type[BaseModel],
+    rules: list[tuple[str, str]],
+    status: type[BaseModel],
+    columns: list[dict[str, Any]],
+    selectable: list[str],
+) -> dict[str, Any]:
     schema = {
         "type": "object",
-        "description": "A nnU-Net v2 training: planned, preprocessed, trained fold by fold, and evaluated.",
+        "description": description,
         "required": ["spec"],
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": spec,
-            "status": _schema(NnunetTrainingStatus),
+            "spec": _prune_defaults(_schema(spec)) | cel(*rules),
+            "status": _schema(status),
         },
     }
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{training.PLURAL}.{GROUP}"},
+        "metadata": {"name": f"{plural}.{GROUP}"},
         "spec": {
             "group": GROUP,
-            "scope": "Namespaced",
+            "scope": scope,
             "names": {
-                "kind": training.KIND,
-                "listKind": f"{training.KIND}List",
-                "plural": training.PLURAL,
-                "singular": "nnunettraining",
-                "shortNames": ["nnt"],
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": plural,
+                "singular": kind.lower(),
+                "shortNames": [short_name],
                 "categories": ["nnunet"],
             },
             "versions": [
@@ -162,8 +222,8 @@ def training_crd() -> dict[str, Any]:
                     "storage": True,
                     "schema": {"openAPIV3Schema": schema},
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": _COLUMNS,
-                    "selectableFields": [{"jsonPath": ".status.phase"}, {"jsonPath": ".spec.suspend"}],
+                    "additionalPrinterColumns": columns,
+                    "selectableFields": [{"jsonPath": path} for path in selectable],
                 }
             ],
         },
@@ -172,7 +232,7 @@ def training_crd() -> dict[str, Any]:
 
 def all_crds() -> list[dict[str, Any]]:
     """Return every CustomResourceDefinition of the product."""
-    return [training_crd()]
+    return [training_crd(), policy_crd()]
 
 
 if __name__ == "__main__":

@@ -13,12 +13,16 @@ class ExitCode(IntEnum):
     """The dataset is missing, incomplete or inconsistent."""
     CHECKPOINT_UNUSABLE = 69
     """Checkpoints exist but none of them loads."""
+    EPOCHS_NOT_REACHED = 70
+    """A final checkpoint does not prove the epochs that the training asks for."""
     STORAGE_FAILED = 74
     """A volume is full, read-only or failing."""
     PREEMPTED = 75
     """Stopped by SIGTERM; the last finished epoch is in the checkpoint. Never counts as a failure."""
     GPU_OUT_OF_MEMORY = 76
     """The network does not fit into the memory of the GPU."""
+    LOSS_NOT_FINITE = 77
+    """An epoch left weights that are no numbers. Another attempt goes on from the epoch before and may do better."""
 
 
 TERMINAL_EXIT_CODES = frozenset(
@@ -26,6 +30,7 @@ TERMINAL_EXIT_CODES = frozenset(
         ExitCode.WRONG_CONFIGURATION,
         ExitCode.WRONG_DATA,
         ExitCode.CHECKPOINT_UNUSABLE,
+        ExitCode.EPOCHS_NOT_REACHED,
         ExitCode.STORAGE_FAILED,
         ExitCode.GPU_OUT_OF_MEMORY,
     }

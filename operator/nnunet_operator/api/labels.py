@@ -14,6 +14,7 @@ MANAGED_BY = "nnunet-operator"
 
 STAGE_PLAN = "plan"
 STAGE_FOLD = "fold"
+STAGE_VERIFY = "verify"
 STAGE_EVALUATE = "evaluate"
 
 MAX_LABEL = 63

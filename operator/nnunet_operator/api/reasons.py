@@ -7,12 +7,22 @@ class ConditionType(StrEnum):
     """Types of the conditions in status.conditions; the truth about a training."""
 
     STANDARD_SCHEDULE = "StandardSchedule"
+    POLICY_COMPLIANT = "PolicyCompliant"
     SUSPENDED = "Suspended"
     DATASET_READY = "DatasetReady"
     PROGRESSING = "Progressing"
+    STALLED = "Stalled"
+    EARLY_STOPPED = "EarlyStopped"
+    EPOCHS_PROVEN = "EpochsProven"
     EVALUATED = "Evaluated"
     COMPLETE = "Complete"
     FAILED = "Failed"
+
+
+class PolicyConditionType(StrEnum):
+    """Types of the conditions in the status of a policy."""
+
+    EXCEPTIONS_EXPIRING = "ExceptionsExpiring"
 
 
 class Reason(StrEnum):
@@ -21,6 +31,8 @@ class Reason(StrEnum):
     # Progressing=True: work is being done.
     PLANNING = "Planning"
     TRAINING = "Training"
+    VERIFYING = "Verifying"
+    """The final checkpoints are read to prove the epochs."""
     EVALUATING = "Evaluating"
     STARTING = "Starting"
     """Pods are being created or their containers started; nothing is wrong yet."""
@@ -45,6 +57,27 @@ class Reason(StrEnum):
     SHORT_SCHEDULE = "ShortSchedule"
     VERY_SHORT_SCHEDULE = "VeryShortSchedule"
 
+    # PolicyCompliant=True.
+    POLICIES_KEPT = "PoliciesKept"
+    NO_POLICY = "NoPolicy"
+    """No policy is for the training, and its namespace is not clinical."""
+    POLICY_EXCEPTED = "PolicyExcepted"
+    """The training keeps what an exception has left of the rules."""
+
+    # PolicyCompliant=False; the last three also of Suspended=True and Progressing=False.
+    POLICY_NOT_ENFORCED = "PolicyNotEnforced"
+    """The training breaks rules of policies that only warn or record."""
+    POLICY_DENIED = "PolicyDenied"
+    """A policy forbids the training, and it has not begun."""
+    POLICY_CHANGED = "PolicyChanged"
+    """A policy, an exception or a label has changed, and the training that had begun is no longer allowed."""
+    POLICY_MISSING = "PolicyMissing"
+    """The namespace is clinical and no policy is for it."""
+
+    # ExceptionsExpiring, of a policy.
+    EXCEPTION_ENDS_SOON = "ExceptionEndsSoon"
+    NO_EXCEPTION_ENDS_SOON = "NoExceptionEndsSoon"
+
     # Suspended.
     SUSPENDED_BY_USER = "SuspendedByUser"
     NOT_SUSPENDED = "NotSuspended"
@@ -52,6 +85,25 @@ class Reason(StrEnum):
     # DatasetReady.
     PREPROCESSED = "Preprocessed"
     NOT_YET_PLANNED = "NotYetPlanned"
+
+    # Stalled.
+    NO_EPOCH_FINISHED = "NoEpochFinished"
+    """A fold has not finished an epoch for too long."""
+    NOT_STALLED = "NotStalled"
+
+    # EarlyStopped.
+    PLATEAU_STOPPED = "PlateauStopped"
+    PLATEAU_ANNEALED = "PlateauAnnealed"
+    PLATEAU_OBSERVED = "PlateauObserved"
+    """The rule fired and only that is recorded (False)."""
+    PLATEAU_ANNEALING = "PlateauAnnealing"
+    """The rule fired and the learning rate is on its way to 0 (False until it is there)."""
+    RULE_NOT_FIRED = "RuleNotFired"
+    EARLY_STOPPING_DISABLED = "EarlyStoppingDisabled"
+
+    # EpochsProven.
+    CHECKPOINTS_VERIFIED = "CheckpointsVerified"
+    NOT_YET_VERIFIED = "NotYetVerified"
 
     # Evaluated.
     TEST_SET_SCORED = "TestSetScored"
@@ -73,9 +125,21 @@ class Reason(StrEnum):
     GPU_OUT_OF_MEMORY = "GPUOutOfMemory"
     OUT_OF_MEMORY = "OutOfMemory"
     """The kernel killed the trainer because the container reached its memory limit."""
+    LOSS_NOT_FINITE = "LossNotFinite"
+    """The last of too many attempts ended with weights that are no numbers."""
     RETRIES_EXHAUSTED = "RetriesExhausted"
+    EPOCHS_NOT_REACHED = "EpochsNotReached"
+    """A fold ended without the epochs that the spec asks for, or without evidence of them."""
+    POLICY_EPOCHS_NOT_PROVEN = "PolicyEpochsNotProven"
+    """The checkpoints do not prove the epochs that a policy asks for."""
+    STALLED = "Stalled"
+    """A fold stalled again and again."""
     INVALID_SPEC = "InvalidSpec"
     """The stored object does not parse: it was written before a stricter version of the API."""
+
+
+HELD_BY_POLICY = (Reason.POLICY_DENIED, Reason.POLICY_CHANGED, Reason.POLICY_MISSING)
+"""Reasons for which the policies keep a training from running."""
 
 
 class EventReason(StrEnum):
@@ -87,6 +151,17 @@ class EventReason(StrEnum):
     """A new attempt goes on from the checkpoint after a pod was lost."""
     RESUMED = "Resumed"
     """A suspension has ended."""
+    CHECKPOINT_PASSED_OVER = "CheckpointPassedOver"
+    """A checkpoint was damaged; an older one that loads was taken."""
+    RESTARTED_AFTER_STALL = "RestartedAfterStall"
+    PLATEAU_FOUND = "PlateauFound"
+    """The early-stopping rule of a fold has fired."""
+    EARLY_STOP_SUPPRESSED = "EarlyStopSuppressed"
+    """The early-stopping rule of a fold would have acted before the epochs that a policy asks for."""
+    POLICY_DECISION = "PolicyDecision"
+    """The policies were applied to the training, with this outcome."""
+    EXCEPTION_EXPIRING = "ExceptionExpiring"
+    """An exception of the policy ends soon, or has ended (on the policy)."""
 
 
 class Phase(StrEnum):
@@ -95,9 +170,13 @@ class Phase(StrEnum):
     PENDING = "Pending"
     PLANNING = "Planning"
     TRAINING = "Training"
+    VERIFYING = "Verifying"
     EVALUATING = "Evaluating"
     STOPPING = "Stopping"
     SUSPENDED = "Suspended"
+    POLICY_DENIED = "PolicyDenied"
+    POLICY_CHANGED = "PolicyChanged"
+    POLICY_MISSING = "PolicyMissing"
     COMPLETED = "Completed"
     FAILED = "Failed"
     WAITING_FOR_GPU = "WaitingForGPU"
@@ -119,3 +198,15 @@ class FoldPhase(StrEnum):
     RUNNING = "Running"
     COMPLETED = "Completed"
     FAILED = "Failed"
+
+
+class EarlyStoppingState(StrEnum):
+    """Where the early-stopping rule of a fold stands."""
+
+    DISABLED = "Disabled"
+    WATCHING = "Watching"
+    OBSERVED = "Observed"
+    """It fired; the training goes on as if it had not (mode Observe)."""
+    ANNEALING = "Annealing"
+    STOPPED = "Stopped"
+    """It fired and the training has ended because of it."""

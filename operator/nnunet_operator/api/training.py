@@ -6,13 +6,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nnunet_operator.api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
+from nnunet_operator.api.schedule import EarlyStopping, Schedule
 
 KIND = "NnunetTraining"
 PLURAL = "nnunettrainings"
-STANDARD_EPOCHS = 1000
-"""nnU-Net's own schedule (nnUNetTrainer.num_epochs)."""
-STANDARD_ITERATIONS = 250
-"""Training iterations of an epoch in it (nnUNetTrainer.num_iterations_per_epoch)."""
 
 FoldIndex = Annotated[int, Field(ge=0, le=4, json_schema_extra=INTEGER)]
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -61,21 +58,6 @@ class Planning(ApiModel):
     starts with inherits_from: 3d_fullres and changes what differs (patch_size, batch_size, architecture)."""
 
 
-class Schedule(ApiModel):
-    """How long and how the network is trained."""
-
-    epochs: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = STANDARD_EPOCHS
-    """Number of epochs. nnU-Net's standard is 1000; fewer usually cost 1-3 % Dice, more on hard tasks, and
-    generalise worse."""
-    iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = STANDARD_ITERATIONS
-    """Training iterations (batches) in one epoch."""
-    validation_iterations_per_epoch: Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)] = 50
-    """Validation iterations (batches) in one epoch, for the pseudo-Dice."""
-    initial_learning_rate: Annotated[float | None, Field(gt=0, le=10)] = None
-    """Learning rate of the first epoch; it falls to 0 over the schedule as (1 - epoch/epochs)^0.9. Default: the
-    trainer class's own (0.01 for nnUNetTrainer and most variants, another for those with another optimizer)."""
-
-
 class EnvVar(ApiModel):
     """An environment variable of the trainer."""
 
@@ -111,6 +93,10 @@ class Trainer(ApiModel):
     """When the node pulls the image."""
     device: Device = Device.CUDA
     """cuda, or cpu for tests of the machinery (far too slow for real training)."""
+    seed: Annotated[int | None, Field(ge=0, le=2**31 - 1, json_schema_extra=INTEGER)] = None
+    """Seed of initialisation, augmentation and sampling. On the CPU two runs with one seed give the same losses and
+    weights; on a GPU they are close, because some CUDA kernels are not deterministic. Costs speed on a GPU (cuDNN
+    may not pick its fastest algorithms). Default: none, every run differs."""
     env: Annotated[
         list[EnvVar],
         Field(
@@ -133,8 +119,9 @@ class PreprocessingResources(ApiModel):
 class Resources(ApiModel):
     """Resources of one fold's pod, and of the evaluation's."""
 
-    gpus: Annotated[int, Field(ge=0, le=1, json_schema_extra=INTEGER)] = 1
-    """GPUs of one fold. Folds are the unit of parallelism; several GPUs for one fold are not supported yet."""
+    gpus: Annotated[int, Field(ge=0, le=16, json_schema_extra=INTEGER)] = 1
+    """GPUs of one fold, all on one node (nnU-Net's DDP). The batch is shared out among them: batch_size of the plans
+    must be at least as large. Folds in parallel use GPUs better than several GPUs for one fold. Can't change."""
     gpu_resource_name: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
         "nvidia.com/gpu"
     )
@@ -175,6 +162,16 @@ class Storage(ApiModel):
     """Claim for preprocessed data."""
     results: ResultsClaim = ResultsClaim()
     """Claim for results. A run writes to NAMESPACE/NAME-UID8 in it, so that no run resumes another's."""
+
+
+class Evaluation(ApiModel):
+    """What is measured once the folds are trained."""
+
+    best_checkpoint: bool = False
+    """Predict the test set with checkpoint_best.pth, too, and report it beside the final checkpoint. It is never
+    the reported result: it was chosen by the validation cases."""
+    surface_tolerance_mm: Annotated[float, Field(gt=0, le=100)] = 1.0
+    """Tolerance in mm of the normalized surface Dice (NSD): surfaces that are no further apart count as equal."""
 
 
 class TestSet(ApiModel):
@@ -241,6 +238,8 @@ MUTABLE_FIELDS = (
     "retryLimit",
     "resources",
     "podTemplate",
+    "stallTimeoutSeconds",
+    "restartOnStall",
 )
 """Fields of the spec that may change after creation: where and with how much a training runs, not what it computes.
 A run that ran out of memory at epoch 900 must not be lost because its memory can't be raised."""
@@ -268,6 +267,12 @@ class NnunetTrainingSpec(ApiModel):
     pseudo-Dice is computed on training cases and says nothing about generalisation. Set folds to []."""
     schedule: Schedule = Schedule()
     """Length and learning rate of the training."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    """What happens on a plateau of the validation metric. Default: nothing, the whole schedule is trained."""
+    replicates: Annotated[int, Field(ge=1, le=10, json_schema_extra=INTEGER)] = 1
+    """How many times everything is trained, with the seeds trainer.seed, trainer.seed + 1, ... The results then have a
+    mean and a spread: a difference between two methods that is smaller than the spread means nothing. Costs as many
+    times the GPU time."""
     trainer: Trainer = Trainer()
     """Trainer class and image."""
     resources: Resources = Resources()
@@ -277,11 +282,18 @@ class NnunetTrainingSpec(ApiModel):
     test_set: TestSet | None = None
     """Test set on which the ensemble of the folds is scored. Without one the cross-validation Dice is all
     that is reported."""
+    evaluation: Evaluation = Evaluation()
+    """What is measured once the folds are trained."""
     max_parallel_folds: Annotated[int, Field(ge=1, le=5, json_schema_extra=INTEGER)] = 5
     """How many folds may train at the same time."""
     retry_limit: Annotated[int, Field(ge=0, le=100, json_schema_extra=INTEGER)] = 3
     """Failed attempts of a fold (or of planning, or evaluation) that are forgiven. Preemption, eviction and
     node loss do not count."""
+    stall_timeout_seconds: Annotated[int, Field(ge=10, le=7 * 86400, json_schema_extra=INTEGER)] = 1800
+    """Seconds without a finished epoch after which a fold counts as stalled, or five times its median epoch where that
+    is longer."""
+    restart_on_stall: bool = False
+    """Restart a stalled fold from its checkpoint. retryLimit bounds how often."""
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=2**31 - 1, json_schema_extra=INTEGER)] = None
     """Seconds after which a completed or failed training is deleted, with its Jobs but not its results.
     Default: never."""
@@ -297,6 +309,29 @@ class NnunetTrainingSpec(ApiModel):
     def fold_names(self) -> list[str]:
         """Folds in nnU-Net's spelling: "0" to "4", or "all"."""
         return ["all"] if self.train_on_all_cases else [str(fold) for fold in self.folds]
+
+    @property
+    def fold_runs(self) -> list[str]:
+        """Names of all folds of all replicates (see `fold_run_name`), replicate by replicate."""
+        return [
+            fold_run_name(fold, replicate, self.replicates)
+            for replicate in range(1, self.replicates + 1)
+            for fold in self.fold_names
+        ]
+
+
+def fold_run_name(fold: str, replicate: int = 1, replicates: int = 1) -> str:
+    """Return the name of one fold's run: nnU-Net's name of the fold, with the replicate where there are several.
+
+    "0", or "0-r2" for the second of several replicates.
+    """
+    return fold if replicates == 1 else f"{fold}-r{replicate}"
+
+
+def parse_fold_run(name: str) -> tuple[str, int]:
+    """Return nnU-Net's name of the fold and the replicate (1 = first) that the name of a fold's run stands for."""
+    fold, _, replicate = name.partition("-r")
+    return fold, int(replicate or 1)
 
 
 def _immutable(field: str) -> tuple[str, str]:
@@ -325,6 +360,20 @@ def spec_rules() -> list[tuple[str, str]]:
         (
             "self.trainer.device == 'cpu' || self.resources.gpus >= 1",
             "resources.gpus must be at least 1 for trainer.device cuda",
+        ),
+        (
+            "self.resources.gpus == oldSelf.resources.gpus",
+            "resources.gpus can't change after creation: it decides how the batch is shared out. Delete the training "
+            "and create a new one",
+        ),
+        (
+            "self.replicates == 1 || has(self.trainer.seed)",
+            "replicates need trainer.seed: replicate k is trained with seed + k - 1",
+        ),
+        (
+            "!has(self.schedule.learningRatePolicy) || self.schedule.learningRatePolicy != 'PolyWithWarmup' || "
+            "self.schedule.warmupEpochs < self.schedule.epochs",
+            "schedule.warmupEpochs must be less than schedule.epochs",
         ),
         *immutable,
     ]

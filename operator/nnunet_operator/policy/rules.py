@@ -1,0 +1,105 @@
+"""The rules: what a training breaks, in the words that admission uses, too."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nnunet_operator.api.policy import PolicyException, Rule, Rules
+from nnunet_operator.api.training import NnunetTrainingSpec
+
+DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+SHOWN_CHARACTERS = 200
+"""Characters of a list that a message shows."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a training breaks."""
+
+    rule: Rule
+    message: str
+    """Field, value, and what is asked for."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is left of a policy's rules for one training, after its exception."""
+
+    rules: Rules
+    exception: PolicyException | None = None
+
+    @property
+    def min_epochs(self) -> int | None:
+        """Least epochs of the schedule."""
+        return self._floor(self.rules.min_epochs)
+
+    @property
+    def early_stopping_min_epochs(self) -> int | None:
+        """Least spec.earlyStopping.minEpochs."""
+        return self._floor(self.rules.early_stopping.min_epochs)
+
+    @property
+    def proven_epochs(self) -> int:
+        """Epochs that each fold has to be trained for, and before which no early stop acts; 0 for none."""
+        return max(self.min_epochs or 0, self.early_stopping_min_epochs or 0)
+
+    def holds(self, rule: Rule) -> bool:
+        """Say whether no exception lifts a rule."""
+        return self.exception is None or rule.value not in self.exception.lifted_rules
+
+    def _floor(self, asked: int | None) -> int | None:
+        floor = self.exception.min_epochs if self.exception else None
+        return asked if asked is None or floor is None else min(asked, floor)
+
+
+def gpus_at_once(spec: NnunetTrainingSpec) -> int:
+    """Return the GPUs that a training may hold at the same time."""
+    return spec.resources.gpus * min(spec.max_parallel_folds, len(spec.fold_names) * spec.replicates)
+
+
+def violations(spec: NnunetTrainingSpec, standing: Standing) -> list[Violation]:
+    """Return what a training breaks, in the order of `Rule`."""
+    return [found for found in _all(spec, standing) if standing.holds(found.rule)]
+
+
+def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
+    rules, stopping = standing.rules, spec.early_stopping
+    if standing.min_epochs is not None and spec.schedule.epochs < standing.min_epochs:
+        yield _too_few(Rule.MIN_EPOCHS, "spec.schedule.epochs", spec.schedule.epochs, standing.min_epochs)
+    iterations, least_iterations = spec.schedule.iterations_per_epoch, rules.min_iterations_per_epoch
+    if least_iterations is not None and iterations < least_iterations:
+        yield _too_few(Rule.MIN_ITERATIONS, "spec.schedule.iterationsPerEpoch", iterations, least_iterations)
+    if rules.early_stopping.allowed_modes and stopping.mode not in rules.early_stopping.allowed_modes:
+        modes = rules.early_stopping.allowed_modes
+        yield _not_among(Rule.EARLY_STOPPING_MODES, "spec.earlyStopping.mode", stopping.mode, modes)
+    least = standing.early_stopping_min_epochs
+    if least is not None and stopping.can_end_early and stopping.min_epochs < least:
+        yield _too_few(Rule.EARLY_STOPPING_MIN_EPOCHS, "spec.earlyStopping.minEpochs", stopping.min_epochs, least)
+    image = spec.trainer.image
+    if rules.require_image_digest and not DIGEST.fullmatch(image):
+        shown = f"is {image}" if image else "is not set"
+        yield Violation(Rule.IMAGE_DIGEST, f"spec.trainer.image {shown}, must have a digest (NAME@sha256:...)")
+    if rules.require_seed and spec.trainer.seed is None:
+        yield Violation(Rule.SEED, "spec.trainer.seed is not set, must be a number")
+    if rules.require_test_set and spec.test_set is None:
+        yield Violation(Rule.TEST_SET, "spec.testSet is not set, must name the folders of the test cases")
+    if rules.allowed_trainer_classes and spec.trainer.class_name not in rules.allowed_trainer_classes:
+        name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
+        yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
+    if rules.allowed_configurations and spec.configuration not in rules.allowed_configurations:
+        allowed = rules.allowed_configurations
+        yield _not_among(Rule.CONFIGURATIONS, "spec.configuration", spec.configuration, allowed)
+    gpus = gpus_at_once(spec)
+    if rules.max_gpus is not None and gpus > rules.max_gpus:
+        asked = f"spec.resources.gpus times the folds at once is {gpus}, must be at most {rules.max_gpus}"
+        yield Violation(Rule.MAX_GPUS, f"{asked} (lower spec.maxParallelFolds)")
+
+
+def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
+    return Violation(rule, f"{field} is {value}, must be at least {least}")
+
+
+def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:
+    names = ", ".join(allowed)
+    shown = names if len(names) <= SHOWN_CHARACTERS else names[:SHOWN_CHARACTERS] + "..."
+    return Violation(rule, f"{field} is {value}, must be one of {shown}")
