@@ -77,13 +77,14 @@ def finished_epochs(path: Path) -> int:
     return int(content["current_epoch"])
 
 
-def readable_checkpoints(folder: Path) -> list[Checkpoint]:
-    """Return the checkpoints of a fold whose structure can be read, newest first; damaged ones are logged.
+def readable_checkpoints(folder: Path) -> tuple[list[Checkpoint], list[str]]:
+    """Return the checkpoints of a fold whose structure can be read, newest first, and the names of the damaged ones.
 
     Raises TrainerError with CHECKPOINT_UNUSABLE when there are some but none can be read.
     """
     present = [folder / name for name in _PREFERENCE if (folder / name).exists()]
-    found = []
+    found: list[Checkpoint] = []
+    damaged: list[str] = []
     for path in present:
         try:
             found.append(Checkpoint(path, finished_epochs(path)))
@@ -91,9 +92,10 @@ def readable_checkpoints(folder: Path) -> list[Checkpoint]:
             if not may_be_damage(error):
                 raise
             log.warning("%s can't be read and is passed over: %s", path.name, one_line(str(error))[:300])
+            damaged.append(path.name)
     if present and not found:
         raise unusable(folder, "none of them can be read")
-    return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True)
+    return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True), damaged
 
 
 def unusable(folder: Path, reason: str) -> TrainerError:

@@ -2,6 +2,7 @@
 
 import difflib
 import inspect
+import logging
 import os
 import re
 from collections.abc import Iterable
@@ -9,23 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import nnunetv2
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+from nnunet_trainer import overrides
 from nnunet_trainer.dataset import named
 from nnunet_trainer.failures import TrainerError, one_line, wrong_configuration
+
+log = logging.getLogger(__name__)
 
 _NNUNET = Path(nnunetv2.__path__[0])
 _CLASS = re.compile(r"^class (\w+)\s*[(:]", re.MULTILINE)
 _EXTERNAL_TRAINERS = "nnUNet_extTrainer"
 """nnU-Net's variable with the folders of people's own trainers."""
+_TROUBLES_NAMED = 4
 _TRAINER_ARGUMENTS = {"plans", "configuration", "fold", "dataset_json", "device"}
 
 
 def find_trainer(name: str) -> type:
     """Return the trainer class, found as nnUNetv2_train finds it (nnU-Net's own, then nnUNet_extTrainer).
 
-    Raises TrainerError with WRONG_CONFIGURATION for a class that is unknown, broken or not built as nnU-Net asks.
+    Raises TrainerError with WRONG_CONFIGURATION for a class that is unknown, broken, not built as nnU-Net asks or out
+    of control.
     """
     folders = [_NNUNET / "training" / "nnUNetTrainer"]
     folders += [Path(path) for path in os.environ.get(_EXTERNAL_TRAINERS, "").split(os.pathsep) if path.strip()]
@@ -43,7 +50,26 @@ def find_trainer(name: str) -> type:
             f"trainer class {name} has __init__ arguments {', '.join(sorted(arguments))}; nnU-Net needs exactly plans, "
             "configuration, fold, dataset_json, device. Read further settings from environment variables (trainer.env)"
         )
+    _require_control(found)
     return found
+
+
+def _require_control(trainer: type) -> None:
+    """Raise TrainerError with WRONG_CONFIGURATION for a class that this project's control can't work with."""
+    from nnunet_trainer.control import Control
+
+    found = overrides.overrides_of(trainer, nnUNetTrainer)
+    troubles = overrides.problems(found, overrides.reserved_names(Control, nnUNetTrainer))
+    if troubles:
+        more = len(troubles) - _TROUBLES_NAMED
+        raise wrong_configuration(
+            f"trainer class {trainer.__name__} can't be used: {'. '.join(troubles[:_TROUBLES_NAMED])}"
+            + (f". And {more} more" if more > 0 else "")
+        )
+    if found.hidden:
+        log.warning("no source of %s, so it is not known whether control can work with it", named(found.hidden))
+    if epochs := overrides.own_epochs(found):
+        log.info("%s sets num_epochs to %s; schedule.epochs is what counts", trainer.__name__, epochs)
 
 
 def find_planner(name: str) -> Any:

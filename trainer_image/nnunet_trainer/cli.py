@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from nnunet_operator.api.contract import CONTRACT_ENV, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import report
+from nnunet_trainer import audit, report
 from nnunet_trainer.failures import (
     UNEXPECTED,
     TrainerError,
@@ -38,7 +38,8 @@ The run is described by the environment variable {CONTRACT_ENV} (JSON), which th
 exit codes:
   0   done
   64  wrong configuration     65  wrong data           69  checkpoint unusable
-  74  storage full or failing 75  preempted, resumes   76  GPU out of memory
+  70  epochs not reached      74  storage full         75  preempted, resumes
+  76  GPU out of memory
   1   anything else; another attempt may succeed
 """
 
@@ -51,10 +52,14 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="plan | train | evaluate")
+    commands = top.add_subparsers(dest="command", required=True, metavar="plan | train | verify | evaluate")
     commands.add_parser("plan", help="check the dataset, plan, preprocess (no GPU); shared where trainings agree")
     train = commands.add_parser("train", help="train one fold, or go on with it, and validate it on full volumes")
     train.add_argument("--fold", required=True, help='fold: 0 to 4, or "all"')
+    train.add_argument("--replicate", type=int, default=1, help="which of several replicates, 1 = first")
+    commands.add_parser(
+        "verify", help="prove from the final checkpoints what was trained (no GPU, the operator's image)"
+    )
     commands.add_parser("evaluate", help="cross-validation Dice, and the ensemble's Dice on the test set")
     return top
 
@@ -94,6 +99,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
         read_only.append(paths.raw)
         (volumes if options.command == "plan" else read_only).insert(0, paths.preprocessed)
         paths.run.mkdir(parents=True, exist_ok=True)
+        audit.record(contract, paths.run, options.command)
         result = _command(options, contract, paths, preemption, standing)
     except TrainerError as error:
         log.error("%s", error.message)
@@ -120,7 +126,11 @@ def _command(
     if options.command == "train":
         from nnunet_trainer.train import train
 
-        return train(contract, paths, options.fold, standing.report_with, preemption)
+        return train(contract, paths, options.fold, options.replicate, standing.report_with, preemption)
+    if options.command == "verify":
+        from nnunet_trainer.verify import verify
+
+        return verify(contract, paths, standing.report_with)
     from nnunet_trainer.evaluate import evaluate
 
     return evaluate(contract, paths)

@@ -18,14 +18,18 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_trainer_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_operator.api.contract import FoldFacts, Metric
-from nnunet_trainer import checkpoints, schedule, scores
-from nnunet_trainer.failures import may_be_damage
+from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts, Metric
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_trainer import checkpoints, early_stopping, schedule, scores, seeds
+from nnunet_trainer.failures import TrainerError, may_be_damage
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import never_fail
 from nnunet_trainer.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.ranks import agreed
+from nnunet_trainer.rates import RateSchedule
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +39,8 @@ STANDARD_LEARNING_RATE = 1e-2
 """What nnUNetTrainer.__init__ sets."""
 
 
-class PolySchedule:
-    """nnU-Net's learning rate over the epoch budget. nnU-Net calls nothing but step(epoch)."""
-
-    def __init__(self, optimizer: Any, initial: float, epochs: int, exponent: float) -> None:
-        self._optimizer, self._initial, self._epochs, self._exponent = optimizer, initial, epochs, exponent
-
-    def step(self, current_step: int) -> None:
-        """Set the learning rate of an epoch (0 = first)."""
-        rate = schedule.poly_learning_rate(self._initial, current_step, self._epochs, self._exponent)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate
+class _Ended(Exception):
+    """The early-stopping rule has ended the training: leaves nnU-Net's loop, whose range is fixed when it begins."""
 
 
 class Control(nnUNetTrainer):  # type: ignore[misc]
@@ -59,6 +54,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     _validated: frozenset[str] = frozenset()
     _epoch_began = 0.0
     _best_saved_at: int | None = None
+    _verdict: EarlyStopFacts = EarlyStopFacts(state=EarlyStoppingState.DISABLED)
 
     def take_control(self, run: FoldRun, preemption: Preemption) -> None:
         """Impose the contract on a trainer that was constructed and not yet initialized."""
@@ -76,6 +72,13 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         # cascade is not supported. In memory only, the plans on disk stay as nnU-Net wrote them.
         self.configuration_manager.configuration.pop("next_stage", None)
         self._thin_out_progress_plot()
+        self._judge()
+
+    @property
+    def planned_end(self) -> int:
+        """Finished epochs at which the training ends: those of the schedule, or fewer by the early-stopping rule."""
+        end = self._verdict.end_epoch
+        return self.num_epochs if end is None else end
 
     def restore_newest_checkpoint(self) -> None:
         """Load the newest checkpoint that loads, if there is any.
@@ -83,7 +86,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         Raises TrainerError with CHECKPOINT_UNUSABLE where there are some and none loads.
         """
         folder = Path(self.output_folder)
-        found = checkpoints.readable_checkpoints(folder)
+        found, damaged = checkpoints.readable_checkpoints(folder)
+        self._fold_run.passed_over += damaged
         if found and not self.was_initialized:
             # load_checkpoint would do it, and a network or GPU that fails would look like a checkpoint that does.
             self.initialize()
@@ -94,21 +98,63 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
                 if not may_be_damage(error):
                     raise
                 log.warning("%s does not load and is passed over: %s", checkpoint.path.name, error)
+                self._fold_run.passed_over.append(checkpoint.path.name)
                 continue
             log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
+            self._fold_run.settle_floor(self.current_epoch)
+            self._judge()
             self._fold_run.resume(self._facts())
             self._publish_details()
             return
         if found:
             raise checkpoints.unusable(folder, "none of them fits the network of this training")
-        self._fold_run.resume(FoldFacts(fold=self._fold_run.fold, epoch=0, epochs_target=self.num_epochs))
+        self._fold_run.settle_floor(0)
+        self._fold_run.resume(
+            FoldFacts(fold=self._fold_run.name, epoch=0, epochs_target=self.num_epochs, early_stopping=self._verdict)
+        )
 
     def configure_optimizers(self, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Put the checked formula in the place of nnU-Net's; schedules of other trainers stay as they are."""
-        optimizer, scheduler = super().configure_optimizers(*args, **kwargs)
-        if type(scheduler) is PolyLRScheduler:
-            scheduler = PolySchedule(optimizer, scheduler.initial_lr, scheduler.max_steps, scheduler.exponent)
-        return optimizer, scheduler
+        """Put the contract's policy, or the checked formula, in the place of nnU-Net's; other schedulers stay."""
+        optimizer, own = super().configure_optimizers(*args, **kwargs)
+        plan = self._fold_run.contract.schedule
+
+        def rate(epoch: int) -> float | None:
+            verdict = self._verdict
+            # Where the policies ask for more than when an earlier attempt began to anneal, the verdict is a later one
+            # or none: the rate goes back to the schedule, and from where it is then down to 0 in a tail of full length.
+            if verdict.epoch is not None and verdict.end_epoch is not None and epoch >= verdict.epoch:
+                start = self.logger.get_value("lrs", step=None)[verdict.epoch - 1]
+                return schedule.annealed_learning_rate(start, epoch, verdict.epoch, verdict.end_epoch)
+            if plan.learning_rate_policy is not None:
+                return schedule.learning_rate(
+                    plan.learning_rate_policy, self.initial_lr, epoch, self.num_epochs, plan.warmup_epochs
+                )
+            if type(own) is PolyLRScheduler:
+                return schedule.poly_learning_rate(own.initial_lr, epoch, own.max_steps, own.exponent)
+            return None
+
+        return optimizer, RateSchedule(optimizer, own, rate)
+
+    def get_dataloaders(self) -> tuple[Any, Any]:
+        """Make the batches reproducible where the training has a seed."""
+        training, validation = super().get_dataloaders()
+        seed = self._fold_run.seed
+        if seed is None:
+            return training, validation
+        first = self.current_epoch * self.num_iterations_per_epoch
+        first_validation = self.current_epoch * self.num_val_iterations_per_epoch
+        return (
+            seeds.seeded(training, seed, seeds.Stream.TRAINING_BATCHES, self.local_rank, first),
+            seeds.seeded(validation, seed, seeds.Stream.VALIDATION_BATCHES, self.local_rank, first_validation),
+        )
+
+    def run_training(self) -> None:
+        """Train until the schedule or the early-stopping rule ends it."""
+        try:
+            super().run_training()
+        except _Ended:
+            self.print_to_log_file(f"Early stopping ends the training after {self.current_epoch} epochs")
+            self.on_train_end()
 
     def do_split(self) -> tuple[list[str], list[str]]:
         """Leave out what is validated already; nnU-Net scores every prediction in the folder afterwards."""
@@ -120,14 +166,21 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         folder = Path(self.output_folder, "validation")
         if super().perform_actual_validation.__func__ is nnUNetTrainer.perform_actual_validation:
             make_exports_atomic(nnunet_trainer_module)
-            self._validated = frozenset(whole_ones(folder, self.dataset_json["file_ending"]))
+            # One process looks: looking removes what is not whole, and the others may be writing already.
+            ending = self.dataset_json["file_ending"]
+            self._validated = agreed(lambda: frozenset(whole_ones(folder, ending)))
             log.info("%d cases are predicted already", len(self._validated))
         else:
-            shutil.rmtree(folder, ignore_errors=True)
+            agreed(lambda: shutil.rmtree(folder, ignore_errors=True))
         super().perform_actual_validation(*args, **kwargs)
 
     def on_epoch_start(self) -> None:
-        """Note the epoch in the journal."""
+        """Note the epoch in the journal, unless there shall be none."""
+        if self.current_epoch >= self.planned_end:
+            raise _Ended
+        if self._fold_run.seed is not None:
+            stream = seeds.Stream.EPOCH
+            seeds.seed_everything(seeds.seed_of(self._fold_run.seed, stream, self.local_rank, self.current_epoch))
         self._epoch_began = time.monotonic()
         self._fold_run.begin_epoch(self.current_epoch)
         super().on_epoch_start()
@@ -141,12 +194,16 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
+        losses = self.logger.get_value("train_losses", step=None)
+        self._fold_run.metrics.set(Metric.NONFINITE_LOSS_EPOCHS, schedule.nonfinite_at_end(losses))
         self._require_numbers()
         with self._preemption.shield():
             if self._best_ema is not None and math.isnan(self._best_ema):
                 # Nothing compares greater than NaN: it would stay "best".
                 self._best_ema = None
             super().on_epoch_end()
+            self._judge()
+            # The history in the checkpoint is what the verdict follows from: it is on disk before anything ends by it.
             self._save_latest()
             self._fold_run.finish_epoch(self._facts(), time.monotonic() - self._epoch_began)
             self._publish_details()
@@ -154,12 +211,16 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     def on_train_end(self) -> None:
         """Write the final checkpoint. nnU-Net deletes the latest one afterwards; it is kept under another name."""
         folder = Path(self.output_folder)
-        if (folder / LATEST).exists():
+        if self._fold_run.leads and (folder / LATEST).exists():
+            self._fold_run.check_fence()
             (folder / LATEST).replace(folder / PREVIOUS)
         super().on_train_end()
 
     def save_checkpoint(self, filename: str) -> None:
         """Save atomically, whatever the class under control saves."""
+        if not self._fold_run.leads:
+            return
+        self._fold_run.check_fence()
         path = Path(filename)
         keep = path.with_name(PREVIOUS) if path.name == LATEST else None
         with self._preemption.shield():
@@ -170,6 +231,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
     def _save_latest(self) -> None:
         """Save the finished epoch; called when nnU-Net has counted it already."""
+        if not self._fold_run.leads:
+            return
         folder = Path(self.output_folder)
         best, latest = folder / BEST, folder / LATEST
         if self._best_saved_at == self.current_epoch and checkpoints.link_checkpoint(best, latest, folder / PREVIOUS):
@@ -188,17 +251,18 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             return
         if all(bool(torch.isfinite(weights).all()) for weights in self.network.parameters()):
             return
-        raise RuntimeError(
+        raise TrainerError(
+            ExitCode.LOSS_NOT_FINITE,
             f"epoch {self.current_epoch} left weights that are not finite numbers; nothing of it was saved. If another "
             "attempt ends the same way, lower schedule.initialLearningRate or check the data and the network "
-            "(nnU-Net's deep supervision needs at least 3 stages)"
+            "(nnU-Net's deep supervision needs at least 3 stages)",
         )
 
     def _facts(self) -> FoldFacts:
         """Return the state at the last finished epoch."""
         averages = self.logger.get_value("ema_fg_dice", step=None)
         return FoldFacts(
-            fold=self._fold_run.fold,
+            fold=self._fold_run.name,
             epoch=self.current_epoch,
             epochs_target=self.num_epochs,
             checkpoint_epoch=self.current_epoch,
@@ -207,7 +271,27 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             ema_pseudo_dice=self._last("ema_fg_dice"),
             best_ema_pseudo_dice=schedule.best(averages),
             learning_rate=self._last("lrs"),
+            early_stopping=self._verdict,
         )
+
+    def _judge(self) -> None:
+        """Let the early-stopping rule look at the history, which every checkpoint holds."""
+        before = self._verdict
+        self._verdict = early_stopping.judge(
+            self.logger.get_value("ema_fg_dice", step=None),
+            self.logger.get_value("mean_fg_dice", step=None),
+            self._fold_run.contract.early_stopping,
+            self.num_epochs,
+            self._fold_run.floor,
+        )
+        if self._verdict.suppressed_epoch is not None and before.suppressed_epoch is None:
+            log.info(
+                "the early-stopping rule would have acted after epoch %d; by the policies it does not before epoch %d",
+                self._verdict.suppressed_epoch,
+                self._fold_run.floor,
+            )
+        if self._verdict.epoch is not None and before.epoch is None:
+            log.info("the early-stopping rule fired after epoch %d: %s", self._verdict.epoch, self._verdict.state.value)
 
     def _last(self, key: str) -> float | None:
         values = self.logger.get_value(key, step=None)
@@ -240,7 +324,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
         def plot_sometimes(folder: str) -> None:
             finished = self.current_epoch + 1
-            if finished % PROGRESS_PLOT_EPOCHS == 0 or finished == self.num_epochs:
+            if finished % PROGRESS_PLOT_EPOCHS == 0 or finished == self.planned_end:
                 with never_fail("drawing progress.png"):
                     plot(folder)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
+from nnunet_trainer.labels import Labels, declared_labels
 from nnunet_trainer.truncation import cut_short
 
 CROSS_VALIDATION_FOLDS = 5
@@ -49,6 +50,15 @@ class RawDataset:
         """File ending of images and labels, for example .nii.gz."""
         return str(self.description["file_ending"])
 
+    @property
+    def labels(self) -> Labels:
+        """The labels that dataset.json declares."""
+        return declared_labels(self.description)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name of a file inside the dataset (or its path outside of it)."""
+        return str(_relative(path, self.folder))
+
     def check_whole(self) -> None:
         """Raise TrainerError with WRONG_DATA for compressed files that were cut short."""
         _require_whole(self.folder, self.files().values())
@@ -60,7 +70,7 @@ class RawDataset:
             paths.append(self.folder / SPLITS_FILE)
         for case in self.cases.values():
             paths += [*case.images, case.label]
-        return {str(_relative(path, self.folder)): path for path in paths}
+        return {self.name_of(path): path for path in paths}
 
 
 def named(items: Collection[str]) -> str:
@@ -149,12 +159,7 @@ def _description(folder: Path) -> dict[str, Any]:
         missing.append("channel_names")
     if missing:
         raise wrong_data(f"dataset.json of {folder.name} lacks {', '.join(missing)}")
-    labels = content["labels"]
-    if not isinstance(labels, dict) or labels.get("background") != 0:
-        raise wrong_data(
-            f'dataset.json of {folder.name}: labels must map names to numbers, with "background": 0 '
-            "(nnU-Net v1 had it the other way round)"
-        )
+    declared_labels(content)
     return content
 
 

@@ -28,7 +28,7 @@ def defaults(contract: RunContract) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         # nnU-Net's defaults are 8 and 12, whatever the container may use.
         "nnUNet_def_n_proc": str(contract.processes),
-        "nnUNet_n_proc_DA": str(augmentation_workers(contract.processes)),
+        "nnUNet_n_proc_DA": str(augmentation_workers(contract.processes // max(1, contract.gpus))),
         # Some of nnU-Net's trainers (warmup, Primus) call torch.load without weights_only=False and can't read
         # their own checkpoints since torch 2.6. The checkpoints are this run's own.
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
@@ -37,19 +37,22 @@ def defaults(contract: RunContract) -> dict[str, str]:
         # Caches are named after the user; the pod's user ID has no name.
         "USER": "nnunet",
     }
+    if contract.seed is not None:
+        # Without it cuBLAS may choose another order of summation each time.
+        variables["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
     if contract.device is Device.CPU or not (shutil.which("gcc") or shutil.which("cc")):
         variables["nnUNet_compile"] = "f"
     return variables
 
 
-def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path) -> None:
-    """Set what nnU-Net needs; `preprocessed` plays the part of nnUNet_preprocessed."""
+def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path, results: Path | None = None) -> None:
+    """Set what nnU-Net needs: its nnUNet_preprocessed, and its nnUNet_results if that is not the run folder."""
     for name, value in defaults(contract).items():
         os.environ.setdefault(name, value)
-    folders = {"nnUNet_raw": paths.raw, "nnUNet_preprocessed": preprocessed, "nnUNet_results": paths.run}
+    folders = {"nnUNet_raw": paths.raw, "nnUNet_preprocessed": preprocessed, "nnUNet_results": results or paths.run}
     os.environ.update({name: str(folder) for name, folder in folders.items()})
 
 
 def torch_threads(contract: RunContract) -> int:
     """Return the threads for the network: all cores on the CPU, one beside a GPU (as nnU-Net does)."""
-    return contract.processes if contract.device is Device.CPU else 1
+    return max(1, contract.processes // max(1, contract.gpus)) if contract.device is Device.CPU else 1

@@ -1,38 +1,39 @@
-"""`nnunet-trainer evaluate`: cross-validation Dice of the folds, and the ensemble's Dice on the test set."""
+"""`nnunet-trainer evaluate`: cross-validation Dice of the folds, and scores of their ensemble on the test set."""
 
 import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.contract import EvaluationFacts, PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.status import MAX_CLASSES
-from nnunet_operator.api.training import Device
 from nnunet_trainer import environment, scores
-from nnunet_trainer.dataset import Case, check_test_set, check_test_set_whole, load_dataset, named
-from nnunet_trainer.failures import TrainerError, is_missing_or_damaged
-from nnunet_trainer.files import Locked, lock, read_json, temporary_path, write_json
+from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset
+from nnunet_trainer.ensemble import Ensemble, HeldOut, score_ensemble
+from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line
+from nnunet_trainer.files import Locked, lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
-from nnunet_trainer.identity import prediction_inputs
-from nnunet_trainer.paths import FINAL, RunPaths
-from nnunet_trainer.predictions import fresh_ones, make_exports_atomic
-from nnunet_trainer.train import LOCK_TIMEOUT_SECONDS, VALIDATION_SUMMARY, read_plan, require_gpu
+from nnunet_trainer.html_report import write_report
+from nnunet_trainer.journal import read_journal, write_journal
+from nnunet_trainer.paths import BEST, FINAL, RunPaths
+from nnunet_trainer.proof import incomplete, read_evidence, require_complete, require_proven
+from nnunet_trainer.pulse import Pulse
+from nnunet_trainer.results import Replicate, Results, evaluation_facts, message, notes, summary
+from nnunet_trainer.train import LOCK_TIMEOUT_SECONDS, VALIDATION_SUMMARY, read_plan
 
 log = logging.getLogger(__name__)
 
 LOCK_FILE = ".evaluate.lock"
-PREDICTIONS = "predictions_test"
-TEST_SUMMARY = "test_summary.json"
-_PREDICTION_PROCESSES = 3
-"""nnU-Net's own number of preprocessing and of export processes for prediction."""
 
 
 def evaluate(contract: RunContract, paths: RunPaths) -> TerminationReport:
-    """Score the training and return the report. What an earlier attempt finished is not done again."""
+    """Score the training and return the report. What an earlier attempt predicted is not predicted again."""
     plan = read_plan(paths)
     try:
         with lock(paths.run / LOCK_FILE, "evaluation", LOCK_TIMEOUT_SECONDS):
-            return _evaluate(contract, paths, plan)
+            return _timed(paths, lambda: _evaluate(contract, paths, plan))
     except Locked as error:
         # Another attempt is alive: not a failure of this one, and none to be counted.
         raise TrainerError(
@@ -40,21 +41,42 @@ def evaluate(contract: RunContract, paths: RunPaths) -> TerminationReport:
         ) from error
 
 
+def _timed(paths: RunPaths, work: Callable[[], TerminationReport]) -> TerminationReport:
+    """Return the report of the work with the time that all attempts at it took: they may have held a GPU."""
+    pulse = Pulse(paths.run)
+    journal = read_journal(paths.run).attempt_started(time.time(), pulse.last())
+    write_journal(paths.run, journal)
+    pulse.start()
+    report = work()
+    assert report.evaluation is not None
+    held = journal.durable(time.time()).held_seconds
+    return report.model_copy(update={"evaluation": report.evaluation.model_copy(update={"held_seconds": held})})
+
+
 def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> TerminationReport:
-    model = paths.model(contract, plan.plans_name)
-    labels = _dataset_json(model)["labels"]
-    ending = str(_dataset_json(model)["file_ending"])
-    validation = {fold: _validation_scores(model, fold, ending) for fold in contract.folds if fold != "all"}
-    test: scores.CaseScores = {}
-    # Cheap checks of the test set come before torch is loaded.
-    cases = _test_cases(contract, paths)
+    # Everything that is cheap comes before torch is loaded.
+    folders = paths.folds(contract, plan.plans_name)
+    evidence = read_evidence(paths)
+    require_complete(folders, evidence, contract.schedule.epochs)
+    description = _dataset_json(paths.model(contract, plan.plans_name))
+    ending = str(description["file_ending"])
+    validation = {
+        fold: _validation_scores(folder, fold, ending)
+        for fold, folder in folders.items()
+        if folder.name != "fold_all"  # every case was trained on
+    }
+    test_set = _test_set(contract, paths)
     environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
-    _require_final_checkpoints(contract, model)
-    if cases:
-        test = _score_test_set(contract, paths, model, cases, ending)
-    facts = _facts(contract, plan, validation, test, labels)
-    _write_summary(paths, facts, validation, test, labels)
-    return TerminationReport(message=_message(facts), evaluation=facts)
+    require_proven(folders, evidence, contract.processes)
+    replicates = [
+        _replicate(contract, paths, plan, number, validation, test_set) for number in range(1, contract.replicates + 1)
+    ]
+    results = Results(replicates, description["labels"])
+    for note in notes(results):
+        log.warning("%s", note)
+    write_json(paths.summary, summary(contract, results))
+    write_report(contract, paths, plan, results, evidence, folders)
+    return TerminationReport(message=message(contract, results), evaluation=evaluation_facts(results))
 
 
 def _dataset_json(model: Path) -> dict[str, Any]:
@@ -67,147 +89,67 @@ def _dataset_json(model: Path) -> dict[str, Any]:
     return content
 
 
-def _validation_scores(model: Path, fold: str, ending: str) -> scores.CaseScores:
+def _validation_scores(folder: Path, fold: str, ending: str) -> scores.CaseScores:
     try:
-        return scores.read_scores(model / f"fold_{fold}" / VALIDATION_SUMMARY, ending)
+        return scores.read_scores(folder / VALIDATION_SUMMARY, ending)
     except (OSError, ValueError) as error:
         if not is_missing_or_damaged(error):
             raise
-        raise _incomplete(fold, f"its validation/summary.json can't be read ({error})") from error
+        raise incomplete(fold, f"its validation/summary.json can't be read ({error})") from error
 
 
-def _incomplete(fold: str, reason: str) -> TrainerError:
-    return TrainerError(
-        ExitCode.CHECKPOINT_UNUSABLE,
-        f"fold {fold} is not complete: {reason}. Suspend and resume the training: the fold is finished again from its "
-        "newest checkpoint that loads",
-    )
-
-
-def _require_final_checkpoints(contract: RunContract, model: Path) -> None:
-    from nnunet_trainer.checkpoints import finished_epochs
-
-    for fold in contract.folds:
-        try:
-            epochs = finished_epochs(model / f"fold_{fold}" / FINAL)
-        except Exception as error:
-            if not is_missing_or_damaged(error):
-                raise
-            raise _incomplete(fold, f"its {FINAL} can't be read ({error})") from error
-        if epochs < contract.schedule.epochs:
-            raise _incomplete(fold, f"its {FINAL} has {epochs} of {contract.schedule.epochs} epochs")
-
-
-def _test_cases(contract: RunContract, paths: RunPaths) -> dict[str, Case]:
+def _test_set(contract: RunContract, paths: RunPaths) -> HeldOut | None:
     if contract.test_set is None:
-        return {}
+        return None
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
     cases = check_test_set(dataset, contract.test_set)
     with heartbeat("looking for files of the test set that are cut short"):
         check_test_set_whole(dataset, cases)
-    return cases
+    return HeldOut(cases, dataset.ending)
 
 
-def _score_test_set(
-    contract: RunContract, paths: RunPaths, model: Path, cases: dict[str, Case], ending: str
-) -> scores.CaseScores:
-    """Predict the test cases with the ensemble of the folds and return their scores."""
-    import torch
-    from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
-    from nnunetv2.inference import predict_from_raw_data
-
-    make_exports_atomic(predict_from_raw_data)
-    torch.set_num_threads(environment.torch_threads(contract))
-    if contract.device is Device.CUDA:
-        require_gpu()
-    predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
-    folds = tuple(fold if fold == "all" else int(fold) for fold in contract.folds)
-    predictor.initialize_from_trained_model_folder(str(model), folds, FINAL)
-    output = paths.run / PREDICTIONS
-    _predict_missing(contract, predictor, model, cases, output, ending)
-    reader = predictor.plans_manager.image_reader_writer_class()
-    manager = predictor.label_manager
-    summary = paths.run / TEST_SUMMARY
-    compute_metrics_on_folder(
-        str(cases[min(cases)].label.parent),
-        str(output),
-        str(temporary_path(summary)),
-        reader,
-        ending,
-        manager.foreground_regions if manager.has_regions else manager.foreground_labels,
-        manager.ignore_label,
-        num_processes=contract.processes,
-    )
-    temporary_path(summary).replace(summary)
-    found = scores.read_scores(summary, ending)
-    if absent := set(cases) - set(found):
-        raise RuntimeError(f"no prediction for test cases {named(absent)}")
-    return found
-
-
-def _predict_missing(
-    contract: RunContract, predictor: Any, model: Path, cases: dict[str, Case], output: Path, ending: str
-) -> None:
-    """Let the folder hold the predictions of these cases by this model and no others."""
-    output.mkdir(parents=True, exist_ok=True)
-    images = {name: case.images for name, case in cases.items()}
-    checkpoints = [model / f"fold_{fold}" / FINAL for fold in contract.folds]
-    inputs = prediction_inputs(images, checkpoints, contract.processes)
-    missing = sorted(set(cases) - fresh_ones(output, ending, inputs))
-    log.info("predicting %d of %d test cases with folds %s", len(missing), len(cases), ", ".join(contract.folds))
-    if missing:
-        processes = min(contract.processes, _PREDICTION_PROCESSES)
-        predictor.predict_from_files(
-            [[str(path) for path in cases[name].images] for name in missing],
-            [str(output / name) for name in missing],
-            num_processes_preprocessing=processes,
-            num_processes_segmentation_export=processes,
-        )
-
-
-def _facts(
+def _replicate(
     contract: RunContract,
+    paths: RunPaths,
     plan: PlanFacts,
+    number: int,
     validation: dict[str, scores.CaseScores],
-    test: scores.CaseScores,
-    labels: dict[str, Any],
-) -> EvaluationFacts:
-    all_cases = [case for fold in validation.values() for case in fold.values()]
-    fold_dice = {fold: scores.foreground_mean(cases.values()) for fold, cases in validation.items()}
-    classes = scores.named_classes(scores.class_means(test.values()), labels)
-    if test and (absent := set(scores.class_names(labels).values()) - set(classes)):
-        log.warning("no test case holds or predicts %s: left out of the mean", named(absent))
-    model = f"{contract.dataset}/{contract.trainer_class}__{plan.plans_name}__{contract.configuration}"
-    return EvaluationFacts(
-        mean_validation_dice=scores.foreground_mean(all_cases),
-        fold_dice={fold: dice for fold, dice in fold_dice.items() if dice is not None},
-        test_mean=scores.foreground_mean(test.values()),
-        test_cases=len(test) or None,
-        test_per_class=dict(list(classes.items())[:MAX_CLASSES]),
-        model_path=f"{contract.run_folder}/{model}",
+    test_set: HeldOut | None,
+) -> Replicate:
+    """Return the scores of a replicate (1 = first)."""
+    model, results = paths.model(contract, plan.plans_name, number), paths.results_of(contract, number)
+    names = contract.fold_runs_of(number)
+    test = best = None
+    without_best: tuple[str, ...] = ()
+    if test_set:
+        final = Ensemble(model, tuple(contract.folds), FINAL, results)
+        test = score_ensemble(contract, final, test_set)
+        if contract.evaluation.best_checkpoint:
+            chosen = replace(final, checkpoint=BEST)
+            without_best = _unusable(chosen, names)
+            best = None if without_best else score_ensemble(contract, chosen, test_set)
+    return Replicate(
+        replicate=number,
+        seed=contract.seed_of(number),
+        model_path=str(model.relative_to(paths.results)),
+        validation={fold: validation[fold] for fold in names if fold in validation},
+        test=test,
+        best=best,
+        without_best=without_best,
     )
 
 
-def _write_summary(
-    paths: RunPaths,
-    facts: EvaluationFacts,
-    validation: dict[str, scores.CaseScores],
-    test: scores.CaseScores,
-    labels: dict[str, Any],
-) -> None:
-    content = facts.to_json_dict()
-    content["testPerClass"] = scores.named_classes(scores.class_means(test.values()), labels)
-    all_cases = [case for fold in validation.values() for case in fold.values()]
-    content["validationPerClass"] = scores.named_classes(scores.class_means(all_cases), labels)
-    content["testByCase"] = scores.by_case(test, labels)
-    content["validationByCase"] = {fold: scores.by_case(cases, labels) for fold, cases in validation.items()}
-    write_json(paths.summary, content)
+def _unusable(ensemble: Ensemble, names: list[str]) -> tuple[str, ...]:
+    """Return the folds whose checkpoint can't be read. The best ones are no result, so that is no failure."""
+    from nnunet_trainer.checkpoints import finished_epochs
 
-
-def _message(facts: EvaluationFacts) -> str:
-    parts = []
-    if facts.test_mean is not None:
-        parts.append(f"test Dice {facts.test_mean:.4f} on {facts.test_cases} cases")
-    if facts.mean_validation_dice is not None:
-        parts.append(f"cross-validation Dice {facts.mean_validation_dice:.4f}")
-    return "evaluated: " + (", ".join(parts) or "no validation and no test cases")
+    unusable = []
+    for path, fold in zip(ensemble.checkpoints, names, strict=True):
+        try:
+            finished_epochs(path)
+        except Exception as error:
+            if not is_missing_or_damaged(error):
+                raise
+            log.warning("%s of fold %s: %s", path.name, fold, one_line(str(error))[:300])
+            unusable.append(fold)
+    return tuple(unusable)

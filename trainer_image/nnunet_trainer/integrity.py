@@ -1,16 +1,17 @@
-"""nnU-Net's own verification of a dataset's contents, with its findings in the error message."""
+"""nnU-Net's own verification of each case of a dataset, with its findings in the error message."""
 
 import contextlib
+import functools
 import logging
 import multiprocessing
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from nnunet_trainer.contents import CaseContents, Contents, fingerprint
 from nnunet_trainer.dataset import Case, RawDataset
 from nnunet_trainer.failures import STORAGE_ERRNOS, one_line, wrong_data
 from nnunet_trainer.heartbeat import heartbeat
@@ -21,48 +22,81 @@ _FINDING = re.compile(r"^(Error: .*|Images contain NaN.*|Segmentation contains N
 _FINDINGS_NAMED = 3
 
 
-def verify_integrity(folder: Path, processes: int) -> None:
-    """Read every image and label: shapes, spacings, label values, NaN.
+def verify_training_cases(dataset: RawDataset, processes: int) -> Contents:
+    """Read every image and label of the training cases and return what they hold; see `_verify`."""
+    return _verify("the dataset", dataset, dataset.cases, processes)
+
+
+def verify_test_cases(dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> Contents:
+    """Read every image and label of the test set and return what they hold; see `_verify`."""
+    return _verify("the test set", dataset, cases, processes)
+
+
+def _verify(what: str, dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> Contents:
+    """Check shapes, spacings, label values and NaN as nnU-Net's verify_dataset_integrity does.
+
+    That function reads each label image twice and knows imagesTr only; so what it calls for each case is called here,
+    on what was read once. What it checks beside that, `load_dataset` has checked.
 
     Raises TrainerError with WRONG_DATA and the first findings.
     """
-    from nnunetv2.experiment_planning.verify_dataset_integrity import verify_dataset_integrity
-
-    with heartbeat("verifying the dataset"):
-        _with_findings(folder.name, lambda: verify_dataset_integrity(str(folder), processes))
-
-
-def verify_test_set(dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> None:
-    """Read every image and label of the test set, as `verify_integrity` does for the training cases.
-
-    Raises TrainerError with WRONG_DATA and the first findings.
-    """
-    with heartbeat("verifying the test set"):
-        _with_findings(
-            f"the test set of {dataset.folder.name}", lambda: _check_cases(dataset, list(cases.values()), processes)
-        )
+    contents: dict[str, CaseContents] = {}
+    with heartbeat(f"verifying {what}", lambda: f"{len(contents)}/{len(cases)} cases"):
+        _with_findings(f"{what} of {dataset.folder.name}", lambda: _examine_all(dataset, cases, processes, contents))
+    return contents
 
 
-def _check_cases(dataset: RawDataset, cases: list[Case], processes: int) -> None:
-    """Call what nnU-Net's verify_dataset_integrity calls for each case; that function knows imagesTr only."""
-    from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
+def _examine_all(
+    dataset: RawDataset, cases: Mapping[str, Case], processes: int, contents: dict[str, CaseContents]
+) -> None:
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
-    from nnunetv2.utilities.label_handling.label_handling import LabelManager
 
-    description: dict[str, Any] = dataset.description
-    manager = LabelManager(description["labels"], regions_class_order=description.get("regions_class_order"))
-    expected = [*manager.all_labels, *([manager.ignore_label] if manager.has_ignore_label else [])]
-    images = [[str(path) for path in case.images] for case in cases]
-    labels = [str(case.label) for case in cases]
-    reader = determine_reader_writer_from_dataset_json(description, images[0][0])
+    first = next(iter(cases.values()))
+    reader = determine_reader_writer_from_dataset_json(dataset.description, str(first.images[0]))
+    examine = functools.partial(_examine, reader, dataset.channels, dataset.labels.values)
+    all_good = True
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        good = pool.starmap(verify_labels, [(label, reader, expected) for label in labels])
-        good += pool.starmap(
-            check_cases,
-            [(files, label, dataset.channels, reader) for files, label in zip(images, labels, strict=True)],
-        )
-    if not all(good):
+        for name, (good, found) in zip(cases, pool.imap(examine, cases.values()), strict=True):
+            all_good = all_good and good
+            contents[name] = found
+    if not all_good:
         raise RuntimeError("some of its cases have errors")
+
+
+def _examine(reader: Any, channels: int, expected: Sequence[int], case: Case) -> tuple[bool, CaseContents]:
+    """Tell whether a case is good, after findings were printed, and what it holds. Runs in a worker process."""
+    import pandas  # type: ignore[import-untyped]
+    from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
+
+    read = _ReadOnce(reader())
+    images, label = [str(path) for path in case.images], str(case.label)
+    # nnU-Net's functions take a class of readers and make one.
+    good = verify_labels(label, lambda: read, list(expected))
+    good = check_cases(images, label, channels, lambda: read) and good
+    found = pandas.unique(read.read_seg(label)[0].reshape(-1))
+    values = tuple(value for value in expected if value in found)
+    return good, CaseContents(fingerprint(read.read_images(images)[0]), values)
+
+
+class _ReadOnce:
+    """A reader for one case that keeps what it has read."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+        self._images: Any = None
+        self._segmentation: Any = None
+
+    def read_images(self, files: Any) -> Any:
+        """Return the images and their properties, as the reader does."""
+        if self._images is None:
+            self._images = self._reader.read_images(files)
+        return self._images
+
+    def read_seg(self, file: Any) -> Any:
+        """Return the label image and its properties, as the reader does."""
+        if self._segmentation is None:
+            self._segmentation = self._reader.read_seg(file)
+        return self._segmentation
 
 
 def _with_findings(what: str, verify: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What has to outlive an attempt at a fold and is not in a checkpoint: attempts, lost epochs, the last facts."""
+"""What has to outlive an attempt at a fold and is not in a checkpoint: attempts, lost epochs, time, the last facts."""
 
 import logging
 from pathlib import Path
@@ -13,7 +13,7 @@ JOURNAL_FILE = "attempts.json"
 
 
 class Journal(StatusModel):
-    """The journal of a fold. Immutable: each event returns the next one."""
+    """The journal of a fold. Immutable: each event returns the next one. Times are Unix times of the node's clock."""
 
     attempts: int = 0
     """Times the trainer of the fold was started."""
@@ -21,25 +21,70 @@ class Journal(StatusModel):
     """Epochs that are done or under way."""
     lost_epochs: int = 0
     """Epochs that were begun and had to be trained again."""
+    floor: int = 0
+    """Finished epochs before which the early-stopping rule does not act, by the policies."""
+    earlier_seconds: float = 0
+    """Running time of all attempts before this one."""
+    lost_seconds: float = 0
+    """Part of it whose work was lost."""
+    began: float | None = None
+    """When this attempt was started."""
+    saved: float | None = None
+    """When this attempt last made its work durable; its start, as long as it has not."""
     facts: FoldFacts | None = None
     """State at the last finished epoch."""
 
-    def attempt_started(self) -> "Journal":
-        """Count an attempt."""
-        return self.model_copy(update={"attempts": self.attempts + 1})
+    def attempt_started(self, now: float, last_sign: float | None = None) -> "Journal":
+        """Count an attempt, and the time of the one before, of which `last_sign` is the last sign of life."""
+        update = {"attempts": self.attempts + 1, "began": now, "saved": now}
+        if self.began is None or self.saved is None:
+            return self.model_copy(update=update)
+        end = max(self.began, self.saved, last_sign or 0)
+        return self.model_copy(
+            update=update
+            | {
+                "earlier_seconds": self.earlier_seconds + end - self.began,
+                "lost_seconds": self.lost_seconds + end - self.saved,
+            }
+        )
 
     def resumed(self, epoch: int) -> "Journal":
         """Count as lost what was begun beyond the `epoch` finished epochs of the checkpoint that was loaded."""
         lost = max(0, self.begun - epoch)
         return self.model_copy(update={"lost_epochs": self.lost_epochs + lost, "begun": epoch})
 
+    def with_floor(self, asked: int, finished: int) -> "Journal":
+        """Take over what the policies ask for now, with the `finished` epochs of the checkpoint that was loaded.
+
+        It may be less than before. What the rule was kept from until now can't be made up for: a plateau that lies
+        behind ended nothing, and no learning rate went down from there. So the rule acts from now on.
+        """
+        return self.model_copy(update={"floor": max(asked, min(self.floor, finished))})
+
     def epoch_started(self, epoch: int) -> "Journal":
         """Note that the epoch (0 = first) is under way."""
         return self.model_copy(update={"begun": epoch + 1})
 
+    def durable(self, now: float) -> "Journal":
+        """Note that all work so far is on disk."""
+        return self.model_copy(update={"saved": now})
+
+    @property
+    def held_seconds(self) -> float:
+        """Running time of all attempts, of this one up to where its work was last made durable."""
+        held = self.earlier_seconds
+        if self.began is not None and self.saved is not None:
+            held += max(0.0, self.saved - self.began)
+        return round(held, 1)
+
     def with_facts(self, facts: FoldFacts) -> "Journal":
-        """Keep the state of the fold, with this journal's counts."""
-        counts = {"attempts": self.attempts, "lost_epochs": self.lost_epochs}
+        """Keep the state of the fold, with this journal's counts and times."""
+        counts = {
+            "attempts": self.attempts,
+            "lost_epochs": self.lost_epochs,
+            "held_seconds": self.held_seconds,
+            "lost_seconds": round(self.lost_seconds, 1),
+        }
         return self.model_copy(update={"facts": facts.model_copy(update=counts)})
 
 

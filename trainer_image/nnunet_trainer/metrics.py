@@ -2,20 +2,27 @@
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Histogram, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from nnunet_operator.api.contract import METRIC_LABELS, METRICS_PORT, FoldFacts, Metric, RunContract
+from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_trainer.schedule import number
 
 log = logging.getLogger(__name__)
 
-_EPOCH_SECONDS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
-_HELP = {
+METRICS_PORT_ENV = "NNUNET_RUN_METRICS_PORT"
+"""Another port, where trainers share a network because there is no container runtime."""
+
+EPOCH_DURATION_HELP = "Duration of an epoch with its checkpoint."
+EPOCH_SECONDS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
+GAUGES = {
     Metric.EPOCH: "Finished epochs.",
     Metric.EPOCHS_TARGET: "Epochs to train.",
     Metric.LOSS: "Loss of the last finished epoch.",
@@ -27,9 +34,32 @@ _HELP = {
     Metric.CHECKPOINT_TIMESTAMP: "When the newest durable checkpoint was written, Unix time.",
     Metric.CHECKPOINT_EPOCH: "Finished epochs in the newest durable checkpoint.",
     Metric.EPOCHS_SINCE_IMPROVEMENT: "Epochs since the moving average was best.",
+    Metric.NONFINITE_LOSS_EPOCHS: "Epochs in a row, up to the last one, whose training loss was NaN or infinite.",
+    Metric.VOLUME_AVAILABLE: "Space left on a volume for the trainer, at the last finished epoch.",
+    Metric.VOLUME_CAPACITY: "Size of a volume.",
     Metric.ATTEMPTS: "Times the trainer of this fold was started.",
     Metric.LOST_EPOCHS: "Epochs that were begun and had to be trained again.",
+    Metric.EARLY_STOPPING_STATE: "1 for the present state of the early-stopping rule, 0 for the others.",
+    Metric.EARLY_STOPPING_EPOCH: "Finished epochs at which the early-stopping rule fired.",
+    Metric.EARLY_STOPPING_SUPPRESSED_EPOCH: "Finished epochs at which the rule would have acted but for a policy.",
+    Metric.POLICY_MIN_EPOCHS: "Epochs that policies ask each fold to be trained for, 0 for none.",
+    Metric.POLICY_EXCEPTED: "1 where the training ran under an exception of a policy at any time, else 0.",
+    Metric.END_EPOCH: "Finished epochs at which the training ends, early stopping included.",
+    Metric.MEDIAN_EPOCH: "Median duration of an epoch in this attempt.",
+    Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
+    Metric.LOST_SECONDS: "Running time of earlier attempts whose work was lost.",
+    Metric.PASSED_OVER: "A checkpoint that this attempt found damaged and passed over; the value is always 1.",
     Metric.RUN_INFO: "What is trained; the value is always 1.",
+}
+"""What each gauge tells. All carry `METRIC_LABELS`, and these further ones:"""
+FURTHER_LABELS = {
+    Metric.LOSS: ("split",),
+    Metric.PSEUDO_DICE: ("label",),
+    Metric.EARLY_STOPPING_STATE: ("state",),
+    Metric.PASSED_OVER: ("checkpoint",),
+    Metric.VOLUME_AVAILABLE: ("volume",),
+    Metric.VOLUME_CAPACITY: ("volume",),
+    Metric.RUN_INFO: ("dataset", "configuration", "trainer_class", "plans"),
 }
 
 
@@ -44,13 +74,15 @@ class FoldMetrics(Collector):
         self.registry.register(self)
         self._duration = Histogram(
             Metric.EPOCH_DURATION,
-            "Duration of an epoch with its checkpoint.",
+            EPOCH_DURATION_HELP,
             METRIC_LABELS,
             registry=self.registry,
-            buckets=_EPOCH_SECONDS,
+            buckets=EPOCH_SECONDS,
         ).labels(*self._labels)
         info = (contract.dataset, contract.configuration, contract.trainer_class, plans_name)
         self._values[Metric.RUN_INFO, info] = 1
+        self._values[Metric.POLICY_MIN_EPOCHS, ()] = contract.min_epochs
+        self._values[Metric.POLICY_EXCEPTED, ()] = float(bool(contract.policy and contract.policy.exceptions))
 
     def set(self, name: str, value: float | None, *labels: str) -> None:
         """Set a gauge; None or NaN leaves the last known value."""
@@ -70,6 +102,31 @@ class FoldMetrics(Collector):
         self.set(Metric.EMA_PSEUDO_DICE, facts.ema_pseudo_dice)
         self.set(Metric.BEST_EMA_PSEUDO_DICE, facts.best_ema_pseudo_dice)
         self.set(Metric.LEARNING_RATE, facts.learning_rate)
+        self.set(Metric.END_EPOCH, facts.planned_end)
+        self.set(Metric.MEDIAN_EPOCH, facts.median_epoch_seconds)
+        self.set(Metric.HELD_SECONDS, facts.held_seconds)
+        self.set(Metric.LOST_SECONDS, facts.lost_seconds)
+        for name in facts.passed_over.split(", ") if facts.passed_over else ():
+            self.set(Metric.PASSED_OVER, 1, name)
+        if facts.early_stopping is not None:
+            self._set_or_drop(Metric.EARLY_STOPPING_EPOCH, facts.early_stopping.epoch)
+            self._set_or_drop(Metric.EARLY_STOPPING_SUPPRESSED_EPOCH, facts.early_stopping.suppressed_epoch)
+            for state in EarlyStoppingState:
+                self.set(Metric.EARLY_STOPPING_STATE, float(state is facts.early_stopping.state), state.value)
+
+    def _set_or_drop(self, name: str, value: float | None) -> None:
+        """Set a gauge, or drop it where there is no value: policies that changed may take a verdict back."""
+        if value is None:
+            with self._lock:
+                self._values.pop((name, ()), None)
+        self.set(name, value)
+
+    def set_volume(self, volume: str, folder: Path) -> None:
+        """Set what is left of the volume that holds a folder. A volume that can't be asked keeps its last values."""
+        with contextlib.suppress(OSError):
+            stat = os.statvfs(folder)
+            self.set(Metric.VOLUME_AVAILABLE, stat.f_bavail * stat.f_frsize, volume)
+            self.set(Metric.VOLUME_CAPACITY, stat.f_blocks * stat.f_frsize, volume)
 
     def set_pseudo_dice(self, names: Sequence[str], values: Sequence[float]) -> None:
         """Set the pseudo-Dice of each class."""
@@ -82,15 +139,10 @@ class FoldMetrics(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield what is known."""
-        extra = {
-            Metric.LOSS: ("split",),
-            Metric.PSEUDO_DICE: ("label",),
-            Metric.RUN_INFO: ("dataset", "configuration", "trainer_class", "plans"),
-        }
         with self._lock:
             values = dict(self._values)
-        for name, text in _HELP.items():
-            family = GaugeMetricFamily(name, text, labels=[*METRIC_LABELS, *extra.get(name, ())])
+        for name, text in GAUGES.items():
+            family = GaugeMetricFamily(name, text, labels=[*METRIC_LABELS, *FURTHER_LABELS.get(name, ())])
             for (key, labels), value in values.items():
                 if key == name:
                     family.add_metric([*self._labels, *labels], value)
@@ -98,8 +150,9 @@ class FoldMetrics(Collector):
                 yield family
 
 
-def serve(metrics: FoldMetrics, port: int = METRICS_PORT) -> None:
+def serve(metrics: FoldMetrics, port: int | None = None) -> None:
     """Serve the metrics from a thread. A port that is taken costs the metrics, never the training."""
+    port = int(os.environ.get(METRICS_PORT_ENV, METRICS_PORT)) if port is None else port
     try:
         start_http_server(port, registry=metrics.registry)
         log.info("metrics on port %d", port)

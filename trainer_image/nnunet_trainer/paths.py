@@ -46,13 +46,26 @@ class RunPaths:
         """The evaluation in full."""
         return self.run / SUMMARY_FILE
 
-    def model(self, contract: RunContract, plans_name: str) -> Path:
-        """Return the model folder, in nnU-Net's naming."""
-        return self.run / contract.dataset / f"{contract.trainer_class}__{plans_name}__{contract.configuration}"
+    def results_of(self, contract: RunContract, replicate: int = 1) -> Path:
+        """Return nnU-Net's nnUNet_results: the run's folder, or one in it for each of several replicates."""
+        return self.run if contract.replicates == 1 else self.run / f"replicate-{replicate}"
 
-    def fold(self, contract: RunContract, plans_name: str, fold: str) -> Path:
-        """Return the folder of a fold."""
-        return self.model(contract, plans_name) / f"fold_{fold}"
+    def model(self, contract: RunContract, plans_name: str, replicate: int = 1) -> Path:
+        """Return the model folder of a replicate (1 = first), in nnU-Net's naming."""
+        name = f"{contract.trainer_class}__{plans_name}__{contract.configuration}"
+        return self.results_of(contract, replicate) / contract.dataset / name
+
+    def fold(self, contract: RunContract, plans_name: str, fold: str, replicate: int = 1) -> Path:
+        """Return the folder of a fold of a replicate (1 = first)."""
+        return self.model(contract, plans_name, replicate) / f"fold_{fold}"
+
+    def folds(self, contract: RunContract, plans_name: str) -> dict[str, Path]:
+        """Return the folder of each fold of each replicate by the name of its run."""
+        return {
+            run: self.fold(contract, plans_name, fold, replicate)
+            for replicate in range(1, contract.replicates + 1)
+            for fold, run in zip(contract.folds, contract.fold_runs_of(replicate), strict=True)
+        }
 
 
 def run_paths(contract: RunContract) -> RunPaths:

@@ -13,6 +13,15 @@ from typing import Any
 
 from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_trainer import environment
+from nnunet_trainer.contents import (
+    Contents,
+    read_contents,
+    require_disjoint,
+    require_labels,
+    same_images,
+    torn_apart,
+    write_contents,
+)
 from nnunet_trainer.dataset import (
     CROSS_VALIDATION_FOLDS,
     SPLITS_FILE,
@@ -26,7 +35,7 @@ from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_
 from nnunet_trainer.files import lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
-from nnunet_trainer.integrity import verify_integrity, verify_test_set
+from nnunet_trainer.integrity import verify_test_cases, verify_training_cases
 from nnunet_trainer.paths import RunPaths, has_preprocessed_data
 
 log = logging.getLogger(__name__)
@@ -52,16 +61,27 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
 
     find_trainer(contract.trainer_class)
     planner = find_planner(contract.planning.planner)
-    if test_cases:
-        # Not part of what is shared, and needed only after all folds are trained: the time to say so is now.
-        verify_test_set(dataset, test_cases, contract.processes)
-    facts = _shared_result(contract, paths, dataset, planner)
+    # Not part of what is shared, and needed only after all folds are trained: the time to look at it is now.
+    test = verify_test_cases(dataset, test_cases, contract.processes) if test_cases else {}
+
+    def admit(training: Contents) -> None:
+        require_labels(dataset, training)
+        require_disjoint(dataset, training, test_cases, test)
+
+    facts = _shared_result(contract, paths, dataset, planner, admit)
+    _warn_of_twins(paths.preprocessed / facts.preprocessed_key, contract)
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"
     return TerminationReport(message=f"{how}: {facts.preprocessed_key}, {len(dataset.cases)} cases", plan=facts)
 
 
-def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any) -> PlanFacts:
+def _shared_result(
+    contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any, admit: Callable[[Contents], None]
+) -> PlanFacts:
+    """Return the result of planning and preprocessing, made or reused.
+
+    `admit` gets what the training cases hold, before anything long is done, and raises an error for what must not be.
+    """
     digest = dataset_hash(dataset.files(), contract.processes)
     key = preprocessed_key(contract, digest, _nnunet_version(), sources_hash(_nnunet_package()))
     require_same_result(contract, paths, digest, key)
@@ -69,13 +89,21 @@ def _shared_result(contract: RunContract, paths: RunPaths, dataset: RawDataset, 
     with lock(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}"):
         if facts := _existing_result(contract, folder):
             log.info("%s exists: nothing to preprocess", key)
+            contents = read_contents(folder)
+            if contents is None:
+                contents = verify_training_cases(dataset, contract.processes)
+                write_contents(folder, contents)
+            admit(contents)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
         temporary = paths.preprocessed / f".tmp-{key}"
         for leftover in (temporary, folder):
             if leftover.exists():
                 log.info("removing what is left of an earlier result: %s", leftover.name)
                 shutil.rmtree(leftover)
+        contents = verify_training_cases(dataset, contract.processes)
+        admit(contents)
         facts = _build(contract, paths, dataset, planner, temporary, digest, key)
+        write_contents(temporary, contents)
         # Everything must be on disk before the name says that it is: a node may die right after the rename.
         os.sync()
         temporary.rename(folder)
@@ -137,7 +165,6 @@ def _build(
     home = folder / contract.dataset
     home.mkdir(parents=True)
     environment.prepare(contract, paths, folder)
-    verify_integrity(dataset.folder, contract.processes)
     with heartbeat("extracting the dataset's fingerprint"):
         extractor = DatasetFingerprintExtractor(contract.dataset, contract.processes)
         extractor.show_progress_bar = False
@@ -260,7 +287,14 @@ def _check_room(folder: Path, uncompressed_bytes: float) -> None:
     stat = os.statvfs(folder)
     free = stat.f_bavail * stat.f_frsize
     gib = uncompressed_bytes / 2**30
-    log.info("preprocessed data: up to %.1f GiB before compression; the volume has %s", gib, free_space(folder))
+    fits = free >= uncompressed_bytes
+    log.log(
+        logging.INFO if fits else logging.WARNING,
+        "preprocessed data: up to %.1f GiB before compression%s; the volume has %s",
+        gib,
+        "" if fits else ", which may not fit",
+        free_space(folder),
+    )
     if free < uncompressed_bytes * _COMPRESSION_AT_BEST:
         raise storage_failed(f"the preprocessed data (up to {gib:.1f} GiB before compression) will not fit", folder)
 
@@ -293,6 +327,19 @@ def _write_splits(dataset: RawDataset, home: Path) -> Path | None:
         return None
     write_json(home / SPLITS_FILE, splits)
     return home / SPLITS_FILE
+
+
+def _warn_of_twins(folder: Path, contract: RunContract) -> None:
+    """Warn of training cases that are the same image, where a fold trains on one and validates on the other."""
+    splits_file = folder / contract.dataset / SPLITS_FILE
+    if contract.folds == ["all"] or not splits_file.is_file():
+        return
+    for told in torn_apart(same_images(read_contents(folder) or {}), read_json(splits_file)):
+        log.warning(
+            "the same image, voxel for voxel, to train on and to validate on: %s. The fold looks better than it is: "
+            "remove all but one of them, or keep them together in a splits_final.json",
+            told,
+        )
 
 
 def _publish(contract: RunContract, paths: RunPaths, facts: PlanFacts) -> None:

@@ -37,6 +37,9 @@ def export_atomically(
         logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
     )
     endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
+    if temporary.with_name(f"{temporary.name}.json").exists():
+        # The spacing, beside a tif that can't hold it.
+        endings.append(".json")
     # The segmentation last: it is what counts as done.
     for ending in reversed(endings):
         written = temporary.with_name(temporary.name + ending)

@@ -1,7 +1,9 @@
 """Reading nnU-Net's summary.json files and averaging them as nnU-Net does. No torch in here."""
 
 import math
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,22 @@ from nnunet_trainer.files import read_json
 from nnunet_trainer.schedule import number
 
 CaseScores = dict[str, dict[str, float]]
-"""Case -> class (nnU-Net's key) -> Dice; NaN where the class is in neither reference nor prediction."""
+"""Case -> class (nnU-Net's key) -> score; NaN where it is undefined, as for a class in neither of the segmentations."""
+
+
+@dataclass(frozen=True)
+class EnsembleScores:
+    """What an ensemble scored on the test set."""
+
+    dice: CaseScores
+    nsd: CaseScores
+    """Normalized surface Dice."""
+    hd95: CaseScores
+    """95th percentile of the Hausdorff distance, in `unit`."""
+    missing: dict[str, dict[str, str]]
+    """Case -> class -> which of the segmentations has none of it while the other has: prediction or reference."""
+    unit: str = "mm"
+    """Unit of distances: mm, or px for image formats that hold no spacing."""
 
 
 def class_names(labels: Mapping[str, Any]) -> dict[str, str]:
@@ -37,12 +54,12 @@ def read_scores(summary: Path, ending: str) -> CaseScores:
 
 
 def class_means(cases: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return the mean Dice of each class over the cases that have it (nnU-Net's nanmean); absent classes drop out."""
+    """Return the mean score of each class over the cases that have one (nnU-Net's nanmean); absent classes drop out."""
     values: dict[str, list[float]] = {}
     for case in cases:
-        for key, dice in case.items():
-            if not math.isnan(dice):
-                values.setdefault(key, []).append(dice)
+        for key, score in case.items():
+            if not math.isnan(score):
+                values.setdefault(key, []).append(score)
     return {key: math.fsum(found) / len(found) for key, found in values.items()}
 
 
@@ -51,6 +68,18 @@ def foreground_mean(cases: Iterable[Mapping[str, float]]) -> float | None:
     means = class_means(cases)
     means.pop("0", None)
     return math.fsum(means.values()) / len(means) if means else None
+
+
+def mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean of the numbers among the values; None without any."""
+    numbers = [value for value in map(number, values) if value is not None]
+    return math.fsum(numbers) / len(numbers) if numbers else None
+
+
+def spread(values: Sequence[float | None]) -> float | None:
+    """Return the sample standard deviation (n - 1); None for fewer than two values, or where one is missing."""
+    numbers = [value for value in map(number, values) if value is not None]
+    return statistics.stdev(numbers) if len(numbers) == len(values) >= 2 else None
 
 
 def named_classes(means: Mapping[str, float], labels: Mapping[str, Any]) -> dict[str, float]:

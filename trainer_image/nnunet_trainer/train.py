@@ -2,13 +2,14 @@
 
 import logging
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.training import Device
+from nnunet_operator.api.training import Device, fold_run_name
 from nnunet_trainer import environment
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration, wrong_data
 from nnunet_trainer.files import Locked, lock, read_json
@@ -16,6 +17,7 @@ from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
 from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
 from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.provenance import conditions, fix_conditions
 from nnunet_trainer.scores import foreground_mean, read_scores
 
 if TYPE_CHECKING:
@@ -43,49 +45,106 @@ def train(
     contract: RunContract,
     paths: RunPaths,
     fold: str,
+    replicate: int,
     report_on_stop: Callable[[Callable[[], TerminationReport]], None],
     preemption: Preemption,
 ) -> TerminationReport:
-    """Train a fold, validate it on full volumes and return the report."""
+    """Train a fold of a replicate (1 = first), validate it on full volumes and return the report."""
     if fold not in contract.folds:
         raise wrong_configuration(f"fold {fold} is not part of this training, which has {', '.join(contract.folds)}")
+    if not 1 <= replicate <= contract.replicates:
+        raise wrong_configuration(f"there is no replicate {replicate}: replicates is {contract.replicates}")
     plan = read_plan(paths)
-    folder = paths.fold(contract, plan.plans_name, fold)
+    name = fold_run_name(fold, replicate, contract.replicates)
+    folder = paths.fold(contract, plan.plans_name, fold, replicate)
     try:
-        with lock(folder / LOCK_FILE, f"fold {fold}", LOCK_TIMEOUT_SECONDS):
-            run = FoldRun(contract, fold, folder, FoldMetrics(contract, fold, plan.plans_name))
+        with lock(folder / LOCK_FILE, f"fold {name}", LOCK_TIMEOUT_SECONDS):
+            metrics = FoldMetrics(contract, name, plan.plans_name)
+            run = FoldRun(contract, fold, folder, metrics, replicate=replicate)
             report_on_stop(run.preempted_report)
             return _attempt(run, paths, plan, preemption)
     except Locked as error:
         # Another attempt is alive: not a failure of this one, and none to be counted.
         raise TrainerError(
-            ExitCode.PREEMPTED, f"another trainer works on fold {fold} ({error}); trying again later"
+            ExitCode.PREEMPTED, f"another trainer works on fold {name} ({error}); trying again later"
         ) from error
 
 
 def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preemption) -> TerminationReport:
-    contract, fold, folder = run.contract, run.fold, run.folder
-    environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
+    contract = run.contract
+    environment.prepare(
+        contract, paths, paths.preprocessed / plan.preprocessed_key, paths.results_of(contract, run.replicate)
+    )
     if _is_complete(run):
-        log.info("fold %s is complete already", fold)
+        log.info("fold %s is complete already", run.name)
         return _report(run)
     require_preprocessed_data(contract, paths, plan)
     run.start_attempt()
     serve(run.metrics)
-    trainer = _make_trainer(contract, paths, plan, fold)
+    log.info("loading torch and nnU-Net")
+    if contract.gpus > 1:
+        from nnunet_trainer import ranks
+
+        _require_large_batch(contract, paths, plan)
+        rendezvous = ranks.start_followers(contract.gpus, _follow, run.fold, run.replicate, contract, paths, plan)
+        ranks.join_group(0, contract.gpus, rendezvous, contract.device)
+    trainer = _make_trainer(run, paths, plan)
     trainer.take_control(run, preemption)
-    trainer.restore_newest_checkpoint()
-    if trainer.current_epoch < contract.schedule.epochs or not _epochs_in(folder / FINAL):
-        # Whatever was validated, it was not with the network that comes out now.
-        shutil.rmtree(folder / "validation", ignore_errors=True)
-        trainer.run_training()
-    if fold == "all":
-        # Every case was trained on: a "validation" would only measure how well the network remembers.
-        run.complete(None)
-    else:
-        run.complete(_validate(trainer, folder))
-    (folder / PREVIOUS).unlink(missing_ok=True)
+    fix_conditions(run, conditions(run, plan, trainer))
+    run.complete(_train_and_validate(run, trainer))
+    (run.folder / PREVIOUS).unlink(missing_ok=True)
     return _report(run)
+
+
+def _follow(
+    rank: int, rendezvous: Path, fold: str, replicate: int, contract: RunContract, paths: RunPaths, plan: PlanFacts
+) -> None:
+    """Work as one of several processes on a fold that another process leads."""
+    from nnunet_trainer import ranks
+
+    log_format = f"%(asctime)s nnunet-trainer rank {rank} %(levelname)s %(message)s"
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=log_format)
+    ranks.join_group(rank, contract.gpus, rendezvous, contract.device)
+    folder = paths.fold(contract, plan.plans_name, fold, replicate)
+    metrics = FoldMetrics(contract, fold, plan.plans_name)
+    run = FoldRun(contract, fold, folder, metrics, replicate=replicate, leads=False)
+    trainer = _make_trainer(run, paths, plan)
+    # Signals are for the leader to answer.
+    trainer.take_control(run, Preemption(lambda: None))
+    _train_and_validate(run, trainer)
+
+
+def _train_and_validate(run: FoldRun, trainer: "Control") -> float | None:
+    """Bring a fold to its end and return its Dice on full volumes; every process that works on it calls this."""
+    from nnunet_trainer.ranks import agreed
+
+    trainer.restore_newest_checkpoint()
+    # A final checkpoint may be that of an earlier end, where policies ask for more epochs since.
+    if agreed(
+        lambda: trainer.current_epoch < trainer.planned_end or _epochs_in(run.folder / FINAL) < trainer.current_epoch
+    ):
+        if run.leads:
+            # Whatever was validated, it was not with the network that comes out now.
+            shutil.rmtree(run.folder / "validation", ignore_errors=True)
+        trainer.run_training()
+    if run.fold == "all":
+        # Every case was trained on: a "validation" would only measure how well the network remembers.
+        return None
+    return _validate(trainer, run)
+
+
+def _require_large_batch(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
+    """Raise TrainerError with WRONG_CONFIGURATION where there are fewer samples in a batch than GPUs."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    plans = read_json(paths.preprocessed / plan.preprocessed_key / contract.dataset / f"{plan.plans_name}.json")
+    size = PlansManager(plans).get_configuration(contract.configuration).batch_size
+    if size < contract.gpus:
+        raise wrong_configuration(
+            f"resources.gpus is {contract.gpus}, but a batch of configuration {contract.configuration} has {size} "
+            "samples, and each GPU needs one. Ask for fewer GPUs, or for a larger batch_size under "
+            "planning.configurations"
+        )
 
 
 def require_preprocessed_data(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
@@ -113,7 +172,9 @@ def _epochs_in(path: Path) -> int:
 
 def _is_complete(run: FoldRun) -> bool:
     """Tell whether nothing is left to do; torch is loaded only where that seems to be so."""
-    facts, epochs = run.facts, run.contract.schedule.epochs
+    facts = run.facts
+    # Policies may ask for more epochs than when early stopping ended the fold.
+    epochs = max(facts.planned_end, min(run.contract.min_epochs, facts.epochs_target))
     if facts.epoch < epochs or not (run.folder / FINAL).is_file():
         return False
     validated = run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
@@ -127,10 +188,10 @@ def _summary_is_there(folder: Path) -> bool:
         return False
 
 
-def _make_trainer(contract: RunContract, paths: RunPaths, plan: PlanFacts, fold: str) -> "Control":
-    log.info("loading torch and nnU-Net")
+def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
     import torch
 
+    contract = run.contract
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
@@ -138,21 +199,29 @@ def _make_trainer(contract: RunContract, paths: RunPaths, plan: PlanFacts, fold:
         torch.backends.cudnn.deterministic = False
         torch.backends.cudnn.benchmark = True
 
+    from nnunet_trainer import seeds
     from nnunet_trainer.classes import find_trainer
     from nnunet_trainer.control import controlled
 
+    if run.seed is not None:
+        seeds.make_deterministic()
+        seeds.seed_everything(seeds.seed_of(run.seed, seeds.Stream.INITIALISATION))
     base = find_trainer(contract.trainer_class)
     data = paths.preprocessed / plan.preprocessed_key / contract.dataset
     plans = read_json(data / f"{plan.plans_name}.json")
     # nnU-Net's trainers take this out of the plans again; it only concerns external loggers.
-    plans["continue_training"] = (paths.fold(contract, plan.plans_name, fold) / LATEST).exists()
-    return controlled(base)(
+    plans["continue_training"] = (run.folder / LATEST).exists()
+    trainer = controlled(base)(
         plans=plans,
         configuration=contract.configuration,
-        fold=fold if fold == "all" else int(fold),
+        fold=run.fold if run.fold == "all" else int(run.fold),
         dataset_json=read_json(data / "dataset.json"),
         device=torch.device(contract.device.value),
     )
+    if contract.device is Device.CPU:
+        # With several processes nnU-Net takes a GPU for granted.
+        trainer.device, trainer.grad_scaler = torch.device("cpu"), None
+    return trainer
 
 
 def require_gpu() -> None:
@@ -170,25 +239,32 @@ def require_gpu() -> None:
         )
 
 
-def _validate(trainer: "Control", folder: Path) -> float | None:
+def _validate(trainer: "Control", run: FoldRun) -> float | None:
     """Predict the fold's validation cases as full volumes, unless that is done, and return their Dice."""
-    if not _summary_is_there(folder):
-        log.info("full-volume validation of fold %s", trainer.fold)
-        # nnU-Net writes the summary last and in place: a part of one must not look finished.
-        (folder / VALIDATION_SUMMARY).unlink(missing_ok=True)
+    from nnunet_trainer.ranks import agreed
+
+    summary = run.folder / VALIDATION_SUMMARY
+    if not agreed(lambda: _summary_is_there(run.folder)):
+        log.info("full-volume validation of fold %s", run.name)
+        if run.leads:
+            # nnU-Net writes the summary last and in place: a part of one must not look finished.
+            summary.unlink(missing_ok=True)
         trainer.perform_actual_validation(False)
-    if not _summary_is_there(folder):
+    if not run.leads:
+        return None
+    if not _summary_is_there(run.folder):
         raise wrong_configuration(
             f"trainer class {type(trainer).__name__} writes no validation/summary.json, so its result can't be told"
         )
-    cases = read_scores(folder / VALIDATION_SUMMARY, trainer.dataset_json["file_ending"])
-    return foreground_mean(cases.values())
+    return foreground_mean(read_scores(summary, trainer.dataset_json["file_ending"]).values())
 
 
 def _report(run: FoldRun) -> TerminationReport:
     facts: FoldFacts = run.facts
     dice = facts.mean_validation_dice
     result = f"mean validation Dice {dice:.4f}" if dice is not None else "no validation cases"
+    early = " (early stopping)" if facts.planned_end < facts.epochs_target else ""
     return TerminationReport(
-        message=f"fold {run.fold} is complete: {facts.epoch} of {facts.epochs_target} epochs, {result}", fold=facts
+        message=f"fold {run.name} is complete: {facts.epoch} of {facts.epochs_target} epochs{early}, {result}",
+        fold=facts,
     )

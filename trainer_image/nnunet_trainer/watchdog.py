@@ -17,6 +17,8 @@ from nnunet_trainer.preemption import SIGNALS
 
 log = logging.getLogger(__name__)
 
+RANK_NAME = "rank "
+"""What the names of processes start with that train a fold together with this one."""
 INTERVAL_SECONDS = 0.25
 """A worker that lives for less is not seen; loading numpy alone takes longer."""
 
@@ -61,6 +63,9 @@ class Watchdog:
             # Pools end their workers by SIGTERM; everything else is no ordinary end.
             if code is not None and code < 0 and -code not in SIGNALS:
                 return f"{worker.name} was ended by {_name(-code)}"
+            if code is not None and code > 0 and worker.name.startswith(RANK_NAME):
+                # The others would wait for it in their next exchange of gradients.
+                return f"{worker.name} of those that train together ended with exit code {code}, see above"
         return None
 
 

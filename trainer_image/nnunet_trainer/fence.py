@@ -1,0 +1,38 @@
+"""Keeps an attempt that was given up for dead from writing into a run that another attempt goes on with.
+
+A lock can be lost without its holder's knowledge: a node that was cut off from a network file system wakes up and
+believes that it still holds it. So every attempt leaves its token in the fold's folder, and whoever writes looks first
+whether the token is still its own.
+"""
+
+import secrets
+from pathlib import Path
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.files import write_atomically
+
+FENCE_FILE = ".attempt"
+
+
+class Fence:
+    """The right of one attempt to write into a fold's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the right over from whoever had it."""
+        self._path = folder / FENCE_FILE
+        self._token = secrets.token_hex(8)
+        write_atomically(self._path, self._token)
+
+    def check(self) -> None:
+        """Raise TrainerError with PREEMPTED when another attempt has taken over."""
+        try:
+            token = self._path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            token = ""
+        if token != self._token:
+            raise TrainerError(
+                ExitCode.PREEMPTED,
+                f"another attempt has taken over {self._path.parent}, or the folder was removed; this one writes "
+                "nothing more",
+            )
