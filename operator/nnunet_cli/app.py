@@ -1,0 +1,60 @@
+"""The commands, put together."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated
+
+import typer
+
+from nnunet_cli.commands import dataset
+from nnunet_cli.commands.audit import audit
+from nnunet_cli.commands.curves import curves
+from nnunet_cli.commands.explain import explain
+from nnunet_cli.commands.lint import lint
+from nnunet_cli.commands.list import list_
+from nnunet_cli.commands.logs import logs
+from nnunet_cli.commands.report import report
+from nnunet_cli.commands.resume import resume
+from nnunet_cli.commands.suspend import suspend
+from nnunet_cli.commands.watch import watch
+
+HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
+
+app = typer.Typer(
+    name="nnunetctl",
+    help=HELP,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        try:
+            typer.echo(version("nnunet-operator"))
+        except PackageNotFoundError:
+            typer.echo("unknown")
+        raise typer.Exit
+
+
+@app.callback(help=HELP)
+def common(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Only for the options."""
+
+
+app.command("list")(list_)
+app.command()(watch)
+app.command()(explain)
+app.command()(logs)
+app.command()(suspend)
+app.command()(resume)
+app.command()(report)
+app.command()(curves)
+app.add_typer(dataset.app, name="dataset")
+app.command()(lint)
+app.command()(audit)

@@ -1,0 +1,54 @@
+"""`kubectl nnunet explain`: why a training does not run, or what it does, with the remedy."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nnunet_cli.cluster import Cluster
+from nnunet_cli.evidence import gather
+from nnunet_cli.explanation import explain as explained
+from nnunet_cli.explanation_output import as_data, as_text
+from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
+from nnunet_cli.output import as_json, print_lines
+from nnunet_cli.trainings import read_training
+
+
+class ExplainOutput(StrEnum):
+    """How the explanation is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def explain(
+    name: Name,
+    namespace: Namespace = None,
+    output: Annotated[ExplainOutput, typer.Option("--output", "-o", help="Form of the output.")] = ExplainOutput.TEXT,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Explain why a training does not run, or what it is doing, and what to do about it.
+
+    It reads the conditions, the Jobs and pods with their newest warnings, quotas and claims. What you may not read is
+    left out, and that is said.
+
+    \b
+    Examples:
+      kubectl nnunet explain hippocampus
+      kubectl nnunet explain hippocampus -n radiology -o json | jq -r .reason
+
+    \b
+    Exit codes:
+      0  it was explained, whatever its state
+      2  wrong usage
+      3  there is no such training, or the cluster can't be reached, or refuses
+    """
+    cluster = Cluster(kubeconfig, context)
+    evidence = gather(cluster, read_training(cluster, namespace or cluster.namespace, name))
+    found = explained(evidence, datetime.now(UTC))
+    if output is ExplainOutput.JSON:
+        typer.echo(as_json(as_data(found)))
+        return
+    print_lines(lambda width: as_text(found, width))

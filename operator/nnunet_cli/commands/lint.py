@@ -1,0 +1,105 @@
+"""`kubectl nnunet lint`: what schema, policies and API server will say to a file."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nnunet_cli.checks import Finding, Known, Level, Result, check
+from nnunet_cli.cluster import Cluster
+from nnunet_cli.documents import Document, read_all
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.findings import Report, show
+from nnunet_cli.options import Context, Kubeconfig
+from nnunet_cli.surroundings import Offline, Online, Surroundings, read_policies
+from nnunet_operator.api.training import KIND
+
+
+class LintOutput(StrEnum):
+    """How the findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - for the standard input.")],
+    policies: Annotated[
+        list[str] | None,
+        typer.Option("--policies", metavar="FILE", help="Offline: policies from a file or folder; may be repeated."),
+    ] = None,
+    namespace_labels: Annotated[
+        list[str] | None,
+        typer.Option("--namespace-labels", metavar="KEY=VALUE", help="With --policies: labels of the namespace."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no cluster: schema and advice alone.")] = False,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Namespace of trainings that give none.")
+    ] = None,
+    output: Annotated[LintOutput, typer.Option("--output", "-o", help="Form of the output.")] = LintOutput.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings and advice count as failures.")] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Check trainings before they are applied: schema, policies, advice.
+
+    By default the policies and the labels of the namespace come from the cluster, and the API server is asked what it
+    would say (a dry run: nothing is created).
+
+    \b
+    Examples:
+      kubectl nnunet lint training.yaml
+      kubectl nnunet lint --offline --strict trainings/
+      kubectl nnunet lint training.yaml --policies policies/ --namespace-labels nnunet.dev/clinical=true
+      helm template my-chart | kubectl nnunet lint - -n clinic -o json
+
+    \b
+    Exit codes:
+      0  nothing stands in the way; there may be warnings and advice
+      1  something is denied or invalid; with --strict also warned or advised
+      2  wrong usage
+      3  the cluster can't be reached, or does not answer what it was asked
+    """
+    documents = read_all(files)
+    if policies or offline:
+        surroundings: Surroundings = _offline(policies or [], namespace_labels or [], namespace)
+    elif namespace_labels:
+        raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
+    else:
+        surroundings = Online(Cluster(kubeconfig, context), namespace)
+    report = Report()
+    for document in documents:
+        problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
+        if problem:
+            finding = Finding(Level.INVALID, problem, remedy="correct the file", source="schema")
+            report.results.append(Result(document, findings=[finding]))
+        elif document.kind == KIND:
+            report.results.append(_check(document, surroundings))
+        else:
+            report.skipped.append(document)
+    report.notes += surroundings.notes
+    show(report, output.value)
+    if any(result.fails(strict) for result in report.results):
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _check(document: Document, surroundings: Surroundings) -> Result:
+    metadata = document.body.get("metadata")
+    own = metadata.get("namespace") if isinstance(metadata, dict) else None
+    namespace = own if isinstance(own, str) and own else surroundings.namespace
+    result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
+    result.add(surroundings.ask(namespace, document.body))
+    return result
+
+
+def _offline(files: list[str], labels: list[str], namespace: str | None) -> Offline:
+    readable, unreadable = read_policies(read_all(files))
+    if files and not readable and not unreadable:
+        raise CliError(f"{', '.join(files)}: there is no NnunetTrainingPolicy in it", ExitCode.USAGE)
+    pairs = [label.partition("=") for label in labels]
+    if wrong := [key for key, equals, _ in pairs if not key or not equals]:
+        raise typer.BadParameter(f"{wrong[0]!r} is not of the form KEY=VALUE", param_hint="--namespace-labels")
+    known = Known(readable, unreadable, {key: value for key, _, value in pairs})
+    return Offline(namespace or "default", known, with_policies=bool(files))

@@ -1,0 +1,1 @@
+"""Reading and writing a claim through a short-lived pod that mounts it."""

@@ -1,0 +1,227 @@
+"""What runs in the helper pod. Its source is sent there: only Python's standard library, in the image's version.
+
+A command writes lines of JSON to its standard output. One with the key "error" is the last: words for the user. Bytes
+that follow a line were announced in it. {"alive": true} says nothing else, so that nobody takes work for silence.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any, BinaryIO
+
+BLOCK = 1 << 20
+ALIVE_SECONDS = 5.0
+GRACE_SECONDS = 3.0
+PART = ".part"
+"""Ending of a file that is being written."""
+
+
+class Refusal(Exception):
+    """Ends a command with words for the user."""
+
+
+def say(**content: Any) -> None:
+    """Write a message."""
+    sys.stdout.buffer.write(json.dumps(content).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def wait(idle_seconds: float) -> None:
+    """Be the first process of the pod: end when no other one has been there for so long, or the pod is deleted."""
+    end = time.monotonic() + idle_seconds
+    deleted = False
+
+    def on_deletion(*_: Any) -> None:
+        # A command whose connection is gone gets a moment to take away what it has half written.
+        nonlocal end, deleted
+        end, deleted = time.monotonic() + GRACE_SECONDS, True
+
+    signal.signal(signal.SIGTERM, on_deletion)
+    while time.monotonic() < end:
+        time.sleep(0.2)
+        with contextlib.suppress(ChildProcessError):  # processes whose parent is gone are the first one's to bury
+            os.waitpid(-1, os.WNOHANG)
+        alone = all(entry.name == str(os.getpid()) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        if deleted and alone:
+            return
+        if not deleted and not alone:
+            end = time.monotonic() + idle_seconds
+
+
+def send(root: Path, name: str) -> None:
+    """Write the size of a file, then the file."""
+    try:
+        with (root / name).open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            say(size=size)
+            # A file that grows meanwhile is cut where it was announced to end.
+            while size and (block := file.read(min(BLOCK, size))):
+                size -= len(block)
+                sys.stdout.buffer.write(block)
+            sys.stdout.buffer.flush()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        say(missing=name)
+
+
+def sizes(root: Path, folder: str) -> None:
+    """Name each file in a folder with its size."""
+    for path in _files(root / folder):
+        say(path=path.relative_to(root / folder).as_posix(), size=path.stat().st_size)
+    say(done=True)
+
+
+def datasets(root: Path, folder: str) -> None:
+    """Name each folder in a folder, with its number of files, their bytes, and its dataset.json."""
+    base = root / folder
+    if not base.is_dir():
+        raise Refusal(f"{folder or '/'} is no folder on the claim")
+    for entry in sorted(base.iterdir()):
+        if entry.is_dir() and not entry.name.startswith("."):
+            alive, count, size = time.monotonic(), 0, 0
+            for path in _files(entry):
+                count, size = count + 1, size + path.stat().st_size
+                alive = _alive(alive)
+            say(name=entry.name, files=count, bytes=size, description=_description(entry / "dataset.json"))
+    say(done=True)
+
+
+def hashes(root: Path, folder: str) -> None:
+    """Read names of files, each in a line of JSON (path), until an empty line, and write the SHA-256 of each."""
+    while (line := sys.stdin.buffer.readline()) not in (b"", b"\n"):
+        name = json.loads(line)["path"]
+        say(path=name, sha256=_hash(root / folder / name))
+    say(done=True)
+
+
+def receive(root: Path, folder: str) -> None:
+    """Read files until an empty line, and confirm each: a line of JSON (path, size), its bytes, another one (sha256).
+
+    A file gets its name when it is whole and on disk.
+    """
+    while (line := sys.stdin.buffer.readline()) not in (b"", b"\n"):
+        head = json.loads(line)
+        _receive_one(root / folder / head["path"], head["size"], sys.stdin.buffer)
+        say(path=head["path"])
+    if line:
+        say(done=True)
+
+
+def _receive_one(target: Path, size: int, source: BinaryIO) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}{PART}")
+    digest = hashlib.sha256()
+    try:
+        with part.open("wb") as file:
+            left = size
+            while left:
+                if not (block := source.read(min(BLOCK, left))):
+                    raise Refusal(f"{target.name}: the connection ended {left} bytes before its end")
+                digest.update(block)
+                file.write(block)
+                left -= len(block)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != json.loads(source.readline() or b"{}").get("sha256"):
+            raise Refusal(f"{target.name} was damaged on its way: push again")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    folder = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def histories(root: Path, run: str) -> None:
+    """Write for each fold in a run folder what its newest checkpoint has logged. Needs this project's trainer image."""
+    # By name, because it is the pod that has a trainer, and not this program.
+    checkpoints = import_module("nnunet_trainer.checkpoints")
+    history = import_module("nnunet_trainer.history")
+    failures = import_module("nnunet_trainer.failures")
+    if not (root / run).is_dir():
+        raise Refusal(f"the results claim has no folder {run}: nothing has been trained yet, or it was removed")
+    for folder in sorted([*(root / run).glob("*/*/fold_*"), *(root / run).glob("replicate-*/*/*/fold_*")]):
+        fold = folder.name.removeprefix("fold_")
+        replicate = folder.parents[2].name
+        if replicate.startswith("replicate-"):
+            fold += f"-r{replicate.removeprefix('replicate-')}"
+        try:
+            found, _ = checkpoints.readable_checkpoints(folder)
+            if found:
+                say(fold=fold, epoch=found[0].epoch, **vars(history.read_history(found[0].path)))
+        except failures.TrainerError as error:
+            say(fold=fold, problem=str(error))
+    say(done=True)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Yield the files of a folder; not those that are being written."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not (path.name.startswith(".") and path.name.endswith(PART)):
+            yield path
+
+
+def _hash(path: Path) -> str | None:
+    digest, alive = hashlib.sha256(), time.monotonic()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                digest.update(block)
+                alive = _alive(alive)
+    except FileNotFoundError:
+        return None
+    return digest.hexdigest()
+
+
+def _alive(last: float) -> float:
+    if time.monotonic() - last < ALIVE_SECONDS:
+        return last
+    say(alive=True)
+    return time.monotonic()
+
+
+def _description(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+COMMANDS = {
+    "send": send,
+    "sizes": sizes,
+    "datasets": datasets,
+    "hashes": hashes,
+    "receive": receive,
+    "histories": histories,
+}
+
+
+def main(command: str, *arguments: str) -> None:
+    """Run a command."""
+    if command == "wait":
+        wait(float(arguments[0]))
+        return
+    root, name = arguments
+    try:
+        COMMANDS[command](Path(root), name)
+    except Refusal as error:
+        say(error=str(error))
+    except ImportError as error:
+        say(error=f"the image holds no trainer that can read checkpoints ({error}): give a trainer image with --image")
+    except OSError as error:
+        full = " (the volume is full: enlarge the claim, or make room)" if error.errno == errno.ENOSPC else ""
+        say(error=f"{error.filename or name}: {error.strerror}{full}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,36 @@
+"""The run folder of a training, on its results claim."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from nnunet_cli.cluster import Cluster, Object
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.volumes.access import Volume, default_image, mounted
+from nnunet_cli.volumes.helper import Image
+from nnunet_operator.api.contract import run_folder
+from nnunet_operator.api.training import Storage
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder that can be read."""
+
+    volume: Volume
+    folder: str
+    """Path inside the claim."""
+
+
+@contextmanager
+def open_run(cluster: Cluster, training: Object, image: str | None, limit_seconds: float) -> Iterator[Run]:
+    """Mount the results claim of a training, read-only. Raises CliError."""
+    metadata = training["metadata"]
+    namespace = metadata["namespace"]
+    try:
+        results = Storage.model_validate((training.get("spec") or {}).get("storage") or {}).results
+    except ValueError as error:
+        raise CliError(f"spec.storage of {metadata['name']} can't be read: {error}", ExitCode.CLUSTER) from None
+    folder = run_folder(namespace, metadata["name"], metadata["uid"])
+    chosen = Image(image) if image else default_image(cluster, namespace, training)
+    with mounted(cluster, namespace, results.claim_name, chosen, read_only=True, limit_seconds=limit_seconds) as volume:
+        yield Run(volume, f"{results.sub_path}/{folder}" if results.sub_path else folder)
