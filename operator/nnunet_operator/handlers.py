@@ -6,6 +6,7 @@ import kopf
 
 from nnunet_operator.api.base import GROUP, VERSION
 from nnunet_operator.api.labels import TRAINING_LABEL
+from nnunet_operator.api.policy import PLURAL as POLICY_PLURAL
 from nnunet_operator.api.training import PLURAL
 from nnunet_operator.runtime.feed import Feed
 
@@ -16,6 +17,14 @@ def register(registry: kopf.OperatorRegistry, feed: Feed) -> None:
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def on_training(event: kopf.RawEvent, **_: Any) -> None:
         feed.training(event)
+
+    @kopf.on.event(GROUP, VERSION, POLICY_PLURAL, registry=registry)
+    async def on_policy(event: kopf.RawEvent, **_: Any) -> None:
+        feed.policy(event)
+
+    @kopf.on.event("", "v1", "namespaces", registry=registry)
+    async def on_namespace(event: kopf.RawEvent, **_: Any) -> None:
+        feed.namespace(event)
 
     @kopf.on.event("batch", "v1", "jobs", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
     async def on_job(event: kopf.RawEvent, **_: Any) -> None:

@@ -1,8 +1,13 @@
-"""The operator's own metrics. No label names an object: series don't grow with the number of trainings."""
+"""The operator's own metrics, and what it knows of each training, also of those whose pods are gone.
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+Series that name a training go with it.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily
@@ -13,12 +18,66 @@ from nnunet_operator.api.reasons import Phase
 _PREFIX = "nnunet_operator"
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+FIGURES = {
+    "creation_timestamp_seconds": "Unix time at which a training was created.",
+    "stalled": "1 for a training of which a fold has not finished an epoch for too long, else 0.",
+    "held_gpu_seconds": "GPU-seconds that a training has held so far, lost ones included.",
+    "lost_gpu_seconds": "GPU-seconds whose work was lost to interruptions.",
+    "required_epochs": "Epochs that the policies ask of each fold of a training.",
+    "proven_epochs": "Epochs that the final checkpoints prove, of the fold with the fewest, once it is over.",
+    "completion_timestamp_seconds": "Unix time at which a training completed or failed.",
+    "validation_dice": "Cross-validation Dice (0 to 1), once a training is over.",
+    "test_dice": "Mean foreground Dice (0 to 1) of the ensemble on the test set, once a training is over.",
+}
+"""What is told of a training until it is deleted, as far as it is known: name behind nnunet_training_, and help."""
+
+TRAINING_LABELS = ("namespace", "training")
+
+Row = tuple[tuple[str, ...], float]
+"""Values of the labels, and the value of the series."""
+
+
+@dataclass(frozen=True)
+class Described:
+    """A metric, for its readers."""
+
+    name: str
+    """As it is exported: that of a counter ends with _total."""
+    type: str
+    """counter, gauge or histogram."""
+    labels: tuple[str, ...]
+    help: str
+
+
+class Known(Protocol):
+    """What the operator knows of trainings and policies at the moment."""
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of trainings by phase."""
+
+    def phases(self) -> Iterable[Row]:
+        """Yield namespace, name and phase of each training, with 1."""
+
+    def failed(self) -> Iterable[Row]:
+        """Yield namespace, name and reason of each training that failed, with 1."""
+
+    def figures(self, name: str) -> Iterable[Row]:
+        """Yield namespace and name of each training of which one of `FIGURES` is known, with its value."""
+
+    def excepted(self) -> Iterable[Row]:
+        """Yield namespace and name of each training that ran under an exception, with 1."""
+
+    def exceptions(self) -> Iterable[Row]:
+        """Yield policy, namespace and training of each exception, with the Unix time of its end."""
+
 
 class Metrics:
     """All metrics of one operator, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self.described: list[Described] = []
+        """What there is, in the order of its declaration, but for the process's own metrics."""
         ProcessCollector(registry=self.registry)
         self.reconciles = self._counter("reconciles", "Looks at a training, by how they ended.", "result")
         self.reconcile_seconds = self._histogram("reconcile_duration_seconds", "Duration of a look at a training.")
@@ -34,41 +93,81 @@ class Metrics:
         self.resyncs = self._counter("resyncs", "Full lists of everything, by how they ended.", "result")
         self.repairs = self._counter("resync_repairs", "Objects that a full list showed and no watch had.")
         self.watch_restarts = self._counter("watch_restarts", "Times that the watches had to be built up anew.")
+        self.policy_decisions = self._counter(
+            "decisions",
+            "Decisions of policies on trainings, one for each rule that is broken (rule is empty where none is).",
+            *("policy", "rule", "outcome"),
+            prefix="nnunet_policy",
+        )
         self._gauge("build_info", "Version of the operator.", "version").labels(package_version()).set(1)
 
-    def count_trainings(self, by_phase: Callable[[], Mapping[str, int]]) -> None:
-        """Export the number of trainings by phase, counted whenever somebody asks."""
-        self.registry.register(_TrainingsCollector(by_phase))
+    def tell(self, known: "Known") -> None:
+        """Export what is counted or read whenever somebody asks, so that what vanished drops out."""
 
-    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
-        return Counter(f"{_PREFIX}_{name}", help_, labels, registry=self.registry)
+        def by_phase() -> Iterator[Row]:
+            counts = known.counts()
+            return (((phase.value,), counts.get(phase.value, 0)) for phase in Phase)
+
+        self._on_demand(f"{_PREFIX}_trainings", "Trainings by the phase in their status.", ("phase",), by_phase)
+        self._on_demand(
+            "nnunet_training_phase", "1 for the phase of each training.", (*TRAINING_LABELS, "phase"), known.phases
+        )
+        self._on_demand(
+            "nnunet_training_failed",
+            "1 for each training that failed, with the reason of its condition Failed.",
+            (*TRAINING_LABELS, "reason"),
+            known.failed,
+        )
+        for name, help_ in FIGURES.items():
+            self._on_demand(f"nnunet_training_{name}", help_, TRAINING_LABELS, partial(known.figures, name))
+        self._on_demand(
+            "nnunet_training_policy_excepted",
+            "1 for each training that ran under an exception at any time.",
+            TRAINING_LABELS,
+            known.excepted,
+        )
+        self._on_demand(
+            "nnunet_policy_exception_expiry_timestamp_seconds",
+            "Unix time at which an exception of a policy ends, or has ended.",
+            ("policy", *TRAINING_LABELS),
+            known.exceptions,
+        )
+
+    def _on_demand(self, name: str, help_: str, labels: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> None:
+        self.described.append(Described(name, "gauge", labels, help_))
+        self.registry.register(_OnDemand(name, help_, labels, rows))
+
+    def _counter(self, name: str, help_: str, *labels: str, prefix: str = _PREFIX) -> Counter:
+        self.described.append(Described(f"{prefix}_{name}_total", "counter", labels, help_))
+        return Counter(f"{prefix}_{name}", help_, labels, registry=self.registry)
 
     def _gauge(self, name: str, help_: str, *labels: str) -> Gauge:
+        self.described.append(Described(f"{_PREFIX}_{name}", "gauge", labels, help_))
         return Gauge(f"{_PREFIX}_{name}", help_, labels, registry=self.registry)
 
     def _histogram(self, name: str, help_: str, *labels: str) -> Histogram:
+        self.described.append(Described(f"{_PREFIX}_{name}", "histogram", labels, help_))
         return Histogram(f"{_PREFIX}_{name}", help_, labels, buckets=_FAST, registry=self.registry)
 
 
-class _TrainingsCollector(Collector):
-    """Counts when it is asked, so that what vanished drops out."""
+class _OnDemand(Collector):
+    """A gauge whose series are those that are there when somebody asks."""
 
-    def __init__(self, by_phase: Callable[[], Mapping[str, int]]) -> None:
-        self._by_phase = by_phase
+    def __init__(self, name: str, help_: str, labels: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> None:
+        self._name, self._help, self._labels = name, help_, labels
+        self._rows = rows
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         yield self._family()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        counts = self._by_phase()
         family = self._family()
-        for phase in Phase:
-            family.add_metric([phase.value], counts.get(phase.value, 0))
+        for labels, value in self._rows():
+            family.add_metric(labels, value)
         yield family
 
-    @staticmethod
-    def _family() -> GaugeMetricFamily:
-        return GaugeMetricFamily(f"{_PREFIX}_trainings", "Trainings by the phase in their status.", labels=["phase"])
+    def _family(self) -> GaugeMetricFamily:
+        return GaugeMetricFamily(self._name, self._help, labels=self._labels)
 
 
 @cache

@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """Time limit of a request to the API server, seconds."""
     termination_grace_period_seconds: Annotated[int, Field(ge=1, le=3600)] = 120
     """Time that a trainer has to save its checkpoint when it is stopped, seconds."""
+    scrape_annotations: bool = False
+    """Announce the pods that train by the annotations prometheus.io/scrape, port and path."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """Least level of what is logged: DEBUG, INFO, WARNING or ERROR."""
     log_format: Literal["json", "text"] = "json"
@@ -67,6 +69,7 @@ class Settings(BaseSettings):
             trainer_image=self.trainer_image,
             termination_grace_period_seconds=self.termination_grace_period_seconds,
             progress_poll_seconds=self.progress_poll_seconds,
+            scrape_annotations=self.scrape_annotations,
             image_pull_secrets=self.trainer_image_pull_secrets,
         )
 

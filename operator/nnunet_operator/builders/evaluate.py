@@ -13,6 +13,11 @@ from nnunet_operator.builders.pod import (
 )
 
 
+def gpus_of_evaluation(training: Training) -> int:
+    """Return the GPUs that the evaluation holds: those of a fold if it predicts a test set, else none."""
+    return training.spec.resources.gpus if training.spec.test_set else 0
+
+
 def evaluate_job(training: Training, options: Options) -> Manifest:
     """Return the evaluation Job. It holds a GPU only if it predicts a test set."""
     compute = fold_compute(training) if training.spec.test_set else preprocessing_compute(training)

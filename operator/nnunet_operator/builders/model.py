@@ -34,5 +34,7 @@ class Options:
     trainer_image: str
     termination_grace_period_seconds: int = 120
     progress_poll_seconds: float = 15.0
+    scrape_annotations: bool = False
+    """The pods that train say by annotations where their metrics are."""
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""

@@ -1,7 +1,7 @@
 """The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from nnunet_operator.api.contract import (
     TERMINATION_LOG,
     contract_for,
 )
+from nnunet_operator.api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.quantity import whole_cores
 
@@ -94,17 +95,23 @@ def pod_template(
     options: Options,
     *,
     labels: dict[str, str],
+    annotations: Mapping[str, str] = {},
     arguments: Sequence[str],
     compute: Compute,
     mounts: Sequence[Mount],
+    own_image: bool = False,
 ) -> Manifest:
-    """Return the pod template of a Job of this training."""
+    """Return the pod template of a Job of this training.
+
+    With `own_image` nothing in it is the user's to choose but where it runs: the operator's trainer image, without the
+    training's environment variables, which could make it answer what they like.
+    """
     extra = training.spec.pod_template
     # The operator finds its children by its labels: a user's label must never shadow or forge one.
     foreign = {key: value for key, value in extra.labels.items() if not key.startswith(f"{GROUP}/")}
     metadata: dict[str, Any] = {"labels": {**foreign, **labels}}
-    if extra.annotations:
-        metadata["annotations"] = dict(extra.annotations)
+    if annotations or extra.annotations:
+        metadata["annotations"] = {**annotations, **extra.annotations}
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -118,7 +125,7 @@ def pod_template(
             "fsGroupChangePolicy": "OnRootMismatch",
             "seccompProfile": {"type": "RuntimeDefault"},
         },
-        "containers": [_container(training, options, arguments, compute, mounts)],
+        "containers": [_container(training, options, arguments, compute, mounts, own_image)],
         "volumes": _volumes(training, mounts),
     }
     spec.update(_placement(training, options))
@@ -126,16 +133,22 @@ def pod_template(
 
 
 def _container(
-    training: Training, options: Options, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
+    training: Training,
+    options: Options,
+    arguments: Sequence[str],
+    compute: Compute,
+    mounts: Sequence[Mount],
+    own_image: bool,
 ) -> Manifest:
     volume_of = _volume_names(mounts)
+    policy = PullPolicy.IF_NOT_PRESENT if own_image else training.spec.trainer.image_pull_policy
     return {
         "name": CONTAINER_NAME,
-        "image": image_of(training, options),
-        "imagePullPolicy": str(training.spec.trainer.image_pull_policy),
+        "image": options.trainer_image if own_image else image_of(training, options),
+        "imagePullPolicy": str(policy),
         "command": [COMMAND],
         "args": list(arguments),
-        "env": _env(training, compute),
+        "env": _env(training, compute, () if own_image else training.spec.trainer.env),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": _resources(compute),
         "volumeMounts": [
@@ -153,9 +166,11 @@ def _container(
     }
 
 
-def _env(training: Training, compute: Compute) -> list[Manifest]:
+def _env(training: Training, compute: Compute, variables: Sequence[EnvVar]) -> list[Manifest]:
     processes = whole_cores(compute.cpu)
-    contract = contract_for(training.spec, training.namespace, training.name, training.uid, processes)
+    contract = contract_for(
+        training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
+    )
     # Not exclude_none: a null inside a user's configuration means something to nnU-Net.
     text = json.dumps(contract.model_dump(mode="json", by_alias=True), sort_keys=True)
     return [
@@ -164,7 +179,7 @@ def _env(training: Training, compute: Compute) -> list[Manifest]:
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
-        *({"name": variable.name, "value": variable.value} for variable in training.spec.trainer.env),
+        *({"name": variable.name, "value": variable.value} for variable in variables),
     ]
 
 

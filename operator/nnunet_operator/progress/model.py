@@ -20,3 +20,13 @@ class FoldSample:
     attempts: int | None = None
     lost_epochs: int | None = None
     last_epoch_time: datetime | None = None
+    early_stopping_state: str | None = None
+    early_stopping_epoch: int | None = None
+    early_stopping_suppressed_epoch: int | None = None
+    end_epoch: int | None = None
+    median_epoch_seconds: float | None = None
+    held_seconds: float | None = None
+    lost_seconds: float | None = None
+    passed_over: str | None = None
+    still_seconds: float | None = None
+    """Seconds, by the operator's own clock, since the number of finished epochs was last seen to change."""

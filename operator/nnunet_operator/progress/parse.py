@@ -8,10 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from nnunet_operator.api.contract import Metric
+from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.progress.model import FoldSample
 
 MAX_LINES = 200
-"""Lines of our metrics that are looked at. A trainer has about 20 of them, whatever its number of classes."""
+"""Lines of our metrics that are looked at. A trainer has about 30 of them, whatever its number of classes."""
 MAX_LINE = 2000
 """Characters of a line. Longer ones are left out."""
 
@@ -28,9 +29,19 @@ _WANTED = (
     Metric.CHECKPOINT_EPOCH,
     Metric.ATTEMPTS,
     Metric.LOST_EPOCHS,
+    Metric.EARLY_STOPPING_STATE,
+    Metric.EARLY_STOPPING_EPOCH,
+    Metric.EARLY_STOPPING_SUPPRESSED_EPOCH,
+    Metric.END_EPOCH,
+    Metric.MEDIAN_EPOCH,
+    Metric.HELD_SECONDS,
+    Metric.LOST_SECONDS,
+    Metric.PASSED_OVER,
     _DURATION_SUM,
     _DURATION_COUNT,
 )
+_KEYS = ("split", "state", "checkpoint")
+"""Labels that tell series of one name apart."""
 _STARTS = tuple(name + following for name in _WANTED for following in "{ ")
 
 
@@ -45,7 +56,7 @@ def parse_sample(text: str, labels: Mapping[str, str] | None = None) -> FoldSamp
     values: dict[tuple[str, str], float] = {}
     for sample in _samples(text):
         if math.isfinite(sample.value) and (labels is None or labels.items() <= sample.labels.items()):
-            values[sample.name, sample.labels.get("split", "")] = sample.value
+            values[sample.name, next((sample.labels[key] for key in _KEYS if key in sample.labels), "")] = sample.value
 
     def number(name: str, split: str = "") -> float | None:
         return values.get((name, split))
@@ -67,6 +78,14 @@ def parse_sample(text: str, labels: Mapping[str, str] | None = None) -> FoldSamp
         attempts=count(Metric.ATTEMPTS),
         lost_epochs=count(Metric.LOST_EPOCHS),
         last_epoch_time=_time(number(Metric.LAST_EPOCH_TIMESTAMP)),
+        early_stopping_state=_state(values),
+        early_stopping_epoch=count(Metric.EARLY_STOPPING_EPOCH),
+        early_stopping_suppressed_epoch=count(Metric.EARLY_STOPPING_SUPPRESSED_EPOCH),
+        end_epoch=count(Metric.END_EPOCH),
+        median_epoch_seconds=number(Metric.MEDIAN_EPOCH),
+        held_seconds=number(Metric.HELD_SECONDS),
+        lost_seconds=number(Metric.LOST_SECONDS),
+        passed_over=_passed_over(values),
     )
 
 
@@ -79,6 +98,17 @@ def _samples(text: str) -> Iterator[Sample]:
     except (ValueError, IndexError, KeyError, AttributeError, TypeError) as error:
         # What the parser raises for garbage depends on where it meets it.
         raise ValueError(f"not in Prometheus' text format: {error}") from error
+
+
+def _state(values: Mapping[tuple[str, str], float]) -> str | None:
+    """Return the state whose series is 1; None where none is, or it is a word of another version."""
+    return next((s.value for s in EarlyStoppingState if values.get((Metric.EARLY_STOPPING_STATE, s.value)) == 1), None)
+
+
+def _passed_over(values: Mapping[tuple[str, str], float]) -> str | None:
+    """Return the names of the checkpoints that this attempt found damaged; None where there are none."""
+    names = sorted(key for (name, key), value in values.items() if name == Metric.PASSED_OVER and key and value)
+    return ", ".join(names) or None
 
 
 def _mean(total: float | None, number: float | None) -> float | None:

@@ -95,8 +95,9 @@ def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
         detail = f": {shorten(said).rstrip('. ')}" if said else ""
         return Trouble(
             Reason.IMAGE_UNAVAILABLE,
-            f"waits for image {image}{detail}. Check spec.trainer.image (where it is empty, the chart's trainer.image;"
-            " after a change suspend and resume), the registry, and spec.podTemplate.imagePullSecrets",
+            f"waits for image {image}{detail}. Check spec.trainer.image (where it is empty, and for the verification, "
+            "the chart's trainer.image; after a change suspend and resume), the registry, and "
+            "spec.podTemplate.imagePullSecrets",
         )
     if reason in CONFIG_REASONS:
         said = shorten(message).rstrip(". ") or reason

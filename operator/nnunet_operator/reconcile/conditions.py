@@ -1,17 +1,20 @@
-"""The seven conditions, and how they are merged with those that were written before."""
+"""The conditions, and how they are merged with those that were written before."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from nnunet_operator.api import schedule
+from nnunet_operator.api.conditions import Condition, merge, state_condition
 from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.status import Condition, Provenance, Results
-from nnunet_operator.reconcile import schedule
+from nnunet_operator.api.status import FoldStatus, Provenance, Results, Spread
+from nnunet_operator.reconcile import early_stopping, stall
 from nnunet_operator.reconcile.blocked import Trouble
+from nnunet_operator.reconcile.evidence import UNPROVEN
 from nnunet_operator.reconcile.headline import Headline, of_running, of_stopping
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Child
+from nnunet_operator.reconcile.policy import Finding
 from nnunet_operator.reconcile.stages import Survey
 
 
@@ -20,6 +23,8 @@ class Mode(StrEnum):
 
     RUN = "run"
     SUSPEND = "suspend"
+    HOLD = "hold"
+    """The policies do not allow it: as with SUSPEND, nothing runs and nothing is lost."""
     FAIL = "fail"
     COMPLETE = "complete"
 
@@ -30,6 +35,8 @@ class Situation:
 
     training: Training
     found: Survey
+    policy: Finding
+    folds: list[FoldStatus]
     mode: Mode
     failure: Trouble | None
     creating: frozenset[Child]
@@ -40,39 +47,22 @@ class Situation:
 
 def conditions(situation: Situation) -> list[Condition]:
     """Return the full list of conditions, in a fixed order."""
-    headline = _headline(situation)
+    headline, policy = _headline(situation), situation.policy
+    spec = situation.training.spec
     wanted = [
-        _condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(situation.training.spec.schedule)),
+        state_condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(spec.schedule)),
+        state_condition(ConditionType.POLICY_COMPLIANT, policy.compliant, policy.reason, policy.message),
         _suspended(situation, headline),
         _dataset_ready(situation),
-        _condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, headline.message),
+        state_condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, headline.message),
+        state_condition(ConditionType.STALLED, *stall.judge(situation.training, situation.folds)),
+        state_condition(ConditionType.EARLY_STOPPED, *early_stopping.judge(spec.early_stopping, situation.folds)),
+        _epochs_proven(situation),
         _evaluated(situation),
         _complete(situation),
         _failed(situation),
     ]
     return merge(situation.training.status.conditions, wanted, situation.training.generation, situation.now)
-
-
-def merge(before: Sequence[Condition], wanted: Sequence[Condition], generation: int, now: datetime) -> list[Condition]:
-    """Return `wanted` for this generation; lastTransitionTime moves only where the status changed."""
-    known = {condition.type: condition for condition in before}
-    merged = []
-    for condition in wanted:
-        old = known.get(condition.type)
-        since = old.last_transition_time if old and old.status == condition.status else now
-        changes = {"last_transition_time": since, "observed_generation": generation}
-        merged.append(condition.model_copy(update=changes))
-    return merged
-
-
-def _condition(type_: ConditionType, holds: bool, reason: Reason, message: str) -> Condition:
-    return Condition(
-        type=type_.value,
-        status="True" if holds else "False",
-        reason=reason.value,
-        message=message,
-        last_transition_time=datetime.min,  # merge() sets it
-    )
 
 
 def _headline(situation: Situation) -> Headline:
@@ -83,6 +73,9 @@ def _headline(situation: Situation) -> Headline:
         # Failed Jobs have to go, too: whoever resumes at the word Suspended must not meet an old failure.
         after = Headline(False, Reason.SUSPENDED_BY_USER, "nothing runs because spec.suspend is true")
         return of_stopping(found.unfinished, "spec.suspend is true") or after
+    if mode is Mode.HOLD:
+        after = Headline(False, situation.policy.reason, f"nothing runs: {situation.policy.message}")
+        return of_stopping(found.unfinished, "the policies do not allow it any more") or after
     if mode is Mode.FAIL and situation.failure:
         after = Headline(False, situation.failure.reason, "nothing runs because the training has failed")
         return of_stopping((o for o in found.unfinished if not o.ended), "the training has failed") or after
@@ -91,61 +84,85 @@ def _headline(situation: Situation) -> Headline:
 
 def _suspended(situation: Situation, headline: Headline) -> Condition:
     type_ = ConditionType.SUSPENDED
-    if situation.mode is not Mode.SUSPEND:
-        return _condition(type_, False, Reason.NOT_SUSPENDED, "spec.suspend is false")
+    if situation.mode not in (Mode.SUSPEND, Mode.HOLD):
+        return state_condition(type_, False, Reason.NOT_SUSPENDED, "spec.suspend is false")
     if headline.progressing:
-        return _condition(type_, False, Reason.STOPPING, "pods stop after their last finished epoch")
+        return state_condition(type_, False, Reason.STOPPING, "pods stop after their last finished epoch")
+    if situation.mode is Mode.HOLD:
+        return state_condition(type_, True, situation.policy.reason, situation.policy.message)
     message = "no pod runs and no GPU is held; set spec.suspend to false to go on from the last checkpoint"
-    return _condition(type_, True, Reason.SUSPENDED_BY_USER, message)
+    return state_condition(type_, True, Reason.SUSPENDED_BY_USER, message)
 
 
 def _dataset_ready(situation: Situation) -> Condition:
     type_ = ConditionType.DATASET_READY
     dataset = situation.training.spec.dataset.name
+    if not situation.found.planned and situation.mode is Mode.FAIL and situation.failure:
+        # Nothing else can have failed before the planning has ended.
+        return state_condition(type_, False, situation.failure.reason, situation.failure.message)
     if not situation.found.planned:
-        return _condition(type_, False, Reason.NOT_YET_PLANNED, f"{dataset} is not planned and preprocessed yet")
+        return state_condition(type_, False, Reason.NOT_YET_PLANNED, f"{dataset} is not planned and preprocessed yet")
     provenance = situation.provenance
     message = f"{dataset} is planned and preprocessed"
     if provenance and provenance.preprocessed_path:
         claim = situation.training.spec.storage.preprocessed.claim_name
         message += f" in {provenance.preprocessed_path} on claim {claim}"
         message += ", shared with a training before" if provenance.preprocessing_reused else ""
-    return _condition(type_, True, Reason.PREPROCESSED, message)
+    return state_condition(type_, True, Reason.PREPROCESSED, message)
+
+
+def _epochs_proven(situation: Situation) -> Condition:
+    type_ = ConditionType.EPOCHS_PROVEN
+    failure = situation.failure
+    if situation.found.verified:
+        proven = ", ".join(f"fold {f.fold}: {f.proven_epochs}" for f in situation.folds if f.proven_epochs is not None)
+        message = f"the final checkpoints prove the epochs ({proven})" if proven else "the final checkpoints prove them"
+        return state_condition(type_, True, Reason.CHECKPOINTS_VERIFIED, message)
+    if failure and failure.reason in UNPROVEN and situation.mode is Mode.FAIL:
+        return state_condition(type_, False, failure.reason, failure.message)
+    return state_condition(type_, False, Reason.NOT_YET_VERIFIED, "the final checkpoints are not verified yet")
 
 
 def _evaluated(situation: Situation) -> Condition:
     type_ = ConditionType.EVALUATED
     if situation.mode is not Mode.COMPLETE:
-        return _condition(type_, False, Reason.NOT_YET_EVALUATED, "the evaluation has not ended")
+        return state_condition(type_, False, Reason.NOT_YET_EVALUATED, "the evaluation has not ended")
     if situation.training.spec.test_set:
-        return _condition(type_, True, Reason.TEST_SET_SCORED, score(situation.results))
-    return _condition(type_, True, Reason.CROSS_VALIDATION_SCORED, score(situation.results))
+        return state_condition(type_, True, Reason.TEST_SET_SCORED, score(situation.results))
+    return state_condition(type_, True, Reason.CROSS_VALIDATION_SCORED, score(situation.results))
 
 
 def _complete(situation: Situation) -> Condition:
     type_ = ConditionType.COMPLETE
     if situation.mode is not Mode.COMPLETE:
-        return _condition(type_, False, Reason.NOT_COMPLETE, "see Progressing for what is going on")
+        return state_condition(type_, False, Reason.NOT_COMPLETE, "see Progressing for what is going on")
     folds = situation.training.spec.fold_names
     trained = f"folds {', '.join(folds)} are" if len(folds) > 1 else f"fold {folds[0]} is"
-    message = f"{trained} trained and evaluated: {score(situation.results)}"
-    return _condition(type_, True, Reason.TRAINING_COMPLETE, message)
+    replicates = situation.training.spec.replicates
+    times = f" in {replicates} replicates" if replicates > 1 else ""
+    message = f"{trained} trained{times} and evaluated: {score(situation.results)}"
+    return state_condition(type_, True, Reason.TRAINING_COMPLETE, message)
 
 
 def _failed(situation: Situation) -> Condition:
     type_ = ConditionType.FAILED
     if situation.mode is Mode.FAIL and situation.failure:
-        return _condition(type_, True, situation.failure.reason, situation.failure.message)
-    return _condition(type_, False, Reason.NOT_FAILED, "")
+        return state_condition(type_, True, situation.failure.reason, situation.failure.message)
+    return state_condition(type_, False, Reason.NOT_FAILED, "")
 
 
 def score(results: Results | None) -> str:
     """Return the Dice in words."""
     test = results.test_dice if results else None
+    spread = (results.spread if results else None) or Spread()
     parts = []
     if test and test.mean is not None:
         cases = f" over {test.cases} cases" if test.cases else ""
-        parts.append(f"test Dice {test.mean:.3f}{cases}")
+        parts.append(f"test Dice {test.mean:.3f}{_plus_minus(spread.test_dice)}{cases}")
     if results and results.mean_validation_dice is not None:
-        parts.append(f"cross-validation Dice {results.mean_validation_dice:.3f}")
+        parts.append(f"cross-validation Dice {results.mean_validation_dice:.3f}{_plus_minus(spread.validation_dice)}")
     return ", ".join(parts) or "the scores are in summary.json in the run folder"
+
+
+def _plus_minus(deviation: float | None) -> str:
+    return f" ± {deviation:.3f}" if deviation is not None else ""

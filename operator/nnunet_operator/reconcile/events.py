@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 
-from nnunet_operator.api.reasons import ConditionType, EventReason, FoldPhase, Reason
+from nnunet_operator.api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
 from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_operator.reconcile import early_stopping
 from nnunet_operator.reconcile.model import Event
 
 MESSAGE_LIMIT = 1000
 """Characters; the API server refuses Events with more than 1024."""
 
-_OVER = frozenset({Reason.TRAINING_COMPLETE.value, Reason.SUSPENDED_BY_USER.value})
+_OVER = (Reason.TRAINING_COMPLETE, Reason.SUSPENDED_BY_USER, *HELD_BY_POLICY)
 
 
 def events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> tuple[Event, ...]:
@@ -19,13 +20,21 @@ def events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> tuple[E
 
 def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
     yield from _schedule_events(before, after)
-    for type_ in (ConditionType.DATASET_READY, ConditionType.SUSPENDED, ConditionType.COMPLETE):
-        if _became_true(before, after, type_):
+    yield from _policy_events(before, after)
+    for type_ in (
+        ConditionType.DATASET_READY,
+        ConditionType.SUSPENDED,
+        ConditionType.EPOCHS_PROVEN,
+        ConditionType.COMPLETE,
+    ):
+        if _became_true(before, after, type_) and not (type_ is ConditionType.SUSPENDED and _is_held(after)):
             yield _event("Normal", after, type_)
-    if _became_true(before, after, ConditionType.FAILED):
-        yield _event("Warning", after, ConditionType.FAILED)
+    for type_ in (ConditionType.STALLED, ConditionType.FAILED):
+        if _became_true(before, after, type_):
+            yield _event("Warning", after, type_)
     if _became_true(after, before, ConditionType.SUSPENDED):
-        yield Event("Normal", EventReason.RESUMED.value, "spec.suspend is false again: what is not done goes on")
+        why = "the policies allow it again" if _is_held(before) else "spec.suspend is false again"
+        yield Event("Normal", EventReason.RESUMED.value, f"{why}: what is not done goes on")
     yield from _progress_events(before, after)
 
 
@@ -34,6 +43,23 @@ def _schedule_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) 
     new = after.condition(ConditionType.STANDARD_SCHEDULE)
     if new is not None and new.status == "False" and before.condition(ConditionType.STANDARD_SCHEDULE) is None:
         yield _event("Warning", after, ConditionType.STANDARD_SCHEDULE)
+
+
+def _policy_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
+    """Tell each decision of the policies once; that none is for the training goes without saying."""
+    old, new = before.condition(ConditionType.POLICY_COMPLIANT), after.condition(ConditionType.POLICY_COMPLIANT)
+    if new is None or (old is None and new.reason == Reason.NO_POLICY):
+        return
+    decided = before.policy.decisions if before.policy else [], after.policy.decisions if after.policy else []
+    if old is None or old.reason != new.reason or decided[0] != decided[1]:
+        message = f"{new.reason}: {new.message}"[:MESSAGE_LIMIT]
+        yield Event("Normal" if new.status == "True" else "Warning", EventReason.POLICY_DECISION.value, message)
+
+
+def _is_held(status: NnunetTrainingStatus) -> bool:
+    """Say whether it is the policies that keep the training from running."""
+    condition = status.condition(ConditionType.SUSPENDED)
+    return condition is not None and condition.reason in HELD_BY_POLICY
 
 
 def _progress_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
@@ -61,7 +87,11 @@ def _event(kind: str, status: NnunetTrainingStatus, type_: ConditionType) -> Eve
 def _fold_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
     known = {fold.fold: fold for fold in before.folds}
     for fold in after.folds:
-        yield from _events_of_fold(known.get(fold.fold) or FoldStatus(fold=fold.fold), fold)
+        old = known.get(fold.fold) or FoldStatus(fold=fold.fold)
+        yield from _events_of_fold(old, fold)
+        suppressed = early_stopping.describe_suppressed(fold, after.min_epochs)
+        if suppressed and not early_stopping.describe_suppressed(old, 0):
+            yield Event("Normal", EventReason.EARLY_STOP_SUPPRESSED.value, suppressed)
 
 
 def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
@@ -71,8 +101,19 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
     elif new.phase == FoldPhase.RUNNING and old.phase != FoldPhase.RUNNING and old.attempts == 0:
         text = f"fold {new.fold} trains for {new.epochs_target} epochs"
         yield Event("Normal", EventReason.FOLD_STARTED.value, text)
+    if new.passed_over and (new.passed_over != old.passed_over or new.attempts > old.attempts):
+        text = (
+            f"fold {new.fold}: {new.passed_over} is damaged and was passed over; an older checkpoint that loads is used"
+        )
+        yield Event("Warning", EventReason.CHECKPOINT_PASSED_OVER.value, text)
+    if new.stall_restarts > old.stall_restarts:
+        text = f"fold {new.fold} stood still at epoch {new.epoch} and is restarted from its checkpoint"
+        yield Event("Normal", EventReason.RESTARTED_AFTER_STALL.value, f"{text} (restart {new.stall_restarts})")
+    if (plateau := early_stopping.describe(new)) and plateau != early_stopping.describe(old):
+        yield Event("Normal", EventReason.PLATEAU_FOUND.value, plateau)
     if new.phase == FoldPhase.COMPLETED and old.phase != FoldPhase.COMPLETED:
         dice = new.mean_validation_dice
         scored = f", validation Dice {dice:.3f}" if dice is not None else ""
-        text = f"fold {new.fold} completed {new.epoch} epochs{scored}"
+        early = f" of {new.epochs_target}, stopped early" if early_stopping.end_of(new) < new.epochs_target else ""
+        text = f"fold {new.fold} completed {new.epoch} epochs{early}{scored}"
         yield Event("Normal", EventReason.FOLD_COMPLETED.value, text)

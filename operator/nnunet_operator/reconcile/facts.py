@@ -1,12 +1,22 @@
 """Provenance and results: what the trainers' reports state, kept when their pods are gone."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from nnunet_operator.api.contract import RESULTS_PATH, EvaluationFacts, run_folder
-from nnunet_operator.api.status import Provenance, Results, TestDice
+from nnunet_operator.api.contract import (
+    EVIDENCE_FILE,
+    REPORT_FILE,
+    RESULTS_PATH,
+    EvaluationFacts,
+    FoldProvenance,
+    run_folder,
+)
+from nnunet_operator.api.status import Provenance, ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_operator.builders.pod import image_of
 from nnunet_operator.reconcile.model import Options, Training
-from nnunet_operator.reconcile.rounding import count, dice, text
+from nnunet_operator.reconcile.observe import Observation
+from nnunet_operator.reconcile.rounding import count, dice, number, text
+from nnunet_operator.reconcile.spread import spread
 from nnunet_operator.reconcile.stages import Survey
 
 
@@ -20,8 +30,9 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
     """Return what the run is made from, as far as it is known."""
     before = training.status.provenance or Provenance()
     plan = next((o.report.plan for o in found.all if o.report and o.report.plan), None)
-    image = next((o.image for o in found.all if o.image), image_of(training, options))
-    digest = next((o.image_digest for o in found.all if o.image_digest), None)
+    trainers = (found.plan, *found.folds, found.evaluate)  # the verification has an image of its own
+    image = next((o.image for o in trainers if o.image), image_of(training, options))
+    digest = next((o.image_digest for o in trainers if o.image_digest), None)
     stated: dict[str, Any] = {
         "image": before.pinned_image or image,
         "image_digest": before.image_digest or text(digest),
@@ -38,31 +49,72 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
             "nnunet_version": text(plan.nnunet_version),
             "torch_version": text(plan.torch_version),
         }
+    if training.spec.trainer.seed is not None:
+        stated["seed"] = training.spec.trainer.seed
+    if found.verified:
+        stated["evidence_path"] = f"{run_path(training)}/{EVIDENCE_FILE}"
+    if fold := next((told for o in found.folds if (told := _stated_by(o))), None):
+        stated |= {
+            "device": text(fold.device),
+            "cuda_version": text(fold.cuda_version),
+            "configuration_hash": text(fold.configuration_hash),
+        }
     return before.model_copy(update={key: value for key, value in stated.items() if value is not None})
 
 
 def results(training: Training, found: Survey) -> Results | None:
     """Return the outcome, or None before the evaluation has ended."""
     before = training.status.results
-    report = found.evaluate.report
-    if not found.evaluated or report is None or report.evaluation is None:
+    if not found.evaluated or found.evaluation is None:
         return before
-    return _results(report.evaluation, training.spec.storage.results.sub_path)
+    stated = _results(found.evaluation, training.spec.storage.results.sub_path)
+    return stated.model_copy(update={"report_path": f"{run_path(training)}/{REPORT_FILE}"})
 
 
 def _results(facts: EvaluationFacts, sub_path: str) -> Results:
     cross_validation = dice(facts.mean_validation_dice)
     test_mean = dice(facts.test_mean)
     per_class = {name[:128]: value for name, raw in facts.test_per_class.items() if (value := dice(raw)) is not None}
+    replicates = [
+        ReplicateResult(
+            replicate=one.replicate,
+            seed=one.seed,
+            mean_validation_dice=dice(one.mean_validation_dice),
+            test_dice=dice(one.test_mean),
+        )
+        for one in facts.replicates
+    ]
     test = TestDice(mean=test_mean, cases=count(facts.test_cases), per_class=per_class)
     shown = test_mean if test_mean is not None else cross_validation
     model = (facts.model_path or "").removeprefix(RESULTS_PATH).lstrip("/")
     return Results(
         mean_validation_dice=cross_validation,
         test_dice=test if test_mean is not None else None,
+        test_surface=_surface(facts),
+        best_checkpoint_test_dice=dice(facts.best_checkpoint_test_mean),
+        replicates=replicates,
+        spread=_spread(replicates),
         model_path=text(_in_claim(sub_path, model)) if model else None,
         summary=f"{shown:.3f}" if shown is not None else None,
     )
+
+
+def _surface(facts: EvaluationFacts) -> TestSurface | None:
+    nsd, hd95 = dice(facts.test_nsd), number(facts.test_hd95_mm)
+    return TestSurface(nsd=nsd, hd95_mm=hd95) if nsd is not None or hd95 is not None else None
+
+
+def _spread(replicates: Sequence[ReplicateResult]) -> Spread | None:
+    if len(replicates) < 2:
+        return None
+    return Spread(
+        validation_dice=number(spread(one.mean_validation_dice for one in replicates)),
+        test_dice=number(spread(one.test_dice for one in replicates)),
+    )
+
+
+def _stated_by(fold: Observation) -> FoldProvenance | None:
+    return fold.report.fold.provenance if fold.report and fold.report.fold else None
 
 
 def _in_claim(sub_path: str, path: str) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest
@@ -35,6 +35,11 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
         "checkpoints exist but none of them loads",
         f"Restore or remove the fold's checkpoints in the run folder. {RETRY}",
     ),
+    ExitCode.EPOCHS_NOT_REACHED: (
+        Reason.EPOCHS_NOT_REACHED,
+        "a final checkpoint does not prove the epochs that the training asks for",
+        f"See evidence.json in the run folder. {RETRY}",
+    ),
     ExitCode.STORAGE_FAILED: (
         Reason.STORAGE_FAILED,
         "a volume is full, read-only or failing",
@@ -49,11 +54,12 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
 }
 
 
+_SUBJECTS = {STAGE_PLAN: "planning and preprocessing", STAGE_VERIFY: "verification", STAGE_EVALUATE: "evaluation"}
+
+
 def subject(stage: str, fold: str) -> str:
     """Return how sentences call a child."""
-    if stage == STAGE_PLAN:
-        return "planning and preprocessing"
-    return "evaluation" if stage == STAGE_EVALUATE else f"fold {fold}"
+    return _SUBJECTS.get(stage) or f"fold {fold}"
 
 
 def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
@@ -63,7 +69,7 @@ def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTr
     """
     if not any(ending.reason == "OOMKilled" for ending in _endings(pods)):
         return None
-    on_gpu = stage != STAGE_PLAN and (stage != STAGE_EVALUATE or spec.test_set is not None)
+    on_gpu = stage == STAGE_FOLD or (stage == STAGE_EVALUATE and spec.test_set is not None)
     field, value = (
         ("spec.resources.memory", spec.resources.memory)
         if on_gpu
@@ -125,7 +131,7 @@ def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str
     times = f"failed {failed} times" if failed > 1 else "failed"
     ended = f"the last attempt {describe(last)}" if last else str(condition.get("message") or "its pods are gone")
     return Trouble(
-        Reason.RETRIES_EXHAUSTED,
+        Reason.LOSS_NOT_FINITE if last and last.exit_code == ExitCode.LOSS_NOT_FINITE else Reason.RETRIES_EXHAUSTED,
         f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended.rstrip('. ')}. "
         f"See kubectl logs job/{name_of(job)}. {RETRY}",
         detailed=last is not None,

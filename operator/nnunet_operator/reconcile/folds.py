@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from nnunet_operator.api.contract import FoldFacts
+from nnunet_operator.api.contract import FoldEvidence, FoldFacts
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus
+from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile import early_stopping, usage
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Observation, State
-from nnunet_operator.reconcile.rounding import count, dice, number
+from nnunet_operator.reconcile.rounding import count, dice, number, text
 from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stall import with_stall
 
 _PHASES = {
     State.STARTING: FoldPhase.STARTING,
@@ -25,19 +28,20 @@ def fold_statuses(training: Training, found: Survey, starting: frozenset[str], f
     Job vanishes.
     """
     remembered = {fold.fold: fold for fold in training.status.folds}
-    evaluation = found.evaluate.report.evaluation if found.evaluate.report else None
-    scores = evaluation.fold_dice if evaluation else {}
-    target = training.spec.schedule.epochs
+    scores = found.evaluation.fold_dice if found.evaluation else {}
+    proofs = {proof.fold: proof for proof in found.evidence.folds} if found.evidence else {}
+    spec = training.spec
     statuses = []
     for observation in found.folds:
         name = observation.child.fold
-        before = remembered.get(name) or FoldStatus(fold=name, epochs_target=target)
+        before = remembered.get(name) or FoldStatus(fold=name, epochs_target=spec.schedule.epochs)
         done = name in found.done_folds
         phase = _phase(observation, before, done=done, starting=name in starting, failed=failed)
-        status = _with_numbers(before, observation, phase)
+        status = _with_numbers(before, observation, phase, spec)
         if status.mean_validation_dice is None and name in scores:  # the fold's own report was lost
             status = status.model_copy(update={"mean_validation_dice": dice(scores[name])})
-        statuses.append(status)
+        status = with_stall(training, observation, before, status)
+        statuses.append(status.model_copy(update=_proven(proofs.get(name), status, done)))
     return statuses
 
 
@@ -51,17 +55,55 @@ def _phase(observation: Observation, before: FoldStatus, *, done: bool, starting
     return _PHASES.get(observation.state, FoldPhase.PENDING)
 
 
-def _with_numbers(before: FoldStatus, observation: Observation, phase: FoldPhase) -> FoldStatus:
+def _proven(proof: FoldEvidence | None, status: FoldStatus, done: bool) -> dict[str, Any]:
+    """Return what the final checkpoint proves. It counts for more than what the trainer said, or could not say."""
+    if not done:
+        return {"proven_epochs": None, "checkpoint_hash": None}
+    if proof is None:
+        return {}
+    verdict, told = early_stopping.of_facts(proof.early_stopping), status.early_stopping
+    if verdict and told and (verdict.epoch, verdict.end_epoch) == (told.epoch, told.end_epoch):
+        verdict = told  # the same, perhaps in more words
+    return _known(
+        epoch=count(proof.epochs),
+        early_stopping=verdict,
+        proven_epochs=count(proof.epochs),
+        checkpoint_hash=text(proof.checkpoint_hash),
+    )
+
+
+def _with_numbers(
+    before: FoldStatus, observation: Observation, phase: FoldPhase, spec: NnunetTrainingSpec
+) -> FoldStatus:
     changes: dict[str, Any] = {"phase": phase}
+    gpus = spec.resources.gpus
     facts = observation.report.fold if observation.report else None
     # An attempt that reports less attempts than the status knows is older than what the status knows.
     if facts and facts.fold == before.fold and (count(facts.attempts) or 0) >= before.attempts:
         changes.update(_facts(facts))
+        changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
+        changes.update(usage.of_fold(before, gpus, facts.held_seconds, facts.lost_seconds))
     if observation.sample:
-        changes.update(_sample(observation.sample))
-    if phase == FoldPhase.COMPLETED and "epoch" not in changes:
-        changes["epoch"] = max(before.epoch, before.epochs_target)
-    return before.model_copy(update=changes)
+        sample = observation.sample
+        changes.update(_sample(sample))
+        changes["passed_over"] = _passed_over(before, sample.attempts, sample.passed_over)
+        changes.update(usage.of_fold(before, gpus, sample.held_seconds, sample.lost_seconds))
+    status = before.model_copy(update=changes)
+    if phase == FoldPhase.COMPLETED and "epoch" not in changes:  # its report was lost
+        return status.model_copy(update={"epoch": max(before.epoch, _end(status, spec))})
+    return status
+
+
+def _end(fold: FoldStatus, spec: NnunetTrainingSpec) -> int:
+    """Return the epochs that a completed fold must have; 0 where it may have been stopped at any."""
+    stopping = fold.early_stopping
+    open_ended = spec.early_stopping.can_end_early and (stopping is None or stopping.end_epoch is None)
+    return 0 if open_ended else early_stopping.end_of(fold)
+
+
+def _passed_over(before: FoldStatus, attempts: int | None, named: str | None) -> str | None:
+    """Return the damaged checkpoints of the present attempt: those of the one before are of no interest any more."""
+    return text(named) or (before.passed_over if (attempts or 0) <= before.attempts else None)
 
 
 def _facts(facts: FoldFacts) -> dict[str, Any]:
@@ -77,6 +119,8 @@ def _facts(facts: FoldFacts) -> dict[str, Any]:
         attempts=count(facts.attempts),
         lost_epochs=count(facts.lost_epochs),
         mean_validation_dice=dice(facts.mean_validation_dice),
+        early_stopping=early_stopping.of_facts(facts.early_stopping),
+        median_epoch_seconds=number(facts.median_epoch_seconds),
     )
 
 
@@ -93,6 +137,8 @@ def _sample(sample: FoldSample) -> dict[str, Any]:
         checkpoint_epoch=count(sample.checkpoint_epoch),
         attempts=count(sample.attempts),
         lost_epochs=count(sample.lost_epochs),
+        early_stopping=early_stopping.of_sample(sample),
+        median_epoch_seconds=number(sample.median_epoch_seconds),
     )
 
 

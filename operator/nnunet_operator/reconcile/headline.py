@@ -3,13 +3,18 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.reconcile.observe import Child, Observation, State
 from nnunet_operator.reconcile.stages import Survey
 
-_RUNNING = {STAGE_PLAN: Reason.PLANNING, STAGE_FOLD: Reason.TRAINING, STAGE_EVALUATE: Reason.EVALUATING}
-_RUNS = {STAGE_PLAN: "runs", STAGE_FOLD: "trains", STAGE_EVALUATE: "runs"}
+_RUNNING = {
+    STAGE_PLAN: Reason.PLANNING,
+    STAGE_FOLD: Reason.TRAINING,
+    STAGE_VERIFY: Reason.VERIFYING,
+    STAGE_EVALUATE: Reason.EVALUATING,
+}
+_RUNS = {STAGE_PLAN: "runs", STAGE_FOLD: "trains", STAGE_VERIFY: "runs", STAGE_EVALUATE: "runs"}
 _PLURALS = {"waits": "wait", "starts": "start", "trains": "train", "is": "are", "goes": "go"}
 
 

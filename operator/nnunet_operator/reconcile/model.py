@@ -7,6 +7,7 @@ from typing import Literal
 
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.policy.decision import Policy
 from nnunet_operator.progress.model import FoldSample
 
 __all__ = [
@@ -53,6 +54,12 @@ class World:
     options: Options
     warnings: Mapping[str, PodWarning] = field(default_factory=dict)
     """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
+    policies: tuple[Policy, ...] = ()
+    """All policies of the cluster."""
+    unreadable_policies: Mapping[str, str] = field(default_factory=dict)
+    """By name: what is wrong with stored policies that do not parse. Nothing runs until they are put right."""
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the training's namespace by which policies may select."""
 
 
 @dataclass(frozen=True)

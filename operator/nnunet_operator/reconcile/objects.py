@@ -1,5 +1,6 @@
 """Reading Jobs and Pods in their JSON form. The only module that knows where Kubernetes keeps what."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import CONTAINER_NAME, TerminationReport
+from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, TerminationReport
 from nnunet_operator.builders.model import Manifest
 
 LAST_WORDS_LIMIT = 1000
@@ -67,6 +68,21 @@ def true_condition(obj: Manifest, *types: str) -> Manifest | None:
     conditions: Iterable[Manifest] = status_of(obj).get("conditions") or []
     by_type = {str(condition.get("type")): condition for condition in conditions if condition.get("status") == "True"}
     return next((by_type[type_] for type_ in types if type_ in by_type), None)
+
+
+def containers_of(job: Manifest) -> list[Manifest]:
+    """Return the containers of a Job's pods."""
+    return (((job.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
+
+
+def told_min_epochs(job: Manifest) -> int:
+    """Return the epochs before which the Job's trainer was told not to stop; 0 where that can't be read."""
+    variables = [variable for container in containers_of(job) for variable in container.get("env") or []]
+    text = next((variable.get("value") for variable in variables if variable.get("name") == CONTRACT_ENV), None)
+    try:
+        return int((json.loads(text or "{}").get("policy") or {}).get("minEpochs") or 0)
+    except (ValueError, TypeError, AttributeError):
+        return 0
 
 
 def container_statuses(pod: Manifest) -> list[Manifest]:

@@ -14,6 +14,7 @@ from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not
 from nnunet_operator.reconcile.model import World
 from nnunet_operator.reconcile.objects import (
     Ending,
+    containers_of,
     controller_of,
     ending_of,
     is_deleting,
@@ -22,6 +23,7 @@ from nnunet_operator.reconcile.objects import (
     parse_time,
     pods_of,
     status_of,
+    told_min_epochs,
     trainer_state,
     trainer_status,
     true_condition,
@@ -80,12 +82,20 @@ class Observation:
     """What to say beside the state, for example how the last attempt ended."""
     report: TerminationReport | None = None
     """What the newest attempt that ended said."""
+    witnessed: bool = False
+    """The pod whose success completed its Job is still there."""
+    testimony: TerminationReport | None = None
+    """What that pod said. An attempt before it may have said something else."""
+    pod: str = ""
+    """Name of the pod of its present or last attempt."""
     sample: FoldSample | None = None
     """What the running attempt's metrics say."""
     image: str = ""
     """Image of its Job."""
     image_digest: str = ""
     """Image as the node resolved it."""
+    told_min_epochs: int = 0
+    """Epochs before which its trainer was told not to stop."""
     created: datetime | None = None
     finished: datetime | None = None
 
@@ -132,8 +142,8 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
     state, trouble, note = _judge(world, child, job, pods)
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     reports = [ending.report for ending in endings if ending.report]
+    success = next((ending for ending in reversed(endings) if ending.exit_code == 0), None)
     sample = world.samples.get(name_of(pods[-1])) if pods and state is State.RUNNING else None
-    containers = (((job.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or [{}]
     return Observation(
         child,
         state,
@@ -143,9 +153,13 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         trouble=trouble,
         note=note,
         report=reports[-1] if reports else None,
+        witnessed=success is not None,
+        testimony=success.report if success else None,
+        pod=name_of(pods[-1]) if pods else "",
         sample=sample,
-        image=str(containers[0].get("image") or ""),
+        image=next((str(container.get("image") or "") for container in containers_of(job)), ""),
         image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
+        told_min_epochs=told_min_epochs(job),
         created=parse_time(job["metadata"].get("creationTimestamp")),
         finished=parse_time(status_of(job).get("completionTime")),
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
+from nnunet_operator.api.conditions import Condition
 from nnunet_operator.api.reasons import ConditionType, Phase, Reason
-from nnunet_operator.api.status import Condition
 
 _FROM_REASON = {
     Reason.STARTING: Phase.PENDING,
     Reason.PLANNING: Phase.PLANNING,
     Reason.TRAINING: Phase.TRAINING,
+    Reason.VERIFYING: Phase.VERIFYING,
     Reason.EVALUATING: Phase.EVALUATING,
     Reason.STOPPING: Phase.STOPPING,
     Reason.WAITING_FOR_GPU: Phase.WAITING_FOR_GPU,
@@ -20,6 +21,11 @@ _FROM_REASON = {
     Reason.POD_REJECTED: Phase.POD_REJECTED,
     Reason.CONTAINER_CONFIG_ERROR: Phase.CONTAINER_CONFIG_ERROR,
     Reason.CHILD_NOT_OWNED: Phase.CHILD_NOT_OWNED,
+}
+_FROM_SUSPENSION = {
+    Reason.POLICY_DENIED: Phase.POLICY_DENIED,
+    Reason.POLICY_CHANGED: Phase.POLICY_CHANGED,
+    Reason.POLICY_MISSING: Phase.POLICY_MISSING,
 }
 
 
@@ -35,7 +41,8 @@ def phase_of(conditions: Sequence[Condition]) -> Phase:
     if holds(ConditionType.COMPLETE):
         return Phase.COMPLETED
     if holds(ConditionType.SUSPENDED):
-        return Phase.SUSPENDED
+        reason = by_type[ConditionType.SUSPENDED].reason
+        return next((phase for known, phase in _FROM_SUSPENSION.items() if known == reason), Phase.SUSPENDED)
     progressing = by_type.get(ConditionType.PROGRESSING)
     reason = progressing.reason if progressing else Reason.STARTING
     return next((phase for known, phase in _FROM_REASON.items() if known == reason), Phase.PENDING)

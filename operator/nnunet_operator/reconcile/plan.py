@@ -1,15 +1,17 @@
 """The decision: one look at the world in, actions and a new status out. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN
+from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import ConditionType, Reason
 from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.builders.evaluate import evaluate_job
+from nnunet_operator.builders.evaluate import evaluate_job, gpus_of_evaluation
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.plan import plan_job
-from nnunet_operator.reconcile import facts
+from nnunet_operator.builders.verify import verify_job
+from nnunet_operator.reconcile import facts, usage
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.conditions import Mode, Situation, conditions
 from nnunet_operator.reconcile.events import events
@@ -25,10 +27,12 @@ from nnunet_operator.reconcile.model import (
     Training,
     World,
 )
-from nnunet_operator.reconcile.observe import Child, State
+from nnunet_operator.reconcile.observe import Child, Observation, State
 from nnunet_operator.reconcile.phase import phase_of
+from nnunet_operator.reconcile.policy import Finding, find
 from nnunet_operator.reconcile.progress import total_progress
 from nnunet_operator.reconcile.stages import Survey, survey, to_create
+from nnunet_operator.reconcile.stall import to_restart
 
 NAME_TAKEN_SECONDS = 60.0
 """How often to look whether a Job that is not ours, and that no watch tells of, still takes a name."""
@@ -44,32 +48,30 @@ def plan(world: World) -> Plan:
     training = world.training
     if training.deleting:
         return Plan(training.status)  # Kubernetes' garbage collector deletes the Jobs
-    if _holds(training.status, ConditionType.COMPLETE):
+    if training.status.holds(ConditionType.COMPLETE):
         return _at_rest(world)
-    found = survey(world)
+    policy = find(world)
+    found = survey(world, policy.min_epochs)
     failure = _failure(training.status, found)
-    mode = _mode(training, found, failure)
+    mode = _mode(training, found, failure, policy)
     creating = to_create(found, training.spec.max_parallel_folds) if mode is Mode.RUN else ()
-    status = _status(world, found, mode, failure, frozenset(creating))
+    status = _status(world, found, mode, failure, policy, frozenset(creating))
     return Plan(
         status=status,
         actions=_actions(world, found, mode, status, creating),
         events=events(training.status, status),
-        requeue_after=_next_look(world, found, mode, status),
+        requeue_after=_earliest(_next_look(world, found, mode, status), _seconds_until(policy.next_change, world.now)),
     )
 
 
-def _holds(status: NnunetTrainingStatus, type_: ConditionType) -> bool:
-    condition = status.condition(type_)
-    return condition is not None and condition.status == "True"
-
-
-def _mode(training: Training, found: Survey, failure: Trouble | None) -> Mode:
-    if found.evaluated:
+def _mode(training: Training, found: Survey, failure: Trouble | None, policy: Finding) -> Mode:
+    if found.complete:
         return Mode.COMPLETE  # also while suspended: there is nothing left to suspend
     if training.spec.suspend:
         return Mode.SUSPEND
-    return Mode.FAIL if failure else Mode.RUN
+    if failure:
+        return Mode.FAIL
+    return Mode.RUN if policy.allowed else Mode.HOLD
 
 
 def _failure(status: NnunetTrainingStatus, found: Survey) -> Trouble | None:
@@ -86,7 +88,7 @@ def _failure(status: NnunetTrainingStatus, found: Survey) -> Trouble | None:
 
 
 def _status(
-    world: World, found: Survey, mode: Mode, failure: Trouble | None, creating: frozenset[Child]
+    world: World, found: Survey, mode: Mode, failure: Trouble | None, policy: Finding, creating: frozenset[Child]
 ) -> NnunetTrainingStatus:
     training, before = world.training, world.training.status
     now = world.now.replace(microsecond=0)
@@ -96,7 +98,7 @@ def _status(
     starting = frozenset(child.fold for child in creating if child.fold)
     folds = fold_statuses(training, found, starting, failed=mode is Mode.FAIL)
     samples = [observation.sample for observation in found.folds]
-    stated = conditions(Situation(training, found, mode, failure, creating, provenance, results, now))
+    stated = conditions(Situation(training, found, policy, folds, mode, failure, creating, provenance, results, now))
     over = mode in (Mode.COMPLETE, Mode.FAIL)
     return NnunetTrainingStatus(
         observed_generation=training.generation,
@@ -104,8 +106,10 @@ def _status(
         conditions=stated,
         progress=total_progress(folds, samples, before.progress, world.now),
         folds=folds,
+        usage=usage.total(folds, found.evaluation, gpus_of_evaluation(training), before.usage),
         results=results,
         provenance=provenance,
+        policy=policy.record,
         run_path=facts.run_path(training),
         start_time=started,
         completion_time=(before.completion_time or found.evaluate.finished or now) if over else None,
@@ -123,22 +127,40 @@ def _actions(
     if mode is Mode.RUN:
         # With the new status, because its provenance pins the image for all Jobs to come.
         training = replace(world.training, status=status)
-        return tuple(CreateJob(manifest_of(training, world.options, child)) for child in creating)
-    if mode is Mode.SUSPEND:
+        told_less = told_too_little(training, found.folds)
+        again = (*to_restart(world.training, found.folds), *found.repeating, *told_less)
+        return (
+            *(DeleteJob(name, uid) for name, uid in dict.fromkeys((o.child.name, o.job_uid) for o in again)),
+            *(CreateJob(manifest_of(training, world.options, child)) for child in creating),
+        )
+    if mode in (Mode.SUSPEND, Mode.HOLD):
         # Failed Jobs go, too: that is how a retry gets its name free.
         going = (o for o in found.all if o.stands and (o.state is not State.COMPLETED or o.child in found.forgotten))
         return tuple(DeleteJob(o.child.name, o.job_uid) for o in going)
-    if mode is Mode.FAIL and _holds(world.training.status, ConditionType.FAILED):
+    if mode is Mode.FAIL and world.training.status.holds(ConditionType.FAILED):
         # Jobs that have ended stay, for their logs.
         stopping = tuple(DeleteJob(o.child.name, o.job_uid) for o in found.all if o.stands and not o.ended)
         return stopping or _expire(world)
     return ()
 
 
+def told_too_little(training: Training, folds: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Return the folds at work whose trainer could stop before the epochs that the policies ask for now.
+
+    Its Job says what it was told. The new one goes on from the checkpoint: an epoch is lost, the policy is not.
+    """
+    if not training.spec.early_stopping.can_end_early:
+        return ()
+    asked = training.status.min_epochs
+    return tuple(fold for fold in folds if fold.stands and not fold.ended and fold.told_min_epochs < asked)
+
+
 def manifest_of(training: Training, options: Options, child: Child) -> Manifest:
     """Return the Job of a child."""
     if child.stage == STAGE_PLAN:
         return plan_job(training, options)
+    if child.stage == STAGE_VERIFY:
+        return verify_job(training, options)
     if child.stage == STAGE_EVALUATE:
         return evaluate_job(training, options)
     return fold_job(training, options, child.fold)
@@ -163,16 +185,24 @@ def _seconds_to_live(world: World, status: NnunetTrainingStatus) -> float | None
     ttl, end = world.training.spec.ttl_seconds_after_finished, status.completion_time
     if ttl is None or end is None:
         return None
-    return max(0.0, (end + timedelta(seconds=ttl) - world.now).total_seconds())
+    return _seconds_until(end + timedelta(seconds=ttl), world.now)
+
+
+def _earliest(*seconds: float | None) -> float | None:
+    return min((wait for wait in seconds if wait is not None), default=None)
+
+
+def _seconds_until(time: datetime | None, now: datetime) -> float | None:
+    return None if time is None else max(0.0, (time - now).total_seconds())
 
 
 def _next_look(world: World, found: Survey, mode: Mode, status: NnunetTrainingStatus) -> float | None:
     """Return the seconds until the next look, for what no watch announces."""
-    if mode is Mode.FAIL and not _holds(world.training.status, ConditionType.FAILED):
+    if mode is Mode.FAIL and not world.training.status.holds(ConditionType.FAILED):
         return SOON_SECONDS  # to stop the other Jobs
     if mode in (Mode.FAIL, Mode.COMPLETE):
         return _seconds_to_live(world, status)
-    if mode is Mode.SUSPEND:
+    if mode in (Mode.SUSPEND, Mode.HOLD):
         return None
     if any(fold.state is State.RUNNING for fold in found.folds):
         return world.options.progress_poll_seconds

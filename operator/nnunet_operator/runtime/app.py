@@ -17,6 +17,9 @@ from nnunet_operator.runtime.client import Client, load_configuration
 from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.http import Health, serve
+from nnunet_operator.runtime.known import Known
+from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.policy_use import PolicyKeeper
 from nnunet_operator.runtime.queue import WorkQueue
 from nnunet_operator.runtime.reconciler import Reconciler
 from nnunet_operator.runtime.recorder import Recorder
@@ -48,10 +51,13 @@ async def run_operator(settings: Settings, register: Register) -> None:
         await stack.enter_async_context(client)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         cache, queue = Cache(), WorkQueue(metrics)
-        metrics.count_trainings(cache.trainings.counts)
-        feed = Feed(cache, queue)
+        book, recorder = PolicyBook(client, cache), Recorder(client)
+        keeper = PolicyKeeper(client, cache, book, recorder, metrics)
+        metrics.tell(Known(cache.trainings, book))
+        feed = Feed(cache, queue, keeper.changed)
         scraper = Scraper(session, settings.progress_poll_seconds, metrics)
-        reconciler = Reconciler(client, cache, scraper, ComplaintFinder(client), Recorder(client), settings.options())
+        complaints = ComplaintFinder(client)
+        reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, settings.options())
         resync = Resync(client, cache, feed, settings.watch_namespaces, metrics)
         watches = Watches(
             client,
@@ -71,6 +77,7 @@ async def run_operator(settings: Settings, register: Register) -> None:
         gc.freeze()  # what was imported and listed stays: no need to walk it at each collection
         for number in range(settings.workers):
             team.start(f"worker {number}", work(queue, reconciler.reconcile, metrics))
+        team.start("policies", keeper.run())
         team.start("resync", resync.run(settings.resync_seconds))
         watches_stop = asyncio.Event()
         team.start("watches", watches.run(watches_stop, lambda: _on_signals(stop)))

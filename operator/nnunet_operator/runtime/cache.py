@@ -1,4 +1,4 @@
-"""Trainings, Jobs and Pods as they were last seen.
+"""Trainings, Jobs, Pods, policies and namespaces as they were last seen.
 
 Objects are kept as trimmed JSON text: a fifth of the memory of dictionaries, and no reader can change them.
 """
@@ -12,14 +12,15 @@ from typing import Any
 from nnunet_operator.api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.trim import trim_job, trim_pod, trim_training
+from nnunet_operator.runtime.summary import Summary, summarize
+from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource
 
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
     version: int
     group: Key
-    summary: str
+    summary: Summary
     text: str
 
 
@@ -30,15 +31,17 @@ class Store:
         self,
         trim: Callable[[Manifest], Manifest],
         label: Callable[[Manifest], str],
-        summarize: Callable[[Manifest], str] = lambda _: "",
+        summarize: Callable[[Manifest], Summary] = lambda _: Summary(),
     ) -> None:
-        """`label` returns the training's label that objects are found by, `summarize` a word to count by."""
+        """`label` returns the training's label that objects are found by, `summarize` what they are counted by."""
         self._trim = trim
         self._label = label
         self._summarize = summarize
         self._entries: dict[Key, _Entry] = {}
         self._groups: dict[Key, set[Key]] = {}
         self._removed: dict[Key, int] = {}  # version at which an object was removed
+        self.revision = 0
+        """Grows with each change."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -97,15 +100,23 @@ class Store:
 
     def group(self, body: Manifest) -> Key:
         """Return the group of an object: its namespace and the value of the training's label."""
-        return Key(str(body["metadata"]["namespace"]), self._label(body))
+        return Key(key_of(body).namespace, self._label(body))
 
     def keys(self) -> list[Key]:
         """Return the keys of all objects."""
         return list(self._entries)
 
+    def all(self) -> tuple[Manifest, ...]:
+        """Return copies of all objects, by name. Only for kinds of which there are few."""
+        return tuple(_load(self._entries[key]) for key in sorted(self._entries))
+
+    def summaries(self) -> list[tuple[Key, Summary]]:
+        """Return what is counted of each object."""
+        return [(key, entry.summary) for key, entry in self._entries.items()]
+
     def counts(self) -> Counter[str]:
-        """Return the number of objects by their summary."""
-        return Counter(entry.summary for entry in self._entries.values())
+        """Return the number of objects by their phase."""
+        return Counter(entry.summary.phase for entry in self._entries.values())
 
     def _read(self, body: Manifest) -> _Entry:
         text = json.dumps(self._trim(body), separators=(",", ":"))
@@ -114,12 +125,14 @@ class Store:
     def _set(self, key: Key, entry: _Entry) -> None:
         self._drop(key)
         self._entries[key] = entry
+        self.revision += 1
         self._groups.setdefault(entry.group, set()).add(key)
 
     def _drop(self, key: Key) -> bool:
         entry = self._entries.pop(key, None)
         if entry is None:
             return False
+        self.revision += 1
         members = self._groups[entry.group]
         members.discard(key)
         if not members:
@@ -128,12 +141,14 @@ class Store:
 
 
 class Cache:
-    """The three kinds of objects that a look at a training needs."""
+    """The kinds of objects that a look at a training needs."""
 
     def __init__(self) -> None:
-        self.trainings = Store(trim_training, lambda body: short_name(body["metadata"]["name"]), _phase)
+        self.trainings = Store(trim_resource, lambda body: short_name(body["metadata"]["name"]), summarize)
         self.jobs = Store(trim_job, label_of)
         self.pods = Store(trim_pod, label_of)
+        self.policies = Store(trim_resource, lambda body: str(body["metadata"]["name"]))
+        self.namespaces = Store(trim_namespace, lambda body: str(body["metadata"]["name"]))
 
 
 def label_of(body: Manifest) -> str:
@@ -146,14 +161,10 @@ def group_of(training: Key) -> Key:
     return Key(training.namespace, short_name(training.name))
 
 
-def _phase(body: Manifest) -> str:
-    return str((body.get("status") or {}).get("phase") or "Pending")
-
-
 def key_of(body: Manifest) -> Key:
-    """Return namespace and name of an object."""
+    """Return namespace and name of an object; the namespace is empty for kinds that have none."""
     metadata = body["metadata"]
-    return Key(str(metadata["namespace"]), str(metadata["name"]))
+    return Key(str(metadata.get("namespace", "")), str(metadata["name"]))
 
 
 def _version(body: Manifest) -> int:

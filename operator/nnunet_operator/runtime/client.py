@@ -15,6 +15,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from nnunet_operator.api.base import GROUP, VERSION
+from nnunet_operator.api.policy import PLURAL as POLICY_PLURAL
 from nnunet_operator.api.training import PLURAL
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.metrics import Metrics, package_version
@@ -46,6 +47,8 @@ class Resource:
 
 API_GROUP = f"/apis/{GROUP}/{VERSION}"
 TRAININGS = Resource(API_GROUP, PLURAL)
+POLICIES = Resource(API_GROUP, POLICY_PLURAL)
+NAMESPACES = Resource("/api/v1", "namespaces")
 JOBS = Resource("/apis/batch/v1", "jobs")
 PODS = Resource("/api/v1", "pods")
 EVENTS = Resource("/api/v1", "events")
@@ -140,14 +143,14 @@ class Client:
             query["continue"] = answer["metadata"]["continue"]
 
     async def served(self) -> bool:
-        """Say whether the API server has the CustomResourceDefinition of trainings, and tells of it."""
+        """Say whether the API server has both CustomResourceDefinitions, and tells of them."""
         try:
             answer = await self._request("GET", TRAININGS, API_GROUP)
         except ApiError as error:
             if error.status == 404:
                 return False
             raise
-        return any(resource["name"] == PLURAL for resource in answer["resources"])
+        return {PLURAL, POLICY_PLURAL} <= {resource["name"] for resource in answer["resources"]}
 
     async def ping(self) -> None:
         """Ask for something small. Raises Unreachable where nobody answers."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from nnunet_operator.builders.model import Manifest
@@ -21,9 +21,11 @@ Child = Literal["jobs", "pods"]
 class Feed:
     """Takes events. Their content only tells where to look; what is decided rests on the cache."""
 
-    def __init__(self, cache: Cache, queue: WorkQueue) -> None:
+    def __init__(self, cache: Cache, queue: WorkQueue, policies_changed: Callable[[], None] = lambda: None) -> None:
+        """`policies_changed` is called when a policy was written, or is gone."""
         self._cache = cache
         self._queue = queue
+        self._policies_changed = policies_changed
         self.relisted = asyncio.Event()
         """Set when a watch started over, which hides what was deleted in between."""
 
@@ -38,6 +40,26 @@ class Feed:
         if self._take(store, event):
             self.enqueue_group(store.group(event["object"]))
 
+    def policy(self, event: Mapping[str, Any]) -> None:
+        """Take an event of a policy."""
+        store, key = self._cache.policies, key_of(event["object"])
+        before = store.get(key)
+        if self._take(store, event) and _spec(before) != _spec(store.get(key)):  # not for the status, which we write
+            self.policies_differ()
+
+    def namespace(self, event: Mapping[str, Any]) -> None:
+        """Take an event of a namespace."""
+        store, key = self._cache.namespaces, key_of(event["object"])
+        before = store.get(key)
+        if self._take(store, event) and _labels(before) != _labels(store.get(key)):
+            trainings = self._cache.trainings.keys()
+            self._patiently(training for training in trainings if training.namespace == key.name)
+
+    def policies_differ(self) -> None:
+        """Have a look at all trainings, because policies have changed."""
+        self._policies_changed()
+        self._patiently(self._cache.trainings.keys())
+
     def enqueue_group(self, group: Key) -> None:
         """Have a look at the training that the Jobs and Pods of a group belong to."""
         for owner in self._cache.trainings.keys_of(group):  # one, save for a collision of hashes
@@ -48,6 +70,11 @@ class Feed:
         for key in keys:
             self._queue.add(key)
 
+    def _patiently(self, keys: Iterable[Key]) -> None:
+        """Have a look at trainings after those that wait for something new."""
+        for key in keys:
+            self._queue.add(key, CHILD_DELAY_SECONDS)
+
     def _take(self, store: Store, event: Mapping[str, Any]) -> bool:
         body: Manifest = event["object"]
         if event["type"] == "DELETED":
@@ -55,3 +82,11 @@ class Feed:
         if event["type"] is None:
             self.relisted.set()
         return store.put(body)
+
+
+def _spec(policy: Manifest | None) -> Any:
+    return policy and (policy["metadata"]["uid"], policy["spec"])
+
+
+def _labels(namespace: Manifest | None) -> Any:
+    return namespace and namespace["metadata"]["labels"]

@@ -17,6 +17,8 @@ from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resour
 from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.policy_use import PolicyKeeper
 from nnunet_operator.runtime.recorder import Recorder
 from nnunet_operator.runtime.scraper import Scraper
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
@@ -59,6 +61,8 @@ class Reconciler:
         scraper: Scraper,
         complaints: ComplaintFinder,
         recorder: Recorder,
+        book: PolicyBook,
+        keeper: PolicyKeeper,
         options: Options,
     ) -> None:
         self._client = client
@@ -66,6 +70,8 @@ class Reconciler:
         self._scraper = scraper
         self._complaints = complaints
         self._recorder = recorder
+        self._book = book
+        self._keeper = keeper
         self._options = options
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -78,6 +84,7 @@ class Reconciler:
         if body is None:
             self._scraper.forget(key)
             self._complaints.forget(key)
+            self._keeper.changed()
             return Outcome()
         before = parse_status(body)
         world, look_again = await self._world(key, body, before)
@@ -113,8 +120,19 @@ class Reconciler:
         jobs, pods = self._cache.jobs.of(group), self._cache.pods.of(group)
         complaints = await self._complaints.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
+        policies = self._book.policies()
         world = World(
-            training, jobs, pods, samples, complaints.refusals, now, self._options, warnings=complaints.warnings
+            training,
+            jobs,
+            pods,
+            samples,
+            complaints.refusals,
+            now,
+            self._options,
+            warnings=complaints.warnings,
+            policies=policies.readable,
+            unreadable_policies=policies.unreadable,
+            namespace_labels=await self._book.labels(key.namespace),
         )
         waits = (complaints.look_again, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
@@ -209,6 +227,7 @@ class Reconciler:
                 raise Conflict(str(error)) from None
             raise
         self._cache.trainings.put(stored)
+        self._keeper.decided(before.policy, decision.status.policy)
         for event in decision.events:
             await self._recorder.record(stored, event)
 
@@ -225,11 +244,6 @@ def _is_irreversible(decision: Plan, before: NnunetTrainingStatus) -> bool:
     if any(isinstance(action, DeleteJob | DeleteTraining) for action in decision.actions):
         return True
     return any(
-        _holds(decision.status, type_) and not _holds(before, type_)
+        decision.status.holds(type_) and not before.holds(type_)
         for type_ in (ConditionType.FAILED, ConditionType.COMPLETE)
     )
-
-
-def _holds(status: NnunetTrainingStatus, type_: ConditionType) -> bool:
-    condition = status.condition(type_)
-    return condition is not None and condition.status == "True"

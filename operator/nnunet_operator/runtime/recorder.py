@@ -1,11 +1,10 @@
-"""Kubernetes Events on trainings, for `kubectl describe`."""
+"""Kubernetes Events on trainings and policies, for `kubectl describe`."""
 
 import hashlib
 import logging
 from datetime import UTC, datetime
 
 from nnunet_operator.api.base import API_VERSION
-from nnunet_operator.api.training import KIND
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client import EVENTS, Client
@@ -22,15 +21,15 @@ class Recorder:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    async def record(self, training: Manifest, event: Event) -> None:
-        """Record an Event on a training as it was stored with the status that the Event announces.
+    async def record(self, about: Manifest, event: Event) -> None:
+        """Record an Event on an object as it was stored with the status that the Event announces.
 
         The name derives from the version of that write, so that a repetition is refused as a duplicate.
         """
         log.log(logging.WARNING if event.type == "Warning" else logging.INFO, "%s: %s", event.reason, event.message)
-        namespace = training["metadata"]["namespace"]
+        body = event_manifest(about, event, datetime.now(UTC))
         try:
-            await self._client.create(EVENTS, namespace, event_manifest(training, event, datetime.now(UTC)))
+            await self._client.create(EVENTS, body["metadata"]["namespace"], body)
         except ApiError as error:
             if error.status != 409:
                 log.warning("event %s was not recorded: %s", event.reason, error)
@@ -38,18 +37,19 @@ class Recorder:
             log.warning("event %s was not recorded: %s", event.reason, error)
 
 
-def event_manifest(training: Manifest, event: Event, now: datetime) -> Manifest:
-    """Return the Event on a training as the API takes it."""
-    metadata = training["metadata"]
+def event_manifest(about: Manifest, event: Event, now: datetime) -> Manifest:
+    """Return the Event on an object as the API takes it; for one without a namespace it goes into `default`."""
+    metadata = about["metadata"]
+    namespace = metadata.get("namespace")
     identity = "\n".join((metadata["uid"], metadata["resourceVersion"], event.reason, event.message))
     digest = hashlib.sha256(identity.encode()).hexdigest()[:16]
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
-        "metadata": {"name": f"{metadata['name'][:200].rstrip('.-')}.{digest}", "namespace": metadata["namespace"]},
+        "metadata": {"name": f"{metadata['name'][:200].rstrip('.-')}.{digest}", "namespace": namespace or "default"},
         "involvedObject": {
             "apiVersion": API_VERSION,
-            "kind": KIND,
-            "namespace": metadata["namespace"],
+            "kind": about["kind"],
+            **({"namespace": namespace} if namespace else {}),
             "name": metadata["name"],
             "uid": metadata["uid"],
             "resourceVersion": metadata["resourceVersion"],

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.cache import Cache, Store, key_of
-from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
+from nnunet_operator.runtime.client import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Client, Resource
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.keys import Key
@@ -34,13 +34,13 @@ class Resync:
         """The cache has been filled once."""
 
     async def first(self) -> None:
-        """Fill the cache, waiting for the API server and the CustomResourceDefinition as long as it takes."""
+        """Fill the cache, waiting for the API server and the CustomResourceDefinitions as long as it takes."""
         while True:
             try:
                 if await self._client.served():
                     await self._list_all()
                     break
-                log.warning("waiting for the CustomResourceDefinition of NnunetTraining: it is not installed yet")
+                log.warning("waiting for the CustomResourceDefinitions of nnunet.dev: they are not installed yet")
             except (ApiError, Unreachable) as error:
                 log.warning("waiting for the API server: %s", error)
             await asyncio.sleep(RETRY_SECONDS)
@@ -57,6 +57,9 @@ class Resync:
         """List everything every so often. Never ends."""
         await asyncio.sleep(min(FIRST_LISTS_SECONDS, interval_seconds))
         self._feed.relisted.clear()
+        # What went between the first list and the watches' own, for example Jobs that the first looks deleted: no watch
+        # tells of it.
+        await self._repair()
         while True:
             try:
                 async with asyncio.timeout(interval_seconds):
@@ -87,13 +90,18 @@ class Resync:
         """Take full lists over; return the groups in which something differed."""
         stores = ((TRAININGS, self._cache.trainings), (JOBS, self._cache.jobs), (PODS, self._cache.pods))
         groups: set[Key] = set()
+        # First of all, for no training may be judged without the policies.
+        if await self._list(POLICIES, self._cache.policies, "") | await self._list(
+            NAMESPACES, self._cache.namespaces, ""
+        ):
+            self._feed.policies_differ()
         for namespace in self._namespaces:
             for resource, store in stores:
                 groups |= await self._list(resource, store, namespace)
         return groups
 
     async def _list(self, resource: Resource, store: Store, namespace: str) -> set[Key]:
-        labels = "" if resource is TRAININGS else TRAINING_LABEL
+        labels = TRAINING_LABEL if resource in (JOBS, PODS) else ""
         groups: set[Key] = set()
         listed: list[Key] = []
         version = 0

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import aiohttp
 
@@ -27,6 +28,7 @@ class Scraper:
         self._metrics = metrics
         self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
         self._samples: dict[Key, dict[str, FoldSample]] = {}  # by training: pod UID -> last answer
+        self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time of the last epoch seen
 
     async def samples(self, key: Key, training: Training, pods: Iterable[Manifest]) -> Mapping[str, FoldSample]:
         """Return the last answer of each running fold's pod by the pod's name, asking those that are due."""
@@ -34,17 +36,24 @@ class Scraper:
         running = {uid_of(pod): pod for pod in pods if _is_running_fold(pod)}
         asked = {uid: at for uid, at in self._asked.get(key, {}).items() if uid in running}
         samples = {uid: sample for uid, sample in self._samples.get(key, {}).items() if uid in running}
+        moved = {uid: at for uid, at in self._moved.get(key, {}).items() if uid in running}
         due = [uid for uid in running if now - asked.get(uid, float("-inf")) >= self._poll * _EARLY]
         answers = await asyncio.gather(*(self._scrape(training, running[uid]) for uid in due))
         for uid, answer in zip(due, answers, strict=True):
             asked[uid] = now
-            if answer is not None:
-                samples[uid] = answer
+            if answer is None or (answer.epoch is None and uid in samples):
+                continue  # as good as silence
+            if uid not in samples or samples[uid].epoch != answer.epoch:
+                moved[uid] = now
+            samples[uid] = answer
         if not running:
             self.forget(key)
             return {}
-        self._asked[key], self._samples[key] = asked, samples
-        return {name_of(running[uid]): sample for uid, sample in samples.items()}
+        self._asked[key], self._samples[key], self._moved[key] = asked, samples, moved
+        # Also for a pod that has stopped answering: one that is frozen answers no more than it trains.
+        return {
+            name_of(running[uid]): replace(sample, still_seconds=now - moved[uid]) for uid, sample in samples.items()
+        }
 
     def due_in(self, key: Key) -> float | None:
         """Return the seconds until the first of a training's pods is to be asked again; None where none runs.
@@ -60,6 +69,7 @@ class Scraper:
         """Drop what is remembered of a training."""
         self._asked.pop(key, None)
         self._samples.pop(key, None)
+        self._moved.pop(key, None)
 
     async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
         labels = {

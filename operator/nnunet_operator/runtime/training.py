@@ -5,11 +5,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from nnunet_operator.api.conditions import merge, state_condition
 from nnunet_operator.api.reasons import ConditionType, Phase, Reason
-from nnunet_operator.api.status import Condition, NnunetTrainingStatus
+from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.reconcile.conditions import merge
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,10 +32,6 @@ def parse_status(body: Manifest) -> NnunetTrainingStatus:
 def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
     """Return the training. Raises InvalidSpecError."""
     metadata = body["metadata"]
-    try:
-        spec = _parse(NnunetTrainingSpec, body.get("spec"))
-    except ValidationError as error:
-        raise InvalidSpecError(_words(error)) from None
     return Training(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -43,10 +39,18 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
         creation_timestamp=datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00")),
-        spec=spec,
+        spec=parse_spec(NnunetTrainingSpec, body),
         status=status,
         deleting=bool(metadata.get("deletionTimestamp")),
     )
+
+
+def parse_spec(model: type[Model], body: Manifest) -> Model:
+    """Return the spec of an object. Raises InvalidSpecError."""
+    try:
+        return _parse(model, body.get("spec"))
+    except ValidationError as error:
+        raise InvalidSpecError(_words(error)) from None
 
 
 def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, now: datetime) -> NnunetTrainingStatus:
@@ -63,10 +67,8 @@ def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, 
         "one that is put right"
     )
     known = {condition.type: condition for condition in before.conditions}
-    for type_, holds in ((ConditionType.PROGRESSING, "False"), (ConditionType.FAILED, "True")):
-        known[type_.value] = Condition(
-            type=type_.value, status=holds, reason=Reason.INVALID_SPEC.value, message=message, last_transition_time=now
-        )
+    for type_, holds in ((ConditionType.PROGRESSING, False), (ConditionType.FAILED, True)):
+        known[type_.value] = state_condition(type_, holds, Reason.INVALID_SPEC, message)
     merged = merge(before.conditions, list(known.values()), generation, now)
     changes = {"conditions": merged, "phase": Phase.FAILED, "observed_generation": generation}
     return before.model_copy(update=changes)

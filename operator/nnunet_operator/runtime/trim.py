@@ -1,10 +1,14 @@
 """What of an object is worth keeping: the parts that `reconcile` reads."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from nnunet_operator.api.base import GROUP
+from nnunet_operator.api.contract import CONTRACT_ENV
+from nnunet_operator.api.policy import NAMESPACE_NAME_LABEL
 from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.objects import containers_of, told_min_epochs
 
 _METADATA = (
     "name",
@@ -21,16 +25,18 @@ _CONTAINER_STATUS = ("name", "image", "imageID", "state", "restartCount")
 _JOB_STATUS = ("conditions", "active", "ready", "succeeded", "failed", "terminating", "startTime", "completionTime")
 
 
-def trim_training(body: Manifest) -> Manifest:
-    """Return what is needed of a training."""
+def trim_resource(body: Manifest) -> Manifest:
+    """Return what is needed of a training or a policy."""
     return {"metadata": _metadata(body), "spec": body.get("spec") or {}, "status": body.get("status") or {}}
 
 
 def trim_job(body: Manifest) -> Manifest:
     """Return what is needed of a Job."""
     spec = body.get("spec") or {}
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or []
-    images = [_pick(container, ("name", "image")) for container in containers]
+    images = [_pick(container, ("name", "image")) for container in containers_of(body)]
+    if (told := told_min_epochs(body)) and images:
+        # Of the run contract, which is long, only what is held against the policies.
+        images[0]["env"] = [{"name": CONTRACT_ENV, "value": json.dumps({"policy": {"minEpochs": told}})}]
     return {
         "metadata": _metadata(body),
         "spec": {"suspend": bool(spec.get("suspend")), "template": {"spec": {"containers": images}}},
@@ -49,6 +55,14 @@ def trim_pod(body: Manifest) -> Manifest:
         if status.get(field):
             kept[field] = [_pick(container, _CONTAINER_STATUS) for container in status[field]]
     return {"metadata": _metadata(body), "spec": _pick(body.get("spec") or {}, ("nodeName",)), "status": kept}
+
+
+def trim_namespace(body: Manifest) -> Manifest:
+    """Return what is needed of a namespace: the labels by which policies may select."""
+    kept = _metadata(body)
+    labels = body["metadata"].get("labels") or {}
+    kept["labels"] = {**kept.get("labels", {}), **_pick(labels, (NAMESPACE_NAME_LABEL,))}
+    return {"metadata": kept}
 
 
 def _metadata(body: Manifest) -> Manifest:

@@ -23,6 +23,8 @@ RESTART_SECONDS = 2.0
 """Time between the end of kopf by an error and its next start."""
 WATCH_INTERVAL_SECONDS = 1.0
 """Least time between two watches of the same objects."""
+END_SECONDS = 20.0
+"""How long the end of kopf may take; it waits 5 s for its tasks, and without a limit for those that it cancels then."""
 
 
 class _NoDiffBase(kopf.DiffBaseStorage):
@@ -121,6 +123,20 @@ class _Credentials:
         return response
 
 
+async def _end_watchers(others: Collection[asyncio.Task[Any]]) -> None:
+    """End kopf's watchers before it cancels all of its tasks at once.
+
+    A watcher waits at its end for helpers of its own. Cancelled together with these, while it has an event in hand, it
+    was seen to wait for ever, and with it the operator for its next start.
+    """
+    mine = asyncio.all_tasks() - set(others)
+    watchers = [task for task in mine if task.get_name().startswith("watcher for ")]
+    for task in watchers:
+        task.cancel()
+    if watchers:
+        await asyncio.wait(watchers, timeout=END_SECONDS)
+
+
 class Watches:
     """Runs kopf, and runs it again when it ends by an error."""
 
@@ -165,7 +181,10 @@ class Watches:
             stop_flag=stop,
         )
         started()
-        await kopf.run_tasks(tasks, ignored=others)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        await _end_watchers(others)
+        async with asyncio.timeout(END_SECONDS):
+            await kopf.run_tasks(tasks, ignored=others)
 
     async def _login(self, **_: Any) -> kopf.AiohttpSession:
         """Return a session for kopf with the connection settings of the operator's client."""

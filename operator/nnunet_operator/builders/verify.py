@@ -1,0 +1,20 @@
+"""The Job that proves from the checkpoints what was trained."""
+
+from nnunet_operator.api.labels import STAGE_VERIFY, child_labels
+from nnunet_operator.builders.job import job
+from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.pod import pod_template, preprocessing_compute, results_mount
+
+
+def verify_job(training: Training, options: Options) -> Manifest:
+    """Return the verification Job. Its image is the operator's own: the user's would be checking itself."""
+    template = pod_template(
+        training,
+        options,
+        labels=child_labels(training.name, STAGE_VERIFY),
+        arguments=["verify"],
+        compute=preprocessing_compute(training),
+        mounts=[results_mount(training)],
+        own_image=True,
+    )
+    return job(training, STAGE_VERIFY, template)

@@ -1,0 +1,144 @@
+"""The policies' decision in a training's status: what is kept of it, and the condition PolicyCompliant."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from nnunet_operator.api.conditions import rfc3339
+from nnunet_operator.api.policy import CLINICAL_LABEL, Outcome, PolicyException
+from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.status import (
+    MAX_DECISIONS,
+    MAX_EXCEPTIONS,
+    GrantedException,
+    NnunetTrainingStatus,
+    PolicyDecision,
+    TrainingPolicy,
+)
+from nnunet_operator.policy.decision import Decision, Subject, Verdict, decide
+from nnunet_operator.reconcile.model import World
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the policies come to for a training at one look."""
+
+    allowed: bool
+    """Whether the training may run."""
+    record: TrainingPolicy | None
+    """What the status keeps of it; None where no policy was ever for the training."""
+    compliant: bool
+    reason: Reason
+    message: str
+    """Status, reason and message of the condition PolicyCompliant."""
+    next_change: datetime | None
+    """When it changes by the clock alone: an exception ends."""
+
+    @property
+    def min_epochs(self) -> int:
+        """Epochs that each fold has to prove: those of the last decision under which it was allowed to run."""
+        return (self.record.min_epochs if self.record else None) or 0
+
+
+def find(world: World) -> Finding:
+    """Apply the policies to the training."""
+    training = world.training
+    subject = Subject(training.namespace, training.name, training.spec)
+    decision = decide(subject, world.namespace_labels, world.policies, world.now)
+    allowed = decision.allowed and not world.unreadable_policies
+    record = _record(training.status.policy, decision, allowed, world.now.replace(microsecond=0))
+    compliant, reason, message = _judge(world, decision, record)
+    return Finding(allowed, record, compliant, reason, message, decision.next_expiry)
+
+
+def _record(before: TrainingPolicy | None, decision: Decision, allowed: bool, now: datetime) -> TrainingPolicy | None:
+    """Return what the status keeps. Nothing in it changes as long as the decision does not."""
+    if before is None and not decision.verdicts:
+        return None
+    old = before or TrainingPolicy(decided_at=now)
+    changes = {
+        # What was proven is held against the policies under which it was trained.
+        "min_epochs": (decision.min_epochs or None) if allowed else old.min_epochs,
+        "decisions": [_decision(verdict) for verdict in decision.verdicts[:MAX_DECISIONS]],
+        "exceptions": _with_new(old.exceptions, decision.verdicts) if allowed else old.exceptions,
+    }
+    stated = old.model_copy(update=changes)
+    return stated if stated == before else stated.model_copy(update={"decided_at": now})
+
+
+def _decision(verdict: Verdict) -> PolicyDecision:
+    return PolicyDecision(
+        policy=verdict.policy.name,
+        generation=verdict.policy.generation,
+        mode=verdict.policy.spec.mode.value,
+        outcome=verdict.outcome.value,
+        broken_rules=[violation.rule.value for violation in verdict.violations],
+        ticket=verdict.exception.ticket if verdict.exception else None,
+    )
+
+
+def _with_new(known: Sequence[GrantedException], verdicts: Sequence[Verdict]) -> list[GrantedException]:
+    """Return the exceptions under which the training ran, those of now included. The first ones are never dropped."""
+    found = list(known)
+    for verdict in verdicts:
+        if verdict.exception and (granted := _granted(verdict.policy.name, verdict.exception)) not in found:
+            found.append(granted)
+    return found[:MAX_EXCEPTIONS]
+
+
+def _granted(policy: str, exception: PolicyException) -> GrantedException:
+    return GrantedException(
+        policy=policy,
+        min_epochs=exception.min_epochs,
+        lifted_rules=list(exception.lifted_rules),
+        reason=exception.reason,
+        ticket=exception.ticket,
+        approved_by=exception.approved_by,
+        expires_at=exception.expires_at,
+    )
+
+
+def _judge(world: World, decision: Decision, record: TrainingPolicy | None) -> tuple[bool, Reason, str]:
+    """Return status, reason and message of PolicyCompliant."""
+    namespace = world.training.namespace
+    if world.unreadable_policies:
+        problems = "; ".join(f"policy {name}: {problem}" for name, problem in sorted(world.unreadable_policies.items()))
+        return False, _holding(world.training.status), f"nothing runs as long as a policy can't be read: {problems}"
+    if decision.missing:
+        message = (
+            f"namespace {namespace} is labelled {CLINICAL_LABEL} and no NnunetTrainingPolicy is for it: ask those who "
+            "may write policies for one"
+        )
+        return False, Reason.POLICY_MISSING, message
+    if not decision.allowed:
+        denied = [verdict for verdict in decision.verdicts if verdict.outcome is Outcome.DENIED]
+        return False, _holding(world.training.status), "; ".join(_words(verdict) for verdict in denied)
+    broken = decision.messages(Outcome.WARNED, Outcome.AUDITED)
+    if broken:
+        return False, Reason.POLICY_NOT_ENFORCED, f"it runs all the same: {'; '.join(broken)}"
+    if record and record.exceptions:
+        return True, Reason.POLICY_EXCEPTED, "; ".join(_exception(granted) for granted in record.exceptions)
+    if decision.verdicts:
+        names = ", ".join(verdict.policy.name for verdict in decision.verdicts)
+        return True, Reason.POLICIES_KEPT, f"it keeps the rules of {names}"
+    return True, Reason.NO_POLICY, f"no NnunetTrainingPolicy is for namespace {namespace}"
+
+
+def _holding(status: NnunetTrainingStatus) -> Reason:
+    return Reason.POLICY_CHANGED if status.start_time else Reason.POLICY_DENIED
+
+
+def _words(verdict: Verdict) -> str:
+    lapsed = verdict.lapsed
+    ended = f" (exception {lapsed.ticket} ended at {rfc3339(lapsed.expires_at)})" if lapsed else ""
+    return verdict.message + ended
+
+
+def _exception(granted: GrantedException) -> str:
+    floor = f"at least {granted.min_epochs} epochs hold" if granted.min_epochs else ""
+    lifted = f"without {', '.join(granted.lifted_rules)}" if granted.lifted_rules else ""
+    left = "; ".join(part for part in (floor, lifted) if part) or "no rule is lifted"
+    return (
+        f"policy {granted.policy} excepts it until {rfc3339(granted.expires_at)} ({left}; ticket "
+        f"{granted.ticket}, approved by {granted.approved_by})"
+    )

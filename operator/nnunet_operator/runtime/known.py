@@ -1,0 +1,43 @@
+"""What the metrics tell of trainings and policies whenever somebody asks."""
+
+from collections.abc import Iterator, Mapping
+
+from nnunet_operator.metrics import Row
+from nnunet_operator.runtime.cache import Store
+from nnunet_operator.runtime.policies import PolicyBook
+
+
+class Known:
+    """`metrics.Known` from the cache."""
+
+    def __init__(self, trainings: Store, book: PolicyBook) -> None:
+        self._trainings = trainings
+        self._book = book
+
+    def counts(self) -> Mapping[str, int]:
+        """Return the number of trainings by phase."""
+        return self._trainings.counts()
+
+    def phases(self) -> Iterator[Row]:
+        """Yield namespace, name and phase of each training, with 1."""
+        return (((*key, summary.phase), 1.0) for key, summary in self._trainings.summaries())
+
+    def failed(self) -> Iterator[Row]:
+        """Yield namespace, name and reason of each training that failed, with 1."""
+        return (((*key, summary.failed), 1.0) for key, summary in self._trainings.summaries() if summary.failed)
+
+    def figures(self, name: str) -> Iterator[Row]:
+        """Yield namespace and name of each training of which this is known, with its value."""
+        for key, summary in self._trainings.summaries():
+            if (value := summary.figures.get(name)) is not None:
+                yield tuple(key), value
+
+    def excepted(self) -> Iterator[Row]:
+        """Yield namespace and name of each training that ran under an exception at any time, with 1."""
+        return ((tuple(key), 1.0) for key, summary in self._trainings.summaries() if summary.excepted)
+
+    def exceptions(self) -> Iterator[Row]:
+        """Yield policy, namespace and training of each exception, with the Unix time of its end."""
+        for policy in self._book.policies().readable:
+            for exception in policy.spec.exceptions:
+                yield (policy.name, exception.namespace, exception.name), exception.expires_at.timestamp()

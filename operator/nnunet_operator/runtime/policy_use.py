@@ -1,0 +1,105 @@
+"""Keeps the status of the policies, counts their decisions, and warns before exceptions end."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from datetime import UTC, datetime
+
+from nnunet_operator.api.reasons import EventReason, PolicyConditionType
+from nnunet_operator.api.status import PolicyUse, TrainingPolicy
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.policy.decision import Policy
+from nnunet_operator.policy.use import next_change, policy_use
+from nnunet_operator.reconcile.model import Event
+from nnunet_operator.runtime.cache import Cache
+from nnunet_operator.runtime.client import POLICIES, Client
+from nnunet_operator.runtime.errors import ApiError, Unreachable
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+SETTLE_SECONDS = 5.0
+"""Trainings are applied by the hundred: one write of a policy's status tells of all of them."""
+LONGEST_WAIT_SECONDS = 3600.0
+
+
+class PolicyKeeper:
+    """Keeps the status of the policies. What it counts is what the trainings' own statuses say."""
+
+    def __init__(self, client: Client, cache: Cache, book: PolicyBook, recorder: Recorder, metrics: Metrics) -> None:
+        self._client = client
+        self._cache = cache
+        self._book = book
+        self._recorder = recorder
+        self._metrics = metrics
+        self._changed = asyncio.Event()
+
+    def changed(self) -> None:
+        """Have a look at the policies soon."""
+        self._changed.set()
+
+    def decided(self, before: TrainingPolicy | None, after: TrainingPolicy | None) -> None:
+        """Take note of what was decided on a training, once it is stored."""
+        if after is None or before == after:
+            return
+        self.changed()
+        known = before.decisions if before else []
+        for decision in after.decisions:
+            if decision not in known:
+                for rule in decision.broken_rules or ("",):
+                    self._metrics.policy_decisions.labels(decision.policy, rule, decision.outcome).inc()
+
+    async def run(self) -> None:
+        """Write what has changed. Never ends."""
+        while True:
+            try:
+                async with asyncio.timeout(self._wait()):
+                    await self._changed.wait()
+                await asyncio.sleep(SETTLE_SECONDS)
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            await self._write_all()
+
+    def _wait(self) -> float:
+        now = datetime.now(UTC)
+        changes = (next_change(policy, now) for policy in self._book.policies().readable)
+        waits = ((change - now).total_seconds() for change in changes if change)
+        return min((LONGEST_WAIT_SECONDS, *waits))
+
+    async def _write_all(self) -> None:
+        outcomes: defaultdict[str, list[str]] = defaultdict(list)
+        for _, summary in self._cache.trainings.summaries():
+            for name, outcome in summary.decisions:
+                outcomes[name].append(outcome)
+        for policy in self._book.policies().readable:
+            body = self._cache.policies.get(Key("", policy.name))
+            if body is not None:
+                await self._write(policy, body, outcomes[policy.name])
+
+    async def _write(self, policy: Policy, body: Manifest, outcomes: list[str]) -> None:
+        before = PolicyUse.model_validate(body["status"], by_alias=True, by_name=False)
+        use = policy_use(policy, outcomes, before, datetime.now(UTC))
+        if use == before:
+            return
+        key, version = Key("", policy.name), body["metadata"]["resourceVersion"]
+        try:
+            stored = await self._client.write_status(POLICIES, key, version, use.to_json_dict())
+        except (ApiError, Unreachable) as error:
+            log.warning("the status of policy %s was not written and will be later: %s", policy.name, error)
+            self.changed()
+            return
+        self._cache.policies.put(stored)
+        if warning := _warning(before, use):
+            await self._recorder.record(stored, warning)
+
+
+def _warning(before: PolicyUse, after: PolicyUse) -> Event | None:
+    """Return the Event of exceptions that end soon, where there is something new to it."""
+    old, new = (use.condition(PolicyConditionType.EXCEPTIONS_EXPIRING) for use in (before, after))
+    if new is None or new.status != "True" or (old is not None and old.message == new.message):
+        return None
+    return Event("Warning", EventReason.EXCEPTION_EXPIRING.value, new.message)
