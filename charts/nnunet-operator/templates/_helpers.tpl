@@ -24,6 +24,21 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
+{{/* Labels of what Prometheus selects by its labels: the user's and the chart's, which win. */}}
+{{- define "nnunet-operator.monitoringLabels" -}}
+{{- merge (include "nnunet-operator.labels" . | fromYaml) .Values.monitoring.labels | toYaml }}
+{{- end }}
+
+{{/* Annotations of the operator's pod: the user's, which win, and where asked for those that announce its metrics. */}}
+{{- define "nnunet-operator.podAnnotations" -}}
+{{- $scrape := dict }}
+{{- if .Values.settings.scrapeAnnotations }}
+{{- $port := toString .Values.settings.metricsPort }}
+{{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" }}
+{{- end }}
+{{- merge (dict) .Values.podAnnotations $scrape | toYaml }}
+{{- end }}
+
 {{- define "nnunet-operator.serviceAccountName" -}}
 {{- if .Values.serviceAccount.create }}
 {{- default (include "nnunet-operator.fullname" .) .Values.serviceAccount.name }}
@@ -72,6 +87,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [nnunet.dev]
   resources: [nnunettrainings/finalizers]
   verbs: [update]
+# No such subresource exists: a ValidatingAdmissionPolicy asks for this right to tell the operator from those who make
+# Jobs and Pods with its labels by hand.
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainings/jobs]
+  verbs: [create]
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, delete]
@@ -81,4 +101,18 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
+{{- end }}
+
+{{/* What the operator needs of objects that are in no namespace. */}}
+{{- define "nnunet-operator.clusterRules" -}}
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainingpolicies]
+  verbs: [get, list, watch]
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainingpolicies/status]
+  verbs: [patch]
+# Policies select namespaces by their labels.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
 {{- end }}
