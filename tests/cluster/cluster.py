@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Self
 
 from tests.cluster import cgroups, components, host, network, node, pki, processes
 from tests.cluster.build import Binaries, binaries_folder, ensure_binaries
@@ -67,6 +68,18 @@ class Cluster:
     def logs(self) -> Path:
         """The folder with one log file for each component."""
         return self.layout.logs
+
+    def __enter__(self) -> Self:
+        """Take the cluster up, and whatever there is of it down again where that fails."""
+        try:
+            self.up()
+        except BaseException:
+            self.down()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.down()
 
     def up(self) -> None:
         """Start what doesn't run yet and wait until the cluster is ready. Repeating it is harmless.

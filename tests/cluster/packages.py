@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.console import Console
@@ -11,7 +12,7 @@ from tests.cluster.errors import ClusterError
 CNI_PLUGINS = Path("/usr/lib/cni")
 
 # What is looked for is the program, so that Docker's own containerd.io package does as well as Debian's.
-_PROGRAMS = {
+NODE_PROGRAMS = {
     "containerd": "containerd",
     "ctr": "containerd",
     "runc": "runc",
@@ -21,9 +22,12 @@ _PROGRAMS = {
 }
 
 
-def ensure_packages(console: Console) -> None:
-    """Install missing packages with apt-get. Raises ClusterError naming them when this is not possible."""
-    missing = _missing()
+def ensure_packages(console: Console, programs: Mapping[str, str] = NODE_PROGRAMS) -> None:
+    """Install with apt-get the packages whose programs are missing; `programs` has each program's package.
+
+    Raises ClusterError naming them when this is not possible.
+    """
+    missing = _missing(programs)
     if not missing:
         return
     command = f"apt-get install --yes --no-install-recommends {' '.join(missing)}"
@@ -35,10 +39,10 @@ def ensure_packages(console: Console) -> None:
         done = subprocess.run(step.split(), capture_output=True, text=True, env=env, check=False)
         if done.returncode != 0:
             raise ClusterError(f"{step} failed:\n{(done.stdout + done.stderr)[-800:]}")
-    if still_missing := _missing():
+    if still_missing := _missing(programs):
         raise ClusterError(f"programs of {' '.join(still_missing)} are missing although the packages are installed")
 
 
-def _missing() -> list[str]:
+def _missing(programs: Mapping[str, str]) -> list[str]:
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    return sorted({package for program, package in _PROGRAMS.items() if shutil.which(program, path=path) is None})
+    return sorted({package for program, package in programs.items() if shutil.which(program, path=path) is None})

@@ -18,8 +18,8 @@ from types import FrameType
 import yaml
 from rich.console import Console
 
+from nnunet_cli.watched import Watched, message
 from nnunet_operator.api.base import GROUP
-from nnunet_operator.api.reasons import ConditionType
 from nnunet_operator.api.training import PLURAL
 from tests import images
 from tests.cluster import ClusterError, CurrentCluster, cluster_from_environment
@@ -131,7 +131,7 @@ class Demo:
         if done.returncode != 0:
             raise DemoError(f"helm {arguments[0]} failed: {(done.stderr or done.stdout).strip()}")
 
-    def _train(self) -> view.Watched:
+    def _train(self) -> Watched:
         kubectl = self._cluster.client()
         # A training of an earlier run with KEEP=1 would be complete already.
         kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", "--timeout=50s")
@@ -140,11 +140,11 @@ class Demo:
             training["spec"]["resources"]["gpus"] = 0  # it computes on the CPU: no real GPU is to be held for that
         kubectl.run("apply", "--filename=-", stdin=json.dumps(training))
         done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, LIMIT_SECONDS)
-        if view.holds(done.status, ConditionType.FAILED):
-            raise DemoError(f"the training failed: {view.message(done.status)}")
+        if done.failed:
+            raise DemoError(f"the training failed: {message(done.status)}")
         return done
 
-    def _report(self, done: view.Watched) -> None:
+    def _report(self, done: Watched) -> None:
         self._console.print()
         self._console.print(view.results(done, [self._results]))
         self._console.print(

@@ -5,13 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_cli import view
+from nnunet_cli.watched import Event, Watched, read_events, watched
+from nnunet_cli.words import duration
 from nnunet_operator.api.training import KIND
 from tests.cluster import ClusterError
-from tests.demo import view
 
 POLL_SECONDS = 1.0
 LINE_SECONDS = 5.0
@@ -33,33 +34,18 @@ class TimedOut(Exception):
     """The training was not over in time."""
 
 
-def read(kubectl: Kubectl, namespace: str, name: str) -> view.Watched:
+def read(kubectl: Kubectl, namespace: str, name: str) -> Watched:
     """Return the training and its Events, in one call."""
     return pick(kubectl.get("nnt,events", f"--namespace={namespace}")["items"], name)
 
 
-def pick(items: Sequence[Object], name: str) -> view.Watched:
+def pick(items: Sequence[Object], name: str) -> Watched:
     """Return the training of this name and the Events on it out of a list of objects of all kinds."""
     trainings = [item for item in items if item["kind"] == KIND and item["metadata"]["name"] == name]
     if not trainings:
         raise ClusterError(f"training {name} is gone")
     about = [item for item in items if item["kind"] == "Event" and _is_about(item, trainings[0])]
-    # Their times have whole seconds: within one, the order in which they were written is the story.
-    about.sort(key=lambda item: (_stamp(item), int(item["metadata"]["resourceVersion"])))
-    return watched(trainings[0], [_event(item) for item in about])
-
-
-def watched(training: Object, events: list[view.Event]) -> view.Watched:
-    """Return what the view needs of a training as the API server gives it."""
-    spec = training["spec"]
-    return view.Watched(
-        namespace=training["metadata"]["namespace"],
-        name=training["metadata"]["name"],
-        configuration=spec["configuration"],
-        dataset=spec["dataset"]["name"],
-        status=NnunetTrainingStatus.model_validate(training.get("status") or {}),
-        events=events,
-    )
+    return watched(trainings[0], read_events(about))
 
 
 def _is_about(event: Object, training: Object) -> bool:
@@ -67,20 +53,7 @@ def _is_about(event: Object, training: Object) -> bool:
     return bool(about.get("kind") == KIND and about.get("uid") == training["metadata"]["uid"])
 
 
-def _stamp(item: Object) -> str:
-    return str(item.get("lastTimestamp") or item.get("eventTime") or item["metadata"]["creationTimestamp"])
-
-
-def _event(item: Object) -> view.Event:
-    return view.Event(
-        time=datetime.fromisoformat(_stamp(item)),
-        warning=item.get("type") == "Warning",
-        reason=item.get("reason") or "",
-        message=item.get("message") or "",
-    )
-
-
-def follow(look: Callable[[], view.Watched], console: Console, limit_seconds: float) -> view.Watched:
+def follow(look: Callable[[], Watched], console: Console, limit_seconds: float) -> Watched:
     """Show the training until it is complete or failed, and return it as it is then.
 
     Raises TimedOut after `limit_seconds`, and ClusterError where nothing can be read for half a minute.
@@ -91,10 +64,16 @@ def follow(look: Callable[[], view.Watched], console: Console, limit_seconds: fl
     return _follow_lines(patient, console, limit_seconds)
 
 
-def _follow_live(look: Callable[[], view.Watched], console: Console, limit_seconds: float) -> view.Watched:
+def _follow_live(look: Callable[[], Watched], console: Console, limit_seconds: float) -> Watched:
     deadline = time.monotonic() + limit_seconds
+    history = view.History()
     found = look()
-    with Live(get_renderable=lambda: view.live(found, datetime.now(UTC)), console=console, refresh_per_second=2):
+
+    def frame() -> RenderableType:
+        history.add(found.status)
+        return view.live(found, datetime.now(UTC), history, height=console.height)
+
+    with Live(get_renderable=frame, console=console, refresh_per_second=2):
         while not found.finished:
             _check(deadline, limit_seconds)
             time.sleep(POLL_SECONDS)
@@ -102,9 +81,9 @@ def _follow_live(look: Callable[[], view.Watched], console: Console, limit_secon
     return found
 
 
-def _follow_lines(look: Callable[[], view.Watched], console: Console, limit_seconds: float) -> view.Watched:
+def _follow_lines(look: Callable[[], Watched], console: Console, limit_seconds: float) -> Watched:
     deadline = time.monotonic() + limit_seconds
-    said: set[view.Event] = set()
+    said: set[Event] = set()
     next_line, last_line = 0.0, ""
     while True:
         found = look()
@@ -128,13 +107,13 @@ def _print(console: Console, text: str) -> None:
 
 def _check(deadline: float, limit_seconds: float) -> None:
     if time.monotonic() > deadline:
-        raise TimedOut(f"the training was not over after {view.duration(limit_seconds)}")
+        raise TimedOut(f"the training was not over after {duration(limit_seconds)}")
 
 
-def _patient(look: Callable[[], view.Watched]) -> Callable[[], view.Watched]:
+def _patient(look: Callable[[], Watched]) -> Callable[[], Watched]:
     """Return `look` that repeats itself where the API server does not answer for a while."""
 
-    def patient() -> view.Watched:
+    def patient() -> Watched:
         deadline = time.monotonic() + SILENCE_SECONDS
         while True:
             try:

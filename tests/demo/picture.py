@@ -13,12 +13,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.demo import follow, view
+from nnunet_cli import view
+from nnunet_cli.watched import Watched
+from tests.demo import follow
 
 COLUMNS = 104
 
 
-def draw(watched: view.Watched, now: datetime) -> str:
+def draw(watched: Watched, now: datetime) -> str:
     """Return the live view as SVG."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(view.live(watched, now))

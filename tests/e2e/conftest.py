@@ -1,8 +1,10 @@
 """One local cluster for all end-to-end tests, with the operator installed by Helm as a user would."""
 
+import contextlib
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,8 +15,11 @@ from tests.cluster import Cluster
 from tests.demo.dataset import write_dataset
 from tests.e2e.builders import DATASET
 from tests.e2e.kube import Kube, Object
+from tests.e2e.monitoring import Monitoring, monitoring
 
-CHART = Path(__file__).parents[2] / "charts" / "nnunet-operator"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "nnunet-operator"
+PROGRAM = str(Path(sys.executable).parent / "nnunetctl")
 CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
@@ -29,6 +34,7 @@ class Lab:
         self.references = references
         self.kube = Kube(cluster.kubectl, cluster.kubeconfig)
         self.namespace = "e2e"
+        self.monitoring: Monitoring  # runs as long as the tests do
         self._volumes: dict[tuple[str, str], Path] = {}
 
     # --- operator
@@ -91,6 +97,19 @@ class Lab:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._operator_state()}") from None
 
+    # --- the command line
+
+    def first_command(self, alert: str, namespace: str, name: str) -> str:
+        """Run the first command of an alert's runbook on a training and return what it prints."""
+        page = (ROOT / "docs" / "runbooks" / f"{alert}.md").read_text()
+        command = page.split("```sh\n", 1)[1].splitlines()[0]
+        words = command.replace("NAMESPACE", namespace).replace("NAME", name).split(" #")[0].split()
+        program = [PROGRAM] if words[:2] == ["kubectl", "nnunet"] else [str(self.cluster.kubectl)]
+        arguments = words[2:] if words[:2] == ["kubectl", "nnunet"] else words[1:]
+        env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig), "COLUMNS": "200"}
+        done = subprocess.run([*program, *arguments], capture_output=True, text=True, env=env, timeout=60, check=False)
+        return done.stdout + done.stderr
+
     # --- namespaces and volumes
 
     def volume(self, claim: str, namespace: str = "") -> Path:
@@ -107,22 +126,19 @@ class Lab:
             self._volumes[name, claim] = self.cluster.make_volume(claim, namespace=name, size=size, limited=limited)
         write_dataset(self.volume("nnunet-raw", name))
 
-    def small_results_namespace(self) -> tuple[str, Callable[[], Callable[[], None]]]:
-        """Make a namespace whose results volume is small; return its name and a function that fills the volume up
-        and returns the function that makes room again."""
+    def small_results_namespace(self) -> tuple[str, Callable[..., Callable[[], None]]]:
+        """Make a namespace whose results volume is small; return its name and a function that fills the volume up,
+        save for `leave` bytes, and returns the function that makes room again."""
         namespace = "e2e-small"
         self.make_namespace(namespace, small_results=True)
         folder = self.volume("nnunet-results", namespace)
 
-        def fill() -> Callable[[], None]:
+        def fill(leave: int = 0) -> Callable[[], None]:
             ballast = folder / "ballast"
-            with ballast.open("wb") as file:
-                try:
-                    while True:
-                        file.write(b"\0" * 65536)
-                        file.flush()
-                except OSError:
-                    pass  # the volume is full, as it should be
+            with ballast.open("ab") as file, contextlib.suppress(OSError):  # the volume is full, as it should be
+                while shutil.disk_usage(folder).free > leave or not leave:
+                    file.write(b"\0" * 65536)
+                    file.flush()
             return ballast.unlink
 
         return namespace, fill
@@ -182,8 +198,20 @@ def _ready(pod: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the pictures be kept."""
+    parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
+
+
+@pytest.fixture
+def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Where the dashboards are drawn to."""
+    chosen: Path | None = request.config.getoption("--pictures")
+    return chosen or tmp_path
+
+
 @pytest.fixture(scope="session")
-def lab() -> Iterator[Lab]:
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
     built = images.ensure(["operator", "trainer", "trainer-deps"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
@@ -195,7 +223,9 @@ def lab() -> Iterator[Lab]:
         laboratory.install()
         laboratory.make_namespace(laboratory.namespace)
         _dataset_without_labels(laboratory.volume("nnunet-raw"))
-        yield laboratory
+        with monitoring(laboratory.kube, cluster.kubeconfig, tmp_path_factory.mktemp("prometheus")) as watching:
+            laboratory.monitoring = watching
+            yield laboratory
     finally:
         if not os.environ.get("KEEP"):
             cluster.down()

@@ -121,6 +121,10 @@ class Kube:
         about = namespace, training
         self.wait("phase Suspended", lambda: self.status(*about)["phase"] == "Suspended", timeout=90, about=about)
 
+    def change(self, namespace: str, training: str, **spec: Any) -> None:
+        """Change fields of a training's spec."""
+        self._patch(namespace, training, spec)
+
     def resume(self, namespace: str, training: str) -> None:
         """Let a suspended training go on."""
         self._patch(namespace, training, {"suspend": False})

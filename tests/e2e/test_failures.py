@@ -64,11 +64,14 @@ def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
 
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
-    """The message names the volume; after room was made, suspend and resume goes on."""
+    """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
     kube, name = lab.kube, "volume-full"
     namespace, fill = lab.small_results_namespace()
     kube.apply(training(name, namespace, epochs=100))
     kube.wait_epoch(namespace, name, 1, timeout=180)
+    fill(leave=6 << 20)
+    lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=name)
+    assert "nnunet-results" in lab.first_command("NnunetResultsVolumeFilling", namespace, name)
     free: Callable[[], None] = fill()
     began = time.monotonic()
     status = kube.wait_finished(namespace, name, timeout=90)

@@ -65,6 +65,9 @@ def test_training_goes_on_while_the_api_server_is_gone(lab: Lab) -> None:
     lab.cluster.stop_component("kube-apiserver")
     time.sleep(60)
     lab.cluster.start_component("kube-apiserver")
+    # It may refuse what is asked of custom resources for up to half a minute: its storage of them is initialised then.
+    about = ("get", "nnt", name, "-n", namespace, "-o", "name")
+    kube.wait("trainings to be served", lambda: kube.run(*about, check=False).startswith("nnunettraining"), timeout=60)
     after = kube.wait_epoch(namespace, name, before + 2, timeout=90)["folds"][0]
     assert after["attempts"] == 1
     assert kube.pods(namespace, name, "fold")[-1]["metadata"]["name"] == pod
@@ -92,6 +95,6 @@ def test_an_operator_killed_at_random_moments_changes_nothing(lab: Lab) -> None:
         lab.wait_operator_ready()
     status = kube.wait_complete(namespace, name, timeout=300)
     jobs = sorted(job["metadata"]["name"] for job in kube.jobs(namespace, name))
-    assert jobs == [f"{name}-evaluate", f"{name}-fold-0", f"{name}-fold-1", f"{name}-plan"]
+    assert jobs == [f"{name}-evaluate", f"{name}-fold-0", f"{name}-fold-1", f"{name}-plan", f"{name}-verify"]
     folds = [(fold["epoch"], fold["attempts"], fold["lostEpochs"]) for fold in status["folds"]]
     assert folds == [(EPOCHS, 1, 0), (EPOCHS, 1, 0)]

@@ -13,6 +13,7 @@ from tests.cluster import Cluster
 from tests.integration.support.api import Api, ApiError, Object, wait_for
 from tests.integration.support.kubelet import Kubelet
 from tests.integration.support.process import OperatorProcess
+from tests.integration.support.trainer import Trainer
 
 
 class Lab:
@@ -81,6 +82,11 @@ class Lab:
         events.sort(key=lambda event: int(event["metadata"]["resourceVersion"]))
         return [event["reason"] for event in events]
 
+    def wait_event(self, reason: str, times: int = 1, name: str = "hippo") -> None:
+        """Wait until an Event has been recorded so many times, and no more. It comes after the status."""
+        wait_for(f"Event {reason}", lambda: self.events(name).count(reason) >= times, 20, lambda: self.describe(name))
+        assert self.events(name).count(reason) == times, self.events(name)
+
     def describe(self, name: str = "hippo") -> str:
         """Return what a person would look at."""
         found = self.api.get("nnunettrainings", self.namespace, name) or {}
@@ -92,16 +98,17 @@ class Lab:
         self.kubelet.end(self.kubelet.pod(name, "plan"))
         self.wait_reason("DatasetReady", "Preprocessed", name)
 
+    def verify_and_evaluate(self, name: str = "hippo", timeout: float = 20) -> None:
+        """Let the checkpoints prove the epochs and the evaluation succeed."""
+        self.kubelet.end(self.kubelet.pod(name, "verify", timeout=timeout))
+        self.kubelet.end(self.kubelet.pod(name, "evaluate"))
+
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    control_plane = Cluster(name="integration", control_plane_only=True)
-    control_plane.up()
-    try:
+    with Cluster(name="integration", control_plane_only=True) as control_plane:
         yield control_plane
-    finally:
-        control_plane.down()
 
 
 @pytest.fixture(scope="session")
@@ -120,6 +127,7 @@ def install_crds(api: Api) -> None:
     def served() -> bool:
         try:
             api.list("nnunettrainings")
+            api.list("nnunettrainingpolicies")
         except ApiError as error:
             if error.status in (404, 429):  # right after its creation: "storage is (re)initializing"
                 return False
@@ -157,6 +165,14 @@ def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., O
     yield start
     for operator in started:
         operator.close()
+
+
+@pytest.fixture
+def trainer() -> Iterator[Trainer]:
+    """A trainer's metrics endpoint."""
+    serving = Trainer("127.0.0.77")
+    yield serving
+    serving.close()
 
 
 @pytest.fixture

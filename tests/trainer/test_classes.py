@@ -38,7 +38,16 @@ class BadTrainer(nnUNetTrainer):
 '''
 
 
-@pytest.mark.parametrize("name", ["nnUNetTrainerDA5", "nnUNetTrainer_250epochs_NoMirroring", "nnUNetTrainer_warmup"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nnUNetTrainerDA5",
+        "nnUNetTrainerNoMirroring",
+        "nnUNetTrainerDiceCELoss_noSmooth",
+        "nnUNetTrainer_250epochs_NoMirroring",
+        "nnUNetTrainer_warmup",
+    ],
+)
 def test_stock_variants_keep_the_epoch_budget(world: World, name: str) -> None:
     world = world.but(trainerClass=name, schedule=SHORT)
     command = world.start("train", "--fold", "1")

@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -126,6 +127,7 @@ class Resuming:
     def __init__(self, folder: Path, fails: str, error: Exception) -> None:
         self.output_folder = str(folder)
         self.was_initialized = False
+        self._fold_run = SimpleNamespace(passed_over=[])
         self._fails, self._error = fails, error
         self.tried: list[str] = []
 

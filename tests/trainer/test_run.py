@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_operator.api.contract import METRICS_PORT, Metric
+from nnunet_operator.api.contract import Metric
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import finished_epochs
 from nnunet_trainer.files import read_json
 from nnunet_trainer.paths import FINAL, LATEST
 from tests.trainer import tiny_dataset
-from tests.trainer.world import World, make_world, truncate
+from tests.trainer.world import World, make_world, scrape, truncate
 
 SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
 
@@ -31,17 +30,12 @@ def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     world = planned.copy(tmp_path_factory.mktemp("trained") / "world").but(schedule=SCHEDULE)
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(3), "the third epoch")
-    (world.root / "scrape.txt").write_text(scrape())
+    (world.root / "scrape.txt").write_text(scrape(world))
     assert command.end().code == 0, command.log()
-    assert world.finish("train", "--fold", "1").code == 0
-    assert world.finish("evaluate").code == 0
+    for arguments in (("train", "--fold", "1"), ("verify",), ("evaluate",)):
+        ended = world.finish(*arguments)
+        assert ended.code == 0, ended.log
     return world
-
-
-def scrape() -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{METRICS_PORT}/metrics", timeout=10) as answer:
-        text: str = answer.read().decode()
-        return text
 
 
 def test_metrics_while_it_trains(trained: World) -> None:
@@ -140,7 +134,7 @@ def test_plan_verifies_the_test_set(planned: World, tmp_path: Path) -> None:
 def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:
     ended = trained.but(folds=["0", "1", "2"]).finish("evaluate")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE
-    assert ended.report.message.startswith("fold 2 is not complete")
+    assert ended.report.message.startswith("fold 2 is not complete: evidence.json says nothing about it")
 
 
 def test_a_finished_fold_whose_final_checkpoint_is_damaged_is_finished_again(trained: World, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A root folder with the three mounts, and the trainer run in it as the pod would run it."""
 
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,37 +17,14 @@ from typing import Any
 
 from nnunet_operator.api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
 from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal
+from nnunet_trainer.metrics import METRICS_PORT_ENV
 from nnunet_trainer.paths import ROOT_ENV
 from nnunet_trainer.processes import descendants
 from nnunet_trainer.report import TERMINATION_LOG_ENV
+from tests.networks import small_network
 from tests.trainer import tiny_dataset
 
-# Deep supervision needs three stages: with two, nnU-Net's weights for it are 0/0.
-TINY_NETWORK = {
-    "inherits_from": "3d_fullres",
-    "patch_size": [16, 16, 16],
-    "batch_size": 2,
-    "architecture": {
-        "network_class_name": "dynamic_network_architectures.architectures.unet.PlainConvUNet",
-        "arch_kwargs": {
-            "n_stages": 3,
-            "features_per_stage": [4, 8, 8],
-            "conv_op": "torch.nn.modules.conv.Conv3d",
-            "kernel_sizes": [[3, 3, 3]] * 3,
-            "strides": [[1, 1, 1], [2, 2, 2], [2, 2, 2]],
-            "n_conv_per_stage": [1, 1, 1],
-            "n_conv_per_stage_decoder": [1, 1],
-            "conv_bias": True,
-            "norm_op": "torch.nn.modules.instancenorm.InstanceNorm3d",
-            "norm_op_kwargs": {"eps": 1e-5, "affine": True},
-            "dropout_op": None,
-            "dropout_op_kwargs": None,
-            "nonlin": "torch.nn.LeakyReLU",
-            "nonlin_kwargs": {"inplace": True},
-        },
-        "_kw_requires_import": ["conv_op", "norm_op", "dropout_op", "nonlin"],
-    },
-}
+TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 
 
 def make_contract(**changes: Any) -> RunContract:
@@ -102,6 +81,10 @@ class Command:
     def log(self) -> str:
         """What the command printed so far."""
         return self._log.read_text(errors="replace")
+
+    def has_ended(self) -> bool:
+        """Tell whether the command has ended by itself or by a signal."""
+        return self._process.poll() is not None
 
     def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Wait for something to be true while the command runs."""
@@ -184,6 +167,11 @@ class World:
         """Return the same folders with more environment variables."""
         return replace(self, env=self.env | variables)
 
+    @property
+    def metrics_port(self) -> int:
+        """The port of the metrics: one of its own, because tests share a network and may run side by side."""
+        return 20_000 + int(hashlib.sha256(str(self.root).encode()).hexdigest(), 16) % 10_000
+
     def start(self, *arguments: str) -> Command:
         """Start a command."""
         name = "-".join(arguments).strip("-")
@@ -191,6 +179,7 @@ class World:
         env |= {
             CONTRACT_ENV: self.contract.model_dump_json(by_alias=True, exclude_none=True),
             ROOT_ENV: str(self.root),
+            METRICS_PORT_ENV: str(self.metrics_port),
             TERMINATION_LOG_ENV: str(self.root / f"{name}-{self.contract.uid[:8]}.termination"),
         }
         return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log")
@@ -198,6 +187,17 @@ class World:
     def finish(self, *arguments: str, seconds: float = 120) -> Ended:
         """Run a command to its end."""
         return self.start(*arguments).end(seconds)
+
+    def processes(self) -> list[int]:
+        """Return the running processes that commands of this world started, also those whose parent is gone."""
+        mark = f"{ROOT_ENV}={self.root}".encode()
+        found = []
+        for entry in Path("/proc").iterdir():
+            # It may end any moment; the environment of a zombie is empty.
+            with contextlib.suppress(OSError):
+                if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+        return found
 
     @property
     def run(self) -> Path:
@@ -229,6 +229,13 @@ def make_world(root: Path, **contract: Any) -> World:
     for mount in ("preprocessed", "results"):
         (root / "nnunet" / mount).mkdir()
     return World(root, make_contract(**contract))
+
+
+def scrape(world: World) -> str:
+    """Return the metrics of the trainer that runs."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{world.metrics_port}/metrics", timeout=10) as answer:
+        text: str = answer.read().decode()
+        return text
 
 
 def truncate(path: Path) -> None:

@@ -70,10 +70,8 @@ def cluster(before: Listing) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def control_plane() -> Iterator[Cluster]:
     """A control plane without a node, up."""
-    made = Cluster("clean-cp", control_plane_only=True)
-    made.up()
-    yield made
-    made.down()
+    with Cluster("clean-cp", control_plane_only=True) as made:
+        yield made
 
 
 def _run_probe(client: Kubectl, image: str = PAUSE_IMAGE) -> None:

@@ -12,6 +12,8 @@ from tests.tools.helm import CHART, IMAGES, helm, merged
 
 NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"
+POLICY_CRD = "nnunettrainingpolicies.nnunet.dev"
+CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
 
 
 class Site:
@@ -40,10 +42,11 @@ class Site:
         return self.helm("uninstall", release, "--wait", "--timeout=60s")
 
     def wipe(self) -> None:
-        """Remove every release, the CRD and with it every training."""
+        """Remove every release, what kustomize has left, the CRDs and with them every training and policy."""
         for release in json.loads(self.helm("list", "--output=json")):
             self.uninstall(release["name"])
-        self.kube.run("delete", "crd", CRD, "--ignore-not-found", "--wait")
+        self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
+        self.kube.run("delete", "crd", CRD, POLICY_CRD, "--ignore-not-found", "--wait")
 
     def namespace(self, name: str, **labels: str) -> str:
         """Make a namespace, where it does not exist yet, and return its name."""
@@ -63,12 +66,8 @@ class Site:
 @pytest.fixture(scope="package")
 def cluster_site() -> Iterator[Site]:
     """The control plane of the chart's tests, taken down at the end."""
-    cluster = Cluster(name="chart", control_plane_only=True)
-    cluster.up()
-    try:
+    with Cluster(name="chart", control_plane_only=True) as cluster:
         yield Site(cluster.kubectl, cluster.kubeconfig)
-    finally:
-        cluster.down()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import base64
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -17,15 +16,9 @@ import pytest
 from tests.e2e.builders import training
 from tests.e2e.kube import Object, condition
 from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.integration.support.process import free_port
 
 OPERATOR = Path(sys.executable).parent / "nnunet-operator"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def service_account_kubeconfig(site: Site, path: Path) -> Path:

@@ -68,12 +68,12 @@ def test_the_operator_may_nowhere(installed: Site, verb: str, resource: str) -> 
 
 
 def bind(site: Site, role: str, user: str, namespace: str) -> None:
-    """Give a user one of Kubernetes' own roles in a namespace."""
+    """Give a user a ClusterRole in a namespace, or everywhere."""
     site.kube.apply(
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": user, "namespace": namespace},
+            "kind": "RoleBinding" if namespace else "ClusterRoleBinding",
+            "metadata": {"name": user} | ({"namespace": namespace} if namespace else {}),
             "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
             "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
         }
@@ -104,13 +104,93 @@ def test_people_with_edit_run_trainings_and_people_with_view_look_at_them(instal
     site.kube.run("delete", "nnt", "first", "-n", namespace, "--as=erin")
 
 
+ASKED = [
+    ("create", "nnunettrainings"),
+    ("patch", "nnunettrainings"),
+    ("delete", "nnunettrainings"),
+    ("get", "nnunettrainings"),
+    ("patch", "nnunettrainings/status"),
+    ("create", "nnunettrainings/jobs"),
+    ("get", "pods/log"),
+    ("create", "pods/exec"),
+    ("create", "pods/attach"),
+    ("patch", "pods/ephemeralcontainers"),
+    ("create", "pods"),
+    ("list", "pods"),
+    ("create", "jobs"),
+    ("patch", "jobs"),
+    ("list", "jobs"),
+    ("list", "events"),
+    ("get", "secrets"),
+    ("list", "nnunettrainingpolicies"),
+    ("create", "nnunettrainingpolicies"),
+    ("update", "nnunettrainingpolicies"),
+    ("delete", "nnunettrainingpolicies"),
+    ("patch", "nnunettrainingpolicies/status"),
+    ("list", "namespaces"),
+    ("patch", "namespaces"),
+    ("delete", "namespaces"),
+    ("list", "validatingadmissionpolicybindings"),
+    ("delete", "validatingadmissionpolicybindings"),
+    ("create", "clusterroles"),
+]
+TRAINS = {
+    *(f"{verb} nnunettrainings" for verb in ("create", "patch", "delete", "get")),
+    *("get pods/log", "list pods", "list jobs", "list events"),
+}
+DECIDES = {
+    *(f"{verb} nnunettrainingpolicies" for verb in ("list", "create", "update", "delete")),
+    *("list namespaces", "patch namespaces"),
+}
+LOOKS = {"get nnunettrainings", "list nnunettrainingpolicies", "list validatingadmissionpolicybindings"}
+LOOKS |= {f"list {resource}" for resource in ("pods", "jobs", "events", "namespaces")}
+
+
+@pytest.mark.parametrize(("role", "rights"), [("trainer", TRAINS), ("policy-admin", DECIDES), ("auditor", LOOKS)])
+def test_who_trains_who_decides_and_who_looks(installed: Site, role: str, rights: set[str]) -> None:
+    """Each role bound in the whole cluster: so nothing but the role is missing."""
+    user = f"person-{role}"
+    bind(installed, f"nnunet-{role}", user, "")
+    verb, resource = min(rights).split()
+    installed.kube.wait("the role to be put together", lambda: installed.may(user, verb, resource), timeout=20)
+    assert {f"{verb} {resource}" for verb, resource in ASKED if installed.may(user, verb, resource)} == rights
+
+
+def test_a_role_of_ones_own_adds_to_them(installed: Site) -> None:
+    more = {"apiGroups": [""], "resources": ["persistentvolumeclaims"], "verbs": ["list"]}
+    label = {"nnunet.dev/aggregate-to-trainer": "true"}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "rules": [more]}
+    installed.kube.apply({**role, "metadata": {"name": "test-more", "labels": label}})
+    namespace = installed.namespace("group-b")
+    bind(installed, "nnunet-trainer", "tom", namespace)
+
+    def added() -> bool:
+        return installed.may("tom", "list", "persistentvolumeclaims", namespace)
+
+    installed.kube.wait("the role to be put together", added, timeout=20)
+    installed.upgrade()
+    assert added(), "an upgrade leaves what Kubernetes has put together"
+    installed.kube.run("delete", "clusterrole", "test-more")
+
+
+@pytest.mark.parametrize("role", ["view", "edit", "admin"])
+def test_kubernetes_own_roles_read_policies_and_never_write_them(installed: Site, role: str) -> None:
+    user = f"everywhere-{role}"
+    bind(installed, role, user, "")
+    read = lambda: installed.may(user, "get", "nnunettrainingpolicies")  # noqa: E731
+    installed.kube.wait("the roles to be aggregated", read, timeout=20)
+    for verb in ("create", "update", "patch", "delete", "deletecollection"):
+        assert not installed.may(user, verb, "nnunettrainingpolicies"), verb
+
+
 # From here on the operator is confined.
 
 
 @pytest.mark.parametrize(("verb", "resource"), NEEDED)
 def test_a_confined_operator_may_in_its_namespace_alone(confined: Site, verb: str, resource: str) -> None:
     assert confined.may(OPERATOR, verb, resource, "imaging")
-    assert not confined.may(OPERATOR, verb, resource, "default")
+    on_policies = (verb, resource) == ("create", "events")  # Kubernetes keeps Events on them in `default`
+    assert confined.may(OPERATOR, verb, resource, "default") is on_policies
     assert not confined.may(OPERATOR, verb, resource, NAMESPACE)
     assert not confined.may(OPERATOR, verb, resource)
 

@@ -1,10 +1,8 @@
 """Why nothing runs: each cause has a condition, a word in `kubectl get` and a message that says what to do."""
 
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -13,6 +11,7 @@ from tests.integration.conftest import Lab, make_namespace
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
+from tests.integration.support.trainer import Trainer
 
 
 @pytest.fixture
@@ -96,7 +95,7 @@ def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
     condition = lab.wait_reason("Progressing", "WaitingForGPU", timeout=30)
     assert "Insufficient nvidia.com/gpu" in condition["message"]
     assert "folds 0 and 1" in condition["message"]
-    assert "WaitingForGPU" in lab.events()
+    lab.wait_event("WaitingForGPU")
 
 
 def test_image_that_can_not_start(lab: Lab, node: str) -> None:
@@ -210,49 +209,6 @@ def test_someone_elses_job_has_the_name(lab: Lab) -> None:
     assert "hippo-plan" in condition["message"]
     (job,) = lab.jobs()
     assert "deletionTimestamp" not in job["metadata"]
-
-
-class Trainer:
-    """The metrics of a trainer, on an address of loopback."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.text = ""
-        self.asked: list[float] = []
-        trainer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                trainer.asked.append(time.monotonic())
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(trainer.text.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer((address, METRICS_PORT), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def says(self, namespace: str, epoch: int) -> None:
-        """Report an epoch."""
-        labels = f'{{namespace="{namespace}",training="hippo",fold="0"}}'
-        values = {
-            "nnunet_epoch": epoch,
-            "nnunet_epochs_target": 10,
-            "nnunet_attempts": 1,
-            "nnunet_ema_pseudo_dice": 0.7,
-        }
-        self.text = "".join(f"{name}{labels} {value}\n" for name, value in values.items())
-
-
-@pytest.fixture
-def trainer() -> Iterator[Trainer]:
-    """A trainer's metrics endpoint."""
-    serving = Trainer("127.0.0.77")
-    yield serving
-    serving.server.shutdown()
-    serving.server.server_close()
 
 
 def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> None:

@@ -13,6 +13,9 @@ from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.proxy import Fault, Proxy, ending_watches, expired_watches, failing
 
+WATCHES = 5
+"""Trainings, policies, namespaces, Jobs and Pods."""
+
 
 @pytest.fixture
 def proxy(api: Api, tmp_path: Path) -> Iterator[Proxy]:
@@ -25,7 +28,7 @@ def proxy(api: Api, tmp_path: Path) -> Iterator[Proxy]:
 def proxied(api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess]) -> Lab:
     """A namespace whose operator reaches the API server through the proxy."""
     lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig, resync_seconds=600))
-    wait_for("three watches", lambda: proxy.watching == 3)
+    wait_for("all watches", lambda: proxy.watching == WATCHES)
     return lab
 
 
@@ -61,16 +64,31 @@ def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fa
     assert proxied.operator.pid == pid and proxied.operator.running
 
 
+def test_a_watch_that_ends_in_the_middle_of_events_takes_no_other_with_it(proxied: Lab, proxy: Proxy) -> None:
+    """The watches are built up anew, also where those of trainings have an event in hand at each instant."""
+    proxied.apply(training(proxied.namespace, "busy"))
+    proxied.wait_jobs("busy-plan")
+    proxy.fault = failing(410, only_watches=True, kind="/pods")
+    proxy.cut_watches("/pods")
+    for change in range(80):
+        annotation = {"metadata": {"annotations": {"change": str(change)}}}
+        proxied.api.merge("nnunettrainings", proxied.namespace, "busy", annotation)
+        time.sleep(0.1)
+    proxy.fault = None
+    proxied.apply(training(proxied.namespace, "after"))
+    proxied.wait_jobs("after-plan", "busy-plan", timeout=30)
+
+
 def test_watches_that_end_at_once_are_no_flood(proxied: Lab, proxy: Proxy) -> None:
-    """One watch a second for each of the three kinds, not thousands."""
+    """One watch a second for each of the kinds, not thousands."""
     proxy.fault = ending_watches
     proxy.cut_watches()
     time.sleep(1)
     before = proxy.watches()
     time.sleep(5)
-    assert proxy.watches() - before <= 3 * 7
+    assert proxy.watches() - before <= WATCHES * 7
     proxy.fault = None
-    wait_for("three watches", lambda: proxy.watching == 3)
+    wait_for("all watches", lambda: proxy.watching == WATCHES)
 
 
 def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
@@ -92,6 +110,29 @@ def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
     proxied.wait_jobs("kept-plan", timeout=30)
     series = 'nnunet_operator_trainings{phase="WaitingForResources"}'
     wait_for("the deleted training to be forgotten", lambda: proxied.operator.metrics()[series] == 1)
+
+
+def test_a_policy_that_was_written_unseen_is_applied(proxied: Lab, proxy: Proxy) -> None:
+    """And so is the label of a namespace: within seconds after the API server answers again."""
+    proxied.apply(training(proxied.namespace))
+    proxied.wait_jobs("hippo-plan")
+    proxy.fault = failing(503)
+    proxy.cut_watches()
+    body = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingPolicy", "metadata": {"name": "unseen"}}
+    spec = {"mode": "Enforce", "namespaces": [proxied.namespace], "rules": {"minEpochs": 1000}}
+    proxied.api.create("nnunettrainingpolicies", {**body, "spec": spec})
+    try:
+        proxy.fault = None
+        proxied.wait_reason("PolicyCompliant", "PolicyChanged", timeout=30)
+    finally:
+        proxied.api.delete("nnunettrainingpolicies", "", "unseen")
+    proxied.wait_reason("PolicyCompliant", "NoPolicy", timeout=30)
+    proxy.fault = failing(503)
+    proxy.cut_watches()
+    labels = {"nnunet.dev/clinical": "true"}
+    proxied.api.merge("namespaces", "", proxied.namespace, {"metadata": {"labels": labels}})
+    proxy.fault = None
+    proxied.wait_reason("PolicyCompliant", "PolicyMissing", timeout=30)
 
 
 def test_an_answer_that_was_lost_creates_nothing_twice(proxied: Lab, proxy: Proxy) -> None:
@@ -146,6 +187,6 @@ def test_api_server_stopped_and_started(
         cluster.start_component("kube-apiserver")
     for fold in ("0", "1"):
         lab.kubelet.end(lab.kubelet.pod("hippo", "fold", fold))
-    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate", timeout=40))
+    lab.verify_and_evaluate(timeout=40)
     lab.wait_reason("Complete", "TrainingComplete", timeout=40)
     assert lab.operator.running and lab.operator.pid == pid

@@ -29,6 +29,7 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
     names = [f"t{number}" for number in range(4)]
     for name in names:
         lab.apply(training(namespace, name, folds=[0, 1, 2], maxParallelFolds=2))
+    lab.operator.kill()
     kills = 0
     with Autopilot(api, namespace, lambda: chance.uniform(5, 9)) as kubelet:
         while kills < KILLS or not all(done(lab, name) for name in names):
@@ -48,7 +49,7 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
     assert all(story.count("TrainingComplete") <= 1 for story in stories), stories
 
 
-STAGES = ("plan", "fold-0", "fold-1", "fold-2", "evaluate")
+STAGES = ("plan", "fold-0", "fold-1", "fold-2", "verify", "evaluate")
 
 
 def done(lab: Lab, name: str) -> bool:
@@ -62,6 +63,7 @@ def check_result(status: Object) -> None:
     assert status["phase"] == "Completed"
     assert status["progress"]["summary"] == "30/30"
     assert [fold["phase"] for fold in status["folds"]] == ["Completed"] * 3
+    assert [fold["provenEpochs"] for fold in status["folds"]] == [10] * 3
     assert status["results"]["meanValidationDice"] == 0.873
     assert status["provenance"]["plansHash"] == "p" * 64
 

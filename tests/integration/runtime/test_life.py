@@ -1,17 +1,19 @@
 """The life of a training as its user sees it: stages, parallelism, suspension, failure, deletion."""
 
 import time
+import uuid
+from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.integration.support.api import wait_for
+from tests.integration.support.api import Api, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.kubelet import Autopilot
 
 
 def test_from_apply_to_a_score(lab: Lab) -> None:
-    """Planning, then all folds, then the evaluation; each starts when the one before is done."""
+    """Planning, then all folds, the verification, the evaluation; each starts when the one before is done."""
     lab.apply(training(lab.namespace))
     lab.wait_jobs("hippo-plan")
     lab.kubelet.run(lab.kubelet.pod("hippo", "plan"))
@@ -23,8 +25,13 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
     lab.wait_reason("Progressing", "Training")
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
     wait_for("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
-    assert "hippo-evaluate" not in [job["metadata"]["name"] for job in lab.jobs()]
+    lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "1"))
+    lab.kubelet.run(lab.kubelet.pod("hippo", "verify"))
+    lab.wait_reason("Progressing", "Verifying")
+    assert "hippo-evaluate" not in [job["metadata"]["name"] for job in lab.jobs()]
+    lab.kubelet.end(lab.kubelet.pod("hippo", "verify"))
+    lab.wait_reason("EpochsProven", "CheckpointsVerified")
     lab.kubelet.run(lab.kubelet.pod("hippo", "evaluate"))
     lab.wait_reason("Progressing", "Evaluating")
     lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
@@ -44,18 +51,30 @@ def test_each_transition_is_announced_once(lab: Lab) -> None:
         lab.wait_reason("Complete", "TrainingComplete", timeout=40)
     wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
     story = lab.events()
-    once = ["Preprocessed", "Training", "Evaluating", "TrainingComplete"]
+    once = ["Preprocessed", "Training", "Verifying", "CheckpointsVerified", "Evaluating", "TrainingComplete"]
     assert [reason for reason in story if reason in once] == once, story
     assert story.count("FoldStarted") == 2 and story.count("FoldCompleted") == 2, story
 
 
-def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_first(lab: Lab) -> None:
+@pytest.fixture
+def node(api: Api) -> Iterator[str]:
+    """A node on which only what is bound to it lands."""
+    name = f"node-{uuid.uuid4().hex[:8]}"
+    api.create("nodes", {"metadata": {"name": name}, "spec": {"unschedulable": True}})
+    yield name
+    api.delete("nodes", "", name)
+
+
+def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_first(lab: Lab, node: str) -> None:
     """The Job is gone at once, its pod only after it has stopped: until then nobody takes its place."""
     lab.apply(training(lab.namespace, folds=[0]))
     lab.plan_and_train()
     pod = lab.kubelet.pod("hippo", "fold", "0")
-    # A finalizer keeps the pod as a node would that has not stopped it yet.
-    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], {"metadata": {"finalizers": ["example.org/node"]}})
+    path = lab.api.path("pods", lab.namespace, pod["metadata"]["name"])
+    # On a node a pod stays until the kubelet has stopped it; one that is on none is gone at once.
+    lab.api.request(
+        "POST", f"{path}/binding", {"metadata": {"name": pod["metadata"]["name"]}, "target": {"name": node}}
+    )
     lab.kubelet.run(pod)
     lab.wait_reason("Progressing", "Training")
     lab.api.delete("jobs", lab.namespace, "hippo-fold-0", propagation="Background")
@@ -63,7 +82,7 @@ def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_fi
     assert f"waits until pod {pod['metadata']['name']}" in message
     time.sleep(3)
     lab.wait_jobs("hippo-plan")
-    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], {"metadata": {"finalizers": None}})
+    lab.api.request("DELETE", path, {"gracePeriodSeconds": 0})
     lab.wait_jobs("hippo-fold-0", "hippo-plan")
     assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] != pod["metadata"]["uid"]
 
@@ -82,7 +101,7 @@ def test_a_retry_looks_again_whether_the_preprocessed_data_is_there(lab: Lab) ->
     lab.wait_jobs("hippo-fold-0", "hippo-plan")
     lab.plan_and_train()
     lab.wait_jobs("hippo-fold-0", "hippo-fold-1", "hippo-plan")
-    assert "Resumed" in lab.events()
+    lab.wait_event("Resumed")
 
 
 def test_no_more_folds_at_once_than_allowed(lab: Lab) -> None:
@@ -117,7 +136,7 @@ def test_suspend_frees_the_gpus_and_resume_goes_on(lab: Lab) -> None:
     second = lab.kubelet.pod("hippo", "fold", "1")
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     lab.kubelet.end(second)
-    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.verify_and_evaluate()
     lab.wait_reason("Complete", "TrainingComplete")
 
 
@@ -167,6 +186,7 @@ FAILURES = [
     pytest.param(64, "", "WrongConfiguration", id="configuration"),
     pytest.param(65, "", "WrongData", id="data"),
     pytest.param(69, "", "CheckpointUnusable", id="checkpoint"),
+    pytest.param(70, "", "EpochsNotReached", id="epochs"),
     pytest.param(74, "", "StorageFailed", id="storage"),
     pytest.param(76, "", "GPUOutOfMemory", id="GPU memory"),
     pytest.param(137, "OOMKilled", "OutOfMemory", id="memory"),
@@ -207,5 +227,5 @@ def test_retries_are_counted_and_preemptions_are_not(lab: Lab) -> None:
     lab.set(suspend=False)
     lab.plan_and_train()
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
-    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.verify_and_evaluate()
     lab.wait_reason("Complete", "TrainingComplete")

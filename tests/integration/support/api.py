@@ -16,6 +16,7 @@ T = TypeVar("T")
 
 PATHS = {
     "nnunettrainings": "/apis/nnunet.dev/v1alpha1",
+    "nnunettrainingpolicies": "/apis/nnunet.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "events": "/api/v1",
@@ -25,7 +26,7 @@ PATHS = {
     "serviceaccounts": "/api/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
 }
-CLUSTER_SCOPED = {"namespaces", "nodes", "customresourcedefinitions"}
+CLUSTER_SCOPED = {"nnunettrainingpolicies", "namespaces", "nodes", "customresourcedefinitions"}
 
 
 class ApiError(Exception):

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from nnunet_operator.api.contract import CONTRACT_ENV, RunContract
 from tests.integration.support.api import Api, ApiError, Object
 from tests.integration.support.builders import report
 
@@ -49,7 +50,7 @@ class Kubelet:
     def end(self, pod: Object, code: int = 0, message: str | None = None, reason: str = "") -> None:
         """Report that the trainer has ended; by default with success and what it reports then."""
         labels = pod["metadata"]["labels"]
-        words = report(labels[STAGE], labels.get(FOLD, "")) if message is None else message
+        words = report(contract_of(pod), labels[STAGE], labels.get(FOLD, "")) if message is None else message
         ended = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "message": words}
         ended |= {"startedAt": _now(), "finishedAt": _now()}
         self._write(pod, self._status(pod, "Failed" if code else "Succeeded", {"terminated": ended}))
@@ -115,6 +116,12 @@ class Autopilot(Kubelet):
                 self.end(pod)
         for training, number in folds.items():
             self.most_running[training] = max(number, self.most_running.get(training, 0))
+
+
+def contract_of(pod: Object) -> RunContract:
+    """Return what the pod's trainer is told."""
+    variables = {variable["name"]: variable.get("value", "") for variable in pod["spec"]["containers"][0]["env"]}
+    return RunContract.model_validate_json(variables[CONTRACT_ENV].replace("$$(", "$("))
 
 
 def _over(pod: Object) -> bool:

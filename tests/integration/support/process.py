@@ -46,6 +46,7 @@ class OperatorProcess:
 
     def start(self, wait: bool = True) -> None:
         """Start it and, unless told otherwise, wait until it is ready."""
+        assert not self.running, "it would be forgotten, and go on"
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=log, env=self._env)
         if wait:

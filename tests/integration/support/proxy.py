@@ -57,15 +57,15 @@ class Proxy:
         """Return how many watches were begun so far."""
         return sum(1 for *_, watch in self.requests if watch)
 
-    def cut_watches(self) -> None:
-        """End all watches that are open."""
-        self._loop.call_soon_threadsafe(self._cut)
+    def cut_watches(self, kind: str = "") -> None:
+        """End all watches that are open, or those of a kind."""
+        self._loop.call_soon_threadsafe(self._cut, kind)
 
-    def _cut(self) -> None:
+    def _cut(self, kind: str = "") -> None:
         for response in list(self._watches):
-            transport = response._req.transport if response._req else None
-            if transport:
-                transport.close()
+            request = response._req
+            if request and request.transport and request.path.endswith(kind):
+                request.transport.close()
 
     def _config(self) -> Any:
         server = f"http://127.0.0.1:{self._port}"
@@ -142,11 +142,11 @@ def status_answer(code: int, message: str) -> web.Response:
     return web.json_response(body, status=code)
 
 
-def failing(code: int, only_watches: bool = False) -> Fault:
-    """Return a fault that answers everything, or all watches, with an HTTP status."""
+def failing(code: int, only_watches: bool = False, kind: str = "") -> Fault:
+    """Return a fault that answers everything, or all watches, or all of a kind, with an HTTP status."""
 
     async def fault(request: web.Request) -> web.StreamResponse | None:
-        if only_watches and not is_watch(request):
+        if (only_watches and not is_watch(request)) or not request.path.endswith(kind):
             return None
         return status_answer(code, f"a test answers with {code}")
 

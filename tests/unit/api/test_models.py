@@ -6,8 +6,9 @@ import pytest
 from pydantic import ValidationError
 
 from nnunet_operator.api.contract import contract_for, run_folder
+from nnunet_operator.api.schedule import STANDARD_EPOCHS
 from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.api.training import STANDARD_EPOCHS, NnunetTrainingSpec
+from nnunet_operator.api.training import NnunetTrainingSpec
 
 
 def spec(**changes: Any) -> dict[str, Any]:
@@ -71,7 +72,17 @@ def test_status_survives_a_round_trip() -> None:
                 "lastTransitionTime": "2026-01-02T03:04:05Z",
             }
         ],
-        "folds": [{"fold": "0", "phase": "Running", "epoch": 3, "epochsTarget": 10, "attempts": 1, "lostEpochs": 0}],
+        "folds": [
+            {
+                "fold": "0",
+                "phase": "Running",
+                "epoch": 3,
+                "epochsTarget": 10,
+                "attempts": 1,
+                "lostEpochs": 0,
+                "stallRestarts": 0,
+            }
+        ],
     }
     again = NnunetTrainingStatus.model_validate(stored).to_json_dict()
     assert again["conditions"] == stored["conditions"]

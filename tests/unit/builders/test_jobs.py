@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,12 +15,14 @@ from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.plan import plan_job
+from nnunet_operator.builders.verify import verify_job
 from tests.unit.builders.make import OPTIONS, UID, training
 
 Build = Callable[[Training], Manifest]
 BUILDERS: dict[str, Build] = {
     "plan": lambda t: plan_job(t, OPTIONS),
     "fold": lambda t: fold_job(t, OPTIONS, "0"),
+    "verify": lambda t: verify_job(t, OPTIONS),
     "evaluate": lambda t: evaluate_job(t, OPTIONS),
 }
 TEST_SET: dict[str, Any] = {"testSet": {}}
@@ -42,6 +45,22 @@ def mounts(job: Manifest) -> dict[str, dict[str, Any]]:
 
 def env(job: Manifest) -> dict[str, str]:
     return {variable["name"]: variable.get("value", "") for variable in container(job)["env"]}
+
+
+def test_only_pods_that_train_are_announced_to_prometheus() -> None:
+    """And a training's own annotations win."""
+    announcing = replace(OPTIONS, scrape_annotations=True)
+    of = training(podTemplate={"annotations": {"prometheus.io/port": "9999", "note": "b"}})
+    expected = {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "9999",
+        "prometheus.io/path": "/metrics",
+        "note": "b",
+    }
+    assert fold_job(of, announcing, "0")["spec"]["template"]["metadata"]["annotations"] == expected
+    plain = training()
+    assert "annotations" not in fold_job(plain, OPTIONS, "0")["spec"]["template"]["metadata"]
+    assert "annotations" not in plan_job(plain, announcing)["spec"]["template"]["metadata"]
 
 
 @every_job
@@ -107,6 +126,7 @@ def test_quantities_are_strings_and_cpu_has_no_limit(build: Build) -> None:
         ("plan", TEST_SET, None, "16Gi"),
         ("fold", {}, "1", "64Gi"),
         ("fold", {"trainer": {"device": "cpu"}, "resources": {"gpus": 0, "memory": "8Gi"}}, None, "8Gi"),
+        ("verify", TEST_SET, None, "16Gi"),
         ("evaluate", {}, None, "16Gi"),
         ("evaluate", TEST_SET, "1", "64Gi"),
     ],
@@ -126,6 +146,7 @@ def test_a_gpu_is_held_only_where_the_network_computes(
     [
         ("plan", {"/nnunet/raw": True, "/nnunet/preprocessed": False, "/nnunet/results": False}),
         ("fold", {"/nnunet/preprocessed": True, "/nnunet/results": False}),
+        ("verify", {"/nnunet/results": False}),
         ("evaluate", {"/nnunet/raw": True, "/nnunet/preprocessed": True, "/nnunet/results": False}),
     ],
 )
@@ -157,7 +178,12 @@ def test_one_claim_in_several_parts_is_one_volume() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "arguments"),
-    [("plan", ["plan"]), ("fold", ["train", "--fold", "0"]), ("evaluate", ["evaluate"])],
+    [
+        ("plan", ["plan"]),
+        ("fold", ["train", "--fold", "0"]),
+        ("verify", ["verify"]),
+        ("evaluate", ["evaluate"]),
+    ],
 )
 def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> None:
     job = BUILDERS[stage](training(resources={"cpu": "2500m", "preprocessing": {"cpu": "6"}}))
@@ -166,6 +192,23 @@ def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> Non
     assert contract.run_folder == "clinic/hippo-0a1b2c3d"
     assert contract.processes == (2 if stage == "fold" else 6)
     assert env(job)["nnUNet_raw"] == "/nnunet/raw"
+
+
+@pytest.mark.parametrize(
+    ("run", "arguments"),
+    [
+        ("3-r1", ["train", "--fold", "3", "--replicate", "1"]),
+        ("0-r10", ["train", "--fold", "0", "--replicate", "10"]),
+        ("all-r2", ["train", "--fold", "all", "--replicate", "2"]),
+    ],
+)
+def test_a_replicates_fold(run: str, arguments: list[str]) -> None:
+    job = fold_job(training(replicates=10, trainer={"seed": 1}), OPTIONS, run)
+    assert container(job)["args"] == arguments
+    assert job["metadata"]["name"] == f"hippo-fold-{run}"
+    assert job["metadata"]["labels"]["nnunet.dev/fold"] == run
+    contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
+    assert (contract.replicates, contract.seed_of(2)) == (10, 2)
 
 
 def test_a_users_null_reaches_nnunet() -> None:
@@ -243,6 +286,16 @@ def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, imag
     status = NnunetTrainingStatus(provenance=provenance)
     job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0")
     assert container(job)["image"] == image
+
+
+def test_the_verification_is_not_the_users_to_influence() -> None:
+    own = {"image": "mine:2", "imagePullPolicy": "Never", "env": [{"name": "PYTHONPATH", "value": "/evil"}]}
+    placement = {"nodeSelector": {"pool": "cpu"}, "serviceAccountName": "trainer"}
+    status = NnunetTrainingStatus(provenance=Provenance(image="old:0", image_digest="sha256:0"))
+    job = verify_job(training(status=status, trainer=own, podTemplate=placement), OPTIONS)
+    assert (container(job)["image"], container(job)["imagePullPolicy"]) == (OPTIONS.trainer_image, "IfNotPresent")
+    assert "PYTHONPATH" not in env(job)
+    assert (pod(job)["nodeSelector"], pod(job)["serviceAccountName"]) == ({"pool": "cpu"}, "trainer")
 
 
 def test_an_image_that_no_node_could_pull_is_not_kept() -> None:

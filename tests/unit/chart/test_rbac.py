@@ -13,10 +13,18 @@ OPERATOR = {
     ("nnunet.dev", "nnunettrainings"): {"get", "list", "watch", "delete"},
     ("nnunet.dev", "nnunettrainings/status"): {"patch"},
     ("nnunet.dev", "nnunettrainings/finalizers"): {"update"},
+    ("nnunet.dev", "nnunettrainings/jobs"): {"create"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"list", "watch"},
     ("", "events"): {"list", "create"},
 }
+CLUSTER = {
+    ("nnunet.dev", "nnunettrainingpolicies"): {"get", "list", "watch"},
+    ("nnunet.dev", "nnunettrainingpolicies/status"): {"patch"},
+    ("", "namespaces"): {"get", "list", "watch"},
+}
+"""Besides, for what is in no namespace."""
+READ = {"get", "list", "watch"}
 
 
 def granted(rules: Rules) -> dict[tuple[str, str], set[str]]:
@@ -30,19 +38,24 @@ def granted(rules: Rules) -> dict[tuple[str, str], set[str]]:
     return out
 
 
-@pytest.mark.parametrize(
-    ("values", "kind", "namespace"),
-    [({}, "ClusterRole", None), ({"watch": {"namespaces": ["a", "b"]}}, "Role", "b")],
-)
-def test_the_operator_may_do_what_it_does(values: Object, kind: str, namespace: str | None) -> None:
-    assert granted(find(render(values), kind, namespace=namespace)["rules"]) == OPERATOR
+def test_the_operator_may_do_what_it_does() -> None:
+    assert granted(find(render(), "ClusterRole")["rules"]) == OPERATOR | CLUSTER
+
+
+def test_a_confined_operator_may_do_it_in_its_namespaces() -> None:
+    objects = render({"watch": {"namespaces": ["a", "b"]}})
+    assert granted(find(objects, "Role", namespace="b")["rules"]) == OPERATOR
+    assert granted(find(objects, "ClusterRole")["rules"]) == CLUSTER
+    events = find(objects, "Role", "nnunet-operator-policy-events", "default")
+    assert granted(events["rules"]) == {("", "events"): {"create"}}
 
 
 @pytest.mark.parametrize("values", [{}, {"watch": {"namespaces": ["a"]}}])
 def test_no_wildcards_and_no_secrets(values: Object) -> None:
     for role in render(values):
         if role["kind"] in ("Role", "ClusterRole"):
-            words = {word for rule in role["rules"] for part in rule.values() for word in part}
+            rules = role.get("rules", [])  # none where it is put together from others
+            words = {word for rule in rules for part in rule.values() for word in part}
             assert not {"*", "secrets", "configmaps", "escalate", "bind", "impersonate", "pods/exec"} & words
 
 
@@ -61,9 +74,51 @@ def test_people_get_rights_on_trainings_with_kubernetes_own_roles() -> None:
         "admin",
     }
     assert granted(view["rules"]) == {
-        ("nnunet.dev", "nnunettrainings"): {"get", "list", "watch"},
-        ("nnunet.dev", "nnunettrainings/status"): {"get", "list", "watch"},
+        ("nnunet.dev", name): READ
+        for name in (
+            "nnunettrainings",
+            "nnunettrainings/status",
+            "nnunettrainingpolicies",
+            "nnunettrainingpolicies/status",
+        )
     }
     assert granted(edit["rules"]) == {
         ("nnunet.dev", "nnunettrainings"): {"create", "update", "patch", "delete", "deletecollection"}
     }
+
+
+TRAINER = {
+    ("nnunet.dev", "nnunettrainings"): READ | {"create", "update", "patch", "delete"},
+    ("nnunet.dev", "nnunettrainings/status"): {"get"},
+    ("batch", "jobs"): READ,
+    ("", "pods"): READ,
+    ("", "pods/log"): READ,
+    ("", "events"): READ,
+    ("", "resourcequotas"): {"get", "list"},
+    ("", "persistentvolumeclaims"): {"get", "list"},
+}
+POLICY_ADMIN = {
+    ("nnunet.dev", "nnunettrainingpolicies"): READ | {"create", "update", "patch", "delete"},
+    ("nnunet.dev", "nnunettrainingpolicies/status"): {"get"},
+    ("", "namespaces"): READ | {"patch"},
+}
+
+
+@pytest.mark.parametrize(("role", "rights"), [("trainer", TRAINER), ("policy-admin", POLICY_ADMIN)])
+def test_who_trains_does_not_decide_by_which_rules(role: str, rights: dict[tuple[str, str], set[str]]) -> None:
+    assert granted(find(render(), "ClusterRole", f"nnunet-{role}-base")["rules"]) == rights
+
+
+def test_auditors_only_look() -> None:
+    rights = granted(find(render(), "ClusterRole", "nnunet-auditor-base")["rules"])
+    assert all(verbs == READ for verbs in rights.values())
+    assert {("nnunet.dev", "nnunettrainingpolicies"), ("", "namespaces"), ("", "events")} < rights.keys()
+
+
+@pytest.mark.parametrize("name", ["trainer", "policy-admin", "auditor"])
+def test_roles_are_put_together_from_those_with_their_label(name: str) -> None:
+    objects = render()
+    role, base = (find(objects, "ClusterRole", f"nnunet-{name}{part}") for part in ("", "-base"))
+    (selector,) = role["aggregationRule"]["clusterRoleSelectors"]
+    assert selector["matchLabels"].items() <= base["metadata"]["labels"].items()
+    assert "rules" not in role, "Helm would write over what Kubernetes has put together"

@@ -38,8 +38,40 @@ def identities(objects: list[Object]) -> set[tuple[str, str, str]]:
     return {(thing["kind"], thing["metadata"].get("namespace", ""), thing["metadata"]["name"]) for thing in objects}
 
 
+ADMISSION = {
+    ("ValidatingAdmissionPolicy", "", f"nnunet-{name}")
+    for name in ("policy-enforce", "policy-warn", "policy-audit", "advice")
+}
+ADMISSION |= {
+    ("ValidatingAdmissionPolicyBinding", "", f"nnunet-{name}")
+    for name in (
+        "policy-enforce",
+        "policy-enforce-clinical",
+        "policy-enforce-update",
+        "policy-enforce-all",
+        "policy-warn",
+        "policy-audit",
+        "advice",
+    )
+}
+BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+JOBS = {(kind, "", "nnunet-jobs") for kind in BOTH}
+GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions")}
+CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
+CRDS = {
+    ("CustomResourceDefinition", "", f"{plural}.nnunet.dev") for plural in ("nnunettrainings", "nnunettrainingpolicies")
+}
+ROLES = {
+    ("ClusterRole", "", f"nnunet-{name}{part}")
+    for name in ("trainer", "policy-admin", "auditor")
+    for part in ("", "-base")
+}
 DEFAULT = {
-    ("CustomResourceDefinition", "", "nnunettrainings.nnunet.dev"),
+    *CRDS,
+    *ADMISSION,
+    *GUARDS,
+    *CLINICAL,
+    *ROLES,
     ("ServiceAccount", "nnunet-system", "nnunet-operator"),
     ("ClusterRole", "", "nnunet-operator"),
     ("ClusterRoleBinding", "", "nnunet-operator"),
@@ -54,8 +86,11 @@ DEFAULT = {
     ("values", "absent", "added"),
     [
         ({}, set(), set()),
-        ({"crds": {"install": False}}, {("CustomResourceDefinition", "", "nnunettrainings.nnunet.dev")}, set()),
+        ({"crds": {"install": False}}, CRDS, set()),
         ({"metricsService": {"create": False}}, {("Service", "nnunet-system", "nnunet-operator-metrics")}, set()),
+        ({"policies": {"admission": False}}, ADMISSION | GUARDS, set()),
+        ({"policies": {"guardJobs": False}}, JOBS, set()),
+        ({"policies": {"clinical": {"create": False}}}, CLINICAL, set()),
         (
             {"rbac": {"create": False}},
             {("ClusterRole", "", "nnunet-operator"), ("ClusterRoleBinding", "", "nnunet-operator")},
@@ -66,6 +101,7 @@ DEFAULT = {
             {
                 ("ClusterRole", "", "nnunet-operator-trainings-view"),
                 ("ClusterRole", "", "nnunet-operator-trainings-edit"),
+                *ROLES,
             },
             set(),
         ),
@@ -76,8 +112,16 @@ DEFAULT = {
         ),
         (
             {"watch": {"namespaces": ["a", "b"]}},
-            {("ClusterRole", "", "nnunet-operator"), ("ClusterRoleBinding", "", "nnunet-operator")},
-            {(kind, namespace, "nnunet-operator") for kind in ("Role", "RoleBinding") for namespace in ("a", "b")},
+            set(),
+            {
+                (kind, *where)
+                for kind in ("Role", "RoleBinding")
+                for where in (
+                    ("a", "nnunet-operator"),
+                    ("b", "nnunet-operator"),
+                    ("default", "nnunet-operator-policy-events"),
+                )
+            },
         ),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -86,15 +130,18 @@ def test_objects(values: Object, absent: set[Any], added: set[Any]) -> None:
     assert identities(render(values)) == (DEFAULT - absent) | added
 
 
-def test_the_crd_is_the_one_of_the_models() -> None:
-    (crd,) = all_crds()
-    assert find(render(), "CustomResourceDefinition", crd["metadata"]["name"])["spec"] == crd["spec"]
+def test_the_crds_are_those_of_the_models() -> None:
+    objects = render()
+    for crd in all_crds():
+        assert find(objects, "CustomResourceDefinition", crd["metadata"]["name"])["spec"] == crd["spec"]
 
 
 @pytest.mark.parametrize("keep", [True, False])
-def test_the_crd_outlives_the_release_if_asked_to(keep: bool) -> None:
-    crd = find(render({"crds": {"keep": keep}}), "CustomResourceDefinition", "nnunettrainings.nnunet.dev")
-    assert crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == ("keep" if keep else None)
+def test_the_crds_outlive_the_release_if_asked_to(keep: bool) -> None:
+    objects = render({"crds": {"keep": keep}})
+    for _, _, name in CRDS:
+        crd = find(objects, "CustomResourceDefinition", name)
+        assert crd["metadata"].get("annotations", {}).get("helm.sh/resource-policy") == ("keep" if keep else None)
 
 
 @pytest.mark.parametrize(

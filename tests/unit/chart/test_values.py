@@ -61,6 +61,7 @@ def test_every_value_has_a_description_in_the_schema_and_a_line_in_the_readme() 
         ({"trainer": {"terminationGracePeriodSeconds": 1}}, "/trainer/terminationGracePeriodSeconds"),
         ({"watch": {"namespaces": ["Team_A"]}}, "/watch/namespaces/0"),
         ({"watch": {"namespaces": ["a", "a"]}}, "/watch/namespaces"),
+        ({"policies": {"clinical": {"mode": "Off"}}}, "'Enforce', 'Warn', 'Audit'"),
         ({"serviceAccount": {"create": False}}, "serviceAccount.name is required"),
     ],
     ids=str,

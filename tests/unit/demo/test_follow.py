@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from nnunet_cli.watched import Event, Watched, watched
 from tests.cluster import ClusterError
-from tests.demo import follow, trouble, view
+from tests.demo import follow, trouble
 
 TRAINING: dict[str, Any] = {
     "kind": "NnunetTraining",
@@ -24,7 +25,7 @@ def _event(uid: str, reason: str, at: str, kind: str = "Normal", version: int = 
     return {"kind": "Event", "involvedObject": about, "reason": reason, "message": "m", "type": kind, **stamps}
 
 
-def _state(phase: str, complete: bool = False, events: list[view.Event] | None = None) -> view.Watched:
+def _state(phase: str, complete: bool = False, events: list[Event] | None = None) -> Watched:
     conditions = [
         {
             "type": "Complete",
@@ -34,13 +35,13 @@ def _state(phase: str, complete: bool = False, events: list[view.Event] | None =
             "lastTransitionTime": "2026-03-01T12:00:00Z",
         }
     ]
-    return follow.watched({**TRAINING, "status": {"phase": phase, "conditions": conditions}}, events or [])
+    return watched({**TRAINING, "status": {"phase": phase, "conditions": conditions}}, events or [])
 
 
-def _looks(*answers: view.Watched | Exception) -> Callable[[], view.Watched]:
-    remaining: Iterator[view.Watched | Exception] = iter(answers)
+def _looks(*answers: Watched | Exception) -> Callable[[], Watched]:
+    remaining: Iterator[Watched | Exception] = iter(answers)
 
-    def look() -> view.Watched:
+    def look() -> Watched:
         answer = next(remaining)
         if isinstance(answer, Exception):
             raise answer
@@ -55,7 +56,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "LINE_SECONDS", 0.0)
 
 
-def _follow(look: Callable[[], view.Watched], limit_seconds: float = 10) -> str:
+def _follow(look: Callable[[], Watched], limit_seconds: float = 10) -> str:
     console = Console(file=io.StringIO(), width=80)
     follow.follow(look, console, limit_seconds)
     assert isinstance(console.file, io.StringIO)
@@ -63,8 +64,8 @@ def _follow(look: Callable[[], view.Watched], limit_seconds: float = 10) -> str:
 
 
 def test_each_event_and_each_change_is_one_line() -> None:
-    started = view.Event(datetime(2026, 3, 1, tzinfo=UTC), False, "FoldStarted", "fold 0 starts [x]")
-    warned = view.Event(datetime(2026, 3, 1, tzinfo=UTC), True, "WaitingForGPU", "no GPU")
+    started = Event(datetime(2026, 3, 1, tzinfo=UTC), False, "FoldStarted", "fold 0 starts [x]")
+    warned = Event(datetime(2026, 3, 1, tzinfo=UTC), True, "WaitingForGPU", "no GPU")
     lines = _follow(
         _looks(
             _state("Pending"),

@@ -31,6 +31,15 @@ nnunet_checkpoint_epoch{L} 411.0
 nnunet_epochs_since_improvement{L} 3.0
 nnunet_attempts{L} 2.0
 nnunet_lost_epochs{L} 1.0
+nnunet_early_stopping_state{L,state="Watching"} 0.0
+nnunet_early_stopping_state{L,state="Annealing"} 1.0
+nnunet_early_stopping_epoch{L} 400.0
+nnunet_end_epoch{L} 450.0
+nnunet_median_epoch_seconds{L} 12.25
+nnunet_held_seconds{L} 5000.5
+nnunet_lost_seconds{L} 60.0
+nnunet_checkpoint_passed_over{L,checkpoint="checkpoint_latest.pth"} 1.0
+nnunet_checkpoint_passed_over{L,checkpoint="checkpoint_best.pth"} 1.0
 """.replace("{L", '{namespace="clinic",training="hippo",fold="1"')
 
 
@@ -48,6 +57,13 @@ def test_all_series() -> None:
         attempts=2,
         lost_epochs=1,
         last_epoch_time=datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC),
+        early_stopping_state="Annealing",
+        early_stopping_epoch=400,
+        end_epoch=450,
+        median_epoch_seconds=12.25,
+        held_seconds=5000.5,
+        lost_seconds=60.0,
+        passed_over="checkpoint_best.pth, checkpoint_latest.pth",
     )
 
 
@@ -77,6 +93,13 @@ def test_a_reused_address_tells_nothing_about_this_fold() -> None:
         ("nnunet_last_epoch_timestamp_seconds 1e18", "last_epoch_time"),
         ("nnunet_last_epoch_timestamp_seconds 0", "last_epoch_time"),
         (f'nnunet_epoch{{x="{"y" * 5000}"}} 3', "epoch"),
+        ("nnunet_end_epoch -1", "end_epoch"),
+        ("nnunet_held_seconds NaN", "held_seconds"),
+        ('nnunet_early_stopping_state{state="Dreaming"} 1', "early_stopping_state"),
+        ('nnunet_early_stopping_state{state="Stopped"} 0', "early_stopping_state"),
+        ("nnunet_early_stopping_state 1", "early_stopping_state"),
+        ("nnunet_checkpoint_passed_over 1", "passed_over"),
+        ('nnunet_checkpoint_passed_over{checkpoint="a"} 0', "passed_over"),
     ],
 )
 def test_numbers_that_mean_nothing_are_absent(line: str, field: str) -> None:

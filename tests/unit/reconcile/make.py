@@ -6,8 +6,16 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from nnunet_operator.api.contract import FoldFacts, TerminationReport
-from nnunet_operator.api.status import Condition, NnunetTrainingStatus
+from nnunet_operator.api.conditions import Condition
+from nnunet_operator.api.contract import (
+    EarlyStopFacts,
+    EvidenceFacts,
+    FoldEvidence,
+    FoldFacts,
+    TerminationReport,
+)
+from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, PodWarning, World
@@ -16,7 +24,7 @@ from nnunet_operator.reconcile.plan import manifest_of, plan
 from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS
 
-PLAN, FOLD, EVALUATE = "plan", "fold", "evaluate"
+PLAN, FOLD, VERIFY, EVALUATE = "plan", "fold", "verify", "evaluate"
 IMAGE_ID = "registry.example/trainer@sha256:" + "0" * 64
 COMPLETE = {"type": "Complete", "status": "True"}
 
@@ -112,6 +120,43 @@ def fold_done(of: Training, fold: str, dice: float = 0.87) -> tuple[Manifest, Ma
     epochs = of.spec.schedule.epochs
     facts = FoldFacts(fold=fold, epoch=epochs, epochs_target=epochs, attempts=1, mean_validation_dice=dice)
     return done, ended(done, 0, TerminationReport(message="trained", fold=facts))
+
+
+def reported(of: Training, code: int = 0, fold: str = "0", **facts: Any) -> list[Manifest]:
+    """Return a fold's Job and the pod of an attempt that reported these facts; by default ten epochs of ten."""
+    body = job(of, FOLD, fold, conditions=[COMPLETE] if code == 0 else [])
+    told = FoldFacts(**({"fold": fold, "epoch": 10, "epochs_target": 10, "attempts": 1} | facts))
+    return [body, ended(body, code, TerminationReport(message="ended", fold=told))]
+
+
+def still(of: Training, **sample: Any) -> tuple[list[Manifest], dict[str, FoldSample]]:
+    """Return the objects of a running fold, and what its metrics say; by default three epochs."""
+    body = job(of, FOLD, "0")
+    objects = [*planned(of), body, running(body)]
+    return objects, {"hippo-fold-0-x": FoldSample(**({"epoch": 3} | sample))}
+
+
+def verdict(epoch: int, end: int) -> EarlyStopFacts:
+    """Return the verdict of a rule that fired at `epoch` of ten and ended the training at `end`."""
+    return EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=epoch, end_epoch=end, epochs_saved=10 - end)
+
+
+def proof(epochs: int, stopping: EarlyStopFacts | None = None, fold: str = "0", hash_: str = "c" * 64) -> EvidenceFacts:
+    """Return evidence of so many epochs of one fold."""
+    return EvidenceFacts(folds=[FoldEvidence(fold=fold, epochs=epochs, checkpoint_hash=hash_, early_stopping=stopping)])
+
+
+def evidence_of(of: Training, epochs: int | None = None) -> EvidenceFacts:
+    """Return evidence of so many epochs of each fold; by default of all that the training asks for."""
+    proven = of.spec.schedule.epochs if epochs is None else epochs
+    folds = [FoldEvidence(fold=name, epochs=proven, checkpoint_hash="c" * 64) for name in of.spec.fold_runs]
+    return EvidenceFacts(folds=folds)
+
+
+def verified(of: Training, evidence: EvidenceFacts | None = None) -> tuple[Manifest, Manifest]:
+    """Return the completed verification Job and its pod."""
+    done = job(of, VERIFY, conditions=[COMPLETE])
+    return done, ended(done, 0, TerminationReport(message="verified", evidence=evidence or evidence_of(of)))
 
 
 def world(

@@ -4,18 +4,23 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, TerminationReport
+from nnunet_operator.api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, FoldFacts, TerminationReport
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.policy.decision import Policy
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
 from nnunet_operator.reconcile.plan import plan
 from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS, training
+from tests.unit.policy.make import policy
 from tests.unit.reconcile import make
 
-ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished")
+ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished", "lies")
+EPOCHS = 10
+DENYING = (policy(rules={"minEpochs": EPOCHS + 1}),)
+ALLOWING = (policy(rules={"minEpochs": EPOCHS}),)
 
 
 class Cluster:
@@ -26,6 +31,9 @@ class Cluster:
         self.jobs: dict[str, Manifest] = {}
         self.pods: dict[str, Manifest] = {}
         self.samples: dict[str, FoldSample] = {}
+        self.trained: dict[str, int] = {}
+        """By fold: the epochs that its final checkpoint really holds."""
+        self.policies: tuple[Policy, ...] = ()
         self.serial = 0
         self.writes = 0
 
@@ -33,7 +41,7 @@ class Cluster:
         """Return what the operator sees."""
         now = NOW + timedelta(seconds=self.serial)
         jobs, pods = tuple(self.jobs.values()), tuple(self.pods.values())
-        return World(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS)
+        return World(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS, policies=self.policies)
 
     def reconcile(self) -> Plan:
         """Let the operator look once: actions first, then the status."""
@@ -138,7 +146,12 @@ class Cluster:
         name = pod["metadata"]["name"]
         how = random.choice(ENDINGS) if random else 0
         if random and random.random() < 0.4:
-            self.samples[name] = FoldSample(epoch=random.randint(0, 9), attempts=random.randint(1, 3), epoch_seconds=3)
+            self.samples[name] = FoldSample(
+                epoch=random.randint(0, EPOCHS - 1),
+                attempts=random.randint(1, 3),
+                epoch_seconds=3,
+                still_seconds=random.choice([0.0, 0.0, 5000.0]),
+            )
             return
         if how == "vanished":
             del self.pods[name]
@@ -147,9 +160,39 @@ class Cluster:
         elif how == "Evicted":
             target = {"type": "DisruptionTarget", "status": "True"}
             pod["status"] = make.pod(job, phase="Failed", reason="Evicted", conditions=[target])["status"]
+        elif how == "lies":
+            self._train(job, EPOCHS - 6)
+            pod["status"] = make.ended(job, 0)["status"]
         else:
             code = int(how)
-            pod["status"] = make.ended(job, code, "" if code == 1 else report_of(job))["status"]
+            if code == 0:
+                self._train(job, EPOCHS)
+            pod["status"] = make.ended(job, code, "" if code == 1 else self._report(job, code))["status"]
+
+    def _train(self, job: Manifest, epochs: int) -> None:
+        fold = job["metadata"]["labels"].get("nnunet.dev/fold")
+        if fold:
+            self.trained[fold] = epochs
+
+    def _report(self, job: Manifest, code: int) -> TerminationReport:
+        """Return a report as the trainer of a Job would leave it."""
+        fold = job["metadata"]["labels"].get("nnunet.dev/fold")
+        if fold:
+            epoch = EPOCHS if code == 0 else EPOCHS // 2
+            return TerminationReport(
+                message="ended", fold=FoldFacts(fold=fold, epoch=epoch, epochs_target=EPOCHS, attempts=2)
+            )
+        return TerminationReport(
+            message="ended",
+            plan=PLAN_FACTS,
+            evaluation=EvaluationFacts(mean_validation_dice=0.8),
+            evidence=EvidenceFacts(
+                folds=[
+                    FoldEvidence(fold=name, epochs=epochs, checkpoint_hash="c" * 64)
+                    for name, epochs in self.trained.items()
+                ]
+            ),
+        )
 
 
 def make_code(pod: Manifest) -> int | None:
@@ -157,15 +200,6 @@ def make_code(pod: Manifest) -> int | None:
     statuses = pod["status"]["containerStatuses"]
     code: int | None = statuses[0]["state"].get("terminated", {}).get("exitCode") if statuses else None
     return code
-
-
-def report_of(job: Manifest) -> TerminationReport:
-    """Return a report as the trainer of a Job would leave it."""
-    labels = job["metadata"]["labels"]
-    if "nnunet.dev/fold" in labels:
-        facts = FoldFacts(fold=labels["nnunet.dev/fold"], epoch=5, epochs_target=10, attempts=2)
-        return TerminationReport(message="ended", fold=facts)
-    return TerminationReport(message="ended", plan=PLAN_FACTS, evaluation=EvaluationFacts(mean_validation_dice=0.8))
 
 
 def simulate(random: Random, steps: int) -> Cluster:
@@ -176,7 +210,8 @@ def simulate(random: Random, steps: int) -> Cluster:
             folds=folds,
             maxParallelFolds=random.randint(1, 3),
             retryLimit=random.randint(0, 2),
-            schedule={"epochs": 10},
+            schedule={"epochs": EPOCHS},
+            restartOnStall=random.choice([False, True]),
             testSet=random.choice([None, {}]),
         )
     )
@@ -186,9 +221,11 @@ def simulate(random: Random, steps: int) -> Cluster:
             cluster.suspend(not cluster.training.spec.suspend)
         elif happens < 0.06:
             cluster.lose_status()
-        elif happens < 0.08 and cluster.jobs:
+        elif happens < (0.5 if cluster.policies == DENYING else 0.075):
+            cluster.policies = random.choice([(), DENYING, ALLOWING])
+        elif happens < 0.095 and cluster.jobs:
             cluster.delete(random.choice(sorted(cluster.jobs)))
-        elif happens < 0.10 and cluster.jobs:
+        elif happens < 0.11 and cluster.jobs:
             cluster.delete_in_background(random.choice(sorted(cluster.jobs)))
         elif happens < 0.16 and cluster.orphans():
             del cluster.pods[random.choice(cluster.orphans())]
@@ -216,5 +253,5 @@ def check(cluster: Cluster) -> None:
     assert not new or len(active | new | {name for name in left if "-fold-" in name}) <= of.spec.max_parallel_folds
     assert not left & set(names), f"a second attempt beside a pod of {left} that still lives"
     over = {c.type for c in of.status.conditions if c.status == "True"} & {"Complete", "Failed"}
-    if of.spec.suspend or over:
+    if of.spec.suspend or over or cluster.policies == DENYING:
         assert names == []

@@ -14,6 +14,7 @@ from tests.unit.reconcile.make import (
     EVALUATE,
     FOLD,
     PLAN,
+    VERIFY,
     after,
     ended,
     fold_done,
@@ -22,6 +23,7 @@ from tests.unit.reconcile.make import (
     running,
     stored,
     unschedulable,
+    verified,
     waiting,
     world,
 )
@@ -40,6 +42,7 @@ def said(of: Training, *objects: Manifest, samples: dict[str, FoldSample] | None
 
 def test_the_life_of_a_training() -> None:
     plan_job, fold, evaluation = job(ONE, PLAN), job(ONE, FOLD, "0"), job(ONE, EVALUATE)
+    check = job(ONE, VERIFY)
     done = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(mean_validation_dice=0.9))
     steps: list[tuple[list[Manifest], list[str]]] = [
@@ -50,8 +53,10 @@ def test_the_life_of_a_training() -> None:
         ([*planned(ONE), fold, waiting(fold, "ContainerCreating")], []),
         ([*planned(ONE), fold, running(fold)], ["FoldStarted", "Training"]),
         ([*planned(ONE), *fold_done(ONE, "0")], ["FoldCompleted", "Starting"]),
-        ([*planned(ONE), *fold_done(ONE, "0"), evaluation, running(evaluation)], ["Evaluating"]),
-        ([*planned(ONE), *fold_done(ONE, "0"), done, ended(done, 0, facts)], ["TrainingComplete"]),
+        ([*planned(ONE), *fold_done(ONE, "0"), check, running(check)], ["Verifying"]),
+        ([*planned(ONE), *fold_done(ONE, "0"), *verified(ONE)], ["CheckpointsVerified", "Starting"]),
+        ([*planned(ONE), *fold_done(ONE, "0"), *verified(ONE), evaluation, running(evaluation)], ["Evaluating"]),
+        ([*planned(ONE), *fold_done(ONE, "0"), *verified(ONE), done, ended(done, 0, facts)], ["TrainingComplete"]),
     ]
     known = ONE
     for objects, expected in steps:
@@ -62,7 +67,7 @@ def test_the_life_of_a_training() -> None:
 def test_completion_tells_the_dice() -> None:
     done = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(mean_validation_dice=0.9))
-    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), done, ended(done, 0, facts)))
+    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE), done, ended(done, 0, facts)))
     messages = {event.reason: event.message for event in result.events}
     assert "cross-validation Dice 0.900" in messages["TrainingComplete"]
     assert messages["FoldCompleted"] == "fold 0 completed 10 epochs, validation Dice 0.870"

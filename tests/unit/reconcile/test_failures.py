@@ -46,6 +46,14 @@ CODES = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.parametrize(("code", "reason"), [(77, "LossNotFinite"), (1, "RetriesExhausted")])
+def test_the_last_of_too_many_attempts_says_why(code: int, reason: str) -> None:
+    fold = job(ONE, FOLD, "0", conditions=[failed_by("Failed", "BackoffLimitExceeded")], failed=4)
+    result = result_of(*planned(ONE), fold, ended(fold, code))
+    assert stated(result, "Failed") == ("True", reason)
+    assert "fold 0 failed 4 times, which spec.retryLimit (2) does not forgive" in condition(result, "Failed").message
+
+
 @CODES
 @pytest.mark.parametrize("type_", ["Failed", "FailureTarget"])
 def test_exit_codes(code: int, reason: str, remedy: str, type_: str) -> None:

@@ -14,7 +14,7 @@ from nnunet_operator.reconcile.model import DeleteJob, World
 from nnunet_operator.reconcile.plan import plan
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile import make
-from tests.unit.reconcile.simulator import check, simulate
+from tests.unit.reconcile.simulator import EPOCHS, check, simulate
 
 CONDITIONS: list[list[dict[str, str]]] = [
     [],
@@ -26,7 +26,11 @@ CONDITIONS: list[list[dict[str, str]]] = [
 ]
 MESSAGES = st.sampled_from(
     ["", "x", "Traceback\nE: y", '{"message": "m"}', '{"message": "m", "fold": {"fold": "0", "epoch": -1, '
-     '"epochsTarget": 3}}', '{"message": "m", "evaluation": {"testMean": 1e999}}', '{"message": 3}', "{"]
+     '"epochsTarget": 3}}', '{"message": "m", "evaluation": {"testMean": 1e999}}', '{"message": 3}', "{",
+     '{"message": "m", "fold": {"fold": "0", "epoch": 1000, "epochsTarget": 1000, "heldSeconds": -5, "earlyStopping": '
+     '{"state": "Stopped", "epoch": -3, "endEpoch": 5000000000000}}}',
+     '{"message": "m", "evidence": {"folds": [{"fold": "0", "epochs": 1000, "checkpointHash": "c"}]}}',
+     '{"message": "m", "evidence": {"folds": [{"fold": "0", "epochs": -1, "checkpointHash": ""}]}}']
 )  # fmt: skip
 STATES = st.one_of(
     st.none(),
@@ -62,6 +66,16 @@ SAMPLES = st.builds(
     epoch_seconds=st.none() | st.floats(),
     attempts=st.none() | st.integers(-1, 5),
     last_epoch_time=st.none() | st.just(NOW) | st.just(NOW + timedelta(days=9)),
+    early_stopping_state=st.sampled_from(
+        [None, "Disabled", "Watching", "Observed", "Annealing", "Stopped", "Dreaming"]
+    ),
+    early_stopping_epoch=st.none() | st.integers(-2, 20),
+    end_epoch=st.none() | st.integers(-2, 20),
+    median_epoch_seconds=st.none() | st.floats(),
+    held_seconds=st.none() | st.floats(),
+    lost_seconds=st.none() | st.floats(),
+    passed_over=st.sampled_from([None, "checkpoint_latest.pth", "x" * 5000]),
+    still_seconds=st.none() | st.floats(0, 1e6),
 )
 
 
@@ -103,9 +117,14 @@ def worlds(draw: st.DrawFn) -> World:
         maxParallelFolds=draw(st.integers(1, 3)),
         suspend=draw(st.booleans()),
         ttlSecondsAfterFinished=draw(st.sampled_from([None, 0, 60])),
+        restartOnStall=draw(st.booleans()),
+        retryLimit=draw(st.integers(0, 2)),
+        earlyStopping={"mode": draw(st.sampled_from(["Disabled", "Observe", "Anneal", "Stop"]))},
+        replicates=draw(st.sampled_from([1, 1, 2])),
+        trainer={"seed": 1},
         deleting=draw(st.sampled_from([False, False, False, True])),
     )
-    children = [("plan", ""), *(("fold", fold) for fold in of.spec.fold_names), ("evaluate", "")]
+    children = [("plan", ""), *(("fold", fold) for fold in of.spec.fold_runs), ("verify", ""), ("evaluate", "")]
     objects = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
     if draw(st.booleans()):
         before = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
@@ -130,6 +149,8 @@ def test_any_world(seen: World) -> None:
     over = {c.type for c in result.status.conditions if c.status == "True"} & {"Complete", "Failed"}
     if of.deleting or of.spec.suspend or over:
         assert names == []
+    if "Complete" in over and not any(c.type == "Complete" and c.status == "True" for c in of.status.conditions):
+        assert "EpochsProven" in {c.type for c in result.status.conditions if c.status == "True"}
     # The status is what the API server stores, and a second look at the same world changes nothing.
     again = plan(replace(seen, training=replace(of, status=make.stored(result.status)), now=NOW + timedelta(hours=1)))
     assert again.status == make.stored(result.status)
@@ -141,6 +162,7 @@ def test_any_world(seen: World) -> None:
 def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: int) -> None:
     cluster = simulate(random, steps)
     cluster.suspend(False)
+    cluster.policies = ()
     for _ in range(60):  # from here on nothing goes wrong any more
         check(cluster)
         writes = cluster.writes
@@ -158,4 +180,7 @@ def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: 
     rest = cluster.reconcile()
     assert (cluster.writes, rest.actions, rest.events) == (writes, (), ()), serial
     if cluster.training.status.phase == "Completed":
-        assert {fold.phase for fold in cluster.training.status.folds} == {"Completed"}
+        folds = cluster.training.status.folds
+        assert {fold.phase for fold in folds} == {"Completed"}
+        # Whatever exit codes and reports said.
+        assert {fold.fold: cluster.trained[fold.fold] for fold in folds} == {fold.fold: EPOCHS for fold in folds}

@@ -2,9 +2,8 @@
 
 import pytest
 
-from nnunet_operator.api.training import Schedule
+from nnunet_operator.api.schedule import Schedule, judge
 from nnunet_operator.reconcile.plan import plan
-from nnunet_operator.reconcile.schedule import judge
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import after, condition, stated, world
 
@@ -24,6 +23,9 @@ from tests.unit.reconcile.make import after, condition, stated, world
         ),
         (249, 250, "VeryShortSchedule", "do not rely on the model"),
         (1000, 25, "VeryShortSchedule", "1000 epochs of 25 iterations are 10 % of"),
+        (999, 249, "ShortSchedule", "are 99.5 % of"),
+        (100_000, 1, "ShortSchedule", "are 40 % of"),
+        (1, 249, "VeryShortSchedule", "1 epochs of 249 iterations are less than 0.1 % of"),
     ],
 )
 def test_what_counts_is_the_number_of_iterations(epochs: int, iterations: int, reason: str, says: str) -> None:

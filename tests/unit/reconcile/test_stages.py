@@ -15,6 +15,7 @@ from tests.unit.reconcile.make import (
     EVALUATE,
     FOLD,
     PLAN,
+    VERIFY,
     after,
     created,
     deleted,
@@ -25,6 +26,7 @@ from tests.unit.reconcile.make import (
     planned,
     running,
     stated,
+    verified,
     world,
 )
 
@@ -54,8 +56,13 @@ def failed(index: int) -> Manifest:
         pytest.param([fold(0)], FOLDS[1:], id="a fold proves the plan whose Job somebody deleted"),
         pytest.param([*planned(THREE), fold(0), fold(1), fold(2)], [], id="wait for the folds"),
         pytest.param([*planned(THREE), done(0), done(1), fold(2)], [], id="wait for the last fold"),
-        pytest.param([*planned(THREE), done(0), done(1), done(2)], ["hippo-evaluate"], id="then the evaluation"),
-        pytest.param([job(THREE, EVALUATE)], [], id="an evaluation proves the folds whose Jobs somebody deleted"),
+        pytest.param([*planned(THREE), done(0), done(1), done(2)], ["hippo-verify"], id="then the verification"),
+        pytest.param(
+            [*planned(THREE), done(0), done(1), done(2), *verified(THREE)], ["hippo-evaluate"], id="then the evaluation"
+        ),
+        pytest.param([*planned(THREE), job(THREE, VERIFY)], [], id="a verification proves that the folds were there"),
+        pytest.param([job(THREE, EVALUATE)], ["hippo-verify"], id="an evaluation proves no epochs"),
+        pytest.param([*verified(THREE), job(THREE, EVALUATE)], [], id="an evaluation proves the folds, not the epochs"),
         pytest.param([*planned(THREE), fold(0, deleting=True), fold(1), fold(2)], [], id="a name is taken until free"),
         pytest.param([*planned(THREE), fold(0), failed(1)], [], id="nothing more after a failure"),
     ],
@@ -126,7 +133,7 @@ def test_resumption_waits_for_pods_that_still_stop() -> None:
 
 def test_an_evaluation_that_ends_during_suspension_completes_the_training() -> None:
     suspended = training(folds=[0], suspend=True)
-    result = plan(world(suspended, job(suspended, EVALUATE, conditions=[COMPLETE])))
+    result = plan(world(suspended, *verified(suspended), job(suspended, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
     assert result.actions == ()
 
@@ -220,7 +227,7 @@ def test_a_spec_that_is_valid_again_goes_on() -> None:
 @pytest.mark.parametrize(
     "objects",
     [
-        pytest.param([job(THREE, EVALUATE, conditions=[COMPLETE])], id="complete"),
+        pytest.param([*verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE])], id="complete"),
         pytest.param([*planned(THREE), failed(0)], id="failed"),
     ],
 )
@@ -263,14 +270,14 @@ def test_failed_stays_failed_until_it_is_suspended() -> None:
 
 def test_a_status_that_somebody_cleared_is_computed_again() -> None:
     objects = [*planned(THREE), *fold_done(THREE, "0"), *fold_done(THREE, "1"), *fold_done(THREE, "2")]
-    known = after(THREE, *objects, job(THREE, EVALUATE, conditions=[COMPLETE]))
+    known = after(THREE, *objects, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))
     assert known.status.phase == "Completed"
-    again = plan(world(THREE, *objects, job(THREE, EVALUATE, conditions=[COMPLETE]))).status
+    again = plan(world(THREE, *objects, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))).status
     assert again == known.status
 
 
 def test_a_complete_training_outlives_its_jobs() -> None:
-    known = after(THREE, job(THREE, EVALUATE, conditions=[COMPLETE]))
+    known = after(THREE, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))
     result = plan(world(known))
     assert (result.status, result.actions, result.events) == (known.status, (), ())
 
@@ -288,20 +295,20 @@ def test_a_training_that_is_being_deleted_is_left_alone() -> None:
 def test_time_to_live(end: str, ttl: int | None, age: float, gone: bool, again: float | None) -> None:
     mortal = training(folds=[0], ttlSecondsAfterFinished=ttl)
     last = (
-        job(mortal, EVALUATE, conditions=[COMPLETE])
+        [*verified(mortal), job(mortal, EVALUATE, conditions=[COMPLETE])]
         if end == "Complete"
-        else job(mortal, FOLD, "0", conditions=[failed_by()])
+        else [job(mortal, FOLD, "0", conditions=[failed_by()])]
     )
-    known = after(mortal, last)
+    known = after(mortal, *last)
     later = NOW.fromtimestamp(NOW.timestamp() + age, NOW.tzinfo)
-    result = plan(world(known, last, now=later))
+    result = plan(world(known, *last, now=later))
     assert result.actions == ((DeleteTraining(),) if gone else ())
     assert result.requeue_after == again
 
 
 def test_an_end_is_stored_before_the_training_is_deleted() -> None:
     mortal = training(folds=[0], ttlSecondsAfterFinished=0)
-    result = plan(world(mortal, job(mortal, EVALUATE, conditions=[COMPLETE])))
+    result = plan(world(mortal, *verified(mortal), job(mortal, EVALUATE, conditions=[COMPLETE])))
     assert result.actions == ()
     assert result.requeue_after is not None
 

@@ -29,6 +29,7 @@ from tests.unit.reconcile.make import (
     pod,
     running,
     stated,
+    verified,
     world,
 )
 
@@ -193,13 +194,22 @@ def test_a_transition_moves_its_own_time_only() -> None:
 
 
 def test_all_conditions_are_always_there_with_the_generation() -> None:
-    for of in (ONE, training(suspend=True), trained(), after(ONE, job(ONE, EVALUATE, conditions=[COMPLETE]))):
+    for of in (
+        ONE,
+        training(suspend=True),
+        trained(),
+        after(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])),
+    ):
         status = plan(world(replace(of, generation=7))).status
         assert [c.type for c in status.conditions] == [
             "StandardSchedule",
+            "PolicyCompliant",
             "Suspended",
             "DatasetReady",
             "Progressing",
+            "Stalled",
+            "EarlyStopped",
+            "EpochsProven",
             "Evaluated",
             "Complete",
             "Failed",
@@ -259,7 +269,11 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
     evaluation = job(of, EVALUATE, conditions=[COMPLETE])
     evaluation["status"]["completionTime"] = "2026-03-01T13:00:00Z"
     with_model = facts.model_copy(update={"model_path": "/nnunet/results/clinic/hippo-0a1b2c3d/Dataset004/x"})
-    result = plan(world(of, evaluation, ended(evaluation, 0, TerminationReport(message="ok", evaluation=with_model))))
+    result = plan(
+        world(
+            of, *verified(of), evaluation, ended(evaluation, 0, TerminationReport(message="ok", evaluation=with_model))
+        )
+    )
     assert result.status.results is not None
     assert result.status.results.summary == summary
     assert result.status.results.model_path == "clinic/hippo-0a1b2c3d/Dataset004/x"
@@ -273,11 +287,11 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
 def test_the_evaluation_knows_the_dice_of_a_fold_whose_report_was_lost() -> None:
     evaluation = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(fold_dice={"0": 0.81, "3": 0.5}))
-    result = plan(world(ONE, evaluation, ended(evaluation, 0, facts)))
+    result = plan(world(ONE, *verified(ONE), evaluation, ended(evaluation, 0, facts)))
     assert [fold.mean_validation_dice for fold in result.status.folds] == [0.81]
 
 
 def test_lost_results_are_said_to_be_in_the_run_folder() -> None:
-    result = plan(world(ONE, job(ONE, EVALUATE, conditions=[COMPLETE])))
+    result = plan(world(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
     assert "summary.json" in condition(result, "Complete").message

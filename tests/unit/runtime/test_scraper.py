@@ -58,3 +58,61 @@ def test_nobody_is_asked_where_nothing_runs() -> None:
             return scraper.due_in(KEY)
 
     assert run(scenario()) is None
+
+
+class Scripted(Scraper):
+    """Gets these answers one after the other, and none when they are used up."""
+
+    answers: list[FoldSample | None]
+
+    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+        return self.answers.pop(0) if self.answers else None
+
+
+def epoch(number: int | None) -> FoldSample:
+    return FoldSample(epoch=number)
+
+
+@pytest.mark.parametrize(
+    ("answers", "still"),
+    [
+        pytest.param([epoch(3)], [0], id="the first answer is the beginning"),
+        pytest.param([epoch(3)] * 3, [0, 15, 30], id="it counts from there"),
+        pytest.param([epoch(3), epoch(3), epoch(4), epoch(4)], [0, 15, 0, 15], id="an epoch begins anew"),
+        pytest.param([epoch(3), epoch(None), epoch(None)], [0, 15, 30], id="nor does an answer without an epoch"),
+        pytest.param([epoch(3), None, None], [0, 15, 30], id="a pod that falls silent does not stop it"),
+        pytest.param(
+            [None, None, epoch(3), epoch(3)], [None, None, 0, 15], id="silence before the first answer is none"
+        ),
+        pytest.param([epoch(4), epoch(3)], [0, 0], id="a number that falls is a change, too"),
+    ],
+)
+def test_how_long_a_fold_stands_still_by_the_operators_clock(
+    answers: list[FoldSample | None], still: list[float | None]
+) -> None:
+    async def scenario() -> list[float | None]:
+        async with aiohttp.ClientSession() as session:
+            scraper = Scripted(session, 15, Metrics())
+            told: list[float | None] = []
+            scraper.answers = list(answers)
+            for look in range(len(answers)):
+                await asyncio.sleep(15 * look - asyncio.get_running_loop().time())
+                sample = (await scraper.samples(KEY, training(), [POD])).get("hippo-fold-0-x")
+                told.append(sample.still_seconds if sample else None)
+            return told
+
+    assert run(scenario()) == [None if value is None else pytest.approx(value, abs=0.05) for value in still]
+
+
+def test_another_pod_is_timed_anew() -> None:
+    other = {**POD, "metadata": {**POD["metadata"], "uid": "other", "name": "hippo-fold-0-y"}}
+
+    async def scenario() -> list[float | None]:
+        async with aiohttp.ClientSession() as session:
+            scraper = Scripted(session, 15, Metrics())
+            scraper.answers = [epoch(3)] * 2
+            await scraper.samples(KEY, training(), [POD])
+            await asyncio.sleep(600)
+            return [sample.still_seconds for sample in (await scraper.samples(KEY, training(), [other])).values()]
+
+    assert run(scenario()) == [0]

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import CONTRACT_ENV
+from nnunet_operator.api.contract import CONTRACT_ENV, POLICY_FILE
 from nnunet_trainer import environment
 from nnunet_trainer.files import write_json
 from nnunet_trainer.paths import ROOT_ENV
 from nnunet_trainer.report import TERMINATION_LOG_ENV
-from tests.unit.trainer.builders import contract, paths_of, plan_facts
+from tests.unit.trainer.builders import contract, paths_of, plan_facts, policy
 
 
 def run(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
@@ -54,6 +54,14 @@ def test_order_of_the_commands(tmp_path: Path, arguments: list[str], words: str)
     code, message, output = run(tmp_path, *arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
     assert code == 64, output
     assert words in message
+
+
+@pytest.mark.parametrize("arguments", [["plan"], ["train", "--fold", "0"], ["verify"], ["evaluate"]])
+def test_the_policies_are_recorded_before_anything_else(tmp_path: Path, arguments: list[str]) -> None:
+    run_contract = contract(policy=policy())
+    run(tmp_path, *arguments, **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)})
+    (line,) = (paths_of(run_contract, tmp_path).run / POLICY_FILE).read_text().splitlines()
+    assert json.loads(line)["stage"] == arguments[0]
 
 
 def test_preprocessed_data_that_is_gone_ends_the_fold_at_once(tmp_path: Path) -> None:

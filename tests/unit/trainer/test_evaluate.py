@@ -28,5 +28,5 @@ def test_two_pods_never_evaluate_at_once(tmp_path: Path, monkeypatch: pytest.Mon
             evaluate(contract(), paths)
         holder.kill()
     assert caught.value.code == ExitCode.PREEMPTED
-    with pytest.raises(TrainerError, match="is incomplete"):
+    with pytest.raises(TrainerError, match=r"evidence\.json is missing"):
         evaluate(contract(), paths)

@@ -10,7 +10,7 @@ from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal, write_jo
 
 def attempt(journal: Journal, checkpoint: int | None, begin: int) -> Journal:
     """Play one attempt: load a checkpoint (None: killed before that), then begin epochs up to `begin`."""
-    journal = journal.attempt_started()
+    journal = journal.attempt_started(now=1000.0 * (journal.attempts + 1))
     if checkpoint is None:
         return journal
     journal = journal.resumed(checkpoint)
@@ -37,6 +37,24 @@ def test_lost_epochs(attempts: list[tuple[int | None, int]], lost: int) -> None:
     for checkpoint, begin in attempts:
         journal = attempt(journal, checkpoint, begin)
     assert (journal.attempts, journal.lost_epochs) == (len(attempts), lost)
+
+
+@pytest.mark.parametrize(
+    ("saved", "last_sign", "held", "lost"),
+    [
+        pytest.param(None, 130, 30, 30, id="killed before anything was saved"),
+        pytest.param(150, 170, 70, 20, id="killed after the last checkpoint"),
+        pytest.param(150, 140, 50, 0, id="the sign of life is older than the checkpoint"),
+        pytest.param(150, None, 50, 0, id="no sign of life"),
+        pytest.param(150, 150, 50, 0, id="ended with everything saved"),
+    ],
+)
+def test_time_held_and_lost(saved: float | None, last_sign: float | None, held: float, lost: float) -> None:
+    first = Journal().attempt_started(now=100)
+    first = first if saved is None else first.durable(saved)
+    second = first.attempt_started(now=5000, last_sign=last_sign).durable(5010)
+    facts = second.with_facts(FoldFacts(fold="0", epoch=1, epochs_target=2)).facts
+    assert facts is not None and (facts.held_seconds, facts.lost_seconds) == (held + 10, lost)
 
 
 def test_facts_carry_the_counts_and_survive(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 """What a scrape sees; nothing about metrics may end a training."""
 
 import math
+import re
+import shutil
 import socket
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
-from nnunet_operator.api.contract import FoldFacts, Metric
+from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts, Metric
+from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_trainer.metrics import FoldMetrics, serve
-from tests.unit.trainer.builders import contract
+from tests.unit.trainer.builders import contract, exception, policy
 
 
 def make() -> FoldMetrics:
@@ -43,6 +48,17 @@ def test_facts_and_details() -> None:
     assert "nan" not in text.lower().replace("namespace", "")
 
 
+def test_the_volume_is_that_of_the_folder(tmp_path: Path) -> None:
+    metrics = make()
+    metrics.set_volume("results", tmp_path)
+    metrics.set_volume("results", tmp_path / "gone")
+    samples = {sample.name: sample for family in metrics.collect() for sample in family.samples}
+    usage = shutil.disk_usage(tmp_path)
+    assert samples[Metric.VOLUME_CAPACITY].value == usage.total
+    assert abs(samples[Metric.VOLUME_AVAILABLE].value - usage.free) < 1 << 30
+    assert samples[Metric.VOLUME_CAPACITY].labels["volume"] == "results"
+
+
 def test_taken_port_is_survived(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as taken:
         taken.bind(("", 0))
@@ -60,3 +76,35 @@ def test_served_over_http() -> None:
     metrics.set(Metric.EPOCH, 7)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
         assert f"{Metric.EPOCH}{{{LABELS}}} 7.0" in answer.read().decode()
+
+
+def test_state_of_the_early_stopping_rule() -> None:
+    metrics = make()
+    stopping = EarlyStopFacts(state=EarlyStoppingState.ANNEALING, epoch=5, end_epoch=8)
+    metrics.set_facts(FoldFacts(fold="2", epoch=6, epochs_target=9, early_stopping=stopping))
+    text = scrape(metrics)
+    states = dict(re.findall(rf'{Metric.EARLY_STOPPING_STATE}{{.*state="(\w+)".*}} (\S+)', text))
+    assert states == {state.value: "1.0" if state == "Annealing" else "0.0" for state in EarlyStoppingState}
+    assert f"{Metric.END_EPOCH}{{{LABELS}}} 8.0" in text and f"{Metric.EARLY_STOPPING_EPOCH}{{{LABELS}}} 5.0" in text
+
+
+@pytest.mark.parametrize(
+    ("policies", "asked", "excepted"),
+    [(None, 0, 0), (policy(minEpochs=None), 0, 0), (policy(), 600, 0), (policy(exceptions=[exception()]), 600, 1)],
+)
+def test_policies(policies: Any, asked: int, excepted: int) -> None:
+    text = scrape(FoldMetrics(contract(policy=policies), "2", "nnUNetPlans"))
+    assert f"{Metric.POLICY_MIN_EPOCHS}{{{LABELS}}} {asked:.1f}" in text
+    assert f"{Metric.POLICY_EXCEPTED}{{{LABELS}}} {excepted:.1f}" in text
+    assert Metric.EARLY_STOPPING_SUPPRESSED_EPOCH not in text
+
+
+def test_a_verdict_that_policies_take_back_is_gone() -> None:
+    metrics = make()
+    annealing = EarlyStopFacts(state=EarlyStoppingState.ANNEALING, epoch=5, end_epoch=8)
+    metrics.set_facts(FoldFacts(fold="2", epoch=6, epochs_target=9, early_stopping=annealing))
+    watching = EarlyStopFacts(state=EarlyStoppingState.WATCHING, suppressed_epoch=5)
+    metrics.set_facts(FoldFacts(fold="2", epoch=6, epochs_target=9, early_stopping=watching))
+    text = scrape(metrics)
+    assert f"{Metric.EARLY_STOPPING_SUPPRESSED_EPOCH}{{{LABELS}}} 5.0" in text
+    assert Metric.EARLY_STOPPING_EPOCH not in text and f"{Metric.END_EPOCH}{{{LABELS}}} 9.0" in text

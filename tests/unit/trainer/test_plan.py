@@ -1,6 +1,8 @@
 """The training's own configurations in nnU-Net's plans; findings of the verification."""
 
+import contextlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -90,3 +92,26 @@ def test_findings_of_the_verification() -> None:
     assert "a.nii.gz. Expected: [0, 1] Found: [0 7]; Error: Shape mismatch" in found
     assert "other" not in found
     assert "and 2 more in the log" in findings(text.replace("other", "\n" + "Error: x\n\n" * 3))
+
+
+@pytest.mark.parametrize(
+    ("free_gib", "refused", "warned"), [(100, False, False), (15, False, True), (1, True, True)], ids=str
+)
+def test_room_for_preprocessed_data(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    free_gib: int,
+    refused: bool,
+    warned: bool,
+) -> None:
+    stat = SimpleNamespace(f_bavail=free_gib, f_blocks=200, f_frsize=2**30)
+    monkeypatch.setattr("os.statvfs", lambda path: stat)
+    caplog.set_level("INFO")
+    with pytest.raises(TrainerError) if refused else contextlib.nullcontext() as caught:
+        plan._check_room(tmp_path, 20 * 2**30)
+    if refused:
+        assert caught is not None and caught.value.code == ExitCode.STORAGE_FAILED
+        assert "up to 20.0 GiB" in caught.value.message
+    assert "up to 20.0 GiB before compression" in caplog.text
+    assert ("which may not fit" in caplog.text) is warned

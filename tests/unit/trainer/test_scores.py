@@ -42,6 +42,22 @@ def test_foreground_mean(cases: list[dict[str, float]], mean: float | None) -> N
     assert scores.foreground_mean(cases) == (None if mean is None else pytest.approx(mean))
 
 
+@pytest.mark.parametrize(
+    ("values", "mean", "spread"),
+    [
+        ([], None, None),
+        ([0.5], 0.5, None),
+        ([0.5, 0.7], 0.6, 0.1 * math.sqrt(2)),
+        ([0.5, 0.6, 0.7], 0.6, 0.1),
+        ([0.5, None, 0.7], 0.6, None),
+        ([None, NAN], None, None),
+    ],
+)
+def test_mean_and_spread_of_replicates(values: list[float | None], mean: float | None, spread: float | None) -> None:
+    assert scores.mean(values) == (None if mean is None else pytest.approx(mean))
+    assert scores.spread(values) == (None if spread is None else pytest.approx(spread))
+
+
 def test_read_and_write(tmp_path: Path) -> None:
     path = tmp_path / "summary.json"
     case = {"prediction_file": "/x/case_1.nii.gz", "metrics": {"1": {"Dice": 0.5, "IoU": 1}, "2": {"Dice": NAN}}}

@@ -1,0 +1,1 @@
+"""The trainer against plain nnU-Net: `make bench-trainer`."""

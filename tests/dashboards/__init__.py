@@ -1,0 +1,1 @@
+"""Grafana's dashboards outside of Grafana: what they ask of Prometheus, sample data for it, pictures of the panels."""

@@ -1,0 +1,113 @@
+"""Policies as people meet them: the answer of kubectl, a training under an exception, a trainer that lies."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e.builders import training
+from tests.e2e.conftest import Lab
+from tests.e2e.kube import Object, condition
+from tests.e2e.test_trust import LYING_TRAINER, PLATEAU
+
+NAMESPACE = "e2e-policy"
+FLOOR = 6
+POLICY: Object = {
+    "apiVersion": "nnunet.dev/v1alpha1",
+    "kind": "NnunetTrainingPolicy",
+    "metadata": {"name": "e2e"},
+    "spec": {
+        "mode": "Enforce",
+        "namespaces": [NAMESPACE],
+        "rules": {"minEpochs": 1000, "earlyStopping": {"allowedModes": ["Disabled", "Observe"]}},
+        "exceptions": [],
+    },
+}
+EXCEPTION: Object = {
+    "namespace": NAMESPACE,
+    "name": "excepted",
+    "minEpochs": FLOOR,
+    "liftedRules": ["earlyStopping.allowedModes"],
+    "reason": "the scanner is gone and no case can be added",
+    "ticket": "QM-17",
+    "approvedBy": "dr.x@example.org",
+}
+
+
+@pytest.fixture(scope="module")
+def namespace(lab: Lab) -> str:
+    """A namespace with data and a policy of 1000 epochs."""
+    lab.make_namespace(NAMESPACE)
+    lab.kube.apply(POLICY)
+    return NAMESPACE
+
+
+def excepting() -> Object:
+    """Return the policy with an exception of half a year."""
+    end = (datetime.now(UTC) + timedelta(days=180)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {**POLICY, "spec": {**POLICY["spec"], "exceptions": [{**EXCEPTION, "expiresAt": end}]}}
+
+
+def test_kubectl_says_what_is_wrong_and_what_to_do(lab: Lab, namespace: str) -> None:
+    """The refusal and the advice come at apply, and nothing is created."""
+    said = lab.kube.run("apply", "-f", "-", stdin=json.dumps(training("short", namespace)), check=False)
+    assert "is forbidden" in said and "policy e2e: spec.schedule.epochs is 2, must be at least 1000" in said
+    assert "ask those who may write the policy for an exception" in said
+    assert "1-3 % Dice" in said
+    assert lab.kube.get("nnt", "short", namespace) == {}
+
+
+def test_the_policy_of_the_chart_guards_clinical_namespaces(lab: Lab) -> None:
+    """A namespace that gets the label is guarded from then on."""
+    name = "e2e-clinical"
+    labels = {"nnunet.dev/clinical": "true"}
+    lab.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    said = lab.kube.run("apply", "-f", "-", stdin=json.dumps(training("short", name)), check=False)
+    for field in ("spec.schedule.epochs", "spec.trainer.image", "spec.trainer.seed", "spec.testSet"):
+        assert field in said, said
+
+
+def test_an_excepted_training_stops_no_earlier_than_its_floor_and_says_so_for_ever(lab: Lab, namespace: str) -> None:
+    """The rule would act at epoch 3; the exception leaves 6. Status, evidence, report and the audit tell of it."""
+    kube, name = lab.kube, "excepted"
+    kube.apply(excepting())
+    spec: dict[str, Any] = {"earlyStopping": {"mode": "Stop", **PLATEAU}, "testSet": {}}
+    kube.apply(training(name, namespace, epochs=9, **spec))
+    status = kube.wait_complete(namespace, name, timeout=300)
+
+    (fold,) = status["folds"]
+    assert (fold["epoch"], fold["provenEpochs"]) == (FLOOR, FLOOR)
+    assert (fold["earlyStopping"]["suppressedEpoch"], fold["earlyStopping"]["epoch"]) == (3, FLOOR)
+    compliant = condition(status, "PolicyCompliant")
+    assert (compliant["status"], compliant["reason"]) == ("True", "PolicyExcepted")
+    assert status["policy"]["minEpochs"] == FLOOR
+    (granted,) = status["policy"]["exceptions"]
+    assert (granted["ticket"], granted["minEpochs"]) == ("QM-17", FLOOR)
+    assert {"PolicyDecision", "EarlyStopSuppressed"} <= {reason for reason, _ in kube.events(namespace, name)}
+
+    volume = lab.volume("nnunet-results", namespace)
+    run = volume / status["runPath"]
+    lines = [json.loads(line) for line in (run / "policy.jsonl").read_text().splitlines()]
+    assert {line["stage"] for line in lines} == {"plan", "train", "verify", "evaluate"}
+    assert all(line["policy"]["exceptions"][0]["ticket"] == "QM-17" for line in lines)
+    for file in ("evidence.json", "summary.json", "report.html"):
+        assert "QM-17" in (run / file).read_text(), file
+    # The exception is gone: that the model was made under one stays.
+    kube.apply(POLICY)
+    after = kube.status(namespace, name)
+    assert condition(after, "PolicyCompliant")["reason"] == "PolicyExcepted" and after["phase"] == "Completed"
+
+
+def test_a_trainer_image_that_lies_about_its_epochs(lab: Lab, namespace: str) -> None:
+    """It trains 2 of 1000 epochs and ends with exit code 0; no early stop is allowed."""
+    kube, name = lab.kube, "liar"
+    lie = lab.volume("nnunet-results", namespace) / "lie"
+    lie.mkdir(exist_ok=True)
+    (lie / "sitecustomize.py").write_text(LYING_TRAINER)
+    trainer = {"device": "cpu", "env": [{"name": "PYTHONPATH", "value": "/nnunet/results/lie"}]}
+    kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
+    failed = condition(kube.wait_finished(namespace, name, timeout=300), "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", "PolicyEpochsNotProven"), failed
+    assert "2" in failed["message"] and "1000" in failed["message"]
+    assert not any(job["metadata"]["name"] == f"{name}-evaluate" for job in kube.jobs(namespace, name))

@@ -1,0 +1,99 @@
+"""What the chart has for monitoring, on an API server with the Prometheus operator's own definitions."""
+
+import copy
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.integration.chart.prometheus_operator import definitions
+from tests.monitoring import programs
+from tests.tools.generate import MONITORING
+from tests.tools.helm import CHART, ROOT, HelmError, Object, merged, render
+
+MANIFESTS = ROOT / "manifests" / "monitoring"
+EVERYTHING = merged(
+    MONITORING, {"settings": {"scrapeAnnotations": True}, "monitoring": {"dashboards": {"create": True}}}
+)
+KINDS = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "NetworkPolicy", "ConfigMap"}
+
+
+@pytest.fixture
+def monitored(site: Site) -> Iterator[Site]:
+    """A cluster with the kinds of the Prometheus operator, and a namespace with trainings."""
+    files = [f"--filename={path}" for path in definitions()]
+    site.kube.run("create", *files)
+    site.kube.run("wait", "--for=condition=Established", *files, "--timeout=30s")
+    site.namespace("trainings")
+    yield site
+    site.kube.run("delete", *files, "--wait")
+
+
+def named(site: Site, kind: str, namespace: str) -> set[str]:
+    return {thing["metadata"]["name"] for thing in site.kube.list(kind, namespace)}
+
+
+def create(site: Site, thing: Object) -> str:
+    """Return what the API server says to a dry run that refuses fields which it does not know."""
+    command = ["create", "--dry-run=server", "--validate=strict", "-f", "-"]
+    return site.kube.run(*command, stdin=json.dumps(thing), check=False)
+
+
+def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> None:
+    monitored.install(EVERYTHING)
+    assert named(monitored, "podmonitors", NAMESPACE) == {"nnunet-operator-trainers"}
+    assert named(monitored, "servicemonitors", NAMESPACE) == {"nnunet-operator"}
+    assert named(monitored, "prometheusrules", NAMESPACE) == {"nnunet-operator"}
+    assert named(monitored, "networkpolicies", NAMESPACE) == {"nnunet-operator"}
+    assert named(monitored, "networkpolicies", "trainings") == {"nnunet-operator-trainers"}
+    dashboards = {path.stem for path in (CHART / "files" / "dashboards").glob("*.json")}
+    assert named(monitored, "configmaps", NAMESPACE) >= {f"nnunet-operator-dashboard-{name}" for name in dashboards}
+    monitored.upgrade()
+    for kind in ("podmonitors", "servicemonitors", "prometheusrules", "networkpolicies"):
+        assert named(monitored, kind, NAMESPACE) == set(), f"{kind} that were switched off are left"
+    assert named(monitored, "networkpolicies", "trainings") == set()
+
+
+def test_the_definitions_know_every_field(monitored: Site) -> None:
+    """The API server drops unknown fields without a word unless told to be strict."""
+    monitored.namespace(NAMESPACE)
+    things = [thing for thing in render(EVERYTHING) if thing["kind"] in KINDS]
+    for thing in things:
+        said = create(monitored, thing)
+        assert "created (server dry run)" in said, said
+    (pods,) = [thing for thing in things if thing["kind"] == "PodMonitor"]
+    wrong = copy.deepcopy(pods)
+    wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = True
+    assert 'unknown field "spec.podMetricsEndpoints[0].honourLabels"' in create(monitored, wrong)
+
+
+def test_without_the_definitions_helm_says_what_is_missing(site: Site) -> None:
+    with pytest.raises(HelmError, match=r'no matches for kind "PodMonitor" in version "monitoring\.coreos\.com/v1"'):
+        site.install({"monitoring": {"podMonitor": {"create": True}}})
+    assert site.kube.get("deployment", "nnunet-operator", NAMESPACE) == {}, "half of it was installed"
+
+
+def test_kustomize_installs_the_same(monitored: Site) -> None:
+    monitored.namespace(NAMESPACE)
+    monitored.kube.run("apply", "-k", str(MANIFESTS))
+    trainings = str(MANIFESTS / "network-policy-trainings.yaml")
+    monitored.kube.run("apply", "-n", "trainings", "-f", trainings)
+    assert named(monitored, "networkpolicies", "trainings") == {"nnunet-operator-trainers"}
+    monitored.kube.run("delete", "-n", "trainings", "-f", trainings)
+    monitored.kube.run("delete", "-k", str(MANIFESTS))
+
+
+def test_prometheus_takes_the_plain_configuration(tmp_path: Path) -> None:
+    """But for the discovery, which Debian's Prometheus is built without."""
+    configuration = yaml.safe_load((MANIFESTS / "prometheus.yaml").read_text())
+    for job in configuration["scrape_configs"]:
+        assert job.pop("kubernetes_sd_configs")
+    path = tmp_path / "prometheus.yaml"
+    path.write_text(yaml.safe_dump(configuration))
+    command = [str(programs().promtool), "check", "config", "--syntax-only", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,108 @@
+"""A control plane with the definitions and the admission policies, people with fewer rights, and the command line."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.cluster import Cluster
+from tests.integration.conftest import install_crds
+from tests.integration.support.api import Api, ApiError, Object, wait_for
+from tests.integration.support.builders import training
+from tests.unit.cli.conftest import Command, Run, run_main
+
+ROOT = Path(__file__).parents[3]
+CLINICAL = "nnunet.dev/clinical"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_PLURALS = {
+    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
+    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
+}
+
+
+class Site:
+    """The control plane as its administrator sees it."""
+
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        self.kubeconfig = cluster.kubeconfig
+        self.api = Api(cluster.kubeconfig)
+        self._folder = folder
+
+    def namespace(self, name: str, **labels: str) -> str:
+        """Make a namespace, where there is none yet."""
+        if self.api.get("namespaces", "", name) is None:
+            self.api.create("namespaces", {"metadata": {"name": name, "labels": labels}})
+        return name
+
+    def policy(self, name: str, namespace: str, mode: str = "Enforce", **rules: Any) -> None:
+        """Write a policy for a namespace."""
+        spec = {"mode": mode, "namespaces": [namespace], "rules": rules}
+        head = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingPolicy", "metadata": {"name": name}}
+        self.api.apply("nnunettrainingpolicies", {**head, "spec": spec})
+
+    def person(self, name: str, home: str, *rules: Object, everywhere: tuple[Object, ...] = ()) -> str:
+        """Let somebody have these rights in a namespace and those everywhere; return their kubeconfig."""
+        account = {"metadata": {"name": name, "namespace": home}}
+        self.api.create("serviceaccounts", account)
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": home}
+        for kind, where, given in (("Role", f"/namespaces/{home}", rules), ("ClusterRole", "", everywhere)):
+            role = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": f"{home}-{name}"}
+            metadata = {"metadata": {"name": f"{home}-{name}"}}
+            self.api.request("POST", f"{RBAC}{where}/{kind.lower()}s", {**metadata, "rules": list(given)})
+            binding = {**metadata, "roleRef": role, "subjects": [subject]}
+            self.api.request("POST", f"{RBAC}{where}/{kind.lower()}bindings", binding)
+        path = self.api.path("serviceaccounts", home, name) + "/token"
+        token = self.api.request("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+        config = json.loads(self.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": token}
+        config["contexts"][0]["context"]["namespace"] = home
+        file = self._folder / f"{home}-{name}.json"
+        file.write_text(json.dumps(config))
+        return str(file)
+
+
+@pytest.fixture(scope="package")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The control plane of these tests, taken down at the end."""
+    cluster = Cluster(name="cli", control_plane_only=True)
+    cluster.up()
+    try:
+        site = Site(cluster, tmp_path_factory.mktemp("people"))
+        install_crds(site.api)
+        for document in yaml.safe_load_all((ROOT / "manifests/policies/admission.yaml").read_text()):
+            site.api.request("POST", f"{ADMISSION}/{_PLURALS[document['kind']]}", document)
+        wait_for_admission(site)
+        yield site
+    finally:
+        cluster.down()
+
+
+def wait_for_admission(site: Site) -> None:
+    """Wait until the admission policies act: they do some time after they are there."""
+    site.namespace("first")
+    site.policy("first", "first", minEpochs=1000)
+
+    def refused() -> bool:
+        try:
+            site.api.create("nnunettrainings", training("first"), dryRun="All")
+        except ApiError as error:
+            return "policy first" in error.message
+        return False
+
+    wait_for("the admission policies to act", refused, 60)
+
+
+@pytest.fixture
+def nnunet(site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Return a function that runs a command in an empty folder as the administrator, or with --kubeconfig."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Run:
+        who = () if "--kubeconfig" in arguments else ("--kubeconfig", str(site.kubeconfig))
+        return run_main(monkeypatch, capsys, *arguments, *who)
+
+    return run

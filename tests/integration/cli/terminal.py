@@ -1,0 +1,69 @@
+"""Runs a command on a terminal of its own, as a person would, and reads what is on it."""
+
+import fcntl
+import os
+import pty
+import re
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+from pathlib import Path
+from typing import Any
+
+from tests.integration.support.api import wait_for
+
+PROGRAM = Path(sys.executable).with_name("kubectl-nnunet")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Terminal:
+    """A pseudo-terminal of 110 columns and 40 lines with one program on it."""
+
+    def __init__(self, *arguments: str) -> None:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
+        env = {**os.environ, "TERM": "xterm-256color"}
+        env.pop("NO_COLOR", None)
+        # A shell lets what it runs in the background, these tests for example, ignore Ctrl-C.
+        command = ["env", "--default-signal=INT", str(PROGRAM), *arguments]
+        self._process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+        )
+        os.close(theirs)
+        self._ours = ours
+        self._said = ""
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self) -> "Terminal":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def text(self) -> str:
+        """All that was ever shown, without colours."""
+        return _CONTROL.sub("", self._said)
+
+    def wait_text(self, text: str, timeout: float = 20) -> None:
+        """Wait until a text was shown."""
+        wait_for(f"{text!r} on the terminal", lambda: text in self.text, timeout, lambda: self.text[-3000:])
+
+    def press_ctrl_c(self) -> None:
+        """Interrupt the program."""
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self, timeout: float = 20) -> int:
+        """Wait until the program has ended and return its exit code."""
+        return self._process.wait(timeout)
+
+    def _read(self) -> None:
+        try:
+            while part := os.read(self._ours, 65536):
+                self._said += part.decode(errors="replace")
+        except OSError:  # the program has ended
+            pass

@@ -1,0 +1,134 @@
+"""`kubectl nnunet lint` against a real API server: its policies, labels, rules and refusals."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.integration.cli.conftest import CLINICAL, Site
+from tests.integration.support.api import Object
+from tests.integration.support.builders import training
+from tests.unit.cli.conftest import Command
+
+CREATE = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["create"]}
+READ_POLICIES = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainingpolicies"], "verbs": ["list"]}
+
+
+def write(*bodies: Object) -> str:
+    Path("t.yaml").write_text(yaml.safe_dump_all(bodies))
+    return "t.yaml"
+
+
+def findings(run: Any, number: int = 0) -> list[tuple[str, str]]:
+    """Return level and source of what was found."""
+    return [(finding["level"], finding["source"]) for finding in run.data["results"][number]["findings"]]
+
+
+def test_the_policies_and_labels_of_the_cluster_and_the_same_words_once(site: Site, nnunet: Command) -> None:
+    namespace = site.namespace("lint-denied", **{CLINICAL: "true"})
+    selector = {"matchLabels": {CLINICAL: "true", "kubernetes.io/metadata.name": namespace}}
+    spec = {"mode": "Enforce", "namespaceSelector": selector, "rules": {"minEpochs": 1000, "requireSeed": True}}
+    head = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingPolicy", "metadata": {"name": namespace}}
+    site.api.apply("nnunettrainingpolicies", {**head, "spec": spec})
+    run = nnunet("lint", write(training(namespace)), "-o", "json")
+    assert run.code == 1
+    assert findings(run) == [("denied", "policies"), ("denied", "policies"), ("advice", "advice")], run.out
+    text = nnunet("lint", "t.yaml").out
+    assert "spec.schedule.epochs is 10, must be at least 1000\n" in text and "not checked" not in text
+    kept = training(namespace, schedule={"epochs": 1000}, trainer={"seed": 1})
+    run = nnunet("lint", write(kept), "-o", "json")
+    assert (run.code, findings(run)) == (0, [("note", "API server")])
+    assert site.api.list("nnunettrainings", namespace) == []
+
+
+def test_a_policy_that_only_warns(site: Site, nnunet: Command) -> None:
+    namespace = site.namespace("lint-warned")
+    site.policy(namespace, namespace, mode="Warn", requireSeed=True)
+    run = nnunet("lint", write(training(namespace, schedule={"epochs": 1000})), "-o", "json")
+    assert (run.code, findings(run)) == (0, [("warned", "policies"), ("note", "API server")])
+    assert nnunet("lint", "t.yaml", "--strict").code == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"trainOnAllCases": True}, "give folds, or trainOnAllCases: true with folds: []"),
+        ({"replicates": 2}, "replicates need trainer.seed"),
+        ({"dataset": {"name": "Dataset001_A", "subPath": "/x"}}, "must be relative to the root of the claim"),
+    ],
+)
+def test_rules_that_only_the_api_server_runs(site: Site, nnunet: Command, spec: Any, said: str) -> None:
+    namespace = site.namespace("lint-rules")
+    run = nnunet("lint", write(training(namespace, **{"schedule": {"epochs": 1000}, **spec})), "-o", "json")
+    (finding,) = run.data["results"][0]["findings"]
+    assert (run.code, finding["level"], finding["source"]) == (1, "invalid", "API server")
+    assert said in finding["message"] and finding["field"].startswith("spec")
+
+
+def test_what_both_find_invalid(site: Site, nnunet: Command) -> None:
+    """The schema of this program and that of the API server come from the same models."""
+    namespace = site.namespace("lint-rules")
+    bad: list[dict[str, Any]] = [
+        {"epochs": 3},
+        {"schedule": {"epochs": "10"}},
+        {"schedule": {"epochs": 0}},
+        {"folds": [7]},
+        {"replicates": 11},
+    ]
+    run = nnunet("lint", write(*(training(namespace, **spec) for spec in bad)), "-o", "json")
+    for number, spec in enumerate(bad):
+        assert {source for _, source in findings(run, number)} == {"schema", "API server"}, (spec, run.out)
+
+
+def test_one_that_exists(site: Site, nnunet: Command) -> None:
+    namespace = site.namespace("lint-exists")
+    site.api.create("nnunettrainings", training(namespace, schedule={"epochs": 1000}))
+    stored = site.api.get("nnunettrainings", namespace, "hippo")
+    assert stored
+    run = nnunet("lint", write(stored))
+    assert run.code == 0 and "a training of this name exists" in run.out, run.out
+
+
+def test_a_namespace_that_does_not_exist(nnunet: Command) -> None:
+    run = nnunet("lint", write(training("lint-nowhere")))
+    assert run.code == 1 and "note: namespace lint-nowhere does not exist" in run.out, run.out
+
+
+def test_the_namespace_of_the_context_counts_where_the_file_gives_none(site: Site, nnunet: Command) -> None:
+    home = site.namespace("lint-home")
+    config = site.person("someone", home, CREATE, everywhere=(READ_POLICIES,))
+    body = training("")
+    del body["metadata"]["namespace"]
+    run = nnunet("lint", write(body), "-o", "json", "--kubeconfig", config)
+    assert run.data["results"][0]["namespace"] == home
+    run = nnunet("lint", "t.yaml", "-n", "lint-other", "-o", "json", "--kubeconfig", config)
+    assert run.data["results"][0]["namespace"] == "lint-other"
+
+
+def test_who_may_not_read_policies_hears_the_api_server_once(site: Site, nnunet: Command) -> None:
+    home = site.namespace("lint-blind")
+    site.policy(home, home, minEpochs=1000)
+    config = site.person("someone", home, CREATE)
+    run = nnunet("lint", write(training(home)), "-o", "json", "--kubeconfig", config)
+    assert (run.code, findings(run)) == (1, [("advice", "advice"), ("denied", "API server")]), run.out
+    assert run.data["notes"] == ["you may not read policies, so the API server's answer is all there is"]
+
+
+def test_who_may_not_create_hears_the_policies_alone(site: Site, nnunet: Command) -> None:
+    home = site.namespace("lint-looker")
+    read = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+    site.policy(home, home, minEpochs=1000)
+    config = site.person("someone", home, read, everywhere=(READ_POLICIES,))
+    run = nnunet("lint", write(training(home, schedule={"epochs": 1000})), "-o", "json", "--kubeconfig", config)
+    (finding,) = run.data["results"][0]["findings"]
+    assert (run.code, finding["level"]) == (0, "note") and "can't be asked" in finding["message"]
+    assert nnunet("lint", write(training(home)), "--kubeconfig", config).code == 1
+
+
+def test_a_token_that_is_not_accepted(site: Site, nnunet: Command, tmp_path: Path) -> None:
+    config = yaml.safe_load(site.kubeconfig.read_text())
+    config["users"][0]["user"] = {"token": "wrong"}
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(config))
+    run = nnunet("lint", write(training("first")), "--kubeconfig", "wrong.yaml")
+    assert run.code == 3 and "HTTP 401" in run.err, run.err

@@ -1,0 +1,90 @@
+"""report, curves and dataset where the helper pod can't run: a control plane without a node."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.cli.conftest import Site
+from tests.integration.support.api import Object
+from tests.integration.support.builders import training
+from tests.unit.cli.conftest import Command
+
+READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}
+PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "delete"]}
+IMAGE = ("--image", "registry.example/trainer:1")
+
+
+def claim(site: Site, namespace: str, name: str) -> None:
+    requests = {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteMany"]}
+    # A class that nothing provides for: the claim is there, and stays pending.
+    spec = {**requests, "storageClassName": "none"}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    site.api.request("POST", path, {"metadata": {"name": name}, "spec": spec})
+
+
+def helper_pods(site: Site, namespace: str) -> list[Object]:
+    labels = "app.kubernetes.io/name=nnunetctl"
+    found: list[Object] = site.api.list("pods", namespace, labelSelector=labels)
+    return [pod for pod in found if "deletionTimestamp" not in pod["metadata"]]
+
+
+@pytest.fixture(scope="module")
+def home(site: Site) -> str:
+    """A namespace under the restricted Pod Security Standard, with a training and claims without volumes."""
+    home = site.namespace("volumes", **{"pod-security.kubernetes.io/enforce": "restricted"})
+    site.api.create("nnunettrainings", training(home))
+    claim(site, home, "nnunet-results")
+    return home
+
+
+@pytest.mark.parametrize("command", [["report", "hippo"], ["curves", "hippo"], ["dataset", "ls", "--claim", "x"]])
+def test_without_an_image_it_is_asked_for(home: str, nnunet: Command, command: list[str]) -> None:
+    run = nnunet(*command, "-n", home)
+    assert (run.code, run.out) == (2, "") and "give one with --image" in run.err, run.err
+
+
+def test_a_claim_that_is_not_there(home: str, nnunet: Command) -> None:
+    run = nnunet("dataset", "ls", "-n", home, *IMAGE)
+    assert run.code == 3 and "there is no PersistentVolumeClaim nnunet-raw: there are nnunet-results" in run.err
+
+
+def test_a_pod_that_gets_no_node_is_explained_and_deleted(site: Site, home: str, nnunet: Command) -> None:
+    run = nnunet("report", "hippo", "-n", home, *IMAGE, "--timeout", "3")
+    assert run.code == 3 and "the helper pod did not run within 3 s: it has no node: " in run.err, run.err
+    assert helper_pods(site, home) == [] and not list(Path().iterdir())
+
+
+def test_one_that_was_left_behind_is_deleted_by_the_next(site: Site, home: str, nnunet: Command) -> None:
+    labels = {"app.kubernetes.io/name": "nnunetctl", "app.kubernetes.io/component": "volume-access"}
+    security: dict[str, Any] = {
+        "allowPrivilegeEscalation": False,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    spec = {"containers": [{"name": "volume", "image": "i", "securityContext": security}]}
+    site.api.create("pods", {"metadata": {"name": "left", "namespace": home, "labels": labels}, "spec": spec})
+    site.api.merge("pods", home, "left", {"status": {"phase": "Succeeded"}}, "status")
+    nnunet("report", "hippo", "-n", home, *IMAGE, "--timeout", "1")
+    assert site.api.get("pods", home, "left") is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ((READ,), "can't be created: pods is forbidden"),
+        ((READ, PODS), "the helper pod did not run within 1 s"),  # looks at no claims, Jobs and Events
+    ],
+)
+def test_who_may_do_less(site: Site, home: str, nnunet: Command, rules: tuple[Object, ...], said: str) -> None:
+    config = site.person(f"reader{len(rules)}", home, *rules)
+    run = nnunet("report", "hippo", *IMAGE, "--timeout", "1", "--kubeconfig", config)
+    assert run.code == 3 and said in run.err, run.err
+    assert "create and get pods/exec" in run.err or PODS in rules
+
+
+@pytest.mark.parametrize("command", ["report", "curves"])
+def test_a_training_that_is_not_there(site: Site, nnunet: Command, command: str) -> None:
+    run = nnunet(command, "nobody")
+    assert run.code == 3 and "there is no training nobody in namespace default" in run.err and run.out == ""

@@ -1,0 +1,91 @@
+"""Pods as network namespaces of this machine, each with one wire to a router: no kubelet, but real packets."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.cluster.host import run, write_sysctl
+from tests.e2e.kube import Kube, Object
+
+NODE = "router"
+GATEWAY = "10.99.0.1"
+_CONNECT_SECONDS = 1.0
+_LISTEN = """
+import socket, sys, threading
+listening = [socket.create_server(("", int(port))) for port in sys.argv[1:]]
+print("listening", flush=True)
+threading.Event().wait()
+"""
+_CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3]))"
+
+Way = tuple[str, str, int]
+"""From a pod, or the node, to a port of a pod."""
+
+
+class Wires:
+    """A context manager: a node and its pods, in the API and in the network namespace that this process is in."""
+
+    def __init__(self, kube: Kube) -> None:
+        self._kube = kube
+        self._addresses: dict[str, str] = {}
+        self._servers: list[subprocess.Popen[str]] = []
+
+    def __enter__(self) -> "Wires":
+        write_sysctl("net/ipv4/ip_forward", "1")
+        self._kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
+        self._report("node", NODE, "", {"addresses": [{"type": "InternalIP", "address": GATEWAY}]})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for server in self._servers:
+            server.terminate()
+            server.wait(10)
+
+    def add_pod(self, name: str, namespace: str, labels: dict[str, str], ports: tuple[int, ...]) -> None:
+        """Add a pod that listens on these ports."""
+        number = len(self._addresses) + 10
+        address, wire = f"10.99.0.{number}", f"pod{number}"
+        self._addresses[name] = address
+        run("ip", "netns", "add", name)
+        run("ip", "link", "add", wire, "type", "veth", "peer", "name", "eth0", "netns", name)
+        run("ip", "address", "add", f"{GATEWAY}/32", "dev", wire)
+        run("ip", "link", "set", wire, "up")
+        run("ip", "route", "add", f"{address}/32", "dev", wire)
+        inside = ("ip", "-netns", name)
+        run(*inside, "address", "add", f"{address}/32", "dev", "eth0")
+        run(*inside, "link", "set", "eth0", "up")
+        run(*inside, "route", "add", GATEWAY, "dev", "eth0", "scope", "link")
+        run(*inside, "route", "add", "default", "via", GATEWAY)
+        command = ["ip", "netns", "exec", name, sys.executable, "-c", _LISTEN, *map(str, ports)]
+        server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self._servers.append(server)
+        assert server.stdout is not None
+        assert server.stdout.readline() == "listening\n", f"pod {name} can't listen on {ports}"
+        self._kube.apply(
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": name, "namespace": namespace, "labels": labels},
+                "spec": {"nodeName": NODE, "containers": [{"name": "main", "image": "none"}]},
+            }
+        )
+        status: Object = {"phase": "Running", "hostIP": GATEWAY, "podIP": address, "podIPs": [{"ip": address}]}
+        self._report("pod", name, namespace, status)
+
+    def _report(self, kind: str, name: str, namespace: str, status: Object) -> None:
+        patch = json.dumps({"status": status})
+        where = [f"--namespace={namespace}"] if namespace else []
+        self._kube.run("patch", kind, name, *where, "--subresource=status", "--type=merge", "-p", patch)
+
+    def connects(self, way: Way) -> bool:
+        """Say whether a connection comes about."""
+        source, target, port = way
+        inside = [] if source == NODE else ["ip", "netns", "exec", source]
+        command = [sys.executable, "-c", _CONNECT, self._addresses[target], str(port), str(_CONNECT_SECONDS)]
+        return subprocess.run([*inside, *command], capture_output=True, timeout=30, check=False).returncode == 0
+
+    def open(self, ways: list[Way]) -> list[Way]:
+        """Return those ways on which a connection comes about."""
+        with ThreadPoolExecutor(8) as pool:
+            return [way for way, connected in zip(ways, pool.map(self.connects, ways), strict=True) if connected]

@@ -1,0 +1,41 @@
+"""A control plane of its own: what is installed here would refuse what other tests do."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster import Cluster
+from tests.integration.chart.conftest import Site
+from tests.integration.policy.support import Gate
+
+VALUES = {"policies": {"clinical": {"create": False}}}
+
+
+@pytest.fixture(scope="package")
+def gate_cluster() -> Iterator[Cluster]:
+    """The control plane, taken down at the end."""
+    with Cluster(name="policy", control_plane_only=True) as control_plane:
+        yield control_plane
+
+
+@pytest.fixture(scope="package")
+def installed(gate_cluster: Cluster) -> Gate:
+    """The chart, as it is installed, without the policy that comes with it."""
+    site = Site(gate_cluster.kubectl, gate_cluster.kubeconfig)
+    site.install(VALUES)
+    gate = Gate(site, gate_cluster.kubeconfig)
+    gate.active()
+    return gate
+
+
+@pytest.fixture
+def gate(installed: Gate) -> Iterator[Gate]:
+    """The installed chart; policies are gone after the test."""
+    yield installed
+    installed.clear()
+
+
+@pytest.fixture
+def namespace(gate: Gate) -> str:
+    """A namespace for which no policy is yet."""
+    return gate.namespace()

@@ -1,0 +1,130 @@
+"""Random policies, namespaces and trainings, mostly near the bounds that they are judged by."""
+
+import random
+from typing import Any, get_args
+
+from nnunet_operator.api.policy import LiftableRule
+from tests.integration.policy.support import DIGEST, exception, in_time
+from tests.integration.support.api import Object
+from tests.integration.support.builders import training
+
+NAMES = ["hippo", "prostate", "x"]
+LABELS = {"nnunet.dev/clinical": ["true", "false", ""], "nnunet.dev/site": ["a", "b", "c"], "nnunet.dev/x": ["", "1"]}
+EPOCHS = [1, 10, 249, 250, 251, 999, 1000, 1001, 100_000]
+MODES = ["Disabled", "Observe", "Anneal", "Stop"]
+IMAGES = [
+    "",
+    "trainer:latest",
+    DIGEST,
+    DIGEST + "0",
+    DIGEST[:-1],
+    DIGEST.upper(),
+    f"a@b@sha256:{'0' * 64}",
+    f"@sha256:{'a' * 64}",
+    f"trainer:1@sha256:{'a' * 64}",
+    f"trainer@sha256:{'g' * 64}",
+    "näme/träiner:1",
+    "x" * 512,
+]
+CLASSES = ["nnUNetTrainer", "nnUNetTrainer_5epochs", "Own", *(f"nnUNetTrainer_{'v' * 90}_{n}" for n in range(14))]
+CONFIGURATIONS = ["2d", "3d_fullres", "3d_lowres", *(f"3d_fullres_{'p' * 20}_{n}" for n in range(13))]
+GPUS = [0, 1, 2, 3, 4, 5, 8, 10, 25, 50, 80, 1000]
+
+
+def _some(rng: random.Random, values: list[Any], most: int) -> list[Any]:
+    return rng.sample(values, rng.randint(0, min(most, len(values))))
+
+
+def _maybe(rng: random.Random, chance: float, **fields: Any) -> Object:
+    return fields if rng.random() < chance else {}
+
+
+def labels(rng: random.Random) -> dict[str, str]:
+    """Return labels of a namespace."""
+    return {key: rng.choice(values) for key, values in LABELS.items() if rng.random() < 0.6}
+
+
+def _requirement(rng: random.Random, namespaces: list[str]) -> Object:
+    key = rng.choice([*LABELS, "kubernetes.io/metadata.name"])
+    operator = rng.choice(["In", "NotIn", "Exists", "DoesNotExist"])
+    values = LABELS.get(key, namespaces)
+    chosen = {"values": rng.sample(values, rng.randint(1, len(values)))} if operator in ("In", "NotIn") else {}
+    return {"key": key, "operator": operator, **chosen}
+
+
+def _selector(rng: random.Random, namespaces: list[str]) -> Object:
+    if rng.random() < 0.4:
+        return {}
+    matched = {key: rng.choice(values) for key, values in LABELS.items() if rng.random() < 0.3}
+    expressions = [_requirement(rng, namespaces) for _ in range(rng.choice([0, 0, 1, 1, 2]))]
+    return {"matchLabels": matched, "matchExpressions": expressions}
+
+
+def _exception(rng: random.Random, namespace: str, name: str) -> Object:
+    """Return an exception whose time is not within minutes of where it begins or ceases to count."""
+    ends = {"days": 1}, {"days": 365}, {"minutes": 5}, {"minutes": -5}, {"days": -400}, {"days": 367}, {"days": 9000}
+    lifted = _some(rng, list(get_args(LiftableRule)), 8)
+    floor = _maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))
+    return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor)
+
+
+def rules(rng: random.Random) -> Object:
+    """Return rules, of which about a third are there."""
+    stopping = {
+        **_maybe(rng, 0.4, allowedModes=_some(rng, MODES, 4)),
+        **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
+    }
+    return {
+        **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
+        **_maybe(rng, 0.3, minIterationsPerEpoch=rng.choice([1, 125, 250])),
+        **_maybe(rng, 0.7, earlyStopping=stopping),
+        **{rule: rng.random() < 0.5 for rule in ("requireImageDigest", "requireSeed", "requireTestSet")},
+        **_maybe(rng, 0.3, allowedTrainerClasses=_some(rng, CLASSES, 16)),
+        **_maybe(rng, 0.3, allowedConfigurations=_some(rng, CONFIGURATIONS, 16)),
+        **_maybe(rng, 0.4, maxGpus=rng.choice(GPUS)),
+    }
+
+
+def policy(rng: random.Random, namespaces: list[str]) -> Object:
+    """Return the spec of a policy."""
+    selector = _maybe(rng, 0.8, namespaceSelector=_selector(rng, namespaces))
+    named = {"namespaces": _some(rng, namespaces, 3)} if not selector or rng.random() < 0.4 else {}
+    trainings = [(namespace, name) for namespace in namespaces for name in NAMES]
+    return {
+        "mode": rng.choice(["Enforce", "Enforce", "Warn", "Audit"]),
+        **selector,
+        **named,
+        "rules": rules(rng),
+        "exceptions": [_exception(rng, *one) for one in rng.sample(trainings, rng.choice([0, 2, 8, 16]))],
+    }
+
+
+def one_training(rng: random.Random, namespace: str) -> Object:
+    """Return a training that the schema lets through."""
+    replicates = rng.choice([1, 1, 1, 2, 10])
+    everything = rng.random() < 0.2
+    gpus = rng.choice([0, 1, 1, 2, 16])
+    trainer = {
+        **_maybe(rng, 0.8, image=rng.choice(IMAGES)),
+        **_maybe(rng, 1.0 if replicates > 1 else 0.5, seed=rng.choice([0, 1, 2**31 - 1])),
+        **_maybe(rng, 0.6, className=rng.choice(CLASSES)),
+        **({"device": "cpu"} if gpus == 0 else {}),
+    }
+    stopping = {**_maybe(rng, 0.8, mode=rng.choice(MODES)), **_maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))}
+    schedule = {
+        **_maybe(rng, 0.9, epochs=rng.choice(EPOCHS)),
+        **_maybe(rng, 0.3, iterationsPerEpoch=rng.choice([1, 2, 63, 249, 250, 251, 100_000])),
+    }
+    spec = {
+        "trainOnAllCases": everything,
+        "folds": [] if everything else rng.sample(range(5), rng.randint(1, 5)),
+        "schedule": schedule,
+        "trainer": trainer,
+        "replicates": replicates,
+        "resources": {"gpus": gpus},
+        **_maybe(rng, 0.5, earlyStopping=stopping),
+        **_maybe(rng, 0.5, testSet=_maybe(rng, 0.5, images="imagesTs")),
+        **_maybe(rng, 0.6, configuration=rng.choice(CONFIGURATIONS)),
+        **_maybe(rng, 0.5, maxParallelFolds=rng.randint(1, 5)),
+    }
+    return training(namespace, rng.choice(NAMES), **spec)

@@ -1,0 +1,250 @@
+"""A client that asks as anybody and hears warnings, and a cluster with the chart's admission policies."""
+
+import itertools
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from tests.integration.chart.conftest import Site
+from tests.integration.support.api import Api, Object, wait_for
+
+POLICIES = "/apis/nnunet.dev/v1alpha1/nnunettrainingpolicies"
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+MERGE, JSON_PATCH, STRATEGIC, APPLY = (
+    f"application/{kind}"
+    for kind in ("merge-patch+json", "json-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
+)
+DIGEST = f"registry.example/trainer@sha256:{'0' * 64}"
+_PREFIX = re.compile(
+    r"Validation failed for ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)': (.*)", re.DOTALL
+)
+_DENIED = re.compile(r"ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)' denied request: (.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server said to a request."""
+
+    status: int
+    body: Object
+    warnings: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what it was asked for."""
+        return self.status < 300
+
+    @property
+    def message(self) -> str:
+        """Why it did not."""
+        return "" if self.ok else str(self.body.get("message", self.body))
+
+    @property
+    def denial(self) -> tuple[str, str]:
+        """The admission policy that denied the request, and its message; empty where none did."""
+        found = _DENIED.search(self.message)
+        return (found[1], found[3]) if found else ("", "")
+
+    def warned(self, policy: str) -> list[str]:
+        """Return the messages that an admission policy (not its binding) gave as warnings, in alphabetical order."""
+        found = [_PREFIX.fullmatch(warning) for warning in self.warnings]
+        return sorted(match[3] for match in found if match and match[1] == policy)
+
+
+class Client(Api):
+    """An administrator who may ask in the name of others."""
+
+    def ask(self, method: str, path: str, body: Any = None, as_: str = "", type_: str = "application/json") -> Answer:
+        """Send a request, as a user where one is named; strings are sent as they are."""
+        headers = {"Content-Type": type_, "User-Agent": "nnunet-tests"}
+        if as_:
+            headers["Impersonate-User"] = as_
+        data = body if isinstance(body, str | None) else json.dumps(body)
+        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=30)
+        text = answer.data.decode()
+        parsed = json.loads(text) if text.startswith("{") else {"message": text}
+        said = [header.encode("latin-1").decode() for header in answer.headers.getlist("Warning")]  # it sends UTF-8
+        warnings = [re.sub(r"\\(.)", r"\1", header[7:-1]) for header in said]
+        return Answer(answer.status, parsed, tuple(warnings))
+
+
+def policy_body(name: str, **spec: Any) -> Object:
+    """Return a policy; it is enforced unless told otherwise."""
+    spec = {"mode": "Enforce", "rules": {}, **spec}
+    return {
+        "apiVersion": "nnunet.dev/v1alpha1",
+        "kind": "NnunetTrainingPolicy",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def in_time(**after: float) -> str:
+    """Return the time after now, as `timedelta` counts it, as an exception gives it."""
+    return (datetime.now(UTC) + timedelta(**after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def exception(namespace: str, name: str = "hippo", **fields: Any) -> Object:
+    """Return an exception that ends in a day."""
+    return {
+        "namespace": namespace,
+        "name": name,
+        "reason": "the scanner is gone and no case can be added",
+        "ticket": "QM-17",
+        "approvedBy": "dr.x@example.org",
+        "expiresAt": in_time(days=1),
+        **fields,
+    }
+
+
+class Gate:
+    """A cluster with the chart's admission policies."""
+
+    def __init__(self, site: Site, kubeconfig: Path) -> None:
+        self.site = site
+        self.client = Client(kubeconfig)
+        self._numbers = itertools.count(1)
+        self._probe = ""
+
+    def ask(self, method: str, path: str, body: Any = None, as_: str = "", type_: str = "application/json") -> Answer:
+        """Send a request, see `Client.ask`."""
+        return self.client.ask(method, path, body, as_, type_)
+
+    def done(self, method: str, path: str, body: Any = None, as_: str = "", type_: str = "application/json") -> Object:
+        """Send a request that must succeed and return the body of the answer."""
+        answer = self.ask(method, path, body, as_, type_)
+        assert answer.ok, f"{method} {path}: {answer.message}"
+        return answer.body
+
+    def namespace(self, **labels: str) -> str:
+        """Make a namespace with labels under nnunet.dev/ and return its name."""
+        name = f"n{next(self._numbers)}-{datetime.now(UTC):%H%M%S%f}"
+        metadata = {"name": name, "labels": {f"nnunet.dev/{key}": value for key, value in labels.items()}}
+        self.done("POST", "/api/v1/namespaces", {"metadata": metadata})
+        return name
+
+    def write(self, name: str, **spec: Any) -> str:
+        """Write a policy, wait until admission knows it, and return its name."""
+        self.put(name, **spec)
+        self.settle()
+        return name
+
+    def put(self, name: str, **spec: Any) -> None:
+        """Write a policy, whatever it was before."""
+        body = policy_body(name, **spec)
+        present = self.ask("GET", f"{POLICIES}/{name}")
+        if present.ok:
+            body["metadata"]["resourceVersion"] = present.body["metadata"]["resourceVersion"]
+            self.done("PUT", f"{POLICIES}/{name}", body)
+        else:
+            self.done("POST", POLICIES, body)
+
+    def create(self, body: Object, as_: str = "", dry_run: bool = True) -> Answer:
+        """Create a training, or ask what would become of it."""
+        path = self.client.path("nnunettrainings", body["metadata"]["namespace"])
+        return self.ask("POST", f"{path}?dryRun=All" if dry_run else path, body, as_)
+
+    def path(self, namespace: str, name: str = "hippo") -> str:
+        """Return the path of a training."""
+        return self.client.path("nnunettrainings", namespace, name)
+
+    def settle(self) -> None:
+        """Wait until admission has seen what was written before: it hears of each kind in the order of the writes."""
+        self._probe = self._probe or self.namespace()
+        mark = str(next(self._numbers))
+        selector = {"matchLabels": {"nnunet.dev/mark": mark}}
+        self.put("zz-settled", mode="Warn", namespaceSelector=selector, rules={"minEpochs": 100_000})
+        labels = {"metadata": {"labels": {"nnunet.dev/mark": mark}}}
+        self.done("PATCH", f"/api/v1/namespaces/{self._probe}", labels, type_=MERGE)
+        # Right after the definition of policies was installed it may take 30 s until admission finds them.
+        wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"), 60)
+
+    def _probed(self) -> Answer:
+        body = {"metadata": {"name": "probe", "namespace": self._probe}, "spec": {"dataset": {"name": "Dataset001_A"}}}
+        return self.create({"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body})
+
+    def clear(self) -> None:
+        """Delete all policies and wait until admission has none left."""
+        self.done("DELETE", POLICIES)
+        self._probe = self._probe or self.namespace()
+        clinical = self.namespace(clinical="true")
+        body = {"metadata": {"name": "probe", "namespace": clinical}, "spec": {"dataset": {"name": "Dataset001_A"}}}
+        full = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message)
+        self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
+
+    def active(self) -> None:
+        """Wait until the admission policies act, after they were installed."""
+        self.settle()
+        labels = {"metadata": {"name": "never", "labels": {"nnunet.dev/x": "1"}}}
+        self.allow("probe", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]}])
+        job = {"metadata": {"name": "never", "namespace": "default", "labels": {"nnunet.dev/x": "1"}}}
+        wrong = policy_body("never", namespaces=["x"], exceptions=[exception("x", expiresAt="2001-01-01T00:00:00Z")])
+        self.allow("probe", [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["*"]}], "default")
+        spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}}}
+        tries = {
+            "nnunet-namespace-labels": lambda: self.ask("POST", "/api/v1/namespaces?dryRun=All", labels, "probe"),
+            "nnunet-jobs": lambda: self.ask(
+                "POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {**job, "spec": spec}, "probe"
+            ),
+            "nnunet-exceptions": lambda: self.ask("POST", f"{POLICIES}?dryRun=All", wrong),
+        }
+        for name, attempt in tries.items():
+            wait_for(f"{name} to act", lambda name=name, attempt=attempt: attempt().denial[0] == name)  # type: ignore[misc]
+
+    def allow(self, user: str, rules: list[Object], namespace: str = "") -> None:
+        """Give a user rights of their own, in a namespace or everywhere."""
+        name = f"test-{user}-{next(self._numbers)}"
+        self._apply("clusterroles", name, {"rules": rules})
+        self.bind(user, name, namespace)
+        first = rules[0]
+        resource, _, subresource = first["resources"][0].partition("/")
+        asked = {"group": first["apiGroups"][0], "resource": resource, "subresource": subresource}
+        asked |= {"verb": first["verbs"][0], "namespace": namespace}
+        self.wait_allowed(user, asked)
+
+    def bind(self, user: str, role: str, namespace: str = "") -> None:
+        """Give a user a ClusterRole, in a namespace or everywhere."""
+        subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        kind = "rolebindings" if namespace else "clusterrolebindings"
+        self._apply(kind, f"{user}-{role}", {"subjects": [subject], "roleRef": reference}, namespace)
+
+    def may(self, user: str, attributes: Mapping[str, str]) -> bool:
+        """Say whether a user may do something (resourceAttributes of a SubjectAccessReview)."""
+        review = {"spec": {"user": user, "resourceAttributes": dict(attributes)}}
+        asked = self.done("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(asked["status"]["allowed"])
+
+    def wait_allowed(self, user: str, attributes: Mapping[str, str]) -> None:
+        """Wait until a user may do something."""
+        wait_for(f"{user} to be allowed {attributes}", lambda: self.may(user, attributes))
+
+    def _apply(self, kind: str, name: str, body: Object, namespace: str = "") -> None:
+        where = f"/namespaces/{namespace}" if namespace else ""
+        kinds = {"clusterroles": "ClusterRole", "rolebindings": "RoleBinding"}
+        full = {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": kinds.get(kind, "ClusterRoleBinding"),
+            "metadata": {"name": name},
+            **body,
+        }
+        self.done("PATCH", f"{RBAC}{where}/{kind}/{name}?fieldManager=tests&force=true", full, type_=APPLY)
+
+
+@contextmanager
+def without(gate: Gate, binding: str) -> Iterator[None]:
+    """Take a binding of an admission policy away for a while."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicybindings"
+    body = gate.done("GET", f"{path}/{binding}")
+    gate.done("DELETE", f"{path}/{binding}")
+    try:
+        yield
+    finally:
+        metadata = {key: body["metadata"].get(key, {}) for key in ("name", "labels", "annotations")}
+        gate.done("POST", path, {**body, "metadata": metadata})

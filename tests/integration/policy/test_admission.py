@@ -1,0 +1,262 @@
+"""What admission says to a training, by rule and by mode."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from nnunet_operator.policy.advice import STOP_ADVICE
+from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, exception, in_time
+from tests.integration.support.api import Object, wait_for
+from tests.integration.support.builders import training
+
+REMEDY = ": change the training, or ask those who may write the policy for an exception"
+STANDARD: dict[str, Any] = {"schedule": {"epochs": 1000}}
+LONG = [f"nnUNetTrainer_{number:02d}" for number in range(16)]
+
+RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
+    "minEpochs": (
+        {"minEpochs": 1001},
+        {},
+        "spec.schedule.epochs is 1000, must be at least 1001",
+    ),
+    "minIterationsPerEpoch": (
+        {"minIterationsPerEpoch": 251},
+        {"schedule": {"epochs": 1000, "iterationsPerEpoch": 250}},
+        "spec.schedule.iterationsPerEpoch is 250, must be at least 251",
+    ),
+    "earlyStopping.allowedModes": (
+        {"earlyStopping": {"allowedModes": ["Disabled", "Observe"]}},
+        {"earlyStopping": {"mode": "Anneal"}},
+        "spec.earlyStopping.mode is Anneal, must be one of Disabled, Observe",
+    ),
+    "earlyStopping.minEpochs": (
+        {"earlyStopping": {"minEpochs": 500}},
+        {"earlyStopping": {"mode": "Anneal", "minEpochs": 499}},
+        "spec.earlyStopping.minEpochs is 499, must be at least 500",
+    ),
+    "requireImageDigest": (
+        {"requireImageDigest": True},
+        {"trainer": {"image": "trainer:latest"}},
+        "spec.trainer.image is trainer:latest, must have a digest (NAME@sha256:...)",
+    ),
+    "requireImageDigest, unset": (
+        {"requireImageDigest": True},
+        {},
+        "spec.trainer.image is not set, must have a digest (NAME@sha256:...)",
+    ),
+    "requireSeed": ({"requireSeed": True}, {}, "spec.trainer.seed is not set, must be a number"),
+    "requireTestSet": (
+        {"requireTestSet": True},
+        {},
+        "spec.testSet is not set, must name the folders of the test cases",
+    ),
+    "allowedTrainerClasses": (
+        {"allowedTrainerClasses": LONG},
+        {},
+        f"spec.trainer.className is nnUNetTrainer, must be one of {', '.join(LONG)[:200]}...",
+    ),
+    "allowedConfigurations": (
+        {"allowedConfigurations": ["2d", "3d_lowres"]},
+        {},
+        "spec.configuration is 3d_fullres, must be one of 2d, 3d_lowres",
+    ),
+    "maxGpus": (
+        {"maxGpus": 3},
+        {"resources": {"gpus": 2}},
+        "spec.resources.gpus times the folds at once is 4, must be at most 3 (lower spec.maxParallelFolds)",
+    ),
+}
+
+
+def said(answer: Answer) -> set[str]:
+    """Return the names of the admission policies that warned."""
+    return {warning.split("'")[1] for warning in answer.warnings}
+
+
+@pytest.mark.parametrize("mode", ["Enforce", "Warn", "Audit"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_broken_rule(gate: Gate, namespace: str, rule: str, mode: str) -> None:
+    rules, spec, text = RULES[rule]
+    name = gate.write("house", mode=mode, namespaces=[namespace], rules=rules)
+    answer = gate.create(training(namespace, **{**STANDARD, **spec}))
+    message = f"policy {name}: {text}{REMEDY}"
+    if mode == "Enforce":
+        assert (answer.status, answer.denial) == (403, ("nnunet-policy-enforce", message))
+        assert answer.warned("nnunet-policy-enforce") == [message]
+    elif mode == "Warn":
+        assert answer.ok
+        assert answer.warned("nnunet-policy-warn") == [message]
+    else:
+        assert answer.ok
+        assert said(answer) == set()
+
+
+def test_what_keeps_all_rules_passes_without_a_word(gate: Gate, namespace: str) -> None:
+    rules: Object = {}
+    for one, _, _ in RULES.values():
+        rules |= {**one, "earlyStopping": {**rules.get("earlyStopping", {}), **one.get("earlyStopping", {})}}
+    gate.write("house", namespaces=[namespace], rules=rules)
+    kept: dict[str, Any] = {
+        "schedule": {"epochs": 1001, "iterationsPerEpoch": 251},
+        "trainer": {"image": DIGEST, "seed": 0, "className": LONG[0]},
+        "testSet": {},
+        "configuration": "2d",
+    }
+    answer = gate.create(training(namespace, **kept))
+    assert (answer.ok, answer.warnings) == (True, ())
+
+
+def test_all_denials_are_shown_though_one_is_returned(gate: Gate, namespace: str) -> None:
+    gate.put("first", namespaces=[namespace], rules={"minEpochs": 2000})
+    gate.write("second", namespaces=[namespace], rules={"requireSeed": True, "requireTestSet": True})
+    answer = gate.create(training(namespace, **STANDARD))
+    messages = [
+        f"policy first: spec.schedule.epochs is 1000, must be at least 2000{REMEDY}",
+        "policy second: spec.trainer.seed is not set, must be a number; "
+        f"spec.testSet is not set, must name the folders of the test cases{REMEDY}",
+    ]
+    assert answer.denial[1] in messages
+    assert answer.warned("nnunet-policy-enforce") == messages
+
+
+def test_an_exception_lifts_rules_and_lowers_both_minima(gate: Gate, namespace: str) -> None:
+    rules = {"minEpochs": 1000, "earlyStopping": {"minEpochs": 500}, "requireSeed": True}
+    granted = exception(namespace, minEpochs=100, liftedRules=["requireSeed"])
+    gate.write("house", namespaces=[namespace], rules=rules, exceptions=[granted])
+    short: dict[str, Any] = {"schedule": {"epochs": 100}, "earlyStopping": {"mode": "Anneal", "minEpochs": 100}}
+    assert gate.create(training(namespace, **short)).ok
+    assert not gate.create(training(namespace, "other", **short)).ok, "it is for one training"
+    answer = gate.create(
+        training(namespace, schedule={"epochs": 99}, earlyStopping={"mode": "Anneal", "minEpochs": 99})
+    )
+    assert answer.denial[1] == (
+        "policy house: spec.schedule.epochs is 99, must be at least 100; "
+        f"spec.earlyStopping.minEpochs is 99, must be at least 100{REMEDY}"
+    )
+
+
+def test_an_exception_without_a_minimum_lowers_none(gate: Gate, namespace: str) -> None:
+    gate.write("house", namespaces=[namespace], rules={"minEpochs": 1000}, exceptions=[exception(namespace)])
+    assert "must be at least 1000" in gate.create(training(namespace)).message
+
+
+def change(gate: Gate, namespace: str, patch: Object) -> Answer:
+    return gate.ask("PATCH", gate.path(namespace), patch, type_=MERGE)
+
+
+@pytest.fixture
+def running(gate: Gate, namespace: str) -> str:
+    """A namespace with a training that is older than the policy which it breaks."""
+    gate.settle()
+    assert gate.create(training(namespace), dry_run=False).ok
+    gate.write("house", namespaces=[namespace], rules={"minEpochs": 1000})
+    assert not gate.create(training(namespace, "another")).ok
+    return namespace
+
+
+def test_what_lets_go_of_a_training_always_passes(gate: Gate, running: str) -> None:
+    for patch in (
+        {"metadata": {"labels": {"a": "b"}, "annotations": {"a": "b"}}},
+        {"metadata": {"finalizers": ["example.org/held"]}},
+        {"spec": {"suspend": True}},
+        {"spec": {"retryLimit": 9}},
+    ):
+        assert change(gate, running, patch).ok, patch
+    assert gate.ask("DELETE", gate.path(running)).ok
+    assert change(gate, running, {"metadata": {"finalizers": []}}).ok
+    assert gate.ask("GET", gate.path(running)).status == 404
+
+
+def test_what_goes_on_with_a_training_is_judged(gate: Gate, running: str) -> None:
+    denied = change(gate, running, {"spec": {"retryLimit": 9}})
+    assert denied.denial[0] == "nnunet-policy-enforce"
+    assert denied.warned("nnunet-policy-enforce") == [denied.denial[1]]
+    assert change(gate, running, {"spec": {"suspend": True}}).ok
+    assert "must be at least 1000" in change(gate, running, {"spec": {"suspend": False}}).message
+    gate.write("house", namespaces=[running], rules={"minEpochs": 10})
+    assert change(gate, running, {"spec": {"suspend": False}}).ok
+
+
+def test_an_exception_holds_on_updates_as_well(gate: Gate, running: str) -> None:
+    granted = exception(running, minEpochs=10, expiresAt=in_time(seconds=4))
+    gate.write("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[granted])
+    assert change(gate, running, {"spec": {"retryLimit": 9}}).ok
+    time.sleep(4.5)
+    assert "must be at least 1000" in change(gate, running, {"spec": {"retryLimit": 8}}).message
+
+
+def test_without_a_clock_no_exception_counts(gate: Gate, running: str) -> None:
+    gate.write("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[exception(running, minEpochs=10)])
+    body = gate.done("GET", gate.path(running))
+    body["metadata"]["managedFields"] = [{}]
+    body["spec"]["retryLimit"] = 9
+    assert "must be at least 1000" in gate.ask("PUT", gate.path(running), body).message
+
+
+def test_what_is_complete_is_left_alone(gate: Gate, running: str) -> None:
+    condition = {"type": "Complete", "status": "True", "reason": "TrainingComplete", "message": ""}
+    condition |= {"lastTransitionTime": in_time()}
+    gate.done("PATCH", f"{gate.path(running)}/status", {"status": {"conditions": [condition]}}, type_=MERGE)
+    assert change(gate, running, {"spec": {"ttlSecondsAfterFinished": 60}}).ok
+
+
+def test_a_clinical_namespace_without_any_policy_takes_no_training(gate: Gate, namespace: str) -> None:
+    gate.clear()
+    clinical, other = gate.namespace(clinical="true"), gate.namespace(clinical="no")
+    for free in (namespace, other):
+        assert gate.create(training(free)).ok
+    denied = gate.create(training(clinical))
+    assert not denied.ok
+    assert "no params found for policy binding with `Deny` parameterNotFoundAction" in denied.message
+    assert "'nnunet-policy-enforce-clinical'" in denied.message
+
+
+def test_what_is_in_it_can_be_let_go_of(gate: Gate) -> None:
+    clinical = gate.namespace(clinical="true")
+    gate.settle()
+    assert gate.create(training(clinical), dry_run=False).ok
+    gate.clear()
+    assert change(gate, clinical, {"spec": {"suspend": True}, "metadata": {"finalizers": ["example.org/held"]}}).ok
+    assert gate.ask("DELETE", gate.path(clinical)).ok
+    assert change(gate, clinical, {"metadata": {"finalizers": []}}).ok
+
+
+def test_apply_is_judged_as_create_is(gate: Gate, namespace: str) -> None:
+    gate.write("house", namespaces=[namespace], rules={"minEpochs": 1000})
+    query = "?fieldManager=x&dryRun=All"
+    answer = gate.ask("PATCH", gate.path(namespace) + query, training(namespace), type_=APPLY)
+    assert answer.denial[0] == "nnunet-policy-enforce"
+
+
+def test_advice_comes_without_any_policy(gate: Gate, namespace: str) -> None:
+    answer = gate.create(training(namespace, schedule={"epochs": 300}, earlyStopping={"mode": "Stop"}))
+    assert answer.ok
+    assert answer.warned("nnunet-advice") == [
+        STOP_ADVICE,
+        "spec.schedule: 300 epochs of 250 iterations are 30 % of nnU-Net's standard schedule (1000 of 250). Shorter "
+        "schedules usually lose 1-3 % Dice, more on hard tasks, and generalise worse. Compare it with the standard "
+        "under the same conditions, on the test set, before anyone relies on the model",
+    ]
+    assert gate.create(training(namespace, **STANDARD)).warnings == ()
+
+
+def test_kubectl_shows_it_in_words(gate: Gate, namespace: str) -> None:
+    gate.write("house", namespaces=[namespace], rules={"requireSeed": True})
+    shown = gate.site.kube.run("create", "-f", "-", stdin=json.dumps(training(namespace, **STANDARD)), check=False)
+    assert "Error from server (Forbidden)" in shown
+    assert f"policy house: spec.trainer.seed is not set, must be a number{REMEDY}" in shown
+
+
+def test_no_expression_of_the_admission_policies_is_doubted(gate: Gate) -> None:
+    """The API server checks their types against the schemas, some time after they were written."""
+    path = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+
+    def checked() -> list[Object]:
+        items: list[Object] = gate.done("GET", path)["items"]
+        return items if all("typeChecking" in item.get("status", {}) for item in items) else []
+
+    found = wait_for("the types to be checked", checked, 60)
+    assert len(found) == 7
+    assert [item["status"]["typeChecking"] for item in found] == [{}] * 7

@@ -1,0 +1,121 @@
+"""Admission and the operator come to the same decision, in the same words, on thousands of generated trainings."""
+
+import os
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any, get_args
+
+import pytest
+import yaml
+
+from nnunet_operator.api.policy import LiftableRule, NnunetTrainingPolicySpec, Outcome, Rule
+from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_operator.policy.advice import advice
+from nnunet_operator.policy.decision import Policy, Subject, Verdict, decide
+from tests.integration.policy.generated import labels, one_training, policy
+from tests.integration.policy.support import MERGE, POLICIES, Answer, Gate, policy_body, without
+from tests.integration.support.api import Object, wait_for
+
+ROUNDS, POLICIES_EACH, NAMESPACES, TRAININGS = 60, 4, 6, 50
+SEED = int(os.environ.get("SEED", "20261125"))
+WARNING_CUT = 256
+"""The API server cuts each warning to so many characters once all of a request have more than 4096."""
+OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
+
+
+def differences(body: Object, answer: Answer, policies: list[Policy], marks: dict[str, str]) -> list[str]:
+    """Return what the API server said otherwise than the operator decides."""
+    spec = NnunetTrainingSpec.model_validate(body["spec"])
+    subject = Subject(body["metadata"]["namespace"], body["metadata"]["name"], spec)
+    decision = decide(subject, marks, policies, datetime.now(UTC))
+    # A clinical namespace that none of the policies is for (decision.missing) is the operator's alone to find.
+    denied = decision.messages(Outcome.DENIED)
+    found = []
+    if denied and (answer.status != 403 or answer.denial[1] not in denied):
+        found.append(f"asked for one of {denied}, got {answer.status} {answer.message}")
+    if not denied and not answer.ok:
+        found.append(f"refused: {answer.message}")
+    wanted = {name: decision.messages(outcome) for outcome, name in OUTCOMES.items()} | {"nnunet-advice": advice(spec)}
+    given = {name: answer.warned(name) for name in wanted}
+    if any(len(warning) == WARNING_CUT for warning in answer.warnings):
+        wanted = {name: [message[:100] for message in messages] for name, messages in wanted.items()}
+        given = {name: [message[:100] for message in messages] for name, messages in given.items()}
+    for name, messages in wanted.items():
+        if sorted(messages) != sorted(given[name]):
+            found.append(f"{name}: asked for the warnings {sorted(messages)}, got {sorted(given[name])}")
+    return found
+
+
+def kinds(verdict: Verdict) -> set[str]:
+    """Return what a verdict shows was tried."""
+    words = {verdict.outcome.value, *(violation.rule.value for violation in verdict.violations)}
+    words |= {"lapsed"} if verdict.lapsed else set()
+    exception = verdict.exception
+    words |= {f"without {rule}" for rule in exception.lifted_rules} if exception else set()
+    return words | ({"floor"} if exception and exception.min_epochs else set())
+
+
+@pytest.fixture
+def unguarded(gate: Gate) -> Any:
+    """Exceptions that have ended or last too long can be written."""
+    wrong = policy_body("never", namespaces=["x"], exceptions=[])
+    late = {**wrong, "spec": {**wrong["spec"], "exceptions": [_long_over()]}}
+    with without(gate, "nnunet-exceptions"):
+        wait_for("the guard to be off", lambda: gate.ask("POST", f"{POLICIES}?dryRun=All", late).ok)
+        yield
+
+
+def _long_over() -> Object:
+    facts = {"reason": "for this test alone", "ticket": "1", "approvedBy": "x", "expiresAt": "2001-01-01T00:00:00Z"}
+    return {"namespace": "x", "name": "x", **facts}
+
+
+@pytest.mark.usefixtures("unguarded")
+def test_admission_and_the_operator_agree(gate: Gate) -> None:
+    rng = random.Random(SEED)
+    namespaces = [gate.namespace() for _ in range(NAMESPACES)]
+    seen: dict[str, int] = {}
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(ROUNDS):
+            specs = {f"p{place}": policy(rng, namespaces) for place in range(rng.randint(1, POLICIES_EACH))}
+            marks = {name: labels(rng) for name in namespaces}
+            policies = _write(gate, specs)
+            stored = {name: _label(gate, name, wanted) for name, wanted in marks.items()}
+            gate.settle()
+            bodies = [one_training(rng, rng.choice(namespaces)) for _ in range(TRAININGS)]
+            for body, answer in zip(bodies, pool.map(gate.create, bodies), strict=True):
+                where = body["metadata"]["namespace"]
+                different = differences(body, answer, policies, stored[where])
+                case = {"different": different, "training": body, "labels": marks[where], "policies": specs}
+                assert not different, f"SEED={SEED}, round {number}\n{yaml.safe_dump(case, width=200)}"
+                spec = NnunetTrainingSpec.model_validate(body["spec"])
+                subject = Subject(where, body["metadata"]["name"], spec)
+                verdicts = decide(subject, stored[where], policies, datetime.now(UTC)).verdicts
+                for word in set().union(*map(kinds, verdicts)) or {"none"}:
+                    seen[word] = seen.get(word, 0) + 1
+    print(f"SEED={SEED}:", ", ".join(f"{count} {word}" for word, count in sorted(seen.items())))
+    assert min(seen.values()) >= 20, seen
+    tried = {"none", "lapsed", "floor", *Outcome, *Rule, *(f"without {rule}" for rule in get_args(LiftableRule))}
+    assert set(seen) == tried
+
+
+def _write(gate: Gate, specs: dict[str, Object]) -> list[Policy]:
+    """Let there be these policies and no others, and return them as they are stored."""
+    for name in {f"p{place}" for place in range(POLICIES_EACH)} - specs.keys():
+        gate.ask("DELETE", f"{POLICIES}/{name}")
+    for name, spec in specs.items():
+        gate.put(name, **spec)
+    stored = [gate.done("GET", f"{POLICIES}/{name}")["spec"] for name in specs]
+    parsed = [NnunetTrainingPolicySpec.model_validate(spec) for spec in stored]
+    return [Policy(name, 1, spec) for name, spec in zip(specs, parsed, strict=True)]
+
+
+def _label(gate: Gate, namespace: str, wanted: dict[str, str]) -> dict[str, str]:
+    """Give a namespace these labels under nnunet.dev/ and no others, and return all that it has."""
+    path = f"/api/v1/namespaces/{namespace}"
+    present = gate.done("GET", path)["metadata"]["labels"]
+    patch = {key: None for key in present if key.startswith("nnunet.dev/")} | wanted
+    changed = gate.done("PATCH", path, {"metadata": {"labels": patch}}, type_=MERGE)
+    labels: dict[str, str] = changed["metadata"]["labels"]
+    return labels

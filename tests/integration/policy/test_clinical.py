@@ -1,0 +1,93 @@
+"""The policy that comes with the chart: there from the beginning, and from then on nobody's but those who write it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.chart.conftest import NAMESPACE
+from tests.integration.policy.conftest import VALUES
+from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
+from tests.integration.support.api import Object, wait_for
+from tests.integration.support.builders import training
+from tests.tools.helm import CHART, ROOT
+
+CLINICAL = f"{POLICIES}/clinical"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture
+def emptied(installed: Gate) -> Iterator[Gate]:
+    """A cluster without the operator and the definitions; after the test all is as it was."""
+    installed.clear()
+    installed.site.wipe()
+    yield installed
+    installed.site.wipe()
+    installed.site.install(VALUES)
+    installed.active()
+
+
+def clinical(gate: Gate) -> Object:
+    spec: Object = gate.done("GET", CLINICAL)["spec"]
+    return spec
+
+
+def edited(gate: Gate) -> Object:
+    """Change it as those who write policies do, and return what it is then."""
+    patch = {"mode": "Warn", "rules": {"minEpochs": 1500}, "exceptions": [exception("a")]}
+    changed: Object = gate.done("PATCH", CLINICAL, {"spec": patch}, type_=MERGE)["spec"]
+    return changed
+
+
+def test_it_comes_with_the_definitions_and_closes_clinical_namespaces(emptied: Gate) -> None:
+    emptied.site.install()
+    namespace = emptied.namespace(clinical="true")
+    denied = wait_for(
+        "admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-enforce"), 60
+    )
+    assert denied[0].startswith("policy clinical: spec.schedule.epochs is 10, must be at least 1000; ")
+    assert emptied.create(training(emptied.namespace())).ok
+
+
+def test_neither_upgrade_nor_rollback_nor_a_new_install_changes_what_it_has_become(emptied: Gate) -> None:
+    site = emptied.site
+    site.install()
+    wanted = edited(emptied)
+    site.upgrade()
+    assert clinical(emptied) == wanted
+    site.helm("rollback", "nnunet-operator", "1")
+    assert clinical(emptied) == wanted
+    site.upgrade(VALUES)
+    assert clinical(emptied) == wanted, "no longer asked for, it stays"
+    site.uninstall()
+    assert clinical(emptied) == wanted
+    site.install()
+    assert clinical(emptied) == wanted
+
+
+def test_it_comes_with_an_upgrade_and_comes_back_with_the_next(emptied: Gate) -> None:
+    site = emptied.site
+    site.install(VALUES)
+    assert emptied.ask("GET", CLINICAL).status == 404
+    site.upgrade({"policies": {"clinical": {"mode": "Audit"}}})
+    assert clinical(emptied)["mode"] == "Audit"
+    emptied.done("DELETE", CLINICAL)
+    site.helm("upgrade", "nnunet-operator", str(CHART), "--reset-then-reuse-values")
+    assert clinical(emptied)["mode"] == "Audit"
+
+
+def test_without_crds_keep_it_goes_with_its_definition(emptied: Gate) -> None:
+    emptied.site.install({"crds": {"keep": False}})
+    assert clinical(emptied)
+    emptied.site.uninstall()
+    gone = lambda: emptied.ask("GET", f"{CRDS}/nnunettrainingpolicies.nnunet.dev").status == 404  # noqa: E731
+    wait_for("the definition to be gone", gone)
+
+
+def test_kubectl_applies_the_same_after_kustomize(emptied: Gate) -> None:
+    kube = emptied.site.kube
+    kube.run("apply", "-k", str(ROOT / "manifests"))
+    kube.run("wait", "--for=condition=Established", "crd/nnunettrainingpolicies.nnunet.dev", "--timeout=30s")
+    kube.run("apply", "-f", str(ROOT / "manifests" / "policies" / "clinical.yaml"))
+    assert clinical(emptied)["rules"]["minEpochs"] == 1000
+    objects = ("-f", str(ROOT / "manifests" / "operator" / "operator.yaml"), "-f", str(ROOT / "manifests" / "rbac"))
+    kube.run("delete", "-n", NAMESPACE, *objects)

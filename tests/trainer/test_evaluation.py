@@ -1,0 +1,163 @@
+"""Two replicates scored on a test set: final and best checkpoints, surfaces, summary, report."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from monai.metrics import compute_hausdorff_distance, compute_surface_dice
+
+from nnunet_operator.api.contract import EVIDENCE_FILE, POLICY_FILE, REPORT_FILE, EvaluationFacts, EvidenceFacts
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.files import read_json, write_json
+from nnunet_trainer.paths import BEST, FINAL
+from tests.trainer import tiny_dataset
+from tests.trainer.world import World
+
+SCHEDULE = {"epochs": 3, "iterationsPerEpoch": 30, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
+
+EXCEPTION = {
+    "policy": "clinical",
+    "minEpochs": 3,
+    "liftedRules": [],
+    "reason": "the scanner is gone and no case can be added",
+    "ticket": "QM-17",
+    "approvedBy": "dr.x@example.org",
+    "expiresAt": "2027-01-01T00:00:00Z",
+}
+POLICY = {"decidedAt": "2026-01-02T03:04:05Z", "minEpochs": 3, "exceptions": [EXCEPTION]}
+
+
+@pytest.fixture(scope="module")
+def scored(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """One fold of two replicates trained under an exception, verified and evaluated, with the best checkpoints."""
+    world = planned.copy(tmp_path_factory.mktemp("scored") / "world")
+    evaluation = {"bestCheckpoint": True, "surfaceToleranceMm": 1.5}
+    world = world.but(folds=["0"], replicates=2, seed=5, schedule=SCHEDULE, evaluation=evaluation, policy=POLICY)
+    commands = [("train", "--fold", "0", "--replicate", number) for number in ("1", "2")]
+    for arguments in (*commands, ("verify",), ("evaluate",)):
+        ended = world.finish(*arguments, seconds=300)
+        assert ended.code == 0, ended.log
+    (world.root / "report.json").write_text(ended.report.model_dump_json(by_alias=True))
+    return world
+
+
+@pytest.fixture
+def own(scored: World, tmp_path: Path) -> World:
+    """A copy to change."""
+    return scored.copy(tmp_path / "world")
+
+
+def results_of(world: World, replicate: int) -> Path:
+    return world.run / f"replicate-{replicate}"
+
+
+def fold_of(world: World, replicate: int) -> Path:
+    (folder,) = results_of(world, replicate).glob("*/*/fold_0")
+    return folder
+
+
+def summary_of(world: World) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(world.run / "summary.json")
+    return content
+
+
+def test_each_replicate_is_scored_by_itself(scored: World) -> None:
+    summary = summary_of(scored)
+    facts = EvaluationFacts.model_validate(json.loads((scored.root / "report.json").read_text())["evaluation"])
+    for run in summary["replicates"]:
+        number = run["replicate"]
+        assert run["seed"] == 4 + number
+        for name, kept, found in (
+            ("predictions_test", "test_summary.json", run),
+            ("predictions_test_best", "test_summary_best.json", run["bestCheckpoint"]),
+        ):
+            assert len(list((results_of(scored, number) / name).glob("*.nii.gz"))) == 2
+            dice = read_json(results_of(scored, number) / kept)["foreground_mean"]["Dice"]
+            assert found["testMean"] == pytest.approx(dice)
+        own = read_json(fold_of(scored, number) / "validation/summary.json")["foreground_mean"]["Dice"]
+        assert run["meanValidationDice"] == facts.fold_dice[f"0-r{number}"] == pytest.approx(own)
+    means = [run["testMean"] for run in summary["replicates"]]
+    assert means[0] != means[1], "both replicates predict alike: do they differ in their seeds?"
+    assert facts.test_mean == pytest.approx(np.mean(means))
+    assert summary["spread"]["testMean"] == pytest.approx(np.std(means, ddof=1))
+    assert [run.test_mean for run in facts.replicates] == means
+    best = [run["bestCheckpoint"]["testMean"] for run in summary["replicates"]]
+    assert facts.best_checkpoint_test_mean == pytest.approx(np.mean(best))
+    assert facts.model_path and "/replicate-1/" in facts.model_path
+    assert not (scored.run / "predictions_test").exists()
+
+
+def test_surfaces_are_those_of_the_files(scored: World) -> None:
+    run = summary_of(scored)["replicates"][1]
+    labels = scored.root / "nnunet/raw" / tiny_dataset.NAME / "labelsTs"
+    for case, classes in run["testByCase"].items():
+        files = [results_of(scored, 2) / f"predictions_test/{case}.nii.gz", labels / f"{case}.nii.gz"]
+        segmentations = [np.asanyarray(nibabel.load(path).dataobj) for path in files]
+        for name, label in (("shell", 1), ("core", 2)):
+            masks = [torch.from_numpy(segmentation == label)[None, None] for segmentation in segmentations]
+            if not all(mask.any() for mask in masks):
+                assert classes[name]["hd95Mm"] is None
+                continue
+            options: dict[str, Any] = {"include_background": True, "spacing": [1.0, 1.0, 1.0]}
+            nsd = compute_surface_dice(*masks, [1.5], use_subvoxels=True, **options)
+            hd95 = compute_hausdorff_distance(*masks, percentile=95, **options)
+            assert classes[name]["nsd"] == pytest.approx(nsd.item())
+            assert classes[name]["hd95Mm"] == pytest.approx(hd95.item())
+    assert 0 <= run["testNsd"] <= 1
+
+
+def test_the_report_is_one_small_file(scored: World) -> None:
+    page = (scored.run / REPORT_FILE).read_text(encoding="utf-8")
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == [] and "<script" not in page
+    assert len(page) < 1_000_000
+    assert page.count("data:image/svg+xml") == 4, "two folds, test cases, validation cases"
+    for wanted in ("Short schedule", "Fold 0-r2", "shell", "core", "standard deviation", "configurationHash"):
+        assert (wanted in page) is (wanted != "configurationHash"), wanted
+    assert f"{summary_of(scored)['testMean']:.4f}" in page
+
+
+def test_a_model_that_was_trained_under_an_exception_says_so(scored: World) -> None:
+    page = (scored.run / REPORT_FILE).read_text(encoding="utf-8")
+    assert "Trained under an exception" in page and "QM-17" in page
+    assert summary_of(scored)["policy"]["exceptions"] == [EXCEPTION]
+    assert read_json(scored.run / EVIDENCE_FILE)["asked"]["policy"]["exceptions"] == [EXCEPTION]
+    lines = [json.loads(line) for line in (scored.run / POLICY_FILE).read_text().splitlines()]
+    assert [line["stage"] for line in lines] == ["train", "verify", "evaluate"]
+
+
+def test_what_cannot_be_drawn_or_compared_does_not_end_the_evaluation(own: World) -> None:
+    (own.run / REPORT_FILE).unlink()
+    (own.run / REPORT_FILE).mkdir()
+    (fold_of(own, 2) / BEST).unlink()
+    ended = own.finish("evaluate", seconds=300)
+    assert ended.code == 0, ended.log
+    assert "report.html could not be drawn" in ended.log
+    assert ended.log.count("predicting 0 of 2 test cases") == 3, "what is there was predicted again"
+    assert "the best checkpoints are not compared: 0-r2 have none that loads" in ended.report.message
+    assert ended.report.evaluation is not None and ended.report.evaluation.best_checkpoint_test_mean is None
+    assert summary_of(own)["testMean"] == ended.report.evaluation.test_mean
+    first, second = summary_of(own)["replicates"]
+    assert "bestCheckpoint" in first and "bestCheckpoint" not in second
+
+
+def test_only_what_was_verified_is_scored(own: World) -> None:
+    shutil.copy(fold_of(own, 2) / FINAL, fold_of(own, 1) / FINAL)
+    ended = own.finish("evaluate")
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "fold 0-r1 is not complete: its checkpoint_final.pth was replaced" in ended.report.message
+    evidence = EvidenceFacts.model_validate(read_json(own.run / EVIDENCE_FILE))
+    shorter = [fold.model_copy(update={"epochs": 2}) for fold in evidence.folds]
+    write_json(own.run / EVIDENCE_FILE, EvidenceFacts(folds=shorter).to_json_dict())
+    ended = own.finish("evaluate", seconds=20)
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "has 2 of 3 epochs" in ended.report.message and "loading" not in ended.log
+    (own.run / EVIDENCE_FILE).unlink()
+    ended = own.finish("evaluate", seconds=20)
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "nnunet-trainer verify" in ended.report.message

@@ -1,0 +1,246 @@
+"""nnunetctl dataset check on real folders: everything that is wrong, in words, at once."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nnunet_cli.datasets.labels import label_problems
+from nnunet_trainer.dataset import load_dataset
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.labels import declared_labels
+from tests.unit.cli.conftest import Command
+
+NAME = "Dataset004_Hippo"
+DESCRIPTION = {
+    "channel_names": {"0": "T1", "1": "T2"},
+    "labels": {"background": 0, "head": 1, "tail": 2},
+    "numTraining": 5,
+    "file_ending": ".nii.gz",
+}
+
+
+def save(path: Path, shape: tuple[int, ...] = (4, 5, 6), spacing: float = 1.0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.diag([spacing, 1, 1, 1])), path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Five cases of two channels, one test case without a label."""
+    folder = tmp_path / NAME
+    for number in range(5):
+        for channel in range(2):
+            save(folder / "imagesTr" / f"case_{number}_{channel:04d}.nii.gz")
+        save(folder / "labelsTr" / f"case_{number}.nii.gz")
+    for channel in range(2):
+        save(folder / "imagesTs" / f"test_{channel:04d}.nii.gz")
+    describe(folder)
+    return folder
+
+
+def describe(folder: Path, **changes: Any) -> None:
+    content = {key: value for key, value in {**DESCRIPTION, **changes}.items() if value is not None}
+    (folder / "dataset.json").write_text(json.dumps(content))
+
+
+def test_one_in_order(folder: Path, nnunet: Command) -> None:
+    run = nnunet("dataset", "check", str(folder))
+    assert (run.code, run.err) == (0, "")
+    assert run.out == f"{NAME}: in order\n  5 training cases, 1 test case, 2 channels\n"
+    assert nnunet("dataset", "check", str(folder), "-o", "json").data == {
+        "name": NAME,
+        "trainingCases": 5,
+        "testCases": 1,
+        "channels": 2,
+        "problems": [],
+        "notes": [],
+    }
+
+
+def test_a_dot_for_a_folder(folder: Path, nnunet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert nnunet("dataset", "check", ".").code == 0
+
+
+CASES: list[tuple[str, Callable[[Path], Any], str]] = [
+    ("no dataset.json", lambda f: (f / "dataset.json").unlink(), "there is no dataset.json"),
+    ("no JSON", lambda f: (f / "dataset.json").write_text("{"), "dataset.json is no valid JSON"),
+    ("a list", lambda f: (f / "dataset.json").write_text("[]"), "must hold an object, not a list"),
+    ("no ending", lambda f: describe(f, file_ending=None), "dataset.json: file_ending is missing"),
+    ("an ending without its dot", lambda f: describe(f, file_ending="nii"), "file_ending is 'nii', must be an ending"),
+    ("no channels", lambda f: describe(f, channel_names=None), "dataset.json: channel_names is missing"),
+    ("channels by name", lambda f: describe(f, channel_names={"T1": 0}), "must name the channels by number from 0"),
+    ("channels from 1", lambda f: describe(f, channel_names={"1": "T1"}), "by number from 0"),
+    ("no labels", lambda f: describe(f, labels=None), "dataset.json: labels is missing"),
+    (
+        "labels by number",
+        lambda f: describe(f, labels={"0": "background"}),
+        "labels.background is None, must be 0 (nnU-Net v1",
+    ),
+    (
+        "a gap",
+        lambda f: describe(f, labels={"background": 0, "a": 1, "b": 3}),
+        "labels has the values 0, 1, 3, must have those from 0 on",
+    ),
+    ("a word", lambda f: describe(f, labels={"background": 0, "a": "x"}), "labels.a is 'x', must be a number"),
+    (
+        "regions without an order",
+        lambda f: describe(f, labels={"background": 0, "all": [1, 2], "core": 2}),
+        "regions_class_order is None, must have a number for each of all, core",
+    ),
+    ("a wrong count", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training cases"),
+    ("no count", lambda f: describe(f, numTraining="5"), "numTraining is '5', must be the number"),
+    (
+        "a missing channel",
+        lambda f: (f / "imagesTr" / "case_1_0001.nii.gz").unlink(),
+        "1 images are missing for the 2 channels: imagesTr/case_1_0001.nii.gz",
+    ),
+    (
+        "a channel too many",
+        lambda f: save(f / "imagesTr" / "case_1_0002.nii.gz"),
+        "1 images have numbers of channels that dataset.json does not name: imagesTr/case_1_0002.nii.gz",
+    ),
+    ("a missing label", lambda f: (f / "labelsTr" / "case_2.nii.gz").unlink(), "no label: labelsTr/case_2.nii.gz"),
+    ("no channel's number", lambda f: save(f / "imagesTr" / "x.nii.gz"), "_0000.nii.gz: imagesTr/x.nii.gz"),
+    ("another ending", lambda f: describe(f, file_ending=".nrrd"), "imagesTr holds no file CASE_0000.nrrd"),
+    ("no folder", lambda f: (f / "labelsTr").rename(f / "labels"), "there is no folder labelsTr"),
+    ("a test channel", lambda f: (f / "imagesTs" / "test_0001.nii.gz").unlink(), "imagesTs/test_0001.nii.gz"),
+    ("no test label", lambda f: (f / "labelsTs").mkdir(), "1 cases have no label: labelsTs/test.nii.gz"),
+    (
+        "another shape",
+        lambda f: save(f / "labelsTr" / "case_0.nii.gz", (4, 5, 7)),
+        "labelsTr/case_0.nii.gz has the shape (4, 5, 7), imagesTr/case_0_0000.nii.gz has (4, 5, 6)",
+    ),
+    (
+        "another spacing",
+        lambda f: save(f / "imagesTr" / "case_0_0001.nii.gz", spacing=2.0),
+        "imagesTr/case_0_0001.nii.gz and imagesTr/case_0_0000.nii.gz differ in spacing",
+    ),
+    (
+        "no image",
+        lambda f: (f / "labelsTr" / "case_0.nii.gz").write_bytes(b"no gzip"),
+        "labelsTr/case_0.nii.gz can't be read",
+    ),
+    (
+        "a split of strangers",
+        lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["nobody"]}]'),
+        "splits_final.json, fold 0: there is no case nobody",
+    ),
+    (
+        "a split with overlap",
+        lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["case_0"]}]'),
+        "fold 0: case_0 is in train and in val",
+    ),
+    (
+        "an empty split",
+        lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": []}]'),
+        "fold 0: val is empty",
+    ),
+    ("no split", lambda f: (f / "splits_final.json").write_text("{}3"), "must be a list of objects"),
+]
+
+
+@pytest.mark.parametrize(("spoil", "said"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+def test_what_is_wrong_is_said(folder: Path, nnunet: Command, spoil: Callable[[Path], Any], said: str) -> None:
+    spoil(folder)
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and said in run.out, run.out
+
+
+def test_a_wrong_name_too_few_cases_and_a_push_that_is_refused(folder: Path, nnunet: Command) -> None:
+    for number in (3, 4):
+        for path in folder.glob(f"*/case_{number}*"):
+            path.unlink()
+    describe(folder, numTraining=3)
+    other = folder.rename(folder.with_name("Hippo"))
+    run = nnunet("dataset", "check", str(other), "-o", "json")
+    assert run.code == 1
+    assert [problem.split(":")[0] for problem in run.data["problems"]] == [
+        "the folder is called Hippo, must be DatasetNNN_Name with three digits",
+        "there are 3 training cases, five folds need 5",
+    ]
+    run = nnunet("dataset", "push", str(other))
+    assert run.code == 1 and "Hippo: 2 to put right" in run.err and "nothing was sent" in run.err
+    assert nnunet("dataset", "push", str(other), "--no-check").code == 3, "there is no cluster here"
+
+
+def test_cases_that_dataset_json_names_one_by_one(folder: Path, nnunet: Command) -> None:
+    images = ["imagesTr/case_0_0000.nii.gz", "imagesTr/case_0_0001.nii.gz"]
+    cases = {f"c{number}": {"images": images, "label": "labelsTr/case_0.nii.gz"} for number in range(5)}
+    describe(folder, dataset=cases)
+    assert nnunet("dataset", "check", str(folder)).code == 0
+    cases["c1"] = {"images": images[:1], "label": "labelsTr/gone.nii.gz"}
+    describe(folder, dataset=cases)
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "dataset.c1 has 1 images, must have 2" in run.out
+    assert "1 files that dataset.json names are missing: labelsTr/gone.nii.gz" in run.out
+
+
+def test_a_label_alone_is_in_nobodys_way(folder: Path, nnunet: Command) -> None:
+    save(folder / "labelsTr" / "x.nii.gz")
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 0 and "note: 1 labels have no image: labelsTr/x.nii.gz" in run.out
+
+
+NOT_PLANNINGS = ("test channel", "no test label", "another shape", "another spacing", "no image")
+"""Looked at by planning elsewhere: where there is a spec.testSet, and in the files themselves."""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [pytest.param(spoil, id=what) for what, spoil, _ in CASES if not what.endswith(NOT_PLANNINGS)],
+)
+def test_what_is_refused_here_planning_refuses(folder: Path, spoil: Callable[[Path], Any]) -> None:
+    load_dataset(folder.parent, NAME, ["0"])
+    spoil(folder)
+    with pytest.raises(TrainerError):
+        load_dataset(folder.parent, NAME, ["0"])
+
+
+def test_headers_of_other_formats_are_not_read_and_that_is_said(folder: Path, nnunet: Command) -> None:
+    describe(folder, file_ending=".nii.gz.mha")
+    for path in folder.glob("*/*.nii.gz"):
+        path.rename(path.with_name(f"{path.name}.mha"))
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 0 and "note: the headers were not read: files .nii.gz.mha are not NIfTI" in run.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["check", "nowhere"], "nowhere is no folder"),
+        (["push", "nowhere"], "nowhere is no folder"),
+        (["ls", "--sub-path", "../x"], "must be a path inside the claim"),
+    ],
+)
+def test_wrong_usage(nnunet: Command, arguments: list[str], said: str) -> None:
+    run = nnunet("dataset", *arguments)
+    assert (run.code, run.out) == (2, "") and said in run.err, run
+
+
+VALUES = st.one_of(st.integers(-1, 4), st.booleans(), st.sampled_from(["1", "x", None]), st.lists(st.integers(0, 3)))
+DESCRIPTIONS = st.fixed_dictionaries(
+    {"labels": st.dictionaries(st.sampled_from(["background", "a", "b", "c", "ignore"]), VALUES)},
+    optional={"regions_class_order": st.lists(st.integers(0, 3), max_size=4)},
+)
+
+
+@given(DESCRIPTIONS)
+@example({"labels": {"background": 0, "a": 1, "ignore": 2}})
+@example({"labels": {"background": 0, "a": [1, 2], "b": 2}, "regions_class_order": [1, 2]})
+@example({"labels": {"background": 0, "a": [1], "b": 2, "ignore": True}})
+def test_labels_are_taken_here_if_and_only_if_the_trainer_takes_them(description: dict[str, Any]) -> None:
+    problems = list(label_problems(description))
+    try:
+        declared_labels(description)
+    except TrainerError as error:
+        assert problems, error
+    else:
+        assert not problems

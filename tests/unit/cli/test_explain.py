@@ -1,0 +1,270 @@
+"""Explanations, as a table: for everything that stops a training there is a remedy."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from nnunet_cli.evidence import Evidence
+from nnunet_cli.explanation import Explanation, explain
+from nnunet_cli.explanation_output import as_data, as_text
+from nnunet_cli.remedies import REMEDIES
+from nnunet_cli.watched import Event, watched
+from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_operator.api.reasons import Phase, Reason
+from nnunet_operator.reconcile.failures import _BY_CODE
+from tests.unit.cli.make import condition
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+STATES = {
+    # They tell of one side of a training and never stop it.
+    Reason.STANDARD_EPOCHS,
+    Reason.SHORT_SCHEDULE,
+    Reason.VERY_SHORT_SCHEDULE,
+    Reason.POLICIES_KEPT,
+    Reason.NO_POLICY,
+    Reason.POLICY_EXCEPTED,
+    Reason.POLICY_NOT_ENFORCED,
+    Reason.EXCEPTION_ENDS_SOON,
+    Reason.NO_EXCEPTION_ENDS_SOON,
+    Reason.NOT_SUSPENDED,
+    Reason.PREPROCESSED,
+    Reason.NOT_YET_PLANNED,
+    Reason.NOT_STALLED,
+    Reason.PLATEAU_STOPPED,
+    Reason.PLATEAU_ANNEALED,
+    Reason.PLATEAU_OBSERVED,
+    Reason.PLATEAU_ANNEALING,
+    Reason.RULE_NOT_FIRED,
+    Reason.EARLY_STOPPING_DISABLED,
+    Reason.CHECKPOINTS_VERIFIED,
+    Reason.NOT_YET_VERIFIED,
+    Reason.TEST_SET_SCORED,
+    Reason.CROSS_VALIDATION_SCORED,
+    Reason.NOT_YET_EVALUATED,
+    Reason.NOT_COMPLETE,
+    Reason.NOT_FAILED,
+}
+STOPPING = [reason for reason in Reason if reason not in STATES]
+
+
+def body(*conditions: Any, age: int = 600, **status: Any) -> dict[str, Any]:
+    created = datetime.fromtimestamp(NOW.timestamp() - age, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"namespace": "clinic", "name": "hippo", "uid": "u", "creationTimestamp": created, "generation": 1}
+    return {"metadata": metadata, "spec": {}, "status": {"conditions": list(conditions), **status}}
+
+
+def evidence(found: dict[str, Any], **parts: Any) -> Evidence:
+    return Evidence(watched(found), found["spec"], **parts)
+
+
+def said(*conditions: Any, age: int = 600, **parts: Any) -> Explanation:
+    return explain(evidence(body(*conditions, age=age), **parts), NOW)
+
+
+def by(reason: str, message: str = "fold 0 waits") -> dict[str, Any]:
+    return condition("Progressing", reason, message, "False")
+
+
+@pytest.mark.parametrize("reason", STOPPING)
+def test_none_that_stops_a_training_is_without_a_remedy(reason: Reason) -> None:
+    found = said(by(reason))
+    assert found.reason == reason and len(found.matter) > 20 and found.todo and found.look
+    assert "The operator says: fold 0 waits." in found.matter
+    assert not any(brace in text for text in (found.matter, found.todo) for brace in "{}")
+    assert all(command.startswith(("kubectl ",)) for command in found.look)
+
+
+def test_the_table_has_nothing_else() -> None:
+    assert set(REMEDIES) == set(STOPPING)
+    assert {phase.value for phase in Phase} - {"Pending", "Suspended", "Completed", "Failed"} <= set(REMEDIES)
+
+
+@pytest.mark.parametrize("code", sorted(TERMINAL_EXIT_CODES))
+def test_every_exit_code_that_ends_a_training_is_named_by_its_remedy(code: int) -> None:
+    reason = _BY_CODE[code][0]
+    assert f"(exit code {int(code)})" in said(condition("Failed", reason, "planning: no such file")).matter
+
+
+@pytest.mark.parametrize(
+    ("conditions", "reason", "matter", "todo", "look"),
+    [
+        ([by("WaitingForGPU")], "WaitingForGPU", "No node has a free GPU", "suspending another", "describe pods -l"),
+        ([by("WaitingForQueue")], "WaitingForQueue", "the queue", "LocalQueue", "localqueues"),
+        ([by("ClaimNotBound")], "ClaimNotBound", "PersistentVolumeClaim", "Create the claim", "describe pvc"),
+        ([by("ImageUnavailable")], "ImageUnavailable", "image", "spec.trainer.image", "{.spec.trainer.image}"),
+        ([by("PodRejected")], "PodRejected", "refuses", "quota", "describe resourcequota"),
+        (
+            [condition("Suspended", "PolicyDenied", "policy house: at least 1000"), by("PolicyDenied", "nothing runs")],
+            "PolicyDenied",
+            "The operator says: policy house: at least 1000.",
+            "ask those who may write policies for an exception",
+            "nnunettrainingpolicies",
+        ),
+        (
+            [condition("Suspended", "PolicyChanged", "x"), by("PolicyChanged")],
+            "PolicyChanged",
+            "nothing is lost",
+            "goes on from its checkpoint",
+            "get namespace clinic --show-labels",
+        ),
+        (
+            [condition("Suspended", "PolicyMissing", "x"), by("PolicyMissing")],
+            "PolicyMissing",
+            "clinical",
+            "namespace clinic",
+            "nnunettrainingpolicies",
+        ),
+        (
+            [condition("Suspended", "SuspendedByUser", "x"), by("SuspendedByUser")],
+            "SuspendedByUser",
+            "spec.suspend is true",
+            "kubectl nnunet resume hippo -n clinic",
+            "describe nnt hippo",
+        ),
+        (
+            [
+                condition(
+                    "Failed", "OutOfMemory", "fold 0: killed. Raise it. To try again (folds go on), set spec.suspend"
+                )
+            ],
+            "OutOfMemory",
+            "The operator says: fold 0: killed. Raise it.",
+            "kubectl nnunet suspend hippo -n clinic, then kubectl nnunet resume hippo -n clinic",
+            "kubectl nnunet logs hippo -n clinic",
+        ),
+        (
+            [condition("Complete", "TrainingComplete", "test Dice 0.861"), by("TrainingComplete")],
+            "TrainingComplete",
+            "test Dice 0.861",
+            "Nothing.",
+            "audit",
+        ),
+        (
+            [
+                condition("Progressing", "Training", "x"),
+                condition("Stalled", "NoEpochFinished", "fold 0 since epoch 3"),
+            ],
+            "NoEpochFinished",
+            "fold 0 since epoch 3",
+            "/dev/shm",
+            "logs hippo",
+        ),
+        ([condition("Progressing", "NewWord", "do this")], "NewWord", "do this", "message", "describe nnt hippo"),
+    ],
+)
+def test_explanations(conditions: list[Any], reason: str, matter: str, todo: str, look: str) -> None:
+    found = said(*conditions)
+    assert found.reason == reason
+    assert matter in found.matter and todo in found.todo and any(look in command for command in found.look), found
+
+
+def test_a_training_that_no_operator_looks_at() -> None:
+    assert said(age=20).reason == "NotSeen"
+    found = said(age=200)
+    assert found.reason == "OperatorSilent" and "3 min 20 s ago" in found.matter and "does not run" in found.matter
+    assert any("-l app.kubernetes.io/name=nnunet-operator" in command for command in found.look)
+
+
+def test_a_status_that_may_be_old() -> None:
+    runs = condition("Progressing", "Training", "trains")
+    assert "no pod at all" in said(runs).matter
+    pod = {"metadata": {"name": "p", "creationTimestamp": "x"}, "status": {"phase": "Running"}}
+    assert "no pod at all" not in said(runs, pods=[pod]).matter
+    assert "no pod at all" not in said(runs, pods=None).matter
+    found = body({**by("WaitingForGPU"), "observedGeneration": 1})
+    found["metadata"]["generation"] = 2
+    assert "has not been looked at yet" in explain(evidence(found), NOW).matter
+
+
+def test_one_that_is_being_deleted_and_one_that_can_not_be_read() -> None:
+    found = body(by("Training"))
+    found["metadata"]["deletionTimestamp"] = "2026-03-01T11:59:00Z"
+    assert explain(evidence(found), NOW).reason == "Deleting"
+    assert explain(evidence({**body(), "status": {"folds": 3}}), NOW).reason == "Unreadable"
+
+
+def pod(name: str, phase: str = "Pending", conditions: Any = (), **state: Any) -> dict[str, Any]:
+    statuses = [{"name": "trainer", "state": state}] if state else []
+    return {
+        "metadata": {"name": name, "creationTimestamp": "2026-03-01T11:59:00Z"},
+        "status": {"phase": phase, "conditions": list(conditions), "containerStatuses": statuses},
+    }
+
+
+UNSCHEDULED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes"}
+
+
+@pytest.mark.parametrize(
+    ("found", "line"),
+    [
+        (pod("a", conditions=[UNSCHEDULED]), "pod a: Pending, has no node (Unschedulable: 0/3 nodes)"),
+        (
+            pod("a", waiting={"reason": "ImagePullBackOff", "message": "no such tag"}),
+            "pod a: Pending, waits (ImagePullBackOff: no such tag)",
+        ),
+        (pod("a", waiting={"reason": "ContainerCreating"}), "pod a: Pending"),
+        (pod("a", "Running", running={}), "pod a: Running"),
+        (
+            pod("a", "Failed", terminated={"exitCode": 65, "reason": "Error"}),
+            "pod a: ended with exit code 65 (Error)",
+        ),
+        (pod("a", "Succeeded", terminated={"exitCode": 0}), None),
+        ({"metadata": {"name": "a"}, "status": {"phase": "Failed", "reason": "Evicted"}}, "pod a: failed (Evicted)"),
+    ],
+)
+def test_pods_that_were_seen(found: Any, line: str | None) -> None:
+    assert said(by("Starting"), pods=[found]).seen == ([line] if line else [])
+
+
+def test_what_is_missing_quotas_and_the_newest_warnings() -> None:
+    found = body(by("ClaimNotBound"))
+    found["spec"] = {
+        "dataset": {"claimName": "raw"},
+        "storage": {"preprocessed": {"claimName": "raw"}, "results": {"claimName": "out"}},
+    }
+    assert explain(evidence(found, claims=["out"]), NOW).seen == ["claim raw: does not exist or has no volume"]
+    quota = {"metadata": {"name": "small"}, "status": {"hard": {"pods": "1"}, "used": {"pods": "1"}}}
+    job = {
+        "metadata": {"name": "j"},
+        "spec": {"suspend": True},
+        "status": {
+            "conditions": [{"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "code 65"}]
+        },
+    }
+    warnings = [
+        ("Pod a", Event(datetime(2026, 3, 1, 11, minute, tzinfo=UTC), True, "FailedMount", f"at {minute}"))
+        for minute in (50, 57)
+    ]
+    assert said(by("PodRejected"), quotas=[quota], jobs=[job], warnings=warnings).seen == [
+        "quota small: pods 1 of 1 used",
+        "Job j: suspended",
+        "Job j: failed (PodFailurePolicy: code 65)",
+        "FailedMount on Pod a, 3m ago: at 57",
+    ]
+    assert len(said(by("Starting"), pods=[pod(str(n), "Running", running={}) for n in range(12)]).seen) == 9
+
+
+def test_what_may_not_be_read_is_said() -> None:
+    found = said(by("WaitingForGPU"), quotas=None, claims=None)
+    assert found.notes == ["you may not read quotas, claims of the namespace, so nothing is said of them"]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_the_text_fits_the_terminal_and_commands_are_whole(width: int) -> None:
+    found = said(by("WaitingForGPU", "fold 0 waits " + "for a GPU " * 30), pods=[pod("a", conditions=[UNSCHEDULED])])
+    lines = [line.plain for line in as_text(found, width)]
+    assert lines[0] == "clinic/hippo: WaitingForGPU"
+    titles = [line for line in lines if line and not line.startswith(" ")]
+    assert titles[1:] == ["What is the matter", "What to do", "What was seen", "To look further"]
+    for command in found.look:
+        assert f"  {command}" in lines
+    assert max(len(line) for line in lines if "kubectl" not in line) <= width
+    assert "  " + found.matter in [line.plain for line in as_text(found, None)]
+
+
+def test_data_for_scripts() -> None:
+    found = as_data(said(by("WaitingForGPU")))
+    assert list(found) == ["namespace", "name", "phase", "reason", "matter", "toDo", "lookFurther", "seen", "notes"]
+    assert (found["reason"], found["phase"]) == ("WaitingForGPU", None)

@@ -1,0 +1,263 @@
+"""`kubectl nnunet lint` on files, without a cluster: what is said, and how it ends."""
+
+import io
+import re
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nnunet_operator.api.policy import Rule
+from tests.unit.cli.conftest import Command
+from tests.unit.policy.make import exception
+
+SAMPLES = Path(__file__).parents[3] / "manifests/samples"
+CLINICAL = "nnunet.dev/clinical=true"
+
+
+def training(name: str = "hippo", namespace: str = "clinic", **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "nnunet.dev/v1alpha1",
+        "kind": "NnunetTraining",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"dataset": {"name": "Dataset004_Hippocampus"}, **spec},
+    }
+
+
+def policy(mode: str = "Enforce", name: str = "house", **spec: Any) -> dict[str, Any]:
+    body = {"mode": mode, "rules": {"minEpochs": 1000}, **spec}
+    if not {"namespaces", "namespaceSelector"} & set(body):
+        body["namespaceSelector"] = {"matchLabels": {"nnunet.dev/clinical": "true"}}
+    return {
+        "apiVersion": "nnunet.dev/v1alpha1",
+        "kind": "NnunetTrainingPolicy",
+        "metadata": {"name": name},
+        "spec": body,
+    }
+
+
+def write(name: str, *documents: Any) -> str:
+    """Write a file into the present folder and return its name."""
+    Path(name).write_text(yaml.safe_dump_all(documents, sort_keys=False))
+    return name
+
+
+SHORT = training(schedule={"epochs": 200})
+
+
+def test_a_denial_names_field_value_demand_policy_and_remedy(nnunet: Command) -> None:
+    file, rules = write("t.yaml", SHORT), write("p.yaml", policy())
+    run = nnunet("lint", file, "--policies", rules, "--namespace-labels", CLINICAL)
+    assert run.code == 1
+    assert run.out.startswith("t.yaml, document 1: clinic/hippo: denied\n")
+    assert "  denied   spec.schedule.epochs is 200, must be at least 1000\n" in run.out
+    assert "by policy house (Enforce), rule minEpochs\n" in run.out
+    assert "to do: change the training, or ask those who may write the policy for an exception\n" in run.out
+    assert "not checked offline: rules over several fields" in run.out
+    assert run.out.endswith("1 training: 1 denied\n")
+
+
+def test_the_labels_of_the_namespace_decide_what_a_policy_is_for(nnunet: Command) -> None:
+    file, rules = write("t.yaml", SHORT), write("p.yaml", policy())
+    assert nnunet("lint", file, "--policies", rules).code == 0
+    by_name = write("n.yaml", policy(namespaceSelector={"matchLabels": {"kubernetes.io/metadata.name": "clinic"}}))
+    assert nnunet("lint", file, "--policies", by_name).code == 1
+
+
+def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
+    rules = {
+        "minEpochs": 1000,
+        "minIterationsPerEpoch": 250,
+        "earlyStopping": {"allowedModes": ["Disabled"], "minEpochs": 900},
+        "requireImageDigest": True,
+        "requireSeed": True,
+        "requireTestSet": True,
+        "allowedTrainerClasses": ["nnUNetTrainer"],
+        "allowedConfigurations": ["3d_fullres"],
+        "maxGpus": 1,
+    }
+    bad = training(
+        schedule={"epochs": 200, "iterationsPerEpoch": 25},
+        earlyStopping={"mode": "Stop"},
+        configuration="2d",
+        trainer={"className": "Mine", "image": "a:1"},
+    )
+    files = write("t.yaml", bad), "--policies", write("p.yaml", policy(rules=rules))
+    (result,) = nnunet("lint", *files, "--namespace-labels", CLINICAL, "-o", "json").data["results"]
+    denied = {finding["rule"]: finding["field"] for finding in result["findings"] if finding["level"] == "denied"}
+    assert set(denied) == set(Rule)
+    assert all(re.fullmatch(r"spec(\.[a-zA-Z]+)+", field) for field in denied.values()), denied
+
+
+@pytest.mark.parametrize(
+    ("mode", "level", "code", "strict"),
+    [("Enforce", "denied", 1, 1), ("Warn", "warned", 0, 1), ("Audit", "recorded", 0, 1)],
+)
+def test_only_enforced_rules_fail_unless_strict(nnunet: Command, mode: str, level: str, code: int, strict: int) -> None:
+    file = write("t.yaml", training(schedule={"epochs": 999, "iterationsPerEpoch": 300}))
+    rules = write("p.yaml", policy(mode))
+    arguments = ["lint", file, "--policies", rules, "--namespace-labels", CLINICAL, "-o", "json"]
+    run = nnunet(*arguments)
+    (result,) = run.data["results"]
+    assert (run.code, [finding["level"] for finding in result["findings"]]) == (code, [level])
+    assert nnunet(*arguments, "--strict").code == strict
+
+
+def test_advice_alone_is_no_failure_unless_strict(nnunet: Command) -> None:
+    file = write("t.yaml", training(schedule={"epochs": 200}, earlyStopping={"mode": "Stop"}))
+    run = nnunet("lint", file, "--offline")
+    assert run.code == 0 and "1-3 % Dice" in run.out and "a plateau of the validation metric" in run.out
+    assert "not checked offline: policies" in run.out
+    assert nnunet("lint", file, "--offline", "--strict").code == 1
+
+
+def test_an_exception_that_counts_and_one_that_has_ended(nnunet: Command) -> None:
+    soon = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    file = write("t.yaml", SHORT)
+    for end, code, words in (
+        (soon, 0, "note     excepted (until"),
+        ("2020-01-01T00:00:00Z", 1, "does not count (until 2020"),
+    ):
+        rules = write("p.yaml", policy(exceptions=[exception(minEpochs=200, expiresAt=end)]))
+        run = nnunet("lint", file, "--policies", rules, "--namespace-labels", CLINICAL)
+        assert (run.code, words in run.out, "ticket QM-17" in run.out) == (code, True, True), run.out
+
+
+def test_a_clinical_namespace_without_a_policy(nnunet: Command) -> None:
+    rules = write("p.yaml", policy(namespaceSelector={"matchLabels": {"nnunet.dev/other": "x"}}))
+    run = nnunet("lint", write("t.yaml", training()), "--policies", rules, "--namespace-labels", CLINICAL)
+    assert run.code == 1 and "no policy is for it" in run.out
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schedule": {"epochs": "1000"}}, "spec.schedule.epochs is '1000': input should be a valid integer"),
+        ({"schedule": {"epochs": 0}}, "spec.schedule.epochs is 0: input should be greater than or equal to 1"),
+        ({"epochs": 3}, "spec.epochs is no field of the API"),
+        ({"earlyStopping": {"mode": False}}, "spec.earlyStopping.mode is False"),
+        ({"folds": [0, 7]}, "spec.folds[1] is 7"),
+        ({"dataset": {}}, "spec.dataset.name is not set"),
+    ],
+)
+def test_the_schema_is_checked_as_strictly_as_the_api_server_does(nnunet: Command, change: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", training(**change)), "--offline")
+    assert run.code == 1 and said in run.out, run.out
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"apiVersion": "nnunet.dev/v1"}, "must be nnunet.dev/v1alpha1"),
+        ({"specs": {}}, "specs is no field"),
+        ({"metadata": {"name": "Hippo"}}, "metadata.name is 'Hippo'"),
+        ({"metadata": {}}, "metadata.name is not set"),
+        ({"metadata": 3}, "metadata.name is not set"),
+        ({"spec": None}, "spec is None"),
+        ({"spec": []}, "spec is []"),
+        ({"kind": None}, "kind is not set"),
+    ],
+)
+def test_what_is_around_the_spec(nnunet: Command, changes: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", {**training(), **changes}), "--offline")
+    assert run.code == 1 and said in run.out, run.out
+
+
+def test_null_is_the_default_as_for_the_api_server(nnunet: Command) -> None:
+    file = write("t.yaml", training(schedule={"epochs": None}, trainer={"seed": None}))
+    assert nnunet("lint", file, "--offline", "--strict").code == 0
+
+
+def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+    many = {"apiVersion": "v1", "kind": "List", "items": [training("a"), training("b", epochs=1)]}
+    run = nnunet("lint", write("t.yaml", training(), None, config, many), "--offline", "-o", "json")
+    places = [(result["document"], result["name"], result["outcome"]) for result in run.data["results"]]
+    assert places == [("1", "hippo", "allowed"), ("4.1", "a", "allowed"), ("4.2", "b", "invalid")]
+    assert run.data["skipped"] == [{"file": "t.yaml", "document": "3", "kind": "ConfigMap"}]
+    assert "t.yaml, document 3: ConfigMap, skipped" in nnunet("lint", "t.yaml", "--offline").out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: [", "no YAML that can be read"),
+        ("spec: {a: 1, a: 2}", "a is given twice"),
+        ("a: !!python/object:os.system {}", "could not determine a constructor"),
+        ("? {a: 1}\n: 2", "found unhashable key"),
+        ("&x {a: *x}", "Circular reference"),
+        ("a: !!binary aGVsbG8=", "JSON has no form for"),
+        ("\xff", "kind is not set"),
+    ],
+)
+def test_what_can_not_be_read_is_named_and_the_rest_is_checked(nnunet: Command, text: str, said: str) -> None:
+    Path("t.yaml").write_text(yaml.safe_dump(training()) + "---\n" + text)
+    run = nnunet("lint", "t.yaml", "--offline", "-o", "json")
+    first, second = run.data["results"]
+    assert (run.code, first["outcome"], second["document"]) == (1, "allowed", "2")
+    assert said in second["findings"][0]["message"]
+
+
+def test_standard_input_and_yaml_output(nnunet: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = yaml.safe_dump(training()).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
+    run = nnunet("lint", "-", "--offline", "-o", "yaml")
+    (result,) = yaml.safe_load(run.out)["results"]
+    assert (run.code, result["file"], result["outcome"]) == (0, "standard input", "allowed")
+
+
+def test_time_stamps_of_policy_files_need_no_quotes(nnunet: Command) -> None:
+    Path("p.yaml").write_text(
+        yaml.safe_dump(policy(exceptions=[exception()])).replace("'2026-", "2026-").replace("Z'", "Z")
+    )
+    assert "expiresAt: 2026-06-01T00:00:00Z\n" in Path("p.yaml").read_text()
+    run = nnunet("lint", write("t.yaml", training()), "--policies", "p.yaml", "--namespace-labels", CLINICAL)
+    assert run.code == 0, run.out
+
+
+def test_a_policy_that_can_not_be_read_stands_in_the_way(nnunet: Command) -> None:
+    rules = write("p.yaml", policy(mode="enforce"))
+    run = nnunet("lint", write("t.yaml", training()), "--policies", rules)
+    assert run.code == 1 and "policy house can't be read" in run.out and "spec.mode is 'enforce'" in run.out
+
+
+def test_the_samples_of_the_repository(nnunet: Command) -> None:
+    run = nnunet("lint", str(SAMPLES), "--offline", "--strict")
+    assert run.code == 0 and "2 trainings: 2 allowed" in run.out, run.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ((), 2, "Missing argument"),
+        (("none.yaml", "--offline"), 2, "none.yaml can't be read: No such file"),
+        ((".", "--offline"), 2, "holds no file that ends in .yaml"),
+        (("-", "-o", "xml"), 2, "xml"),
+        (("a.yaml", "--offline", "--namespace-labels", "x"), 2, "not of the form KEY=VALUE"),
+        (("a.yaml", "--namespace-labels", "x=y"), 2, "goes with --policies"),
+        (("a.yaml", "--policies", "a.yaml"), 2, "there is no NnunetTrainingPolicy in it"),
+        (("a.yaml",), 3, "the kubeconfig can't be used"),
+        (("a.yaml", "--kubeconfig", "away.yaml"), 3, "the cluster at https://127.0.0.1:1 can't be reached"),
+        (("a.yaml", "--kubeconfig", "away.yaml", "--context", "b"), 3, "the kubeconfig can't be used"),
+    ],
+)
+def test_wrong_usage_and_no_cluster(nnunet: Command, arguments: tuple[str, ...], code: int, said: str) -> None:
+    if "." not in arguments:
+        write("a.yaml", training())
+        write(
+            "away.yaml",
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "a",
+                "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1"}}],
+                "users": [{"name": "a", "user": {"token": "x"}}],
+                "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+            },
+        )
+    run = nnunet("lint", *arguments)
+    assert run.code == code and said in run.err, (run.code, run.err)
+    assert run.out == "" and "Traceback" not in run.err

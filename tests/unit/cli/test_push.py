@@ -1,0 +1,164 @@
+"""Sending a dataset: the real agent over pipes, a folder in place of the claim."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nnunet_cli.datasets.transfer import LocalFile, Sent, hashes_of, local_files, plan, push, sha256_of
+from nnunet_cli.errors import CliError
+from nnunet_cli.volumes.stream import Lost
+from tests.unit.cli.pipes import LocalVolume, Pipes
+
+CONTENT = {
+    "dataset.json": b"{}",
+    "imagesTr/a_0000.nii.gz": bytes(range(256)) * 9000,  # all bytes, and more than one block
+    "imagesTr/b_0000.nii.gz": b"\n\n{}\n",
+    "labelsTr/a.nii.gz": b"",
+    "labelsTr/übung.nii.gz": b"x" * 70_000,
+}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = tmp_path / "Dataset001_A"
+    for name, data in CONTENT.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    (folder / ".DS_Store").write_bytes(b"hidden")
+    (folder / ".git").mkdir()
+    (folder / ".git" / "head").write_bytes(b"hidden")
+    return folder
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> LocalVolume:
+    root = tmp_path / "volume"
+    root.mkdir()
+    return LocalVolume(root)
+
+
+def pushed(volume: LocalVolume, source: Path) -> tuple[Sent, int]:
+    """Push; return what became of it, and the bytes that the bar was moved by."""
+    moved: list[int] = []
+    return push(volume, "raw/Dataset001_A", local_files(source), moved.append), sum(moved)
+
+
+def there(volume: LocalVolume) -> dict[str, bytes]:
+    folder = volume.root / "raw" / "Dataset001_A"
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_all_is_sent_then_nothing(volume: LocalVolume, source: Path) -> None:
+    total = sum(map(len, CONTENT.values()))
+    sent, moved = pushed(volume, source)
+    assert there(volume) == CONTENT
+    assert (sent, moved) == (Sent(files=5, bytes=total, skipped=0, strangers=[]), total)
+    sent, moved = pushed(volume, source)
+    assert (sent.files, sent.bytes, sent.skipped, moved) == (0, 0, 5, total)
+
+
+def test_dataset_json_comes_last(source: Path) -> None:
+    assert [file.name for file in local_files(source)][-1] == "dataset.json"
+
+
+def test_what_differs_is_sent_again(volume: LocalVolume, source: Path) -> None:
+    pushed(volume, source)
+    (source / "imagesTr" / "b_0000.nii.gz").write_bytes(b"\n\n[]\n")  # of the same size
+    (source / "dataset.json").write_bytes(b'{"a": 1}')
+    folder = volume.root / "raw" / "Dataset001_A"
+    os.truncate(folder / "labelsTr" / "übung.nii.gz", 10)
+    damaged = bytearray(CONTENT["imagesTr/a_0000.nii.gz"])
+    damaged[1_234_567] ^= 1
+    (folder / "imagesTr" / "a_0000.nii.gz").write_bytes(damaged)
+    (folder / "imagesTr" / "old_0000.nii.gz").write_bytes(b"")
+    sent, _ = pushed(volume, source)
+    assert (sent.files, sent.skipped, sent.strangers) == (4, 1, ["imagesTr/old_0000.nii.gz"])
+    found = there(volume)
+    assert found.pop("imagesTr/old_0000.nii.gz") == b""
+    assert found == CONTENT | {"imagesTr/b_0000.nii.gz": b"\n\n[]\n", "dataset.json": b'{"a": 1}'}
+
+
+def test_a_push_that_is_cut_off_goes_on_where_it_was(volume: LocalVolume, source: Path) -> None:
+    def cut(pipes: Pipes, written: int) -> None:
+        if written > 1_000_000:
+            pipes.close()
+
+    volume.interfere = cut
+    with pytest.raises(Lost, match="the connection to the helper pod broke"):
+        pushed(volume, source)
+    assert there(volume) == {}, "half a file is no file"
+    volume.interfere = None
+    first = CONTENT["imagesTr/a_0000.nii.gz"]
+    (volume.root / "raw" / "Dataset001_A" / "imagesTr" / "a_0000.nii.gz").write_bytes(first)
+    sent, _ = pushed(volume, source)
+    assert (sent.files, sent.skipped) == (4, 1) and there(volume) == CONTENT
+
+
+def test_what_is_damaged_on_the_volume_is_found_at_the_end(volume: LocalVolume, source: Path) -> None:
+    label = volume.root / "raw" / "Dataset001_A" / "labelsTr" / "übung.nii.gz"
+
+    def rot(pipes: Pipes, written: int) -> None:
+        if label.exists():
+            label.write_bytes(b"y" * 70_000)
+
+    volume.interfere = rot
+    with pytest.raises(CliError, match=r"1 files? .*damaged on the claim: labelsTr/übung.nii.gz"):
+        pushed(volume, source)
+
+
+def test_a_file_that_is_damaged_on_its_way_is_not_taken(volume: LocalVolume) -> None:
+    with volume.run("receive", "d") as remote:
+        remote.write_message(path="a", size=3)
+        remote.write(b"abc")
+        remote.write_message(sha256="0" * 64)
+        with pytest.raises(CliError, match="a was damaged on its way: push again"):
+            remote.message()
+    assert not list((volume.root / "d").iterdir())
+
+
+def test_a_volume_that_can_not_be_written(volume: LocalVolume, source: Path) -> None:
+    (volume.root / "raw").write_bytes(b"a file where a folder is needed")
+    with pytest.raises(CliError, match="raw"):
+        pushed(volume, source)
+
+
+def test_more_hashes_than_are_asked_for_at_once(volume: LocalVolume, tmp_path: Path) -> None:
+    names = [f"{number}" for number in range(150)]
+    for name in names:
+        (volume.root / name).write_text(name)
+    found = list(hashes_of(volume, ".", [*names, "absent"]))
+    assert found == [*(sha256_of(volume.root / name) for name in names), None]
+
+
+def test_plan() -> None:
+    files = [LocalFile(name, Path(name), size) for name, size in (("new", 1), ("same", 2), ("grown", 3))]
+    todo = plan(files, {"same": 2, "grown": 2, "other": 9})
+    assert [[file.name for file in part] for part in (todo.send, todo.compare)] == [["new", "grown"], ["same"]]
+    assert todo.strangers == ["other"]
+
+
+def test_a_file_is_fetched_and_one_that_is_not_there_is_said(volume: LocalVolume) -> None:
+    data = bytes(range(256)) * 20_000
+    (volume.root / "report.html").write_bytes(data)
+    with volume.run("send", "report.html") as remote:
+        assert remote.read(remote.message()["size"]) == data
+    with volume.run("send", "absent/report.html") as remote:
+        assert remote.message() == {"missing": "absent/report.html"}
+
+
+def test_datasets_are_listed(volume: LocalVolume, source: Path) -> None:
+    pushed(volume, source)
+    with volume.run("datasets", "raw") as remote:
+        (found,) = remote.messages()
+    assert (found["name"], found["files"], found["description"]) == ("Dataset001_A", 5, {})
+    with volume.run("datasets", "nowhere") as remote, pytest.raises(CliError, match="nowhere is no folder"):
+        remote.messages()
+
+
+def test_an_image_without_a_trainer(volume: LocalVolume, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(volume.root))
+    (volume.root / "nnunet_trainer").mkdir()
+    (volume.root / "nnunet_trainer" / "__init__.py").write_text("")
+    with volume.run("histories", "run") as remote, pytest.raises(CliError, match="give a trainer image with --image"):
+        remote.messages()

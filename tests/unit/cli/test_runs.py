@@ -1,0 +1,135 @@
+"""What the audit says of a stored training, in each form."""
+
+import csv
+import io
+import json
+from typing import Any
+
+import pytest
+
+from nnunet_cli.runs import read_run, sort_runs
+from nnunet_cli.runs_output import as_csv, columns, harmless, print_table, runs_json
+
+FOLD = {"phase": "Completed", "provenEpochs": 1000, "checkpointHash": "c0"}
+STATUS: dict[str, Any] = {
+    "phase": "Completed",
+    "startTime": "2026-03-01T12:00:00+02:00",
+    "completionTime": "2026-03-05T12:00:00Z",
+    "conditions": [
+        {
+            "type": "PolicyCompliant",
+            "status": "True",
+            "reason": "PolicyExcepted",
+            "lastTransitionTime": "2026-03-01T12:00:00Z",
+        }
+    ],
+    "folds": [{**FOLD, "fold": "0"}, {**FOLD, "fold": "1", "provenEpochs": 600, "checkpointHash": "c1"}],
+    "policy": {
+        "decidedAt": "2026-03-01T12:00:00Z",
+        "minEpochs": 500,
+        "decisions": [
+            {"policy": "house", "generation": 2, "mode": "Warn", "outcome": "Warned", "brokenRules": ["requireSeed"]},
+            {"policy": "clinical", "generation": 3, "mode": "Enforce", "outcome": "Excepted", "ticket": "QM-17"},
+        ],
+        "exceptions": [
+            {
+                "policy": "clinical",
+                "minEpochs": 500,
+                "reason": "the scanner is gone",
+                "ticket": "=HYPERLINK(A1)",
+                "approvedBy": "dr.x@example.org",
+                "expiresAt": "2026-06-01T00:00:00Z",
+            }
+        ],
+    },
+    "provenance": {
+        "datasetHash": "d",
+        "plansHash": "p",
+        "splitsHash": "s",
+        "imageDigest": "sha256:1",
+        "evidencePath": "e",
+    },
+}
+
+
+def body(name: str = "hippo", status: Any = STATUS, **spec: Any) -> dict[str, Any]:
+    metadata = {"namespace": "clinic", "name": name, "uid": f"u-{name}", "creationTimestamp": "2026-03-01T11:59:00Z"}
+    storage = {"results": {"claimName": "nnunet-results", "subPath": "models"}}
+    return {"metadata": metadata, "spec": {"schedule": {"epochs": 1000}, "storage": storage, **spec}, "status": status}
+
+
+def test_all_columns() -> None:
+    assert columns(read_run(body())) == {
+        "namespace": "clinic",
+        "name": "hippo",
+        "uid": "u-hippo",
+        "phase": "Completed",
+        "created": "2026-03-01T11:59:00Z",
+        "started": "2026-03-01T10:00:00Z",
+        "completed": "2026-03-05T12:00:00Z",
+        "epochsRequired": "500",
+        "epochsAsked": "1000",
+        "epochsProven": "600",
+        "compliant": "True",
+        "compliantReason": "PolicyExcepted",
+        "policies": "clinical@3 Enforce Excepted; house@2 Warn Warned (requireSeed)",
+        "exceptionTickets": "=HYPERLINK(A1)",
+        "exceptionApprovedBy": "dr.x@example.org",
+        "exceptionFloors": "500",
+        "datasetHash": "d",
+        "plansHash": "p",
+        "splitsHash": "s",
+        "checkpointHashes": "0:c0; 1:c1",
+        "image": "",
+        "imageDigest": "sha256:1",
+        "resultsClaim": "nnunet-results/models",
+        "evidencePath": "e",
+    }
+
+
+def test_epochs_are_proven_when_every_fold_proves_them() -> None:
+    half = {**STATUS, "folds": [{**FOLD, "fold": "0"}, {"fold": "1"}]}
+    assert [read_run(body(status=status)).epochs_proven for status in (half, {**STATUS, "folds": []}, {}, None)] == [
+        None
+    ] * 4
+
+
+def test_one_that_no_operator_has_looked_at_yet_is_listed() -> None:
+    row = columns(read_run(body(status=None)))
+    assert (row["name"], row["phase"], row["compliant"], row["epochsAsked"]) == ("hippo", "", "", "1000")
+
+
+def test_a_status_that_can_not_be_read_leaves_no_gap_in_the_list() -> None:
+    run = read_run(body(status={"folds": 3}))
+    assert "its status can't be read" in run.problem and columns(run)["name"] == "hippo"
+
+
+def test_csv_is_sorted_and_safe_for_spreadsheets() -> None:
+    bodies = [body(name) for name in ("b", "a", "c")]
+    texts = [as_csv(sort_runs([read_run(each) for each in order])) for order in (bodies, bodies[::-1])]
+    assert texts[0] == texts[1]
+    rows = list(csv.DictReader(io.StringIO(texts[0])))
+    assert [row["name"] for row in rows] == ["a", "b", "c"]
+    assert rows[0]["exceptionTickets"] == "'=HYPERLINK(A1)"
+    assert as_csv([]).startswith("namespace,name,uid,phase,") and as_csv([]).count("\n") == 1
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_a_cell_that_could_be_a_formula(first: str) -> None:
+    assert harmless(f"{first}1") == f"'{first}1"
+    assert harmless(f"a{first}") == f"a{first}"
+
+
+def test_json_keeps_lists_and_all_of_an_exception() -> None:
+    (item,) = json.loads(runs_json([read_run(body())]))["items"]
+    assert item["epochsProven"] == 600 and item["checkpointHashes"] == {"0": "c0", "1": "c1"}
+    assert item["exceptions"][0]["reason"] == "the scanner is gone"
+    assert item["policies"][0]["policy"] == "clinical" and item["image"] is None
+
+
+def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "n" * 200
+    print_table([read_run(body(name)), read_run(body("b"))])
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == 3 and name in lines[1]
+    assert lines[1].split()[2:7] == ["Completed", "500", "1000", "600", "True"]

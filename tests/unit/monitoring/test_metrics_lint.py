@@ -1,0 +1,76 @@
+"""What operator and trainer export is named and typed as Prometheus asks: promtool finds nothing to complain about."""
+
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from nnunet_operator.metrics import FIGURES, Metrics, Row
+from tests.monitoring import programs
+from tests.tools.metrics_reference import operator_metrics, trainer_metrics
+from tests.unit.docs.test_metrics_reference import full
+
+TRAINING = ("clinic", "hippo")
+
+
+class OneTraining:
+    """All that an operator can know of one training that has failed, and of one exception."""
+
+    def counts(self) -> Mapping[str, int]:
+        return {"Failed": 1}
+
+    def phases(self) -> Iterable[Row]:
+        return [((*TRAINING, "Failed"), 1)]
+
+    def failed(self) -> Iterable[Row]:
+        return [((*TRAINING, "StorageFailed"), 1)]
+
+    def figures(self, name: str) -> Iterable[Row]:
+        return [(TRAINING, 1)]
+
+    def excepted(self) -> Iterable[Row]:
+        return [(TRAINING, 1)]
+
+    def exceptions(self) -> Iterable[Row]:
+        return [(("clinical", *TRAINING), 1)]
+
+
+def operator() -> CollectorRegistry:
+    """Return the registry of an operator in which everything has happened once: what has no series is not linted."""
+    metrics = Metrics()
+    metrics.tell(OneTraining())
+    metrics.reconciles.labels("ok").inc()
+    metrics.reconcile_seconds.observe(1)
+    metrics.queue_wait_seconds.observe(1)
+    metrics.queue_depth.set(1)
+    metrics.api_requests.labels("GET", "pods", "200").inc()
+    metrics.api_seconds.labels("GET").observe(1)
+    metrics.scrapes.labels("ok").inc()
+    metrics.resyncs.labels("ok").inc()
+    metrics.repairs.inc()
+    metrics.watch_restarts.inc()
+    metrics.policy_decisions.labels("clinical", "minEpochs", "Denied").inc()
+    return metrics.registry
+
+
+REGISTRIES: dict[str, Callable[[], CollectorRegistry]] = {"operator": operator, "trainer": lambda: full().registry}
+DECLARED = {"operator": operator_metrics, "trainer": trainer_metrics}
+
+
+@pytest.mark.parametrize("of", REGISTRIES)
+def test_promtool_has_no_complaint(of: str) -> None:
+    text = generate_latest(REGISTRIES[of]())
+    command = [str(programs().promtool), "check", "metrics"]
+    done = subprocess.run(command, input=text, capture_output=True, check=False, timeout=30)
+    assert (done.returncode, (done.stdout + done.stderr).decode()) == (0, "")
+
+
+@pytest.mark.parametrize("of", REGISTRIES)
+def test_nothing_escapes_the_lint(of: str) -> None:
+    """A metric without a series would not be looked at."""
+    series = {sample.name for family in REGISTRIES[of]().collect() for sample in family.samples}
+    for metric in DECLARED[of]():
+        name = f"{metric.name}_count" if metric.type == "histogram" else metric.name
+        assert name in series, f"{name} has no series here"
+    assert FIGURES.keys() <= {name.removeprefix("nnunet_training_") for name in series} or of == "trainer"

@@ -1,0 +1,176 @@
+"""Policies and namespaces in the cache: what makes trainings be looked at again, and what an unreadable policy does."""
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.reconcile.model import Event
+from nnunet_operator.runtime.cache import Cache
+from nnunet_operator.runtime.client import Client
+from nnunet_operator.runtime.feed import Feed
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.known import Known
+from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.queue import WorkQueue
+from nnunet_operator.runtime.recorder import event_manifest
+from tests.unit.policy.make import NOW
+from tests.unit.runtime.clock import run
+
+SPEC = {"mode": "Enforce", "namespaceSelector": {}, "rules": {"minEpochs": 1000}}
+
+
+def body(kind: str, version: int, name: str, namespace: str = "", **fields: Any) -> dict[str, Any]:
+    """Return an object as a watch tells of it."""
+    labels = fields.pop("labels", {})
+    metadata = {"name": name, "uid": f"u-{name}", "resourceVersion": str(version), "generation": 1, "labels": labels}
+    return {"kind": kind, "metadata": metadata | ({"namespace": namespace} if namespace else {}), **fields}
+
+
+def policy(version: int, **fields: Any) -> dict[str, Any]:
+    return body("NnunetTrainingPolicy", version, "house", **{"spec": SPEC, **fields})
+
+
+def namespace(version: int, **labels: str) -> dict[str, Any]:
+    return body("Namespace", version, "clinic", labels={"kubernetes.io/metadata.name": "clinic", "team": "x", **labels})
+
+
+def looked_at(first: dict[str, Any], second: tuple[str, dict[str, Any]]) -> list[Key]:
+    """Return the trainings that are looked at after the second event about an object."""
+
+    async def scenario() -> list[Key]:
+        cache, queue = Cache(), WorkQueue(Metrics())
+        feed = Feed(cache, queue)
+        for name in ("clinic", "lab"):
+            cache.trainings.put(body("NnunetTraining", 1, "hippo", name, spec={}))
+        take = feed.policy if first["kind"] == "NnunetTrainingPolicy" else feed.namespace
+        take({"type": "ADDED", "object": first})
+        await drain(queue)
+        take({"type": second[0], "object": second[1]})
+        return await drain(queue)
+
+    return run(scenario())
+
+
+async def drain(queue: WorkQueue) -> list[Key]:
+    """Return what is due within a second."""
+    found: list[Key] = []
+    while True:
+        try:
+            async with asyncio.timeout(1):
+                key = await queue.get()
+        except TimeoutError:
+            return sorted(found)
+        assert key is not None
+        found.append(key)
+        queue.done(key)
+
+
+BOTH = [Key("clinic", "hippo"), Key("lab", "hippo")]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        pytest.param(policy(1), ("MODIFIED", policy(2, spec={**SPEC, "mode": "Warn"})), BOTH, id="another spec"),
+        pytest.param(policy(1), ("MODIFIED", policy(2, status={"trainings": 3})), [], id="its status, which we write"),
+        pytest.param(policy(1), ("DELETED", policy(2)), BOTH, id="gone"),
+        pytest.param(policy(2), ("MODIFIED", policy(1, spec={})), [], id="an old event"),
+        pytest.param(namespace(1), ("MODIFIED", namespace(2, **{"nnunet.dev/clinical": "true"})), BOTH[:1], id="label"),
+        pytest.param(namespace(1), ("MODIFIED", namespace(2, team="y")), [], id="a label that can't select"),
+    ],
+)
+def test_what_makes_trainings_be_looked_at(
+    first: dict[str, Any], second: tuple[str, dict[str, Any]], expected: list[Key]
+) -> None:
+    assert looked_at(first, second) == expected
+
+
+def test_policies_are_parsed_and_those_that_do_not_parse_are_named() -> None:
+    cache = Cache()
+    book = PolicyBook(cast(Client, None), cache)
+    assert book.policies().readable == ()
+    cache.policies.put(policy(1))
+    cache.policies.put(body("NnunetTrainingPolicy", 2, "new", spec={**SPEC, "rules": {"colour": "red"}}))
+    found = book.policies()
+    assert [(one.name, one.generation, one.spec.rules.min_epochs) for one in found.readable] == [("house", 1, 1000)]
+    assert list(found.unreadable) == ["new"] and "spec.rules.colour" in found.unreadable["new"]
+    assert book.policies() is found
+    cache.policies.remove(body("NnunetTrainingPolicy", 3, "new"))
+    assert book.policies().unreadable == {}
+
+
+def test_decisions_are_summed_up_without_reading_statuses_again() -> None:
+    cache = Cache()
+    decisions = [{"policy": "house", "generation": 1, "mode": "Enforce", "outcome": "Excepted"}]
+    status = {"phase": "Training", "policy": {"decisions": decisions, "exceptions": [{"ticket": "QM-17"}]}}
+    cache.trainings.put(body("NnunetTraining", 1, "hippo", "clinic", status=status))
+    ((key, summary),) = cache.trainings.summaries()
+    assert (key, summary.decisions, summary.excepted) == (Key("clinic", "hippo"), (("house", "Excepted"),), True)
+
+
+def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
+    """Return the series on a training in namespace clinic by their names and further labels."""
+    samples = [sample for family in metrics.registry.collect() for sample in family.samples]
+    return {
+        (sample.name.removeprefix("nnunet_training_"), *list(sample.labels.values())[2:]): sample.value
+        for sample in samples
+        if list(sample.labels.values())[:2] == ["clinic", name]
+    }
+
+
+def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
+    cache, metrics = Cache(), Metrics()
+    metrics.tell(Known(cache.trainings, PolicyBook(cast(Client, None), cache)))
+    usage = {"usage": {"gpuSeconds": 70, "lostGpuSeconds": 0}}
+    status = {
+        "phase": "Completed",
+        "completionTime": "2026-03-01T12:00:00Z",
+        "folds": [{"fold": "0", "provenEpochs": 1000}, {"fold": "1", "provenEpochs": 700}],
+        "results": {"testDice": {"mean": 0.87}},
+        "policy": {"minEpochs": 600, "decisions": [], "exceptions": [{"ticket": "QM-17"}]},
+        "conditions": [{"type": "Stalled", "status": "False", "reason": "NotStalled"}],
+        **usage,
+    }
+    failed = [{"type": "Failed", "status": "True", "reason": "StorageFailed"}]
+    stalled = [{"type": "Stalled", "status": "True", "reason": "NoEpochFinished"}]
+    for number, (name, state) in enumerate(
+        {
+            "hippo": status,
+            "going": {"phase": "Training", "conditions": stalled, **usage},
+            "broken": {"phase": "Failed", "conditions": failed},
+            "new": {},
+        }.items(),
+        1,
+    ):
+        cache.trainings.put(body("NnunetTraining", number, name, "clinic", status=state))
+    assert told(metrics, "hippo") == {
+        ("phase", "Completed"): 1,
+        ("completion_timestamp_seconds",): NOW.timestamp(),
+        ("test_dice",): 0.87,
+        ("proven_epochs",): 700,
+        ("required_epochs",): 600,
+        ("held_gpu_seconds",): 70,
+        ("lost_gpu_seconds",): 0,
+        ("stalled",): 0,
+        ("policy_excepted",): 1,
+    }
+    assert told(metrics, "going") == {
+        ("phase", "Training"): 1,
+        ("held_gpu_seconds",): 70,
+        ("lost_gpu_seconds",): 0,
+        ("stalled",): 1,
+    }
+    assert told(metrics, "broken") == {("phase", "Failed"): 1, ("failed", "StorageFailed"): 1}
+    assert told(metrics, "new") == {("phase", "Pending"): 1}
+    cache.trainings.remove(body("NnunetTraining", 9, "hippo", "clinic"))
+    assert told(metrics, "hippo") == {}
+
+
+def test_events_on_what_is_in_no_namespace_go_into_default() -> None:
+    event = Event("Warning", "ExceptionExpiring", "soon")
+    manifest = event_manifest(policy(1), event, NOW)
+    assert manifest["metadata"]["namespace"] == "default"
+    assert manifest["involvedObject"]["kind"] == "NnunetTrainingPolicy"
+    assert "namespace" not in manifest["involvedObject"]

@@ -1,0 +1,32 @@
+"""Curves that are short enough for a page and still show every peak."""
+
+import math
+import random
+
+import pytest
+
+from nnunet_trainer.history import history_of, thinned
+
+
+def test_the_history_in_a_checkpoint() -> None:
+    logging = {"train_losses": [1, 0.5], "val_losses": [2.0, 1.0], "mean_fg_dice": [math.nan, 0.3], "other": [None]}
+    history = history_of(logging)
+    assert history.training_loss == [1.0, 0.5]
+    assert math.isnan(history.pseudo_dice[0]) and history.pseudo_dice[1] == 0.3
+    assert history.learning_rate == [], "a trainer class may log less"
+
+
+@pytest.mark.parametrize("length", [0, 1, 9, 10, 11, 1000, 12_345])
+def test_thinned_curves(length: int) -> None:
+    values = [random.Random(length + place).random() for place in range(length)]
+    curve = thinned(values, 10)
+    assert len(curve) <= 10 + 2
+    assert curve == sorted(curve)
+    assert all(values[epoch - 1] == value for epoch, value in curve)
+    if length:
+        assert curve[0][0] == 1 and curve[-1][0] == length
+        assert max(values) in [value for _, value in curve] and min(values) in [value for _, value in curve]
+
+
+def test_what_is_not_a_number_leaves_a_gap_in_the_curve() -> None:
+    assert thinned([math.nan, 0.5, math.inf, 0.7], 10) == [(2, 0.5), (4, 0.7)]

@@ -1,0 +1,165 @@
+"""The page for people: whole, safe, without a network, and never in the way of the scores."""
+
+import logging
+import re
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.contract import REPORT_FILE, EarlyStopFacts, FoldProvenance, RunContract
+from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_operator.api.schedule import Schedule
+from nnunet_trainer import html_report
+from nnunet_trainer.html_report import fold_rows, grouped, lowest_cases, render, schedule_warning, verdict, write_report
+from nnunet_trainer.results import Results
+from tests.unit.trainer.builders import contract, exception, paths_of, plan_facts, policy
+from tests.unit.trainer.scored import ensemble, evidence, replicate, results
+
+PICTURE = "data:image/svg+xml;base64,AAAA"
+RUN = contract(folds=["0", "1"], testSet={})
+
+
+def page_of(run: RunContract, found: Results) -> str:
+    folds = [fold for number in range(1, run.replicates + 1) for fold in run.fold_runs_of(number)]
+    pictures = dict.fromkeys(folds, PICTURE)
+    return render(run, plan_facts(), found, evidence(*folds), dict.fromkeys(folds), pictures, {"Test cases": PICTURE})
+
+
+def test_the_page_needs_no_network_and_no_script() -> None:
+    page = page_of(RUN, results(replicate()))
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert not re.search(r"https?:|<script|@import|url\(", page)
+    assert page.count(PICTURE) == 3
+
+
+def test_what_it_tells() -> None:
+    page = page_of(RUN, results(replicate(best=ensemble(0.9))))
+    for wanted in ("0.6500", "0.7000", "4.50 mm", "0.6000", "liver", "tumour", "not a result", "never the result"):
+        assert wanted in page, wanted
+    assert "Short schedule" not in page and "Replicates" not in page
+    short = page_of(contract(folds=["0", "1"], schedule={"epochs": 100}), results(replicate()))
+    assert "Short schedule" in short and "1-3 % Dice" in short
+
+
+def test_an_exception_is_the_first_thing_that_is_seen() -> None:
+    granted = [exception(reason="<b>none</b> given"), exception(policy="other", minEpochs=None, liftedRules=[])]
+    decisions = [
+        {"policy": "clinical", "generation": 3, "mode": "Enforce", "outcome": "Excepted", "ticket": "QM-17"},
+        {"policy": "w", "generation": 1, "mode": "Warn", "outcome": "Warned", "brokenRules": ["requireSeed"]},
+    ]
+    run = contract(folds=["0", "1"], testSet={}, policy=policy(exceptions=granted, decisions=decisions))
+    page = page_of(run, results(replicate()))
+    assert page.index("</header>") < page.index("Trained under an exception") < page.index("Test Dice")
+    for wanted in (
+        "QM-17",
+        "&lt;b&gt;none&lt;/b&gt; given",
+        "dr.x@example.org",
+        "all rules but requireSeed, with at least 300 epochs",
+        "<code>all rules</code>",
+        "2027-01-01T00:00:00Z",
+        "Excepted; mode Enforce; generation 3; ticket QM-17",
+        "Warned; mode Warn; generation 1; not kept: requireSeed",
+        '<th scope="row">minEpochs</th><td><code>600</code>',
+    ):
+        assert wanted in page, wanted
+
+
+def test_a_page_tells_of_policies_only_where_there_are_some() -> None:
+    for policies, told in ((None, False), (policy(), True), (policy(minEpochs=None, decisions=[]), True)):
+        page = page_of(contract(folds=["0", "1"], testSet={}, policy=policies), results(replicate()))
+        assert ("<h3>Policies</h3>" in page) is told
+        assert "Trained under an exception" not in page and '<section class="excepted">' not in page
+
+
+def test_replicates_have_a_table_and_a_spread() -> None:
+    run = contract(folds=["0", "1"], replicates=2, seed=7)
+    page = page_of(run, results(replicate(1, 2, 0.7), replicate(2, 2, 0.9)))
+    assert "standard deviation" in page and "Fold 1-r2" in page
+    assert page.count("<details") == 2 and page.count("<details open") == 1
+
+
+def test_names_are_text_and_never_markup() -> None:
+    found = Results([replicate()], {"background": 0, "<script>alert(1)</script>": 1, "b&b": 2})
+    page = page_of(RUN, found)
+    assert "<script>" not in page and "&lt;script&gt;" in page and "b&amp;b" in page
+
+
+@pytest.mark.parametrize(
+    "found",
+    [results(replicate(test=None)), results(replicate(validation={})), results(replicate(validation={}, test=None))],
+    ids=["no test set", "all cases trained on", "neither"],
+)
+def test_a_page_for_what_there_is(found: Results) -> None:
+    assert "</html>" in page_of(RUN, found)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "iterations", "words"),
+    [(1000, 250, None), (4000, 100, None), (500, 250, "50 %"), (1000, 25, "10 %"), (100, 250, "do not rely")],
+)
+def test_the_warning_counts_iterations(epochs: int, iterations: int, words: str | None) -> None:
+    warning = schedule_warning(Schedule(epochs=epochs, iterations_per_epoch=iterations))
+    assert (warning is None) if words is None else (warning is not None and words in warning)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        (None, "off"),
+        (EarlyStopFacts(state=EarlyStoppingState.DISABLED), "off"),
+        (EarlyStopFacts(state=EarlyStoppingState.WATCHING), "no plateau"),
+        (
+            EarlyStopFacts(state=EarlyStoppingState.OBSERVED, epoch=500, ema_gain=0.0123, epochs_saved=500),
+            "plateau at epoch 500, observed only: stopping would have saved 500 epochs; the pseudo-Dice changed by "
+            "+0.0123 after it",
+        ),
+        (
+            EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450),
+            "plateau at epoch 500, ended at 550: 450 epochs saved",
+        ),
+        (
+            EarlyStopFacts(state=EarlyStoppingState.WATCHING, suppressed_epoch=400),
+            "plateau at epoch 400, before the policies' minimum; none after it",
+        ),
+        (
+            EarlyStopFacts(
+                state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=500, epochs_saved=500, suppressed_epoch=400
+            ),
+            "plateau at epoch 500 (at 400 already, before the policies' minimum), ended at 500: 500 epochs saved",
+        ),
+    ],
+)
+def test_verdicts_in_words(facts: EarlyStopFacts | None, words: str) -> None:
+    assert verdict(facts) == words
+
+
+def test_rows_of_folds_and_of_the_lowest_cases() -> None:
+    rows = fold_rows(RUN, results(replicate()), evidence("0", "1"))
+    assert [(row["name"], row["epochs"], row["cases"]) for row in rows] == [("0", 1000, 1), ("1", 1000, 1)]
+    lowest = lowest_cases(results(replicate()))
+    assert [row["name"] for row in lowest] == ["a", "b"]
+    assert lowest[0] == {"name": "a", "dice": pytest.approx(0.65), "nsd": pytest.approx(0.75), "hd95": 4.0}
+
+
+def test_folds_under_the_same_conditions_are_told_of_once() -> None:
+    first = FoldProvenance(seed=1, device="A100", configuration_hash="a")
+    same = FoldProvenance(seed=2, device="A100", configuration_hash="b")
+    other = FoldProvenance(seed=1, device="L40S", configuration_hash="a")
+    groups = grouped({"0": first, "1": other, "2": same, "3": None})
+    assert groups == [("0, 2", [("device", "A100")]), ("1", [("device", "L40S")])]
+
+
+def test_a_report_that_cannot_be_drawn_costs_only_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_path: Path) -> None:
+        raise ImportError("no torch in here")
+
+    monkeypatch.setattr(html_report, "read_history", fail)
+    paths = paths_of(RUN, tmp_path)
+    paths.run.mkdir(parents=True)
+    (paths.run / REPORT_FILE).write_text("of an earlier attempt, with other scores")
+    with caplog.at_level(logging.ERROR):
+        write_report(RUN, paths, plan_facts(), results(replicate()), evidence("0", "1"), {"0": tmp_path})
+    assert "could not be drawn" in caplog.text and "no torch in here" in caplog.text
+    assert not (paths.run / REPORT_FILE).exists()

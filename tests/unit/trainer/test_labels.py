@@ -1,0 +1,67 @@
+"""Labels of a dataset.json as nnU-Net takes them."""
+
+from typing import Any
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.labels import declared_labels
+
+PLAIN = {"background": 0, "anterior": 1, "posterior": 2}
+TUMOR = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}
+
+
+@pytest.mark.parametrize(
+    ("description", "foreground", "values"),
+    [
+        pytest.param({"labels": PLAIN}, {"anterior": {1}, "posterior": {2}}, (0, 1, 2), id="plain"),
+        pytest.param({"labels": PLAIN | {"ignore": 3}}, {"anterior": {1}, "posterior": {2}}, (0, 1, 2, 3), id="ignore"),
+        pytest.param({"labels": {"background": 0, "a": [1]}}, {"a": {1}}, (0, 1), id="a list of one is no region"),
+        pytest.param({"labels": {"background": 0, "a": "1"}}, {"a": {1}}, (0, 1), id="a number as text"),
+        pytest.param(
+            {"labels": TUMOR, "regions_class_order": [1, 2, 3]},
+            {"whole": {1, 2, 3}, "core": {2, 3}, "enhancing": {3}},
+            (0, 1, 2, 3),
+            id="regions",
+        ),
+        pytest.param(
+            {"labels": TUMOR | {"ignore": 4}, "regions_class_order": [1, 2, 3]},
+            {"whole": {1, 2, 3}, "core": {2, 3}, "enhancing": {3}},
+            (0, 1, 2, 3, 4),
+            id="regions and ignore",
+        ),
+    ],
+)
+def test_labels(description: dict[str, Any], foreground: dict[str, set[int]], values: tuple[int, ...]) -> None:
+    labels = declared_labels(description)
+    assert labels.foreground == foreground
+    assert labels.values == values
+
+
+@pytest.mark.parametrize(
+    ("description", "says"),
+    [
+        pytest.param({"labels": ["a"]}, "must map names to numbers", id="a list"),
+        pytest.param({"labels": {"0": "background"}}, '"background": 0', id="of nnU-Net v1"),
+        pytest.param({"labels": {"background": 0, "a": 1, "b": 3}}, "are 0, 1, 3: 2 missing", id="gap"),
+        pytest.param({"labels": {"background": 0, "a": 255}}, "are 0, 255: 1, 2, 3", id="grey values"),
+        pytest.param({"labels": {"background": 0, "a": -1}}, "not be negative", id="negative"),
+        pytest.param({"labels": {"background": 0, "a": "left"}}, "a is 'left' and must be a number", id="text"),
+        pytest.param({"labels": {"background": 0, "a": []}}, r"a is \[\] and must be", id="nothing"),
+        pytest.param({"labels": PLAIN | {"ignore": 255}}, "ignore is 255 .* highest other label, 3", id="ignore 255"),
+        pytest.param({"labels": PLAIN | {"ignore": 1}}, "ignore is 1 ", id="ignore is another label"),
+        pytest.param({"labels": PLAIN | {"ignore": [3]}}, r"ignore is \[3\]", id="ignore is a region"),
+        pytest.param({"labels": TUMOR}, "for each of whole, core, enhancing; it is missing", id="no order of regions"),
+        pytest.param({"labels": TUMOR, "regions_class_order": [1, 2]}, "enhancing; it has 2", id="short order"),
+    ],
+)
+def test_what_nnunet_does_not_take(description: dict[str, Any], says: str) -> None:
+    with pytest.raises(TrainerError, match=says) as caught:
+        declared_labels(description)
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+def test_cases_that_have_a_label() -> None:
+    labels = declared_labels({"labels": TUMOR, "regions_class_order": [1, 2, 3]})
+    assert labels.cases_with([(0, 1), (0, 2), (0,)]) == {"whole": 2, "core": 1, "enhancing": 0}

@@ -1,0 +1,60 @@
+"""Whether a fold is done, as far as it is told without torch."""
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts
+from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_trainer import train as module
+from nnunet_trainer.files import write_json
+from nnunet_trainer.fold_run import FoldRun
+from nnunet_trainer.journal import Journal, write_journal
+from nnunet_trainer.metrics import FoldMetrics
+from nnunet_trainer.paths import FINAL
+from tests.unit.trainer.builders import contract, policy
+
+STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "stopping", "asked", "complete"),
+    [
+        pytest.param(1000, None, None, True, id="whole schedule"),
+        pytest.param(999, None, None, False, id="an epoch is missing"),
+        pytest.param(550, STOPPED, None, True, id="stopped early"),
+        pytest.param(550, STOPPED, 550, True, id="stopped early, with as many epochs as policies ask for"),
+        pytest.param(550, STOPPED, 551, False, id="policies ask for more by now"),
+        pytest.param(1000, None, 2000, True, id="policies ask for more than the schedule has"),
+    ],
+)
+def test_a_fold_is_done_when_schedule_rule_and_policies_are_content(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    epoch: int,
+    stopping: EarlyStopFacts | None,
+    asked: int | None,
+    complete: bool,
+) -> None:
+    facts = FoldFacts(
+        fold="0", epoch=epoch, epochs_target=1000, mean_validation_dice=0.8, early_stopping=stopping, attempts=1
+    )
+    write_journal(tmp_path, Journal(facts=facts))
+    (tmp_path / FINAL).touch()
+    (tmp_path / "validation").mkdir()
+    write_json(tmp_path / module.VALIDATION_SUMMARY, {"foreground_mean": {}})
+    monkeypatch.setattr(module, "_epochs_in", lambda path: epoch)
+    made = contract(policy=policy(minEpochs=asked))
+    run = FoldRun(made, "0", tmp_path, FoldMetrics(made, "0", "nnUNetPlans"))
+    assert module._is_complete(run) is complete
+
+
+def test_the_floor_outlives_the_attempt(tmp_path: Path) -> None:
+    """Policies ask for less when the fold goes on: the rule acts from where it stands."""
+    facts = FoldFacts(fold="0", epoch=450, epochs_target=1000)
+    for asked, floor in ((600, 600), (None, 450), (None, 450)):
+        made = contract(policy=policy(minEpochs=asked))
+        run = FoldRun(made, "0", tmp_path, FoldMetrics(made, "0", "nnUNetPlans"))
+        run.settle_floor(450)
+        run.resume(facts)
+        assert run.floor == floor
