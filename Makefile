@@ -8,8 +8,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest
 
-.PHONY: help venv images demo test test-unit test-integration test-trainer test-e2e bench-operator generate verify \
-	lint format clean
+.PHONY: help venv images demo test test-unit test-integration test-trainer test-kill test-e2e bench-operator \
+	bench-scraping bench-trainer table-schedules pictures generate verify lint format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -41,11 +41,27 @@ test-integration: venv ## The operator and the chart against a real API server, 
 test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer
 
+test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...): it must end as one left in peace
+	$(PY) -m tests.trainer.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+
 test-e2e: venv ## Real trainings in real pods on the local cluster
 	$(PYTEST) tests/e2e --timeout=900 --durations=10
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
 	$(PY) -m tests.benchmarks.bench_operator
+
+bench-scraping: venv ## What it costs the operator to follow 500 folds, and a trainer to be followed (4 minutes)
+	$(PY) -m tests.benchmarks.bench_scraping
+
+bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (25 minutes, idle machine)
+	$(PY) -m tests.benchmarks.trainer
+
+table-schedules: venv ## Dice of shorter and stopped trainings on tasks of known hardness (an hour; goes on where it was)
+	$(PY) -m tests.benchmarks.hardness
+
+pictures: venv ## Draw the dashboards anew for the docs: of made-up data, and of a real training on the local cluster
+	$(PY) -m tests.dashboards --output docs/images
+	$(PYTEST) tests/e2e/test_monitoring.py --timeout=900 --pictures=docs/images/local-cluster
 
 generate: venv ## Write the CRDs, the install manifests and the API reference from the models and the chart
 	$(PY) -m tests.tools.generate
@@ -53,7 +69,7 @@ generate: venv ## Write the CRDs, the install manifests and the API reference fr
 lint: venv ## Format, lint, types, layers
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy operator/nnunet_operator trainer_image/nnunet_trainer tests
+	$(VENV)/bin/mypy operator/nnunet_operator operator/nnunet_cli trainer_image/nnunet_trainer tests
 	$(VENV)/bin/lint-imports
 
 verify: lint ## lint, and fail if a generated file is not what `make generate` writes
