@@ -9,7 +9,7 @@ from tests.dashboards.model import PATHS, Span, queries
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
 from tests.e2e.kube import Object
-from tests.e2e.monitoring import SCRAPE_SECONDS
+from tests.e2e.monitoring import SCRAPE_SECONDS, Monitoring
 from tests.e2e.test_trust import PLATEAU
 
 EPOCHS, FLOOR = 150, 40
@@ -22,6 +22,17 @@ POLICY: Object = {
 }
 
 
+def silent_queries(seen: Monitoring, namespace: str, name: str, began: float) -> list[str]:
+    """The dashboards' queries that have no answer now, looking back to `began` (seconds since 1970)."""
+    shown, span = {"namespace": namespace, "training": name}, Span(began, time.time(), SCRAPE_SECONDS)
+    return [
+        f"{path.stem}, {query.panel}: {query.expr}"
+        for path in PATHS
+        for query in queries(path, shown, span)
+        if not query.allowed_empty and not seen.prometheus.query(query.expr)
+    ]
+
+
 def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> None:
     """The trainers' series end with their pods, the operator's with the object; in between the finals stay.
 
@@ -30,12 +41,12 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
     kube, namespace, name, seen = lab.kube, "e2e-seen", "seen", lab.monitoring
     lab.make_namespace(namespace)
     kube.apply(POLICY)
+    began = time.time()
     spec: dict[str, Any] = {"folds": [0, 1], "earlyStopping": {"mode": "Observe", **PLATEAU}, "testSet": {}}
     kube.apply(training(name, namespace, epochs=EPOCHS, iterations=4, **spec))
     of = f'{{namespace="{namespace}",training="{name}"}}'
 
     kube.wait("an epoch", lambda: seen.value(f"max(nnunet_epoch{of}) > 0"), 240, about=(namespace, name))
-    began = time.time()
     kube.wait("both folds", lambda: seen.value(f"count(nnunet_epoch{of} >= 5)") == 2, 60, about=(namespace, name))
     assert seen.value(f"max(nnunet_epochs_target{of})") == EPOCHS
     assert seen.value(f"max(nnunet_policy_min_epochs{of})") == FLOOR
@@ -43,10 +54,10 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
     assert seen.value(f"min(nnunet_volume_available_bytes{of})") > 0  # type: ignore[operator]
     assert seen.value(f'nnunet_training_phase{{namespace="{namespace}",training="{name}",phase="Training"}}') == 1
     assert seen.value(f"nnunet_training_stalled{of}") == 0
-    for path in PATHS:
-        asked = queries(path, {"namespace": namespace, "training": name}, Span(began, time.time(), SCRAPE_SECONDS))
-        silent = [query for query in asked if not query.allowed_empty and not seen.prometheus.query(query.expr)]
-        assert not silent, "\n".join(f"{path.stem}, {query.panel}: {query.expr}" for query in silent)
+    deadline = time.monotonic() + 30
+    while silent := silent_queries(seen, namespace, name, began):
+        assert time.monotonic() < deadline, "waited 30 s for answers to\n" + "\n".join(silent)
+        time.sleep(SCRAPE_SECONDS)
     health = {target["health"] for target in seen.prometheus.targets() if target["labels"]["namespace"] == namespace}
     assert health == {"up"}
 
