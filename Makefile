@@ -8,7 +8,7 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest
 
-.PHONY: help venv images demo test test-unit test-integration test-trainer test-kill test-e2e bench-operator \
+.PHONY: help venv images demo tools test test-unit test-integration test-trainer test-kill test-e2e bench-operator \
 	bench-scraping bench-trainer table-schedules pictures generate verify lint format clean
 
 help: ## List the targets
@@ -32,10 +32,13 @@ demo: venv ## Cluster, images, helm install, a real training to a Dice score, an
 
 test: lint test-unit test-integration test-trainer test-e2e ## Everything; needs root for the local cluster
 
-test-unit: venv ## Fast tests for daily work
+tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus, Grafana's panels (10-20 minutes, once)
+	$(PY) -m tests.tools.prepare
+
+test-unit: tools ## Fast tests for daily work
 	$(PYTEST) tests/unit
 
-test-integration: venv ## The operator and the chart against a real API server, without a kubelet
+test-integration: tools ## The operator and the chart against a real API server, without a kubelet
 	$(PYTEST) tests/integration
 
 test-trainer: venv ## Real nnU-Net inside the trainer image
@@ -44,7 +47,7 @@ test-trainer: venv ## Real nnU-Net inside the trainer image
 test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...): it must end as one left in peace
 	$(PY) -m tests.trainer.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
-test-e2e: venv ## Real trainings in real pods on the local cluster
+test-e2e: tools ## Real trainings in real pods on the local cluster
 	$(PYTEST) tests/e2e --timeout=900 --durations=10
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
