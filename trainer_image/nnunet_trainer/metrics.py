@@ -97,13 +97,13 @@ class FoldMetrics(Collector):
         self.set(Metric.CHECKPOINT_EPOCH, facts.checkpoint_epoch)
         self.set(Metric.ATTEMPTS, facts.attempts)
         self.set(Metric.LOST_EPOCHS, facts.lost_epochs)
-        self.set(Metric.LOSS, facts.training_loss, "train")
-        self.set(Metric.LOSS, facts.validation_loss, "validation")
+        self._set_or_drop(Metric.LOSS, facts.training_loss, "train")
+        self._set_or_drop(Metric.LOSS, facts.validation_loss, "validation")
         self.set(Metric.EMA_PSEUDO_DICE, facts.ema_pseudo_dice)
         self.set(Metric.BEST_EMA_PSEUDO_DICE, facts.best_ema_pseudo_dice)
         self.set(Metric.LEARNING_RATE, facts.learning_rate)
         self.set(Metric.END_EPOCH, facts.planned_end)
-        self.set(Metric.MEDIAN_EPOCH, facts.median_epoch_seconds)
+        self._set_or_drop(Metric.MEDIAN_EPOCH, facts.median_epoch_seconds)
         self.set(Metric.HELD_SECONDS, facts.held_seconds)
         self.set(Metric.LOST_SECONDS, facts.lost_seconds)
         for name in facts.passed_over.split(", ") if facts.passed_over else ():
@@ -114,12 +114,15 @@ class FoldMetrics(Collector):
             for state in EarlyStoppingState:
                 self.set(Metric.EARLY_STOPPING_STATE, float(state is facts.early_stopping.state), state.value)
 
-    def _set_or_drop(self, name: str, value: float | None) -> None:
-        """Set a gauge, or drop it where there is no value: policies that changed may take a verdict back."""
-        if value is None:
+    def _set_or_drop(self, name: str, value: float | None, *labels: str) -> None:
+        """Set a gauge, or drop it where there is no value.
+
+        A loss that is no number must not look like the last good one; policies that changed may take a verdict back.
+        """
+        if number(value) is None:
             with self._lock:
-                self._values.pop((name, ()), None)
-        self.set(name, value)
+                self._values.pop((name, labels), None)
+        self.set(name, value, *labels)
 
     def set_volume(self, volume: str, folder: Path) -> None:
         """Set what is left of the volume that holds a folder. A volume that can't be asked keeps its last values."""

@@ -75,7 +75,9 @@ class FoldStatus(StatusModel):
     epochs_target: int = 0
     """Epochs to train."""
     training_loss: float | None = None
-    """Training loss of the last finished epoch. By itself it says little."""
+    """Training loss of the last finished epoch. By itself it says little. Absent while it is NaN or infinite."""
+    nonfinite_loss_epochs: int | None = None
+    """Epochs in a row, up to the last one, whose training loss was NaN or infinite. Absent while it is a number."""
     validation_loss: float | None = None
     """Validation loss of the last finished epoch."""
     ema_pseudo_dice: float | None = None
@@ -112,6 +114,12 @@ class FoldStatus(StatusModel):
     """Epochs that the final checkpoint proves."""
     checkpoint_hash: str | None = None
     """SHA-256 of checkpoint_final.pth."""
+
+    @property
+    def planned_end(self) -> int:
+        """Finished epochs at which its training ends, early stopping included."""
+        end = self.early_stopping.end_epoch if self.early_stopping else None
+        return self.epochs_target if end is None else min(end, self.epochs_target)
 
 
 class TestDice(StatusModel):

@@ -11,6 +11,7 @@ class FoldSample:
     epoch: int | None = None
     epochs_target: int | None = None
     training_loss: float | None = None
+    nonfinite_loss_epochs: int | None = None
     validation_loss: float | None = None
     ema_pseudo_dice: float | None = None
     best_ema_pseudo_dice: float | None = None

@@ -49,14 +49,6 @@ def of_sample(sample: FoldSample) -> FoldEarlyStopping | None:
     )
 
 
-def end_of(fold: FoldStatus) -> int:
-    """Return the finished epochs at which a fold's training ends."""
-    stopping = fold.early_stopping
-    if stopping is not None and stopping.end_epoch is not None:
-        return min(stopping.end_epoch, fold.epochs_target)
-    return fold.epochs_target
-
-
 def judge(rule: EarlyStopping, folds: Sequence[FoldStatus]) -> tuple[bool, Reason, str]:
     """Return the status, reason and message of the condition EarlyStopped."""
     if rule.mode is EarlyStoppingMode.DISABLED:
@@ -110,11 +102,11 @@ def _each(folds: Sequence[FoldStatus], words: _Words) -> str:
 
 
 def _stopped(fold: FoldStatus, stopping: FoldEarlyStopping) -> str:
-    return f"ended at epoch {end_of(fold)} of {fold.epochs_target} (plateau at {stopping.epoch})"
+    return f"ended at epoch {fold.planned_end} of {fold.epochs_target} (plateau at {stopping.epoch})"
 
 
 def _annealing(fold: FoldStatus, stopping: FoldEarlyStopping) -> str:
-    return f"takes the learning rate to 0 until epoch {end_of(fold)} (plateau at {stopping.epoch})"
+    return f"takes the learning rate to 0 until epoch {fold.planned_end} (plateau at {stopping.epoch})"
 
 
 def _observed(fold: FoldStatus, stopping: FoldEarlyStopping) -> str:

@@ -114,6 +114,6 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
     if new.phase == FoldPhase.COMPLETED and old.phase != FoldPhase.COMPLETED:
         dice = new.mean_validation_dice
         scored = f", validation Dice {dice:.3f}" if dice is not None else ""
-        early = f" of {new.epochs_target}, stopped early" if early_stopping.end_of(new) < new.epochs_target else ""
+        early = f" of {new.epochs_target}, stopped early" if new.planned_end < new.epochs_target else ""
         text = f"fold {new.fold} completed {new.epoch} epochs{early}{scored}"
         yield Event("Normal", EventReason.FOLD_COMPLETED.value, text)

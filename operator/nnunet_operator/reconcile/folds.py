@@ -86,6 +86,9 @@ def _with_numbers(
     if observation.sample:
         sample = observation.sample
         changes.update(_sample(sample))
+        changes["nonfinite_loss_epochs"] = count(sample.nonfinite_loss_epochs) or None
+        if changes["nonfinite_loss_epochs"]:  # the last good loss would look like the present one
+            changes["training_loss"] = None
         changes["passed_over"] = _passed_over(before, sample.attempts, sample.passed_over)
         changes.update(usage.of_fold(before, gpus, sample.held_seconds, sample.lost_seconds))
     status = before.model_copy(update=changes)
@@ -98,7 +101,7 @@ def _end(fold: FoldStatus, spec: NnunetTrainingSpec) -> int:
     """Return the epochs that a completed fold must have; 0 where it may have been stopped at any."""
     stopping = fold.early_stopping
     open_ended = spec.early_stopping.can_end_early and (stopping is None or stopping.end_epoch is None)
-    return 0 if open_ended else early_stopping.end_of(fold)
+    return 0 if open_ended else fold.planned_end
 
 
 def _passed_over(before: FoldStatus, attempts: int | None, named: str | None) -> str | None:

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus, Progress
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile import early_stopping
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a node's clock may be ahead before its time stamps are taken for nonsense."""
@@ -18,7 +17,7 @@ def total_progress(
 ) -> Progress:
     """Return the progress over all folds. It depends on `now` only to refuse time stamps from the future."""
     epoch = sum(fold.epoch for fold in folds)
-    target = sum(early_stopping.end_of(fold) for fold in folds)
+    target = sum(fold.planned_end for fold in folds)
     return Progress(
         epoch=epoch,
         epochs_target=target,
@@ -43,7 +42,7 @@ def seconds_left(folds: Sequence[FoldStatus]) -> int | None:
     mean = sum(speeds) / len(speeds)
 
     def need(fold: FoldStatus) -> float:
-        return max(0, early_stopping.end_of(fold) - fold.epoch) * (fold.epoch_seconds or mean)
+        return max(0, fold.planned_end - fold.epoch) * (fold.epoch_seconds or mean)
 
     ends = [need(fold) for fold in running]
     heapq.heapify(ends)

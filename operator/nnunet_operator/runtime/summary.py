@@ -44,6 +44,7 @@ def _figures(body: Manifest, status: Manifest) -> Iterator[tuple[str, float]]:
     usage = status.get("usage") or {}
     values: dict[str, Any] = {
         "creation_timestamp_seconds": created.timestamp() if created else None,
+        **_progress(status),
         "held_gpu_seconds": usage.get("gpuSeconds"),
         "lost_gpu_seconds": usage.get("lostGpuSeconds"),
         "required_epochs": (status.get("policy") or {}).get("minEpochs"),
@@ -51,6 +52,16 @@ def _figures(body: Manifest, status: Manifest) -> Iterator[tuple[str, float]]:
         **_finals(status),
     }
     yield from ((name, float(value)) for name, value in values.items() if value is not None)
+
+
+def _progress(status: Manifest) -> dict[str, Any]:
+    progress = status.get("progress") or {}
+    trains = status.get("phase") == Phase.TRAINING
+    return {
+        "epochs": progress.get("epoch"),
+        "epochs_target": progress.get("epochsTarget"),
+        "left_seconds": progress.get("estimatedSecondsLeft") if trains else None,
+    }
 
 
 def _finals(status: Manifest) -> dict[str, Any]:

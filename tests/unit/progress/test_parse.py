@@ -19,6 +19,7 @@ nnunet_epoch{L} 412.0
 nnunet_epochs_target{L} 1000.0
 nnunet_loss{L,split="train"} -0.81
 nnunet_loss{L,split="validation"} -0.79
+nnunet_nonfinite_loss_epochs{L} 2.0
 nnunet_pseudo_dice{L,label="Anterior"} 0.9
 nnunet_ema_pseudo_dice{L} 0.8731
 nnunet_best_ema_pseudo_dice{L} 0.88
@@ -48,6 +49,7 @@ def test_all_series() -> None:
         epoch=412,
         epochs_target=1000,
         training_loss=-0.81,
+        nonfinite_loss_epochs=2,
         validation_loss=-0.79,
         ema_pseudo_dice=0.8731,
         best_ema_pseudo_dice=0.88,
