@@ -1,6 +1,7 @@
 """A real Prometheus beside the local cluster, with the scrape configuration and the alerts that are shipped."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ class Monitoring:
             f"a series of {expression}", lambda: (value := self.value(expression)) is not None and (value,), timeout
         )[0]
         return found
+
+    def wait_values(self, expected: Mapping[str, float], timeout: float = 60) -> None:
+        """Wait until expressions have these values; fail with those that they have instead."""
+        deadline = time.monotonic() + timeout
+        while found := {key: got for key, value in expected.items() if (got := self.value(key)) != value}:
+            assert time.monotonic() < deadline, f"waited {timeout:.0f} s for {dict(expected)}, found {found}"
+            time.sleep(SCRAPE_SECONDS)
 
     def firing(self, alert: str, **labels: str) -> list[dict[str, Any]]:
         """Return the alerts of this name with these labels that fire."""

@@ -33,6 +33,11 @@ def silent_queries(seen: Monitoring, namespace: str, name: str, began: float) ->
     ]
 
 
+def health(seen: Monitoring, namespace: str) -> set[str]:
+    """How the last scrapes in a namespace went."""
+    return {target["health"] for target in seen.prometheus.targets() if target["labels"]["namespace"] == namespace}
+
+
 def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> None:
     """The trainers' series end with their pods, the operator's with the object; in between the finals stay.
 
@@ -48,18 +53,23 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
 
     kube.wait("an epoch", lambda: seen.value(f"max(nnunet_epoch{of}) > 0"), 240, about=(namespace, name))
     kube.wait("both folds", lambda: seen.value(f"count(nnunet_epoch{of} >= 5)") == 2, 60, about=(namespace, name))
-    assert seen.value(f"max(nnunet_epochs_target{of})") == EPOCHS
-    assert seen.value(f"max(nnunet_policy_min_epochs{of})") == FLOOR
-    assert seen.value(f"count(nnunet_early_stopping_epoch{of})") == 2
-    assert seen.value(f"min(nnunet_volume_available_bytes{of})") > 0  # type: ignore[operator]
-    assert seen.value(f'nnunet_training_phase{{namespace="{namespace}",training="{name}",phase="Training"}}') == 1
-    assert seen.value(f"nnunet_training_stalled{of}") == 0
+    seen.wait_values(
+        {
+            f"max(nnunet_epochs_target{of})": EPOCHS,
+            f"max(nnunet_policy_min_epochs{of})": FLOOR,
+            f"count(nnunet_early_stopping_epoch{of})": 2,
+            f"count(nnunet_volume_available_bytes{of} > 0)": 2,
+            f'nnunet_training_phase{{namespace="{namespace}",training="{name}",phase="Training"}}': 1,
+            f"nnunet_training_stalled{of}": 0,
+            f"nnunet_training_epochs_target{of}": 2 * EPOCHS,
+        },
+        timeout=30,
+    )
     deadline = time.monotonic() + 30
     while silent := silent_queries(seen, namespace, name, began):
         assert time.monotonic() < deadline, "waited 30 s for answers to\n" + "\n".join(silent)
         time.sleep(SCRAPE_SECONDS)
-    health = {target["health"] for target in seen.prometheus.targets() if target["labels"]["namespace"] == namespace}
-    assert health == {"up"}
+    kube.wait("each trainer to answer", lambda: health(seen, namespace) == {"up"}, 30)
 
     kube.wait("100 epochs", lambda: seen.value(f"min(nnunet_epoch{of}) >= 100"), 240, about=(namespace, name))
     span = Span(began, time.time(), SCRAPE_SECONDS)
@@ -68,9 +78,14 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
 
     status = kube.wait_complete(namespace, name, timeout=300)
     kube.wait("the trainers' series to end", lambda: seen.value(f"nnunet_epoch{of}") is None, 60)
-    assert seen.wait_value(f"nnunet_training_proven_epochs{of}") == EPOCHS
-    assert seen.value(f"nnunet_training_required_epochs{of}") == FLOOR
-    assert seen.value(f"nnunet_training_test_dice{of}") == status["results"]["testDice"]["mean"]
+    seen.wait_values(
+        {
+            f"nnunet_training_proven_epochs{of}": EPOCHS,
+            f"nnunet_training_required_epochs{of}": FLOOR,
+            f"nnunet_training_test_dice{of}": status["results"]["testDice"]["mean"],
+            f"nnunet_training_epochs{of}": 2 * EPOCHS,
+        }
+    )
     assert seen.wait_value(f"nnunet_training_held_gpu_seconds{of}") > 0
     assert not [alert for alert in seen.prometheus.alerts() if alert["labels"].get("training") == name]
 

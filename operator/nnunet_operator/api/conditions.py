@@ -18,6 +18,10 @@ Time = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="
 """A point in time, UTC, to the second, as Kubernetes writes it."""
 
 
+MAX_MESSAGE = 32768
+"""Characters of a message; metav1.Condition's bound."""
+
+
 class Condition(StatusModel):
     """A condition in Kubernetes' standard form."""
 
@@ -27,7 +31,7 @@ class Condition(StatusModel):
     """True, False or Unknown."""
     reason: Annotated[str, Field(min_length=1, max_length=1024)]
     """Reason in one CamelCase word, out of a closed set for each type."""
-    message: Annotated[str, Field(max_length=32768)] = ""
+    message: Annotated[str, Field(max_length=MAX_MESSAGE)] = ""
     """What happened and what to do, for a human."""
     last_transition_time: Time
     """When the status last changed."""
@@ -36,12 +40,12 @@ class Condition(StatusModel):
 
 
 def state_condition(type_: str, holds: bool, reason: str, message: str) -> Condition:
-    """Return a condition for `merge`, which fills in time and generation."""
+    """Return a condition for `merge`, which fills in time and generation. A message that is too long is cut."""
     return Condition(
         type=type_,
         status="True" if holds else "False",
         reason=reason,
-        message=message,
+        message=message if len(message) <= MAX_MESSAGE else f"{message[: MAX_MESSAGE - 4]} ...",
         last_transition_time=datetime.min,
     )
 

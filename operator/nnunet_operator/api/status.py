@@ -235,6 +235,10 @@ class PolicyDecision(StatusModel):
     ticket: Annotated[str | None, Field(max_length=128)] = None
     """Ticket of the exception that was applied, if any."""
 
+    def says_the_same(self, other: "PolicyDecision") -> bool:
+        """Say whether only the generation differs: an edit of the policy that changes nothing for this training."""
+        return self == other.model_copy(update={"generation": self.generation})
+
 
 MAX_DECISIONS = 32
 """Policies that the status lists."""

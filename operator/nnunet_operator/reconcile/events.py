@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from nnunet_operator.api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
-from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus, PolicyDecision
 from nnunet_operator.reconcile import early_stopping
 from nnunet_operator.reconcile.model import Event
 
@@ -50,10 +50,14 @@ def _policy_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) ->
     old, new = before.condition(ConditionType.POLICY_COMPLIANT), after.condition(ConditionType.POLICY_COMPLIANT)
     if new is None or (old is None and new.reason == Reason.NO_POLICY):
         return
-    decided = before.policy.decisions if before.policy else [], after.policy.decisions if after.policy else []
-    if old is None or old.reason != new.reason or decided[0] != decided[1]:
+    if old is None or old.reason != new.reason or not _decided_the_same(before, after):
         message = f"{new.reason}: {new.message}"[:MESSAGE_LIMIT]
         yield Event("Normal" if new.status == "True" else "Warning", EventReason.POLICY_DECISION.value, message)
+
+
+def _decided_the_same(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> bool:
+    old, new = (status.policy.decisions if status.policy else [] for status in (before, after))
+    return len(old) == len(new) and all(map(PolicyDecision.says_the_same, old, new))
 
 
 def _is_held(status: NnunetTrainingStatus) -> bool:

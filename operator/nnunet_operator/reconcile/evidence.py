@@ -1,10 +1,11 @@
 """Whether what the checkpoints prove is what the training asks for."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nnunet_operator.api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
 from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.failures import RETRY
@@ -15,6 +16,11 @@ UNPROVEN = (Reason.EPOCHS_NOT_REACHED, Reason.POLICY_EPOCHS_NOT_PROVEN)
 _REMEDY = (
     "The trainer class or image ends before the schedule does: see the fold's log, put it right in a new training. If"
     f" checkpoints were lost or changed: {RETRY[0].lower()}{RETRY[1:]}"
+)
+
+_REMEDY_POLICY = (
+    "The policies asked for less when it was trained, and a fold that is done keeps its end: create a new training, or "
+    f"ask those who may write the policy for an exception. With that: {RETRY[0].lower()}{RETRY[1:]}"
 )
 
 
@@ -42,6 +48,15 @@ def of_policy(spec: NnunetTrainingSpec, trouble: Trouble, evidence: EvidenceFact
     if trouble.reason is not Reason.EPOCHS_NOT_REACHED or not _below(spec, evidence, min_epochs):
         return trouble
     return replace(trouble, reason=Reason.POLICY_EPOCHS_NOT_PROVEN)
+
+
+def no_longer_enough(folds: Sequence[FoldStatus], min_epochs: int) -> Trouble | None:
+    """Return why epochs that were proven are not what the policies ask for by now, or None where they are."""
+    proven = {fold.fold: fold.proven_epochs for fold in folds if fold.proven_epochs is not None}
+    short = [f"fold {name} proves {epochs} epochs" for name, epochs in proven.items() if epochs < min_epochs]
+    if not short:
+        return None
+    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}. {_REMEDY_POLICY}", of_policy=True)
 
 
 def ended_too_early(spec: NnunetTrainingSpec, run: str, facts: FoldFacts | None, min_epochs: int = 0) -> Trouble | None:

@@ -9,7 +9,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, TerminationReport
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.api.labels import TRAINING_LABEL, short_name
+from nnunet_operator.builders.model import Manifest, Training
 
 LAST_WORDS_LIMIT = 1000
 """Characters of a trainer's message that conditions repeat."""
@@ -49,6 +50,16 @@ def controller_of(obj: Manifest) -> Manifest:
     """Return the controlling owner reference, or {}."""
     references: Iterable[Manifest] = obj["metadata"].get("ownerReferences") or []
     return next((reference for reference in references if reference.get("controller")), {})
+
+
+def is_child(job: Manifest, training: Training) -> bool:
+    """Say whether a Job is the operator's own for a training.
+
+    Its owner alone does not tell: anybody may name any UID as an owner, and a Job without the label would never be seen
+    by the watches.
+    """
+    label = (job["metadata"].get("labels") or {}).get(TRAINING_LABEL)
+    return controller_of(job).get("uid") == training.uid and label == short_name(training.name)
 
 
 def parse_time(text: Any) -> datetime | None:

@@ -17,6 +17,7 @@ from nnunet_operator.reconcile.objects import (
     containers_of,
     controller_of,
     ending_of,
+    is_child,
     is_deleting,
     is_over,
     name_of,
@@ -123,7 +124,7 @@ def observe(world: World, child: Child) -> Observation:
         if refusal:
             return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
         return Observation(child, State.ABSENT, name_free=True)
-    if controller_of(job).get("uid") != world.training.uid:
+    if not is_child(job, world.training):
         return _not_ours(job, child, world.training)
     return _ours(world, child, job)
 

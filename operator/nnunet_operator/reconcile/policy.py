@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nnunet_operator.api.conditions import rfc3339
-from nnunet_operator.api.policy import CLINICAL_LABEL, Outcome, PolicyException
+from nnunet_operator.api.policy import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.api.status import (
     MAX_DECISIONS,
@@ -112,7 +112,7 @@ def _judge(world: World, decision: Decision, record: TrainingPolicy | None) -> t
         return False, Reason.POLICY_MISSING, message
     if not decision.allowed:
         denied = [verdict for verdict in decision.verdicts if verdict.outcome is Outcome.DENIED]
-        return False, _holding(world.training.status), "; ".join(_words(verdict) for verdict in denied)
+        return False, _holding(world.training.status), "; ".join(_words(verdict, world.now) for verdict in denied)
     broken = decision.messages(Outcome.WARNED, Outcome.AUDITED)
     if broken:
         return False, Reason.POLICY_NOT_ENFORCED, f"it runs all the same: {'; '.join(broken)}"
@@ -128,10 +128,16 @@ def _holding(status: NnunetTrainingStatus) -> Reason:
     return Reason.POLICY_CHANGED if status.start_time else Reason.POLICY_DENIED
 
 
-def _words(verdict: Verdict) -> str:
+def _words(verdict: Verdict, now: datetime) -> str:
     lapsed = verdict.lapsed
-    ended = f" (exception {lapsed.ticket} ended at {rfc3339(lapsed.expires_at)})" if lapsed else ""
-    return verdict.message + ended
+    if lapsed is None:
+        return verdict.message
+    end = rfc3339(lapsed.expires_at)
+    if lapsed.expires_at > now:
+        why = f"does not count: it lasts until {end}, and {LONGEST_EXCEPTION_DAYS} days are the most"
+    else:
+        why = f"ended at {end}"
+    return f"{verdict.message} (exception {lapsed.ticket} {why})"
 
 
 def _exception(granted: GrantedException) -> str:

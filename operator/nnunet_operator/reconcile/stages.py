@@ -7,7 +7,7 @@ from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, S
 from nnunet_operator.api.reasons import ConditionType, FoldPhase, Reason
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
-from nnunet_operator.reconcile.evidence import UNPROVEN, ended_too_early, missing_proof, of_policy
+from nnunet_operator.reconcile.evidence import UNPROVEN, ended_too_early, missing_proof, no_longer_enough, of_policy
 from nnunet_operator.reconcile.model import Training, World
 from nnunet_operator.reconcile.observe import Child, Observation, State, observe
 from nnunet_operator.reconcile.stall import gives_up
@@ -108,6 +108,8 @@ def survey(world: World, min_epochs: int = 0) -> Survey:
     known = ready.status == "True" if ready else any(later.stands for later in (*folds, verify, evaluate))
     planned = plan.state is State.COMPLETED or known
     known_proven = training.status.holds(ConditionType.EPOCHS_PROVEN)
+    if known_proven and (trouble := no_longer_enough(training.status.folds, min_epochs)):
+        known_proven, verify = False, replace(verify, state=State.FAILED, trouble=trouble)
     if verify.state is State.COMPLETED and not known_proven:
         verify = _proving(training.spec, verify, min_epochs)
     if verify.state is State.FAILED and verify.trouble:

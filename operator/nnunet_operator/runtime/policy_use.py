@@ -5,6 +5,8 @@ import logging
 from collections import defaultdict
 from datetime import UTC, datetime
 
+from pydantic import ValidationError
+
 from nnunet_operator.api.reasons import EventReason, PolicyConditionType
 from nnunet_operator.api.status import PolicyUse, TrainingPolicy
 from nnunet_operator.builders.model import Manifest
@@ -48,7 +50,7 @@ class PolicyKeeper:
         self.changed()
         known = before.decisions if before else []
         for decision in after.decisions:
-            if decision not in known:
+            if not any(decision.says_the_same(other) for other in known):
                 for rule in decision.broken_rules or ("",):
                     self._metrics.policy_decisions.labels(decision.policy, rule, decision.outcome).inc()
 
@@ -81,7 +83,11 @@ class PolicyKeeper:
                 await self._write(policy, body, outcomes[policy.name])
 
     async def _write(self, policy: Policy, body: Manifest, outcomes: list[str]) -> None:
-        before = PolicyUse.model_validate(body["status"], by_alias=True, by_name=False)
+        try:
+            before = PolicyUse.model_validate(body["status"], by_alias=True, by_name=False)
+        except ValidationError as error:  # somebody else wrote it: it is made anew
+            log.warning("the status of policy %s can't be read and is replaced: %s", policy.name, error)
+            before = PolicyUse()
         use = policy_use(policy, outcomes, before, datetime.now(UTC))
         if use == before:
             return

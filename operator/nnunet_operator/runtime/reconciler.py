@@ -10,7 +10,7 @@ from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options
 from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, DeleteTraining, Plan, World
-from nnunet_operator.reconcile.objects import controller_of, uid_of
+from nnunet_operator.reconcile.objects import is_child, uid_of
 from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.cache import Cache, group_of, key_of
 from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
@@ -178,7 +178,7 @@ class Reconciler:
         except ApiError as error:
             if error.status == 409:
                 job = await self._client.get(JOBS, Key(world.training.namespace, name))
-                if controller_of(job).get("uid") != world.training.uid:
+                if not is_child(job, world.training):
                     creations.taken += (job,)
                     return
             elif error.refused:

@@ -197,14 +197,20 @@ def test_quota_on_jobs(lab: Lab) -> None:
     assert lab.jobs() == []
 
 
-def test_someone_elses_job_has_the_name(lab: Lab) -> None:
-    """A Job that is not the training's is never touched, and is named."""
+@pytest.mark.parametrize("claims", [False, True])
+def test_someone_elses_job_has_the_name(lab: Lab, claims: bool) -> None:
+    """A Job that is not the training's is never touched, and is named; also one that names it as its owner."""
+    lab.apply(training(lab.namespace, suspend=True))
+    lab.wait_reason("Progressing", "SuspendedByUser")
     container = {"name": "c", "image": "registry.example/other:1"}
     template = {"spec": {"restartPolicy": "Never", "containers": [container]}}
-    lab.api.create(
-        "jobs", {"metadata": {"name": "hippo-plan", "namespace": lab.namespace}, "spec": {"template": template}}
-    )
-    lab.apply(training(lab.namespace))
+    metadata: Object = {"name": "hippo-plan", "namespace": lab.namespace}
+    if claims:
+        uid = lab.training()["metadata"]["uid"]
+        owner = {"apiVersion": "example.com/v1", "kind": "X", "name": "hippo", "uid": uid, "controller": True}
+        metadata["ownerReferences"] = [owner]
+    lab.api.create("jobs", {"metadata": metadata, "spec": {"template": template}})
+    lab.set(suspend=False)
     condition = lab.wait_reason("Progressing", "ChildNotOwned")
     assert "hippo-plan" in condition["message"]
     (job,) = lab.jobs()

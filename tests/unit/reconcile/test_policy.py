@@ -211,6 +211,61 @@ def test_the_evidence_is_held_against_the_policies(proven: int, asked: int, reas
 
 
 @pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(policy("clinical", "Warn", rules={"minEpochs": 10}), id="it only warned"),
+        pytest.param(policy("clinical", rules={"minEpochs": 5}), id="it asked for less"),
+    ],
+)
+@pytest.mark.parametrize("evaluated", [False, True])
+def test_a_policy_that_asks_for_more_than_was_proven_ends_it(first: Policy, evaluated: bool) -> None:
+    verified = [*planned(STOPPING), *make.verified(STOPPING, make.proof(6, make.verdict(6, 6)))]
+    before = known(STOPPING, look(STOPPING, *verified, policies=(first,)))
+    assert before.status.holds("EpochsProven")
+    evaluation = job(STOPPING, make.EVALUATE, conditions=[COMPLETE] if evaluated else [])
+    result = look(before, *verified, evaluation, policies=(SHORT,))
+    for type_, status in (("Failed", "True"), ("EpochsProven", "False")):
+        assert stated(result, type_) == (status, "PolicyEpochsNotProven")
+    said = condition(result, "Failed").message
+    assert "fold 0 proves 6 epochs (policy asks for at least 10)" in said and "exception" in said
+    again = look(known(STOPPING, result), *verified, policies=(SHORT,))
+    assert stated(again, "Failed") == ("True", "PolicyEpochsNotProven") and again.events == ()
+
+
+def test_what_was_proven_stays_proven_while_policies_deny_the_training() -> None:
+    verified = [*planned(STOPPING), *make.verified(STOPPING, make.proof(6, make.verdict(6, 6)))]
+    before = known(STOPPING, look(STOPPING, *verified, policies=(policy("clinical", rules={"minEpochs": 5}),)))
+    result = look(before, *verified, policies=(LONG,))
+    assert stated(result, "Failed")[0] == "False" and stated(result, "EpochsProven")[0] == "True"
+    assert result.status.phase == "PolicyChanged"
+
+
+def test_an_edit_that_changes_nothing_for_a_training_is_no_news() -> None:
+    before = known(ONE, look(ONE, policies=(LONG,)))
+    result = look(before, policies=(replace(LONG, generation=2),))
+    assert result.events == ()
+    assert result.status.policy is not None and result.status.policy.decisions[0].generation == 2
+
+
+def test_an_exception_that_lasts_too_long_is_told_as_such() -> None:
+    excepting = policy(
+        "clinical",
+        rules={"minEpochs": 1000},
+        exceptions=[exception(minEpochs=10, expiresAt="2029-06-01T00:00:00Z")],
+    )
+    said = condition(look(ONE, policies=(excepting,)), "PolicyCompliant").message
+    assert "exception QM-17 does not count: it lasts until 2029-06-01T00:00:00Z, and 366 days are the most" in said
+
+
+def test_many_policies_hold_a_training_all_the_same() -> None:
+    rules = {"minEpochs": 11, "allowedTrainerClasses": [f"Trainer{'x' * 100}{number}" for number in range(16)]}
+    objects, samples = make.still(ONE)
+    result = look(ONE, *objects, samples=samples, policies=tuple(policy(f"p{n}", rules=rules) for n in range(100)))
+    assert deleted(result) == ["hippo-fold-0"]
+    assert len(condition(result, "PolicyCompliant").message) == 32768
+
+
+@pytest.mark.parametrize(
     ("proven", "asked", "reason"),
     [
         (4, 10, "PolicyEpochsNotProven"),

@@ -313,6 +313,13 @@ def test_an_end_is_stored_before_the_training_is_deleted() -> None:
     assert result.requeue_after is not None
 
 
+def test_a_job_that_only_claims_to_be_ours_is_not() -> None:
+    claims = job(THREE, PLAN, conditions=[COMPLETE])
+    claims["metadata"] |= {"labels": {}, "ownerReferences": [{"kind": "X", "uid": THREE.uid, "controller": True}]}
+    result = plan(world(THREE, claims))
+    assert result.actions == () and result.status.phase == "ChildNotOwned"
+
+
 @pytest.mark.parametrize(
     ("owner", "reason", "says"),
     [

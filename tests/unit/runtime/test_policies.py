@@ -1,10 +1,12 @@
 """Policies and namespaces in the cache: what makes trainings be looked at again, and what an unreadable policy does."""
 
 import asyncio
+import itertools
 from typing import Any, cast
 
 import pytest
 
+from nnunet_operator.api.status import PolicyDecision, TrainingPolicy
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.cache import Cache
@@ -13,6 +15,7 @@ from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.known import Known
 from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.policy_use import PolicyKeeper
 from nnunet_operator.runtime.queue import WorkQueue
 from nnunet_operator.runtime.recorder import event_manifest
 from tests.unit.policy.make import NOW
@@ -108,6 +111,22 @@ def test_decisions_are_summed_up_without_reading_statuses_again() -> None:
     cache.trainings.put(body("NnunetTraining", 1, "hippo", "clinic", status=status))
     ((key, summary),) = cache.trainings.summaries()
     assert (key, summary.decisions, summary.excepted) == (Key("clinic", "hippo"), (("house", "Excepted"),), True)
+
+
+def test_a_decision_is_counted_once_however_often_the_policy_is_edited() -> None:
+    metrics = Metrics()
+    keeper = PolicyKeeper(*(cast(Any, None),) * 4, metrics)
+    records = [
+        TrainingPolicy(
+            decided_at=NOW,
+            decisions=[PolicyDecision(policy="house", generation=number, mode="Enforce", outcome=outcome)],
+        )
+        for number, outcome in enumerate(["Denied", "Denied", "Denied", "Allowed"], start=1)
+    ]
+    for before, after in itertools.pairwise([None, *records]):
+        keeper.decided(before, after)
+    counted = metrics.policy_decisions
+    assert [counted.labels("house", "", outcome)._value.get() for outcome in ("Denied", "Allowed")] == [1, 1]
 
 
 def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
