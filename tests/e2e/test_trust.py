@@ -1,14 +1,17 @@
 """What a training has to prove, and what it says of how it was trained."""
 
+import hashlib
 import json
 import random
 import signal
 import time
+import zipfile
+from pathlib import Path
 from typing import Any
 
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import condition, kill_container
+from tests.e2e.kube import Kube, condition, kill_container
 
 # An improvement by 1 is impossible: the first epoch is the best, and a plateau begins with the second.
 PLATEAU = {"patienceEpochs": 2, "minDelta": 1, "minEpochs": 1}
@@ -78,31 +81,42 @@ def test_a_trainer_that_stops_at_two_of_1000_epochs_is_found_out(lab: Lab) -> No
     assert not any(job["metadata"]["name"] == f"{name}-evaluate" for job in kube.jobs(namespace, name))
 
 
+def tensors(run: Path) -> dict[str, str]:
+    """Return a digest of each tensor of the final checkpoint of a run: weights and the optimizer's state."""
+    (path,) = run.glob("**/checkpoint_final.pth")
+    with zipfile.ZipFile(path) as archive:  # which is what torch.save writes
+        names = [name for name in archive.namelist() if "/data/" in name]
+        return {name.split("/", 1)[1]: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+
+
+def evict(kube: Kube, namespace: str, pod: str) -> None:
+    """Evict a pod, as a drained node does."""
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pod, "namespace": namespace}}
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
+    kube.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+
+
 def test_evictions_cost_at_most_an_epoch_each_and_nothing_in_the_result(lab: Lab) -> None:
-    """Pods that are evicted or killed at random moments: weights and history are those of an undisturbed run."""
+    """Pods that are evicted at random moments, and in the evaluation: all weights are those of an undisturbed run."""
     kube, namespace = lab.kube, lab.namespace
     seeded = {"trainer": {"device": "cpu", "seed": 9}}
-    kube.apply(training("undisturbed", namespace, epochs=24, iterations=6, **seeded))
+    kube.apply(training("undisturbed", namespace, epochs=32, iterations=6, **seeded))
     calm = kube.wait_complete(namespace, "undisturbed", timeout=300)
-    kube.apply(training("evicted", namespace, epochs=24, iterations=6, **seeded))
+    kube.apply(training("evicted", namespace, epochs=32, iterations=6, **seeded))
     rng = random.Random(4)
     for attempt, epoch in enumerate((2, 5, 9), 1):
         kube.wait_epoch(namespace, "evicted", epoch, timeout=180)
         time.sleep(rng.uniform(0, 2))
-        pod = kube.pods(namespace, "evicted", "fold")[-1]["metadata"]["name"]
-        eviction = {
-            "apiVersion": "policy/v1",
-            "kind": "Eviction",
-            "metadata": {"name": pod, "namespace": namespace},
-        }
-        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/eviction"
-        kube.run("create", "--raw", path, "-f", "-", stdin=json.dumps(eviction))
+        evict(kube, namespace, kube.pods(namespace, "evicted", "fold")[-1]["metadata"]["name"])
         kube.wait(
             f"attempt {attempt + 1}",
             lambda: kube.status(namespace, "evicted")["folds"][0]["attempts"] == attempt + 1,  # noqa: B023
             timeout=90,
             about=(namespace, "evicted"),
         )
+    about = namespace, "evicted"
+    (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=300, about=about)
+    evict(kube, namespace, evaluating["metadata"]["name"])
     status = kube.wait_complete(namespace, "evicted", timeout=300)
     fold = status["folds"][0]
     assert fold["attempts"] == 4 and fold["lostEpochs"] <= 3
@@ -111,6 +125,8 @@ def test_evictions_cost_at_most_an_epoch_each_and_nothing_in_the_result(lab: Lab
     one, other = calm["folds"][0], fold
     for key in ("trainingLoss", "validationLoss", "emaPseudoDice", "meanValidationDice"):
         assert one[key] == other[key], key
+    results = lab.volume("nnunet-results")
+    assert tensors(results / status["runPath"]) == tensors(results / calm["runPath"])
 
 
 def test_a_fold_that_stands_still_is_reported_and_restarted(lab: Lab) -> None:
