@@ -95,9 +95,12 @@ def judge(schedule: Schedule) -> tuple[bool, Reason, str]:
     """
     iterations = schedule.epochs * schedule.iterations_per_epoch
     share = iterations / (STANDARD_EPOCHS * STANDARD_ITERATIONS)
-    if share >= 1:
-        return True, Reason.STANDARD_EPOCHS, f"{schedule.epochs} epochs: nnU-Net's standard schedule or longer"
     asked = f"{schedule.epochs} epochs of {schedule.iterations_per_epoch} iterations"
+    if share >= 1 and schedule.epochs >= STANDARD_EPOCHS:
+        return True, Reason.STANDARD_EPOCHS, f"{schedule.epochs} epochs: nnU-Net's standard schedule or longer"
+    if share >= 1:
+        standard = f"nnU-Net's standard schedule ({STANDARD_EPOCHS} of {STANDARD_ITERATIONS}) or more"
+        return True, Reason.STANDARD_EPOCHS, f"{asked}: as many iterations as {standard}, in fewer and longer epochs"
     # Rounded down to tenths of a percent, in whole numbers: admission says the same in CEL, which has no other format
     # in common with Python.
     tenths = 1000 * iterations // (STANDARD_EPOCHS * STANDARD_ITERATIONS)

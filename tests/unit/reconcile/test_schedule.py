@@ -13,7 +13,13 @@ from tests.unit.reconcile.make import after, condition, stated, world
     [
         (1000, 250, "StandardEpochs", "standard schedule or longer"),
         (2000, 250, "StandardEpochs", "2000 epochs"),
-        (500, 500, "StandardEpochs", "500 epochs"),
+        (
+            100,
+            2500,
+            "StandardEpochs",
+            "100 epochs of 2500 iterations: as many iterations as nnU-Net's standard schedule (1000 of 250) or more, in "
+            "fewer and longer epochs",
+        ),
         (999, 250, "ShortSchedule", "are 99.9 % of"),
         (
             250,
