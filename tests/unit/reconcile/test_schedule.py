@@ -17,8 +17,8 @@ from tests.unit.reconcile.make import after, condition, stated, world
             100,
             2500,
             "StandardEpochs",
-            "100 epochs of 2500 iterations: as many iterations as nnU-Net's standard schedule (1000 of 250) or more, in "
-            "fewer and longer epochs",
+            "100 epochs of 2500 iterations: as many iterations as nnU-Net's standard schedule (1000 of 250) or more, "
+            "in fewer and longer epochs",
         ),
         (999, 250, "ShortSchedule", "are 99.9 % of"),
         (
