@@ -4,7 +4,8 @@ A lock can be lost without its holder's knowledge: a node that was cut off from 
 believes that it still holds it. So every attempt leaves its token in the fold's folder, and whoever writes looks first
 whether the token is still its own: before the work, and again right before a rename, since a write may hang in between
 for as long as the node does. What is not renamed yet has the token in its name, so that two attempts never write into
-the same file.
+the same file. What remains is a node that hangs between that look and the rename: it puts an older file, but a whole
+one, in the place of a newer.
 """
 
 import secrets
