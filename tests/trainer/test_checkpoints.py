@@ -45,7 +45,7 @@ def test_a_link_is_one_checkpoint_under_two_names_until_the_next_save(tmp_path: 
     assert contents(tmp_path) == {BEST: b"1", PREVIOUS: b"1", LATEST: b"2"}
 
 
-@pytest.mark.parametrize("instant", ["in the write", "in the flush"])
+@pytest.mark.parametrize("instant", ["before the write", "after the write", "in the flush"])
 def test_a_save_that_hung_while_another_attempt_took_over_changes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, instant: str
 ) -> None:
@@ -59,9 +59,11 @@ def test_a_save_that_hung_while_another_attempt_took_over_changes_nothing(
         checkpoints.write_checkpoint(latest, saves(b"new 2"), Fence(tmp_path), previous)
 
     def save(name: str) -> None:
-        if instant == "in the write":
+        if instant == "before the write":
             take_over()
         Path(name).write_bytes(b"old 2")
+        if instant == "after the write":
+            take_over()
 
     def hang(path: Path) -> None:
         flush(path)
@@ -75,14 +77,18 @@ def test_a_save_that_hung_while_another_attempt_took_over_changes_nothing(
     assert contents(tmp_path) == {PREVIOUS: b"1", LATEST: b"new 2"}
 
 
-def test_a_save_whose_file_the_next_attempt_removed_is_no_failure_of_the_volume(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(5, "Input/output error"), RuntimeError("PytorchStreamWriter failed")], ids=repr
+)
+def test_a_save_that_fails_after_another_attempt_took_over_is_no_failure_of_the_volume(
+    tmp_path: Path, error: Exception
+) -> None:
     old = Fence(tmp_path)
 
     def save(name: str) -> None:
         Path(name).write_bytes(b"old")
-        with Path(name).open("rb"):
-            Fence(tmp_path)
-        raise OSError(5, "Input/output error")
+        Fence(tmp_path)
+        raise error
 
     with pytest.raises(TrainerError) as caught:
         checkpoints.write_checkpoint(tmp_path / LATEST, save, old)

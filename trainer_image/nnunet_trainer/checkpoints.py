@@ -44,6 +44,8 @@ def write_checkpoint(path: Path, save: Callable[[str], Any], fence: Fence, keep:
         temporary.unlink(missing_ok=True)
         save(str(temporary))
         if not temporary.is_file():
+            # An attempt that took over meanwhile has removed it.
+            fence.check()
             raise wrong_configuration(
                 "the trainer class writes no checkpoints (it overrides save_checkpoint), so it can't be used here"
             )
@@ -57,8 +59,8 @@ def write_checkpoint(path: Path, save: Callable[[str], Any], fence: Fence, keep:
     except Exception as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            # The attempt that took over has removed the file: that is what there is to say.
+        if not isinstance(error, TrainerError):
+            # Where another attempt has taken over, nothing else matters.
             with contextlib.suppress(OSError):
                 fence.check()
         failure = classify(error, [path])
