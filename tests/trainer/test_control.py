@@ -277,7 +277,7 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(world: World) -> None:
 
 
 def test_time_and_damaged_checkpoints_are_accounted_for(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 4, "iterationsPerEpoch": 60})
+    world = world.but(schedule=SHORT | {"epochs": 4})
     stop_in(world.held_in(3), 3, signal.SIGKILL)
     world = world.held_in(None)
     truncate(world.fold() / LATEST)

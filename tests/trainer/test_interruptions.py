@@ -60,11 +60,12 @@ def all_numbers(path: Path) -> bool:
         (truncate, "checkpoint_latest.pth can't be read and is passed over"),
         (fill_with_nan, "checkpoint_latest.pth holds weights that are not finite numbers and is passed over"),
     ],
+    ids=["cut short", "no numbers"],
 )
 def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
     world: World, damage: Callable[[Path], None], words: str
 ) -> None:
-    held = world.but(schedule=LONG).held_in(3)
+    held = world.but(schedule=LONG | {"iterationsPerEpoch": 5}).held_in(3)
     command = held.start("train", "--fold", "0")
     command.wait_until(held.begun(3), "the third epoch")
     assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
