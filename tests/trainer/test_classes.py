@@ -106,7 +106,7 @@ def test_a_configuration_that_points_to_the_cascade_is_finished(world: World) ->
 
 
 def test_unknown_class(world: World) -> None:
-    ended = world.but(trainerClass="nnUNetTrainerDA55").finish("plan", seconds=30)
+    ended = world.but(trainerClass="nnUNetTrainerDA55").finish("plan")
     assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
     assert "no trainer class nnUNetTrainerDA55" in ended.report.message
     assert "Did you mean nnUNetTrainerDA5" in ended.report.message
@@ -114,7 +114,7 @@ def test_unknown_class(world: World) -> None:
 
 def test_unknown_configuration_and_planner(tmp_path: Path) -> None:
     world = make_world(tmp_path / "world")
-    ended = world.but(planning={"planner": "nnUNetPlannerResEncX"}).finish("plan", seconds=30)
+    ended = world.but(planning={"planner": "nnUNetPlannerResEncX"}).finish("plan")
     assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
     assert "Did you mean nnUNetPlannerResEnc" in ended.report.message
     ended = world.but(configuration="3d_lowres").finish("plan")

@@ -33,6 +33,13 @@ def train(world: World, code: int = 0) -> Ended:
     return ended
 
 
+def stop_in(held: World, epoch: int, number: signal.Signals = signal.SIGTERM) -> Ended:
+    """Train a world that is held in an epoch (1 = first) up to there, and end it by a signal."""
+    command = held.start("train", "--fold", "0")
+    command.wait_until(held.begun(epoch), f"epoch {epoch}")
+    return command.kill(number)
+
+
 @pytest.mark.parametrize(("mode", "end"), [("Stop", 3), ("Anneal", 5)])
 def test_a_plateau_ends_the_training(world: World, mode: str, end: int) -> None:
     world = world.but(schedule=SHORT, earlyStopping=PLATEAU | {"mode": mode}, seed=1)
@@ -64,9 +71,8 @@ def test_observe_trains_the_whole_schedule(world: World) -> None:
 def test_a_restart_neither_passes_the_verdict_nor_stops_earlier(world: World, mode: str) -> None:
     world = world.but(schedule=SHORT, earlyStopping=PLATEAU | {"mode": mode}, seed=1)
     end = 3 if mode == "Stop" else 5
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(end), "the last epoch")
-    command.kill(signal.SIGKILL)
+    stop_in(world.held_in(end), end, signal.SIGKILL)
+    world = world.held_in(None)
     command = world.start("train", "--fold", "0")
     command.wait_for_log("Early stopping ends the training")
     command.kill(signal.SIGKILL)
@@ -86,7 +92,8 @@ def policy(least: int | None) -> dict[str, Any]:
 def test_a_stop_is_suppressed_until_the_policies_are_content(world: World) -> None:
     schedule = SHORT | {"epochs": 8, "iterationsPerEpoch": 20}
     world = world.but(schedule=schedule, earlyStopping=PLATEAU | {"mode": "Stop"}, folds=["0"], **policy(6))
-    command = world.start("train", "--fold", "0")
+    command = world.held_in(5).start("train", "--fold", "0")
+    world = world.held_in(None)
     command.wait_until(world.begun(5), "the fifth epoch")
     metrics = scrape(world)
     for name, value in (
@@ -122,10 +129,9 @@ def test_a_stop_is_suppressed_until_the_policies_are_content(world: World) -> No
 def test_policies_that_come_while_it_anneals_put_the_end_off(world: World) -> None:
     schedule = SHORT | {"epochs": 9, "iterationsPerEpoch": 20}
     world = world.but(schedule=schedule, earlyStopping=PLATEAU | {"mode": "Anneal", "annealEpochs": 3}, folds=["0"])
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(6), "the second epoch of the tail is done")
-    command.kill(signal.SIGKILL)
-    world = world.but(**policy(7))
+    # The second epoch of the tail is done.
+    stop_in(world.held_in(6), 6, signal.SIGKILL)
+    world = world.held_in(None).but(**policy(7))
     ended = train(world)
     stopping = ended.fold.early_stopping
     assert stopping is not None and (stopping.suppressed_epoch, stopping.epoch, stopping.end_epoch) == (3, 7, 9)
@@ -156,9 +162,8 @@ def test_a_fold_that_was_done_goes_on_when_policies_ask_for_more(world: World, t
 
 
 def test_a_changed_budget_is_refused(world: World) -> None:
-    command = world.but(schedule=SHORT).start("train", "--fold", "0")
-    command.wait_until(world.begun(3), "the third epoch")
-    command.kill()
+    world = world.held_in(3)
+    stop_in(world.but(schedule=SHORT), 3)
     ended = train(world.but(schedule=SHORT | {"epochs": 9}), code=ExitCode.WRONG_CONFIGURATION)
     assert '"epochs": 6' in ended.report.message and '"epochs": 9' in ended.report.message
     assert "create a new one" in ended.report.message
@@ -190,11 +195,10 @@ def test_a_seed_makes_two_runs_the_same_also_if_one_was_interrupted(world: World
     world = world.but(schedule=SHORT | {"epochs": 3, "iterationsPerEpoch": 10}, seed=7).with_env(
         nnUNet_n_proc_DA=workers
     )
+    world = world.held_in(None)
     other = world.copy(tmp_path / "other")
     train(world)
-    command = other.start("train", "--fold", "0")
-    command.wait_until(other.begun(2), "the second epoch")
-    command.kill(signal.SIGKILL)
+    stop_in(other.held_in(2), 2, signal.SIGKILL)
     train(other)
     same_run(world, other)
 
@@ -223,9 +227,8 @@ def test_replicates_train_apart_with_seeds_of_their_own(world: World) -> None:
 
 def test_two_processes_train_one_fold(world: World) -> None:
     world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4))
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(3), "the third epoch")
-    assert command.kill().code == ExitCode.PREEMPTED
+    assert stop_in(world.held_in(3), 3).code == ExitCode.PREEMPTED
+    world = world.held_in(None)
     ended = train(world)
     assert "going on from checkpoint_latest.pth: 2 epochs finished" in ended.log
     assert "I am local rank 1" in ended.log and "The world size is 2" in ended.log
@@ -246,7 +249,7 @@ def test_a_killed_process_of_two_ends_the_attempt(world: World) -> None:
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(1), "the first epoch")
     command.kill_a_worker()
-    ended = command.end(seconds=30)
+    ended = command.end(seconds=60)
     assert ended.code == 1, ended.log
 
 
@@ -265,7 +268,7 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(world: World) -> None:
         "journal": world.journal().begun
     }
     os.kill(old.pid, signal.SIGCONT)
-    ended = old.end(seconds=30)
+    ended = old.end(seconds=60)
     assert ended.code == ExitCode.PREEMPTED and "another attempt has taken over" in ended.report.message, ended.log
     after = {path.name: path.stat().st_mtime_ns for path in world.fold().glob("*.pth")} | {
         "journal": world.journal().begun
@@ -274,10 +277,9 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(world: World) -> None:
 
 
 def test_time_and_damaged_checkpoints_are_accounted_for(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 4, "iterationsPerEpoch": 60})
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(3), "the third epoch")
-    command.kill(signal.SIGKILL)
+    world = world.but(schedule=SHORT | {"epochs": 4})
+    stop_in(world.held_in(3), 3, signal.SIGKILL)
+    world = world.held_in(None)
     truncate(world.fold() / LATEST)
     (world.fold() / "checkpoint_best.pth").unlink(missing_ok=True)
     ended = train(world)

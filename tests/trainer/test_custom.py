@@ -8,7 +8,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import finished_epochs
 from nnunet_trainer.paths import FINAL, LATEST
 from tests.trainer.world import World, make_world
-from tests.trainers import DIVERGING
+from tests.trainers import DIVERGING, DIVERGING_LATE
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/custom-trainer/trainers"
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
@@ -64,6 +64,19 @@ def test_weights_that_are_no_numbers_are_never_saved(world: World, tmp_path: Pat
         assert ended.code == ExitCode.LOSS_NOT_FINITE, ended.log
         assert "epoch 2 left weights that are not finite numbers" in ended.report.message
         assert finished_epochs(world.fold() / LATEST) == 2
+
+
+def test_weights_that_are_lost_in_the_last_step_of_an_epoch_are_never_saved(world: World, tmp_path: Path) -> None:
+    """The loss of that step is still a number: it is that of the weights before."""
+    (tmp_path / "diverging.py").write_text(DIVERGING_LATE)
+    world = world.but(trainerClass="LateDivergingTrainer", schedule=SHORT | {"epochs": 4})
+    ended = world.with_env(nnUNet_extTrainer=str(tmp_path)).finish("train", "--fold", "0")
+    assert ended.code == ExitCode.LOSS_NOT_FINITE, ended.log
+    for path in world.fold().glob("checkpoint_*.pth"):
+        assert finished_epochs(path) <= 2
+        weights = torch.load(path, weights_only=False)["network_weights"].values()
+        assert all(bool(torch.isfinite(tensor).all()) for tensor in weights), path.name
+    assert finished_epochs(world.fold() / LATEST) == 2
 
 
 def test_epochs_of_a_stock_class_give_way_to_the_schedule(world: World) -> None:

@@ -154,10 +154,10 @@ def test_only_what_was_verified_is_scored(own: World) -> None:
     evidence = EvidenceFacts.model_validate(read_json(own.run / EVIDENCE_FILE))
     shorter = [fold.model_copy(update={"epochs": 2}) for fold in evidence.folds]
     write_json(own.run / EVIDENCE_FILE, EvidenceFacts(folds=shorter).to_json_dict())
-    ended = own.finish("evaluate", seconds=20)
+    ended = own.finish("evaluate", seconds=60)
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "has 2 of 3 epochs" in ended.report.message and "loading" not in ended.log
     (own.run / EVIDENCE_FILE).unlink()
-    ended = own.finish("evaluate", seconds=20)
+    ended = own.finish("evaluate", seconds=60)
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "nnunet-trainer verify" in ended.report.message

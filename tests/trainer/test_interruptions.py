@@ -1,9 +1,11 @@
 """Whatever ends an attempt, the next one goes on from the last finished epoch."""
 
 import errno
+import math
 import shutil
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +15,7 @@ import torch
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.checkpoints import finished_epochs
 from nnunet_trainer.control import Control
-from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS
+from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
 from nnunet_trainer.scores import foreground_mean, read_scores
 from tests.trainer.world import World, make_world, truncate
 
@@ -22,7 +24,9 @@ LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4
 
 def test_sigterm_in_the_middle_of_an_epoch_costs_that_epoch_only(world: World) -> None:
     world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2")
-    command = world.start("train", "--fold", "0")
+    held = world.held_in(3)
+    world = held.held_in(None)
+    command = held.start("train", "--fold", "0")
     command.wait_until(world.begun(3), "the third epoch")
     ended = command.kill()
     assert ended.code == ExitCode.PREEMPTED, ended.log
@@ -37,20 +41,51 @@ def test_sigterm_in_the_middle_of_an_epoch_costs_that_epoch_only(world: World) -
     assert resumed.log.count("Current learning rate") == 2
 
 
-def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(world: World) -> None:
-    world = world.but(schedule=LONG)
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(3), "the third epoch")
-    assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
-    truncate(world.fold() / LATEST)
-    # Where the second epoch was the best, that file is intact and as new.
-    (world.fold() / "checkpoint_best.pth").unlink()
+def fill_with_nan(path: Path) -> None:
+    """Replace the weights in a checkpoint by what is no number."""
+    content = torch.load(path, weights_only=False)
+    content["network_weights"] = {name: weights * math.nan for name, weights in content["network_weights"].items()}
+    path.unlink()
+    torch.save(content, path)
 
-    resumed = world.finish("train", "--fold", "0")
+
+def all_numbers(path: Path) -> bool:
+    weights = torch.load(path, weights_only=False)["network_weights"].values()
+    return all(bool(torch.isfinite(tensor).all()) for tensor in weights)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncate, "checkpoint_latest.pth can't be read and is passed over"),
+        (fill_with_nan, "checkpoint_latest.pth holds weights that are not finite numbers and is passed over"),
+    ],
+    ids=["cut short", "no numbers"],
+)
+def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
+    world: World, damage: Callable[[Path], None], words: str
+) -> None:
+    held = world.but(schedule=LONG | {"iterationsPerEpoch": 5}).held_in(3)
+    command = held.start("train", "--fold", "0")
+    command.wait_until(held.begun(3), "the third epoch")
+    assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
+    damage(held.fold() / LATEST)
+    # Where the second epoch was the best, that file is intact and as new.
+    (held.fold() / BEST).unlink(missing_ok=True)
+
+    command = held.start("train", "--fold", "0")
+    command.wait_for_log("going on from checkpoint_previous.pth: 1 epochs finished")
+    assert words in command.log()
+    command.wait_until(held.begun(3), "the third epoch")
+    command.kill(signal.SIGKILL)
+    # What was damaged has not taken the place of the one before.
+    assert [finished_epochs(held.fold() / name) for name in (PREVIOUS, LATEST)] == [1, 2]
+    assert all_numbers(held.fold() / PREVIOUS)
+
+    resumed = held.held_in(None).finish("train", "--fold", "0")
     assert resumed.code == 0, resumed.log
-    assert "checkpoint_latest.pth can't be read and is passed over" in resumed.log
-    assert "going on from checkpoint_previous.pth: 1 epochs finished" in resumed.log
-    assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 2, 2)
+    assert "going on from checkpoint_latest.pth: 2 epochs finished" in resumed.log
+    assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 3, 3)
 
 
 def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tmp_path: Path) -> None:
@@ -89,7 +124,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
     command = world.but(schedule=LONG | {"epochs": 1, "iterationsPerEpoch": 2}).start("train", "--fold", "0")
     command.wait_for_log("predicting case")
     command.kill_a_worker()
-    ended = command.end(seconds=20)
+    ended = command.end(seconds=60)
     assert ended.code == 1, ended.log
     assert "a worker process" in ended.report.message and "resources.memory" in ended.report.message
     assert ended.fold.epoch == 1
@@ -98,7 +133,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
 def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
     command = make_world(tmp_path / "world").start("plan")
     command.kill_a_worker()
-    ended = command.end(seconds=20)
+    ended = command.end(seconds=60)
     assert ended.code == 1, ended.log
     assert "was ended by SIGKILL" in ended.report.message and "resources.memory" in ended.report.message
 
@@ -130,6 +165,8 @@ class Resuming:
         self._fold_run = SimpleNamespace(passed_over=[])
         self._fails, self._error = fails, error
         self.tried: list[str] = []
+
+    _loads = Control._loads
 
     def initialize(self) -> None:
         self.was_initialized = True

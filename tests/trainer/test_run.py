@@ -56,7 +56,7 @@ def test_metrics_while_it_trains(trained: World) -> None:
 
 
 def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:
-    again = trained.finish("train", "--fold", "0", seconds=20)
+    again = trained.finish("train", "--fold", "0", seconds=60)
     assert again.code == 0
     assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (6, 6, 1)
     assert "nnU-Net" not in again.log, "libraries are loaded for nothing"
@@ -116,7 +116,7 @@ def test_evaluation_of_a_test_set_that_changed(trained: World, tmp_path: Path) -
 
     truncate(dataset / "labelsTs/case_06.nii.gz")
     for command in ("evaluate", "plan"):
-        ended = world.finish(command, seconds=10)
+        ended = world.finish(command, seconds=60)
         assert ended.code == ExitCode.WRONG_DATA, ended.log
         assert "labelsTs/case_06.nii.gz" in ended.report.message
 
@@ -198,7 +198,7 @@ def test_lost_preprocessed_data_is_made_again_but_not_from_another_dataset(plann
     # What an interrupted `rm -r` leaves.
     lost = world.root / "nnunet/preprocessed" / facts["preprocessedKey"] / tiny_dataset.NAME
     (lost / "nnUNetPlans.json").unlink()
-    refused = world.finish("train", "--fold", "0", seconds=10)
+    refused = world.finish("train", "--fold", "0", seconds=60)
     assert refused.code == ExitCode.WRONG_DATA, refused.log
     assert "Suspend and resume" in refused.report.message
     assert world.finish("plan").code == 0

@@ -23,6 +23,7 @@ from nnunet_trainer.processes import descendants
 from nnunet_trainer.report import TERMINATION_LOG_ENV
 from tests.networks import small_network
 from tests.trainer import tiny_dataset
+from tests.trainers import HELD
 
 TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 
@@ -86,7 +87,7 @@ class Command:
         """Tell whether the command has ended by itself or by a signal."""
         return self._process.poll() is not None
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
         """Wait for something to be true while the command runs."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -94,7 +95,7 @@ class Command:
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}:\n{self.log()}"
             time.sleep(0.02)
 
-    def wait_for_log(self, text: str, seconds: float = 60) -> None:
+    def wait_for_log(self, text: str, seconds: float = 120) -> None:
         """Wait until the command has printed a text."""
         self.wait_until(lambda: text in self.log(), f"{text!r} in the log", seconds)
 
@@ -109,7 +110,7 @@ class Command:
         """Send a signal and return how the command ended; nothing that it started may be left."""
         children = descendants(self.pid)
         self._process.send_signal(number)
-        ended = self.end(seconds=30)
+        ended = self.end(seconds=60)
         if number == signal.SIGKILL:
             # In the pod they die with PID 1.
             for pid in filter(_alive, children):
@@ -118,7 +119,7 @@ class Command:
             assert not [pid for pid in children if _alive(pid)], "worker processes outlive the trainer"
         return ended
 
-    def end(self, seconds: float = 120) -> Ended:
+    def end(self, seconds: float = 300) -> Ended:
         """Wait for the command and return how it ended."""
         try:
             code = self._process.wait(seconds)
@@ -163,6 +164,17 @@ class World:
         content = json.loads(self.contract.model_dump_json(by_alias=True, exclude_none=True))
         return replace(self, contract=RunContract.model_validate(content | changes))
 
+    def held_in(self, epoch: int | None) -> "World":
+        """Return the same folders with a trainer class that stands still in an epoch (1 = first), or in none."""
+        classes = self.root / "classes"
+        classes.mkdir(exist_ok=True)
+        (classes / "held.py").write_text(HELD)
+        if not list(self.model.parent.glob("HeldTrainer__*")):
+            # As if planned for that class.
+            shutil.copytree(self.model, self.model.with_name("HeldTrainer__" + self.model.name.split("__", 1)[1]))
+        world = self.with_env(nnUNet_extTrainer=str(classes), HELD_IN_EPOCH=str(epoch or ""))
+        return world.but(trainerClass="HeldTrainer")
+
     def with_env(self, **variables: str) -> "World":
         """Return the same folders with more environment variables."""
         return replace(self, env=self.env | variables)
@@ -184,7 +196,7 @@ class World:
         }
         return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log")
 
-    def finish(self, *arguments: str, seconds: float = 120) -> Ended:
+    def finish(self, *arguments: str, seconds: float = 300) -> Ended:
         """Run a command to its end."""
         return self.start(*arguments).end(seconds)
 

@@ -1,8 +1,9 @@
 """Checkpoints that survive any interruption: written whole or not at all, chosen by what loads."""
 
+import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ import torch
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.failures import TrainerError, classify, may_be_damage, one_line, wrong_configuration
-from nnunet_trainer.files import fsync_file, fsync_folder, temporary_path
+from nnunet_trainer.fence import Fence
+from nnunet_trainer.files import fsync_file, fsync_folder
 from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
 
 log = logging.getLogger(__name__)
@@ -29,41 +31,48 @@ class Checkpoint:
     """Finished epochs."""
 
 
-def write_checkpoint(path: Path, save: Callable[[str], Any], keep: Path | None = None) -> None:
+def write_checkpoint(path: Path, save: Callable[[str], Any], fence: Fence, keep: Path | None = None) -> None:
     """Write a checkpoint by `save(file name)`: temporary file, flush to disk, rename.
 
     What was at `path` moves to `keep`, if given, once the new one is on disk. Raises TrainerError with
-    STORAGE_FAILED for a volume that is full or failing; the old checkpoint is then still there.
+    STORAGE_FAILED for a volume that is full or failing, with PREEMPTED when another attempt has taken over; the old
+    checkpoint is then still there.
     """
-    temporary = temporary_path(path)
+    temporary = fence.temporary(path)
     try:
+        # Never through a file that is there: it may be a second name of a checkpoint (link_checkpoint).
+        temporary.unlink(missing_ok=True)
         save(str(temporary))
         if not temporary.is_file():
+            # An attempt that took over meanwhile has removed it.
+            fence.check()
             raise wrong_configuration(
                 "the trainer class writes no checkpoints (it overrides save_checkpoint), so it can't be used here"
             )
         fsync_file(temporary)
+        # Until here it may have hung for hours, with its node.
+        fence.check()
         if keep is not None and path.exists():
             path.replace(keep)
         temporary.replace(path)
         fsync_folder(path.parent)
     except Exception as error:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, TrainerError):
+            # Where another attempt has taken over, nothing else matters.
+            with contextlib.suppress(OSError):
+                fence.check()
         failure = classify(error, [path])
         if failure.code == ExitCode.STORAGE_FAILED and not isinstance(error, TrainerError):
             raise TrainerError(ExitCode.STORAGE_FAILED, failure.message) from error
         raise
 
 
-def link_checkpoint(source: Path, path: Path, keep: Path) -> bool:
+def link_checkpoint(source: Path, path: Path, fence: Fence, keep: Path | None = None) -> bool:
     """Publish a checkpoint under a second name without writing it again; False where links are not possible."""
-
-    def link(name: str) -> None:
-        Path(name).unlink(missing_ok=True)
-        os.link(source, name)
-
     try:
-        write_checkpoint(path, link, keep)
+        write_checkpoint(path, lambda name: os.link(source, name), fence, keep)
     except (OSError, TrainerError) as error:
         log.debug("no hard links on this volume: %s", error)
         return False
@@ -96,6 +105,15 @@ def readable_checkpoints(folder: Path) -> tuple[list[Checkpoint], list[str]]:
     if present and not found:
         raise unusable(folder, "none of them can be read")
     return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True), damaged
+
+
+def passed_over(damaged: Iterable[str], loaded: str) -> list[str]:
+    """Return those of the damaged checkpoints that would have been taken before the one that was loaded.
+
+    How many epochs a damaged one had can't be told; their order by name is that of a training.
+    """
+    ahead = _PREFERENCE[: _PREFERENCE.index(loaded)]
+    return [name for name in damaged if name in ahead]
 
 
 def unusable(folder: Path, reason: str) -> TrainerError:

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,28 +36,44 @@ def fsync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def temporary_path(path: Path) -> Path:
-    """Return where a file is written before it is renamed to `path`: hidden, in the same folder, same ending."""
-    return path.with_name(f".tmp-{path.name}")
+def temporary_path(path: Path, owner: str = "") -> Path:
+    """Return where a file is written before it is renamed to `path`: hidden, in the same folder, same ending.
+
+    `owner` keeps it apart from what another process writes for the same path at the same time.
+    """
+    return path.with_name(f".tmp-{owner}-{path.name}" if owner else f".tmp-{path.name}")
 
 
-def write_atomically(path: Path, text: str, durable: bool = True) -> None:
+def remove_temporary_files(folder: Path) -> None:
+    """Remove what was being written in a folder, whoever wrote it."""
+    for path in folder.glob(".tmp-*"):
+        log.info("removing what is left of an interrupted write: %s", path.name)
+        path.unlink(missing_ok=True)
+
+
+def write_atomically(
+    path: Path, text: str, durable: bool = True, owner: str = "", admit: Callable[[], None] | None = None
+) -> None:
     """Write a small file so that readers see the old or the new contents, never a part.
 
-    `durable=False` leaves out the flush to disk: safe against the death of the process, not of the node.
+    `durable=False` leaves out the flush to disk: safe against the death of the process, not of the node. `admit` is
+    called right before the rename and raises TrainerError where it must not be.
     """
-    temporary = temporary_path(path)
+    temporary = temporary_path(path, owner)
     try:
         with temporary.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             if durable:
                 os.fsync(file.fileno())
+        if admit is not None:
+            admit()
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, TrainerError) as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)
+        if isinstance(error, OSError):
+            error.filename = error.filename or str(path)
         raise
     if durable:
         fsync_folder(path.parent)

@@ -65,6 +65,12 @@ class FoldRun:
         self._publish(self.facts)
         self._pulse.start()
 
+    @property
+    def fence(self) -> Fence:
+        """The right of this attempt to write, once it is started."""
+        assert self._fence is not None, "the attempt is not started"
+        return self._fence
+
     def check_fence(self) -> None:
         """Raise TrainerError with PREEMPTED when another attempt has taken over."""
         if self._fence is not None:
@@ -81,7 +87,7 @@ class FoldRun:
         if self.leads:
             self.check_fence()
             # Not flushed: should the node die, at worst one lost epoch goes uncounted.
-            write_journal(self.folder, self._journal, durable=False)
+            write_journal(self.folder, self._journal, durable=False, fence=self._fence)
 
     def finish_epoch(self, facts: FoldFacts, seconds: float) -> None:
         """Note a finished epoch whose checkpoint is on disk."""
@@ -118,6 +124,6 @@ class FoldRun:
         self.facts = self._journal.facts
         if self.leads:
             self.check_fence()
-            write_journal(self.folder, self._journal)
+            write_journal(self.folder, self._journal, fence=self._fence)
             self.metrics.set_volume("results", self.folder)
         self.metrics.set_facts(self.facts)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from nnunet_operator.api.base import StatusModel
 from nnunet_operator.api.contract import FoldFacts
+from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import write_atomically
 
 log = logging.getLogger(__name__)
@@ -40,13 +41,19 @@ class Journal(StatusModel):
         if self.began is None or self.saved is None:
             return self.model_copy(update=update)
         end = max(self.began, self.saved, last_sign or 0)
+        lost = 0.0 if self._was_validating else end - self.saved
         return self.model_copy(
             update=update
             | {
                 "earlier_seconds": self.earlier_seconds + end - self.began,
-                "lost_seconds": self.lost_seconds + end - self.saved,
+                "lost_seconds": self.lost_seconds + lost,
             }
         )
+
+    @property
+    def _was_validating(self) -> bool:
+        """Tell whether all epochs were trained: what came then is the validation, whose predictions are kept."""
+        return self.facts is not None and self.begun == self.facts.epoch >= self.facts.planned_end
 
     def resumed(self, epoch: int) -> "Journal":
         """Count as lost what was begun beyond the `epoch` finished epochs of the checkpoint that was loaded."""
@@ -100,7 +107,11 @@ def read_journal(folder: Path) -> Journal:
         return Journal()
 
 
-def write_journal(folder: Path, journal: Journal, durable: bool = True) -> None:
-    """Replace the journal of a fold's folder."""
-    text = journal.model_dump_json(by_alias=True, exclude_none=True, indent=2)
-    write_atomically(folder / JOURNAL_FILE, text + "\n", durable=durable)
+def write_journal(folder: Path, journal: Journal, durable: bool = True, fence: Fence | None = None) -> None:
+    """Replace the journal of a folder, by the right of an attempt where several may want to."""
+    path = folder / JOURNAL_FILE
+    text = journal.model_dump_json(by_alias=True, exclude_none=True, indent=2) + "\n"
+    if fence is None:
+        write_atomically(path, text, durable=durable)
+    else:
+        fence.write(path, text, durable)

@@ -4,8 +4,10 @@ The result is keyed by content. It is built in a temporary folder and renamed, u
 leaves a folder that the next one removes, and a second training that agrees on everything waits and reuses.
 """
 
+import glob
 import logging
 import os
+import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -95,11 +97,7 @@ def _shared_result(
                 write_contents(folder, contents)
             admit(contents)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
-        temporary = paths.preprocessed / f".tmp-{key}"
-        for leftover in (temporary, folder):
-            if leftover.exists():
-                log.info("removing what is left of an earlier result: %s", leftover.name)
-                shutil.rmtree(leftover)
+        temporary = fresh_folder(folder)
         contents = verify_training_cases(dataset, contract.processes)
         admit(contents)
         facts = _build(contract, paths, dataset, planner, temporary, digest, key)
@@ -108,6 +106,19 @@ def _shared_result(
         os.sync()
         temporary.rename(folder)
         return facts
+
+
+def fresh_folder(folder: Path) -> Path:
+    """Remove what is left of an earlier result; return where to make the next one before it is renamed to `folder`.
+
+    The name is of this attempt's own: one that lost its lock without knowing it, on a node that was cut off, must not
+    rename what another one is writing. Its own rename fails, as the folder of that name is gone or the result is there.
+    """
+    for leftover in [*folder.parent.glob(f".tmp-{glob.escape(folder.name)}*"), folder]:
+        if leftover.exists():
+            log.info("removing what is left of an earlier result: %s", leftover.name)
+            shutil.rmtree(leftover)
+    return folder.with_name(f".tmp-{folder.name}-{secrets.token_hex(8)}")
 
 
 def require_same_result(contract: RunContract, paths: RunPaths, digest: str, key: str) -> None:

@@ -106,9 +106,8 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         text = f"fold {new.fold} trains for {new.epochs_target} epochs"
         yield Event("Normal", EventReason.FOLD_STARTED.value, text)
     if new.passed_over and (new.passed_over != old.passed_over or new.attempts > old.attempts):
-        text = (
-            f"fold {new.fold}: {new.passed_over} is damaged and was passed over; an older checkpoint that loads is used"
-        )
+        which = "are damaged and were" if ", " in new.passed_over else "is damaged and was"
+        text = f"fold {new.fold}: {new.passed_over} {which} passed over; the newest checkpoint that loads is used"
         yield Event("Warning", EventReason.CHECKPOINT_PASSED_OVER.value, text)
     if new.stall_restarts > old.stall_restarts:
         text = f"fold {new.fold} stood still at epoch {new.epoch} and is restarted from its checkpoint"

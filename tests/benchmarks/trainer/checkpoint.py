@@ -15,6 +15,7 @@ import torch
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
 from nnunet_trainer.checkpoints import write_checkpoint
+from nnunet_trainer.fence import Fence
 
 STANDARD_NETWORK: dict[str, Any] = {
     "n_stages": 6,
@@ -52,8 +53,9 @@ def plain(state: dict[str, Any], path: Path) -> dict[str, float]:
 
 def ours(state: dict[str, Any], path: Path) -> dict[str, float]:
     """Save as the trainer does: beside the old one, flushed to disk, renamed."""
+    fence = Fence(path.parent)
     began = time.perf_counter()
-    write_checkpoint(path, lambda name: torch.save(state, name), path.with_name("previous.pth"))
+    write_checkpoint(path, lambda name: torch.save(state, name), fence, path.with_name("previous.pth"))
     return {"ours": time.perf_counter() - began}
 
 

@@ -1,8 +1,8 @@
 """`make test-kill`: a training that is killed at many random instants ends like one that was not.
 
 Inside the trainer image: one run in peace, one that is killed by SIGKILL and SIGTERM while libraries are loaded, in
-epochs, in writes of checkpoints, in the validation and in the evaluation. Weights, history and scores must be the same
-to the last bit, and no kill may cost more than one epoch.
+epochs, in writes of checkpoints, in the validation and in the evaluation. Weights and history of the final and the best
+checkpoint and the scores must be the same to the last bit, and no kill may cost more than one epoch.
 """
 
 import argparse

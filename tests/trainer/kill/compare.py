@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from nnunet_trainer.files import read_json
-from nnunet_trainer.paths import FINAL
+from nnunet_trainer.paths import BEST, FINAL
 from tests.trainer.world import World
 
 CLOCK = ("epoch_start_timestamps", "epoch_end_timestamps")
@@ -15,15 +15,9 @@ CLOCK = ("epoch_start_timestamps", "epoch_end_timestamps")
 
 def differences(one: World, other: World, evaluated: bool) -> list[str]:
     """Return what differs between two runs of one contract in two places; empty where they are the same."""
-    first, second = _checkpoint(one), _checkpoint(other)
-    found = [
-        f"weights {name}"
-        for name, weights in first["network_weights"].items()
-        if not torch.equal(weights, second["network_weights"][name])
-    ]
-    for key in sorted(first["logging"].keys() | second["logging"].keys()):
-        if key not in CLOCK and not _same(first["logging"].get(key), second["logging"].get(key)):
-            found.append(f"history {key}")
+    found = []
+    for name in (FINAL, BEST):
+        found += [f"{what} in {name}" for what in _differences_of(_checkpoint(one, name), _checkpoint(other, name))]
     scores = [Path(one.fold().relative_to(one.root), "validation", "summary.json")]
     if evaluated:
         scores += [one.run.relative_to(one.root) / name for name in ("test_summary.json", "summary.json")]
@@ -33,13 +27,27 @@ def differences(one: World, other: World, evaluated: bool) -> list[str]:
     return found
 
 
+def _differences_of(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    found = [
+        f"weights {name}"
+        for name, weights in first["network_weights"].items()
+        if not torch.equal(weights, second["network_weights"][name])
+    ]
+    if first["current_epoch"] != second["current_epoch"]:
+        found.append("epochs")
+    for key in sorted(first["logging"].keys() | second["logging"].keys()):
+        if key not in CLOCK and not _same(first["logging"].get(key), second["logging"].get(key)):
+            found.append(f"history {key}")
+    return found
+
+
 def leftovers(world: World) -> list[str]:
     """Return the temporary files that are left in the claims."""
     return sorted(str(path.relative_to(world.root)) for path in (world.root / "nnunet").rglob(".tmp-*"))
 
 
-def _checkpoint(world: World) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(world.fold() / FINAL, map_location="cpu", weights_only=False)
+def _checkpoint(world: World, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(world.fold() / name, map_location="cpu", weights_only=False)
     return content
 
 

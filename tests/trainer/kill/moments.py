@@ -89,7 +89,7 @@ def _in_an_epoch(attempt: Attempt) -> bool:
 
 def _in_a_checkpoint(attempt: Attempt) -> bool:
     begun = attempt.wait(attempt.world.begun(attempt.begun + 1))
-    return begun and attempt.sees(attempt.world.fold(), ".tmp-checkpoint_*.pth")
+    return begun and attempt.sees(attempt.world.fold(), ".tmp-*checkpoint_*.pth")
 
 
 def _in_the_final_checkpoint(attempt: Attempt) -> bool:

@@ -30,6 +30,7 @@ from tests.unit.reconcile.make import (
 
 ONE = training(folds=[0], schedule={"epochs": 10})
 POD = "hippo-fold-0-x"
+BOTH = ("checkpoint_latest.pth", "checkpoint_best.pth")
 
 
 def said(of: Training, *objects: Manifest, samples: dict[str, FoldSample] | None = None) -> list[str]:
@@ -88,6 +89,25 @@ def test_a_restart_tells_attempt_and_epoch(sample: FoldSample, expected: list[st
     if expected:
         (event,) = plan(world(known, *objects, samples={POD: sample})).events
         assert event.message == "fold 0: attempt 2 goes on from epoch 4 of 10"
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        (BOTH[0], f"{BOTH[0]} is damaged and was passed over; the newest checkpoint that loads is used"),
+        (
+            ", ".join(BOTH),
+            f"{', '.join(BOTH)} are damaged and were passed over; the newest checkpoint that loads is used",
+        ),
+    ],
+)
+def test_damaged_checkpoints_are_named(named: str, words: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    objects = [*planned(ONE), fold, running(fold)]
+    known = after(ONE, *objects, samples={POD: FoldSample(epoch=4, attempts=1)})
+    sample = FoldSample(epoch=3, attempts=2, checkpoint_epoch=3, passed_over=named)
+    assert said(known, *objects, samples={POD: sample}) == ["FoldRestarted", "CheckpointPassedOver"]
+    assert plan(world(known, *objects, samples={POD: sample})).events[1].message == f"fold 0: {words}"
 
 
 def test_the_first_sample_is_no_second_start() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import FoldFacts
+from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts
+from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal, write_journal
 
 
@@ -55,6 +56,22 @@ def test_time_held_and_lost(saved: float | None, last_sign: float | None, held: 
     second = first.attempt_started(now=5000, last_sign=last_sign).durable(5010)
     facts = second.with_facts(FoldFacts(fold="0", epoch=1, epochs_target=2)).facts
     assert facts is not None and (facts.held_seconds, facts.lost_seconds) == (held + 10, lost)
+
+
+@pytest.mark.parametrize(
+    ("epoch", "begun", "end_epoch", "lost"),
+    [
+        pytest.param(9, 10, None, 20, id="in the last epoch"),
+        pytest.param(10, 10, None, 0, id="in the validation"),
+        pytest.param(4, 4, 4, 0, id="in the validation after an early stop"),
+        pytest.param(4, 5, None, 20, id="in an epoch on the way"),
+    ],
+)
+def test_a_kill_in_the_validation_loses_no_time(epoch: int, begun: int, end_epoch: int | None, lost: float) -> None:
+    stopping = EarlyStopFacts(state=EarlyStoppingState.STOPPED, end_epoch=end_epoch) if end_epoch else None
+    facts = FoldFacts(fold="0", epoch=epoch, epochs_target=10, early_stopping=stopping)
+    killed = Journal(began=100, saved=150, begun=begun, facts=facts).attempt_started(now=5000, last_sign=170)
+    assert (killed.earlier_seconds, killed.lost_seconds) == (70, lost)
 
 
 def test_facts_carry_the_counts_and_survive(tmp_path: Path) -> None:
