@@ -70,8 +70,8 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _typed(schema: dict[str, Any]) -> dict[str, Any]:
-    # Structural schemas know neither patternProperties nor propertyNames: form and length of keys become CEL rules. What
-    # the API server stores, the operator has to be able to read.
+    # Structural schemas know neither patternProperties nor propertyNames: form and length of keys become CEL rules.
+    # What the API server stores, the operator has to be able to read.
     rules: list[tuple[str, str]] = []
     for pattern, values in schema.pop("patternProperties", {}).items():
         schema["additionalProperties"] = values

@@ -216,7 +216,8 @@ def test_a_clinical_namespace_without_any_policy_takes_no_training(gate: Gate, n
     denied = gate.create(training(clinical))
     assert not denied.ok
     assert "no params found for policy binding with `Deny` parameterNotFoundAction" in denied.message
-    assert "'nnunet-policy-enforce-clinical'" in denied.message
+    policy, binding = "nnunet-clinical-needs-a-policy", "nnunet-there-is-none-ask-those-who-write-policies"
+    assert f"'{policy}' with binding '{binding}' denied request" in denied.message, "they are all that we can say"
 
 
 def test_what_is_in_it_can_be_let_go_of(gate: Gate) -> None:
@@ -264,5 +265,5 @@ def test_no_expression_of_the_admission_policies_is_doubted(gate: Gate) -> None:
         return items if all("typeChecking" in item.get("status", {}) for item in items) else []
 
     found = wait_for("the types to be checked", checked, 60)
-    assert len(found) == 7
-    assert [item["status"]["typeChecking"] for item in found] == [{}] * 7
+    assert len(found) == 8
+    assert [item["status"]["typeChecking"] for item in found] == [{}] * 8
