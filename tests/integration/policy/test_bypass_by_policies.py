@@ -102,3 +102,15 @@ def test_a_policy_that_the_operator_could_not_read_is_stopped_by_schema(gate: Ga
         stopped_by_schema(gate.ask("POST", POLICIES, policy_body("long", namespaceSelector=selector)), words)
     longest = policy_body("long", namespaceSelector={"matchLabels": {key[:-1]: ""}})
     assert gate.ask("POST", f"{POLICIES}?dryRun=All", longest).ok
+
+
+def test_an_exception_for_too_long_that_a_forged_time_let_in_counts_for_nothing(gate: Gate, clinical: str) -> None:
+    body = gate.done("GET", f"{POLICIES}/house")
+    for entry in body["metadata"]["managedFields"]:
+        entry["time"] = in_time(days=700)
+    granted = exception(clinical, minEpochs=10, liftedRules=["requireSeed"], expiresAt=in_time(days=800))
+    body["spec"]["exceptions"] = [granted]
+    stored = gate.done("PUT", f"{POLICIES}/house?fieldManager=other", body)
+    assert stored["spec"]["exceptions"] == [granted], "admission has no other clock"
+    gate.settle()
+    stopped_by_admission(gate.create(training(clinical), "erin"), "nnunet-policy-enforce")
