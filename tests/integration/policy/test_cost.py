@@ -70,7 +70,7 @@ def at_bound(number: int, namespace: str) -> Object:
     labels = {f"nnunet.dev/{key}": value for key, value in site_labels().items()}
     values = [f"{place:02d}{'v' * 61}" for place in range(16)]
     expressions = [{"key": key, "operator": "NotIn", "values": values} for key in labels]
-    every = {"reason": "r" * 512, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))}
+    every: dict[str, Any] = {"reason": "r" * 512, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))}
     others = [exception(name(place), f"{place:02d}{'x' * 251}", **every) for place in range(63)]
     rules: dict[str, Any] = {
         "minEpochs": 1000,
@@ -96,7 +96,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     for number in range(POLICIES_AT_BOUND):
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
     gate.settle()
-    own = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
+    own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     breaks = {"trainer": {"image": "i" * 512}, "earlyStopping": {"mode": "Stop", "minEpochs": 1}, **own}
     words = {
         "hippo": "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs",
