@@ -173,5 +173,6 @@ def test_the_garbage_collector_may_orphan_and_delete(gate: Gate, clinical: str) 
     assert make(gate, body, OPERATOR).ok
     path = gate.client.path("jobs", clinical, "ours")
     assert gate.ask("DELETE", f"{gate.path(clinical)}?propagationPolicy=Orphan", None, "erin").ok
-    wait_for("the training to be gone", lambda: gate.ask("GET", gate.path(clinical)).status == 404)
+    # The collector looks every 30 s whether there are new kinds.
+    wait_for("the training to be gone", lambda: gate.ask("GET", gate.path(clinical)).status == 404, 90)
     assert "ownerReferences" not in gate.done("GET", path)["metadata"]
