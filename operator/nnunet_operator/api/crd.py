@@ -48,7 +48,7 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
     node = _resolve(node, definitions)
     out: dict[str, Any] = {}
     for key, value in node.items():
-        if key in _DROPPED or (key == "additionalProperties" and value is False) or key == "propertyNames":
+        if key in _DROPPED or (key == "additionalProperties" and value is False):
             continue
         if key == "properties":
             out[key] = {name: _structural(field, definitions) for name, field in value.items()}
@@ -70,13 +70,18 @@ def _structural(node: Any, definitions: dict[str, Any]) -> Any:
 
 
 def _typed(schema: dict[str, Any]) -> dict[str, Any]:
-    patterns = schema.pop("patternProperties", None)
-    if patterns:
-        # Structural schemas know no patternProperties: the form of the keys becomes a CEL rule.
-        ((pattern, values),) = patterns.items()
+    # Structural schemas know neither patternProperties nor propertyNames: form and length of keys become CEL rules.
+    # What the API server stores, the operator has to be able to read.
+    rules: list[tuple[str, str]] = []
+    for pattern, values in schema.pop("patternProperties", {}).items():
         schema["additionalProperties"] = values
-        rule = (f"self.all(key, key.matches('{pattern}'))", f"names must match {pattern}")
-        schema.update(cel(rule))
+        rules.append((f"self.all(key, key.matches('{pattern}'))", f"names must match {pattern}"))
+    longest = schema.pop("propertyNames", {}).get("maxLength")
+    if longest is not None:
+        rules.append((f"self.all(key, key.size() <= {longest})", f"keys must have at most {longest} characters"))
+    if rules:
+        name = "x-kubernetes-validations"
+        schema[name] = [*schema.get(name, []), *cel(*rules)[name]]
     if schema.get("type") == "integer":
         schema.setdefault("format", "int64")
     if schema.get("x-kubernetes-int-or-string"):

@@ -150,7 +150,8 @@ class Rules(ApiModel):
     allowed_trainer_classes: Annotated[list[Identifier], Field(max_length=16, json_schema_extra=_SET)] = []
     """Classes that spec.trainer.className may name. Default: all."""
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=16, json_schema_extra=_SET)] = []
-    """Configurations that spec.configuration may name. Default: all."""
+    """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
+    could define anything under an allowed name. Default: all."""
     max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None
     """GPUs that a training may hold at the same time: spec.resources.gpus times the folds that train at once."""
 

@@ -10,6 +10,7 @@ from nnunet_operator.api.training import NnunetTrainingSpec
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 SHOWN_CHARACTERS = 200
 """Characters of a list that a message shows."""
+_NAMES_HAVE_TO_MEAN = "(so that an allowed name means what nnU-Net plans under it)"
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,24 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
     if rules.allowed_trainer_classes and spec.trainer.class_name not in rules.allowed_trainer_classes:
         name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
         yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
-    if rules.allowed_configurations and spec.configuration not in rules.allowed_configurations:
-        allowed = rules.allowed_configurations
-        yield _not_among(Rule.CONFIGURATIONS, "spec.configuration", spec.configuration, allowed)
+    yield from _configurations(spec, rules)
     gpus = gpus_at_once(spec)
     if rules.max_gpus is not None and gpus > rules.max_gpus:
         asked = f"spec.resources.gpus times the folds at once is {gpus}, must be at most {rules.max_gpus}"
         yield Violation(Rule.MAX_GPUS, f"{asked} (lower spec.maxParallelFolds)")
+
+
+def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    """A name says nothing where the training itself may define what it stands for, or what that inherits from."""
+    allowed, own = rules.allowed_configurations, spec.planning.configurations
+    broken = []
+    if allowed and spec.configuration not in allowed:
+        broken.append(f"spec.configuration is {spec.configuration}, must be one of {_shown(allowed)}")
+    if allowed and own:
+        more = f" and {len(own) - 1} more" if len(own) > 1 else ""
+        broken.append(f"spec.planning.configurations defines {min(own)}{more}, must be empty {_NAMES_HAVE_TO_MEAN}")
+    if broken:
+        yield Violation(Rule.CONFIGURATIONS, "; ".join(broken))
 
 
 def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
@@ -100,6 +112,9 @@ def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
 
 
 def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:
+    return Violation(rule, f"{field} is {value}, must be one of {_shown(allowed)}")
+
+
+def _shown(allowed: Sequence[str]) -> str:
     names = ", ".join(allowed)
-    shown = names if len(names) <= SHOWN_CHARACTERS else names[:SHOWN_CHARACTERS] + "..."
-    return Violation(rule, f"{field} is {value}, must be one of {shown}")
+    return names if len(names) <= SHOWN_CHARACTERS else names[:SHOWN_CHARACTERS] + "..."

@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.chart.conftest import Site
+from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
 
 VALUES = {"policies": {"clinical": {"create": False}}}
@@ -39,3 +40,18 @@ def gate(installed: Gate) -> Iterator[Gate]:
 def namespace(gate: Gate) -> str:
     """A namespace for which no policy is yet."""
     return gate.namespace()
+
+
+@pytest.fixture
+def clinical(gate: Gate) -> str:
+    """A clinical namespace in which erin has `edit` and ned may do all to namespaces, and a policy for it."""
+    namespace = gate.namespace(clinical="true")
+    gate.bind("erin", "edit", namespace)
+    gate.wait_allowed(
+        "erin", {"verb": "create", "group": "nnunet.dev", "resource": "nnunettrainings", "namespace": namespace}
+    )
+    everything = ["namespaces", "namespaces/status", "namespaces/finalize"]
+    gate.allow("ned", [{"apiGroups": [""], "resources": everything, "verbs": ["*"]}])
+    rules = {"minEpochs": 1001, "requireSeed": True}
+    gate.write("house", namespaceSelector={"matchLabels": {LABEL: "true"}}, rules=rules)
+    return namespace

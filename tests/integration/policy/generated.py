@@ -28,6 +28,7 @@ IMAGES = [
 ]
 CLASSES = ["nnUNetTrainer", "nnUNetTrainer_5epochs", "Own", *(f"nnUNetTrainer_{'v' * 90}_{n}" for n in range(14))]
 CONFIGURATIONS = ["2d", "3d_fullres", "3d_lowres", *(f"3d_fullres_{'p' * 20}_{n}" for n in range(13))]
+OWN = [{}, {"patch_size": [16, 16, 16]}, {"inherits_from": "2d", "batch_size": 2}]
 GPUS = [0, 1, 2, 3, 4, 5, 8, 10, 25, 50, 80, 1000]
 
 
@@ -61,8 +62,8 @@ def _selector(rng: random.Random, namespaces: list[str]) -> Object:
 
 
 def _exception(rng: random.Random, namespace: str, name: str) -> Object:
-    """Return an exception whose time is not within minutes of where it begins or ceases to count."""
-    ends = {"days": 1}, {"days": 365}, {"minutes": 5}, {"minutes": -5}, {"days": -400}, {"days": 367}, {"days": 9000}
+    """Return an exception whose time is not within an hour of where it begins or ceases to count."""
+    ends = {"days": 1}, {"days": 365}, {"hours": 1}, {"hours": -1}, {"days": -400}, {"days": 367}, {"days": 9000}
     lifted = _some(rng, list(get_args(LiftableRule)), 8)
     floor = _maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))
     return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor)
@@ -99,6 +100,11 @@ def policy(rng: random.Random, namespaces: list[str]) -> Object:
     }
 
 
+def _planning(rng: random.Random) -> Object:
+    own = {name: rng.choice(OWN) for name in _some(rng, [*CONFIGURATIONS, "Z", "_a"], 16)}
+    return rng.choice([{}, {"gpuMemoryTargetGB": 0.5}, {"configurations": own}, {"configurations": own}])
+
+
 def one_training(rng: random.Random, namespace: str) -> Object:
     """Return a training that the schema lets through."""
     replicates = rng.choice([1, 1, 1, 2, 10])
@@ -125,6 +131,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         **_maybe(rng, 0.5, earlyStopping=stopping),
         **_maybe(rng, 0.5, testSet=_maybe(rng, 0.5, images="imagesTs")),
         **_maybe(rng, 0.6, configuration=rng.choice(CONFIGURATIONS)),
+        **_maybe(rng, 0.4, planning=_planning(rng)),
         **_maybe(rng, 0.5, maxParallelFolds=rng.randint(1, 5)),
     }
     return training(namespace, rng.choice(NAMES), **spec)

@@ -3,6 +3,8 @@
 import itertools
 import json
 import re
+import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,6 +91,11 @@ def in_time(**after: float) -> str:
     return (datetime.now(UTC) + timedelta(**after)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def sleep_until(time_: str) -> None:
+    """Wait until an exception that ends then has ended: times are compared in whole seconds."""
+    time.sleep(max(0.0, datetime.fromisoformat(time_).timestamp() + 1.1 - time.time()))
+
+
 def exception(namespace: str, name: str = "hippo", **fields: Any) -> Object:
     """Return an exception that ends in a day."""
     return {
@@ -156,7 +163,7 @@ class Gate:
     def settle(self) -> None:
         """Wait until admission has seen what was written before: it hears of each kind in the order of the writes."""
         self._probe = self._probe or self.namespace()
-        mark = str(next(self._numbers))
+        mark = uuid.uuid4().hex
         selector = {"matchLabels": {"nnunet.dev/mark": mark}}
         self.put("zz-settled", mode="Warn", namespaceSelector=selector, rules={"minEpochs": 100_000})
         labels = {"metadata": {"labels": {"nnunet.dev/mark": mark}}}
@@ -175,7 +182,7 @@ class Gate:
         clinical = self.namespace(clinical="true")
         body = {"metadata": {"name": "probe", "namespace": clinical}, "spec": {"dataset": {"name": "Dataset001_A"}}}
         full = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
-        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message)
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message, 60)
         self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
 
     def active(self) -> None:

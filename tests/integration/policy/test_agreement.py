@@ -4,6 +4,7 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, get_args
 
 import pytest
@@ -13,19 +14,22 @@ from nnunet_operator.api.policy import LiftableRule, NnunetTrainingPolicySpec, O
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.policy.advice import advice
 from nnunet_operator.policy.decision import Policy, Subject, Verdict, decide
-from tests.integration.policy.generated import labels, one_training, policy
+from tests.integration.policy.generated import NAMES, labels, one_training, policy
 from tests.integration.policy.support import MERGE, POLICIES, Answer, Gate, policy_body, without
 from tests.integration.support.api import Object, wait_for
 
 ROUNDS, POLICIES_EACH, NAMESPACES, TRAININGS = 60, 4, 6, 50
+UPDATE_ROUNDS = 20
 SEED = int(os.environ.get("SEED", "20261125"))
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""
 OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
 
 
-def differences(body: Object, answer: Answer, policies: list[Policy], marks: dict[str, str]) -> list[str]:
-    """Return what the API server said otherwise than the operator decides."""
+def differences(
+    body: Object, answer: Answer, policies: list[Policy], marks: dict[str, str], created: bool = True
+) -> list[str]:
+    """Return what the API server said otherwise than the operator decides. Advice is given at creation alone."""
     spec = NnunetTrainingSpec.model_validate(body["spec"])
     subject = Subject(body["metadata"]["namespace"], body["metadata"]["name"], spec)
     decision = decide(subject, marks, policies, datetime.now(UTC))
@@ -36,7 +40,8 @@ def differences(body: Object, answer: Answer, policies: list[Policy], marks: dic
         found.append(f"asked for one of {denied}, got {answer.status} {answer.message}")
     if not denied and not answer.ok:
         found.append(f"refused: {answer.message}")
-    wanted = {name: decision.messages(outcome) for outcome, name in OUTCOMES.items()} | {"nnunet-advice": advice(spec)}
+    wanted = {name: decision.messages(outcome) for outcome, name in OUTCOMES.items()}
+    wanted["nnunet-advice"] = advice(spec) if created else []
     given = {name: answer.warned(name) for name in wanted}
     if any(len(warning) == WARNING_CUT for warning in answer.warnings):
         wanted = {name: [message[:100] for message in messages] for name, messages in wanted.items()}
@@ -50,6 +55,7 @@ def differences(body: Object, answer: Answer, policies: list[Policy], marks: dic
 def kinds(verdict: Verdict) -> set[str]:
     """Return what a verdict shows was tried."""
     words = {verdict.outcome.value, *(violation.rule.value for violation in verdict.violations)}
+    words |= {"redefined" for violation in verdict.violations if "spec.planning.configurations" in violation.message}
     words |= {"lapsed"} if verdict.lapsed else set()
     exception = verdict.exception
     words |= {f"without {rule}" for rule in exception.lifted_rules} if exception else set()
@@ -71,6 +77,7 @@ def _long_over() -> Object:
     return {"namespace": "x", "name": "x", **facts}
 
 
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("unguarded")
 def test_admission_and_the_operator_agree(gate: Gate) -> None:
     rng = random.Random(SEED)
@@ -78,16 +85,12 @@ def test_admission_and_the_operator_agree(gate: Gate) -> None:
     seen: dict[str, int] = {}
     with ThreadPoolExecutor(6) as pool:
         for number in range(ROUNDS):
-            specs = {f"p{place}": policy(rng, namespaces) for place in range(rng.randint(1, POLICIES_EACH))}
-            marks = {name: labels(rng) for name in namespaces}
-            policies = _write(gate, specs)
-            stored = {name: _label(gate, name, wanted) for name, wanted in marks.items()}
-            gate.settle()
+            specs, policies, stored = _new_rules(gate, rng, namespaces)
             bodies = [one_training(rng, rng.choice(namespaces)) for _ in range(TRAININGS)]
             for body, answer in zip(bodies, pool.map(gate.create, bodies), strict=True):
                 where = body["metadata"]["namespace"]
                 different = differences(body, answer, policies, stored[where])
-                case = {"different": different, "training": body, "labels": marks[where], "policies": specs}
+                case = {"different": different, "training": body, "labels": stored[where], "policies": specs}
                 assert not different, f"SEED={SEED}, round {number}\n{yaml.safe_dump(case, width=200)}"
                 spec = NnunetTrainingSpec.model_validate(body["spec"])
                 subject = Subject(where, body["metadata"]["name"], spec)
@@ -96,8 +99,57 @@ def test_admission_and_the_operator_agree(gate: Gate) -> None:
                     seen[word] = seen.get(word, 0) + 1
     print(f"SEED={SEED}:", ", ".join(f"{count} {word}" for word, count in sorted(seen.items())))
     assert min(seen.values()) >= 20, seen
-    tried = {"none", "lapsed", "floor", *Outcome, *Rule, *(f"without {rule}" for rule in get_args(LiftableRule))}
+    tried = {
+        "none",
+        "lapsed",
+        "floor",
+        "redefined",
+        *Outcome,
+        *Rule,
+        *(f"without {rule}" for rule in get_args(LiftableRule)),
+    }
     assert set(seen) == tried
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("unguarded")
+def test_they_agree_on_changes_as_well(gate: Gate) -> None:
+    """On trainings that are older than the policies, where the clock is another."""
+    rng = random.Random(SEED)
+    gate.clear()
+    namespaces = [gate.namespace() for _ in range(NAMESPACES)]
+    places = [{"namespace": where, "name": name} for where in namespaces for name in NAMES]
+    bodies = [{**one_training(rng, place["namespace"]), "metadata": place} for place in places]
+    for body in bodies:
+        assert gate.create(body, dry_run=False).ok
+    denied = 0
+    with ThreadPoolExecutor(6) as pool:
+        for number in range(UPDATE_ROUNDS):
+            specs, policies, stored = _new_rules(gate, rng, namespaces)
+            for body, answer in zip(bodies, pool.map(partial(_changed, gate), bodies), strict=True):
+                marks = stored[body["metadata"]["namespace"]]
+                different = differences(body, answer, policies, marks, created=False)
+                case = {"different": different, "training": body, "labels": marks, "policies": specs}
+                assert not different, f"SEED={SEED}, round {number}\n{yaml.safe_dump(case, width=200)}"
+                denied += not answer.ok
+    assert 50 < denied < UPDATE_ROUNDS * len(bodies) - 50
+
+
+def _changed(gate: Gate, body: Object) -> Answer:
+    path = gate.path(body["metadata"]["namespace"], body["metadata"]["name"])
+    return gate.ask("PATCH", f"{path}?dryRun=All", {"spec": {"retryLimit": 99}}, type_=MERGE)
+
+
+def _new_rules(
+    gate: Gate, rng: random.Random, namespaces: list[str]
+) -> tuple[dict[str, Object], list[Policy], dict[str, dict[str, str]]]:
+    """Let there be other policies and labels; return the policies' specs, what is stored of them, and all labels."""
+    specs = {f"p{place}": policy(rng, namespaces) for place in range(rng.randint(1, POLICIES_EACH))}
+    marks = {name: labels(rng) for name in namespaces}
+    policies = _write(gate, specs)
+    stored = {name: _label(gate, name, wanted) for name, wanted in marks.items()}
+    gate.settle()
+    return specs, policies, stored
 
 
 def _write(gate: Gate, specs: dict[str, Object]) -> list[Policy]:

@@ -61,7 +61,7 @@ def wait_use(api: Api, name: str, **wanted: Any) -> Object:
         status: Object = body.get("status", {})
         return status if wanted.items() <= status.items() else None
 
-    return wait_for(f"policy status {wanted}", found, 20, lambda: str(api.get("nnunettrainingpolicies", "", name)))
+    return wait_for(f"policy status {wanted}", found, 60, lambda: str(api.get("nnunettrainingpolicies", "", name)))
 
 
 def test_a_denied_training_waits_and_begins_when_it_is_allowed(lab: Lab, policy: Write) -> None:
@@ -130,7 +130,7 @@ def test_a_new_clinical_namespace_is_known_at_once(api: Api, start_operator: Cal
 
 
 def test_an_exception_ends_by_the_clock_while_it_runs(lab: Lab, policy: Write) -> None:
-    name = policy(minEpochs=1000, exceptions=[exception(lab, seconds=12)])
+    name = policy(minEpochs=1000, exceptions=[exception(lab, seconds=30)])
     lab.apply(training(lab.namespace, **ONE))
     lab.wait_jobs("hippo-plan")
     excepted = lab.wait_reason("PolicyCompliant", "PolicyExcepted")
@@ -141,8 +141,8 @@ def test_an_exception_ends_by_the_clock_while_it_runs(lab: Lab, policy: Write) -
     assert metrics[f'nnunet_training_policy_excepted{{namespace="{lab.namespace}",training="hippo"}}'] == 1
     expiry = f'nnunet_policy_exception_expiry_timestamp_seconds{{namespace="{lab.namespace}",policy="{name}"'
     (end,) = [value for series, value in metrics.items() if series.startswith(expiry)]
-    assert 0 < end - time.time() < 13
-    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged")
+    assert 0 < end - time.time() < 30
+    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged", timeout=60)
     assert "exception QM-17 ended at" in changed["message"]
     lab.wait_jobs()
     assert [granted["ticket"] for granted in lab.status()["policy"]["exceptions"]] == ["QM-17"]
@@ -155,11 +155,14 @@ def policy_events(api: Api, name: str) -> list[str]:
 
 
 def test_an_event_on_the_policy_warns_before_an_exception_ends(lab: Lab, policy: Write) -> None:
-    name = policy(minEpochs=10, exceptions=[exception(lab, seconds=13 * 86400)])
+    granted = exception(lab, seconds=13 * 86400)
+    name = policy(minEpochs=10, exceptions=[granted])
     wait_for("the warning", lambda: policy_events(lab.api, name) == ["ExceptionExpiring"], 20, lab.describe)
     lab.operator.stop()
     lab.operator.start()
-    time.sleep(7)  # longer than the operator takes to write policies' statuses
+    policy(minEpochs=11, exceptions=[granted])
+    wait_use(lab.api, name, observedGeneration=2)
+    time.sleep(1)  # an Event comes after the status
     assert policy_events(lab.api, name) == ["ExceptionExpiring"]
 
 
@@ -216,7 +219,12 @@ def test_what_is_complete_stays_complete(lab: Lab, policy: Write) -> None:
     lab.verify_and_evaluate()
     lab.wait_reason("Complete", "TrainingComplete")
     before = lab.status()
+    lab.apply(training(lab.namespace, "other", **ONE))
+    lab.wait_reason("PolicyCompliant", "PoliciesKept", "other")
     policy(minEpochs=1000)
+    broken = lambda: lab.condition("PolicyCompliant", "other")["status"] == "False"  # noqa: E731
+    wait_for("a look at all trainings", broken, 20, lambda: lab.describe("other"))
     lab.api.delete("nnunettrainingpolicies", "", name)
-    time.sleep(3)
+    lab.wait_reason("PolicyCompliant", "NoPolicy", "other")
+    time.sleep(1)  # it may be the next in the queue
     assert lab.status() == before

@@ -4,8 +4,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nnunet_operator.api.crd import training_crd
-from nnunet_operator.api.training import MUTABLE_FIELDS
+import pytest
+from pydantic import BaseModel
+
+from nnunet_operator.api.crd import policy_crd, training_crd
+from nnunet_operator.api.policy import NnunetTrainingPolicySpec
+from nnunet_operator.api.training import MUTABLE_FIELDS, NnunetTrainingSpec
 
 SCHEMA = training_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]
@@ -53,6 +57,40 @@ def test_strings_lists_and_maps_are_bounded() -> None:
         if kind == "object" and "additionalProperties" in field and "maxProperties" not in field:
             unbounded.append(path)
     assert unbounded == []
+
+
+def bounded_keys(node: Any, definitions: dict[str, Any], path: str = "") -> Iterator[tuple[str, int]]:
+    """Return where pydantic bounds the keys of a map, and the bound."""
+    if not isinstance(node, dict):
+        return
+    node = {**node, **definitions.get(node.get("$ref", "").rpartition("/")[2], {})}
+    if "maxLength" in node.get("propertyNames", {}):
+        yield path, node["propertyNames"]["maxLength"]
+    for name, field in node.get("properties", {}).items():
+        yield from bounded_keys(field, definitions, f"{path}.{name}".lstrip("."))
+    yield from bounded_keys(node.get("items"), definitions, f"{path}[]")
+    for choice in node.get("anyOf", []):
+        yield from bounded_keys(choice, definitions, path)
+
+
+@pytest.mark.parametrize(
+    ("model", "crd", "expected"),
+    [
+        (NnunetTrainingSpec, training_crd(), {"planning.configurations": 64}),
+        (NnunetTrainingPolicySpec, policy_crd(), {"namespaceSelector.matchLabels": 317}),
+    ],
+)
+def test_a_key_that_the_operator_cannot_read_is_not_stored(
+    model: type[BaseModel], crd: dict[str, Any], expected: dict[str, int]
+) -> None:
+    """One such policy would hold every training of the cluster."""
+    plain = model.model_json_schema()
+    bounds = dict(bounded_keys(plain, plain.get("$defs", {})))
+    assert bounds == expected
+    found = dict(fields(crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]))
+    for path, longest in bounds.items():
+        rules = [rule["rule"] for rule in found[path]["x-kubernetes-validations"]]
+        assert f"self.all(key, key.size() <= {longest})" in rules, path
 
 
 def test_no_construct_that_structural_schemas_lack() -> None:

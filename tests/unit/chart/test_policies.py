@@ -43,10 +43,9 @@ def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None
 def test_only_creation_in_clinical_namespaces_is_denied_where_there_is_no_policy() -> None:
     bindings = [thing["spec"] for thing in render() if "paramRef" in thing.get("spec", {})]
     (denies,) = [spec for spec in bindings if spec["paramRef"]["parameterNotFoundAction"] == "Deny"]
-    (rule,) = denies["matchResources"]["resourceRules"]
+    assert denies["matchResources"] == {"namespaceSelector": {"matchLabels": {CLINICAL_LABEL: "true"}}}
+    (rule,) = admission_policy(denies["policyName"])["matchConstraints"]["resourceRules"]
     assert rule["operations"] == ["CREATE"]
-    (requirement,) = denies["matchResources"]["namespaceSelector"]["matchExpressions"]
-    assert requirement == {"key": CLINICAL_LABEL, "operator": "In", "values": ["true"]}
 
 
 def test_the_numbers_and_words_are_those_of_the_operator() -> None:

@@ -40,17 +40,16 @@ def identities(objects: list[Object]) -> set[tuple[str, str, str]]:
 
 ADMISSION = {
     ("ValidatingAdmissionPolicy", "", f"nnunet-{name}")
-    for name in ("policy-enforce", "policy-warn", "policy-audit", "advice")
+    for name in ("policy-enforce", "policy-warn", "policy-audit", "clinical-needs-a-policy", "advice")
 }
 ADMISSION |= {
     ("ValidatingAdmissionPolicyBinding", "", f"nnunet-{name}")
     for name in (
         "policy-enforce",
-        "policy-enforce-clinical",
-        "policy-enforce-update",
         "policy-enforce-all",
         "policy-warn",
         "policy-audit",
+        "there-is-none-ask-those-who-write-policies",
         "advice",
     )
 }

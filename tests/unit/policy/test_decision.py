@@ -14,6 +14,7 @@ from tests.unit.policy.make import NOW, exception, policy, subject
 DIGEST = f"registry.example/trainer@sha256:{'0' * 64}"
 CLINICAL = {"nnunet.dev/clinical": "true", "kubernetes.io/metadata.name": "clinic"}
 STOP = {"mode": "Stop", "minEpochs": 300}
+PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,20 @@ STOP = {"mode": "Stop", "minEpochs": 300}
             {"configuration": "2d"},
             ["spec.configuration is 2d, must be one of 3d_fullres"],
         ),
+        (
+            {"allowedConfigurations": ["3d_fullres"]},
+            {"planning": {"configurations": {"3d_fullres": {"patch_size": [16, 16, 16]}}}},
+            [f"spec.planning.configurations defines 3d_fullres, must be empty {PLANNED}"],
+        ),
+        (
+            {"allowedConfigurations": ["b"]},
+            {"configuration": "z", "planning": {"configurations": {"z": {"inherits_from": "a"}, "a": {}, "b": {}}}},
+            [
+                "spec.configuration is z, must be one of b; "
+                f"spec.planning.configurations defines a and 2 more, must be empty {PLANNED}"
+            ],
+        ),
+        ({}, {"planning": {"configurations": {"3d_fullres": {"patch_size": [16, 16, 16]}}}}, []),
         (
             {"maxGpus": 4},
             {},
