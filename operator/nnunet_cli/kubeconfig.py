@@ -1,6 +1,7 @@
 """Reading the kubeconfig as kubectl does, by the official client; what is wrong with it is said in words."""
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def client_and_namespace(kubeconfig: str | None, context: str | None, settings: 
         chosen = next((entry for entry in contexts if entry["name"] == context), current)
         return client, chosen["context"].get("namespace") or "default"
     except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
-        said = " ".join(str(error).split()).rstrip(".")
+        # The client quotes entries whole, with the tokens that may be in them.
+        said = re.sub(r"/\{.*\}", "", " ".join(str(error).split())).rstrip(".")
     except (TypeError, AttributeError, KeyError):  # the client takes for granted that it has the form of one
         said = "it has not the form of one"
     raise NoKubeconfig(_wrong_file(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION) or said)

@@ -105,6 +105,10 @@ def test_completion() -> None:
         (b"- 1", "bad.yaml is no kubeconfig: it holds no fields"),
         (b"", "bad.yaml is no kubeconfig: it is empty"),
         (b"contexts: 1", "the kubeconfig can't be used: it has not the form of one"),
+        (
+            b"{current-context: a, clusters: [], users: [], contexts: [{name: a, token: secret}]}",
+            "Expected key context in bad.yaml. Give",
+        ),
         (None, "there is no file bad.yaml"),
     ],
 )
