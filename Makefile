@@ -62,7 +62,8 @@ bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, ch
 table-schedules: venv ## Dice of shorter and stopped trainings on tasks of known hardness (an hour; goes on where it was)
 	$(PY) -m tests.benchmarks.hardness
 
-pictures: venv ## Draw the dashboards anew for the docs: of made-up data, and of a real training on the local cluster
+pictures: venv ## Draw live view and dashboards anew for the docs: of made-up data, and of a real training
+	$(PY) -m tests.demo.picture docs/images/live-view.svg
 	$(PY) -m tests.dashboards --output docs/images
 	$(PYTEST) tests/e2e/test_monitoring.py --timeout=900 --pictures=docs/images/local-cluster
 

@@ -94,8 +94,10 @@ class Result:
 def check(document: Document, namespace: str, known: Known, now: datetime) -> Result:
     """Hold a training against the schema, the policies and the advice."""
     metadata = document.body.get("metadata")
-    name = metadata.get("name") or metadata.get("generateName") if isinstance(metadata, dict) else None
-    result = Result(document, namespace, str(name or ""))
+    metadata = metadata if isinstance(metadata, dict) else {}
+    # Without a name yet: no exception can be for it, not even one for the name that begins it.
+    name = str(metadata.get("name") or "")
+    result = Result(document, namespace, name or str(metadata.get("generateName") or ""))
     try:
         spec = parse(NnunetTrainingSpec, document.body)
     except Invalid as invalid:
@@ -105,7 +107,7 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
         ]
         return result
     if known.labels is not None:
-        decision = decide(Subject(namespace, result.name, spec), known.labels, known.policies, now)
+        decision = decide(Subject(namespace, name, spec), known.labels, known.policies, now)
         result.findings += _decided(decision, namespace)
         result.said += [verdict.message for verdict in decision.verdicts if verdict.violations]
         result.findings += [

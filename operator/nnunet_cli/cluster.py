@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kubeconfig import client_and_namespace
 from nnunet_operator.api import policy, training
 from nnunet_operator.api.base import GROUP, VERSION
 from nnunet_operator.api.contract import CONTAINER_NAME
@@ -50,27 +51,18 @@ class Refused(Exception):
 
 
 class Cluster:
-    """Reads what the commands need. Raises CliError where the cluster can't be reached."""
+    """Reads what the commands need. Raises CliError where the cluster can't be reached, NoKubeconfig before that."""
 
     def __init__(
         self, kubeconfig: str | None = None, context: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
     ) -> None:
         # Loading the client takes longer than everything that works without a cluster.
-        from kubernetes import client, config
+        from kubernetes import client
 
         settings = client.Configuration()
         settings.retries = False  # a cluster that is away is said so at once
-        try:
-            self._client = config.new_client_from_config(kubeconfig, context, client_configuration=settings)
-            contexts, current = config.list_kube_config_contexts(kubeconfig)
-        except (config.ConfigException, OSError, ValueError) as error:
-            words = str(error).rstrip(".")
-            raise CliError(
-                f"the kubeconfig can't be used: {words}. Give --kubeconfig and --context, or work offline",
-                ExitCode.CLUSTER,
-            ) from None
-        chosen = next((entry for entry in contexts if entry["name"] == context), current)
-        self.namespace: str = chosen["context"].get("namespace") or "default"
+        self._client, namespace = client_and_namespace(kubeconfig, context, settings)
+        self.namespace: str = namespace
         """Namespace of the context."""
         self._host = settings.host
         self._timeout_seconds = timeout_seconds

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nnunet_cli import remedies
+from nnunet_cli.concerns import concerns
 from nnunet_cli.evidence import Evidence
 from nnunet_cli.remedies import REMEDIES, Remedy, without_retry
 from nnunet_cli.seen import seen
@@ -27,7 +28,8 @@ class Explanation:
     phase: str
     """As kubectl get shows it; empty before the operator's first look."""
     reason: str
-    """Reason of the condition that says most, or a word of this program's own: NotSeen, OperatorSilent, Deleting."""
+    """Reason of the condition that says most, or a word of this program's own: NotSeen, OperatorSilent, Deleting,
+    Unreadable, EarlyStopBelowPolicy."""
     matter: str
     """What is the matter."""
     todo: str
@@ -51,7 +53,12 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
         "gpu": _gpu(evidence).replace(".", "\\."),
         "age": duration(_age(training, now)),
     }
-    matter = [remedy.matter.format(**names), *([_sentence(said)] if said else []), *_doubts(evidence, reason)]
+    matter = [
+        remedy.matter.format(**names),
+        *_of_folds(training, reason),
+        *([_sentence(said)] if said else []),
+        *_doubts(evidence, reason),
+    ]
     unread = evidence.unread
     return Explanation(
         namespace=training.namespace,
@@ -76,11 +83,21 @@ def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
     if condition is None:
         silent = _age(training, now) > SILENCE_SECONDS
         return ("OperatorSilent", remedies.NO_OPERATOR, "") if silent else ("NotSeen", remedies.NEW, "")
-    stalled = training.status.condition(ConditionType.STALLED)
-    if stalled and stalled.status == "True" and condition.status == "True" and condition.type == "Progressing":
-        condition = stalled
+    if condition.status == "True" and condition.type == ConditionType.PROGRESSING:
+        stalled, wrong = training.status.condition(ConditionType.STALLED), concerns(training.status)
+        if stalled and stalled.status == "True":
+            condition = stalled
+        elif wrong and condition.reason == Reason.TRAINING:
+            return wrong[0].reason, remedies.OF_FOLDS[wrong[0].reason], printable(condition.message)
     remedy = REMEDIES.get(condition.reason, remedies.UNKNOWN)
     return condition.reason, remedy, printable(condition.message)
+
+
+def _of_folds(training: Watched, reason: str) -> Iterator[str]:
+    """Say what is wrong with folds that train: the cause itself, and what there is beside it."""
+    for concern in concerns(training.status):
+        words = f"{concern.words[0].upper()}{concern.words[1:]}"
+        yield f"{words}." if concern.reason == reason else f"Besides, {concern.words} ({concern.reason})."
 
 
 def _doubts(evidence: Evidence, reason: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ import typer
 
 from nnunet_cli.checks import Finding, Level, Result
 from nnunet_cli.documents import Document
-from nnunet_cli.output import as_json, as_yaml
+from nnunet_cli.output import print_data
 
 _COLOURS = {Level.INVALID: "red", Level.DENIED: "red", Level.WARNED: "yellow", Level.ADVICE: "yellow"}
 _INDENT = " " * 11
@@ -26,11 +26,9 @@ class Report:
 
 def show(report: Report, form: str) -> None:
     """Print the findings as text, json or yaml."""
-    if form == "text":
+    if not print_data(form, lambda: _data(report)):
         for line in _text(report):
             typer.echo(line)
-    else:
-        typer.echo((as_json if form == "json" else as_yaml)(_data(report)))
 
 
 def _data(report: Report) -> dict[str, Any]:

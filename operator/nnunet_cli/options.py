@@ -1,5 +1,6 @@
 """Options and arguments that several commands share."""
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -37,6 +38,17 @@ HelperImage = Annotated[
 HelperTimeout = Annotated[
     float, typer.Option("--timeout", min=1, metavar="SECONDS", help="How long to wait for the helper pod to run.")
 ]
+
+
+class TextOutput(StrEnum):
+    """How something is written that people read as text."""
+
+    TEXT = "text"
+    JSON = "json"
+    YAML = "yaml"
+
+
+Output = Annotated[TextOutput, typer.Option("--output", "-o", help="Form of the output.")]
 
 
 def one_or_all(namespace: str | None, all_namespaces: bool) -> None:

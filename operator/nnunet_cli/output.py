@@ -24,9 +24,23 @@ def as_json(value: Any) -> str:
 
 
 def as_yaml(value: Any) -> str:
-    """Return YAML for scripts."""
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=120)
+    """Return YAML for scripts: the same as the JSON, where words of this program are words."""
+    text: str = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, allow_unicode=True, width=120)
     return text.rstrip("\n")
+
+
+_FOR_SCRIPTS = {"json": as_json, "yaml": as_yaml}
+
+
+def print_data(form: str, data: Callable[[], Any]) -> bool:
+    """Print the data if the form that was asked for is one for scripts, json or yaml, and say whether it was.
+
+    Every command that has something for scripts offers both.
+    """
+    write = _FOR_SCRIPTS.get(form)
+    if write:
+        typer.echo(write(data()))
+    return write is not None
 
 
 def print_lines(lines: Callable[[int | None], Iterable[Text]]) -> None:

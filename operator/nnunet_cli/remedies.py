@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nnunet_cli.concerns import EARLY_STOP_BELOW_POLICY
 from nnunet_operator.api.base import GROUP
 from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.api.reasons import Reason
@@ -239,6 +240,26 @@ REMEDIES: dict[str, Remedy] = {
     ),
 }
 """By the reason of the condition that says most."""
+
+OF_FOLDS: dict[str, Remedy] = {
+    Reason.LOSS_NOT_FINITE: Remedy(
+        "It trains, and what it learns is worth little or nothing.",
+        "Suspend it until the cause is found: kubectl nnunet suspend {name} -n {namespace}. If the loss was so from "
+        "the first epochs on, look for NaN or infinite voxels in the raw data, or create a new training with a lower "
+        "spec.schedule.initialLearningRate. If it came suddenly after many epochs, let it go on once from its last "
+        "checkpoint: kubectl nnunet resume {name} -n {namespace}. If it comes back at other epochs, and on one node "
+        "only, have that node's GPU checked.",
+        (_LOGS, _POD, "kubectl nnunet curves {name} -n {namespace}"),
+    ),
+    EARLY_STOP_BELOW_POLICY: Remedy(
+        "It trains, and it will fail: its checkpoints will prove fewer epochs than a policy asks for.",
+        "Suspend it: kubectl nnunet suspend {name} -n {namespace}. If a trainer class or an image of your own ends "
+        "early, create a new training without it. If fewer epochs are wanted, ask those who may write policies for an "
+        "exception, and resume it then.",
+        (_WATCH, _AUDIT, _POLICIES),
+    ),
+}
+"""By what is wrong with folds that train."""
 
 DELETING = Remedy(
     "It is being deleted.",

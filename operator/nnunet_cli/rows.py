@@ -7,6 +7,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.text import Text
 
+from nnunet_cli.concerns import concerns
 from nnunet_cli.view import phase_style
 from nnunet_cli.watched import Watched, message
 from nnunet_cli.words import age, short_duration, shorten
@@ -43,8 +44,9 @@ def columns(training: Watched, now: datetime) -> dict[str, str]:
 
 
 def going_on(training: Watched) -> str:
-    """Return what is going on, in words."""
-    said = training.problem or message(training.status) or _UNSEEN
+    """Return what is going on, in words; what is wrong with it comes first, for the line may be cut."""
+    going = training.problem or message(training.status) or _UNSEEN
+    said = "; ".join([*map(str, concerns(training.status)), going])
     return f"is being deleted; {said}" if training.deleting else said
 
 

@@ -1,4 +1,4 @@
-"""The list of runs as a table, as CSV and as JSON."""
+"""The list of runs as a table, as CSV and as data."""
 
 import csv
 import io
@@ -7,8 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nnunet_cli.output import as_json
 from nnunet_cli.runs import Run, utc
+from nnunet_cli.words import printable
 from nnunet_operator.api.status import NnunetTrainingStatus, PolicyDecision, Provenance
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -65,9 +65,9 @@ def harmless(cell: str) -> str:
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
-def runs_json(runs: list[Run]) -> str:
-    """Return the runs with lists in the place of joined texts, and with the exceptions in full."""
-    return as_json({"items": [_item(run) for run in runs]})
+def runs_data(runs: list[Run]) -> dict[str, Any]:
+    """Return what scripts read: lists in the place of joined texts, and the exceptions in full."""
+    return {"items": [_item(run) for run in runs]}
 
 
 def print_table(runs: list[Run]) -> None:
@@ -80,7 +80,7 @@ def print_table(runs: list[Run]) -> None:
         verdict = " ".join(part for part in (cells["compliant"], cells["compliantReason"]) if part)
         shown = [cells[key] for key in ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "epochsProven")]
         shown += [verdict, cells["policies"], cells["exceptionTickets"]]
-        table.add_row(*(cell or "-" for cell in shown))
+        table.add_row(*(printable(cell) or "-" for cell in shown))
     # Never cut: what does not fit the terminal is wrapped by it, and whoever searches the output finds it whole.
     Console(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
 

@@ -114,7 +114,7 @@ def line(watched: Watched) -> str:
     for fold in status.folds:
         if fold.phase != FoldPhase.PENDING:
             seen = f", pseudo-Dice {fold.ema_pseudo_dice:.3f}" if fold.ema_pseudo_dice is not None else ""
-            parts.append(f"fold {fold.fold} {fold.phase} {fold.epoch}/{fold.epochs_target}{seen}")
+            parts.append(f"fold {fold.fold} {_fold_state(fold)} {fold.epoch}/{fold.planned_end}{seen}")
     if not status.progress or not status.progress.epoch or status.phase not in _UNDER_WAY:
         parts.append(message(status))
     return " | ".join(part for part in parts if part)
@@ -156,7 +156,7 @@ def _folds(status: NnunetTrainingStatus, history: History | None, height: int | 
     for fold in shown:
         style = _FOLD_STYLES[fold.phase]
         bar = ProgressBar(
-            total=max(1, fold.epochs_target),
+            total=max(1, fold.planned_end),
             completed=fold.epoch,
             complete_style=style,
             finished_style=_GOOD,
@@ -165,7 +165,7 @@ def _folds(status: NnunetTrainingStatus, history: History | None, height: int | 
             fold.fold,
             Text(_fold_state(fold), style=style),
             bar,
-            f"{fold.epoch}/{fold.epochs_target}" if fold.epochs_target else "-",
+            f"{fold.epoch}/{fold.planned_end}" if fold.epochs_target else "-",
             dice(fold.ema_pseudo_dice),
             *([_Sparkline(lines[fold.fold], style)] if seen else []),
             _losses(fold),
@@ -190,16 +190,19 @@ def _that_fit(folds: Sequence[FoldStatus], room: int) -> tuple[list[FoldStatus],
 
 
 def _fold_state(fold: FoldStatus) -> str:
-    validates = fold.phase == FoldPhase.RUNNING and 0 < fold.epochs_target <= fold.epoch
-    return "Validating" if validates else str(fold.phase)
+    return "Validating" if _validates(fold) else str(fold.phase)
+
+
+def _validates(fold: FoldStatus) -> bool:
+    return fold.phase == FoldPhase.RUNNING and 0 < fold.planned_end <= fold.epoch
 
 
 def _left(fold: FoldStatus) -> str:
     if fold.phase == FoldPhase.COMPLETED and fold.mean_validation_dice is not None:
         return f"Dice {fold.mean_validation_dice:.3f}"
-    if fold.phase != FoldPhase.RUNNING or not fold.epoch_seconds:
+    if fold.phase != FoldPhase.RUNNING or not fold.epoch_seconds or _validates(fold):
         return "-"
-    return duration((fold.epochs_target - fold.epoch) * fold.epoch_seconds)
+    return duration((fold.planned_end - fold.epoch) * fold.epoch_seconds)
 
 
 def _events(events: Sequence[Event]) -> RenderableType:
@@ -216,5 +219,10 @@ def _events(events: Sequence[Event]) -> RenderableType:
 
 
 def _losses(fold: FoldStatus) -> str:
-    losses = (fold.training_loss, fold.validation_loss)
-    return "/".join("-" if loss is None else f"{loss:.2f}" for loss in losses) if any(losses) else "-"
+    training = "NaN" if fold.nonfinite_loss_epochs else _loss(fold.training_loss)
+    losses = (training, _loss(fold.validation_loss))
+    return "-" if losses == ("-", "-") else "/".join(losses)
+
+
+def _loss(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

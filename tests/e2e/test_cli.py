@@ -94,6 +94,10 @@ def volume(lab: Lab) -> Path:
     return lab.volume("nnunet-raw") / NAME
 
 
+def parts(lab: Lab) -> list[Path]:
+    return list((volume(lab) / BIG).parent.glob(f".{Path(BIG).name}.*.part"))
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
@@ -112,20 +116,19 @@ def test_a_push_that_is_interrupted_leaves_nothing_half(
 ) -> None:
     """Ctrl-C, or whatever ends programs: the helper pod goes, and half a file is no file."""
     process = person.start("dataset", "push", NAME)
-    part = (volume(lab) / BIG).with_name(".zz_big.bin.part")
-    lab.kube.wait("a part of the big file", part.exists, timeout=60)
+    lab.kube.wait("a part of the big file", lambda: parts(lab), timeout=60)
     process.send_signal(end)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 128 + end, err
     wait_no_helpers(lab)
-    assert not part.exists() and not (volume(lab) / BIG).exists()
+    assert not parts(lab) and not (volume(lab) / BIG).exists()
     assert not (volume(lab) / "dataset.json").exists(), "it comes last, so that nobody takes this for a dataset"
 
 
 def test_the_next_push_sends_the_rest(lab: Lab, person: Person, big: Path) -> None:
     """Also after the program was killed. What is there is not sent again, and what was sent is read back."""
     process = person.start("dataset", "push", NAME)
-    lab.kube.wait("a part of the big file", (volume(lab) / BIG).with_name(".zz_big.bin.part").exists, timeout=60)
+    lab.kube.wait("a part of the big file", lambda: parts(lab), timeout=60)
     process.kill()
     process.communicate()
     # Nobody is left to delete it. It would end by itself, and be deleted by a later command.

@@ -7,9 +7,9 @@ import typer
 
 from nnunet_cli.cluster import Cluster
 from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
-from nnunet_cli.output import note
+from nnunet_cli.output import note, print_data
 from nnunet_cli.runs import read_run, sort_runs
-from nnunet_cli.runs_output import as_csv, print_table, runs_json
+from nnunet_cli.runs_output import as_csv, print_table, runs_data
 from nnunet_cli.trainings import say_none, trainings_asked_for
 
 
@@ -19,6 +19,7 @@ class AuditOutput(StrEnum):
     TABLE = "table"
     CSV = "csv"
     JSON = "json"
+    YAML = "yaml"
 
 
 def audit(
@@ -51,10 +52,10 @@ def audit(
     for run in runs:
         if run.problem:
             note(f"note: {run.namespace}/{run.name}: {run.problem}")
+    if print_data(output, lambda: runs_data(runs)):
+        return
     if output is AuditOutput.CSV:
         typer.echo(as_csv(runs), nl=False)
-    elif output is AuditOutput.JSON:
-        typer.echo(runs_json(runs))
     elif runs:
         print_table(runs)
     else:

@@ -13,7 +13,7 @@ from nnunet_cli.curves.history import as_data, history_of
 from nnunet_cli.curves.page import page
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
-from nnunet_cli.output import as_json, note, write_file
+from nnunet_cli.output import note, print_data, write_file
 from nnunet_cli.trainings import read_training
 from nnunet_cli.volumes.runs import open_run
 from nnunet_cli.watched import watched
@@ -25,6 +25,7 @@ class CurvesOutput(StrEnum):
     PNG = "png"
     HTML = "html"
     JSON = "json"
+    YAML = "yaml"
 
 
 def curves(
@@ -32,7 +33,9 @@ def curves(
     namespace: Namespace = None,
     output: Annotated[
         CurvesOutput,
-        typer.Option("--output", "-o", help="png and html write NAME-curves.FORM, json to the standard output."),
+        typer.Option(
+            "--output", "-o", help="png and html write NAME-curves.FORM, json and yaml to the standard output."
+        ),
     ] = CurvesOutput.PNG,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
@@ -68,8 +71,7 @@ def curves(
     if not history.folds:
         words = f"{where}/{name} has no checkpoint yet: the first is written when an epoch has ended"
         raise CliError(f"{words}. See kubectl nnunet explain {name} -n {where}", ExitCode.FOUND)
-    if output is CurvesOutput.JSON:
-        typer.echo(as_json(as_data(history)))
+    if print_data(output, lambda: as_data(history)):
         return
     target = Path(f"{name}-curves.{output}")
     if output is CurvesOutput.PNG:

@@ -1,6 +1,5 @@
 """`kubectl nnunet dataset`: check, push and list datasets in nnU-Net's raw format."""
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +12,8 @@ from nnunet_cli.datasets.output import bar, check_data, check_text, dataset_data
 from nnunet_cli.datasets.transfer import local_files
 from nnunet_cli.datasets.transfer import push as push_files
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Namespace
-from nnunet_cli.output import as_json, note, print_lines
+from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Namespace, Output, TextOutput
+from nnunet_cli.output import note, print_data, print_lines
 from nnunet_cli.volumes.access import default_image, mounted
 from nnunet_cli.volumes.helper import Image
 
@@ -41,18 +40,8 @@ SubPath = Annotated[
 ]
 
 
-class DatasetOutput(StrEnum):
-    """How it is written."""
-
-    TEXT = "text"
-    JSON = "json"
-
-
-Output = Annotated[DatasetOutput, typer.Option("--output", "-o", help="Form of the output.")]
-
-
 @app.command()
-def check(folder: Folder, output: Output = DatasetOutput.TEXT) -> None:
+def check(folder: Folder, output: Output = TextOutput.TEXT) -> None:
     """Check whether a folder is a dataset that nnU-Net can train on. Asks no cluster.
 
     File names, dataset.json and splits_final.json are checked; with nibabel installed also shape, spacing and position
@@ -70,9 +59,7 @@ def check(folder: Folder, output: Output = DatasetOutput.TEXT) -> None:
       2  wrong usage, or the folder can't be read
     """
     layout, notes = _checked(folder)
-    if output is DatasetOutput.JSON:
-        typer.echo(as_json(check_data(layout, notes)))
-    else:
+    if not print_data(output, lambda: check_data(layout, notes)):
         typer.echo(check_text(layout, notes))
     if layout.problems:
         raise typer.Exit(ExitCode.FOUND)
@@ -132,7 +119,7 @@ def list_(
     namespace: Namespace = None,
     claim: Claim = "nnunet-raw",
     sub_path: SubPath = "",
-    output: Output = DatasetOutput.TEXT,
+    output: Output = TextOutput.TEXT,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
     kubeconfig: Kubeconfig = None,
@@ -162,9 +149,9 @@ def list_(
         volume.run("datasets", sub_path) as remote,
     ):
         found = remote.messages()
-    if output is DatasetOutput.JSON:
-        typer.echo(as_json({"items": [dataset_data(message) for message in found]}))
-    elif found:
+    if print_data(output, lambda: {"items": [dataset_data(message) for message in found]}):
+        return
+    if found:
         print_lines(lambda width: dataset_table(found))
     else:
         note(f"there is no folder on {where}/{claim}{f', in {sub_path}' if sub_path else ''}")

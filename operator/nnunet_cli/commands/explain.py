@@ -1,31 +1,20 @@
 """`kubectl nnunet explain`: why a training does not run, or what it does, with the remedy."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Annotated
-
-import typer
 
 from nnunet_cli.cluster import Cluster
 from nnunet_cli.evidence import gather
 from nnunet_cli.explanation import explain as explained
 from nnunet_cli.explanation_output import as_data, as_text
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
-from nnunet_cli.output import as_json, print_lines
+from nnunet_cli.options import Context, Kubeconfig, Name, Namespace, Output, TextOutput
+from nnunet_cli.output import print_data, print_lines
 from nnunet_cli.trainings import read_training
-
-
-class ExplainOutput(StrEnum):
-    """How the explanation is written."""
-
-    TEXT = "text"
-    JSON = "json"
 
 
 def explain(
     name: Name,
     namespace: Namespace = None,
-    output: Annotated[ExplainOutput, typer.Option("--output", "-o", help="Form of the output.")] = ExplainOutput.TEXT,
+    output: Output = TextOutput.TEXT,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
 ) -> None:
@@ -48,7 +37,5 @@ def explain(
     cluster = Cluster(kubeconfig, context)
     evidence = gather(cluster, read_training(cluster, namespace or cluster.namespace, name))
     found = explained(evidence, datetime.now(UTC))
-    if output is ExplainOutput.JSON:
-        typer.echo(as_json(as_data(found)))
-        return
-    print_lines(lambda width: as_text(found, width))
+    if not print_data(output, lambda: as_data(found)):
+        print_lines(lambda width: as_text(found, width))

@@ -1,27 +1,19 @@
 """`kubectl nnunet lint`: what schema, policies and API server will say to a file."""
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from nnunet_cli.checks import Finding, Known, Level, Result, check
 from nnunet_cli.cluster import Cluster
-from nnunet_cli.documents import Document, read_all
+from nnunet_cli.documents import STDIN, Document, read_all
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.findings import Report, show
-from nnunet_cli.options import Context, Kubeconfig
+from nnunet_cli.kubeconfig import NoKubeconfig
+from nnunet_cli.options import Context, Kubeconfig, Output, TextOutput
 from nnunet_cli.surroundings import Offline, Online, Surroundings, read_policies
 from nnunet_operator.api.training import KIND
-
-
-class LintOutput(StrEnum):
-    """How the findings are written."""
-
-    TEXT = "text"
-    JSON = "json"
-    YAML = "yaml"
 
 
 def lint(
@@ -38,7 +30,7 @@ def lint(
     namespace: Annotated[
         str | None, typer.Option("--namespace", "-n", help="Namespace of trainings that give none.")
     ] = None,
-    output: Annotated[LintOutput, typer.Option("--output", "-o", help="Form of the output.")] = LintOutput.TEXT,
+    output: Output = TextOutput.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings and advice count as failures.")] = False,
     kubeconfig: Kubeconfig = None,
     context: Context = None,
@@ -59,7 +51,7 @@ def lint(
     Exit codes:
       0  nothing stands in the way; there may be warnings and advice
       1  something is denied or invalid; with --strict also warned or advised
-      2  wrong usage
+      2  wrong usage, a file can't be read, or there is no NnunetTraining in what was given
       3  the cluster can't be reached, or does not answer what it was asked
     """
     documents = read_all(files)
@@ -68,7 +60,7 @@ def lint(
     elif namespace_labels:
         raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
     else:
-        surroundings = Online(Cluster(kubeconfig, context), namespace)
+        surroundings = _online(kubeconfig, context, namespace)
     report = Report()
     for document in documents:
         problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
@@ -80,9 +72,16 @@ def lint(
         else:
             report.skipped.append(document)
     report.notes += surroundings.notes
-    show(report, output.value)
+    show(report, output)
+    if not report.results:
+        # Most likely a wrong path: in CI nobody would notice that nothing is checked.
+        raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
     if any(result.fails(strict) for result in report.results):
         raise typer.Exit(ExitCode.FOUND)
+
+
+def _named(file: str) -> str:
+    return "the standard input" if file == STDIN else file
 
 
 def _check(document: Document, surroundings: Surroundings) -> Result:
@@ -92,6 +91,13 @@ def _check(document: Document, surroundings: Surroundings) -> Result:
     result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
     result.add(surroundings.ask(namespace, document.body))
     return result
+
+
+def _online(kubeconfig: str | None, context: str | None, namespace: str | None) -> Online:
+    try:
+        return Online(Cluster(kubeconfig, context), namespace)
+    except NoKubeconfig as error:
+        raise CliError(f"{error}, or work offline, by --offline or --policies", error.exit_code) from None
 
 
 def _offline(files: list[str], labels: list[str], namespace: str | None) -> Offline:

@@ -8,7 +8,7 @@ import typer
 
 from nnunet_cli.cluster import Cluster
 from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
-from nnunet_cli.output import as_json, as_yaml, print_lines
+from nnunet_cli.output import print_data, print_lines
 from nnunet_cli.rows import data, table
 from nnunet_cli.trainings import say_none, trainings_asked_for
 from nnunet_cli.watched import watched
@@ -50,10 +50,9 @@ def list_(
     bodies, where = trainings_asked_for(Cluster(kubeconfig, context), namespace, all_namespaces)
     found = [watched(body) for body in bodies]
     found.sort(key=lambda training: (training.namespace, training.name))
-    if output is ListOutput.TABLE:
-        if not found:
-            say_none(where)
-            return
+    if print_data(output, lambda: {"items": [data(each) for each in found]}):
+        return
+    if found:
         print_lines(lambda width: table(found, datetime.now(UTC), width, with_namespace=all_namespaces))
     else:
-        typer.echo((as_json if output is ListOutput.JSON else as_yaml)({"items": [data(each) for each in found]}))
+        say_none(where)

@@ -9,6 +9,8 @@ import errno
 import hashlib
 import json
 import os
+import re
+import secrets
 import signal
 import sys
 import time
@@ -22,6 +24,9 @@ ALIVE_SECONDS = 5.0
 GRACE_SECONDS = 3.0
 PART = ".part"
 """Ending of a file that is being written."""
+STALE_SECONDS = 900.0
+"""After so long without a byte nobody writes a part any more: a connection is given up sooner."""
+_OURS = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(PART))
 
 
 class Refusal(Exception):
@@ -106,6 +111,7 @@ def receive(root: Path, folder: str) -> None:
 
     A file gets its name when it is whole and on disk.
     """
+    _sweep(root / folder)
     while (line := sys.stdin.buffer.readline()) not in (b"", b"\n"):
         head = json.loads(line)
         _receive_one(root / folder / head["path"], head["size"], sys.stdin.buffer)
@@ -116,7 +122,8 @@ def receive(root: Path, folder: str) -> None:
 
 def _receive_one(target: Path, size: int, source: BinaryIO) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}{PART}")
+    # A name for this push alone: another one may write the same file, or hang on a connection that is half gone.
+    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}{PART}")
     digest = hashlib.sha256()
     try:
         with part.open("wb") as file:
@@ -139,6 +146,14 @@ def _receive_one(target: Path, size: int, source: BinaryIO) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the parts that killed pods have left."""
+    for path in folder.rglob(f".*{PART}"):
+        with contextlib.suppress(FileNotFoundError):  # whoever wrote it was done
+            if _OURS.fullmatch(path.name) and time.time() - path.stat().st_mtime > STALE_SECONDS:
+                path.unlink()
 
 
 def histories(root: Path, run: str) -> None:

@@ -1,14 +1,19 @@
 """Help, version, completion: what every command has."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import yaml
 
 from nnunet_cli.errors import ExitCode
+from nnunet_cli.output import as_json, as_yaml
+from nnunet_operator.api.reasons import Reason
 from tests.unit.cli.conftest import Command
 
 COMMANDS = [
@@ -44,9 +49,80 @@ def test_help_has_examples_and_exit_codes(nnunet: Command, command: str) -> None
         assert f"    {int(code)}  " in run.out or command in WITHOUT.get(code, ())
 
 
+FOR_SCRIPTS = {
+    "list": ("list",),
+    "explain": ("explain", "a"),
+    "curves": ("curves", "a"),
+    "dataset check": ("dataset", "check", "Dataset001_A"),
+    "dataset ls": ("dataset", "ls"),
+    "lint": ("lint", "t.yaml", "--offline"),
+    "audit": ("audit",),
+}
+
+
+@pytest.mark.parametrize("form", ["json", "yaml"])
+@pytest.mark.parametrize("command", FOR_SCRIPTS)
+def test_what_is_there_for_scripts_is_there_as_json_and_as_yaml(nnunet: Command, command: str, form: str) -> None:
+    Path("Dataset001_A").mkdir()
+    Path("t.yaml").write_text("kind: NnunetTraining")
+    run = nnunet(*FOR_SCRIPTS[command], "-o", form)
+    if command in ("lint", "dataset check"):
+        data = run.data if form == "json" else yaml.safe_load(run.out)
+        assert run.code == 1 and isinstance(data, dict)
+    else:
+        assert run.code == 3 and "there is no file" in run.err, "it was about to ask the cluster"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_other_command_has_one_of_the_two(nnunet: Command, command: str) -> None:
+    text = " ".join(nnunet(*command.split(), "--help").out.split())
+    forms = [found.split("|") for found in re.findall(r"--output [<\[]([a-z|]+)[>\]]", text)]
+    assert (forms != []) is (command in FOR_SCRIPTS), text
+    assert all({"json", "yaml"} <= set(found) for found in forms), forms
+
+
+def test_yaml_says_what_json_says() -> None:
+    data = {"reason": Reason.TRAINING, "items": [1, None, "ü", "2026-03-01"], "day": "no"}
+    assert yaml.safe_load(as_yaml(data)) == json.loads(as_json(data))
+
+
 def test_completion() -> None:
     """The program itself: its name is part of what the shell asks it."""
     program = Path(sys.executable).with_name("kubectl-nnunet")
     asked = {"_KUBECTL_NNUNET_COMPLETE": "complete_bash", "COMP_WORDS": "kubectl-nnunet a", "COMP_CWORD": "1"}
     said = subprocess.run([program], env=os.environ | asked, capture_output=True, text=True, timeout=30)
     assert said.stdout.split() == ["audit"], said
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"a: [\n", "bad.yaml is no YAML that can be read: line 2: expected the node content"),
+        (b"token: x\n\tsecret: y\n", "bad.yaml is no YAML that can be read: line 2: "),
+        (b"a: \x01", "bad.yaml is no YAML that can be read: unacceptable character"),
+        (b"\xff\xfe\x00", "bad.yaml is no YAML that can be read"),
+        (b"hello", "bad.yaml is no kubeconfig: it holds no fields"),
+        (b"- 1", "bad.yaml is no kubeconfig: it holds no fields"),
+        (b"", "bad.yaml is no kubeconfig: it is empty"),
+        (b"contexts: 1", "the kubeconfig can't be used: it has not the form of one"),
+        (
+            b"{current-context: a, clusters: [], users: [], contexts: [{name: a, token: secret}]}",
+            "Expected key context in bad.yaml. Give",
+        ),
+        (None, "there is no file bad.yaml"),
+    ],
+)
+def test_a_kubeconfig_that_can_not_be_read_is_named(nnunet: Command, text: bytes | None, said: str) -> None:
+    if text is not None:
+        Path("bad.yaml").write_bytes(text)
+    run = nnunet("list", "--kubeconfig", "bad.yaml")
+    assert run.code == 3 and said in run.err and "Give --kubeconfig and --context" in run.err, run.err
+    assert run.err.count("\n") == 1 and "secret" not in run.err and "offline" not in run.err
+
+
+def test_only_a_command_that_can_work_offline_advises_it(nnunet: Command) -> None:
+    Path("t.yaml").write_text("a: 1")
+    assert "or work offline, by --offline or --policies" in nnunet("lint", "t.yaml").err
+    for command in ("watch a", "explain a", "logs a", "suspend a", "report a", "curves a", "dataset ls", "audit"):
+        run = nnunet(*command.split())
+        assert run.code == 3 and "there is no file" in run.err and "offline" not in run.err, run.err

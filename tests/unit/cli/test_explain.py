@@ -13,7 +13,7 @@ from nnunet_cli.watched import Event, watched
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_operator.api.reasons import Phase, Reason
 from nnunet_operator.reconcile.failures import _BY_CODE
-from tests.unit.cli.make import condition
+from tests.unit.cli.make import condition, fold
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -158,6 +158,46 @@ def test_explanations(conditions: list[Any], reason: str, matter: str, todo: str
     found = said(*conditions)
     assert found.reason == reason
     assert matter in found.matter and todo in found.todo and any(look in command for command in found.look), found
+
+
+TRAINS = condition("Progressing", "Training", "fold 0 trains")
+ASKED = {"decidedAt": "2026-03-01T10:00:00Z", "minEpochs": 300}
+
+
+def of_folds(*folds: dict[str, Any], conditions: Any = (TRAINS,)) -> Explanation:
+    return explain(evidence(body(*conditions, folds=list(folds), policy=ASKED)), NOW)
+
+
+def test_a_loss_that_is_no_number_is_the_matter_while_it_trains() -> None:
+    found = of_folds(fold("0", epochsTarget=1000), fold("1", epochsTarget=1000, nonfiniteLossEpochs=12))
+    assert found.reason == "LossNotFinite" and "at work" not in found.matter
+    assert "The training loss is NaN or infinite in fold 1 for the last 12 epochs." in found.matter
+    for remedy in ("kubectl nnunet suspend hippo -n clinic", "spec.schedule.initialLearningRate", "voxels", "GPU"):
+        assert remedy in found.todo
+
+
+@pytest.mark.parametrize("changes", [{"nonfiniteLossEpochs": 1}, {"nonfiniteLossEpochs": 9, "phase": "Completed"}, {}])
+def test_one_epoch_without_a_loss_and_folds_that_are_done_are_no_matter(changes: dict[str, Any]) -> None:
+    assert of_folds(fold("0", epochsTarget=1000, **changes)).reason == "Training"
+
+
+def test_an_early_stop_below_the_policy_is_the_matter_before_it_fails() -> None:
+    rule = {"state": "Annealing", "epoch": 200, "endEpoch": 250}
+    found = of_folds(fold("0", epochsTarget=1000, earlyStopping=rule), fold("1", epochsTarget=1000))
+    assert found.reason == "EarlyStopBelowPolicy"
+    assert "Fold 0 ends at epoch 250, and the policies ask for at least 300." in found.matter
+    assert "exception" in found.todo and "kubectl nnunet suspend hippo -n clinic" in found.todo
+
+
+def test_what_is_wrong_beside_the_cause_is_said_too() -> None:
+    rule = {"state": "Stopped", "epoch": 200, "endEpoch": 200}
+    both = fold("0", epochsTarget=1000, nonfiniteLossEpochs=3, earlyStopping=rule)
+    found = of_folds(both)
+    assert found.reason == "LossNotFinite" and "Besides, fold 0 ends at epoch 200" in found.matter
+    stalled = of_folds(both, conditions=(TRAINS, condition("Stalled", "NoEpochFinished", "fold 1 since epoch 3")))
+    assert stalled.reason == "NoEpochFinished" and "Besides, the training loss is NaN" in stalled.matter
+    stops = of_folds(both, conditions=(condition("Progressing", "Stopping", "fold 0: being stopped"),))
+    assert stops.reason == "Stopping", "it is being suspended already"
 
 
 def test_a_training_that_no_operator_looks_at() -> None:

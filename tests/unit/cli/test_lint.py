@@ -126,6 +126,27 @@ def test_an_exception_that_counts_and_one_that_has_ended(nnunet: Command) -> Non
         assert (run.code, words in run.out, "ticket QM-17" in run.out) == (code, True, True), run.out
 
 
+def test_no_exception_is_for_a_training_that_has_no_name_yet(nnunet: Command) -> None:
+    body = training(schedule={"epochs": 200})
+    body["metadata"] = {"generateName": "hippo-", "namespace": "clinic"}
+    soon = (datetime.now(UTC) + timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    rules = write("p.yaml", policy(exceptions=[exception(name="hippo-", minEpochs=200, expiresAt=soon)]))
+    run = nnunet("lint", write("t.yaml", body), "--policies", rules, "--namespace-labels", CLINICAL)
+    assert run.code == 1 and "clinic/hippo-: denied" in run.out and "excepted" not in run.out, run.out
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_files_without_a_training_are_a_mistake(nnunet: Command, form: str) -> None:
+    """A wrong path in CI would pass for ever."""
+    config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
+    write("c.yaml", config), write("e.yaml", None)
+    run = nnunet("lint", "c.yaml", "e.yaml", "--offline", "-o", form)
+    assert run.code == 2 and "error: there is no NnunetTraining in c.yaml, e.yaml" in run.err
+    assert "ConfigMap" in run.out, "what was skipped is said"
+    write("t.yaml", training())
+    assert nnunet("lint", "c.yaml", "t.yaml", "--offline", "-o", form).code == 0
+
+
 def test_a_clinical_namespace_without_a_policy(nnunet: Command) -> None:
     rules = write("p.yaml", policy(namespaceSelector={"matchLabels": {"nnunet.dev/other": "x"}}))
     run = nnunet("lint", write("t.yaml", training()), "--policies", rules, "--namespace-labels", CLINICAL)

@@ -7,7 +7,7 @@ import pytest
 
 from nnunet_cli.rows import data, table
 from nnunet_cli.watched import Watched, watched
-from tests.unit.cli.make import DONE, TRAINING, condition
+from tests.unit.cli.make import DONE, TRAINING, condition, fold
 
 NOW = datetime(2026, 3, 1, 15, 0, 0, tzinfo=UTC)
 SAID = "waits for a GPU: 0/9 nodes are available: 3 Insufficient nvidia.com/gpu, 6 node(s) had untolerated taints"
@@ -40,6 +40,13 @@ def training(name: str, status: Any, **metadata: Any) -> Watched:
 
 def lines(*trainings: Watched, width: int | None = None, with_namespace: bool = False) -> list[str]:
     return [line.plain for line in table(trainings, NOW, width, with_namespace)]
+
+
+def test_a_loss_that_is_no_number_comes_first_in_what_goes_on() -> None:
+    nan = {**RUNNING, "folds": [fold("0", nonfiniteLossEpochs=12)]}
+    words = "LossNotFinite: the training loss is NaN or infinite in fold 0 for the last 12 epochs; folds 0 and 1 train"
+    assert lines(training("brain", nan))[1].endswith(words)
+    assert data(training("brain", nan))["goingOn"] == words
 
 
 def test_columns_of_a_training_that_runs() -> None:

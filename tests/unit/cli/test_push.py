@@ -1,6 +1,9 @@
 """Sending a dataset: the real agent over pipes, a folder in place of the claim."""
 
+import hashlib
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,13 @@ def pushed(volume: LocalVolume, source: Path) -> tuple[Sent, int]:
     """Push; return what became of it, and the bytes that the bar was moved by."""
     moved: list[int] = []
     return push(volume, "raw/Dataset001_A", local_files(source), moved.append), sum(moved)
+
+
+def wait_for(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about within 20 s"
+        time.sleep(0.02)
 
 
 def there(volume: LocalVolume) -> dict[str, bytes]:
@@ -93,6 +103,34 @@ def test_a_push_that_is_cut_off_goes_on_where_it_was(volume: LocalVolume, source
     (volume.root / "raw" / "Dataset001_A" / "imagesTr" / "a_0000.nii.gz").write_bytes(first)
     sent, _ = pushed(volume, source)
     assert (sent.files, sent.skipped) == (4, 1) and there(volume) == CONTENT
+
+
+def test_a_push_that_hangs_takes_nothing_from_the_next(volume: LocalVolume) -> None:
+    """The first one's connection is half gone: its agent ends while the second push is in the middle of the file."""
+    with volume.run("receive", "d") as second:
+        with volume.run("receive", "d") as first:
+            for remote in (first, second):
+                remote.write_message(path="a", size=6)
+                remote.write(b"abc")
+            wait_for(lambda: len(list((volume.root / "d").glob(".a.*.part"))) == 2)
+        second.write(b"def")
+        second.write_message(sha256=hashlib.sha256(b"abcdef").hexdigest())
+        second.message()
+        second.write(b"\n")
+        second.messages()
+    assert {path.name: path.read_bytes() for path in (volume.root / "d").iterdir()} == {"a": b"abcdef"}
+
+
+def test_parts_that_killed_pods_have_left_are_swept(volume: LocalVolume, source: Path) -> None:
+    folder = volume.root / "raw" / "Dataset001_A" / "imagesTr"
+    folder.mkdir(parents=True)
+    kept = {".a_0000.nii.gz.89abcdef.part", ".notes.part"}
+    for name in {".a_0000.nii.gz.01234567.part", *kept}:
+        (folder / name).write_bytes(b"x")
+    for name in (".a_0000.nii.gz.01234567.part", ".notes.part"):
+        os.utime(folder / name, (0, 0))
+    pushed(volume, source)
+    assert {path.name for path in folder.iterdir() if path.name.startswith(".")} == kept, "one is written, one not ours"
 
 
 def test_what_is_damaged_on_the_volume_is_found_at_the_end(volume: LocalVolume, source: Path) -> None:

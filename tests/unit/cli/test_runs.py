@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from nnunet_cli.output import as_json
 from nnunet_cli.runs import read_run, sort_runs
-from nnunet_cli.runs_output import as_csv, columns, harmless, print_table, runs_json
+from nnunet_cli.runs_output import as_csv, columns, harmless, print_table, runs_data
 
 FOLD = {"phase": "Completed", "provenEpochs": 1000, "checkpointHash": "c0"}
 STATUS: dict[str, Any] = {
@@ -121,7 +122,7 @@ def test_a_cell_that_could_be_a_formula(first: str) -> None:
 
 
 def test_json_keeps_lists_and_all_of_an_exception() -> None:
-    (item,) = json.loads(runs_json([read_run(body())]))["items"]
+    (item,) = json.loads(as_json(runs_data([read_run(body())])))["items"]
     assert item["epochsProven"] == 600 and item["checkpointHashes"] == {"0": "c0", "1": "c1"}
     assert item["exceptions"][0]["reason"] == "the scanner is gone"
     assert item["policies"][0]["policy"] == "clinical" and item["image"] is None
@@ -133,3 +134,12 @@ def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 3 and name in lines[1]
     assert lines[1].split()[2:7] == ["Completed", "500", "1000", "600", "True"]
+
+
+def test_the_table_leaves_the_terminal_in_peace(capsys: pytest.CaptureFixture[str]) -> None:
+    bad = json.loads(json.dumps(STATUS))
+    bad["policy"]["exceptions"][0]["ticket"] = "QM\x1b[2J\x1b]0;owned\x07"
+    bad["policy"]["decisions"][0]["policy"] = "house\x9b31m"
+    print_table([read_run(body(status=bad))])
+    out = capsys.readouterr().out
+    assert "QM\ufffd[2J" in out and not set(out) & set("\x1b\x07\x9b")

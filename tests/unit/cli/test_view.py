@@ -53,6 +53,52 @@ def test_a_fold_past_its_last_epoch_validates() -> None:
     assert "Validating" in text
 
 
+def row_of(text: str, epochs: str) -> str:
+    (row,) = [row for row in text.splitlines() if f" {epochs} " in row and " epochs" not in row]
+    return row
+
+
+def test_a_fold_that_anneals_has_the_end_of_its_tail_in_bar_epochs_and_time_left() -> None:
+    rule = {"state": "Annealing", "epoch": 400, "endEpoch": 450}
+    anneals = fold("0", epoch=412, epochsTarget=1000, epochSeconds=90, earlyStopping=rule)
+    progress = {"epoch": 412, "epochsTarget": 450, "summary": "412/450", "estimatedSecondsLeft": 38 * 90}
+    found = watched(phase="Training", folds=[anneals], progress=progress)
+    text = rendered(view.live(found, NOW))
+    row = row_of(text, "412/450")
+    assert "Running" in row and "57 min 00 s" in row and "412/450 epochs, 57 min 00 s left" in text
+    long = fold("0", epoch=412, epochsTarget=1000, epochSeconds=90)
+    other = row_of(rendered(view.live(watched(folds=[long]), NOW)), "412/1000")
+    assert row.count("━") > 2 * other.count("━") > 0, "the bar is full at the end of the tail"
+    assert "fold 0 Running 412/450" in view.line(found)
+
+
+def test_a_fold_that_was_stopped_early_validates_and_has_no_time_left() -> None:
+    rule = {"state": "Stopped", "epoch": 380, "endEpoch": 430}
+    stopped = fold("0", epoch=430, epochsTarget=1000, epochSeconds=90, earlyStopping=rule)
+    found = watched(phase="Training", folds=[stopped])
+    row = row_of(rendered(view.live(found, NOW)), "430/430")
+    assert "Validating" in row and " h " not in row and "Running" not in row
+    assert "fold 0 Validating 430/430" in view.line(found)
+
+
+def test_a_loss_that_is_no_number_is_in_the_row_and_among_the_remarks() -> None:
+    folds = [
+        fold("0", nonfiniteLossEpochs=12, validationLoss=-0.25),
+        fold("1", nonfiniteLossEpochs=1, validationLoss=-0.5),
+        fold("2", phase="Completed", nonfiniteLossEpochs=3),
+    ]
+    text = rendered(view.live(watched(phase="Training", folds=folds), NOW), 120)
+    assert "NaN/-0.25" in text and "NaN/-0.50" in text
+    assert "LossNotFinite: the training loss is NaN or infinite in fold 0 for the last 12 epochs  " in text
+
+
+def test_a_fold_that_ends_before_the_minimum_of_the_policy_is_among_the_remarks() -> None:
+    policy = {"decidedAt": "2026-03-01T10:00:00Z", "minEpochs": 30}
+    rule = {"state": "Annealing", "epoch": 15, "endEpoch": 20}
+    text = rendered(view.live(watched(folds=[fold("0", earlyStopping=rule), fold("1")], policy=policy), NOW), 120)
+    assert "EarlyStopBelowPolicy: fold 0 ends at epoch 20, and the policies ask for at least 30" in text
+
+
 @pytest.mark.parametrize(
     ("conditions", "expected"),
     [

@@ -1,7 +1,7 @@
-"""What the demo shows beside the live view: the table at its end, and the picture for the README."""
+"""What the demo shows beside the live view: the table at its end."""
 
-from tests.demo import picture, view
-from tests.unit.cli.make import DONE, NOW, TRAINING, rendered, watched
+from tests.demo import view
+from tests.unit.cli.make import DONE, rendered, watched
 
 
 def test_results_show_scores_interruptions_and_the_model() -> None:
@@ -21,12 +21,3 @@ def test_results_show_scores_interruptions_and_the_model() -> None:
     assert "brain-1a2b3c4d" in row("model")
     assert "claim nnunet-results" in text
     assert "3 min 00 s" in row("took")
-
-
-def test_the_picture_is_the_view_and_is_the_same_each_time() -> None:
-    svg = picture.draw(watched(**TRAINING), NOW)
-    assert svg.startswith("<svg")
-    for shown in ("12/40", "0.432", "Starting", "folds&#160;0&#160;and&#160;1&#160;train"):
-        assert shown in svg
-    assert "url(http" not in svg
-    assert svg == picture.draw(watched(**TRAINING), NOW)
