@@ -267,14 +267,16 @@ def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]
 
 
 def _split(fold: int, split: Any) -> dict[str, list[str]]:
-    parts = {part: split.get(part) if isinstance(split, dict) else None for part in ("train", "val")}
-    for part, cases in parts.items():
+    parts: dict[str, list[str]] = {}
+    for part in ("train", "val"):
+        cases = split.get(part) if isinstance(split, dict) else None
         if not _is_texts(cases):
             raise wrong_data(
                 f"{SPLITS_FILE}, fold {fold} (the first is 0): {part} is {_shown(cases)} and must be a list of names "
                 "of cases. Correct it, or remove the file to have nnU-Net split the cases"
             )
-    return {part: list(cases) for part, cases in parts.items()}
+        parts[part] = cases
+    return parts
 
 
 def _is_texts(value: Any) -> TypeGuard[list[str]]:
