@@ -9,11 +9,12 @@ from tests.images.engine import Engine, ImageError
 
 __all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
 
-NAMES = ("operator", "trainer", "trainer-deps")
-"""trainer-deps is the trainer image without this project: plain nnU-Net."""
+NAMES = ("operator", "trainer", "trainer-deps", "custom-trainer")
+"""trainer-deps is the trainer image without this project: plain nnU-Net. custom-trainer is the example of the guide."""
 
 _OPERATOR = ROOT / "operator"
 _TRAINER = ROOT / "trainer_image"
+_EXAMPLE = ROOT / "docs" / "examples" / "custom-trainer"
 _PROJECT = (ROOT / "pyproject.toml", ROOT / "LICENSE")
 _API = (_OPERATOR / "nnunet_operator" / "__init__.py", _OPERATOR / "nnunet_operator" / "api")
 
@@ -43,19 +44,29 @@ def _tag(name: str) -> str:
         return content_tag(deps, inputs)
     if name == "trainer":
         return content_tag((*deps, _TRAINER / "nnunet_trainer", *_API, *_PROJECT), inputs)
+    if name == "custom-trainer":
+        return content_tag([_EXAMPLE], _tag("trainer"))
     raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
 
 
 def _ensure_one(engine: Engine, name: str) -> str:
     built = reference(name)
     if not engine.exists(built):
-        if name == "operator":
-            base, dockerfile, target = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile", ""
-        else:
-            base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
-            dockerfile, target = _TRAINER / "Dockerfile", "deps" if name == "trainer-deps" else ""
-        extra = "operator" if name == "operator" else "trainer"
-        arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
-        engine.build(built, dockerfile, ROOT, arguments, target)
+        _build(engine, name, built)
     engine.tag(built, f"localhost/nnunet-{name}:dev")
     return built
+
+
+def _build(engine: Engine, name: str, built: str) -> None:
+    if name == "custom-trainer":
+        arguments = {"TRAINER_IMAGE": _ensure_one(engine, "trainer")}
+        engine.build(built, _EXAMPLE / "Dockerfile", _EXAMPLE, arguments)
+        return
+    if name == "operator":
+        base, dockerfile, target = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile", ""
+    else:
+        base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
+        dockerfile, target = _TRAINER / "Dockerfile", "deps" if name == "trainer-deps" else ""
+    extra = "operator" if name == "operator" else "trainer"
+    arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
+    engine.build(built, dockerfile, ROOT, arguments, target)

@@ -16,19 +16,28 @@ from tests.images.container import SOURCES, command_in
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 1800
 XDIST = "pytest-xdist==3.8.0"
+EXAMPLE = "test_custom_image.py"
+"""Runs in an image of its own: the example of the user guide."""
 WORKERS = 2
 """Half of a trainer's time here goes into importing libraries on one core."""
 
 
 def main() -> int:
-    """Run the tests; return pytest's exit code."""
+    """Run the tests; return pytest's exit code. Without arguments all of them run."""
+    arguments = sys.argv[1:]
+    images = {"trainer": [*arguments]} if arguments != [EXAMPLE] else {}
+    if arguments in ([], [EXAMPLE]):
+        images["custom-trainer"] = ["-q", "-x", f"{SOURCES}/tests/trainer/{EXAMPLE}"]
     try:
-        image = ensure(["trainer"])["trainer"]
+        built = ensure(images)
     except ImageError as error:
         print(f"trainer tests: {error}", file=sys.stderr)
         return 1
-    print(f"trainer tests: in {image}", file=sys.stderr)
-    return run_in(image, sys.argv[1:])
+    for name, chosen in images.items():
+        print(f"trainer tests: in {built[name]}", file=sys.stderr)
+        if code := run_in(built[name], chosen):
+            return code
+    return 0
 
 
 def run_in(image: str, arguments: Sequence[str]) -> int:

@@ -189,7 +189,7 @@ class World:
         name = "-".join(arguments).strip("-")
         env = os.environ | self.env
         env |= {
-            CONTRACT_ENV: self.contract.model_dump_json(by_alias=True, exclude_none=True),
+            CONTRACT_ENV: self.contract.to_text(),
             ROOT_ENV: str(self.root),
             METRICS_PORT_ENV: str(self.metrics_port),
             TERMINATION_LOG_ENV: str(self.root / f"{name}-{self.contract.uid[:8]}.termination"),

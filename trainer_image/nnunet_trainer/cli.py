@@ -18,10 +18,9 @@ from nnunet_operator.api.contract import CONTRACT_ENV, RunContract, TerminationR
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import audit, report
 from nnunet_trainer.failures import (
-    UNEXPECTED,
+    Failure,
     TrainerError,
     classify,
-    dead_worker_message,
     one_line,
     wrong_configuration,
 )
@@ -39,7 +38,7 @@ exit codes:
   0   done
   64  wrong configuration     65  wrong data           69  checkpoint unusable
   70  epochs not reached      74  storage full         75  preempted, resumes
-  76  GPU out of memory
+  76  GPU out of memory       77  weights are no numbers; another attempt may do better
   1   anything else; another attempt may succeed
 """
 
@@ -89,7 +88,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     logging.captureWarnings(True)
     stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
     standing = Standing(preemption, lambda: TerminationReport(message=stopped))
-    watch_workers(standing, preemption)
+    watchdog = watch_workers(standing, preemption)
     volumes: list[Path] = []
     read_only: list[Path] = []
     try:
@@ -108,7 +107,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
         _end(int(error.code), standing.report(error.message))
     except Exception as error:
         traceback.print_exc()
-        failure = classify(error, volumes, read_only)
+        failure = watchdog.behind(classify(error, volumes, read_only))
         log.error("%s", failure.message)
         _end(failure.code, standing.report(failure.message))
     log.info("%s", result.message)
@@ -152,13 +151,15 @@ class Standing:
         return self._make_report().model_copy(update={"message": one_line(message)})
 
 
-def watch_workers(standing: Standing, preemption: Preemption, interval_seconds: float = INTERVAL_SECONDS) -> None:
+def watch_workers(standing: Standing, preemption: Preemption, interval_seconds: float = INTERVAL_SECONDS) -> Watchdog:
     """From now on end as for any other failure when a worker process was killed."""
 
-    def end(what: str) -> None:
-        _end(UNEXPECTED, standing.report(dead_worker_message(what)))
+    def end(failure: Failure) -> None:
+        _end(failure.code, standing.report(failure.message))
 
-    Watchdog(end, lambda: preemption.busy, interval_seconds).start()
+    watchdog = Watchdog(end, lambda: preemption.busy, interval_seconds)
+    watchdog.start()
+    return watchdog
 
 
 _ending = threading.RLock()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
@@ -96,7 +96,7 @@ def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
     cases = _listed_cases(folder, description) if "dataset" in description else _found_cases(folder, description)
     if len(cases) != description["numTraining"]:
         raise wrong_data(
-            f"dataset.json of {name} says numTraining {description['numTraining']}, but there are {len(cases)} "
+            f"dataset.json of {name} says numTraining {_shown(description['numTraining'])}, but there are {len(cases)} "
             "training cases. Correct numTraining, or add the missing images to imagesTr"
         )
     splits = _splits(folder, cases)
@@ -165,17 +165,33 @@ def _description(folder: Path) -> dict[str, Any]:
 
 def _listed_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
     """Cases named one by one under the key "dataset", nnU-Net's other way of describing them."""
-    cases = {}
-    for name, entry in description["dataset"].items():
-        try:
-            images = tuple(folder / path for path in entry["images"])
-            cases[name] = Case(images, folder / entry["label"])
-        except (KeyError, TypeError) as error:
-            raise wrong_data(f"dataset.json: case {name} under dataset needs images and label") from error
+    listed = description["dataset"]
+    if not isinstance(listed, dict) or not listed:
+        raise wrong_data(
+            f"dataset.json: dataset is {_shown(listed)} and must map the name of each training case to its images and "
+            "label. Add the cases, or leave dataset out if the files are in imagesTr and labelsTr"
+        )
+    cases = {name: _listed_case(folder, name, entry, len(channel_names(description))) for name, entry in listed.items()}
     missing = {str(path) for case in cases.values() for path in (*case.images, case.label) if not path.is_file()}
     if missing:
         raise wrong_data(f"{len(missing)} files that dataset.json names are missing: {named(missing)}")
     return cases
+
+
+def _listed_case(folder: Path, name: str, entry: Any, channels: int) -> Case:
+    where = f"dataset.json: case {name} under dataset"
+    entry = entry if isinstance(entry, dict) else {}
+    images, label = entry.get("images"), entry.get("label")
+    if not _is_texts(images) or not isinstance(label, str):
+        raise wrong_data(
+            f"{where} has images {_shown(images)} and label {_shown(label)}: images must be a list of paths, one for "
+            "each channel, and label a path"
+        )
+    if len(images) != channels:
+        raise wrong_data(
+            f"{where} has {len(images)} images, but dataset.json has {channels} channels. Give one image for each"
+        )
+    return Case(tuple(folder / path for path in images), folder / label)
 
 
 def _found_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
@@ -240,12 +256,37 @@ def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]
         return None
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        splits = [{"train": list(split["train"]), "val": list(split["val"])} for split in content]
-    except (ValueError, KeyError, TypeError) as error:
-        raise wrong_data(f"{SPLITS_FILE} must be a list of objects with train and val: {error!r}") from error
+    except ValueError as error:
+        raise wrong_data(f"{SPLITS_FILE} is not valid JSON: {error}. Correct it, or remove it") from error
+    if not isinstance(content, list) or not content:
+        raise wrong_data(f"{SPLITS_FILE} is {_shown(content)} and must be a list with a split for each fold")
+    splits = [_split(fold, split) for fold, split in enumerate(content)]
     for fold, split in enumerate(splits):
         _check_split(fold, split, cases)
     return splits
+
+
+def _split(fold: int, split: Any) -> dict[str, list[str]]:
+    parts: dict[str, list[str]] = {}
+    for part in ("train", "val"):
+        cases = split.get(part) if isinstance(split, dict) else None
+        if not _is_texts(cases):
+            raise wrong_data(
+                f"{SPLITS_FILE}, fold {fold} (the first is 0): {part} is {_shown(cases)} and must be a list of names "
+                "of cases. Correct it, or remove the file to have nnU-Net split the cases"
+            )
+        parts[part] = cases
+    return parts
+
+
+def _is_texts(value: Any) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def _shown(value: Any) -> str:
+    """Return a value as JSON, cut short; nothing where there is none."""
+    text = "missing" if value is None else json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def _check_split(fold: int, split: Mapping[str, list[str]], cases: Mapping[str, Case]) -> None:

@@ -27,10 +27,13 @@ class Labels:
 def declared_labels(description: Mapping[str, Any]) -> Labels:
     """Return the labels of a dataset.json. Raises TrainerError with WRONG_DATA for what nnU-Net does not take."""
     labels = description["labels"]
-    if not isinstance(labels, dict) or labels.get("background") != 0:
+    if not isinstance(labels, dict) or not _is_zero(labels.get("background")):
         raise _wrong('they must map names to numbers, with "background": 0 (nnU-Net v1 had it the other way round)')
     named = {str(name): _values(str(name), value) for name, value in labels.items() if name != _IGNORE}
+    _require_apart(named)
     foreground = {name: values for name, values in named.items() if values != {0}}
+    if not foreground:
+        raise _wrong("there is only background, and nothing to segment. Add the structures, numbered from 1 on")
     used = sorted(frozenset().union(*named.values()))
     if used != list(range(len(used))):
         missing = [value for value in range(max(used)) if value not in used]
@@ -51,15 +54,39 @@ def declared_labels(description: Mapping[str, Any]) -> Labels:
     return Labels(foreground, (*used, len(used)))
 
 
+def _is_zero(value: Any) -> bool:
+    return value == 0 and not isinstance(value, bool)
+
+
+def _require_apart(named: Mapping[str, frozenset[int]]) -> None:
+    """Refuse two names for one class: nnU-Net takes them for one, and only one of them would get the scores."""
+    first: dict[frozenset[int], str] = {}
+    for name, values in named.items():
+        other = first.setdefault(values, name)
+        if other != name:
+            raise _wrong(
+                f"{other} and {name} are both {_numbers(sorted(values))}. Remove one of the two, or give it a number "
+                "of its own in dataset.json and in the label images"
+            )
+
+
 def _values(name: str, value: Any) -> frozenset[int]:
     try:
         # As nnU-Net does: a list is a region, made up of several values.
-        values = frozenset(int(number) for number in (value if isinstance(value, list) else [value]))
-    except (TypeError, ValueError):
+        values = frozenset(_number(number) for number in (value if isinstance(value, list) else [value]))
+    except (TypeError, ValueError, OverflowError):
         values = frozenset()
     if not values:
-        raise _wrong(f"{name} is {value!r} and must be a number, or a list of numbers for a region")
+        raise _wrong(f"{name} is {value!r} and must be a whole number, or a list of whole numbers for a region")
     return values
+
+
+def _number(value: Any) -> int:
+    """Return a label's number; nnU-Net would cut 1.7 down to 1 and take true for 1."""
+    number = int(value)
+    if isinstance(value, bool) or (isinstance(value, float) and value != number):
+        raise ValueError(value)
+    return number
 
 
 def _check_regions(description: Mapping[str, Any], foreground: Mapping[str, frozenset[int]]) -> None:

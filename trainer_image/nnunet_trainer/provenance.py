@@ -2,17 +2,31 @@
 
 import hashlib
 import json
+import logging
 import os
 import platform
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.contract import PROVENANCE_FILE, FoldProvenance, PlanFacts
+from nnunet_operator.api.contract import (
+    IMAGE_DIGEST_ENV,
+    IMAGE_ENV,
+    PROVENANCE_FILE,
+    FoldProvenance,
+    PlanFacts,
+)
 from nnunet_trainer.failures import wrong_configuration
 from nnunet_trainer.files import read_json, write_json
 from nnunet_trainer.fold_run import FoldRun
 
+log = logging.getLogger(__name__)
+
+MAX_SOFTWARE = 50
+"""Changes of the software that a fold's folder tells of: the first one, and the newest."""
+_SOFTWARE = ("image", "imageDigest", "nnunetVersion", "torchVersion", "cudaVersion", "device")
+"""What a part of the training ran with, by the keys of provenance.json."""
 _HYPERPARAMETERS = (
     "initial_lr",
     "weight_decay",
@@ -70,7 +84,8 @@ def fix_conditions(run: FoldRun, stated: dict[str, Any]) -> None:
     number of epochs, for example, the learning rate would jump.
     """
     path = run.folder / PROVENANCE_FILE
-    earlier = _earlier_conditions(path)
+    before = _content(path)
+    earlier = _object(before.get("conditions"))
     if any(run.folder.glob("checkpoint_*.pth")):
         # A newer version of the trainer may state more than the one that began.
         changed = sorted(key for key in stated.keys() & earlier.keys() if stated[key] != earlier[key])
@@ -82,8 +97,37 @@ def fix_conditions(run: FoldRun, stated: dict[str, Any]) -> None:
             )
     run.provenance = facts(run, conditions_hash(stated))
     environment = {name: value for name, value in sorted(os.environ.items()) if name.startswith("nnUNet_")}
-    content = {"conditions": stated, "environment": environment, **run.provenance.to_json_dict()}
-    write_json(path, content)
+    content = {"conditions": stated, "environment": environment, **_image(), **run.provenance.to_json_dict()}
+    write_json(path, {**content, "software": _software(before, content)})
+
+
+def _image() -> dict[str, str]:
+    """Return the image as the operator has told it: a container can't see its own."""
+    names = {"image": IMAGE_ENV, "imageDigest": IMAGE_DIGEST_ENV}
+    return {key: value for key, name in names.items() if (value := os.environ.get(name))}
+
+
+def _software(before: dict[str, Any], content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return with what the fold was trained, in order: an entry for each attempt that found something else."""
+    kept = before.get("software")
+    # One from before there was a list: what it says at the top is its first entry.
+    known = [entry for entry in kept if isinstance(entry, dict)] if isinstance(kept, list) else [_told(before)]
+    known = [entry for entry in known if _told(entry)]
+    now = _told(content)
+    if known and _told(known[-1]) == now:
+        return known
+    if known:
+        was = _told(known[-1])
+        # What only one of them knows may be the same.
+        changed = [f"{key} was {was[key]}, is {now[key]}" for key in was.keys() & now.keys() if was[key] != now[key]]
+        if changed:
+            log.warning("this fold goes on with other software: %s", "; ".join(sorted(changed)))
+    known.append({"since": datetime.now(UTC).isoformat(timespec="seconds"), **now})
+    return known if len(known) <= MAX_SOFTWARE else [known[0], *known[1 - MAX_SOFTWARE :]]
+
+
+def _told(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: content[key] for key in _SOFTWARE if content.get(key) is not None}
 
 
 def conditions_hash(stated: dict[str, Any]) -> str:
@@ -91,9 +135,12 @@ def conditions_hash(stated: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def _earlier_conditions(path: Path) -> dict[str, Any]:
+def _content(path: Path) -> dict[str, Any]:
     try:
-        content = read_json(path)["conditions"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return _object(read_json(path))
+    except (FileNotFoundError, ValueError):
         return {}
-    return content if isinstance(content, dict) else {}
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -3,10 +3,9 @@
 The trainer's own process is rank 0: it leads, writes everything, and starts the others, which end with it.
 """
 
-import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,17 +15,19 @@ from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
 
 from nnunet_operator.api.training import Device
-from nnunet_trainer.watchdog import RANK_NAME
+from nnunet_trainer.followers import Follower
 
 Answer = TypeVar("Answer")
 
 
-def start_followers(world: int, follow: Callable[..., None], *arguments: Any) -> Path:
+def start_followers(
+    world: int, follow: Callable[..., None], *arguments: Any, volumes: Sequence[Path], read_only: Sequence[Path]
+) -> Path:
     """Start the ranks 1, 2, ..., each with `follow(rank, rendezvous, *arguments)`; return the rendezvous."""
     rendezvous = Path(tempfile.mkdtemp(prefix="ranks-"), "rendezvous")
-    context = multiprocessing.get_context("spawn")
     for rank in range(1, world):
-        context.Process(target=follow, name=f"{RANK_NAME}{rank}", args=(rank, rendezvous, *arguments)).start()
+        given = (rendezvous, *arguments)
+        Follower(rank, world, follow, given, rendezvous.parent, volumes, read_only).start()
     return rendezvous
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,13 @@ def mean(values: Iterable[float | None]) -> float | None:
     return math.fsum(numbers) / len(numbers) if numbers else None
 
 
-def spread(values: Sequence[float | None]) -> float | None:
-    """Return the sample standard deviation (n - 1); None for fewer than two values, or where one is missing."""
+def spread(values: Iterable[float | None]) -> float | None:
+    """Return the sample standard deviation (n - 1) of the numbers among the values, whose mean `mean` is.
+
+    None for fewer than two. The operator says the same of what the status holds.
+    """
     numbers = [value for value in map(number, values) if value is not None]
-    return statistics.stdev(numbers) if len(numbers) == len(values) >= 2 else None
+    return statistics.stdev(numbers) if len(numbers) >= 2 else None
 
 
 def named_classes(means: Mapping[str, float], labels: Mapping[str, Any]) -> dict[str, float]:

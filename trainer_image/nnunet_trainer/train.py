@@ -86,7 +86,17 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
         from nnunet_trainer import ranks
 
         _require_large_batch(contract, paths, plan)
-        rendezvous = ranks.start_followers(contract.gpus, _follow, run.fold, run.replicate, contract, paths, plan)
+        rendezvous = ranks.start_followers(
+            contract.gpus,
+            _follow,
+            run.fold,
+            run.replicate,
+            contract,
+            paths,
+            plan,
+            volumes=[paths.results, Path("/tmp")],
+            read_only=[paths.preprocessed],
+        )
         ranks.join_group(0, contract.gpus, rendezvous, contract.device)
     trainer = _make_trainer(run, paths, plan)
     trainer.take_control(run, preemption)

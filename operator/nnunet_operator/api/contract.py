@@ -1,5 +1,6 @@
 """What the operator tells the trainer and what the trainer answers: paths, the run contract, the report, metrics."""
 
+import json
 from typing import Annotated
 
 from pydantic import Field
@@ -20,6 +21,10 @@ from nnunet_operator.api.training import (
 
 CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
 """Environment variable that carries `RunContract` as JSON."""
+IMAGE_ENV = "NNUNET_RUN_IMAGE"
+"""Environment variable with the image of the pod as the operator asked for it."""
+IMAGE_DIGEST_ENV = "NNUNET_RUN_IMAGE_DIGEST"
+"""The same as the first node that pulled it for the training resolved it; not set as long as none has."""
 
 RAW_PATH = "/nnunet/raw"
 PREPROCESSED_PATH = "/nnunet/preprocessed"
@@ -51,7 +56,11 @@ PROVENANCE_FILE = "provenance.json"
 
 
 class RunContract(ApiModel):
-    """Everything that a trainer pod needs to know about its run. All but `policy` is fixed while the training lives."""
+    """Everything that a trainer pod needs to know about its run. All but `policy` is fixed while the training lives.
+
+    An image refuses what it does not know, and a run keeps the image that it began with over upgrades of the operator.
+    So a field that comes new has a default, and that is today's behaviour (see `to_text`); a default never changes.
+    """
 
     namespace: str
     """Namespace of the training."""
@@ -89,6 +98,11 @@ class RunContract(ApiModel):
     """GPUs of one fold (processes that train it, on the CPU); 0 and 1 mean one process."""
     policy: TrainingPolicy | None = None
     """What the policies came to when the pod's Job was made; none where no policy is for the training."""
+
+    def to_text(self) -> str:
+        """Return the JSON that the pod gets, without what has its default: older images know it under no name."""
+        # Not exclude_none: a null inside a user's configuration means something to nnU-Net.
+        return json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
 
     @property
     def min_epochs(self) -> int:

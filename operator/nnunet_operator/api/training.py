@@ -210,9 +210,9 @@ class PodTemplate(ApiModel):
     """What the cluster's administrators ask of pods: placement, priority, pull secrets, extra metadata."""
 
     labels: StringMap = {}
-    """Extra labels of the pods. Labels under nnunet.dev/ are the operator's and win."""
+    """Extra labels of the pods, but not of the verification's. Labels under nnunet.dev/ are the operator's and win."""
     annotations: StringMap = {}
-    """Extra annotations of the pods."""
+    """Extra annotations of the pods, but not of the verification's."""
     node_selector: StringMap = {}
     """Node labels that a pod needs."""
     tolerations: Annotated[list[dict[str, Any]], Field(json_schema_extra=_opaque("array"))] = []
@@ -226,7 +226,7 @@ class PodTemplate(ApiModel):
     runtime_class_name: Annotated[str | None, Field(max_length=253)] = None
     """RuntimeClass of the pods, for example nvidia."""
     service_account_name: Annotated[str | None, Field(max_length=253)] = None
-    """ServiceAccount of the pods. Its token is never mounted."""
+    """ServiceAccount of the pods, but not of the verification's. Its token is never mounted."""
     topology_spread_constraints: Annotated[list[dict[str, Any]], Field(json_schema_extra=_opaque("array"))] = []
     """How the folds spread over nodes or zones."""
 

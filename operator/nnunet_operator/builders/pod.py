@@ -1,6 +1,5 @@
 """The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,8 @@ from nnunet_operator.api.base import GROUP
 from nnunet_operator.api.contract import (
     CONTAINER_NAME,
     CONTRACT_ENV,
+    IMAGE_DIGEST_ENV,
+    IMAGE_ENV,
     METRICS_PORT,
     METRICS_PORT_NAME,
     PREPROCESSED_PATH,
@@ -25,7 +26,6 @@ from nnunet_operator.builders.quantity import whole_cores
 TRAINER_UID = 1000
 """User and group of the trainer; the group also owns what it writes to the claims."""
 COMMAND = "nnunet-trainer"
-POD_ENV = "NNUNET_RUN_POD"
 
 
 @dataclass(frozen=True)
@@ -104,14 +104,10 @@ def pod_template(
     """Return the pod template of a Job of this training.
 
     With `own_image` nothing in it is the user's to choose but where it runs: the operator's trainer image, without the
-    training's environment variables, which could make it answer what they like.
+    training's environment variables, labels, annotations and service account, which could make it answer what they
+    like, or have somebody's webhook put another container beside it. Where it runs are node selector, tolerations,
+    affinity, spread, priority and runtime class; pull secrets stay, as a node may need them.
     """
-    extra = training.spec.pod_template
-    # The operator finds its children by its labels: a user's label must never shadow or forge one.
-    foreign = {key: value for key, value in extra.labels.items() if not key.startswith(f"{GROUP}/")}
-    metadata: dict[str, Any] = {"labels": {**foreign, **labels}}
-    if annotations or extra.annotations:
-        metadata["annotations"] = {**annotations, **extra.annotations}
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -129,7 +125,18 @@ def pod_template(
         "volumes": _volumes(training, mounts),
     }
     spec.update(_placement(training, options))
-    return {"metadata": metadata, "spec": spec}
+    extra = training.spec.pod_template
+    if own_image:
+        return {"metadata": _metadata(labels, annotations), "spec": spec}
+    if extra.service_account_name:
+        spec["serviceAccountName"] = extra.service_account_name
+    # The operator finds its children by its labels: a user's label must never shadow or forge one.
+    foreign = {key: value for key, value in extra.labels.items() if not key.startswith(f"{GROUP}/")}
+    return {"metadata": _metadata({**foreign, **labels}, {**annotations, **extra.annotations}), "spec": spec}
+
+
+def _metadata(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Manifest:
+    return {"labels": dict(labels), **({"annotations": dict(annotations)} if annotations else {})}
 
 
 def _container(
@@ -142,13 +149,14 @@ def _container(
 ) -> Manifest:
     volume_of = _volume_names(mounts)
     policy = PullPolicy.IF_NOT_PRESENT if own_image else training.spec.trainer.image_pull_policy
+    image = options.trainer_image if own_image else image_of(training, options)
     return {
         "name": CONTAINER_NAME,
-        "image": options.trainer_image if own_image else image_of(training, options),
+        "image": image,
         "imagePullPolicy": str(policy),
         "command": [COMMAND],
         "args": list(arguments),
-        "env": _env(training, compute, () if own_image else training.spec.trainer.env),
+        "env": _env(training, compute, image, () if own_image else training.spec.trainer.env),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": _resources(compute),
         "volumeMounts": [
@@ -166,16 +174,18 @@ def _container(
     }
 
 
-def _env(training: Training, compute: Compute, variables: Sequence[EnvVar]) -> list[Manifest]:
+def _env(training: Training, compute: Compute, image: str, variables: Sequence[EnvVar]) -> list[Manifest]:
     processes = whole_cores(compute.cpu)
     contract = contract_for(
         training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
     )
-    # Not exclude_none: a null inside a user's configuration means something to nnU-Net.
-    text = json.dumps(contract.model_dump(mode="json", by_alias=True), sort_keys=True)
+    provenance = training.status.provenance
+    digest = provenance.image_digest if provenance and provenance.image == image else None
     return [
-        {"name": CONTRACT_ENV, "value": _literal(text)},
-        {"name": POD_ENV, "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
+        {"name": CONTRACT_ENV, "value": _literal(contract.to_text())},
+        # Beside the contract, not in it: older images would refuse it.
+        {"name": IMAGE_ENV, "value": _literal(image)},
+        *([{"name": IMAGE_DIGEST_ENV, "value": _literal(digest)}] if digest else []),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
@@ -237,7 +247,6 @@ def _placement(training: Training, options: Options) -> Manifest:
         "priorityClassName": extra.priority_class_name,
         "imagePullSecrets": [{"name": name} for name in secrets],
         "runtimeClassName": extra.runtime_class_name,
-        "serviceAccountName": extra.service_account_name,
         "topologySpreadConstraints": list(extra.topology_spread_constraints),
     }
     return {key: value for key, value in fields.items() if value}

@@ -113,8 +113,7 @@ same work.
 
 What differs is what comes after an epoch's last batch. Plain nnU-Net draws progress.png each time, and writes a
 checkpoint every 50 epochs or when the pseudo-Dice is better than ever. The trainer saves after each epoch, flushed to
-disk, and draws every 20 epochs. That, and not the training, makes it the faster of the two here; in an epoch of 60 s it
-is about 1 %.
+disk, and draws every 20 epochs.
 
 The checkpoint is measured apart: weights and momentum of the network that nnU-Net plans for 3d_fullres with 128³ voxels
 (31 M parameters), on the disk of the checkout. nnU-Net writes in place and leaves the disk its time; the trainer writes

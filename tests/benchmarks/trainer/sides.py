@@ -124,7 +124,7 @@ class Bench:
         """Train as the operator's pods do."""
         shutil.rmtree(self._world.model / "fold_0", ignore_errors=True)
         env = {
-            CONTRACT_ENV: self._world.contract.model_dump_json(by_alias=True, exclude_none=True),
+            CONTRACT_ENV: self._world.contract.to_text(),
             ROOT_ENV: str(self._world.root),
             TERMINATION_LOG_ENV: str(self._root / "termination"),
         }

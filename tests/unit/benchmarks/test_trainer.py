@@ -1,5 +1,6 @@
 """The benchmark of the trainer: reading nnU-Net's log, figures from runs."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from tests.benchmarks.trainer.report import checkpoint_rows, page, side_rows
 from tests.benchmarks.trainer.sides import between_seconds, epoch_seconds, training_losses
 
+PAGE = Path(__file__).parents[3] / "docs/benchmarks/trainer.md"
 LOG = """\
 2026-01-01 10:00:00.000000: Epoch 0
 2026-01-01 10:00:00.100000: Current learning rate: 0.01
@@ -55,3 +57,10 @@ def test_the_cost_of_a_checkpoint_is_a_share_of_an_epoch() -> None:
         list(rows.values()), [run("plain", [2, 2]), run("ours", [2, 1])], {"rounds": 1, "epochs": 2, "iterations": 3}
     )
     assert "round by round: 0.500." in text and "1 runs of each side" in text
+
+
+def test_the_page_has_the_rows_that_the_benchmark_writes() -> None:
+    found = {"plain": [0.1], "ours": [0.3], "serialise": [0.1], "write_and_flush": [0.2], "bytes": [250e6]}
+    rows = [*side_rows([run("plain", [2, 2]), run("ours", [2, 1])]), *checkpoint_rows(found)]
+    table = [line.split("|")[1].strip() for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert table[1:] == [row.what for row in rows]

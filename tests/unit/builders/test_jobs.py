@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import V1Job
 
-from nnunet_operator.api.contract import CONTRACT_ENV, RunContract
+from nnunet_operator.api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, RunContract
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_operator.api.labels import child_labels
 from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
@@ -288,14 +289,49 @@ def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, imag
     assert container(job)["image"] == image
 
 
+@pytest.mark.parametrize(
+    ("own", "provenance", "told"),
+    [
+        pytest.param("", None, {IMAGE_ENV: "registry.example/trainer:1"}, id="none has pulled it yet"),
+        pytest.param(
+            "",
+            Provenance(image="old:0", image_digest="old@sha256:0"),
+            {IMAGE_ENV: "old:0", IMAGE_DIGEST_ENV: "old@sha256:0"},
+            id="of a run that has begun",
+        ),
+        pytest.param("", Provenance(image="misspelt:0"), {IMAGE_ENV: "registry.example/trainer:1"}, id="not pulled"),
+        pytest.param("a$(b):2", None, {IMAGE_ENV: "a$$(b):2"}, id="nothing is expanded in it"),
+    ],
+)
+def test_the_trainer_is_told_its_image(own: str, provenance: Provenance | None, told: dict[str, str]) -> None:
+    status = NnunetTrainingStatus(provenance=provenance)
+    found = env(fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0"))
+    assert {name: value for name, value in found.items() if name.startswith("NNUNET_RUN_IMAGE")} == told
+
+
 def test_the_verification_is_not_the_users_to_influence() -> None:
     own = {"image": "mine:2", "imagePullPolicy": "Never", "env": [{"name": "PYTHONPATH", "value": "/evil"}]}
-    placement = {"nodeSelector": {"pool": "cpu"}, "serviceAccountName": "trainer"}
+    theirs: dict[str, Any] = {
+        "labels": {"inject": "sidecar"},
+        "annotations": {"inject.example/container": "mine:2"},
+        "serviceAccountName": "trainer",
+    }
+    placement: dict[str, Any] = {
+        "nodeSelector": {"pool": "cpu"},
+        "tolerations": [{"key": "cpu", "operator": "Exists"}],
+        "runtimeClassName": "gvisor",
+        "imagePullSecrets": [{"name": "pull"}],
+    }
     status = NnunetTrainingStatus(provenance=Provenance(image="old:0", image_digest="sha256:0"))
-    job = verify_job(training(status=status, trainer=own, podTemplate=placement), OPTIONS)
+    of = training(status=status, trainer=own, podTemplate=theirs | placement, queueName="gpus")
+    job = verify_job(of, OPTIONS)
     assert (container(job)["image"], container(job)["imagePullPolicy"]) == (OPTIONS.trainer_image, "IfNotPresent")
     assert "PYTHONPATH" not in env(job)
-    assert (pod(job)["nodeSelector"], pod(job)["serviceAccountName"]) == ({"pool": "cpu"}, "trainer")
+    assert job["spec"]["template"]["metadata"] == {"labels": child_labels("hippo", "verify")}
+    assert "serviceAccountName" not in pod(job)
+    assert {field: pod(job)[field] for field in placement} == placement
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert pod(fold_job(of, OPTIONS, "0"))["serviceAccountName"] == "trainer"
 
 
 def test_an_image_that_no_node_could_pull_is_not_kept() -> None:

@@ -101,7 +101,45 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("stranger", touch("imagesTr/readme.nii.gz"), ["channel number", "readme.nii.gz"]),
     ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
     ("no labels folder", empty("labelsTr"), ["no folder labelsTr"]),
+    ("numTraining as text", lambda f: describe(f, numTraining="6"), ['numTraining "6"', "there are 6"]),
+    (
+        "cases as a list",
+        lambda f: describe(f, dataset=[]),
+        ["dataset.json: dataset is []", "must map", "leave dataset"],
+    ),
+    ("no listed cases", lambda f: describe(f, dataset={}, numTraining=0), ["dataset is {}", "Add the cases"]),
+    ("a case as text", lambda f: describe(f, dataset={"c": "x"}), ["case c", "images missing", "must be a list"]),
+    (
+        "images as text",
+        lambda f: describe(f, dataset={"c": {"images": "imagesTr/c_00_0000.nii.gz", "label": "x"}}),
+        ["case c", 'images "imagesTr/c_00_0000.nii.gz"', "must be a list of paths"],
+    ),
+    (
+        "label as a list",
+        lambda f: describe(f, dataset={"c": {"images": ["a", "b"], "label": ["x"]}}),
+        ['label ["x"]', "label a path"],
+    ),
+    (
+        "a listed case without a channel",
+        lambda f: describe(f, dataset={"c": {"images": ["a"], "label": "x"}}),
+        ["case c", "has 1 images", "2 channels", "Give one image for each"],
+    ),
+    ("splits are not JSON", write("splits_final.json", "{"), ["splits_final.json is not valid JSON", "remove it"]),
+    ("splits as an object", write("splits_final.json", GOOD_SPLIT), ['is {"train": ["c_00"]', "must be a list"]),
+    ("no splits", write("splits_final.json", "[]"), ["splits_final.json is [] and must be a list"]),
+    ("a split as a list", write("splits_final.json", '[["c"]]'), ["fold 0", "train is missing", "remove the file"]),
+    (
+        "lists of lists",
+        write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": [["c_00"]], "val": ["c_01"]}}]'),
+        ["fold 1", 'train is [["c_00"]] and must be a list of names'],
+    ),
+    (
+        "a split as text",
+        write("splits_final.json", '[{"train": ["c_00"], "val": "c_01"}]'),
+        ["fold 0", 'val is "c_01" and must be a list'],
+    ),
     ("broken splits", write("splits_final.json", '[{"train": []}]'), ["splits_final.json", "val"]),
+    ("only background", lambda f: describe(f, labels={"background": 0}), ["only background"]),
     (
         "foreign splits",
         write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": ["c_00"], "val": ["z"]}}]'),
@@ -133,6 +171,13 @@ def test_damage_is_named(tmp_path: Path, change: Callable[[Path], None], words: 
     assert caught.value.code == ExitCode.WRONG_DATA
     for word in words:
         assert word in caught.value.message
+
+
+def test_no_listed_cases_are_refused_where_all_are_trained_on(tmp_path: Path) -> None:
+    describe(make(tmp_path), dataset={}, numTraining=0)
+    with pytest.raises(TrainerError, match=r"dataset is \{\}") as caught:
+        load_dataset(tmp_path, NAME, ["all"])
+    assert caught.value.code == ExitCode.WRONG_DATA
 
 
 def test_files_that_were_cut_short_are_named(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import PROVENANCE_FILE, FoldProvenance
+from nnunet_operator.api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, FoldProvenance
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import provenance
 from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import read_json
+from nnunet_trainer.files import read_json, write_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics
 from tests.unit.trainer.builders import contract, plan_facts, policy
@@ -87,3 +87,63 @@ def test_a_newer_trainer_may_state_more(tmp_path: Path) -> None:
     (tmp_path / "checkpoint_latest.pth").touch()
     provenance.fix_conditions(run, stated(run) | {"something": "new"})
     assert read_json(tmp_path / PROVENANCE_FILE)["conditions"]["something"] == "new"
+
+
+def attempt(folder: Path, monkeypatch: pytest.MonkeyPatch, image: str, digest: str, **versions: str) -> dict[str, Any]:
+    """Return what is kept after another attempt with an image and versions; an empty text stands for nothing."""
+    for name, value in ((IMAGE_ENV, image), (IMAGE_DIGEST_ENV, digest)):
+        if value:
+            monkeypatch.setenv(name, value)
+        else:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(provenance, "facts", lambda run, hash_: FoldProvenance.model_validate(versions))
+    run = run_in(folder)
+    provenance.fix_conditions(run, stated(run))
+    kept: dict[str, Any] = read_json(folder / PROVENANCE_FILE)
+    return kept
+
+
+def test_the_image_is_kept_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = attempt(tmp_path, monkeypatch, "trainer:1", "trainer@sha256:0", torchVersion="2.9")
+    assert (kept["image"], kept["imageDigest"]) == ("trainer:1", "trainer@sha256:0")
+    # By hand, without an operator.
+    other = tmp_path / "other"
+    other.mkdir()
+    kept = attempt(other, monkeypatch, "", "", torchVersion="2.9")
+    assert "image" not in kept and "imageDigest" not in kept
+
+
+def test_software_that_changes_between_attempts_leaves_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for image, digest, torch in (("a", "", "1"), ("a", "", "1"), ("a", "a@0", "1"), ("a", "a@1", "2"), ("a", "", "1")):
+        kept = attempt(tmp_path, monkeypatch, image, digest, torchVersion=torch)
+    found = [(entry["image"], entry.get("imageDigest"), entry["torchVersion"]) for entry in kept["software"]]
+    assert found == [("a", None, "1"), ("a", "a@0", "1"), ("a", "a@1", "2"), ("a", None, "1")]
+    assert all(entry["since"] for entry in kept["software"])
+    assert kept["torchVersion"] == "1", "the top says what the last attempt had"
+    assert "torchVersion was 1, is 2" in caplog.text
+
+
+def test_the_trace_of_the_software_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "MAX_SOFTWARE", 3)
+    for number in range(6):
+        kept = attempt(tmp_path, monkeypatch, "a", "", torchVersion=str(number))
+    assert [entry["torchVersion"] for entry in kept["software"]] == ["0", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("before", "versions"),
+    [
+        pytest.param({"torchVersion": "1", "conditions": {}}, ["1", "2"], id="from before there was a list"),
+        pytest.param({"software": "x"}, ["2"], id="garbage"),
+        pytest.param({"software": [3, {}]}, ["2"], id="garbage in the list"),
+        pytest.param([], ["2"], id="a list"),
+    ],
+)
+def test_what_an_earlier_trainer_has_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: Any, versions: list[str]
+) -> None:
+    write_json(tmp_path / PROVENANCE_FILE, before)
+    kept = attempt(tmp_path, monkeypatch, "a", "", torchVersion="2")
+    assert [entry["torchVersion"] for entry in kept["software"]] == versions

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_operator.reconcile.spread import spread as operators_spread
 from nnunet_trainer import scores
 
 NAN = math.nan
@@ -49,13 +50,16 @@ def test_foreground_mean(cases: list[dict[str, float]], mean: float | None) -> N
         ([0.5], 0.5, None),
         ([0.5, 0.7], 0.6, 0.1 * math.sqrt(2)),
         ([0.5, 0.6, 0.7], 0.6, 0.1),
-        ([0.5, None, 0.7], 0.6, None),
+        ([0.5, None, 0.7], 0.6, 0.1 * math.sqrt(2)),
+        ([0.5, NAN, None], 0.5, None),
         ([None, NAN], None, None),
     ],
 )
 def test_mean_and_spread_of_replicates(values: list[float | None], mean: float | None, spread: float | None) -> None:
     assert scores.mean(values) == (None if mean is None else pytest.approx(mean))
     assert scores.spread(values) == (None if spread is None else pytest.approx(spread))
+    known = [value for value in values if value is None or math.isfinite(value)]
+    assert operators_spread(known) == (None if spread is None else pytest.approx(spread)), "the status says the same"
 
 
 def test_read_and_write(tmp_path: Path) -> None:

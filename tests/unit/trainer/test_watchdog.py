@@ -51,6 +51,46 @@ with preemption.shield():
 time.sleep(60)
 """
 
+# Module of the process that trains together with the trainer's own; spawned, it can't have it from the program.
+FOLLOW = """
+import os, signal, time
+from nnunet_trainer.failures import wrong_configuration
+
+def follow(rank, what):
+    time.sleep(0.1)
+    exec(what)
+"""
+
+FOLLOWED = """
+from pathlib import Path
+from nnunet_trainer.followers import Follower
+from work import follow
+Follower(1, 2, follow, ({what!r},), Path({folder!r})).start()
+time.sleep(60)
+"""
+
+# As gloo does: the connection to the process that fails ends, and that is all that this one is told.
+TAKEN_ALONG = """
+import multiprocessing.connection
+from pathlib import Path
+from nnunet_trainer.failures import classify
+from nnunet_trainer.followers import Follower
+from work import follow
+watchdog = watch_workers(standing, preemption, 0.3)
+follower = Follower(1, 2, follow, ({what!r},), Path({folder!r}))
+follower.start()
+time.sleep(1)
+error = classify(RuntimeError("Connection closed by peer"))
+with preemption.shield():
+    assert watchdog.behind(error, 0.4) == error, "it is alive"
+    multiprocessing.connection.wait([follower.sentinel])
+    failure = watchdog.behind(error)
+print(int(failure.code), failure.message, flush=True)
+time.sleep(60)
+"""
+
+MISSED = "rank 1 of the 2 processes that train this fold together: "
+
 ENDED_IN_ORDER = """
 fork = multiprocessing.get_context("fork")
 for number in range(40):
@@ -74,7 +114,12 @@ print("ended", flush=True)
 
 
 def start(tmp_path: Path, body: str) -> "subprocess.Popen[str]":
-    environment = {TERMINATION_LOG_ENV: str(tmp_path / "termination"), "PATH": "/usr/bin:/bin"}
+    (tmp_path / "work.py").write_text(FOLLOW)
+    environment = {
+        TERMINATION_LOG_ENV: str(tmp_path / "termination"),
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(tmp_path),
+    }
     command = [sys.executable, "-c", PROGRAM.format(body=body)]
     pipe = subprocess.PIPE
     return subprocess.Popen(command, text=True, env=environment, start_new_session=True, stdout=pipe, stderr=pipe)
@@ -128,3 +173,56 @@ def test_workers_that_end_in_order(tmp_path: Path) -> None:
     output, errors = end(process, 40)
     assert output == "ended\n", errors
     assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [
+        pytest.param(
+            "raise RuntimeError('CUDA out of memory. Tried 2 GiB')",
+            ExitCode.GPU_OUT_OF_MEMORY,
+            f"{MISSED}the GPU's memory is too small for this network. Use a larger GPU",
+            id="GPU memory",
+        ),
+        pytest.param(
+            "raise wrong_configuration('no trainer class X')",
+            ExitCode.WRONG_CONFIGURATION,
+            f"{MISSED}no trainer class X",
+            id="configuration",
+        ),
+        pytest.param(
+            "raise OSError(28, 'No space left on device', '/nnunet/results/x')",
+            ExitCode.STORAGE_FAILED,
+            f"{MISSED}No space left on device: /nnunet/results/x",
+            id="storage",
+        ),
+        pytest.param(
+            "raise RuntimeError('odd')",
+            1,
+            f"{MISSED}RuntimeError: odd. The log of this pod has the traceback",
+            id="anything else",
+        ),
+        pytest.param("os._exit(3)", 1, f"{MISSED}it ended with exit code 3 without a word", id="a library ends it"),
+        pytest.param("os._exit(76)", 76, f"{MISSED}it ended with exit code 76 without a word", id="a known code"),
+        pytest.param(
+            "os.kill(os.getpid(), signal.SIGKILL)",
+            1,
+            "a worker process died; usually pod memory or shared memory ran out. Raise resources.memory",
+            id="killed",
+        ),
+    ],
+)
+def test_what_another_process_that_trains_along_fails_of_is_told(
+    tmp_path: Path, what: str, code: int, says: str
+) -> None:
+    process = start(tmp_path, FOLLOWED.format(what=what, folder=str(tmp_path)))
+    _, errors = end(process)
+    assert process.returncode == code, errors
+    assert message(tmp_path).startswith(says)
+    assert ("resources.memory" in message(tmp_path)) is ("SIGKILL" in what)
+
+
+def test_a_process_that_another_one_takes_along_tells_of_that_one(tmp_path: Path) -> None:
+    what = "time.sleep(2); raise RuntimeError('CUDA out of memory. Tried 2 GiB')"
+    output, errors = end(start(tmp_path, TAKEN_ALONG.format(what=what, folder=str(tmp_path))))
+    assert output.startswith(f"76 {MISSED}the GPU's memory is too small"), errors

@@ -1,0 +1,85 @@
+"""A process that a training needs fails or is killed: the attempt ends at once, and says why."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.processes import descendants
+from tests.trainer.world import Command, World
+
+LONG = {"epochs": 3, "iterationsPerEpoch": 400, "validationIterationsPerEpoch": 2}
+
+UNEVEN = '''
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class UnevenTrainer(nnUNetTrainer):
+    """The second process fails in the second epoch."""
+
+    def train_step(self, batch):
+        if self.local_rank == 1 and self.current_epoch == 1:
+            {failure}
+        return super().train_step(batch)
+'''
+
+
+@pytest.mark.parametrize(
+    ("failure", "code", "says"),
+    [
+        pytest.param(
+            "raise RuntimeError('CUDA out of memory. Tried to allocate 2.00 GiB')",
+            ExitCode.GPU_OUT_OF_MEMORY,
+            ["the GPU's memory is too small for this network. Use a larger GPU", "2.00 GiB"],
+            id="GPU memory",
+        ),
+        pytest.param("raise RuntimeError('odd')", 1, ["RuntimeError: odd. The log of this pod"], id="anything else"),
+    ],
+)
+def test_the_failure_of_the_second_of_two_processes_is_that_of_the_attempt(
+    world: World, tmp_path: Path, failure: str, code: int, says: list[str]
+) -> None:
+    (tmp_path / "uneven.py").write_text(UNEVEN.format(failure=failure))
+    world = world.but(trainerClass="UnevenTrainer", schedule=LONG | {"iterationsPerEpoch": 10}, gpus=2, processes=2)
+    ended = world.with_env(nnUNet_extTrainer=str(tmp_path)).finish("train", "--fold", "0")
+    assert ended.code == code, ended.log
+    assert ended.report.message.startswith("rank 1 of the 2 processes that train this fold together: ")
+    assert all(part in ended.report.message for part in says), ended.report.message
+    assert "resources.memory" not in ended.report.message
+    assert ended.fold.epoch == 1
+
+
+def test_the_second_of_two_processes_is_killed(world: World) -> None:
+    world = world.but(schedule=LONG, gpus=2, processes=2)
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(1), "the first epoch")
+    command.kill_a_worker()
+    ended = command.end(seconds=30)
+    assert ended.code == 1, ended.log
+    assert "a worker process died" in ended.report.message and "resources.memory" in ended.report.message
+    assert "rank 1 was ended by SIGKILL" in ended.report.message
+
+
+def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
+    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2")
+    command = world.start("train", "--fold", "0")
+    command.wait_until(world.begun(2), "the second epoch")
+    os.kill(augmentation_workers(command)[0], signal.SIGKILL)
+    ended = command.end(seconds=30)
+    assert ended.code == 1, ended.log
+    assert "a worker process died" in ended.report.message and "was ended by SIGKILL" in ended.report.message
+    assert "Raise resources.memory" in ended.report.message and "resources.sharedMemory" in ended.report.message
+    assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (1, 1)
+    again = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").start("train", "--fold", "0")
+    again.wait_for_log("going on from checkpoint_latest.pth: 1 epochs finished")
+    again.kill()
+
+
+def augmentation_workers(command: Command) -> list[int]:
+    """Return the workers that the trainer forked: they have its command line."""
+    line = Path(f"/proc/{command.pid}/cmdline").read_bytes()
+    found = [pid for pid in descendants(command.pid) if Path(f"/proc/{pid}/cmdline").read_bytes() == line]
+    assert found, "no augmentation worker runs"
+    return found
