@@ -229,6 +229,28 @@ def test_columns_of_a_table_stay_where_nothing_is_known(path: Path) -> None:
                     assert re.search(r"\nor max by .*\* (NaN|0)$|^time\(\)", target["expr"]), (panel["title"], target)
 
 
+@DASHBOARDS
+def test_a_count_that_is_always_0_does_not_fill_an_axis_up_to_100(path: Path) -> None:
+    for panel in panels_of(path):
+        custom, defaults = panel["fieldConfig"]["defaults"].get("custom", {}), panel["fieldConfig"]["defaults"]
+        if panel["type"] == "timeseries" and defaults["unit"] == "short" and defaults.get("decimals") == 0:
+            assert custom["axisSoftMax"] >= 1, panel["title"]
+
+
+@pytest.mark.parametrize("name", ["fleet", "training"])
+def test_gpu_hours_of_a_short_training_are_not_0(name: str) -> None:
+    """With one decimal, all below three minutes are."""
+    shown = [panel for panel in panels_of(path_of(name)) if "GPU-hours" in json.dumps(panel)]
+    assert shown
+    for panel in shown:
+        configured = [panel["fieldConfig"]["defaults"]] if panel["title"] == "GPU-hours" else []
+        for rule in panel["fieldConfig"]["overrides"]:
+            if rule["matcher"]["options"] in ("GPU-hours", "Held", "Lost"):
+                configured.append({each["id"]: each["value"] for each in rule["properties"]})
+        assert configured
+        assert all("decimals" not in one and one["unit"] == "none" for one in configured), panel["title"]
+
+
 def test_areas_lie_behind_the_curves() -> None:
     (panel,) = [panel for panel in panels_of(path_of("training")) if panel["title"].startswith("Pseudo-Dice")]
     assert [target["legendFormat"] for target in panel["targets"]][:2] == ["below minimum", "plateau"]
