@@ -53,6 +53,17 @@ def test_what_is_out_of_the_ordinary_is_found(view: View) -> None:
     assert found == {*classes, *fleet, *phases, *errors, ("Exceptions", "A"), ("Exceptions", "B")}
 
 
+def test_no_column_is_lost_where_nothing_is_known(view: View) -> None:
+    """No training of this namespace has an end, a verdict, an exception or a policy."""
+    path = next(path for path in PATHS if path.stem == "compliance")
+    asked = queries(path, {"namespace": "research"}, Span(view.span.end - 3600, view.span.end))
+    table = [query for query in asked if query.panel == "Epochs, required and proven"]
+    running = {query.ref: {one["metric"]["training"] for one in ask(view, query)} for query in table}
+    assert {training >= {"prostate", "lung", "pancreas"} for training in running.values()} == {True}, running
+    (decisions,) = [query for query in asked if query.panel == "Decisions by rule"]
+    assert "all kept" in {one["metric"].get("rule") for one in ask(view, decisions)}
+
+
 def test_classes_have_the_same_rank_in_all_folds(view: View) -> None:
     """So they have the same colour in each, whichever fold is chosen."""
     path = next(path for path in PATHS if path.stem == "training")
