@@ -74,7 +74,7 @@ def page(dashboard: Dashboard, view: View) -> Json:
         answers = []
         for query in panel_queries(panel, own):
             series = ask(view, query)
-            if not series and not query.allowed_empty:
+            if not series and not (query.allowed_empty or query.explained):
                 empty.append(
                     f"{dashboard['title']}, panel {query.panel!r}, query {query.ref}: no data for {query.expr}"
                 )

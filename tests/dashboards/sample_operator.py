@@ -1,6 +1,7 @@
 """The operator's part of the sample data: what it tells of trainings, and of itself."""
 
 import math
+import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -45,6 +46,8 @@ KNOWN = (
         *("clinical", "hippocampus"),
         ((0, Phase.TRAINING), (3.1, Phase.VERIFYING), (3.3, Phase.EVALUATING), (4.2, Phase.COMPLETED)),
         {
+            "epochs": 5000,
+            "epochs_target": 5000,
             "required_epochs": 1000,
             "proven_epochs": 1000,
             "validation_dice": 0.8912,
@@ -58,6 +61,8 @@ KNOWN = (
         *("clinical", "cardiac-cine"),
         ((0, Phase.COMPLETED),),
         {
+            "epochs": 2500,
+            "epochs_target": 2500,
             "required_epochs": 500,
             "proven_epochs": 500,
             "validation_dice": 0.9154,
@@ -69,11 +74,11 @@ KNOWN = (
         excepted=True,
         created_hours=-72,
     ),
-    Known("clinical", "spleen-fast", ((9.4, Phase.POLICY_DENIED),), {"required_epochs": 1000}, created_hours=9.4),
+    Known("clinical", "spleen-fast", ((9.4, Phase.POLICY_DENIED),), created_hours=9.4),
     Known(
         *("research", "kidney-large-patch"),
         ((1.0, Phase.TRAINING), (1.4, Phase.FAILED)),
-        {"held_gpu_seconds": 1.6 * HOUR, "lost_gpu_seconds": 0.4 * HOUR},
+        {"epochs": 12, "epochs_target": 5000, "held_gpu_seconds": 1.6 * HOUR, "lost_gpu_seconds": 0.4 * HOUR},
         ended_hours=1.4,
         failed=Reason.GPU_OUT_OF_MEMORY,
         created_hours=0.9,
@@ -106,7 +111,7 @@ def trainings(
             continue
         labels = {"namespace": known.namespace, "training": known.name, **POD}
         figures = {"creation_timestamp_seconds": span.start + known.created_hours * HOUR, **known.figures}
-        figures.update(_usage(progress.get((known.namespace, known.name), []), moment))
+        figures.update(_so_far(progress.get((known.namespace, known.name), []), moment))
         if (known.namespace, known.name) == ("clinical", "liver-tumours"):
             figures["required_epochs"] = required
         if begun[-1] in (Phase.TRAINING, Phase.COMPLETED):
@@ -115,7 +120,8 @@ def trainings(
             for late in ("proven_epochs", "validation_dice", "test_dice"):
                 figures.pop(late, None)
             share = (hours - known.created_hours) / (known.ended_hours - known.created_hours)
-            figures.update({name: value * share for name, value in figures.items() if name.endswith("gpu_seconds")})
+            grown = {name: value * share for name, value in figures.items() if name.endswith("gpu_seconds")}
+            figures.update(grown, epochs=math.floor(figures["epochs"] * share))
         elif known.ended_hours is not None:
             figures["completion_timestamp_seconds"] = span.start + known.ended_hours * HOUR
             if known.failed:
@@ -130,13 +136,22 @@ def trainings(
         yield sample("nnunet_policy_exception_expiry_timestamp_seconds", about, span.end + after, moment)
 
 
-def _usage(folds: list[list[Epoch]], moment: float) -> dict[str, float]:
-    """Return the GPU-seconds of a training that runs."""
+def _so_far(folds: list[list[Epoch]], moment: float) -> dict[str, float]:
+    """Return progress, time left and GPU-seconds of a training that runs."""
     done = [[epoch for epoch in fold if epoch.end <= moment] for fold in folds]
-    if not any(done):
+    if not all(done) or not folds:
         return {}
-    lost = sum(35.0 * (fold[-1].attempt - 1) for fold in done if fold)
-    return {"held_gpu_seconds": sum(epoch.seconds for fold in done for epoch in fold) + lost, "lost_gpu_seconds": lost}
+    lost = sum(35.0 * (fold[-1].attempt - 1) for fold in done)
+    return {
+        "epochs": sum(len(fold) for fold in done),
+        "epochs_target": sum(len(fold) for fold in folds),
+        "left_seconds": max(
+            (len(fold) - len(past)) * statistics.median(epoch.seconds for epoch in past[-50:])
+            for fold, past in zip(folds, done, strict=True)
+        ),
+        "held_gpu_seconds": sum(epoch.seconds for fold in done for epoch in fold) + lost,
+        "lost_gpu_seconds": lost,
+    }
 
 
 def operator(moment: float, span: Span) -> Iterator[str]:

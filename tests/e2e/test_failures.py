@@ -67,7 +67,7 @@ def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
     kube, name = lab.kube, "volume-full"
     namespace, fill = lab.small_results_namespace()
-    kube.apply(training(name, namespace, epochs=100))
+    kube.apply(training(name, namespace, epochs=300))  # longer than the alert takes
     kube.wait_epoch(namespace, name, 1, timeout=180)
     fill(leave=6 << 20)
     lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=name)
@@ -83,8 +83,8 @@ def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     free()
     kube.suspend(namespace, name)
     kube.resume(namespace, name)
-    fold = kube.wait_complete(namespace, name, timeout=180)["folds"][0]
-    assert (fold["epoch"], fold["attempts"]) == (100, 2)
+    fold = kube.wait_complete(namespace, name, timeout=300)["folds"][0]
+    assert (fold["epoch"], fold["attempts"]) == (300, 2)
 
 
 def test_lost_preprocessed_data_is_named_and_a_retry_makes_it_again(lab: Lab) -> None:

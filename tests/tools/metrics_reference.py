@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nnunet_operator.api.contract import METRIC_LABELS, Metric
 from nnunet_operator.api.policy import Outcome, Rule
-from nnunet_operator.api.reasons import EarlyStoppingState, Phase
+from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Described, Metrics, Row
 from nnunet_trainer import metrics as trainer
 
@@ -35,6 +35,8 @@ OPERATOR_TEXT = """\
 Besides these, the usual `process_*` of Python's Prometheus client.
 """
 FOLDS, CLASSES, TRAININGS, RUNNING, POLICIES, EXCEPTIONS = 5, 3, 1000, 100, 5, 64
+OWN = 500
+"""What the operator tells of itself, rounded up: most are durations, and API requests by method, resource and code."""
 _UNITS = (
     ("_timestamp_seconds", "s, Unix time"),
     ("_gpu_seconds", "GPU-seconds"),
@@ -138,12 +140,12 @@ def _cardinality() -> str:
     fold, training = series_of_a_fold(CLASSES), series_of_a_training()
     running = RUNNING * FOLDS * fold
     decided = POLICIES * len(Outcome) * (len(Rule) + 1)
-    total = running + TRAININGS * training + decided + POLICIES * EXCEPTIONS + len(Phase)
+    total = running + TRAININGS * training + decided + POLICIES * EXCEPTIONS + OWN
     return f"""\
 ## Number of series
 
 A pod that trains has {fold} series with {CLASSES} classes of foreground, one more for each further class. The operator
-has at most {training} for each training that exists, running or over, and some hundred of its own.
+has at most {training} for each training that exists, running or over, and some {OWN} of its own.
 
 With {TRAININGS:,} trainings, {RUNNING} of them running with {FOLDS} folds each, and {POLICIES} policies of {EXCEPTIONS}
 exceptions:
@@ -153,7 +155,8 @@ exceptions:
 | pods that train | {running:,} |
 | operator, on trainings | {TRAININGS * training:,} at most |
 | operator, on policies | {decided + POLICIES * EXCEPTIONS:,} at most |
-| all | {total:,} |
+| operator, on itself | some {OWN} |
+| all | {total:,} at most |
 
 Each attempt at a fold begins its series anew, with another `pod`. `spec.ttlSecondsAfterFinished` bounds how many
 trainings that are over there are.

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -19,7 +19,10 @@ from tests.unit.trainer.builders import contract
 
 TRAINER = {"nnunet.dev/stage": "fold"}
 OPERATOR = {"app.kubernetes.io/name": "nnunet-operator"}
-WAIT_SECONDS = 30.0
+SCRAPE_SECONDS = 3
+"""A scrape that takes longer ends the alert for a while."""
+WAIT_SECONDS = 60.0
+T = TypeVar("T")
 
 
 class Site:
@@ -58,14 +61,15 @@ class Site:
         found = [alert for alert in self.prometheus.alerts() if alert["labels"]["alertname"] == name]
         return [alert for alert in found if alert["state"] == "firing"]
 
-    def wait(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait until a condition holds."""
+    def wait(self, what: str, condition: Callable[[], T]) -> T:
+        """Wait until something is true and return it."""
         deadline = time.monotonic() + WAIT_SECONDS
-        while not condition():
+        while not (found := condition()):
             if time.monotonic() > deadline:
                 seen = [(alert["state"], alert["labels"]) for alert in self.prometheus.alerts()]
                 raise AssertionError(f"not within {WAIT_SECONDS:.0f} s: {what}; alerts: {seen}")
             time.sleep(0.2)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             rule["for"] = "2s"
     (folder / "alerts.yaml").write_text(yaml.safe_dump(rules))
     configuration = yaml.safe_load((ROOT / "manifests" / "monitoring" / "prometheus.yaml").read_text())
-    configuration["global"] = dict.fromkeys(("scrape_interval", "scrape_timeout", "evaluation_interval"), "1s")
+    scrape = dict.fromkeys(("scrape_interval", "scrape_timeout"), f"{SCRAPE_SECONDS}s")
+    configuration["global"] = {**scrape, "evaluation_interval": "1s"}
     discovery = Discovery(made.list_pods, folder)
     for job in configuration["scrape_configs"]:
         job["file_sd_configs"] = [discovery.in_place_of(found) for found in job.pop("kubernetes_sd_configs")]
@@ -97,8 +102,7 @@ def test_an_alert_follows_a_fold_from_pod_to_pod(site: Site) -> None:
     """Its namespace is that of the pod, whatever the trainer says; a restart makes no second alert."""
     alert = "NnunetTrainingLossNaN"
     with site.pod("hippocampus-fold-2-a", TRAINER, fold(3).registry):
-        site.wait("the alert on the first pod", lambda: bool(site.firing(alert)))
-        (fired,) = site.firing(alert)
+        (fired,) = site.wait("the alert on the first pod", lambda: site.firing(alert))
         labels = {"namespace": "clinic", "training": "hippocampus", "fold": "2", "severity": "warning"}
         assert fired["labels"] == {"alertname": alert, **labels}
         assert fired["annotations"]["summary"] == (
@@ -106,10 +110,8 @@ def test_an_alert_follows_a_fold_from_pod_to_pod(site: Site) -> None:
         )
         second = fold(4)
         with site.pod("hippocampus-fold-2-b", TRAINER, second.registry):
-            site.wait(
-                "the second pod's value", lambda: "for 4 epochs" in site.firing(alert)[0]["annotations"]["summary"]
-            )
-            assert len(site.firing(alert)) == 1
+            second_word = site.wait("the second pod's value", lambda: _with(site.firing(alert), "for 4 epochs"))
+            assert len(second_word) == 1
     site.wait("the end of the alert with the pods", lambda: not site.firing(alert))
 
 
@@ -119,11 +121,10 @@ def test_what_the_operator_knows_comes_and_goes_with_it(site: Site) -> None:
     metrics = Metrics()
     metrics.tell(Held())
     with site.pod("nnunet-operator-1", OPERATOR, metrics.registry):
-        site.wait("the alert on a training that is held", lambda: bool(site.firing("NnunetPolicyDenials")))
-        (fired,) = site.firing("NnunetPolicyDenials")
+        (fired,) = site.wait("the alert on a training that is held", lambda: site.firing("NnunetPolicyDenials"))
         assert fired["labels"]["namespace"] == "radiology", "that of the training, not the operator's"
         assert fired["annotations"]["summary"] == "Training radiology/hippo is held by a policy, PolicyChanged"
-        assert not site.firing("NnunetOperatorDown")
+        site.wait("the end of the alert on a missing operator", lambda: not site.firing("NnunetOperatorDown"))
     site.wait("the alert on a missing operator again", lambda: bool(site.firing("NnunetOperatorDown")))
     assert not site.firing("NnunetPolicyDenials")
 
@@ -134,9 +135,14 @@ def test_a_trainer_has_no_say_in_what_the_operator_tells(site: Site) -> None:
     forged.tell(Held())
     with site.pod("forged", TRAINER, forged.registry):
         site.wait("the scrape of the pod", lambda: bool(site.prometheus.query('up{pod="forged"} == 1')))
-        time.sleep(3)  # two more scrapes: nothing must come of them
+        time.sleep(2 * SCRAPE_SECONDS)  # two more scrapes: nothing must come of them
         assert site.prometheus.query('{pod="forged",__name__=~"nnunet.*"}') == []
         assert site.firing("NnunetOperatorDown") and not site.firing("NnunetPolicyDenials")
+
+
+def _with(alerts: list[dict[str, Any]], words: str) -> list[dict[str, Any]]:
+    """Return all alerts, if one of them says this."""
+    return alerts if any(words in alert["annotations"]["summary"] for alert in alerts) else []
 
 
 class Held(OneTraining):

@@ -195,6 +195,8 @@ CASES: list[Case] = [
     quiet("PolicyDenials", "suspended by its user", 6, phase("1x9", "Suspended")),
     quiet("PolicyDenials", "many, hours ago", 200, decisions("_x9 12x200")),
     quiet("PolicyDenials", "the operator was replaced", 100, decisions("12x90 stale"), decisions("_x91 1x20", pod="b")),
+    quiet("PolicyDenials", "Prometheus was away an hour ago", 110, decisions("12x40 stale _x19 12x60")),
+    quiet("PolicyDenials", "nobody scraped the API server an hour ago", 110, checks("12x40 stale _x19 12x60")),
     quiet("PolicyDenials", "many that were only warned", 20, decisions("_x9 12x20", outcome="Warned")),
     quiet("PolicyDenials", "somebody tried twice", 20, checks("_x9 2x20")),
     quiet("PolicyDenials", "only warned at admission", 20, checks("_x9 6x20", "nnunet-policy-warn", "warn")),

@@ -45,16 +45,17 @@ function table(answer: Answer, queries: number): DataFrame[] {
           name: queries > 1 ? `Value #${answer.ref}` : 'Value',
           type: FieldType.number,
           config: {},
-          values: last.map(([, value]) => number(value)),
+          values: last.map(([, value]) => number(value, NaN)),
         },
       ],
     }),
   ];
 }
 
-function number(text: string): number | null {
+/** A line has a gap where the value is no number, a table says NaN there unless it is told otherwise. */
+function number(text: string, none: number | null = null): number | null {
   const value = Number(text);
-  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number.isNaN(value) ? null : value;
+  return text === '+Inf' ? Infinity : text === '-Inf' ? -Infinity : Number.isNaN(value) ? none : value;
 }
 
 function legend(format: string, labels: Record<string, string>): string {
