@@ -12,18 +12,25 @@ def label_problems(description: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(labels, dict) or not labels:
         yield f'labels is {labels!r}, must give each name a value, such as {{"background": 0, "liver": 1}}'
         return
-    if labels.get("background") != 0:
+    background = labels.get("background")
+    if background != 0 or isinstance(background, bool):
         hint = " (nnU-Net v1 had names and values the other way round)" if "0" in labels else ""
-        yield f"labels.background is {labels.get('background')!r}, must be 0{hint}"
+        yield f"labels.background is {background!r}, must be 0{hint}"
         return
     named: dict[str, set[int]] = {}
     for name, value in labels.items():
         if name == _IGNORE:
             continue
         if not (values := _values(value)):
-            yield f"labels.{name} is {value!r}, must be a number, or a list of numbers for a region"
+            yield f"labels.{name} is {value!r}, must be a whole number, or a list of whole numbers for a region"
+            return
+        if other := next((known for known, taken in named.items() if taken == values), None):
+            yield f"labels.{other} and labels.{name} are both {_listed(values)}: remove one, or give it its own number"
             return
         named[name] = values
+    if len(named) == 1:
+        yield "labels has only background, and nothing to segment: add the structures, numbered from 1 on"
+        return
     used = set().union(*named.values())
     if used != set(range(len(used))):
         yield f"labels has the values {_listed(used)}, must have those from 0 on without a gap: renumber them"
@@ -42,9 +49,17 @@ def _region_problems(order: Any, named: Mapping[str, set[int]]) -> Iterator[str]
 
 def _values(value: Any) -> set[int]:
     try:
-        return {int(number) for number in (value if isinstance(value, list) else [value])}
-    except (TypeError, ValueError):
+        return {_number(number) for number in (value if isinstance(value, list) else [value])}
+    except (TypeError, ValueError, OverflowError):
         return set()
+
+
+def _number(value: Any) -> int:
+    """Return a label's number; nnU-Net would cut 1.7 down to 1 and take true for 1."""
+    number = int(value)
+    if isinstance(value, bool) or (isinstance(value, float) and value != number):
+        raise ValueError(value)
+    return number
 
 
 def _listed(values: set[int]) -> str:

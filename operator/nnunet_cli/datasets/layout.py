@@ -120,9 +120,12 @@ def _add_listed(layout: Layout, entries: Any) -> None:
     missing = []
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         try:
-            images, label = tuple(layout.folder / path for path in entry["images"]), layout.folder / entry["label"]
+            listed = entry["images"]
+            if not isinstance(listed, list):
+                raise TypeError(listed)
+            images, label = tuple(layout.folder / path for path in listed), layout.folder / entry["label"]
         except (KeyError, TypeError):
-            layout.problems.append(f"dataset.json: dataset.{name} needs images and label")
+            layout.problems.append(f"dataset.json: dataset.{name} needs images, a list of paths, and label, a path")
             continue
         missing += [str(path.relative_to(layout.folder)) for path in (*images, label) if not path.is_file()]
         layout.training[name] = Case(images, label)

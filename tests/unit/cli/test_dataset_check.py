@@ -89,11 +89,16 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
         lambda f: describe(f, labels={"background": 0, "a": 1, "b": 3}),
         "labels has the values 0, 1, 3, must have those from 0 on",
     ),
-    ("a word", lambda f: describe(f, labels={"background": 0, "a": "x"}), "labels.a is 'x', must be a number"),
+    ("a word", lambda f: describe(f, labels={"background": 0, "a": "x"}), "labels.a is 'x', must be a whole number"),
     (
         "regions without an order",
         lambda f: describe(f, labels={"background": 0, "all": [1, 2], "core": 2}),
         "regions_class_order is None, must have a number for each of all, core",
+    ),
+    (
+        "images as text",
+        lambda f: describe(f, numTraining=1, dataset={"c": {"images": "imagesTr/c", "label": "labelsTr/c"}}),
+        "dataset.c needs images, a list of paths, and label, a path",
     ),
     ("a wrong count", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training cases"),
     ("no count", lambda f: describe(f, numTraining="5"), "numTraining is '5', must be the number"),
@@ -225,7 +230,9 @@ def test_wrong_usage(nnunet: Command, arguments: list[str], said: str) -> None:
     assert (run.code, run.out) == (2, "") and said in run.err, run
 
 
-VALUES = st.one_of(st.integers(-1, 4), st.booleans(), st.sampled_from(["1", "x", None]), st.lists(st.integers(0, 3)))
+VALUES = st.one_of(
+    st.integers(-1, 4), st.booleans(), st.sampled_from(["1", "x", None, 1.7, 2.0]), st.lists(st.integers(0, 3))
+)
 DESCRIPTIONS = st.fixed_dictionaries(
     {"labels": st.dictionaries(st.sampled_from(["background", "a", "b", "c", "ignore"]), VALUES)},
     optional={"regions_class_order": st.lists(st.integers(0, 3), max_size=4)},
