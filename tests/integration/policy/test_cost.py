@@ -89,29 +89,40 @@ def at_bound(number: int, namespace: str) -> Object:
     }
 
 
+def cpu_seconds(gate: Gate) -> float:
+    """Return the CPU time that the API server has used so far."""
+    lines: list[str] = gate.client.request("GET", "/metrics").splitlines()
+    (line,) = [line for line in lines if line.startswith("process_cpu_seconds_total ")]
+    return float(line.rpartition(" ")[2])
+
+
 @pytest.mark.timeout(600)
 def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
-    """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule."""
+    """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule.
+
+    What counts is the API server's CPU time, all on one core: what others do on the machine only makes it wait.
+    """
     namespace = gate.namespace(**site_labels())
     for number in range(POLICIES_AT_BOUND):
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
     gate.settle()
     own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     breaks = {"trainer": {"image": "i" * 512}, "earlyStopping": {"mode": "Stop", "minEpochs": 1}, **own}
-    words = {
-        "hippo": "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs",
-        "other": "must have a digest",
-    }
-    for name, expected in words.items():
-        seconds = []
-        for _ in range(15):
+    few = (
+        "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000: "
+    )
+    used = {}
+    for name, expected in {"hippo": few, "other": "must have a digest"}.items():
+        times, before = [], cpu_seconds(gate)
+        for _ in range(REQUESTS):
             begin = time.perf_counter()
             answer = gate.create(training(namespace, name, **breaks))
-            seconds.append(time.perf_counter() - begin)
+            times.append(time.perf_counter() - begin)
             assert expected in answer.denial[1], answer.message
             assert "budget" not in answer.message + "".join(answer.warnings)
             # Not all: the API server cuts and drops warnings beyond 4096 bytes.
             assert len(answer.warned("nnunet-policy-enforce")) > 10
-        middle, most = statistics.median(seconds), max(seconds)
-        print(f"\n{POLICIES_AT_BOUND} policies at their bounds, {name}: median {middle:.2f} s, at most {most:.2f} s")
-        assert middle < REQUEST_SECONDS
+        used[name] = (cpu_seconds(gate) - before) / REQUESTS
+        median = statistics.median(times)
+        print(f"\n{POLICIES_AT_BOUND} policies at their bounds, {name}: median {median:.2f} s, CPU {used[name]:.2f} s")
+    assert max(used.values()) < REQUEST_SECONDS, used
