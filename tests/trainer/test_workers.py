@@ -69,7 +69,8 @@ def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
     os.kill(augmentation_workers(command)[0], signal.SIGKILL)
     ended = command.end(seconds=30)
     assert ended.code == 1, ended.log
-    assert "a worker process died" in ended.report.message and "was ended by SIGKILL" in ended.report.message
+    # Whether the trainer's watchdog sees it first or nnU-Net, which does not know the signal.
+    assert "a worker process died" in ended.report.message
     assert "Raise resources.memory" in ended.report.message and "resources.sharedMemory" in ended.report.message
     assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (1, 1)
     again = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").start("train", "--fold", "0")
