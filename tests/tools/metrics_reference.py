@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from nnunet_operator.api.contract import METRIC_LABELS, Metric
-from nnunet_operator.api.policy import Outcome, Rule
+from nnunet_operator.api.policy import MAX_EXCEPTIONS, Outcome, Rule
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Described, Metrics, Row
 from nnunet_trainer import metrics as trainer
@@ -34,7 +34,7 @@ OPERATOR_TEXT = """\
 
 Besides these, the usual `process_*` of Python's Prometheus client.
 """
-FOLDS, CLASSES, TRAININGS, RUNNING, POLICIES, EXCEPTIONS = 5, 3, 1000, 100, 5, 64
+FOLDS, CLASSES, TRAININGS, RUNNING, POLICIES, EXCEPTIONS = 5, 3, 1000, 100, 5, MAX_EXCEPTIONS
 OWN = 500
 """What the operator tells of itself, rounded up: most are durations, and API requests by method, resource and code."""
 _UNITS = (

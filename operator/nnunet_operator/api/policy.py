@@ -19,6 +19,13 @@ LONGEST_EXCEPTION_DAYS = 366
 """An exception that ends later than that from now counts for nothing: at most a year, leap years included."""
 
 Count = Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)]
+# The API server reads a policy as a whole, several times, whenever a training is written: its size is what admission
+# costs. With these bounds 30 policies that are as large as can be cost less than a second.
+MAX_NAMESPACES = 128
+MAX_REQUIREMENTS = 8
+MAX_VALUES = 16
+MAX_NAMES = 16
+MAX_EXCEPTIONS = 32
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 LabelValue = Annotated[str, Field(max_length=63)]
 _GUARDED = (
@@ -89,7 +96,7 @@ class SelectorRequirement(ApiModel):
     """Key of the label: under nnunet.dev/, or kubernetes.io/metadata.name."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
     """In, NotIn (also where the label is missing), Exists or DoesNotExist."""
-    values: Annotated[list[LabelValue], Field(max_length=16)] = []
+    values: Annotated[list[LabelValue], Field(max_length=MAX_VALUES)] = []
     """Values for In and NotIn; none for the others."""
 
 
@@ -99,7 +106,7 @@ class NamespaceSelector(ApiModel):
     match_labels: Annotated[
         dict[Annotated[str, Field(max_length=317)], LabelValue],
         Field(
-            max_length=16,
+            max_length=MAX_REQUIREMENTS,
             json_schema_extra=cel(
                 (f"self.all(key, key.startsWith('{GROUP}/') || key == '{NAMESPACE_NAME_LABEL}')", _GUARDED)
             ),
@@ -109,7 +116,7 @@ class NamespaceSelector(ApiModel):
     match_expressions: Annotated[
         list[SelectorRequirement],
         Field(
-            max_length=16,
+            max_length=MAX_REQUIREMENTS,
             json_schema_extra=cel(
                 (
                     "self.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : "
@@ -147,9 +154,9 @@ class Rules(ApiModel):
     """spec.trainer.seed must be given."""
     require_test_set: bool = False
     """spec.testSet must be given: nothing else tells how good the model is on cases that it has not seen."""
-    allowed_trainer_classes: Annotated[list[Identifier], Field(max_length=16, json_schema_extra=_SET)] = []
+    allowed_trainer_classes: Annotated[list[Identifier], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Classes that spec.trainer.className may name. Default: all."""
-    allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=16, json_schema_extra=_SET)] = []
+    allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
     max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None
@@ -174,7 +181,7 @@ class PolicyException(ApiModel):
     """Why, in a sentence that an auditor understands."""
     ticket: Annotated[str, Field(min_length=1, max_length=128)]
     """Where the request and its discussion are kept."""
-    approved_by: Annotated[str, Field(min_length=1, max_length=253)]
+    approved_by: Annotated[str, Field(min_length=1, max_length=128)]
     """Who answers for it: somebody else than who asked."""
     # The pattern is what date-time, CEL's timestamp() and Python all read alike. date-time alone lets in what CEL fails
     # on, and then one bad exception would deny every training.
@@ -198,7 +205,7 @@ class NnunetTrainingPolicySpec(ApiModel):
 
     mode: PolicyMode
     """Enforce: what breaks a rule is refused, or suspended. Warn: the user is warned. Audit: it is only recorded."""
-    namespaces: Annotated[list[Namespace] | None, Field(max_length=128, json_schema_extra=_SET)] = None
+    namespaces: Annotated[list[Namespace] | None, Field(max_length=MAX_NAMESPACES, json_schema_extra=_SET)] = None
     """Names of namespaces that it is for, besides those that namespaceSelector selects."""
     namespace_selector: NamespaceSelector | None = None
     """Selects namespaces that it is for; {} selects all."""
@@ -207,7 +214,7 @@ class NnunetTrainingPolicySpec(ApiModel):
     exceptions: Annotated[
         list[PolicyException],
         Field(
-            max_length=64,
+            max_length=MAX_EXCEPTIONS,
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["namespace", "name"]},
         ),
     ] = []

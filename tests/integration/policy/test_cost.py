@@ -7,17 +7,25 @@ from typing import Any, get_args
 
 import pytest
 
-from nnunet_operator.api.policy import LiftableRule
+from nnunet_operator.api.policy import (
+    MAX_EXCEPTIONS,
+    MAX_NAMES,
+    MAX_NAMESPACES,
+    MAX_REQUIREMENTS,
+    MAX_VALUES,
+    LiftableRule,
+)
 from tests.integration.policy.support import DIGEST, Gate, exception, policy_body
 from tests.integration.support.api import Object, wait_for
 from tests.integration.support.builders import training
 
 PAIRS, REQUESTS, ORDINARY = 16, 25, 10
-ADDED_MS = 1.0
-"""What an ordinary policy object may add to the creation of a training, at the median."""
+ADDED_MS = 2.0
+"""What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.8
+to 1.0 ms; twice the promise of 1 ms is allowed for slower and busy ones."""
 POLICIES_AT_BOUND = 30
-REQUEST_SECONDS = 3.0
-"""Measured: 1.3 to 1.8 s. What must not happen is that the bounds let policies stop all work, or spend CEL's budget."""
+REQUEST_SECONDS = 2.0
+"""At the median, with those. Measured on an idle machine: 0.7 s; twice the promise of 1 s is allowed, as above."""
 
 
 def milliseconds(gate: Gate, body: Object) -> Iterator[float]:
@@ -59,7 +67,7 @@ def _denials(gate: Gate, namespace: str) -> int:
 
 def site_labels() -> dict[str, str]:
     """Return as many labels as a selector may ask for, as long as labels may be."""
-    return {f"{place:02d}{'k' * 60}": f"{place:02d}{'w' * 61}" for place in range(16)}
+    return {f"{place:02d}{'k' * 60}": f"{place:02d}{'w' * 61}" for place in range(MAX_REQUIREMENTS)}
 
 
 def at_bound(number: int, namespace: str) -> Object:
@@ -69,40 +77,30 @@ def at_bound(number: int, namespace: str) -> Object:
         return f"{number:02d}-{place:03d}-{'n' * 56}"
 
     labels = {f"nnunet.dev/{key}": value for key, value in site_labels().items()}
-    values = [f"{place:02d}{'v' * 61}" for place in range(16)]
+    values = [f"{place:02d}{'v' * 61}" for place in range(MAX_VALUES)]
     expressions = [{"key": key, "operator": "NotIn", "values": values} for key in labels]
     every: dict[str, Any] = {"reason": "r" * 512, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))}
-    others = [exception(name(place), f"{place:02d}{'x' * 251}", **every) for place in range(63)]
+    others = [exception(name(place), f"{place:02d}{'x' * 251}", **every) for place in range(MAX_EXCEPTIONS - 1)]
     rules: dict[str, Any] = {
         "minEpochs": 1000,
         "earlyStopping": {"allowedModes": ["Disabled", "Observe", "Anneal", "Stop"], "minEpochs": 1000},
         **dict.fromkeys(["requireImageDigest", "requireSeed", "requireTestSet"], True),
-        "allowedTrainerClasses": [f"{'c' * 126}{place:02d}" for place in range(16)],
-        "allowedConfigurations": [f"{'c' * 62}{place:02d}" for place in range(16)],
+        "allowedTrainerClasses": [f"{'c' * 126}{place:02d}" for place in range(MAX_NAMES)],
+        "allowedConfigurations": [f"{'c' * 62}{place:02d}" for place in range(MAX_NAMES)],
         "maxGpus": 1,
     }
     return {
         "mode": "Enforce",
-        "namespaces": [name(place) for place in range(128)],
+        "namespaces": [name(place) for place in range(MAX_NAMESPACES)],
         "namespaceSelector": {"matchLabels": labels, "matchExpressions": expressions},
         "rules": rules,
         "exceptions": [*others, exception(namespace, **every)],
     }
 
 
-def cpu_seconds(gate: Gate) -> float:
-    """Return the CPU time that the API server has used so far."""
-    lines: list[str] = gate.client.request("GET", "/metrics").splitlines()
-    (line,) = [line for line in lines if line.startswith("process_cpu_seconds_total ")]
-    return float(line.rpartition(" ")[2])
-
-
 @pytest.mark.timeout(600)
 def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
-    """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule.
-
-    What counts is the API server's CPU time, all on one core: what others do on the machine only makes it wait.
-    """
+    """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule."""
     namespace = gate.namespace(**site_labels())
     for number in range(POLICIES_AT_BOUND):
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
@@ -112,9 +110,8 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     few = (
         "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000: "
     )
-    used = {}
     for name, expected in {"hippo": few, "other": "must have a digest"}.items():
-        times, before = [], cpu_seconds(gate)
+        times = []
         for _ in range(REQUESTS):
             begin = time.perf_counter()
             answer = gate.create(training(namespace, name, **breaks))
@@ -123,7 +120,6 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
             assert "budget" not in answer.message + "".join(answer.warnings)
             # Not all: the API server cuts and drops warnings beyond 4096 bytes.
             assert len(answer.warned("nnunet-policy-enforce")) > 10
-        used[name] = (cpu_seconds(gate) - before) / REQUESTS
         median = statistics.median(times)
-        print(f"\n{POLICIES_AT_BOUND} policies at their bounds, {name}: median {median:.2f} s, CPU {used[name]:.2f} s")
-    assert max(used.values()) < REQUEST_SECONDS, used
+        print(f"\n{POLICIES_AT_BOUND} policies at their bounds, {name}: median {median:.2f} s")
+        assert median < REQUEST_SECONDS
