@@ -24,6 +24,8 @@ class Headers:
 def read_headers(layout: Layout) -> Headers:
     """Compare shape and affine of all files of each case."""
     ending = layout.description.get("file_ending")
+    if ending is None:
+        return Headers(unread="the headers were not read: dataset.json does not say what the files are")
     if ending not in NIFTI:
         return Headers(unread=f"the headers were not read: files {ending} are not NIfTI")
     try:

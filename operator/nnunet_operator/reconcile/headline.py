@@ -67,7 +67,7 @@ def _clause(observation: Observation, creating: frozenset[Child], max_parallel_f
         return observation.note or "is stopped and starts again after that"
     if observation.trouble:
         return observation.trouble.message
-    return f"waits for its turn (spec.maxParallelFolds is {max_parallel_folds})"
+    return f"waits until another is done (spec.maxParallelFolds is {max_parallel_folds})"
 
 
 def _sentence(clauses: Iterable[tuple[Child, str]]) -> str:

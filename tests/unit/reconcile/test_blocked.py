@@ -274,7 +274,7 @@ def test_a_fold_beyond_the_limit_waits_for_its_turn() -> None:
     fold = job(limited, FOLD, "0")
     result = plan(world(limited, *planned(limited), fold, running(fold)))
     assert condition(result, "Progressing").message == (
-        "fold 0 trains; fold 1 waits for its turn (spec.maxParallelFolds is 1)"
+        "fold 0 trains; fold 1 waits until another is done (spec.maxParallelFolds is 1)"
     )
 
 
