@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.dashboards.draw import View, draw
 from tests.dashboards.model import PATHS, Span, queries
+from tests.demo import picture
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
 from tests.e2e.kube import Object
@@ -41,7 +42,7 @@ def health(seen: Monitoring, namespace: str) -> set[str]:
 def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> None:
     """The trainers' series end with their pods, the operator's with the object; in between the finals stay.
 
-    While it trains, no query of a dashboard is without an answer; each panel is drawn from them.
+    While it trains, no query of a dashboard is without an answer; each panel is drawn from them, and the live view.
     """
     kube, namespace, name, seen = lab.kube, "e2e-seen", "seen", lab.monitoring
     lab.make_namespace(namespace)
@@ -71,7 +72,16 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
         time.sleep(SCRAPE_SECONDS)
     kube.wait("each trainer to answer", lambda: health(seen, namespace) == {"up"}, 30)
 
-    kube.wait("100 epochs", lambda: seen.value(f"min(nnunet_epoch{of}) >= 100"), 240, about=(namespace, name))
+    looks: list[str] = []
+
+    def reached() -> bool:
+        looks.append(kube.run("get", "nnt,events", "-n", namespace, "-o", "json"))
+        return seen.value(f"min(nnunet_epoch{of}) >= 100") is not None
+
+    kube.wait("100 epochs", reached, 240, about=(namespace, name))
+    watched = picture.draw(picture.recorded_looks("".join(looks), name))
+    assert "PlateauFound" in watched and "█" in watched, "no Event of the rule, or no curve"
+    (pictures / "live-view.svg").write_text(watched, encoding="utf-8")
     span = Span(began, time.time(), SCRAPE_SECONDS)
     drawn = draw(PATHS, View(seen.prometheus.url, span, {"namespace": namespace, "training": name}), pictures)
     assert [picture.stem for picture in drawn] == [f"dashboard-{path.stem}" for path in PATHS]
