@@ -21,11 +21,13 @@ LONGEST_EXCEPTION_DAYS = 366
 Count = Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)]
 # The API server reads a policy as a whole, several times, whenever a training is written: its size is what admission
 # costs. With these bounds 30 policies that are as large as can be cost less than a second.
-MAX_NAMESPACES = 128
+MAX_NAMESPACES = 64
 MAX_REQUIREMENTS = 8
 MAX_VALUES = 16
 MAX_NAMES = 16
-MAX_EXCEPTIONS = 32
+MAX_EXCEPTIONS = 64
+MAX_REASON = 256
+MAX_WORD = 64
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
 LabelValue = Annotated[str, Field(max_length=63)]
 _GUARDED = (
@@ -177,11 +179,11 @@ class PolicyException(ApiModel):
         Field(max_length=8, json_schema_extra=_SET),
     ] = []
     """Rules that do not hold for the training. Epochs are never lifted: give minEpochs. Default: none."""
-    reason: Annotated[str, Field(min_length=10, max_length=512)]
+    reason: Annotated[str, Field(min_length=10, max_length=MAX_REASON)]
     """Why, in a sentence that an auditor understands."""
-    ticket: Annotated[str, Field(min_length=1, max_length=128)]
+    ticket: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
     """Where the request and its discussion are kept."""
-    approved_by: Annotated[str, Field(min_length=1, max_length=128)]
+    approved_by: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
     """Who answers for it: somebody else than who asked."""
     # The pattern is what date-time, CEL's timestamp() and Python all read alike. date-time alone lets in what CEL fails
     # on, and then one bad exception would deny every training.
