@@ -23,7 +23,7 @@ from tests.integration.support.builders import training
 
 PAIRS, REQUESTS, ORDINARY = 16, 25, 10
 ADDED_MS = 2.0
-"""What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.8
+"""What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.7
 to 1.0 ms; twice the promise of 1 ms is allowed for slower and busy ones."""
 POLICIES_AT_BOUND = 30
 REQUEST_SECONDS = 2.0
