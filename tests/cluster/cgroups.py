@@ -1,5 +1,6 @@
 """The cgroup that holds all pods of a cluster, in version 1 (one tree for each controller) or 2 (one tree)."""
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -56,7 +57,8 @@ def remove(layout: Layout) -> int:
 def _groups(layout: Layout) -> list[Path]:
     roots = [tree / layout.key for tree in (*_trees("cgroup"), *_trees("cgroup2"))]
     existing = [root for root in roots if root.is_dir()]
-    return existing + [path for root in existing for path in root.rglob("*") if path.is_dir()]
+    # os.walk passes over what vanishes meanwhile, as groups do whose processes have just ended.
+    return [Path(path) for root in existing for path, _, _ in os.walk(root)]
 
 
 def _trees(kind: str) -> list[Path]:
