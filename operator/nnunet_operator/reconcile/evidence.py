@@ -18,9 +18,9 @@ _REMEDY = (
     f" checkpoints were lost or changed: {RETRY[0].lower()}{RETRY[1:]}"
 )
 
-_REMEDY_POLICY = (
-    "The policies asked for less when it was trained, and a fold that is done keeps its end: create a new training, or "
-    f"ask those who may write the policy for an exception. With that: {RETRY[0].lower()}{RETRY[1:]}"
+_TRAIN_ON = (
+    f"The policies asked for less when it was trained. {RETRY}: they train on until the policies are content. If it is to "
+    "stay as it is, ask those who may write the policy for an exception before that"
 )
 
 
@@ -52,11 +52,14 @@ def of_policy(spec: NnunetTrainingSpec, trouble: Trouble, evidence: EvidenceFact
 
 def no_longer_enough(folds: Sequence[FoldStatus], min_epochs: int) -> Trouble | None:
     """Return why epochs that were proven are not what the policies ask for by now, or None where they are."""
-    proven = {fold.fold: fold.proven_epochs for fold in folds if fold.proven_epochs is not None}
-    short = [f"fold {name} proves {epochs} epochs" for name, epochs in proven.items() if epochs < min_epochs]
+    short = [
+        f"fold {fold.fold} proves {fold.proven_epochs} epochs"
+        for fold in folds
+        if fold.proven_epochs is not None and fold.proven_epochs < min_epochs
+    ]
     if not short:
         return None
-    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}. {_REMEDY_POLICY}", of_policy=True)
+    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}. {_TRAIN_ON}", of_policy=True)
 
 
 def ended_too_early(spec: NnunetTrainingSpec, run: str, facts: FoldFacts | None, min_epochs: int = 0) -> Trouble | None:
