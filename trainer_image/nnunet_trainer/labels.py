@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_operator.api.dataset_labels import label_values
 from nnunet_trainer.failures import wrong_data
 
 _IGNORE = "ignore"
@@ -71,22 +72,10 @@ def _require_apart(named: Mapping[str, frozenset[int]]) -> None:
 
 
 def _values(name: str, value: Any) -> frozenset[int]:
-    try:
-        # As nnU-Net does: a list is a region, made up of several values.
-        values = frozenset(_number(number) for number in (value if isinstance(value, list) else [value]))
-    except (TypeError, ValueError, OverflowError):
-        values = frozenset()
+    values = label_values(value)
     if not values:
         raise _wrong(f"{name} is {value!r} and must be a whole number, or a list of whole numbers for a region")
     return values
-
-
-def _number(value: Any) -> int:
-    """Return a label's number; nnU-Net would cut 1.7 down to 1 and take true for 1."""
-    number = int(value)
-    if isinstance(value, bool) or (isinstance(value, float) and value != number):
-        raise ValueError(value)
-    return number
 
 
 def _check_regions(description: Mapping[str, Any], foreground: Mapping[str, frozenset[int]]) -> None:
