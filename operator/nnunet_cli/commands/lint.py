@@ -61,6 +61,16 @@ def lint(
         raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
     else:
         surroundings = _online(kubeconfig, context, namespace)
+    report = _report(documents, surroundings)
+    show(report, output)
+    if not report.results:
+        # Most likely a wrong path: in CI nobody would notice that nothing is checked.
+        raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
+    if any(result.fails(strict) for result in report.results):
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _report(documents: list[Document], surroundings: Surroundings) -> Report:
     report = Report()
     for document in documents:
         problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
@@ -72,12 +82,7 @@ def lint(
         else:
             report.skipped.append(document)
     report.notes += surroundings.notes
-    show(report, output)
-    if not report.results:
-        # Most likely a wrong path: in CI nobody would notice that nothing is checked.
-        raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
-    if any(result.fails(strict) for result in report.results):
-        raise typer.Exit(ExitCode.FOUND)
+    return report
 
 
 def _named(file: str) -> str:

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, start_http_server
 from nnunet_operator.api.contract import Metric
 from nnunet_operator.metrics import Metrics
 from nnunet_trainer.metrics import FoldMetrics
+from tests.integration.support.api import wait_for
 from tests.monitoring import Discovery, Prometheus
 from tests.tools.helm import CHART, ROOT
 from tests.unit.monitoring.test_metrics_lint import OneTraining
@@ -61,15 +62,13 @@ class Site:
         found = [alert for alert in self.prometheus.alerts() if alert["labels"]["alertname"] == name]
         return [alert for alert in found if alert["state"] == "firing"]
 
-    def wait(self, what: str, condition: Callable[[], T]) -> T:
+    def wait(self, what: str, condition: Callable[[], T | None]) -> T:
         """Wait until something is true and return it."""
-        deadline = time.monotonic() + WAIT_SECONDS
-        while not (found := condition()):
-            if time.monotonic() > deadline:
-                seen = [(alert["state"], alert["labels"]) for alert in self.prometheus.alerts()]
-                raise AssertionError(f"not within {WAIT_SECONDS:.0f} s: {what}; alerts: {seen}")
-            time.sleep(0.2)
-        return found
+
+        def alerts() -> str:
+            return str([(alert["state"], alert["labels"]) for alert in self.prometheus.alerts()])
+
+        return wait_for(what, condition, WAIT_SECONDS, alerts)
 
 
 @pytest.fixture(scope="module")
