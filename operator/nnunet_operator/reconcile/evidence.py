@@ -19,8 +19,8 @@ _REMEDY = (
 )
 
 _TRAIN_ON = (
-    f"The policies asked for less when it was trained. {RETRY}: they train on until the policies are content. If it is to "
-    "stay as it is, ask those who may write the policy for an exception before that"
+    f"The policies asked for less when it was trained. {RETRY}: they train on until the policies are content. If it is "
+    "to stay as it is, ask those who may write the policy for an exception before that"
 )
 
 
