@@ -16,7 +16,9 @@ import pytest
 from tests.e2e.builders import training
 from tests.e2e.kube import Object, condition
 from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.integration.support.api import Api
 from tests.integration.support.process import free_port
+from tests.integration.support.quota import allow, forbid
 
 OPERATOR = Path(sys.executable).parent / "nnunet-operator"
 
@@ -98,7 +100,7 @@ def end_pods(site: Site, namespace: str, name: str, exit_code: int) -> None:
 
 def live(site: Site, namespace: str) -> None:
     """Lead trainings through everything that the operator does to the API server."""
-    kube = site.kube
+    kube, api = site.kube, Api(site.kubeconfig)
     kube.apply(training("first", namespace))
     kube.wait("the planning Job", lambda: kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
     kube.wait("a status", lambda: kube.status(namespace, "first").get("phase"), 30, about=(namespace, "first"))
@@ -106,12 +108,11 @@ def live(site: Site, namespace: str) -> None:
     kube.run("patch", "nnt", "first", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
     kube.wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
 
-    quota = {"kind": "ResourceQuota", "apiVersion": "v1", "spec": {"hard": {"pods": "0"}}}
-    kube.apply({**quota, "metadata": {"name": "none", "namespace": namespace}})
+    forbid(api, namespace)
     kube.apply(training("refused", namespace))
     rejected = lambda: kube.condition(namespace, "refused", "Progressing").get("reason") == "PodRejected"  # noqa: E731
     kube.wait("the refusal in the status", rejected, 60, about=(namespace, "refused"))
-    kube.run("delete", "resourcequota", "none", "-n", namespace)
+    allow(api, namespace)
 
     kube.apply(training("last", namespace, ttlSecondsAfterFinished=0))
     kube.wait("its pod", lambda: kube.pods(namespace, "last"), 30, about=(namespace, "last"))

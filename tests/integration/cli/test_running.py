@@ -12,10 +12,10 @@ from aiohttp import web
 
 from tests.integration.cli.conftest import Site
 from tests.integration.conftest import Lab
-from tests.integration.support.api import wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.proxy import Proxy, status_answer
+from tests.integration.support.quota import allow, forbid
 from tests.unit.cli.conftest import Command
 
 HOME = "running"
@@ -101,9 +101,7 @@ def test_an_image_that_can_not_be_pulled(lab: Lab, nnunet: Command) -> None:
 
 
 def test_a_quota_that_is_exceeded(lab: Lab, site: Site, nnunet: Command) -> None:
-    quota = {"metadata": {"name": "none", "namespace": HOME}, "spec": {"hard": {"pods": "0"}}}
-    site.api.create("resourcequotas", quota)
-    wait_for("the quota", lambda: site.api.get("resourcequotas", HOME, "none")["status"].get("hard"))  # type: ignore[index]
+    forbid(site.api, HOME)
     try:
         lab.apply(training(HOME, "quota"))
         lab.wait_reason("Progressing", "PodRejected", "quota")
@@ -111,7 +109,7 @@ def test_a_quota_that_is_exceeded(lab: Lab, site: Site, nnunet: Command) -> None
         assert "exceeded quota" in found["matter"] and found["seen"][0].startswith("quota none: pods "), found
         assert any(line.startswith("FailedCreate on Job quota-plan") for line in found["seen"]), found
     finally:
-        site.api.delete("resourcequotas", HOME, "none")
+        allow(site.api, HOME)
         nnunet("suspend", "quota", "-n", HOME)
 
 

@@ -11,6 +11,7 @@ from tests.integration.conftest import Lab, make_namespace
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
+from tests.integration.support.quota import allow, forbid
 from tests.integration.support.trainer import Trainer
 
 
@@ -127,21 +128,13 @@ def test_pod_security_refuses(api: Api, start_operator: Callable[..., OperatorPr
     assert "PodRejected" in lab.events("bad")
 
 
-def forbid(lab: Lab, resource: str) -> None:
-    """Make a quota `none` that allows no more of a resource, and wait until it is in force."""
-    quota: Object = {"metadata": {"name": "none", "namespace": lab.namespace}, "spec": {"hard": {resource: "0"}}}
-    lab.api.create("resourcequotas", quota)
-    used = lambda: (lab.api.get("resourcequotas", lab.namespace, "none") or {}).get("status", {}).get("used")  # noqa: E731
-    wait_for("the quota to be in force", used)
-
-
 def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
     """A quota that is used up is named; once raised the training goes on by itself."""
-    forbid(lab, "pods")
+    forbid(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
-    lab.api.delete("resourcequotas", lab.namespace, "none")
+    allow(lab.api, lab.namespace)
     lab.wait_reason("Progressing", "WaitingForResources", timeout=60)
 
 
@@ -153,11 +146,11 @@ def test_quota_refuses_the_next_pod(lab: Lab) -> None:
     lab.kubelet.run(first)
     lab.wait_reason("Progressing", "Training")
     time.sleep(1.1)  # the times of pods and Events have whole seconds
-    forbid(lab, "pods")
+    forbid(lab.api, lab.namespace)
     lab.kubelet.end(first, 75, '{"message": "stopped on request"}')
     condition = lab.wait_reason("Progressing", "PodRejected", timeout=60)
     assert "exceeded quota" in condition["message"]
-    lab.api.delete("resourcequotas", lab.namespace, "none")
+    allow(lab.api, lab.namespace)
     lab.wait_reason("Progressing", "WaitingForResources", timeout=90)
 
 
@@ -190,7 +183,7 @@ def say(lab: Lab, pod: Object, type_: str, reason: str, message: str) -> None:
 
 def test_quota_on_jobs(lab: Lab) -> None:
     """The Job itself is refused."""
-    forbid(lab, "count/jobs.batch")
+    forbid(lab.api, lab.namespace, "count/jobs.batch")
     lab.apply(training(lab.namespace))
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
