@@ -1,6 +1,7 @@
 """One local cluster for all end-to-end tests, with the operator installed by Helm as a user would."""
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,7 @@ import pytest
 from tests import images
 from tests.cluster import Cluster
 from tests.demo.dataset import write_dataset
-from tests.e2e.builders import DATASET
+from tests.e2e.builders import DATASET, training
 from tests.e2e.kube import Kube, Object
 from tests.e2e.monitoring import Monitoring, monitoring
 
@@ -65,6 +66,17 @@ class Lab:
     def install(self, *args: str) -> None:
         """Install or upgrade the operator and wait until it is ready."""
         self.helm("upgrade", self.RELEASE, "--install", "--create-namespace", "--wait", "--timeout=120s", *args)
+        self.wait_admission()
+
+    def admission(self, body: Object) -> str:
+        """Return what kubectl would say to a new training, without making it."""
+        return self.kube.run("create", "--dry-run=server", "-f", "-", stdin=json.dumps(body), check=False)
+
+    def wait_admission(self) -> None:
+        """Wait until trainings are admitted: an API server that has just started, or just got the definitions, may not
+        know the kind of the policies for 30 s, and refuses each training meanwhile."""
+        trial = training("trial", "default")
+        self.kube.wait("trainings to be admitted", lambda: "trial created" in self.admission(trial), timeout=90)
 
     def uninstall(self) -> None:
         """Uninstall the operator and wait until its pod is gone."""
@@ -94,7 +106,7 @@ class Lab:
             return len(pods) == 1 and _ready(pods[0])
 
         try:
-            self.kube.wait("the operator to be ready", ready, timeout=60)
+            self.kube.wait("the operator to be ready", ready, timeout=120)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._operator_state()}") from None
 
@@ -136,10 +148,10 @@ class Lab:
 
         def fill(leave: int = 0) -> Callable[[], None]:
             ballast = folder / "ballast"
-            with ballast.open("ab") as file, contextlib.suppress(OSError):  # the volume is full, as it should be
+            # Unbuffered: what is left in a buffer would be written, and fail, when the file is closed.
+            with ballast.open("ab", buffering=0) as file, contextlib.suppress(OSError):  # full, as it should be
                 while shutil.disk_usage(folder).free > leave or not leave:
                     file.write(b"\0" * 65536)
-                    file.flush()
             return ballast.unlink
 
         return namespace, fill

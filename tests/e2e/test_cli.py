@@ -107,7 +107,7 @@ def helpers(lab: Lab) -> list[str]:
 
 
 def wait_no_helpers(lab: Lab) -> None:
-    lab.kube.wait("the helper pod to be gone", lambda: not helpers(lab), timeout=20)
+    lab.kube.wait("the helper pod to be gone", lambda: not helpers(lab), timeout=60)
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
@@ -161,11 +161,11 @@ def test_datasets_are_listed(lab: Lab, person: Person) -> None:
 
 def test_curves_while_it_trains(lab: Lab, person: Person) -> None:
     """On the dataset that was sent; the report is not there yet, and that is said."""
-    lab.kube.apply(training("curved", lab.namespace, epochs=60, dataset={"name": NAME}))
+    lab.kube.apply(training("curved", lab.namespace, epochs=200, dataset={"name": NAME}))
     lab.kube.wait_epoch(lab.namespace, "curved", 2, timeout=300)
     history = json.loads(person.run("curves", "curved", "-o", "json"))
     (fold,) = history["folds"]
-    assert 2 <= fold["epoch"] < 60 and history["epochs"] == 60
+    assert 2 <= fold["epoch"] < 200 and history["epochs"] == 200
     assert {len(fold[key]) for key in ("trainingLoss", "validationLoss", "emaPseudoDice", "learningRate")} == {
         fold["epoch"]
     }
@@ -183,7 +183,7 @@ def test_report_and_curves_of_a_training_that_is_complete(lab: Lab, person: Pers
         assert (person.folder / f"curved-{file}").read_bytes() == (run / file).read_bytes()
     person.run("curves", "curved", "-o", "html")
     page = (person.folder / "curved-curves.html").read_text()
-    assert "Fold 0, epoch 60 of 60: loss" in page
+    assert "Fold 0, epoch 200 of 200: loss" in page
     wait_no_helpers(lab)
 
 

@@ -82,6 +82,7 @@ def test_a_training_is_seen_until_it_is_deleted(lab: Lab, pictures: Path) -> Non
     watched = picture.draw(picture.recorded_looks("".join(looks), name))
     assert "PlateauFound" in watched and "█" in watched, "no Event of the rule, or no curve"
     (pictures / "live-view.svg").write_text(watched, encoding="utf-8")
+    kube.wait("the operator to answer", lambda: health(seen, lab.OPERATOR_NAMESPACE) == {"up"}, 30)
     span = Span(began, time.time(), SCRAPE_SECONDS)
     drawn = draw(PATHS, View(seen.prometheus.url, span, {"namespace": namespace, "training": name}), pictures)
     assert [picture.stem for picture in drawn] == [f"dashboard-{path.stem}" for path in PATHS]

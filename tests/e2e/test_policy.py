@@ -40,6 +40,9 @@ def namespace(lab: Lab) -> str:
     """A namespace with data and a policy of 1000 epochs."""
     lab.make_namespace(NAMESPACE)
     lab.kube.apply(POLICY)
+    # Admission learns of policies by a watch.
+    probe = training("probe", NAMESPACE)
+    lab.kube.wait("the policy to be in force", lambda: "policy e2e:" in lab.admission(probe), timeout=60)
     return NAMESPACE
 
 
@@ -73,7 +76,9 @@ def test_an_excepted_training_stops_no_earlier_than_its_floor_and_says_so_for_ev
     kube, name = lab.kube, "excepted"
     kube.apply(excepting())
     spec: dict[str, Any] = {"earlyStopping": {"mode": "Stop", **PLATEAU}, "testSet": {}}
-    kube.apply(training(name, namespace, epochs=9, **spec))
+    excepted = training(name, namespace, epochs=9, **spec)
+    kube.wait("the exception to be in force", lambda: f"{name} created" in lab.admission(excepted), timeout=60)
+    kube.apply(excepted)
     status = kube.wait_complete(namespace, name, timeout=300)
 
     (fold,) = status["folds"]

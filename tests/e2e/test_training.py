@@ -38,6 +38,9 @@ def test_two_trainings_at_once_end_with_scores_and_preprocess_once(lab: Lab) -> 
     assert "testDice" not in sibling["results"]
     assert condition(sibling, "Evaluated")["reason"] == "CrossValidationScored"
 
+    # Events come after the status that they announce.
+    ended = lambda: any(reason == "TrainingComplete" for reason, _ in kube.events(namespace, "scored"))  # noqa: E731
+    kube.wait("the Event of the end", ended, timeout=30, about=(namespace, "scored"))
     reasons = [reason for reason, _ in kube.events(namespace, "scored")]
     for expected in ("Planning", "FoldStarted", "FoldCompleted", "TrainingComplete"):
         assert expected in reasons

@@ -100,9 +100,9 @@ def test_evictions_cost_at_most_an_epoch_each_and_nothing_in_the_result(lab: Lab
     """Pods that are evicted at random moments, and in the evaluation: all weights are those of an undisturbed run."""
     kube, namespace = lab.kube, lab.namespace
     seeded = {"trainer": {"device": "cpu", "seed": 9}}
-    kube.apply(training("undisturbed", namespace, epochs=32, iterations=6, **seeded))
+    kube.apply(training("undisturbed", namespace, epochs=60, iterations=6, **seeded))
     calm = kube.wait_complete(namespace, "undisturbed", timeout=300)
-    kube.apply(training("evicted", namespace, epochs=32, iterations=6, **seeded))
+    kube.apply(training("evicted", namespace, epochs=60, iterations=6, **seeded))
     rng = random.Random(4)
     for attempt, epoch in enumerate((2, 5, 9), 1):
         kube.wait_epoch(namespace, "evicted", epoch, timeout=180)

@@ -45,7 +45,7 @@ class Lab:
         conditions: list[Object] = self.status(name).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == type_), {})
 
-    def wait_reason(self, type_: str, reason: str, name: str = "hippo", timeout: float = 20) -> Object:
+    def wait_reason(self, type_: str, reason: str, name: str = "hippo", timeout: float = 60) -> Object:
         """Wait until a condition has this reason and return it."""
 
         def found() -> Object | None:
@@ -54,7 +54,7 @@ class Lab:
 
         return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
 
-    def wait_jobs(self, *names: str, timeout: float = 20) -> list[Object]:
+    def wait_jobs(self, *names: str, timeout: float = 60) -> list[Object]:
         """Wait until exactly these Jobs exist and return them."""
         wanted = sorted(names)
 
@@ -84,7 +84,7 @@ class Lab:
 
     def wait_event(self, reason: str, times: int = 1, name: str = "hippo") -> None:
         """Wait until an Event has been recorded so many times, and no more. It comes after the status."""
-        wait_for(f"Event {reason}", lambda: self.events(name).count(reason) >= times, 20, lambda: self.describe(name))
+        wait_for(f"Event {reason}", lambda: self.events(name).count(reason) >= times, 60, lambda: self.describe(name))
         assert self.events(name).count(reason) == times, self.events(name)
 
     def describe(self, name: str = "hippo") -> str:
@@ -98,7 +98,7 @@ class Lab:
         self.kubelet.end(self.kubelet.pod(name, "plan"))
         self.wait_reason("DatasetReady", "Preprocessed", name)
 
-    def verify_and_evaluate(self, name: str = "hippo", timeout: float = 20) -> None:
+    def verify_and_evaluate(self, name: str = "hippo", timeout: float = 60) -> None:
         """Let the checkpoints prove the epochs and the evaluation succeed."""
         self.kubelet.end(self.kubelet.pod(name, "verify", timeout=timeout))
         self.kubelet.end(self.kubelet.pod(name, "evaluate"))
@@ -147,7 +147,7 @@ def make_namespace(api: Api, **labels: str) -> str:
     """Make a namespace and wait for the ServiceAccount without which no pod is made."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     api.create("namespaces", {"metadata": {"name": name, "labels": labels}})
-    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"))
+    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"), 90)
     return name
 
 

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 
 import yaml
 
-from tests.integration.support.process import free_port
+from tests.integration.support.process import free_ports
 from tests.monitoring.package import programs
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
 
 Series = dict[str, Any]
 """As the API returns it: `metric` with the labels, and `value` or `values` of (Unix time, text)."""
@@ -29,7 +29,7 @@ class Prometheus:
         self._folder = folder
         self._data = folder / "data"
         (folder / "prometheus.yml").write_text(yaml.safe_dump(dict(configuration)))
-        self._port = free_port()
+        (self._port,) = free_ports(1)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -14,7 +14,7 @@ from tests.images import ImageError, ensure
 from tests.images.container import SOURCES, command_in
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_SECONDS = 1800
+TIMEOUT_SECONDS = 3600
 XDIST = "pytest-xdist==3.8.0"
 EXAMPLE = "test_custom_image.py"
 """Runs in an image of its own: the example of the user guide."""

@@ -41,7 +41,7 @@ def scored(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     world = world.but(folds=["0"], replicates=2, seed=5, schedule=SCHEDULE, evaluation=evaluation, policy=POLICY)
     commands = [("train", "--fold", "0", "--replicate", number) for number in ("1", "2")]
     for arguments in (*commands, ("verify",), ("evaluate",)):
-        ended = world.finish(*arguments, seconds=300)
+        ended = world.finish(*arguments)
         assert ended.code == 0, ended.log
     (world.root / "report.json").write_text(ended.report.model_dump_json(by_alias=True))
     return world
@@ -135,7 +135,7 @@ def test_what_cannot_be_drawn_or_compared_does_not_end_the_evaluation(own: World
     (own.run / REPORT_FILE).unlink()
     (own.run / REPORT_FILE).mkdir()
     (fold_of(own, 2) / BEST).unlink()
-    ended = own.finish("evaluate", seconds=300)
+    ended = own.finish("evaluate")
     assert ended.code == 0, ended.log
     assert "report.html could not be drawn" in ended.log
     assert ended.log.count("predicting 0 of 2 test cases") == 3, "what is there was predicted again"

@@ -27,7 +27,7 @@ SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch
 @pytest.fixture(scope="module")
 def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """Both folds trained and evaluated."""
-    world = planned.copy(tmp_path_factory.mktemp("trained") / "world").but(schedule=SCHEDULE)
+    world = planned.copy(tmp_path_factory.mktemp("trained") / "world").but(schedule=SCHEDULE, seed=5)
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(3), "the third epoch")
     (world.root / "scrape.txt").write_text(scrape(world))
@@ -166,7 +166,7 @@ def test_plain_nnunet_predicts_the_same_without_this_project(trained: World, tmp
     env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     env |= {"nnUNet_results": str(trained.run), "nnUNet_raw": str(raw), "nnUNet_preprocessed": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, str(script), *options, *folders], env=env, capture_output=True, text=True, timeout=120
+        [sys.executable, str(script), *options, *folders], env=env, capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stdout + result.stderr
     ours = sorted((trained.run / "predictions_test").glob("*.nii.gz"))

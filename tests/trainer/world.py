@@ -87,7 +87,7 @@ class Command:
         """Tell whether the command has ended by itself or by a signal."""
         return self._process.poll() is not None
 
-    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 120) -> None:
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
         """Wait for something to be true while the command runs."""
         deadline = time.monotonic() + seconds
         while not condition():
@@ -95,16 +95,23 @@ class Command:
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}:\n{self.log()}"
             time.sleep(0.02)
 
-    def wait_for_log(self, text: str, seconds: float = 120) -> None:
+    def wait_for_log(self, text: str, seconds: float = 300) -> None:
         """Wait until the command has printed a text."""
         self.wait_until(lambda: text in self.log(), f"{text!r} in the log", seconds)
 
     def kill_a_worker(self) -> None:
         """Kill a worker of a pool that nnU-Net started, as the kernel does when memory runs out."""
-        self.wait_until(lambda: bool(_pool_workers(self.pid)), "a pool of workers")
-        # Let the trainer notice that there is one; nnU-Net's workers load torch for seconds.
-        time.sleep(1)
-        os.kill(_pool_workers(self.pid)[0], signal.SIGKILL)
+        workers: list[int] = []
+
+        def found() -> bool:
+            workers.extend(_pool_workers(self.pid))
+            return bool(workers)
+
+        self.wait_until(found, "a pool of workers")
+        # Stopped, it can't end by itself before the trainer notices that there is one.
+        os.kill(workers[0], signal.SIGSTOP)
+        time.sleep(2)
+        os.kill(workers[0], signal.SIGKILL)
 
     def kill(self, number: signal.Signals = signal.SIGTERM) -> Ended:
         """Send a signal and return how the command ended; nothing that it started may be left."""
@@ -114,12 +121,13 @@ class Command:
         if number == signal.SIGKILL:
             # In the pod they die with PID 1.
             for pid in filter(_alive, children):
-                os.kill(pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it ended by itself in between
+                    os.kill(pid, signal.SIGKILL)
         else:
             assert not [pid for pid in children if _alive(pid)], "worker processes outlive the trainer"
         return ended
 
-    def end(self, seconds: float = 300) -> Ended:
+    def end(self, seconds: float = 900) -> Ended:
         """Wait for the command and return how it ended."""
         try:
             code = self._process.wait(seconds)
@@ -133,7 +141,7 @@ class Command:
 def _pool_workers(pid: int) -> list[int]:
     found = []
     for child in descendants(pid):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes():
                 found.append(child)
     return found
@@ -142,7 +150,7 @@ def _pool_workers(pid: int) -> list[int]:
 def _alive(pid: int) -> bool:
     try:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
@@ -196,7 +204,7 @@ class World:
         }
         return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log")
 
-    def finish(self, *arguments: str, seconds: float = 300) -> Ended:
+    def finish(self, *arguments: str, seconds: float = 900) -> Ended:
         """Run a command to its end."""
         return self.start(*arguments).end(seconds)
 

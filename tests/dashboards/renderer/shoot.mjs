@@ -14,17 +14,23 @@ const PAGE = `<!doctype html>
 const ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 // Grafana's own font is not in its packages: the browser takes the next of the list, Helvetica or Arial.
 const FONT = /\/public\/fonts\//;
-const DRAWN_MS = 30_000;
+const DRAWN_MS = 120_000;
 
 async function shoot(browser, job) {
   const page = await browser.newPage({ viewport: { width: 1280, height: 900 }, timezoneId: 'UTC', locale: 'en-GB' });
+  page.setDefaultTimeout(DRAWN_MS);
   const problems = [];
   page.on('console', (message) => {
     if (message.type() === 'error' && !FONT.test(message.location().url)) {
       problems.push(message.text());
     }
   });
-  page.on('pageerror', (error) => problems.push(String(error.stack ?? error)));
+  const broken = new Promise((resolve) => {
+    page.on('pageerror', (error) => {
+      problems.push(String(error.stack ?? error));
+      resolve();
+    });
+  });
   // Nothing leaves the machine: the page's few files are answered from here, everything else is refused.
   await page.route('**/*', async (route) => {
     const { origin, pathname } = new URL(route.request().url());
@@ -53,9 +59,11 @@ async function shoot(browser, job) {
   await page.goto(`${ORIGIN}/`);
   const dashboard = page.locator('#dashboard[data-drawn="true"]');
   try {
-    await dashboard.waitFor({ timeout: DRAWN_MS });
-    await page.waitForLoadState('networkidle');
-    await dashboard.screenshot({ path: job.output, animations: 'disabled' });
+    await Promise.race([dashboard.waitFor({ timeout: DRAWN_MS }), broken]);
+    if (problems.length === 0) {
+      await page.waitForLoadState('networkidle');
+      await dashboard.screenshot({ path: job.output, animations: 'disabled' });
+    }
   } catch (error) {
     problems.push(String(error));
   }
@@ -63,7 +71,7 @@ async function shoot(browser, job) {
   return problems.map((problem) => `${job.output}: ${problem}`);
 }
 
-const browser = await chromium.launch({ executablePath, args: ARGUMENTS });
+const browser = await chromium.launch({ executablePath, args: ARGUMENTS, timeout: DRAWN_MS });
 const problems = [];
 for (const job of JSON.parse(await readFile(jobs, 'utf8'))) {
   problems.push(...(await shoot(browser, job)));

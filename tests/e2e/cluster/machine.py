@@ -1,5 +1,6 @@
 """What the local cluster could leave behind on a machine, as listings to compare."""
 
+import os
 import re
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def listing() -> Listing:
         "interfaces": set(re.findall(r"^\d+: ([^:@]+)", host.run("ip", "-oneline", "link"), re.MULTILINE)),
         "addresses": set(re.findall(r"inet6? (\S+)", host.run("ip", "-oneline", "address"))),
         "packet filter": _rules("iptables-save") | _rules("ip6tables-save"),
-        "cgroups": {str(path) for path in Path("/sys/fs/cgroup").rglob("*") if path.is_dir()},
+        "cgroups": {path for path, _, _ in os.walk("/sys/fs/cgroup")},  # passes over what vanishes meanwhile
         "kernel settings": {f"{name}={value}" for name, value in host.read_sysctls().items()},
         "folders": _folders(),
     }
@@ -71,5 +72,6 @@ def _folders() -> set[str]:
     found = {str(path) for path in Path("/run").glob("nnunet-*")}
     for folder in map(Path, OUTSIDE_FOLDERS):
         if folder.exists():
-            found |= {str(folder), *(str(path) for path in folder.rglob("*"))}
+            found.add(str(folder))
+            found |= {f"{base}/{name}" for base, dirs, files in os.walk(folder) for name in (*dirs, *files)}
     return found

@@ -53,6 +53,17 @@ class Site:
         self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         return name
 
+    def train(self, manifest: Object | str, namespace: str) -> None:
+        """Create a training. For up to 30 s after an installation admission may not know the kind of the policies."""
+        text = manifest if isinstance(manifest, str) else json.dumps(manifest)
+
+        def said() -> str:
+            answer = self.kube.run("apply", "-n", namespace, "-f", "-", stdin=text, check=False)
+            return "" if "paramKind" in answer or "no matches for kind" in answer else answer
+
+        answer: str = self.kube.wait("admission to know the policies", said, timeout=90)
+        assert "created" in answer, answer
+
     def may(self, user: str, verb: str, resource: str, namespace: str = "") -> bool:
         """Ask the API server whether a user may do something; without a namespace, in all of them."""
         where = f"--namespace={namespace}" if namespace else "--all-namespaces"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tests.e2e.kube import Object
-from tests.integration.chart.conftest import CRD, Site
+from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
 from tests.tools.helm import ROOT
 
 SAMPLES = ROOT / "manifests" / "samples"
@@ -32,7 +32,10 @@ def defined(cluster_site: Site) -> Iterator[Site]:
     """A cluster with the CRD of manifests/ and no operator."""
     cluster_site.wipe()
     cluster_site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
-    cluster_site.kube.run("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
+    crds = (f"crd/{CRD}", f"crd/{POLICY_CRD}")
+    cluster_site.kube.run("wait", "--for=condition=Established", *crds, "--timeout=50s")
+    known = lambda: "FIELDS:" in cluster_site.kube.run("explain", "nnt.spec", check=False)  # noqa: E731
+    cluster_site.kube.wait("kubectl explain to know it", known, timeout=60)  # by a poll, after it is Established
     yield cluster_site
     cluster_site.wipe()
 

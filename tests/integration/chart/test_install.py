@@ -32,7 +32,7 @@ def test_install_says_what_to_type_next(site: Site) -> None:
 def test_the_training_in_the_notes_is_accepted(site: Site) -> None:
     notes = site.install()
     manifest = notes.partition("<<EOF\n")[2].partition("  EOF")[0]
-    assert "created" in site.kube.run("apply", "-n", "default", "-f", "-", stdin=manifest)
+    site.train(manifest, "default")
 
 
 def test_a_second_install_is_refused(site: Site) -> None:
@@ -48,7 +48,7 @@ def test_a_second_install_is_refused(site: Site) -> None:
 
 def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) -> None:
     site.install()
-    site.kube.apply(training("bystander", "default"))
+    site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     site.upgrade({"image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
     (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
@@ -62,7 +62,7 @@ def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) 
 
 def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -> None:
     site.install()
-    site.kube.apply(training("bystander", "default"))
+    site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     assert f"[CustomResourceDefinition] {CRD}" in site.uninstall()
     assert deployment(site) == {}
@@ -102,7 +102,7 @@ def test_kustomize_installs_the_same_and_helm_takes_over(site: Site) -> None:
     site.kube.run("apply", "-k", str(manifests))
     (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
     assert operator["image"] == "registry.example.org/nnunet-operator:0.1.0"
-    site.kube.apply(training("bystander", "default"))
+    site.train(training("bystander", "default"), "default")
     operator_only = ["-f", str(manifests / "operator" / "operator.yaml"), "-f", str(manifests / "rbac")]
     site.kube.run("delete", "-n", NAMESPACE, *operator_only)
     site.install({}, "nnunet-operator", "--take-ownership", "--force-conflicts")

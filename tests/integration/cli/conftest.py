@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,10 @@ class Site:
             self.api.request("POST", f"{RBAC}{where}/{kind.lower()}s", {**metadata, "rules": list(given)})
             binding = {**metadata, "roleRef": role, "subjects": [subject]}
             self.api.request("POST", f"{RBAC}{where}/{kind.lower()}bindings", binding)
+        user = f"system:serviceaccount:{home}:{name}"
+        for where, given in ((home, rules), ("", everywhere)):
+            for rule in given:
+                wait_for(f"the rights of {name}", partial(self._may, user, where, rule))
         path = self.api.path("serviceaccounts", home, name) + "/token"
         token = self.api.request("POST", path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
         config = json.loads(self.kubeconfig.read_text())
@@ -63,6 +68,26 @@ class Site:
         file = self._folder / f"{home}-{name}.json"
         file.write_text(json.dumps(config))
         return str(file)
+
+    def _may(self, user: str, namespace: str, rule: Object) -> bool:
+        """Ask whether somebody has the first right of a rule: the authorizer learns of roles by watches."""
+        keys = (("group", "apiGroups"), ("resource", "resources"), ("verb", "verbs"))
+        asked = {key: rule[many][0] for key, many in keys} | {"namespace": namespace}
+        body = {"spec": {"user": user, "resourceAttributes": asked}}
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        return bool(self.api.request("POST", path, body)["status"]["allowed"])
+
+    def wait_enforced(self, policy: str, namespace: str) -> None:
+        """Wait until admission holds trainings to a policy: it learns of it by a watch."""
+
+        def refused() -> bool:
+            try:
+                self.api.create("nnunettrainings", training(namespace, "trial"), dryRun="All")
+            except ApiError as error:
+                return f"policy {policy}" in error.message
+            return False
+
+        wait_for(f"policy {policy} to be in force", refused)
 
 
 @pytest.fixture(scope="package")
@@ -85,15 +110,7 @@ def wait_for_admission(site: Site) -> None:
     """Wait until the admission policies act: they do some time after they are there."""
     site.namespace("first")
     site.policy("first", "first", minEpochs=1000)
-
-    def refused() -> bool:
-        try:
-            site.api.create("nnunettrainings", training("first"), dryRun="All")
-        except ApiError as error:
-            return "policy first" in error.message
-        return False
-
-    wait_for("the admission policies to act", refused, 60)
+    site.wait_enforced("first", "first")
 
 
 @pytest.fixture

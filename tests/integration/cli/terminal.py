@@ -49,7 +49,7 @@ class Terminal:
         """All that was ever shown, without colours."""
         return _CONTROL.sub("", self._said)
 
-    def wait_text(self, text: str, timeout: float = 20) -> None:
+    def wait_text(self, text: str, timeout: float = 60) -> None:
         """Wait until a text was shown."""
         wait_for(f"{text!r} on the terminal", lambda: text in self.text, timeout, lambda: self.text[-3000:])
 
@@ -57,7 +57,7 @@ class Terminal:
         """Interrupt the program."""
         self._process.send_signal(signal.SIGINT)
 
-    def end(self, timeout: float = 20) -> int:
+    def end(self, timeout: float = 60) -> int:
         """Wait until the program has ended and return its exit code."""
         return self._process.wait(timeout)
 

@@ -31,6 +31,7 @@ def test_the_policies_and_labels_of_the_cluster_and_the_same_words_once(site: Si
     spec = {"mode": "Enforce", "namespaceSelector": selector, "rules": {"minEpochs": 1000, "requireSeed": True}}
     head = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingPolicy", "metadata": {"name": namespace}}
     site.api.apply("nnunettrainingpolicies", {**head, "spec": spec})
+    site.wait_enforced(namespace, namespace)
     run = nnunet("lint", write(training(namespace)), "-o", "json")
     assert run.code == 1
     assert findings(run) == [("denied", "policies"), ("denied", "policies"), ("advice", "advice")], run.out
@@ -109,6 +110,7 @@ def test_the_namespace_of_the_context_counts_where_the_file_gives_none(site: Sit
 def test_who_may_not_read_policies_hears_the_api_server_once(site: Site, nnunet: Command) -> None:
     home = site.namespace("lint-blind")
     site.policy(home, home, minEpochs=1000)
+    site.wait_enforced(home, home)
     config = site.person("someone", home, CREATE)
     run = nnunet("lint", write(training(home)), "-o", "json", "--kubeconfig", config)
     assert (run.code, findings(run)) == (1, [("advice", "advice"), ("denied", "API server")]), run.out

@@ -1,5 +1,6 @@
 """Explanations of what the real scheduler and operator say. A node is there; its kubelet is played."""
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -44,9 +45,8 @@ class node:
     def __enter__(self) -> None:
         self._api.create("nodes", {"metadata": {"name": NODE}})
         resources = {"cpu": "16", "memory": "64Gi", "pods": "100", "ephemeral-storage": "100Gi"}
-        ready = {"type": "Ready", "status": "True", "reason": "Played", "message": "by the test"}
-        status = {"capacity": resources, "allocatable": resources, "conditions": [ready]}
-        self._api.merge("nodes", "", NODE, {"status": status}, "status")
+        self._api.merge("nodes", "", NODE, {"status": {"capacity": resources, "allocatable": resources}}, "status")
+        beat(self._api)
         # A new node is tainted until its controller has seen that it is ready.
         wait_for("the node to take pods", self._is_open)
 
@@ -56,6 +56,13 @@ class node:
 
     def __exit__(self, *_: object) -> None:
         self._api.delete("nodes", "", NODE)
+
+
+def beat(api: Api) -> None:
+    """Report the node as a kubelet does every few seconds: one that is silent for 50 s is tainted."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    ready = {"type": "Ready", "status": "True", "reason": "Played", "message": "by the test", "lastHeartbeatTime": now}
+    api.merge("nodes", "", NODE, {"status": {"conditions": [ready]}}, "status")
 
 
 def claim(api: Api, name: str, volume: str) -> None:
@@ -127,9 +134,10 @@ def test_what_it_waits_for(
     seen: str,
 ) -> None:
     name = request.node.callspec.id
+    beat(lab.api)
     lab.apply(training(HOME, name, **spec))
     let(lab, name)
-    lab.wait_reason("Progressing", reason, name, timeout=40)
+    lab.wait_reason("Progressing", reason, name, timeout=90)
     found = nnunet("explain", name, "-n", HOME, "-o", "json").data
     assert found["reason"] == reason and matter in found["matter"], found
     assert any(seen in line for line in found["seen"]), found["seen"]
@@ -140,7 +148,7 @@ def test_a_clinical_namespace_without_a_policy(lab: Lab, nnunet: Command) -> Non
     lab.api.create("nnunettrainings", training(CLINIC))
     lab.api.merge("namespaces", "", CLINIC, {"metadata": {"labels": {CLINICAL: "true"}}})
     clinic = Lab(lab.api, CLINIC, lab.operator)
-    clinic.wait_reason("Suspended", "PolicyMissing", timeout=40)
+    clinic.wait_reason("Suspended", "PolicyMissing", timeout=90)
     found = nnunet("explain", "hippo", "-n", CLINIC, "-o", "json").data
     assert found["reason"] == "PolicyMissing" and f"namespace {CLINIC}" in found["toDo"], found
 

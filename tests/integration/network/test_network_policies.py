@@ -32,7 +32,7 @@ def reached() -> dict[str, set[Way]]:
     """The ways that were tried, and those on which there was a connection `before` and `under` the policies."""
     apart = ["unshare", "--net", "--mount"]
     command = [*apart, sys.executable, "-m", "tests.integration.network.trial", str(kube_router())]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=240, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, timeout=600, check=False)
     assert done.returncode == 0, "the trial failed: see its output"
     answer = json.loads(done.stdout.splitlines()[-1])
     return {when: {(source, target, port) for source, target, port in ways} for when, ways in answer.items()}

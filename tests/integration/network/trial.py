@@ -24,7 +24,7 @@ from tests.tools.helm import render
 
 METRICS, OTHER, OPERATOR_METRICS = 8080, 8081, 9090
 PORTS = (METRICS, OTHER, OPERATOR_METRICS)
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 90.0
 
 
 def pods(objects: list[Object]) -> dict[str, tuple[str, dict[str, str]]]:
@@ -57,7 +57,11 @@ def enforced(program: Path, kubeconfig: Path, folder: Path) -> Iterator[None]:
         raise AssertionError(f"{error}\n{(folder / 'log').read_text()[-2000:]}") from None
     finally:
         router.terminate()
-        router.wait(20)
+        try:
+            router.wait(60)
+        except subprocess.TimeoutExpired:
+            router.kill()
+            router.wait()
 
 
 def wait_shut(wires: Wires, ways: list[Way]) -> None:

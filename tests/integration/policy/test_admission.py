@@ -185,7 +185,7 @@ def test_what_goes_on_with_a_training_is_judged(gate: Gate, running: str) -> Non
 
 
 def test_an_exception_holds_on_updates_as_well(gate: Gate, running: str) -> None:
-    end = in_time(seconds=15)
+    end = in_time(seconds=30)
     granted = exception(running, minEpochs=10, expiresAt=end)
     gate.write("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[granted])
     assert change(gate, running, {"spec": {"retryLimit": 9}}).ok

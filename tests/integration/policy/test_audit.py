@@ -73,7 +73,11 @@ def audited(gate_cluster: Cluster, installed: Gate, tmp_path_factory: pytest.Tem
         yield Audited(Gate(installed.site, kubeconfig), log)
     finally:
         process.terminate()
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def answers(client: Client) -> bool:

@@ -171,6 +171,8 @@ def test_queueing_finalizers_and_deletion_pass(gate: Gate, clinical: str) -> Non
 def test_the_garbage_collector_may_orphan_and_delete(gate: Gate, clinical: str) -> None:
     body = job(clinical, "ours", labels=OURS, template=OURS, ownerReferences=[allowed(gate, clinical)])
     assert make(gate, body, OPERATOR).ok
+    # The collector orphans what it knows of, and hears of Jobs and of trainings in no order.
+    wait_for("the Job controller to make the Pod", lambda: pods(gate, clinical))
     path = gate.client.path("jobs", clinical, "ours")
     assert gate.ask("DELETE", f"{gate.path(clinical)}?propagationPolicy=Orphan", None, "erin").ok
     # The collector looks every 30 s whether there are new kinds.

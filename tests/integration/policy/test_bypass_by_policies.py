@@ -49,7 +49,7 @@ def test_a_policy_that_is_gone_leaves_a_clinical_namespace_closed_by_admission(g
 
 
 def test_an_exception_that_ended_a_second_ago_is_stopped_by_admission(gate: Gate, clinical: str) -> None:
-    end = in_time(seconds=15)
+    end = in_time(seconds=30)
     granted = exception(clinical, minEpochs=10, liftedRules=["requireSeed"], expiresAt=end)
     gate.write("house", namespaces=[clinical], rules={"minEpochs": 1001, "requireSeed": True}, exceptions=[granted])
     assert gate.create(training(clinical), "erin").ok
@@ -72,7 +72,7 @@ def test_an_exception_for_too_long_or_that_is_over_is_stopped_by_admission(
 
 
 def test_an_exception_is_granted_for_a_year_and_stays_when_it_is_over(gate: Gate, clinical: str) -> None:
-    end = in_time(seconds=15)
+    end = in_time(seconds=30)
     year, short = exception("x", expiresAt=in_time(days=365, hours=23)), exception("y", expiresAt=end)
     gate.put("house", namespaces=[clinical], exceptions=[year, short])
     sleep_until(end)

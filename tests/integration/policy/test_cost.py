@@ -22,12 +22,12 @@ from tests.integration.support.api import Object, wait_for
 from tests.integration.support.builders import training
 
 PAIRS, REQUESTS, ORDINARY = 16, 25, 10
-ADDED_MS = 2.0
+ADDED_MS = 3.0
 """What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.7
-to 1.0 ms; twice the promise of 1 ms is allowed for slower and busy ones."""
+to 1.0 ms; three times the promise of 1 ms is allowed for slower and busy ones."""
 POLICIES_AT_BOUND = 30
-REQUEST_SECONDS = 2.0
-"""At the median, with those. Measured on an idle machine: 0.9 s; twice the promise of 1 s is allowed, as above."""
+REQUEST_SECONDS = 3.0
+"""At the median, with those. Measured on an idle machine: 0.9 s; three times the promise is allowed, as above."""
 
 
 def milliseconds(gate: Gate, body: Object) -> Iterator[float]:

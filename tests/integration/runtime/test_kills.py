@@ -34,7 +34,9 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
     with Autopilot(api, namespace, lambda: chance.uniform(5, 9)) as kubelet:
         while kills < KILLS or not all(done(lab, name) for name in names):
             lab.operator.start(wait=False)
-            time.sleep(chance.uniform(1.0, 2.5) if kills < KILLS else 5)  # from 1.0 s on it works
+            time.sleep(
+                chance.uniform(1.0, 2.5) if kills < KILLS else 10
+            )  # from 1.0 s on it works, on a slow machine later
             lab.operator.kill()
             kills += 1
             assert kills < KILLS + 20, "\n".join(lab.describe(name) for name in names)
@@ -89,7 +91,7 @@ def test_sigterm_ends_it_with_0_within_seconds(lab: Lab) -> None:
         lab.apply(training(lab.namespace, f"t{number}"))
     began = time.monotonic()
     assert lab.operator.stop() == 0, lab.operator.tail()
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 25  # the Deployment gives it 30 s
     errors = [line for line in lab.operator.lines() if line["level"] in ("error", "critical")]
     assert not errors, errors
     lab.operator.start()

@@ -47,8 +47,8 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
 def test_each_transition_is_announced_once(lab: Lab) -> None:
     """Events tell the story in order, and nothing twice."""
     lab.apply(training(lab.namespace))
-    with Autopilot(lab.api, lab.namespace, lambda: 1.0):
-        lab.wait_reason("Complete", "TrainingComplete", timeout=40)
+    with Autopilot(lab.api, lab.namespace, lambda: 4.0):  # the operator looks at a new Job after 1.5 s
+        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
     wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
     story = lab.events()
     once = ["Preprocessed", "Training", "Verifying", "CheckpointsVerified", "Evaluating", "TrainingComplete"]
@@ -114,7 +114,7 @@ def test_no_more_folds_at_once_than_allowed(lab: Lab) -> None:
     lab.set(maxParallelFolds=2)
     lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
     with Autopilot(lab.api, lab.namespace, lambda: 0.5) as kubelet:
-        lab.wait_reason("Complete", "TrainingComplete", timeout=40)
+        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
     assert kubelet.most_running["hippo"] <= 2
 
 
@@ -217,7 +217,7 @@ def test_retries_are_counted_and_preemptions_are_not(lab: Lab) -> None:
     first = lab.kubelet.pod("hippo", "fold", "0")
     lab.kubelet.run(first)
     lab.kubelet.end(first, 75, '{"message": "stopped after epoch 3"}')
-    second = lab.kubelet.pod("hippo", "fold", "0", timeout=40)
+    second = lab.kubelet.pod("hippo", "fold", "0", timeout=120)
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     lab.kubelet.end(second, 1, "ZeroDivisionError: division by zero")
     failed = lab.wait_reason("Failed", "RetriesExhausted")

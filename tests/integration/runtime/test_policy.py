@@ -130,7 +130,7 @@ def test_a_new_clinical_namespace_is_known_at_once(api: Api, start_operator: Cal
 
 
 def test_an_exception_ends_by_the_clock_while_it_runs(lab: Lab, policy: Write) -> None:
-    name = policy(minEpochs=1000, exceptions=[exception(lab, seconds=30)])
+    name = policy(minEpochs=1000, exceptions=[exception(lab, seconds=60)])
     lab.apply(training(lab.namespace, **ONE))
     lab.wait_jobs("hippo-plan")
     excepted = lab.wait_reason("PolicyCompliant", "PolicyExcepted")
@@ -141,8 +141,8 @@ def test_an_exception_ends_by_the_clock_while_it_runs(lab: Lab, policy: Write) -
     assert metrics[f'nnunet_training_policy_excepted{{namespace="{lab.namespace}",training="hippo"}}'] == 1
     expiry = f'nnunet_policy_exception_expiry_timestamp_seconds{{namespace="{lab.namespace}",policy="{name}"'
     (end,) = [value for series, value in metrics.items() if series.startswith(expiry)]
-    assert 0 < end - time.time() < 30
-    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged", timeout=60)
+    assert 0 < end - time.time() < 60
+    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged", timeout=120)
     assert "exception QM-17 ended at" in changed["message"]
     lab.wait_jobs()
     assert [granted["ticket"] for granted in lab.status()["policy"]["exceptions"]] == ["QM-17"]
@@ -157,7 +157,7 @@ def policy_events(api: Api, name: str) -> list[str]:
 def test_an_event_on_the_policy_warns_before_an_exception_ends(lab: Lab, policy: Write) -> None:
     granted = exception(lab, seconds=13 * 86400)
     name = policy(minEpochs=10, exceptions=[granted])
-    wait_for("the warning", lambda: policy_events(lab.api, name) == ["ExceptionExpiring"], 20, lab.describe)
+    wait_for("the warning", lambda: policy_events(lab.api, name) == ["ExceptionExpiring"], 60, lab.describe)
     lab.operator.stop()
     lab.operator.start()
     policy(minEpochs=11, exceptions=[granted])
@@ -180,7 +180,7 @@ def test_a_raised_minimum_reaches_a_running_trainer(lab: Lab, policy: Write) -> 
     def told() -> int:
         return next((contract_of(pod).min_epochs for pod in lab.kubelet.pods("hippo", "fold", "0")), 0)
 
-    wait_for("a pod that was told more", lambda: told() == 8, 20, lab.describe)
+    wait_for("a pod that was told more", lambda: told() == 8, 60, lab.describe)
     assert lab.condition("PolicyCompliant")["reason"] == "PoliciesKept"
 
 
@@ -223,7 +223,7 @@ def test_what_is_complete_stays_complete(lab: Lab, policy: Write) -> None:
     lab.wait_reason("PolicyCompliant", "PoliciesKept", "other")
     policy(minEpochs=1000)
     broken = lambda: lab.condition("PolicyCompliant", "other")["status"] == "False"  # noqa: E731
-    wait_for("a look at all trainings", broken, 20, lambda: lab.describe("other"))
+    wait_for("a look at all trainings", broken, 60, lambda: lab.describe("other"))
     lab.api.delete("nnunettrainingpolicies", "", name)
     lab.wait_reason("PolicyCompliant", "NoPolicy", "other")
     time.sleep(1)  # it may be the next in the queue

@@ -132,7 +132,7 @@ class Api:
 WRITES = ("POST", "PUT", "PATCH", "DELETE", "APPLY")
 
 
-def wait_for(what: str, check: Callable[[], T | None], timeout: float = 20.0, about: Callable[[], str] = str) -> T:
+def wait_for(what: str, check: Callable[[], T | None], timeout: float = 60.0, about: Callable[[], str] = str) -> T:
     """Poll until `check` returns something true; fail after `timeout` seconds with what was waited for."""
     deadline = time.monotonic() + timeout
     while True:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import urllib3
+
 from nnunet_operator.api.contract import CONTRACT_ENV, RunContract
 from tests.integration.support.api import Api, ApiError, Object
 from tests.integration.support.builders import report
@@ -27,7 +29,7 @@ class Kubelet:
         pods = self._api.list("pods", self._namespace, labelSelector=selector)
         return [pod for pod in pods if not _over(pod) and "deletionTimestamp" not in pod["metadata"]]
 
-    def pod(self, training: str, stage: str, fold: str = "", timeout: float = 20) -> Object:
+    def pod(self, training: str, stage: str, fold: str = "", timeout: float = 60) -> Object:
         """Wait for the one living pod of a stage and return it."""
         deadline = time.monotonic() + timeout
         while not (pods := self.pods(training, stage, fold)):
@@ -97,7 +99,7 @@ class Autopilot(Kubelet):
         while not self._stop.wait(0.1):
             try:
                 self._step()
-            except (ApiError, OSError):
+            except (ApiError, urllib3.exceptions.HTTPError, OSError):
                 continue  # the API server is away, or a pod is gone: look again
 
     def _step(self) -> None:

@@ -23,7 +23,7 @@ class OperatorProcess:
     def __init__(self, kubeconfig: Path, log: Path, namespaces: str = "", **settings: Any) -> None:
         """`settings` are those of nnunet_operator.settings."""
         self.log = log
-        self._ports = free_port(), free_port()
+        self._ports = free_ports(2)
         chosen = {
             "trainer_image": "registry.example/trainer:1",
             "watch_namespaces": namespaces,
@@ -50,7 +50,7 @@ class OperatorProcess:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=log, env=self._env)
         if wait:
-            wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 30, self.tail)
+            wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 90, self.tail)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
@@ -58,7 +58,7 @@ class OperatorProcess:
         self._process.kill()
         self._process.wait()
 
-    def stop(self, timeout: float = 15) -> int:
+    def stop(self, timeout: float = 60) -> int:
         """End it by SIGTERM and return its exit code."""
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
@@ -75,7 +75,7 @@ class OperatorProcess:
     def status(self, path: str) -> int:
         """Return the HTTP status of a probe; 0 where nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[0]}/{path}", timeout=6) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[0]}/{path}", timeout=30) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -84,7 +84,7 @@ class OperatorProcess:
 
     def metrics(self) -> dict[str, float]:
         """Return the operator's metrics by series."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[1]}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._ports[1]}/metrics", timeout=30) as answer:
             lines = answer.read().decode().splitlines()
         pairs = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
         return {series: float(value) for series, value in pairs}
@@ -107,9 +107,10 @@ class OperatorProcess:
             self.kill()
 
 
-def free_port() -> int:
-    """Return a TCP port of loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_ports(number: int) -> list[int]:
+    """Return TCP ports of loopback that are free now. All are held at once: one given back may be given out again."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]

@@ -12,7 +12,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.integration.support.api import Api
-from tests.integration.support.process import free_port
+from tests.integration.support.process import free_ports
 
 Fault = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 """Answers a request in the API server's place, or returns None to let it pass."""
@@ -23,7 +23,7 @@ class Proxy:
 
     def __init__(self, api: Api, folder: Path) -> None:
         self._api = api
-        self._port = free_port()
+        (self._port,) = free_ports(1)
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._ready = threading.Event()
@@ -37,7 +37,7 @@ class Proxy:
 
     def __enter__(self) -> "Proxy":
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
         return self
 
     def __exit__(self, *_: Any) -> None:

@@ -123,7 +123,7 @@ def test_a_flood_is_cut() -> None:
     assert parse_sample(flood).epoch == MAX_LINES - 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.one_of(st.text(max_size=40), st.text(max_size=40).map("nnunet_epoch{".__add__)), max_size=8))
 def test_never_anything_but_value_error(lines: list[str]) -> None:
     try:

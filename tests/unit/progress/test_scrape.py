@@ -82,13 +82,13 @@ async def endless(request: web.Request) -> web.StreamResponse:
 
 
 async def test_a_pod_that_answers(session: aiohttp.ClientSession, serve: Serve) -> None:
-    sample = await scrape(session, LOOPBACK, await serve(good), 5)
+    sample = await scrape(session, LOOPBACK, await serve(good), 30)
     assert sample is not None
     assert sample.epoch == 12
 
 
 async def test_a_pod_that_is_another_fold(session: aiohttp.ClientSession, serve: Serve) -> None:
-    sample = await scrape(session, LOOPBACK, await serve(good), 5, labels={"fold": "1"})
+    sample = await scrape(session, LOOPBACK, await serve(good), 30, labels={"fold": "1"})
     assert sample is not None
     assert sample.epoch is None
 

@@ -135,7 +135,7 @@ def worlds(draw: st.DrawFn) -> World:
     return make.world(of, *objects, samples=samples, refusals=refusals, now=NOW + timedelta(minutes=5))
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(worlds())
 def test_any_world(seen: World) -> None:
     result = plan(seen)
@@ -157,7 +157,7 @@ def test_any_world(seen: World) -> None:
     assert again.events == ()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.randoms(use_true_random=False), st.integers(0, 150))
 def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: int) -> None:
     cluster = simulate(random, steps)

@@ -66,7 +66,7 @@ def test_lock_waits_and_gives_up(tmp_path: Path) -> None:
         start = time.monotonic()
         with pytest.raises(Locked), lock(path, "test", timeout_seconds=0.3):
             pass
-        assert 0.3 < time.monotonic() - start < 5
+        assert 0.3 < time.monotonic() - start < 60
     finally:
         holder.send_signal(signal.SIGKILL)
         holder.wait()
