@@ -10,6 +10,9 @@ import pytest
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.inference import export_prediction
 
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.fence import Fence
 from nnunet_trainer.predictions import export_atomically, whole_ones
 
 GEOMETRY = {"sitk_stuff": {"spacing": (1, 1, 1), "origin": (0, 0, 0), "direction": (1, 0, 0, 0, 1, 0, 0, 0, 1)}}
@@ -38,3 +41,24 @@ def test_a_full_volume_leaves_no_half_segmentation(
     (small_volume / "ballast").unlink()
     export_atomically(None, {}, None, None, {"file_ending": ".nii.gz"}, target)
     assert whole_ones(small_volume, ".nii.gz") == {"case"}
+
+
+@pytest.mark.parametrize("takes_its_file", [False, True], ids=["while it wrote", "and cleaned up"])
+def test_an_attempt_that_was_replaced_puts_no_segmentation_there(
+    tmp_path: Path, takes_its_file: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "validation"
+    folder.mkdir()
+    old = Fence(tmp_path)
+
+    def hang(*arguments: Any) -> None:
+        write_segmentation(*arguments)
+        Fence(tmp_path)
+        if takes_its_file:
+            whole_ones(folder, ".nii.gz")
+
+    monkeypatch.setattr(export_prediction, "export_prediction_from_logits", hang)
+    with pytest.raises(TrainerError) as caught:
+        export_atomically(None, {}, None, None, {"file_ending": ".nii.gz"}, str(folder / "case"), fence=old)
+    assert caught.value.code == ExitCode.PREEMPTED
+    assert whole_ones(folder, ".nii.gz") == set()

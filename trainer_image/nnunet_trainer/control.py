@@ -179,7 +179,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         folder = Path(self.output_folder, "validation")
         self._fold_run.check_fence()
         if super().perform_actual_validation.__func__ is nnUNetTrainer.perform_actual_validation:
-            make_exports_atomic(nnunet_trainer_module)
+            make_exports_atomic(nnunet_trainer_module, fence=self._fold_run.fence)
             # One process looks: looking removes what is not whole, and the others may be writing already.
             ending = self.dataset_json["file_ending"]
             self._validated = agreed(lambda: frozenset(whole_ones(folder, ending)))

@@ -40,9 +40,13 @@ class TrainerError(Exception):
     """A failure that is understood: its exit code and what the user can do."""
 
     def __init__(self, code: ExitCode, message: str) -> None:
-        super().__init__(message)
+        # Both: an exception that a worker process raises is made anew here from its arguments.
+        super().__init__(code, message)
         self.code = code
         self.message = message
+
+    def __str__(self) -> str:
+        return self.message
 
 
 @dataclass(frozen=True)

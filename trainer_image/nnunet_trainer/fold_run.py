@@ -23,21 +23,25 @@ class FoldRun:
         metrics: FoldMetrics,
         *,
         replicate: int = 1,
-        leads: bool = True,
+        follows: Fence | None = None,
     ) -> None:
-        """`fold` is nnU-Net's name of it. Of several processes that train one fold, one leads: only that one writes."""
+        """`fold` is nnU-Net's name of it.
+
+        Of several processes that train one fold, one leads: it alone writes, save for the segmentations of the
+        validation. The others follow it, by its right to do so.
+        """
         self.contract = contract
         self.fold = fold
         self.replicate = replicate
         self.name = fold_run_name(fold, replicate, contract.replicates)
         self.folder = folder
         self.metrics = metrics
-        self.leads = leads
+        self.leads = follows is None
         self.passed_over: list[str] = []
         """Checkpoints that this attempt found damaged."""
         self.provenance: FoldProvenance | None = None
         self._durations: list[float] = []
-        self._fence: Fence | None = None
+        self._fence = follows
         self._pulse = Pulse(folder)
         self._journal = read_journal(folder)
         blank = FoldFacts(fold=self.name, epoch=0, epochs_target=contract.schedule.epochs)

@@ -7,9 +7,11 @@ import errno
 import logging
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import fsync_file, read_json, temporary_path, write_json
 from nnunet_trainer.truncation import cut_short
 
@@ -27,34 +29,51 @@ def export_atomically(
     dataset_json: dict[str, Any],
     output_file_truncated: str,
     save_probabilities: bool = False,
+    *,
+    fence: Fence | None = None,
 ) -> None:
-    """Take the place of nnU-Net's export_prediction_from_logits: write beside the target, flush, rename."""
+    """Take the place of nnU-Net's export_prediction_from_logits: write beside the target, flush, rename.
+
+    With a fence, raises TrainerError with PREEMPTED instead of renaming when another attempt has taken over.
+    """
     from nnunetv2.inference.export_prediction import export_prediction_from_logits
 
     target = Path(output_file_truncated)
-    temporary = temporary_path(target)
-    export_prediction_from_logits(
-        logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
-    )
-    endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
-    if temporary.with_name(f"{temporary.name}.json").exists():
-        # The spacing, beside a tif that can't hold it.
-        endings.append(".json")
+    temporary = fence.temporary(target) if fence else temporary_path(target)
+    try:
+        export_prediction_from_logits(
+            logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
+        )
+        endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
+        if temporary.with_name(f"{temporary.name}.json").exists():
+            # The spacing, beside a tif that can't hold it.
+            endings.append(".json")
+        for ending in endings:
+            _make_durable(temporary.with_name(temporary.name + ending))
+    except Exception:
+        if fence:
+            # Whoever has taken over removes what this attempt was writing: no failure of the volume.
+            fence.check()
+        raise
+    if fence:
+        fence.check()
     # The segmentation last: it is what counts as done.
     for ending in reversed(endings):
-        written = temporary.with_name(temporary.name + ending)
-        fsync_file(written)
-        if not written.stat().st_size or cut_short([written]):
-            # ITK reports no error when it writes to a full volume.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(written))
-        written.replace(target.with_name(target.name + ending))
+        temporary.with_name(temporary.name + ending).replace(target.with_name(target.name + ending))
 
 
-def make_exports_atomic(*modules: Any) -> None:
+def _make_durable(written: Path) -> None:
+    fsync_file(written)
+    if not written.stat().st_size or cut_short([written]):
+        # ITK reports no error when it writes to a full volume.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(written))
+
+
+def make_exports_atomic(*modules: Any, fence: Fence | None = None) -> None:
     """Let the nnU-Net modules that call export_prediction_from_logits by its global name call ours."""
     for module in modules:
         assert hasattr(module, "export_prediction_from_logits"), f"{module.__name__} exports in another way now"
-        module.export_prediction_from_logits = export_atomically
+        module.export_prediction_from_logits = partial(export_atomically, fence=fence)
 
 
 def whole_ones(folder: Path, ending: str) -> set[str]:

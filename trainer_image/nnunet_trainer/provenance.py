@@ -18,7 +18,7 @@ from nnunet_operator.api.contract import (
     PlanFacts,
 )
 from nnunet_trainer.failures import wrong_configuration
-from nnunet_trainer.files import read_json, write_json
+from nnunet_trainer.files import read_json
 from nnunet_trainer.fold_run import FoldRun
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,8 @@ def fix_conditions(run: FoldRun, stated: dict[str, Any]) -> None:
     run.provenance = facts(run, conditions_hash(stated))
     environment = {name: value for name, value in sorted(os.environ.items()) if name.startswith("nnUNet_")}
     content = {"conditions": stated, "environment": environment, **_image(), **run.provenance.to_json_dict()}
-    write_json(path, {**content, "software": _software(before, content)})
+    told = {**content, "software": _software(before, content)}
+    run.fence.write(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
 
 
 def _image() -> dict[str, str]:

@@ -12,6 +12,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Device, fold_run_name
 from nnunet_trainer import environment
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration, wrong_data
+from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import FoldMetrics, serve
@@ -94,6 +95,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
             contract,
             paths,
             plan,
+            run.fence,
             volumes=[paths.results, Path("/tmp")],
             read_only=[paths.preprocessed],
         )
@@ -107,7 +109,14 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
 
 
 def _follow(
-    rank: int, rendezvous: Path, fold: str, replicate: int, contract: RunContract, paths: RunPaths, plan: PlanFacts
+    rank: int,
+    rendezvous: Path,
+    fold: str,
+    replicate: int,
+    contract: RunContract,
+    paths: RunPaths,
+    plan: PlanFacts,
+    fence: Fence,
 ) -> None:
     """Work as one of several processes on a fold that another process leads."""
     from nnunet_trainer import ranks
@@ -117,7 +126,7 @@ def _follow(
     ranks.join_group(rank, contract.gpus, rendezvous, contract.device)
     folder = paths.fold(contract, plan.plans_name, fold, replicate)
     metrics = FoldMetrics(contract, fold, plan.plans_name)
-    run = FoldRun(contract, fold, folder, metrics, replicate=replicate, leads=False)
+    run = FoldRun(contract, fold, folder, metrics, replicate=replicate, follows=fence)
     trainer = _make_trainer(run, paths, plan)
     # Signals are for the leader to answer.
     trainer.take_control(run, Preemption(lambda: None))

@@ -1,6 +1,7 @@
 """An attempt that another one has replaced must not write."""
 
 import os
+import pickle
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,17 @@ def test_a_write_that_hung_while_another_attempt_took_over_changes_nothing(
     assert caught.value.code == ExitCode.PREEMPTED
     assert journal.read_text() == "new"
     assert sorted(path.name for path in tmp_path.iterdir()) == [FENCE_FILE, journal.name]
+
+
+def test_a_worker_process_can_say_that_another_attempt_took_over(tmp_path: Path) -> None:
+    """The refusal comes from there as an object: one that can't be made anew would let its pool wait for ever."""
+    fence: Fence = pickle.loads(pickle.dumps(Fence(tmp_path)))
+    fence.check()
+    Fence(tmp_path)
+    with pytest.raises(TrainerError) as caught:
+        fence.check()
+    error = pickle.loads(pickle.dumps(caught.value))
+    assert (error.code, error.message, str(error)) == (ExitCode.PREEMPTED, caught.value.message, caught.value.message)
 
 
 def test_two_attempts_never_write_into_the_same_file(tmp_path: Path) -> None:

@@ -28,6 +28,12 @@ def run_in(folder: Path, **changes: Any) -> FoldRun:
     return FoldRun(made, "0", folder, FoldMetrics(made, "0", "nnUNetPlans"))
 
 
+def fix(run: FoldRun, stated: dict[str, Any]) -> None:
+    """Begin an attempt, which takes the folder over, and fix its conditions."""
+    run.start_attempt()
+    provenance.fix_conditions(run, stated)
+
+
 def stated(run: FoldRun, **attributes: Any) -> dict[str, Any]:
     settings = {"initial_lr": 0.01, "num_epochs": 1000, "weight_decay": 3e-5} | attributes
     network = SimpleNamespace(batch_size=2, patch_size=(128, 128, 96))
@@ -37,7 +43,7 @@ def stated(run: FoldRun, **attributes: Any) -> dict[str, Any]:
 
 def test_the_conditions_are_kept_and_hashed(tmp_path: Path) -> None:
     run = run_in(tmp_path, seed=3)
-    provenance.fix_conditions(run, stated(run))
+    fix(run, stated(run))
     kept = read_json(tmp_path / PROVENANCE_FILE)
     assert kept["conditions"]["patchSize"] == [128, 128, 96] and kept["conditions"]["seed"] == 3
     assert run.provenance is not None and kept["configurationHash"] == run.provenance.configuration_hash
@@ -58,34 +64,34 @@ def test_a_fold_with_checkpoints_keeps_its_conditions(
     tmp_path: Path, changes: dict[str, Any], attributes: dict[str, Any], named: list[str]
 ) -> None:
     first = run_in(tmp_path)
-    provenance.fix_conditions(first, stated(first))
+    fix(first, stated(first))
     other = run_in(tmp_path, **changes)
     # Nothing was trained yet: the new conditions are taken.
-    provenance.fix_conditions(other, stated(other, **attributes))
-    provenance.fix_conditions(first, stated(first))
+    fix(other, stated(other, **attributes))
+    fix(first, stated(first))
     (tmp_path / "checkpoint_latest.pth").touch()
     with pytest.raises(TrainerError) as caught:
-        provenance.fix_conditions(other, stated(other, **attributes))
+        fix(other, stated(other, **attributes))
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
     assert all(part in caught.value.message for part in named), caught.value.message
 
 
 def test_policies_may_change_while_a_fold_trains(tmp_path: Path) -> None:
     first = run_in(tmp_path)
-    provenance.fix_conditions(first, stated(first))
+    fix(first, stated(first))
     (tmp_path / "checkpoint_latest.pth").touch()
     for policies in (policy(minEpochs=600), policy(minEpochs=None)):
         run = run_in(tmp_path, policy=policies)
-        provenance.fix_conditions(run, stated(run))
+        fix(run, stated(run))
         assert run.provenance is not None and first.provenance is not None
         assert run.provenance.configuration_hash == first.provenance.configuration_hash
 
 
 def test_a_newer_trainer_may_state_more(tmp_path: Path) -> None:
     run = run_in(tmp_path)
-    provenance.fix_conditions(run, stated(run))
+    fix(run, stated(run))
     (tmp_path / "checkpoint_latest.pth").touch()
-    provenance.fix_conditions(run, stated(run) | {"something": "new"})
+    fix(run, stated(run) | {"something": "new"})
     assert read_json(tmp_path / PROVENANCE_FILE)["conditions"]["something"] == "new"
 
 
@@ -98,7 +104,7 @@ def attempt(folder: Path, monkeypatch: pytest.MonkeyPatch, image: str, digest: s
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(provenance, "facts", lambda run, hash_: FoldProvenance.model_validate(versions))
     run = run_in(folder)
-    provenance.fix_conditions(run, stated(run))
+    fix(run, stated(run))
     kept: dict[str, Any] = read_json(folder / PROVENANCE_FILE)
     return kept
 
