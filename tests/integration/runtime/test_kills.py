@@ -4,6 +4,8 @@ import random
 import time
 from collections.abc import Callable
 
+import pytest
+
 from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
@@ -22,6 +24,7 @@ def jobs_ever_made(api: Api, namespace: str) -> dict[str, int]:
     return {name: len(uids) for name, uids in made.items()}
 
 
+@pytest.mark.timeout(600)
 def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]) -> None:
     """Four trainings come to the end that they come to without a kill."""
     lab = Lab(api, namespace, start_operator(namespace))
