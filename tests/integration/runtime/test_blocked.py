@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nnunet_operator.api.contract import METRICS_PORT
-from tests.integration.conftest import Lab, make_namespace
+from tests.integration.conftest import ADDRESSES, Lab, make_namespace
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
@@ -238,11 +238,11 @@ def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> Non
 def test_a_pod_that_does_not_answer_holds_nobody_up(lab: Lab) -> None:
     """A silent pod costs its own training two seconds a look, and others nothing."""
     silent = socket.socket()
-    silent.bind(("127.0.0.78", METRICS_PORT))
+    silent.bind((f"{ADDRESSES}.78", METRICS_PORT))
     silent.listen()
     lab.apply(training(lab.namespace, folds=[0]))
     lab.plan_and_train()
-    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), "127.0.0.78")
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), f"{ADDRESSES}.78")
     lab.wait_reason("Progressing", "Training")
     took = []
     for number in range(5):
