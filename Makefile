@@ -39,7 +39,7 @@ test-unit: tools ## Fast tests for daily work
 	$(PYTEST) tests/unit
 
 test-integration: tools ## The operator and the chart against a real API server, without a kubelet
-	$(PYTEST) tests/integration --numprocesses=2 --dist=loadgroup --no-loadscope-reorder
+	$(PYTEST) tests/integration --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer

@@ -1,7 +1,6 @@
 """One control plane for all tests of the operator, a namespace and an operator for each."""
 
 import json
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,26 +14,7 @@ from tests.integration.support.api import Api, ApiError, Object, wait_for
 from tests.integration.support.kubelet import Kubelet
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.trainer import Trainer
-
-HERE = Path(__file__).parent
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
-"""Name of this one of the processes that run the tests, "" where there is one."""
-ADDRESSES = f"127.0.{int(WORKER.removeprefix('gw') or 0) + 1}"
-"""Loopback addresses that no other process uses."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what stays together where several processes run the tests: what shares a cluster.
-
-    That is a package, save for the operator's own tests: each process has a cluster for those. They take longest, most
-    of it waiting, and come first.
-    """
-    runtime = HERE / "runtime"
-    items.sort(key=lambda item: runtime not in item.path.parents)
-    for item in items:
-        if HERE in item.path.parents:
-            shares = item.path if runtime in item.path.parents else item.path.parent
-            item.add_marker(pytest.mark.xdist_group(str(shares.relative_to(HERE))))
+from tests.integration.support.worker import ADDRESSES, WORKER
 
 
 class Lab:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.e2e.kube import Kube, Object
+from tests.integration.support.worker import WORKER
 from tests.tools.helm import CHART, IMAGES, helm, merged
 
 NAMESPACE = "nnunet-system"
@@ -77,7 +78,7 @@ class Site:
 @pytest.fixture(scope="package")
 def cluster_site() -> Iterator[Site]:
     """The control plane of the chart's tests, taken down at the end."""
-    with Cluster(name="chart", control_plane_only=True) as cluster:
+    with Cluster(name=f"chart{WORKER}", control_plane_only=True) as cluster:
         yield Site(cluster.kubectl, cluster.kubeconfig)
 
 

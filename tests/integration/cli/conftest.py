@@ -13,6 +13,7 @@ from tests.cluster import Cluster
 from tests.integration.conftest import install_crds
 from tests.integration.support.api import Api, ApiError, Object, wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.worker import WORKER
 from tests.unit.cli.conftest import Command, Run, run_main
 
 ROOT = Path(__file__).parents[3]
@@ -93,7 +94,7 @@ class Site:
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The control plane of these tests, taken down at the end."""
-    cluster = Cluster(name="cli", control_plane_only=True)
+    cluster = Cluster(name=f"cli{WORKER}", control_plane_only=True)
     cluster.up()
     try:
         site = Site(cluster, tmp_path_factory.mktemp("people"))

@@ -8,6 +8,7 @@ from tests.cluster import Cluster
 from tests.integration.chart.conftest import Site
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
+from tests.integration.support.worker import WORKER
 
 VALUES = {"policies": {"clinical": {"create": False}}}
 
@@ -15,7 +16,7 @@ VALUES = {"policies": {"clinical": {"create": False}}}
 @pytest.fixture(scope="package")
 def gate_cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name="policy", control_plane_only=True) as control_plane:
+    with Cluster(name=f"policy{WORKER}", control_plane_only=True) as control_plane:
         yield control_plane
 
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nnunet_operator.api.contract import METRICS_PORT
-from tests.integration.conftest import ADDRESSES, Lab, make_namespace
+from tests.integration.conftest import Lab, make_namespace
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.quota import allow, forbid
 from tests.integration.support.trainer import Trainer
+from tests.integration.support.worker import ADDRESSES
 
 
 @pytest.fixture
