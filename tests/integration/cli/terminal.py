@@ -26,7 +26,8 @@ class Terminal:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
         env = {**os.environ, "TERM": "xterm-256color"}
-        env.pop("NO_COLOR", None)
+        for name in ("NO_COLOR", "COLUMNS", "LINES"):  # those of whoever runs the tests
+            env.pop(name, None)
         # A shell lets what it runs in the background, these tests for example, ignore Ctrl-C.
         command = ["env", "--default-signal=INT", str(PROGRAM), *arguments]
         self._process = subprocess.Popen(
