@@ -40,7 +40,7 @@ def helm(*args: str, values: Mapping[str, Any] | None = None, env: Mapping[str, 
         input=json.dumps(values) if values is not None else None,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
         env={**os.environ, **(env or {})},
     )

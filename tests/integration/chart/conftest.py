@@ -40,14 +40,25 @@ class Site:
 
     def uninstall(self, release: str = "nnunet-operator") -> str:
         """Uninstall a release and return what helm says."""
-        return self.helm("uninstall", release, "--wait", "--timeout=60s")
+        return self.helm("uninstall", release, "--wait", "--timeout=180s")
 
     def wipe(self) -> None:
         """Remove every release, what kustomize has left, the CRDs and with them every training and policy."""
         for release in json.loads(self.helm("list", "--output=json")):
             self.uninstall(release["name"])
         self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
-        self.kube.run("delete", "crd", CRD, POLICY_CRD, "--ignore-not-found", "--wait")
+        definitions = ("crd", CRD, POLICY_CRD, "--ignore-not-found")
+        self.kube.run("delete", *definitions, "--wait=false")
+
+        def gone() -> bool:
+            return not self.kube.run("get", *definitions, "-o", "name").strip()
+
+        try:
+            # Mostly a second; where the API server could not clean up at once, it tries again after a minute.
+            self.kube.wait("the definitions to be gone", gone, timeout=180)
+        except AssertionError as error:
+            state = self.kube.run("describe", *definitions[:3], check=False)[-3000:]
+            raise AssertionError(f"{error}\n{state}") from None
 
     def namespace(self, name: str, **labels: str) -> str:
         """Make a namespace, where it does not exist yet, and return its name."""
