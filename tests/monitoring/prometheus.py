@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from tests.integration.support.process import free_ports
+from tests.integration.support.process import end, free_ports
 from tests.monitoring.package import programs
 
 READY_SECONDS = 90.0
@@ -59,12 +59,7 @@ class Prometheus:
     def __exit__(self, *_: object) -> None:
         if self._process is None:
             return
-        self._process.terminate()
-        try:
-            self._process.wait(10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        end(self._process, timeout=10)
 
     def query(self, expression: str, at: float | None = None) -> list[Series]:
         """Return the series of an expression, now or at a Unix time. Raises ValueError where it is refused."""

@@ -81,7 +81,12 @@ def write_atomically(
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON atomically and durably."""
-    write_atomically(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_atomically(path, to_json(content))
+
+
+def to_json(content: Any) -> str:
+    """Return the text of a JSON file. Raises ValueError for a number that is not finite."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
 def read_json(path: Path) -> Any:

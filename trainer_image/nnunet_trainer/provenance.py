@@ -18,7 +18,7 @@ from nnunet_operator.api.contract import (
     PlanFacts,
 )
 from nnunet_trainer.failures import wrong_configuration
-from nnunet_trainer.files import read_json
+from nnunet_trainer.files import read_json, to_json
 from nnunet_trainer.fold_run import FoldRun
 
 log = logging.getLogger(__name__)
@@ -98,8 +98,7 @@ def fix_conditions(run: FoldRun, stated: dict[str, Any]) -> None:
     run.provenance = facts(run, conditions_hash(stated))
     environment = {name: value for name, value in sorted(os.environ.items()) if name.startswith("nnUNet_")}
     content = {"conditions": stated, "environment": environment, **_image(), **run.provenance.to_json_dict()}
-    told = {**content, "software": _software(before, content)}
-    run.fence.write(path, json.dumps(told, indent=2, allow_nan=False) + "\n")
+    run.fence.write(path, to_json({**content, "software": _software(before, content)}))
 
 
 def _image() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Several processes that train one fold together (nnU-Net's DDP), one for each GPU of the pod; gloo on the CPU.
 
-The trainer's own process is rank 0: it leads, writes everything, and starts the others, which end with it.
+The trainer's own process is rank 0: it leads, writes everything but the others' share of the
+validation's segmentations, and starts the others, which end with it.
 """
 
 import os

@@ -59,7 +59,7 @@ async function shoot(browser, job) {
   await page.goto(`${ORIGIN}/`);
   const dashboard = page.locator('#dashboard[data-drawn="true"]');
   try {
-    await Promise.race([dashboard.waitFor({ timeout: DRAWN_MS }), broken]);
+    await Promise.race([dashboard.waitFor(), broken]);
     if (problems.length === 0) {
       await page.waitForLoadState('networkidle');
       await dashboard.screenshot({ path: job.output, animations: 'disabled' });

@@ -47,17 +47,17 @@ class Site:
         for release in json.loads(self.helm("list", "--output=json")):
             self.uninstall(release["name"])
         self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
-        definitions = ("crd", CRD, POLICY_CRD, "--ignore-not-found")
-        self.kube.run("delete", *definitions, "--wait=false")
+        definitions = ("crd", CRD, POLICY_CRD)
+        self.kube.run("delete", *definitions, "--ignore-not-found", "--wait=false")
 
         def gone() -> bool:
-            return not self.kube.run("get", *definitions, "-o", "name").strip()
+            return not self.kube.run("get", *definitions, "--ignore-not-found", "-o", "name").strip()
 
         try:
             # Mostly a second; where the API server could not clean up at once, it tries again after a minute.
             self.kube.wait("the definitions to be gone", gone, timeout=180)
         except AssertionError as error:
-            state = self.kube.run("describe", *definitions[:3], check=False)[-3000:]
+            state = self.kube.run("describe", *definitions, check=False)[-3000:]
             raise AssertionError(f"{error}\n{state}") from None
 
     def namespace(self, name: str, **labels: str) -> str:

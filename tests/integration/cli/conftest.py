@@ -11,7 +11,7 @@ import yaml
 
 from tests.cluster import Cluster
 from tests.integration.conftest import install_crds
-from tests.integration.support.api import Api, ApiError, Object, wait_for
+from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.worker import WORKER
 from tests.unit.cli.conftest import Command, Run, run_main
@@ -74,21 +74,13 @@ class Site:
         """Ask whether somebody has the first right of a rule: the authorizer learns of roles by watches."""
         keys = (("group", "apiGroups"), ("resource", "resources"), ("verb", "verbs"))
         asked = {key: rule[many][0] for key, many in keys} | {"namespace": namespace}
-        body = {"spec": {"user": user, "resourceAttributes": asked}}
-        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
-        return bool(self.api.request("POST", path, body)["status"]["allowed"])
+        return self.api.may(user, asked)
 
     def wait_enforced(self, policy: str, namespace: str) -> None:
         """Wait until admission holds trainings to a policy: it learns of it by a watch."""
-
-        def refused() -> bool:
-            try:
-                self.api.create("nnunettrainings", training(namespace, "trial"), dryRun="All")
-            except ApiError as error:
-                return f"policy {policy}" in error.message
-            return False
-
-        wait_for(f"policy {policy} to be in force", refused)
+        trial = training(namespace, "trial")
+        in_force = lambda: f"policy {policy}" in self.api.refusal("nnunettrainings", trial)  # noqa: E731
+        wait_for(f"policy {policy} to be in force", in_force)
 
 
 @pytest.fixture(scope="package")

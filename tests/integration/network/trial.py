@@ -19,6 +19,7 @@ from tests.cluster import Cluster
 from tests.cluster.host import run
 from tests.e2e.kube import Kube, Object
 from tests.integration.network.wires import NODE, Way, Wires
+from tests.integration.support.process import end
 from tests.tools.generate import MONITORING
 from tests.tools.helm import render
 
@@ -56,12 +57,7 @@ def enforced(program: Path, kubeconfig: Path, folder: Path) -> Iterator[None]:
     except AssertionError as error:
         raise AssertionError(f"{error}\n{(folder / 'log').read_text()[-2000:]}") from None
     finally:
-        router.terminate()
-        try:
-            router.wait(60)
-        except subprocess.TimeoutExpired:
-            router.kill()
-            router.wait()
+        end(router)
 
 
 def wait_shut(wires: Wires, ways: list[Way]) -> None:

@@ -222,15 +222,9 @@ class Gate:
         kind = "rolebindings" if namespace else "clusterrolebindings"
         self._apply(kind, f"{user}-{role}", {"subjects": [subject], "roleRef": reference}, namespace)
 
-    def may(self, user: str, attributes: Mapping[str, str]) -> bool:
-        """Say whether a user may do something (resourceAttributes of a SubjectAccessReview)."""
-        review = {"spec": {"user": user, "resourceAttributes": dict(attributes)}}
-        asked = self.done("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
-        return bool(asked["status"]["allowed"])
-
     def wait_allowed(self, user: str, attributes: Mapping[str, str]) -> None:
         """Wait until a user may do something."""
-        wait_for(f"{user} to be allowed {attributes}", lambda: self.may(user, attributes))
+        wait_for(f"{user} to be allowed {attributes}", lambda: self.client.may(user, attributes))
 
     def _apply(self, kind: str, name: str, body: Object, namespace: str = "") -> None:
         where = f"/namespaces/{namespace}" if namespace else ""

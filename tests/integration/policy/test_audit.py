@@ -17,6 +17,7 @@ from tests.cluster.state import State
 from tests.integration.policy.support import MERGE, Client, Gate, exception
 from tests.integration.support.api import Object, wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.process import end
 from tests.tools.helm import ROOT
 
 AUDIT_POLICY = ROOT / "manifests" / "policies" / "audit-policy.yaml"
@@ -72,12 +73,7 @@ def audited(gate_cluster: Cluster, installed: Gate, tmp_path_factory: pytest.Tem
         wait_for("it to find policies", ready, 60, lambda: client.ask("POST", path, probe).message)
         yield Audited(Gate(installed.site, kubeconfig), log)
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 def answers(client: Client) -> bool:

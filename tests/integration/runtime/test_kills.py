@@ -37,9 +37,8 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
     with Autopilot(api, namespace, lambda: chance.uniform(5, 9)) as kubelet:
         while kills < KILLS or not all(done(lab, name) for name in names):
             lab.operator.start(wait=False)
-            time.sleep(
-                chance.uniform(1.0, 2.5) if kills < KILLS else 10
-            )  # from 1.0 s on it works, on a slow machine later
+            # From 1.0 s on it works, on a slow machine later.
+            time.sleep(chance.uniform(1.0, 2.5) if kills < KILLS else 10)
             lab.operator.kill()
             kills += 1
             assert kills < KILLS + 20, "\n".join(lab.describe(name) for name in names)

@@ -36,10 +36,10 @@ def test_no_write_at_rest(
             wait_for("all to end", lambda: number_of("Completed") == FINISHED, 180, lab.operator.tail)
         wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
         wait_for("nobody to write any more", lambda: written(api) == written(api, after=5), 120)
-        mine, everybodys = len(proxy.writes()), api.writes("nnunettrainings", "jobs")
+        mine, everybodys = len(proxy.writes()), written(api)
         time.sleep(REST_SECONDS)
         assert proxy.writes()[mine:] == []
-        assert api.writes("nnunettrainings", "jobs") == everybodys
+        assert written(api) == everybodys
         assert lab.operator.metrics()['nnunet_operator_resyncs_total{result="ok"}'] >= 2
 
 

@@ -4,7 +4,7 @@ import base64
 import json
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -95,6 +95,20 @@ class Api:
         namespace = body["metadata"].get("namespace", "")
         created: Object = self.request("POST", self.path(kind, namespace, **query), body)
         return created
+
+    def refusal(self, kind: str, body: Object) -> str:
+        """Return why an object would not be created, "" where it would: it is not made."""
+        try:
+            self.create(kind, body, dryRun="All")
+        except ApiError as error:
+            return error.message
+        return ""
+
+    def may(self, user: str, attributes: Mapping[str, str]) -> bool:
+        """Say whether a user may do something (resourceAttributes of a SubjectAccessReview)."""
+        review = {"spec": {"user": user, "resourceAttributes": dict(attributes)}}
+        answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
 
     def delete(self, kind: str, namespace: str, name: str, propagation: str = "Background") -> None:
         """Delete an object."""

@@ -107,6 +107,16 @@ class OperatorProcess:
             self.kill()
 
 
+def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
+    """End a process by SIGTERM, and by SIGKILL where it has not ended in time."""
+    process.terminate()
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def free_ports(number: int) -> list[int]:
     """Return TCP ports of loopback that are free now. All are held at once: one given back may be given out again."""
     with contextlib.ExitStack() as stack:

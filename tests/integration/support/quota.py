@@ -1,6 +1,6 @@
 """Quotas that are in force when a test goes on."""
 
-from tests.integration.support.api import Api, ApiError, Object, wait_for
+from tests.integration.support.api import Api, Object, wait_for
 
 _POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
 _TRIALS: dict[str, tuple[str, Object]] = {
@@ -19,14 +19,7 @@ def forbid(api: Api, namespace: str, resource: str = "pods") -> None:
     kind, spec = _TRIALS[resource]
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": namespace}, "spec": spec}
 
-    def refused() -> bool:
-        try:
-            api.create(kind, trial, dryRun="All")
-        except ApiError as error:
-            return "exceeded quota" in error.message
-        return False
-
-    wait_for(f"a quota of no {resource} to be in force", refused, timeout=60)
+    wait_for(f"a quota of no {resource} to be in force", lambda: "exceeded quota" in api.refusal(kind, trial))
 
 
 def allow(api: Api, namespace: str) -> None:
