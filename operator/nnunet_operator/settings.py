@@ -26,6 +26,9 @@ class Settings(BaseSettings):
     """Image of the trainer pods where a training names none. Required."""
     trainer_image_pull_secrets: Names = ()
     """Names of Secrets with which nodes pull the trainer image, separated by commas."""
+    owned_claims: Names = ("nnunet-*",)
+    """Claims that Kubernetes may give to the trainer's group (fsGroup 1000), with all files on them, when a training
+    begins: names or patterns, separated by commas. Others have to be writable for UID or GID 1000 already."""
     watch_namespaces: Names = ()
     """Namespaces to serve, separated by commas. Empty: the whole cluster."""
     progress_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
@@ -51,7 +54,7 @@ class Settings(BaseSettings):
     health_port: Annotated[int, Field(ge=1, le=65535)] = 8081
     """Port of /livez and /readyz."""
 
-    @field_validator("trainer_image_pull_secrets", "watch_namespaces", mode="before")
+    @field_validator("trainer_image_pull_secrets", "owned_claims", "watch_namespaces", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -71,6 +74,7 @@ class Settings(BaseSettings):
             progress_poll_seconds=self.progress_poll_seconds,
             scrape_annotations=self.scrape_annotations,
             image_pull_secrets=self.trainer_image_pull_secrets,
+            owned_claims=self.owned_claims,
         )
 
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from nnunet_operator.api.contract import CONTRACT_ENV, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.folders import PREPROCESSED, RAW, RESULTS
 from nnunet_trainer import audit, report
 from nnunet_trainer.failures import (
     Failure,
@@ -24,8 +25,9 @@ from nnunet_trainer.failures import (
     one_line,
     wrong_configuration,
 )
-from nnunet_trainer.paths import RunPaths, run_paths
+from nnunet_trainer.paths import RunPaths, claims_root, run_paths
 from nnunet_trainer.preemption import SIGNALS, Preemption
+from nnunet_trainer.prepare import Folders, prepare
 from nnunet_trainer.processes import kill_descendants
 from nnunet_trainer.watchdog import INTERVAL_SECONDS, Watchdog
 
@@ -51,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="plan | train | verify | evaluate")
+    commands = top.add_subparsers(dest="command", required=True, metavar="prepare | plan | train | verify | evaluate")
+    prepare = commands.add_parser("prepare", help="make the training's folders on its claims (the operator's image)")
+    for part in (RAW, PREPROCESSED, RESULTS):
+        prepare.add_argument(f"--{part}", required=True, help=f"folder of the {part} data, from the root of its claim")
     commands.add_parser("plan", help="check the dataset, plan, preprocess (no GPU); shared where trainings agree")
     train = commands.add_parser("train", help="train one fold, or go on with it, and validate it on full volumes")
     train.add_argument("--fold", required=True, help='fold: 0 to 4, or "all"')
@@ -93,13 +98,18 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     read_only: list[Path] = []
     try:
         contract = read_contract()
-        paths = run_paths(contract)
-        volumes += [paths.results, Path("/tmp")]
-        read_only.append(paths.raw)
-        (volumes if options.command == "plan" else read_only).insert(0, paths.preprocessed)
-        paths.run.mkdir(parents=True, exist_ok=True)
-        audit.record(contract, paths.run, options.command)
-        result = _command(options, contract, paths, preemption, standing)
+        if options.command == "prepare":
+            volumes += [claims_root() / PREPROCESSED, claims_root() / RESULTS]
+            read_only.append(claims_root() / RAW)
+            result = prepare(contract, claims_root(), Folders(options.raw, options.preprocessed, options.results))
+        else:
+            paths = run_paths(contract)
+            volumes += [paths.run, Path("/tmp")]
+            read_only.append(paths.raw)
+            (volumes if options.command == "plan" else read_only).insert(0, paths.preprocessed)
+            paths.run.mkdir(parents=True, exist_ok=True)
+            audit.record(contract, paths.run, options.command)
+            result = _command(options, contract, paths, preemption, standing)
     except TrainerError as error:
         log.error("%s", error.message)
         if error.__cause__ is not None:

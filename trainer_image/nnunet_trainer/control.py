@@ -22,6 +22,7 @@ from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts, Metric
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_trainer import checkpoints, early_stopping, schedule, scores, seeds
+from nnunet_trainer.evidence import OWNER_KEY
 from nnunet_trainer.failures import TrainerError, may_be_damage
 from nnunet_trainer.fold_run import FoldRun
 from nnunet_trainer.metrics import never_fail
@@ -239,6 +240,9 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             return
         self._fold_run.check_fence()
         path = Path(filename)
+        # nnU-Net keeps these in its checkpoints and reads back none but its own.
+        run = {"uid": self._fold_run.contract.uid, "fold": self._fold_run.name}
+        self.my_init_kwargs[OWNER_KEY] = run
         keep = self._keep() if path.name == LATEST else None
         with self._preemption.shield():
             checkpoints.write_checkpoint(path, super().save_checkpoint, self._fold_run.fence, keep)

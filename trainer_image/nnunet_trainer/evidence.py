@@ -23,6 +23,10 @@ HISTORY_KEYS = (
 """What nnU-Net logs once in every epoch, and keeps in its checkpoints."""
 
 
+OWNER_KEY = "nnunet_training"
+"""Among the arguments of the trainer that a checkpoint holds: UID of its training, and its fold's run by name."""
+
+
 @dataclass(frozen=True)
 class FinalCheckpoint:
     """What the proof rests on."""
@@ -31,6 +35,8 @@ class FinalCheckpoint:
     """Finished epochs, as nnU-Net counts them."""
     history: Mapping[str, Sequence[float]]
     """One value for each finished epoch, under each of `HISTORY_KEYS`."""
+    owner: tuple[str, str] | None = None
+    """UID of the training and name of the fold's run that it was saved by; none in a checkpoint of an older image."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +54,17 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
         counter, logging = content["current_epoch"], content["logging"]
         if type(counter) is not int or counter < 0:
             raise ValueError(f"its counter of epochs is {type(counter).__name__} {str(counter)[:40]}")
-        return FinalCheckpoint(counter, {key: _numbers(key, logging[key]) for key in HISTORY_KEYS})
+        history = {key: _numbers(key, logging[key]) for key in HISTORY_KEYS}
+        return FinalCheckpoint(counter, history, _owner(content.get("init_args")))
     except KeyError as error:
         raise ValueError(f"it has no {error}") from error
     except TypeError as error:
         raise ValueError(f"it is not built as nnU-Net's checkpoints are ({error})") from error
+
+
+def _owner(arguments: Any) -> tuple[str, str] | None:
+    owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
+    return (str(owner.get("uid"))[:64], str(owner.get("fold"))[:64]) if isinstance(owner, dict) else None
 
 
 def _numbers(key: str, values: Any) -> list[float]:
@@ -88,6 +100,8 @@ def prove(fold: str, checkpoint: FinalCheckpoint, checkpoint_hash: str, contract
         doubts.append(f"its counter says {checkpoint.counter} epochs, but its history has values of {values}")
     if not doubts and proven != end:
         doubts.append(_why_not(rule, end, epochs))
+    if checkpoint.owner not in (None, (contract.uid, fold)):
+        doubts.append("it was saved by fold {1} of the training with UID {0}".format(*checkpoint.owner or ()))
     if proven < contract.min_epochs:
         doubts.append(f"{_policies(contract)} for at least {contract.min_epochs}")
     trouble = f"{proven} of {epochs} epochs are proven: {'; '.join(doubts)}" if doubts else None

@@ -99,11 +99,16 @@ class Locked(Exception):
 
 
 @contextlib.contextmanager
-def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iterator[None]:
+def lock(
+    path: Path,
+    purpose: str,
+    timeout_seconds: float | None = None,
+    give_up: Callable[[], str] = lambda: "",
+) -> Iterator[None]:
     """Hold a lock file for the time of the block; wait for it, with a line in the log every 10 seconds.
 
     POSIX record locks, not flock: child processes don't inherit them, so a worker that outlives its killed
-    parent does not hold the lock. Raises `Locked` after `timeout_seconds`, and
+    parent does not hold the lock. Raises `Locked` after `timeout_seconds`, or once `give_up` gives a reason, and
     TrainerError with STORAGE_FAILED on a file system without locks.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,6 +131,8 @@ def lock(path: Path, purpose: str, timeout_seconds: float | None = None) -> Iter
             now = time.monotonic()
             if timeout_seconds is not None and now - start > timeout_seconds:
                 raise Locked(f"{path} is held by another process")
+            if reason := give_up():
+                raise Locked(reason)
             if now - told >= 10:
                 log.info("%s: waiting for another process that holds %s (%.0f s)", purpose, path, now - start)
                 told = now

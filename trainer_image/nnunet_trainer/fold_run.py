@@ -65,7 +65,8 @@ class FoldRun:
     def start_attempt(self) -> None:
         """Count this attempt and take the right to write over from the one before."""
         self._fence = Fence(self.folder)
-        self._journal = self._journal.attempt_started(time.time(), self._pulse.last())
+        begun = self._journal.attempt_started(time.time(), self._pulse.last())
+        self._journal = begun.model_copy(update={"uid": self.contract.uid})
         self._publish(self.facts)
         self._pulse.start()
 

@@ -16,6 +16,8 @@ JOURNAL_FILE = "attempts.json"
 class Journal(StatusModel):
     """The journal of a fold. Immutable: each event returns the next one. Times are Unix times of the node's clock."""
 
+    uid: str = ""
+    """UID of the training whose fold this is."""
     attempts: int = 0
     """Times the trainer of the fold was started."""
     begun: int = 0

@@ -12,6 +12,7 @@ from nnunet_operator.api.contract import (
     SUMMARY_FILE,
     RunContract,
 )
+from nnunet_operator.api.folders import CLAIMS_PATH
 
 ROOT_ENV = "NNUNET_RUN_ROOT"
 """Folder that takes the place of / for the mounts, where there is no container runtime."""
@@ -30,9 +31,9 @@ class RunPaths:
     raw: Path
     """nnUNet_raw."""
     preprocessed: Path
-    """Root of the preprocessed claim."""
+    """Folder of preprocessed data that this training may share."""
     results: Path
-    """Root of the results claim."""
+    """Where the results claim would begin: the run's folder alone is mounted, below it."""
     run: Path
     """The run's folder: nnUNet_results for nnU-Net."""
 
@@ -70,7 +71,7 @@ class RunPaths:
 
 def run_paths(contract: RunContract) -> RunPaths:
     """Return the paths of a run in this pod."""
-    root = Path(os.environ.get(ROOT_ENV, "/"))
+    root = _root()
     results = root / RESULTS_PATH.lstrip("/")
     return RunPaths(
         raw=root / RAW_PATH.lstrip("/"),
@@ -78,6 +79,15 @@ def run_paths(contract: RunContract) -> RunPaths:
         results=results,
         run=results / contract.run_folder,
     )
+
+
+def claims_root() -> Path:
+    """Return where the claims are mounted as a whole, in the container that prepares the folders."""
+    return _root() / CLAIMS_PATH.lstrip("/")
+
+
+def _root() -> Path:
+    return Path(os.environ.get(ROOT_ENV, "/"))
 
 
 def has_preprocessed_data(contract: RunContract, folder: Path, plans_name: str) -> bool:

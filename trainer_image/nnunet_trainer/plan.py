@@ -4,10 +4,8 @@ The result is keyed by content. It is built in a temporary folder and renamed, u
 leaves a folder that the next one removes, and a second training that agrees on everything waits and reuses.
 """
 
-import glob
 import logging
 import os
-import secrets
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -34,16 +32,25 @@ from nnunet_trainer.dataset import (
     named,
 )
 from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration, wrong_data
-from nnunet_trainer.files import lock, read_json, write_json
+from nnunet_trainer.files import read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
 from nnunet_trainer.integrity import verify_test_cases, verify_training_cases
-from nnunet_trainer.paths import RunPaths, has_preprocessed_data
+from nnunet_trainer.manifest import write_manifest
+from nnunet_trainer.paths import RunPaths
+from nnunet_trainer.shared_result import (
+    FACTS_FILE,
+    existing_result,
+    fresh_folder,
+    maker,
+    put_in_place,
+    temporary_folder,
+    who,
+)
+from nnunet_trainer.turn import turn
 
 log = logging.getLogger(__name__)
 
-FACTS_FILE = "plan.json"
-"""In the preprocessed folder: `PlanFacts` of the attempt that made it."""
 _HASH_DIGITS = 12
 """Digits of a hash in a message."""
 _COMPRESSION_AT_BEST = 0.1
@@ -88,37 +95,21 @@ def _shared_result(
     key = preprocessed_key(contract, digest, _nnunet_version(), sources_hash(_nnunet_package()))
     require_same_result(contract, paths, digest, key)
     folder = paths.preprocessed / key
-    with lock(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}"):
-        if facts := _existing_result(contract, folder):
+    with turn(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}", who(contract)) as alone:
+        if found := existing_result(contract, folder, digest):
+            facts, contents = found
             log.info("%s exists: nothing to preprocess", key)
-            contents = read_contents(folder)
-            if contents is None:
-                contents = verify_training_cases(dataset, contract.processes)
-                write_contents(folder, contents)
             admit(contents)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
-        temporary = fresh_folder(folder)
+        temporary = fresh_folder(folder) if alone else temporary_folder(folder)
         contents = verify_training_cases(dataset, contract.processes)
         admit(contents)
         facts = _build(contract, paths, dataset, planner, temporary, digest, key)
         write_contents(temporary, contents)
+        write_manifest(temporary, maker(contract), contract.processes)
         # Everything must be on disk before the name says that it is: a node may die right after the rename.
         os.sync()
-        temporary.rename(folder)
-        return facts
-
-
-def fresh_folder(folder: Path) -> Path:
-    """Remove what is left of an earlier result; return where to make the next one before it is renamed to `folder`.
-
-    The name is of this attempt's own: one that lost its lock without knowing it, on a node that was cut off, must not
-    rename what another one is writing. Its own rename fails, as the folder of that name is gone or the result is there.
-    """
-    for leftover in [*folder.parent.glob(f".tmp-{glob.escape(folder.name)}*"), folder]:
-        if leftover.exists():
-            log.info("removing what is left of an earlier result: %s", leftover.name)
-            shutil.rmtree(leftover)
-    return folder.with_name(f".tmp-{folder.name}-{secrets.token_hex(8)}")
+        return put_in_place(contract, temporary, folder, facts)
 
 
 def require_same_result(contract: RunContract, paths: RunPaths, digest: str, key: str) -> None:
@@ -143,15 +134,6 @@ def require_same_result(contract: RunContract, paths: RunPaths, digest: str, key
         f"({earlier.nnunet_version} then, {_nnunet_version()} now, maybe with changed code) it would go on with {key}, "
         "and there are checkpoints. Use the image that it began with, or create a new training"
     )
-
-
-def _existing_result(contract: RunContract, folder: Path) -> PlanFacts | None:
-    """Return the facts of a result that is there; None where it is missing or somebody deleted a part of it."""
-    try:
-        facts = PlanFacts.model_validate(read_json(folder / FACTS_FILE))
-    except (FileNotFoundError, ValueError):
-        return None
-    return facts if has_preprocessed_data(contract, folder, facts.plans_name) else None
 
 
 def _made_by_this_run(paths: RunPaths, key: str) -> bool:

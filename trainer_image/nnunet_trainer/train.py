@@ -15,6 +15,7 @@ from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_lin
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import Locked, lock, read_json
 from nnunet_trainer.fold_run import FoldRun
+from nnunet_trainer.manifest import missing, read_manifest
 from nnunet_trainer.metrics import FoldMetrics, serve
 from nnunet_trainer.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
 from nnunet_trainer.preemption import Preemption
@@ -96,7 +97,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
             paths,
             plan,
             run.fence,
-            volumes=[paths.results, Path("/tmp")],
+            volumes=[paths.run, Path("/tmp")],
             read_only=[paths.preprocessed],
         )
         ranks.join_group(0, contract.gpus, rendezvous, contract.device)
@@ -169,10 +170,13 @@ def _require_large_batch(contract: RunContract, paths: RunPaths, plan: PlanFacts
 def require_preprocessed_data(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
     """Raise TrainerError with WRONG_DATA when what planning made is no longer there: no attempt can mend that."""
     folder = paths.preprocessed / plan.preprocessed_key
-    if not has_preprocessed_data(contract, folder, plan.plans_name):
+    manifest = read_manifest(folder)
+    wrong = missing(folder, manifest) if manifest else ""
+    if wrong or not has_preprocessed_data(contract, folder, plan.plans_name):
         raise wrong_data(
-            f"the preprocessed data of this training is gone: {folder} is missing or incomplete. Suspend and resume "
-            "the training to have it made again; it then goes on from its checkpoints"
+            f"the preprocessed data of this training is gone: {folder} is missing or incomplete"
+            f"{f' ({wrong})' if wrong else ''}. Suspend and resume the training to have it made again; it then goes on "
+            "from its checkpoints"
         )
 
 

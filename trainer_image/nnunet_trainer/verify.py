@@ -20,7 +20,9 @@ from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_lin
 from nnunet_trainer.files import write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import file_hash
+from nnunet_trainer.journal import read_journal
 from nnunet_trainer.paths import FINAL, RunPaths
+from nnunet_trainer.prepare import owner_of
 from nnunet_trainer.train import read_plan
 
 log = logging.getLogger(__name__)
@@ -46,8 +48,10 @@ def verify(
     not prove the epochs that were asked for. evidence.json then says what was found, and so does the report.
     """
     plan = read_plan(paths)
-    files = {run: folder / FINAL for run, folder in paths.folds(contract, plan.plans_name).items()}
+    folders = paths.folds(contract, plan.plans_name)
+    files = {run: folder / FINAL for run, folder in folders.items()}
     log.info("verifying the final checkpoints of %d folds", len(files))
+    _require_own(contract, paths, folders)
     read, unusable = _read_all(paths, files)
     hashes = _hashes({fold: files[fold] for fold in read}, contract.processes)
     findings = [prove(fold, checkpoint, hashes[fold], contract) for fold, checkpoint in read.items()]
@@ -62,6 +66,21 @@ def verify(
     if short:
         raise TrainerError(ExitCode.EPOCHS_NOT_REACHED, f"{_first(short)}. {_NOT_REACHED}")
     return TerminationReport(message=_message(evidence, contract.schedule.epochs), evidence=evidence)
+
+
+def _require_own(contract: RunContract, paths: RunPaths, folders: Mapping[str, Path]) -> None:
+    """Raise TrainerError with CHECKPOINT_UNUSABLE where the folder of the run, or of a fold, is another training's."""
+    owners = {f"fold {fold}": read_journal(folder).uid for fold, folder in folders.items()}
+    owner = owner_of(paths.run)
+    if owner is not None:
+        owners["the run's folder"] = str(owner.get("uid") or "nobody")
+    for what, uid in owners.items():
+        if uid not in ("", contract.uid):
+            raise TrainerError(
+                ExitCode.CHECKPOINT_UNUSABLE,
+                f"{what} belongs to the training with UID {uid[:64]}, not to this one ({contract.uid}): nothing in it "
+                "is proven. Create the training anew",
+            )
 
 
 def _read_all(paths: RunPaths, files: Mapping[str, Path]) -> tuple[dict[str, FinalCheckpoint], dict[str, str]]:

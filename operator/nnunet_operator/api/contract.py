@@ -34,9 +34,14 @@ SCRATCH_PATH = "/tmp"
 METRICS_PORT = 8080
 METRICS_PORT_NAME = "metrics"
 CONTAINER_NAME = "trainer"
+PREPARE_CONTAINER_NAME = "prepare"
+"""Init container of planning, in the operator's own image: makes the folders that the training may use."""
 TERMINATION_LOG = "/dev/termination-log"
 TERMINATION_LOG_LIMIT = 4096
 """Bytes of a termination message that Kubernetes keeps."""
+
+PlainName = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+"""A name that is joined to paths, and leads nowhere else."""
 
 SHA256_DIGITS = 64
 """Hexadecimal digits of a SHA-256."""
@@ -174,9 +179,9 @@ class PolicyRecord(StatusModel):
 class PlanFacts(StatusModel):
     """Outcome of planning and preprocessing."""
 
-    preprocessed_key: str
+    preprocessed_key: PlainName
     """Folder under the preprocessed claim that plays the part of nnUNet_preprocessed for this run."""
-    plans_name: str
+    plans_name: PlainName
     """nnU-Net's plans identifier, for example nnUNetPlans."""
     reused: bool
     """True where the result existed already."""

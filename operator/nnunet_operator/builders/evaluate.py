@@ -3,14 +3,8 @@
 from nnunet_operator.api.labels import STAGE_EVALUATE, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.builders.pod import (
-    fold_compute,
-    pod_template,
-    preprocessed_mount,
-    preprocessing_compute,
-    raw_mount,
-    results_mount,
-)
+from nnunet_operator.builders.mounts import raw_mount, results_mount
+from nnunet_operator.builders.pod import fold_compute, pod_template, preprocessing_compute
 
 
 def gpus_of_evaluation(training: Training) -> int:
@@ -19,7 +13,7 @@ def gpus_of_evaluation(training: Training) -> int:
 
 
 def evaluate_job(training: Training, options: Options) -> Manifest:
-    """Return the evaluation Job. It holds a GPU only if it predicts a test set."""
+    """Return the evaluation Job. It holds a GPU only if it predicts a test set, and sees the dataset only then."""
     compute = fold_compute(training) if training.spec.test_set else preprocessing_compute(training)
     template = pod_template(
         training,
@@ -27,6 +21,6 @@ def evaluate_job(training: Training, options: Options) -> Manifest:
         labels=child_labels(training.name, STAGE_EVALUATE),
         arguments=["evaluate"],
         compute=compute,
-        mounts=[raw_mount(training), preprocessed_mount(training, read_only=True), results_mount(training)],
+        mounts=[*([raw_mount(training)] if training.spec.test_set else []), results_mount(training)],
     )
     return job(training, STAGE_EVALUATE, template)

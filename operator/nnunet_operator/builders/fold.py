@@ -5,7 +5,8 @@ from nnunet_operator.api.labels import STAGE_FOLD, child_labels
 from nnunet_operator.api.training import parse_fold_run
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.builders.pod import fold_compute, pod_template, preprocessed_mount, results_mount
+from nnunet_operator.builders.mounts import preprocessed_mount, results_mount
+from nnunet_operator.builders.pod import fold_compute, pod_template
 
 SCRAPE_ANNOTATIONS = {
     "prometheus.io/scrape": "true",

@@ -1,7 +1,7 @@
 """The Job around a trainer pod: ownership, retries, and which exits count as a failure."""
 
 from nnunet_operator.api.base import API_VERSION
-from nnunet_operator.api.contract import CONTAINER_NAME
+from nnunet_operator.api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
 from nnunet_operator.api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
 from nnunet_operator.api.training import KIND
@@ -28,7 +28,7 @@ def job(training: Training, stage: str, template: Manifest, fold: str = "") -> M
             "backoffLimit": training.spec.retry_limit,
             # Two attempts must never write the same run: a new pod waits until the old one has ended.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _failure_rules()},
+            "podFailurePolicy": {"rules": _failure_rules(template)},
             "template": template,
         },
     }
@@ -46,14 +46,19 @@ def owner_reference(training: Training) -> Manifest:
     }
 
 
-def _failure_rules() -> list[Manifest]:
+def _failure_rules(template: Manifest) -> list[Manifest]:
     """Rules in order, the first that matches wins; what none matches counts against backoffLimit."""
+    terminal = [int(code) for code in TERMINAL_EXIT_CODES]
 
-    def on_exit(*codes: int) -> Manifest:
-        return {"containerName": CONTAINER_NAME, "operator": "In", "values": sorted(codes)}
+    def on_exit(*codes: int, container: str = CONTAINER_NAME) -> Manifest:
+        return {"containerName": container, "operator": "In", "values": sorted(codes)}
 
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         {"action": "Ignore", "onExitCodes": on_exit(int(ExitCode.PREEMPTED))},
-        {"action": "FailJob", "onExitCodes": on_exit(*(int(code) for code in TERMINAL_EXIT_CODES))},
+        {"action": "FailJob", "onExitCodes": on_exit(*terminal)},
+        *(
+            {"action": "FailJob", "onExitCodes": on_exit(*terminal, container=PREPARE_CONTAINER_NAME)}
+            for _ in template["spec"].get("initContainers", ())
+        ),
     ]

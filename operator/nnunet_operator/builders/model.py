@@ -38,3 +38,5 @@ class Options:
     """The pods that train say by annotations where their metrics are."""
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
+    owned_claims: tuple[str, ...] = ("nnunet-*",)
+    """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""

@@ -12,19 +12,20 @@ from nnunet_operator.api.contract import (
     IMAGE_ENV,
     METRICS_PORT,
     METRICS_PORT_NAME,
-    PREPROCESSED_PATH,
+    PREPARE_CONTAINER_NAME,
     RAW_PATH,
-    RESULTS_PATH,
     SCRATCH_PATH,
     TERMINATION_LOG,
     contract_for,
 )
 from nnunet_operator.api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
 from nnunet_operator.builders.quantity import whole_cores
 
 TRAINER_UID = 1000
 """User and group of the trainer; the group also owns what it writes to the claims."""
+FS_GROUP: Manifest = {"fsGroup": TRAINER_UID, "fsGroupChangePolicy": "OnRootMismatch"}
 COMMAND = "nnunet-trainer"
 
 
@@ -38,17 +39,6 @@ class Compute:
     gpu_resource_name: str = ""
 
 
-@dataclass(frozen=True)
-class Mount:
-    """A claim, or a folder in it, at a path of the container."""
-
-    role: str
-    claim: str
-    sub_path: str
-    path: str
-    read_only: bool
-
-
 def fold_compute(training: Training) -> Compute:
     """Return what a pod gets that computes with the network."""
     resources = training.spec.resources
@@ -59,24 +49,6 @@ def preprocessing_compute(training: Training) -> Compute:
     """Return what a pod gets that needs no network: never a GPU."""
     preprocessing = training.spec.resources.preprocessing
     return Compute(preprocessing.cpu, preprocessing.memory)
-
-
-def raw_mount(training: Training) -> Mount:
-    """Return the mount of the dataset: always read-only."""
-    dataset = training.spec.dataset
-    return Mount("raw", dataset.claim_name, dataset.sub_path, RAW_PATH, read_only=True)
-
-
-def preprocessed_mount(training: Training, *, read_only: bool) -> Mount:
-    """Return the mount of the preprocessed data, which trainings share."""
-    claim = training.spec.storage.preprocessed
-    return Mount("preprocessed", claim.claim_name, claim.sub_path, PREPROCESSED_PATH, read_only)
-
-
-def results_mount(training: Training) -> Mount:
-    """Return the mount of the results."""
-    claim = training.spec.storage.results
-    return Mount("results", claim.claim_name, claim.sub_path, RESULTS_PATH, read_only=False)
 
 
 def image_of(training: Training, options: Options) -> str:
@@ -100,8 +72,12 @@ def pod_template(
     compute: Compute,
     mounts: Sequence[Mount],
     own_image: bool = False,
+    prepares: Sequence[str] = (),
 ) -> Manifest:
     """Return the pod template of a Job of this training.
+
+    With `prepares`, the arguments of a command, the operator's own image first makes the folders that are mounted: it
+    alone sees the claims as a whole.
 
     With `own_image` nothing in it is the user's to choose but where it runs: the operator's trainer image, without the
     training's environment variables, labels, annotations and service account, which could make it answer what they
@@ -117,10 +93,11 @@ def pod_template(
             "runAsNonRoot": True,
             "runAsUser": TRAINER_UID,
             "runAsGroup": TRAINER_UID,
-            "fsGroup": TRAINER_UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
+            # Only where folders are made: later pods find them as their own.
+            **(FS_GROUP if prepares and may_own(mounts, options) else {}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
         "containers": [_container(training, options, arguments, compute, mounts, own_image)],
         "volumes": _volumes(training, mounts),
     }
@@ -147,7 +124,6 @@ def _container(
     mounts: Sequence[Mount],
     own_image: bool,
 ) -> Manifest:
-    volume_of = _volume_names(mounts)
     policy = PullPolicy.IF_NOT_PRESENT if own_image else training.spec.trainer.image_pull_policy
     image = options.trainer_image if own_image else image_of(training, options)
     return {
@@ -160,7 +136,7 @@ def _container(
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": _resources(compute),
         "volumeMounts": [
-            *(_volume_mount(mount, volume_of[mount.claim]) for mount in mounts),
+            *volume_mounts(mounts),
             {"name": "shm", "mountPath": "/dev/shm"},
             {"name": "scratch", "mountPath": SCRATCH_PATH},
         ],
@@ -172,6 +148,15 @@ def _container(
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
+
+
+def _preparing(
+    training: Training, options: Options, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
+) -> Manifest:
+    """Return the container that makes the folders. It asks for as much as the trainer's: the pod as a whole no more."""
+    container = _container(training, options, arguments, compute, whole_claims(mounts), own_image=True)
+    del container["ports"]
+    return {**container, "name": PREPARE_CONTAINER_NAME}
 
 
 def _env(training: Training, compute: Compute, image: str, variables: Sequence[EnvVar]) -> list[Manifest]:
@@ -208,30 +193,9 @@ def _resources(compute: Compute) -> Manifest:
     return {"requests": requests, "limits": limits}
 
 
-def _volume_names(mounts: Sequence[Mount]) -> dict[str, str]:
-    """Name the volume of each claim after the first mount that uses it.
-
-    One volume for each claim, not for each mount: the kubelet does not start pods that list a claim twice.
-    """
-    names: dict[str, str] = {}
-    for mount in mounts:
-        names.setdefault(mount.claim, mount.role)
-    return names
-
-
-def _volume_mount(mount: Mount, volume: str) -> Manifest:
-    body: Manifest = {"name": volume, "mountPath": mount.path, "readOnly": mount.read_only}
-    if mount.sub_path:
-        body["subPath"] = mount.sub_path
-    return body
-
-
 def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
-    claims = [
-        {"name": name, "persistentVolumeClaim": {"claimName": claim}} for claim, name in _volume_names(mounts).items()
-    ]
     return [
-        *claims,
+        *claim_volumes(mounts),
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
         {"name": "scratch", "emptyDir": {}},
     ]

@@ -3,7 +3,8 @@
 from nnunet_operator.api.labels import STAGE_VERIFY, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.builders.pod import pod_template, preprocessing_compute, results_mount
+from nnunet_operator.builders.mounts import results_mount
+from nnunet_operator.builders.pod import pod_template, preprocessing_compute
 
 
 def verify_job(training: Training, options: Options) -> Manifest:

@@ -11,6 +11,7 @@ from nnunet_operator.api.contract import (
     FoldProvenance,
     run_folder,
 )
+from nnunet_operator.api.folders import inside
 from nnunet_operator.api.status import Provenance, ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_operator.builders.pod import image_of
 from nnunet_operator.reconcile.model import Options, Training
@@ -23,7 +24,7 @@ from nnunet_operator.reconcile.stages import Survey
 def run_path(training: Training) -> str:
     """Return the folder of the run, from the root of the results claim."""
     folder = run_folder(training.namespace, training.name, training.uid)
-    return _in_claim(training.spec.storage.results.sub_path, folder)
+    return inside(training.spec.storage.results.sub_path, folder)
 
 
 def provenance(training: Training, found: Survey, options: Options) -> Provenance:
@@ -38,12 +39,14 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
         "image_digest": before.image_digest or text(digest),
     }
     if plan:
+        # The Job says where it worked: on the whole claim, where an older operator made it.
+        folder = f"{training.namespace}/{found.plan.maker}" if found.plan.maker else ""
         stated |= {
             "dataset_hash": text(plan.dataset_hash),
             "plans_hash": text(plan.plans_hash),
             "splits_hash": text(plan.splits_hash),
             "preprocessed_path": text(
-                _in_claim(training.spec.storage.preprocessed.sub_path, plan.preprocessed_key),
+                inside(training.spec.storage.preprocessed.sub_path, f"{folder}/{plan.preprocessed_key}"),
             ),
             "preprocessing_reused": plan.reused,
             "nnunet_version": text(plan.nnunet_version),
@@ -94,7 +97,7 @@ def _results(facts: EvaluationFacts, sub_path: str) -> Results:
         best_checkpoint_test_dice=dice(facts.best_checkpoint_test_mean),
         replicates=replicates,
         spread=_spread(replicates),
-        model_path=text(_in_claim(sub_path, model)) if model else None,
+        model_path=text(inside(sub_path, model)) if model else None,
         summary=f"{shown:.3f}" if shown is not None else None,
     )
 
@@ -115,7 +118,3 @@ def _spread(replicates: Sequence[ReplicateResult]) -> Spread | None:
 
 def _stated_by(fold: Observation) -> FoldProvenance | None:
     return fold.report.fold.provenance if fold.report and fold.report.fold else None
-
-
-def _in_claim(sub_path: str, path: str) -> str:
-    return f"{sub_path.strip('/')}/{path}" if sub_path.strip("/") else path

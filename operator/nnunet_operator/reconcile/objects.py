@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, TerminationReport
+from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, PREPARE_CONTAINER_NAME, TerminationReport
 from nnunet_operator.api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest, Training
 
@@ -130,7 +130,7 @@ def ending_of(pod: Manifest) -> Ending | None:
     """Return how the pod's attempt ended, or None while it lasts."""
     if not is_over(pod):
         return None
-    terminated = trainer_state(pod, "terminated") or {}
+    terminated = _failed_preparation(pod) or trainer_state(pod, "terminated") or {}
     status = status_of(pod)
     report, words = parse_message(str(terminated.get("message") or ""))
     code = terminated.get("exitCode")
@@ -141,6 +141,14 @@ def ending_of(pod: Manifest) -> Ending | None:
         last_words=words or shorten(str(status.get("message") or "")),
         disrupted=true_condition(pod, "DisruptionTarget") is not None,
     )
+
+
+def _failed_preparation(pod: Manifest) -> Manifest | None:
+    """Return how the container ended that makes the folders, where the trainer was not started because of it."""
+    statuses: Iterable[Manifest] = status_of(pod).get("initContainerStatuses") or []
+    prepared = next((status for status in statuses if status.get("name") == PREPARE_CONTAINER_NAME), {})
+    ended: Manifest | None = (prepared.get("state") or {}).get("terminated")
+    return ended if ended and ended.get("exitCode") else None
 
 
 def parse_message(text: str) -> tuple[TerminationReport | None, str]:

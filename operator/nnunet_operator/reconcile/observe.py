@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api.contract import TerminationReport
-from nnunet_operator.api.labels import FOLD_LABEL, STAGE_EVALUATE, STAGE_LABEL, job_name
+from nnunet_operator.api.labels import FOLD_LABEL, PREPROCESSED_LABEL, STAGE_EVALUATE, STAGE_LABEL, job_name
 from nnunet_operator.api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
@@ -95,6 +95,8 @@ class Observation:
     """Image of its Job."""
     image_digest: str = ""
     """Image as the node resolved it."""
+    maker: str = ""
+    """Planning: MAKER of the folder of preprocessed data in which it works; empty where the whole claim is mounted."""
     told_min_epochs: int = 0
     """Epochs before which its trainer was told not to stop."""
     created: datetime | None = None
@@ -160,6 +162,7 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         sample=sample,
         image=next((str(container.get("image") or "") for container in containers_of(job)), ""),
         image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
+        maker=str((job["metadata"].get("labels") or {}).get(PREPROCESSED_LABEL) or ""),
         told_min_epochs=told_min_epochs(job),
         created=parse_time(job["metadata"].get("creationTimestamp")),
         finished=parse_time(status_of(job).get("completionTime")),

@@ -143,41 +143,6 @@ def test_a_gpu_is_held_only_where_the_network_computes(
 
 
 @pytest.mark.parametrize(
-    ("stage", "read_only"),
-    [
-        ("plan", {"/nnunet/raw": True, "/nnunet/preprocessed": False, "/nnunet/results": False}),
-        ("fold", {"/nnunet/preprocessed": True, "/nnunet/results": False}),
-        ("verify", {"/nnunet/results": False}),
-        ("evaluate", {"/nnunet/raw": True, "/nnunet/preprocessed": True, "/nnunet/results": False}),
-    ],
-)
-def test_what_is_shared_is_read_only(stage: str, read_only: dict[str, bool]) -> None:
-    found = mounts(BUILDERS[stage](training()))
-    assert {path: mount["readOnly"] for path, mount in found.items() if path.startswith("/nnunet")} == read_only
-    assert {"/dev/shm", "/tmp"} <= set(found)
-
-
-def test_one_claim_in_several_parts_is_one_volume() -> None:
-    storage = {
-        "preprocessed": {"claimName": "all", "subPath": "preprocessed"},
-        "results": {"claimName": "all", "subPath": "results"},
-    }
-    dataset = {"name": "Dataset004_Hippocampus", "claimName": "all", "subPath": "raw"}
-    job = plan_job(training(dataset=dataset, storage=storage), OPTIONS)
-    assert [v for v in pod(job)["volumes"] if "persistentVolumeClaim" in v] == [
-        {"name": "raw", "persistentVolumeClaim": {"claimName": "all"}}
-    ]
-    assert {mount["name"] for path, mount in mounts(job).items() if path.startswith("/nnunet")} == {"raw"}
-    assert mounts(job)["/nnunet/results"]["subPath"] == "results"
-    assert mounts(job)["/nnunet/raw"] == {
-        "name": "raw",
-        "mountPath": "/nnunet/raw",
-        "readOnly": True,
-        "subPath": "raw",
-    }
-
-
-@pytest.mark.parametrize(
     ("stage", "arguments"),
     [
         ("plan", ["plan"]),
@@ -235,12 +200,15 @@ def test_retries(build: Build) -> None:
     assert spec["backoffLimit"] == 7
     assert spec["podReplacementPolicy"] == "Failed"
     assert (spec["completions"], spec["parallelism"]) == (1, 1)
-    disruption, preempted, terminal = spec["podFailurePolicy"]["rules"]
+    disruption, preempted, terminal, *prepare = spec["podFailurePolicy"]["rules"]
     assert disruption == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
     assert (preempted["action"], preempted["onExitCodes"]["values"]) == ("Ignore", [75])
     assert terminal["action"] == "FailJob"
     assert terminal["onExitCodes"]["values"] == sorted(int(code) for code in TERMINAL_EXIT_CODES)
     assert {rule["onExitCodes"]["containerName"] for rule in (preempted, terminal)} == {"trainer"}
+    # A rule for a container that a pod has not is refused by the API server.
+    before = [container["name"] for container in spec["template"]["spec"].get("initContainers", [])]
+    assert [rule["onExitCodes"]["containerName"] for rule in prepare] == before
 
 
 @every_job

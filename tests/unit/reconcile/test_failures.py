@@ -54,6 +54,19 @@ def test_the_last_of_too_many_attempts_says_why(code: int, reason: str) -> None:
     assert "fold 0 failed 4 times, which spec.retryLimit (2) does not forgive" in condition(result, "Failed").message
 
 
+def test_what_keeps_folders_from_being_made_is_said() -> None:
+    """The trainer was never started: the words are those of the container before it."""
+    said = "storage.results.subPath leads into a folder that belongs to training clinic/other: give another one"
+    told = {"exitCode": 64, "reason": "Error", "message": TerminationReport(message=said).model_dump_json()}
+    prepare = {"name": "prepare", "state": {"terminated": told}}
+    foreign = {"name": "istio-init", "state": {"terminated": {"exitCode": 0}}}
+    plan_job = job(ONE, PLAN, conditions=[failed_by()])
+    trainer = {"waiting": {"reason": "PodInitializing"}}
+    result = result_of(plan_job, pod(plan_job, phase="Failed", state=trainer, initContainerStatuses=[foreign, prepare]))
+    assert stated(result, "Failed") == ("True", "WrongConfiguration")
+    assert said in condition(result, "Failed").message
+
+
 @CODES
 @pytest.mark.parametrize("type_", ["Failed", "FailureTarget"])
 def test_exit_codes(code: int, reason: str, remedy: str, type_: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, TerminationReport
+from nnunet_operator.api.folders import maker_of
+from nnunet_operator.api.labels import PREPROCESSED_LABEL
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus, Progress
 from nnunet_operator.builders.model import Manifest, Training
@@ -225,7 +227,7 @@ def test_provenance_is_what_the_plan_says_and_stays_when_its_pod_is_gone() -> No
     provenance = known.status.provenance
     assert provenance is not None
     assert provenance.dataset_hash == "d" * 64
-    assert provenance.preprocessed_path == "Dataset004_Hippocampus-0123456789abcdef"
+    assert provenance.preprocessed_path == f"clinic/{maker_of(ONE.spec)}/Dataset004_Hippocampus-0123456789abcdef"
     assert provenance.image == "registry.example/trainer:1"
     assert provenance.image_digest == "registry.example/trainer@sha256:abc"
     assert "Dataset004_Hippocampus-0123456789abcdef" in str(known.status.condition("DatasetReady"))
@@ -237,6 +239,16 @@ def test_paths_are_those_in_the_claim() -> None:
     of = training(folds=[0], storage={"results": {"subPath": "a/"}, "preprocessed": {"subPath": "b"}})
     known = after(of, *planned(of))
     assert known.status.run_path == "a/clinic/hippo-0a1b2c3d"
+    assert known.status.provenance is not None
+    shared = f"b/clinic/{maker_of(of.spec)}"
+    assert known.status.provenance.preprocessed_path == f"{shared}/Dataset004_Hippocampus-0123456789abcdef"
+
+
+def test_a_planning_that_began_on_the_whole_claim_left_its_data_at_the_root() -> None:
+    of = training(folds=[0], storage={"preprocessed": {"subPath": "b"}})
+    plan_job, plan_pod = planned(of)
+    del plan_job["metadata"]["labels"][PREPROCESSED_LABEL]  # as an operator of before made it
+    known = after(of, plan_job, plan_pod)
     assert known.status.provenance is not None
     assert known.status.provenance.preprocessed_path == "b/Dataset004_Hippocampus-0123456789abcdef"
 

@@ -115,30 +115,3 @@ def test_room_for_preprocessed_data(
         assert "up to 20.0 GiB" in caught.value.message
     assert "up to 20.0 GiB before compression" in caplog.text
     assert ("which may not fit" in caplog.text) is warned
-
-
-def test_an_attempt_to_plan_that_lost_its_lock_leaves_the_result_of_the_next_alone(tmp_path: Path) -> None:
-    result = tmp_path / "Dataset004_Hippocampus-0123456789abcdef"
-    old = plan.fresh_folder(result)
-    old.mkdir()
-    (old / "half").touch()
-    new = plan.fresh_folder(result)
-    assert not old.exists() and new != old
-    new.mkdir()
-    (new / "whole").touch()
-    with pytest.raises(FileNotFoundError):
-        old.rename(result)
-    new.rename(result)
-    old.mkdir()
-    with pytest.raises(OSError, match="not empty"):
-        old.rename(result)
-    assert [path.name for path in result.iterdir()] == ["whole"]
-
-
-def test_leftovers_of_planning_are_removed_and_those_of_other_results_are_not(tmp_path: Path) -> None:
-    result = tmp_path / "Dataset004_Hippocampus-0123456789abcdef"
-    other = tmp_path / ".tmp-Dataset004_Hippocampus-fedcba9876543210-1"
-    for folder in (other, tmp_path / f".tmp-{result.name}", tmp_path / f".tmp-{result.name}-1", result):
-        folder.mkdir()
-    plan.fresh_folder(result)
-    assert list(tmp_path.iterdir()) == [other]

@@ -1,0 +1,52 @@
+"""Where on the claims a training may work: its run's folder, and the folder of preprocessed data that it may share."""
+
+import hashlib
+import json
+import re
+
+from nnunet_operator.api.training import NnunetTrainingSpec
+
+CLAIMS_PATH = "/nnunet/claims"
+"""In the container that prepares the folders, and nowhere else: each claim as a whole, by its part (`RAW`, ...)."""
+RAW, PREPROCESSED, RESULTS = "raw", "preprocessed", "results"
+
+OWNER_FILE = "nnunet-owner.json"
+"""In each folder that the operator made on a claim: whose it is. Nothing of another training may lie inside it."""
+
+_DIGITS = 12
+
+
+def maker_of(spec: NnunetTrainingSpec) -> str:
+    """Return a name for everything that can lead planning to other code or another result.
+
+    That is the image, the environment and what is planned; not the dataset's content, which is in the key of each
+    result. The operator's own image counts as one, whatever its version: the key has nnU-Net's version and code.
+    """
+    maker = {
+        "image": spec.trainer.image,
+        "env": [variable.model_dump(mode="json", exclude_defaults=True) for variable in spec.trainer.env],
+        "dataset": spec.dataset.name,
+        # Without defaults: a field that comes new changes nothing.
+        "planning": spec.planning.model_dump(mode="json", exclude_defaults=True),
+        "configuration": spec.configuration,
+    }
+    return hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+
+
+def preprocessed_folder(spec: NnunetTrainingSpec, namespace: str) -> str:
+    """Return the folder of preprocessed data on its claim, NAMESPACE/MAKER, in which planning writes.
+
+    So trainings share it only where each of them would have made the same data by the same means. Nobody else can write
+    there, and what lies there can be taken as one's own.
+    """
+    return f"{namespace}/{maker_of(spec)}"
+
+
+def is_shared(folder: str, namespace: str) -> bool:
+    """Tell whether a folder of a claim is one of `preprocessed_folder`, of this operator or of an older one."""
+    return re.search(rf"(^|/){re.escape(namespace)}/[0-9a-f]{{{_DIGITS}}}$", folder) is not None
+
+
+def inside(sub_path: str, folder: str) -> str:
+    """Return a folder as seen from the root of its claim, of which the training uses `sub_path`."""
+    return "/".join(part for part in (*sub_path.split("/"), *folder.split("/")) if part not in ("", "."))

@@ -1,0 +1,178 @@
+"""Preprocessed data are taken as a whole or not at all, and what they say of themselves is not believed."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.contents import CONTENTS_FILE
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.files import write_json
+from nnunet_trainer.identity import file_hash
+from nnunet_trainer.manifest import MANIFEST_FILE, write_manifest
+from nnunet_trainer.shared_result import (
+    FACTS_FILE,
+    existing_result,
+    fresh_folder,
+    maker,
+    put_in_place,
+    temporary_folder,
+)
+from nnunet_trainer.train import require_preprocessed_data
+from tests.unit.trainer.builders import contract, paths_of, plan_facts
+
+FACTS = plan_facts()
+HOME = contract().dataset
+CASES = "nnUNetPlans_3d_fullres"
+TRUE_DIGEST = "c" * 64
+
+
+def make(folder: Path) -> Path:
+    """Make a result of two cases."""
+    for name, text in {
+        f"{HOME}/{FACTS.plans_name}.json": "{}",
+        f"{HOME}/dataset.json": "{}",
+        f"{HOME}/splits_final.json": "[]",
+        f"{HOME}/gt_segmentations/a.nii.gz": "label a",
+        f"{HOME}/gt_segmentations/b.nii.gz": "label b",
+        f"{HOME}/{CASES}/a.b2nd": "image a",
+        f"{HOME}/{CASES}/b.b2nd": "image b",
+        f"{HOME}/{CASES}/a.pkl": "properties a",
+    }.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    write_json(folder / FACTS_FILE, FACTS.to_json_dict())
+    write_json(folder / CONTENTS_FILE, {"a": {"fingerprint": "1", "labels": [1]}})
+    write_manifest(folder, maker(contract()), 2)
+    return folder
+
+
+@pytest.fixture
+def result(tmp_path: Path) -> Path:
+    return make(tmp_path / "nnunet/preprocessed" / FACTS.preprocessed_key)
+
+
+def test_a_whole_result_is_taken_with_hashes_that_are_computed_anew(result: Path) -> None:
+    forged = json.loads((result / FACTS_FILE).read_text())
+    write_json(result / FACTS_FILE, forged | {"plansHash": "0" * 64, "splitsHash": "0" * 64, "datasetHash": "0" * 64})
+    write_manifest(result, {}, 2)
+    found = existing_result(contract(), result, TRUE_DIGEST)
+    assert found is not None
+    facts, contents = found
+    assert facts.dataset_hash == TRUE_DIGEST
+    assert facts.plans_hash == file_hash(result / HOME / f"{FACTS.plans_name}.json")
+    assert facts.splits_hash == file_hash(result / HOME / "splits_final.json")
+    assert list(contents) == ["a"]
+
+
+def remove(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def change(name: str, text: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_text(text)
+
+
+def link(name: str) -> Callable[[Path], object]:
+    def do(folder: Path) -> None:
+        path = folder / name
+        path.rename(folder.parent / "moved")
+        path.symlink_to(folder.parent / "moved")
+
+    return do
+
+
+PURGED = {
+    "a case": remove(f"{HOME}/{CASES}/a.b2nd"),
+    "properties of a case": remove(f"{HOME}/{CASES}/a.pkl"),
+    "a reference": remove(f"{HOME}/gt_segmentations/b.nii.gz"),
+    "splits": remove(f"{HOME}/splits_final.json"),
+    "plans": remove(f"{HOME}/{FACTS.plans_name}.json"),
+    "the end of a case": change(f"{HOME}/{CASES}/b.b2nd", "image"),
+    "a case behind a link": link(f"{HOME}/{CASES}/a.b2nd"),
+}
+CHANGED = {
+    "another image of the same size": change(f"{HOME}/{CASES}/a.b2nd", "image x"),
+    "other plans": change(f"{HOME}/{FACTS.plans_name}.json", "[]"),
+    "a case that is too much": change(f"{HOME}/{CASES}/c.b2nd", "image c"),
+    "a damaged manifest": change(MANIFEST_FILE, "{"),
+    "no manifest": remove(MANIFEST_FILE),
+    "no contents": remove(CONTENTS_FILE),
+}
+
+
+@pytest.mark.parametrize("damage", [*PURGED.values(), *CHANGED.values()], ids=[*PURGED, *CHANGED])
+def test_a_part_of_a_result_or_another_one_is_made_again(result: Path, damage: Callable[[Path], object]) -> None:
+    damage(result)
+    assert existing_result(contract(), result, TRUE_DIGEST) is None
+
+
+@pytest.mark.parametrize("damage", PURGED.values(), ids=list(PURGED))
+def test_a_fold_does_not_train_on_a_part_and_says_what_mends_it(
+    tmp_path: Path, result: Path, damage: Callable[[Path], object]
+) -> None:
+    paths = paths_of(contract(), tmp_path)
+    require_preprocessed_data(contract(), paths, FACTS)
+    damage(result)
+    with pytest.raises(TrainerError, match=r"is missing or incomplete.*Suspend and resume") as caught:
+        require_preprocessed_data(contract(), paths, FACTS)
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+def test_what_a_file_system_hides_there_does_not_count(result: Path) -> None:
+    (result / HOME / ".nfs000000001").touch()
+    assert existing_result(contract(), result, TRUE_DIGEST) is not None
+
+
+def test_who_made_it_is_written_down(result: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNUNET_RUN_IMAGE", "mine:1")
+    monkeypatch.setenv("NNUNET_RUN_IMAGE_DIGEST", "mine@sha256:0")
+    write_manifest(result, maker(contract()), 1)
+    assert json.loads((result / MANIFEST_FILE).read_text())["madeBy"] == {
+        "training": "imaging/hippocampus",
+        "uid": contract().uid,
+        "image": "mine:1",
+        "imageDigest": "mine@sha256:0",
+    }
+
+
+def test_of_two_attempts_the_first_result_stays(result: Path) -> None:
+    late = make(temporary_folder(result))
+    facts = put_in_place(contract(), late, result, FACTS.model_copy(update={"dataset_hash": TRUE_DIGEST}))
+    assert facts.dataset_hash == TRUE_DIGEST
+    assert not late.exists() and existing_result(contract(), result, TRUE_DIGEST)
+
+
+def test_a_damaged_result_whose_lock_is_held_for_ever_is_replaced(result: Path) -> None:
+    (result / HOME / CASES / "a.b2nd").unlink()
+    made = make(temporary_folder(result))
+    put_in_place(contract(), made, result, FACTS)
+    assert existing_result(contract(), result, TRUE_DIGEST)
+    (leftover,) = (path for path in result.parent.iterdir() if path != result)
+    assert leftover.name.startswith(f".tmp-{result.name}"), "it goes with the leftovers of this result"
+
+
+def test_an_attempt_to_plan_that_lost_its_lock_leaves_the_result_of_the_next_alone(tmp_path: Path) -> None:
+    result = tmp_path / FACTS.preprocessed_key
+    old = fresh_folder(result)
+    old.mkdir()
+    (old / "half").touch()
+    new = fresh_folder(result)
+    assert not old.exists() and new != old
+    new.mkdir()
+    (new / "whole").touch()
+    with pytest.raises(FileNotFoundError):
+        put_in_place(contract(), old, result, FACTS)
+    put_in_place(contract(), new, result, FACTS)
+    assert [path.name for path in result.iterdir()] == ["whole"]
+
+
+def test_leftovers_of_planning_are_removed_and_those_of_other_results_are_not(tmp_path: Path) -> None:
+    result = tmp_path / FACTS.preprocessed_key
+    other = tmp_path / ".tmp-Dataset004_Hippocampus-fedcba9876543210-1"
+    for folder in (other, tmp_path / f".tmp-{result.name}", tmp_path / f".tmp-{result.name}-1", result):
+        folder.mkdir()
+    fresh_folder(result)
+    assert list(tmp_path.iterdir()) == [other]
