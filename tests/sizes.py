@@ -33,6 +33,9 @@ UPDATE_ROUNDS = _size(8, 20, "rounds of such policies for changes of 18 training
 COST_PAIRS = _size(4, 16, "times 50 requests that tell what a policy object costs")
 COST_REQUESTS = _size(10, 25, "requests each under the largest policies")
 
+UP_KILLS = list(range(7)) if SOAK else [1, 6]
+"""Components of the local cluster that are started when `up` is killed; there are seven."""
+_LINES.append("kills of `up` after each component that it starts in place of two")
 POD_KILLS = _size(3, 20, "kills of the operator's pod beside a training")
 OUTAGE_SECONDS = _size(30, 60, "seconds without an API server beside a training")
 

@@ -54,7 +54,7 @@ class Lab:
         if args[0] != "uninstall":
             command += [str(CHART), *(f"--set-string={key}={value}" for key, value in values.items())]
             # A frozen trainer is waited for so long; the others end within an epoch, which takes a second.
-            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=45"]
+            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=25"]
         command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
         env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
