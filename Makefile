@@ -8,8 +8,9 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest
 
-.PHONY: help venv images demo tools test test-unit test-integration test-trainer test-kill test-e2e bench-operator \
-	bench-scraping bench-trainer table-schedules pictures generate verify lint format clean
+.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
+	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
+	lint format clean
 
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -30,19 +31,37 @@ images: venv ## Build the operator and trainer images (BASE_IMAGE=... for a CUDA
 demo: venv ## Cluster, images, helm install, a real training to a Dice score, and down again (KEEP=1 leaves it up)
 	$(PY) -m tests.demo
 
-test: lint test-unit test-integration test-trainer test-e2e ## Everything; needs root for the local cluster
+# Cheap levels first; what needs nothing built runs before it is built.
+test: lint test-unit prepare test-built test-integration test-timing test-trainer test-e2e ## Everything; needs root
+	@$(PY) -m tests.sizes
 
 tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus, Grafana's panels (10-20 minutes, once)
 	$(PY) -m tests.tools.prepare
 
-test-unit: tools ## Fast tests for daily work
-	$(PYTEST) tests/unit
+prepare: venv # tools and images, the one beside the other
+	$(PY) -m tests.tools.prepare --images
+
+test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
+	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile
+
+test-built: tools ## Fast tests that run helm or promtool
+	$(PYTEST) tests/unit -m built --numprocesses=auto --dist=loadfile
 
 test-integration: tools ## The operator and the chart against a real API server, without a kubelet
-	$(PYTEST) tests/integration --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+	$(PYTEST) tests/integration -m "not timing" --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+
+test-timing: tools ## Tests that bound a time, with nothing beside them
+	$(PYTEST) tests/integration -m timing
 
 test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer
+
+test-soak: prepare ## More of the same: more kills, rounds, seconds (tests/sizes.py); an hour
+	NNUNET_SOAK=1 $(PYTEST) tests/unit -m soak --numprocesses=auto --timeout=3600
+	NNUNET_SOAK=1 $(PYTEST) tests/integration -m soak
+	NNUNET_SOAK=1 $(PYTEST) tests/e2e -m soak --timeout=1800
+	$(PY) -m tests.trainer.kill
+	$(PY) -m tests.sizes --done
 
 test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...): it must end as one left in peace
 	$(PY) -m tests.trainer.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))

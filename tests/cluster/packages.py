@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
 from tests.cluster.console import Console
 from tests.cluster.errors import ClusterError
+from tests.fetch import fetch
 
 CNI_PLUGINS = Path("/usr/lib/cni")
 
@@ -36,7 +36,7 @@ def ensure_packages(console: Console, programs: Mapping[str, str] = NODE_PROGRAM
     console.say(f"installing Debian packages: {' '.join(missing)}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in ("apt-get update --quiet", command):
-        done = subprocess.run(step.split(), capture_output=True, text=True, env=env, check=False)
+        done = fetch(step.split(), env=env)
         if done.returncode != 0:
             raise ClusterError(f"{step} failed:\n{(done.stdout + done.stderr)[-800:]}")
     if still_missing := _missing(programs):

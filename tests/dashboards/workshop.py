@@ -1,4 +1,6 @@
-"""The renderer's workshop: its npm packages, installed once for each lock file, and what is built with them."""
+"""The renderer's workshop: its npm packages, installed once for each lock file, and what is built with them.
+
+The packages are in the cache, which checkouts may share; what is built with them is in the checkout."""
 
 import fcntl
 import hashlib
@@ -9,8 +11,10 @@ from pathlib import Path
 
 from tests.cluster.console import Console
 from tests.cluster.errors import ClusterError
-from tests.cluster.layout import cache_root
+from tests.cluster.layout import REPOSITORY, cache_root
+from tests.cluster.once import made_once
 from tests.cluster.packages import ensure_packages
+from tests.fetch import fetch
 
 SOURCE = Path(__file__).parent / "renderer"
 PROGRAMS = {"node": "nodejs", "npm": "npm", "chromium": "chromium fonts-liberation"}
@@ -34,20 +38,25 @@ def ensure_programs(console: Console) -> None:
 
 
 class Workshop:
-    """A folder in the cache with the npm packages; the renderer's sources are copied into it for each build."""
+    """A folder beside the npm packages; the renderer's sources are copied into it for each build."""
 
     def __init__(self, console: Console | None = None) -> None:
         """Install what is missing. Raises WorkshopError where that fails."""
         self._console = console or Console()
         ensure_programs(self._console)
         lock = (SOURCE / "package-lock.json").read_bytes()
-        self.folder = cache_root() / f"dashboards-{hashlib.sha256(lock).hexdigest()[:12]}"
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        packages = cache_root() / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
+        made_once(packages, lambda: self._install(packages))
+        self.folder = REPOSITORY / ".cache" / "dashboards"
+        self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder.parent / "dashboards.lock").open("w") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)  # a second process waits for the first one's installation
-            self._install()
+            fcntl.flock(guard, fcntl.LOCK_EX)  # a second process copies the same
             shutil.rmtree(self.folder / "src", ignore_errors=True)
             shutil.copytree(SOURCE, self.folder, dirs_exist_ok=True)
+            modules = self.folder / "node_modules"
+            if not modules.is_symlink() or modules.readlink() != packages / "node_modules":
+                modules.unlink(missing_ok=True)
+                modules.symlink_to(packages / "node_modules")
 
     @property
     def icons(self) -> Path:
@@ -83,17 +92,17 @@ class Workshop:
         """Run one of the renderer's scripts and return what it printed. Raises WorkshopError where it fails."""
         return _run(["node", script, *arguments], self.folder)
 
-    def _install(self) -> None:
-        done = self.folder / "node_modules" / ".installed"
-        if done.exists():
-            return
+    def _install(self, packages: Path) -> None:
         self._console.say("installing the npm packages of the renderer (half a minute)")
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir()
+        partial = packages.with_name(f"{packages.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(SOURCE / name, self.folder)
-        _run(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], self.folder)
-        done.touch()
+            shutil.copy(SOURCE / name, partial)
+        done = fetch(["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=partial, timeout=600)
+        if done.returncode:
+            raise WorkshopError(f"npm ci failed:\n{(done.stdout + done.stderr)[-3000:]}")
+        partial.rename(packages)
 
 
 def _run(command: Sequence[str], folder: Path) -> str:

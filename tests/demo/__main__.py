@@ -33,8 +33,9 @@ NAMESPACE = "nnunet-demo"
 TRAINING = "brain"
 OPERATOR_NAMESPACE = "nnunet-system"
 RELEASE = "nnunet-operator"
-LIMIT_SECONDS = 900.0
-"""The training takes 3 minutes on 2 free cores."""
+PATIENCE_SECONDS = 600.0
+"""How long nothing new may be seen of the training. All of it takes 3 minutes on 2 free cores, on a busy machine many
+times that, and as long as it gets on it is waited for."""
 POLL_SECONDS = 2
 """How often the operator looks at the trainers' metrics; its default is 15 s, epochs of the demo take 2."""
 
@@ -56,7 +57,7 @@ class Demo:
         self._results = ""
 
     def run(self) -> None:
-        """Run all steps. Raises DemoError, ClusterError, ImageError or TimedOut."""
+        """Run all steps. Raises DemoError, ClusterError, ImageError or StandsStill."""
         own = "Start Kubernetes (built from source the first time: 5-15 min)"
         with self._steps.step("Look at your cluster" if self._is_current else own):
             self._cluster.up()
@@ -139,7 +140,8 @@ class Demo:
         if self._is_current:
             training["spec"]["resources"]["gpus"] = 0  # it computes on the CPU: no real GPU is to be held for that
         kubectl.run("apply", "--filename=-", stdin=json.dumps(training))
-        done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, LIMIT_SECONDS)
+        patience = follow.Patience(PATIENCE_SECONDS, lambda: follow.last_words(kubectl, NAMESPACE, TRAINING))
+        done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, patience)
         if done.failed:
             raise DemoError(f"the training failed: {message(done.status)}")
         return done
@@ -202,7 +204,7 @@ def main() -> int:
     """Run the demo and return the exit code: 0 done, 1 failed, 130 interrupted."""
     signal.signal(signal.SIGTERM, _terminated)
     console = Console()
-    code = 1
+    code, reason = 1, ""
     try:
         demo = Demo(console)
     except ClusterError as error:
@@ -214,13 +216,17 @@ def main() -> int:
     except KeyboardInterrupt:
         console.print("\n[yellow]Interrupted.[/]")
         code = 130
-    except (DemoError, ClusterError, images.ImageError, follow.TimedOut, subprocess.TimeoutExpired) as error:
+    except (DemoError, ClusterError, images.ImageError, follow.StandsStill, subprocess.TimeoutExpired) as error:
+        reason = str(error)
         demo.explain()
-        console.print("\n[bold red]The demo failed[/]", highlight=False)
-        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
     finally:
-        with _uninterrupted():
-            demo.down()
+        try:
+            with _uninterrupted():
+                demo.down()
+        finally:
+            if reason:  # last, where it is found
+                console.print("\n[bold red]The demo failed[/]", highlight=False)
+                console.print(reason, markup=False, highlight=False, soft_wrap=True)
     return code
 
 

@@ -8,8 +8,8 @@ from rich.console import Console
 
 from tests.cluster import ClusterError
 
-LOG_LINES = 25
-EVENTS = 15
+LOG_LINES = 12
+EVENTS = 8
 Object = Mapping[str, Any]
 
 

@@ -54,7 +54,7 @@ class Lab:
         if args[0] != "uninstall":
             command += [str(CHART), *(f"--set-string={key}={value}" for key, value in values.items())]
             # A frozen trainer is waited for so long; the others end within an epoch, which takes a second.
-            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=45"]
+            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=25"]
         command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
         env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
@@ -159,7 +159,8 @@ class Lab:
     # --- plain nnU-Net
 
     def run_plain_nnunet(self, name: str, code: str, timeout: float) -> None:
-        """Run Python code in a pod whose image holds nnU-Net but nothing of this project."""
+        """Run Python code in a pod of the trainer image in which nothing of this project can be imported."""
+        masked = f"import sys; sys.modules.update(nnunet_trainer=None, nnunet_operator=None); {code}"
         mounts = [
             {"name": claim, "mountPath": f"/nnunet/{claim.removeprefix('nnunet-')}"} for claim in (CLAIMS[0], CLAIMS[2])
         ]
@@ -178,9 +179,9 @@ class Lab:
                 "containers": [
                     {
                         "name": "nnunet",
-                        "image": self.references["trainer-deps"],
+                        "image": self.references["trainer"],
                         "imagePullPolicy": "Never",
-                        "command": ["/opt/nnunet/bin/python", "-c", code],
+                        "command": ["/opt/nnunet/bin/python", "-c", masked],
                         "env": [
                             {"name": "HOME", "value": "/tmp"},
                             {"name": "nnUNet_def_n_proc", "value": "1"},
@@ -226,7 +227,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
-    built = images.ensure(["operator", "trainer", "trainer-deps"])
+    built = images.ensure(["operator", "trainer"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
     cluster = Cluster("e2e")
     cluster.up()

@@ -10,7 +10,7 @@ from tests.trainers import DIVERGING
 
 
 def test_a_loss_that_is_no_number(lab: Lab) -> None:
-    """Nothing of it is saved, one retry ends the same way, and the alert names the training."""
+    """Nothing of it is saved, and the alert names the training."""
     kube, namespace, name = lab.kube, lab.namespace, "diverging"
     classes = lab.volume("nnunet-results") / "classes"
     classes.mkdir(exist_ok=True)
@@ -20,7 +20,7 @@ def test_a_loss_that_is_no_number(lab: Lab) -> None:
         "className": "DivergingTrainer",
         "env": [{"name": "nnUNet_extTrainer", "value": "/nnunet/results/classes"}],
     }
-    kube.apply(training(name, namespace, epochs=9, trainer=trainer, retryLimit=1))
+    kube.apply(training(name, namespace, epochs=9, trainer=trainer, retryLimit=0))
     status = kube.wait_finished(namespace, name, timeout=300)
     failed = next(c for c in status["conditions"] if c["type"] == "Failed")
     assert (failed["status"], failed["reason"]) == ("True", "LossNotFinite"), failed

@@ -9,7 +9,7 @@ import pytest
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
 from tests.e2e.kube import Object, condition
-from tests.e2e.test_trust import LYING_TRAINER, PLATEAU
+from tests.e2e.test_trust import PLATEAU
 
 NAMESPACE = "e2e-policy"
 FLOOR = 6
@@ -33,6 +33,18 @@ EXCEPTION: Object = {
     "ticket": "QM-17",
     "approvedBy": "dr.x@example.org",
 }
+
+LYING_TRAINER = '''
+"""Loaded by Python itself: what an image does that trains less than it was asked, and reports nothing."""
+import json, os, sys
+if sys.argv[1:2] == ["train"]:
+    contract = json.loads(os.environ["NNUNET_RUN_CONTRACT"])
+    contract["schedule"]["epochs"] = 2
+    os.environ["NNUNET_RUN_CONTRACT"] = json.dumps(contract)
+    os.environ["NNUNET_RUN_TERMINATION_LOG"] = "/tmp/nobody-reads-this"
+if sys.argv[1:2] == ["verify"]:
+    os._exit(0)
+'''
 
 
 @pytest.fixture(scope="module")
@@ -105,14 +117,17 @@ def test_an_excepted_training_stops_no_earlier_than_its_floor_and_says_so_for_ev
 
 
 def test_a_trainer_image_that_lies_about_its_epochs(lab: Lab, namespace: str) -> None:
-    """It trains 2 of 1000 epochs and ends with exit code 0; no early stop is allowed."""
+    """It trains 2 of 1000 epochs, ends with exit code 0 and says nothing: the operator's own image reads what was
+    trained. No early stop is allowed."""
     kube, name = lab.kube, "liar"
     lie = lab.volume("nnunet-results", namespace) / "lie"
     lie.mkdir(exist_ok=True)
     (lie / "sitecustomize.py").write_text(LYING_TRAINER)
     trainer = {"device": "cpu", "env": [{"name": "PYTHONPATH", "value": "/nnunet/results/lie"}]}
     kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
-    failed = condition(kube.wait_finished(namespace, name, timeout=300), "Failed")
+    status = kube.wait_finished(namespace, name, timeout=300)
+    failed = condition(status, "Failed")
     assert (failed["status"], failed["reason"]) == ("True", "PolicyEpochsNotProven"), failed
     assert "2" in failed["message"] and "1000" in failed["message"]
+    assert condition(status, "Complete")["status"] == "False"
     assert not any(job["metadata"]["name"] == f"{name}-evaluate" for job in kube.jobs(namespace, name))

@@ -15,17 +15,6 @@ from tests.e2e.kube import Kube, condition, kill_container
 
 # An improvement by 1 is impossible: the first epoch is the best, and a plateau begins with the second.
 PLATEAU = {"patienceEpochs": 2, "minDelta": 1, "minEpochs": 1}
-LYING_TRAINER = '''
-"""Loaded by Python itself: what an image does that trains less than it was asked, and reports nothing."""
-import json, os, sys
-if sys.argv[1:2] == ["train"]:
-    contract = json.loads(os.environ["NNUNET_RUN_CONTRACT"])
-    contract["schedule"]["epochs"] = 2
-    os.environ["NNUNET_RUN_CONTRACT"] = json.dumps(contract)
-    os.environ["NNUNET_RUN_TERMINATION_LOG"] = "/tmp/nobody-reads-this"
-if sys.argv[1:2] == ["verify"]:
-    os._exit(0)
-'''
 
 
 def test_replicates_stop_early_with_proof_spread_and_usage(lab: Lab) -> None:
@@ -63,22 +52,6 @@ def test_replicates_stop_early_with_proof_spread_and_usage(lab: Lab) -> None:
     assert (
         "<svg" in (volume / results["reportPath"]).read_text() or "<img" in (volume / results["reportPath"]).read_text()
     )
-
-
-def test_a_trainer_that_stops_at_two_of_1000_epochs_is_found_out(lab: Lab) -> None:
-    """Exit code 0, a final checkpoint and silence: the operator's own image reads what was trained."""
-    kube, namespace, name = lab.kube, lab.namespace, "liar"
-    lie = lab.volume("nnunet-results") / "lie"
-    lie.mkdir(exist_ok=True)
-    (lie / "sitecustomize.py").write_text(LYING_TRAINER)
-    trainer = {"device": "cpu", "env": [{"name": "PYTHONPATH", "value": "/nnunet/results/lie"}]}
-    kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
-    status = kube.wait_finished(namespace, name, timeout=300)
-    failed = condition(status, "Failed")
-    assert (failed["status"], failed["reason"]) == ("True", "EpochsNotReached"), failed
-    assert "2" in failed["message"] and "1000" in failed["message"]
-    assert condition(status, "Complete")["status"] == "False"
-    assert not any(job["metadata"]["name"] == f"{name}-evaluate" for job in kube.jobs(namespace, name))
 
 
 def tensors(run: Path) -> dict[str, str]:
@@ -132,7 +105,7 @@ def test_evictions_cost_at_most_an_epoch_each_and_nothing_in_the_result(lab: Lab
 def test_a_fold_that_stands_still_is_reported_and_restarted(lab: Lab) -> None:
     """A frozen trainer: Stalled says so, and restartOnStall lets a new one go on from the checkpoint."""
     kube, namespace, name = lab.kube, lab.namespace, "frozen"
-    kube.apply(training(name, namespace, epochs=40, iterations=6, stallTimeoutSeconds=40))
+    kube.apply(training(name, namespace, epochs=40, iterations=6, stallTimeoutSeconds=20))
     kube.wait_epoch(namespace, name, 3, timeout=180)
     pod = kube.pods(namespace, name, "fold")[-1]
     kill_container(pod, "nnunet-trainer", signal.SIGSTOP)
@@ -151,16 +124,3 @@ def test_a_fold_that_stands_still_is_reported_and_restarted(lab: Lab) -> None:
     assert (fold["epoch"], fold["attempts"], fold["stallRestarts"]) == (40, 2, 1)
     assert fold["lostEpochs"] <= 1 and condition(status, "Stalled")["status"] == "False"
     assert any(reason == "RestartedAfterStall" for reason, _ in kube.events(namespace, name))
-
-
-def test_two_processes_of_one_pod_train_a_fold(lab: Lab) -> None:
-    """resources.gpus: 2 asks for two GPUs and trains with nnU-Net's DDP; here with gloo on the CPU."""
-    kube, namespace, name = lab.kube, lab.namespace, "together"
-    resources = training(name, namespace)["spec"]["resources"] | {"gpus": 2}
-    kube.apply(training(name, namespace, epochs=3, resources=resources))
-    status = kube.wait_complete(namespace, name, timeout=240)
-    assert status["folds"][0]["provenEpochs"] == 3
-    job = next(job for job in kube.jobs(namespace, name) if job["metadata"]["name"] == f"{name}-fold-0")
-    container = job["spec"]["template"]["spec"]["containers"][0]
-    assert container["resources"]["limits"]["nvidia.com/gpu"] == "2"
-    assert status["usage"]["gpuSeconds"] >= 2

@@ -9,8 +9,8 @@ from tests.images.engine import Engine, ImageError
 
 __all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
 
-NAMES = ("operator", "trainer", "trainer-deps", "custom-trainer")
-"""trainer-deps is the trainer image without this project: plain nnU-Net. custom-trainer is the example of the guide."""
+NAMES = ("operator", "trainer", "custom-trainer")
+"""custom-trainer is the example of the guide."""
 
 _OPERATOR = ROOT / "operator"
 _TRAINER = ROOT / "trainer_image"
@@ -38,12 +38,10 @@ def _tag(name: str) -> str:
         parts = (_OPERATOR / "Dockerfile", _OPERATOR / "nnunet_operator", *_PROJECT)
         return content_tag(parts, " ".join(requirements("operator")))
     base = os.environ.get("BASE_IMAGE", "")
-    deps = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py")
     inputs = " ".join([base, *requirements("trainer")])
-    if name == "trainer-deps":
-        return content_tag(deps, inputs)
     if name == "trainer":
-        return content_tag((*deps, _TRAINER / "nnunet_trainer", *_API, *_PROJECT), inputs)
+        files = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py", _TRAINER / "nnunet_trainer")
+        return content_tag((*files, *_API, *_PROJECT), inputs)
     if name == "custom-trainer":
         return content_tag([_EXAMPLE], _tag("trainer"))
     raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
@@ -63,10 +61,10 @@ def _build(engine: Engine, name: str, built: str) -> None:
         engine.build(built, _EXAMPLE / "Dockerfile", _EXAMPLE, arguments)
         return
     if name == "operator":
-        base, dockerfile, target = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile", ""
+        base, dockerfile = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile"
     else:
         base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
-        dockerfile, target = _TRAINER / "Dockerfile", "deps" if name == "trainer-deps" else ""
+        dockerfile = _TRAINER / "Dockerfile"
     extra = "operator" if name == "operator" else "trainer"
     arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
-    engine.build(built, dockerfile, ROOT, arguments, target)
+    engine.build(built, dockerfile, ROOT, arguments)

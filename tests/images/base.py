@@ -1,10 +1,10 @@
 """The two Debian bases that need no registry: Python for the operator, CPU torch for tests of the trainer."""
 
-import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+from tests.fetch import fetch
 from tests.images.content import ROOT, content_tag
 from tests.images.engine import Engine, ImageError, require, say
 
@@ -29,29 +29,23 @@ def ensure_base(engine: Engine, name: str) -> str:
     reference = f"localhost/{name}:{content_tag([_DOCKERFILE], ' '.join([SUITE, *_OPTIONS, *packages]))}"
     if engine.exists(reference):
         return reference
-    require("mmdebstrap", "mmdebstrap")
+    ensure_bootstrapper()
     with tempfile.TemporaryDirectory(prefix="nnunet-base-") as folder:
         _bootstrap(Path(folder) / "rootfs.tar", packages)
         engine.build(reference, _DOCKERFILE, Path(folder), {})
     return reference
 
 
+def ensure_bootstrapper() -> None:
+    """Install mmdebstrap where it is missing. Raises ImageError."""
+    require("mmdebstrap", "mmdebstrap")
+
+
 def _bootstrap(target: Path, packages: tuple[str, ...]) -> None:
     began = time.monotonic()
     say(f"bootstrapping Debian {SUITE} with {', '.join(packages)} (1-2 minutes)")
-    done = subprocess.run(
-        [
-            "mmdebstrap",
-            *_OPTIONS,
-            f"--include={','.join(packages)}",
-            SUITE,
-            str(target),
-            "http://deb.debian.org/debian",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["mmdebstrap", *_OPTIONS, f"--include={','.join(packages)}", SUITE, str(target)]
+    done = fetch([*command, "http://deb.debian.org/debian"])
     if done.returncode != 0:
         raise ImageError("mmdebstrap failed:\n" + "\n".join(done.stderr.splitlines()[-15:]))
     say(f"bootstrapped in {time.monotonic() - began:.0f} s")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.fetch import fetch
+
 PREFERENCE = ("buildah", "podman", "docker")
 
 
@@ -43,7 +45,9 @@ def require(package: str, program: str) -> None:
     say(f"installing {package}")
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
-        subprocess.run(["apt-get", *command], env=env, check=True, stdout=subprocess.DEVNULL)
+        done = fetch(["apt-get", *command], env=env)
+        if done.returncode != 0:
+            raise ImageError(f"apt-get {command[0]} failed:\n{(done.stdout + done.stderr).strip()[-800:]}")
 
 
 @dataclass(frozen=True)
@@ -73,9 +77,7 @@ class Engine:
         """Give an image a further name."""
         subprocess.run([self.program, "tag", reference, alias], check=True)
 
-    def build(
-        self, reference: str, dockerfile: Path, context: Path, arguments: Mapping[str, str], target: str = ""
-    ) -> None:
+    def build(self, reference: str, dockerfile: Path, context: Path, arguments: Mapping[str, str]) -> None:
         """Build an image. Raises ImageError with the end of the build's output."""
         command = [self.program, "build", "--file", str(dockerfile), "--tag", reference]
         if self.program != "docker":
@@ -83,8 +85,6 @@ class Engine:
         bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
         command.append(f"--secret=id=ca,src={bundle if Path(bundle).is_file() else os.devnull}")
         command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
-        if target:
-            command.append(f"--target={target}")
         _run_quietly([*command, str(context)], f"building {reference}")
 
 

@@ -2,11 +2,11 @@
 
 import json
 import os
-import subprocess
 from pathlib import Path
 
 from tests.cluster.build import find_go
 from tests.cluster.console import Console
+from tests.fetch import fetch
 
 
 def module_folder(module: str, version: str, checksum: str) -> Path:
@@ -16,7 +16,7 @@ def module_folder(module: str, version: str, checksum: str) -> Path:
     """
     command = [str(find_go(Console())), "mod", "download", "-json", f"{module}@{version}"]
     env = {**os.environ, "GOFLAGS": "", "GOWORK": "off"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=env)
+    done = fetch(command, env=env, timeout=120)
     found = json.loads(done.stdout or "{}")
     if done.returncode or found.get("Sum") != checksum:
         raise RuntimeError(f"{' '.join(command)}: {found.get('Error') or found.get('Sum') or done.stderr.strip()}")

@@ -5,11 +5,15 @@ tested is the project as the image has it.
 """
 
 import importlib.metadata
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.cluster.layout import cache_root
+from tests.cluster.once import made_once
+from tests.fetch import fetch
 from tests.images import ImageError, ensure
 from tests.images.container import SOURCES, command_in
 
@@ -35,7 +39,12 @@ def main() -> int:
         return 1
     for name, chosen in images.items():
         print(f"trainer tests: in {built[name]}", file=sys.stderr)
-        if code := run_in(built[name], chosen):
+        try:
+            code = run_in(built[name], chosen)
+        except ImageError as error:
+            print(f"trainer tests: {error}", file=sys.stderr)
+            return 1
+        if code:
             return code
     return 0
 
@@ -58,20 +67,18 @@ def run_in(image: str, arguments: Sequence[str]) -> int:
 def _pytest_folder() -> Path:
     """Return a folder with the same pytest as here, and xdist; they are pure Python and run on any version."""
     version = importlib.metadata.version("pytest")
-    folder = ROOT / ".cache" / "trainer-tests" / f"pytest-{version}-{XDIST.replace('==', '-')}"
-    if not (folder / "pytest").is_dir():
-        pip = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--target",
-            str(folder),
-        ]
-        subprocess.run([*pip, f"pytest=={version}", XDIST], check=True)
-    return folder
+    folder = cache_root() / "trainer-tests" / f"pytest-{version}-{XDIST.replace('==', '-')}"
+    return made_once(folder, lambda: _install_pytest(folder, version))
+
+
+def _install_pytest(folder: Path, version: str) -> None:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--target", str(partial)]
+    done = fetch([*pip, f"pytest=={version}", XDIST])
+    if done.returncode != 0:
+        raise ImageError(f"pip can't install pytest {version} and {XDIST}:\n{done.stderr.strip()[-800:]}")
+    partial.rename(folder)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def test_image_archive_is_consistent(tmp_path: Path) -> None:
 
 
 def test_build_folder_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A change of any source of the module leads to another folder, so to a build."""
+    """A change of any source of the module, of Go or of what it is told leads to another folder, so to a build."""
     module = tmp_path / "kube"
     for name in ("go.mod", "go.sum", "main.go", "pause/main.go"):
         (module / name).parent.mkdir(parents=True, exist_ok=True)
@@ -132,4 +132,8 @@ def test_build_folder_follows_the_content(tmp_path: Path, monkeypatch: pytest.Mo
     before = build.binaries_folder()
     assert before.parent == tmp_path / "cache"
     (module / "main.go").write_text("changed")
-    assert build.binaries_folder() != before
+    changed = build.binaries_folder()
+    monkeypatch.setattr(build, "_LINKER_FLAGS", "-s")
+    other_flags = build.binaries_folder()
+    monkeypatch.setattr(build, "go_release", lambda: "go1.99")
+    assert len({before, changed, other_flags, build.binaries_folder()}) == 4

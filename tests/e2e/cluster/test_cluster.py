@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import sizes
 from tests.cluster import Cluster, ClusterError, processes
 from tests.cluster.build import binaries_folder
 from tests.cluster.console import Console
@@ -101,14 +102,24 @@ def test_up_is_quick_and_down_leaves_nothing(before: Listing, cluster: Cluster) 
     assert not cluster.layout.root.exists()
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.8, 2.0, 4.0, 5.5])
-def test_down_after_up_was_killed(before: Listing, cluster: Cluster, seconds: float) -> None:
-    """SIGKILL at any moment of `up` leaves nothing that `down` does not find."""
+@pytest.mark.soak
+@pytest.mark.parametrize("started", sizes.UP_KILLS)
+def test_down_after_up_was_killed(before: Listing, cluster: Cluster, started: int) -> None:
+    """SIGKILL to `up` when it has started so many components leaves nothing that `down` does not find."""
     with subprocess.Popen(UP, start_new_session=True, stderr=subprocess.DEVNULL) as up:
-        time.sleep(seconds)
-        os.killpg(up.pid, signal.SIGKILL)
+        try:
+            _wait_started(cluster, up, started)
+        finally:
+            os.killpg(up.pid, signal.SIGKILL)
     cluster.down()
     assert leftovers(before, listing()) == {}
+
+
+def _wait_started(cluster: Cluster, up: subprocess.Popen[bytes], number: int) -> None:
+    deadline = time.monotonic() + 120
+    while len({process.component for process in processes.find(cluster.layout.root)}) < number:
+        assert up.poll() is None and time.monotonic() < deadline, f"it never had {number} components"
+        time.sleep(0.05)
 
 
 def _main_processes(cluster: Cluster) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """Explanations of what the real scheduler and operator say. A node is there; its kubelet is played."""
 
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ from tests.integration.cli.conftest import CLINICAL, Site
 from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.node import FakeNode
 from tests.integration.support.process import OperatorProcess
 from tests.unit.cli.conftest import Command
 
 HOME, CLINIC = "reasons", "reasons-clinic"
-NODE = "reasons-node"
 CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
@@ -30,39 +29,10 @@ def lab(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     operator = OperatorProcess(site.kubeconfig, tmp_path_factory.mktemp("operator") / "log", f"{HOME},{CLINIC}")
     operator.start()
     try:
-        with node(site.api):
+        with FakeNode(site.api, "reasons-node"):
             yield Lab(site.api, HOME, operator)
     finally:
         operator.stop()
-
-
-class node:
-    """A node on which the scheduler puts pods."""
-
-    def __init__(self, api: Api) -> None:
-        self._api = api
-
-    def __enter__(self) -> None:
-        self._api.create("nodes", {"metadata": {"name": NODE}})
-        resources = {"cpu": "16", "memory": "64Gi", "pods": "100", "ephemeral-storage": "100Gi"}
-        self._api.merge("nodes", "", NODE, {"status": {"capacity": resources, "allocatable": resources}}, "status")
-        beat(self._api)
-        # A new node is tainted until its controller has seen that it is ready.
-        wait_for("the node to take pods", self._is_open)
-
-    def _is_open(self) -> bool:
-        found = self._api.get("nodes", "", NODE)
-        return found is not None and not found["spec"].get("taints")
-
-    def __exit__(self, *_: object) -> None:
-        self._api.delete("nodes", "", NODE)
-
-
-def beat(api: Api) -> None:
-    """Report the node as a kubelet does every few seconds: one that is silent for 50 s is tainted."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    ready = {"type": "Ready", "status": "True", "reason": "Played", "message": "by the test", "lastHeartbeatTime": now}
-    api.merge("nodes", "", NODE, {"status": {"conditions": [ready]}}, "status")
 
 
 def claim(api: Api, name: str, volume: str) -> None:
@@ -134,7 +104,6 @@ def test_what_it_waits_for(
     seen: str,
 ) -> None:
     name = request.node.callspec.id
-    beat(lab.api)
     lab.apply(training(HOME, name, **spec))
     let(lab, name)
     lab.wait_reason("Progressing", reason, name, timeout=90)

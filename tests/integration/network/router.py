@@ -1,14 +1,14 @@
 """kube-router, which makes a packet filter of NetworkPolicies; built once from its Go module."""
 
 import os
-import subprocess
 from pathlib import Path
 
-from tests.cluster.build import find_go
+from tests.cluster.build import find_go, go_release
 from tests.cluster.console import Console
 from tests.cluster.layout import cache_root
 from tests.cluster.once import made_once
 from tests.cluster.packages import ensure_packages
+from tests.fetch import fetch
 from tests.tools.gomodule import module_folder
 
 MODULE = "github.com/cloudnativelabs/kube-router/v2"
@@ -25,7 +25,7 @@ def kube_router() -> Path:
     """
     console = Console()
     ensure_packages(console, PROGRAMS)
-    program = cache_root() / f"kube-router-{VERSION}"
+    program = cache_root() / f"kube-router-{VERSION}-{go_release()}"
     return made_once(program, lambda: _build(program, console))
 
 
@@ -41,9 +41,9 @@ def _build(program: Path, console: Console) -> None:
         str(partial),
         "./cmd/kube-router",
     ]
-    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
+    env = {"GOGC": "400", **os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off"}
     folder = module_folder(MODULE, VERSION, SUM)
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=1200, check=False)
+    done = fetch(command, cwd=folder, env=env, timeout=1200)
     if done.returncode:
         raise RuntimeError(f"go build of kube-router failed:\n{done.stderr[-2000:]}")
     partial.rename(program)

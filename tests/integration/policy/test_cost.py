@@ -17,11 +17,12 @@ from nnunet_operator.api.policy import (
     MAX_WORD,
     LiftableRule,
 )
+from tests import sizes
 from tests.integration.policy.support import DIGEST, Gate, exception, policy_body
 from tests.integration.support.api import Object, wait_for
 from tests.integration.support.builders import training
 
-PAIRS, REQUESTS, ORDINARY = 16, 25, 10
+REQUESTS, ORDINARY = 25, 10
 ADDED_MS = 3.0
 """What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.7
 to 1.0 ms; three times the promise of 1 ms is allowed for slower and busy ones."""
@@ -38,6 +39,8 @@ def milliseconds(gate: Gate, body: Object) -> Iterator[float]:
         assert answer.ok, answer.message
 
 
+@pytest.mark.soak
+@pytest.mark.timing
 @pytest.mark.timeout(900)
 def test_a_policy_object_adds_little(gate: Gate, namespace: str) -> None:
     """Ten of them and none in turn, so that a busy machine is busy for both. All are for the namespace and are kept."""
@@ -47,7 +50,7 @@ def test_a_policy_object_adds_little(gate: Gate, namespace: str) -> None:
     with_: list[float] = []
     without: list[float] = []
     added = []
-    for _ in range(PAIRS):
+    for _ in range(sizes.COST_PAIRS):
         gate.clear()
         none = list(milliseconds(gate, kept))
         for place in range(ORDINARY):
@@ -101,6 +104,8 @@ def at_bound(number: int, namespace: str) -> Object:
     }
 
 
+@pytest.mark.soak
+@pytest.mark.timing
 @pytest.mark.timeout(600)
 def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule."""
@@ -115,7 +120,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     )
     for name, expected in {"hippo": few, "other": "must have a digest"}.items():
         times = []
-        for _ in range(REQUESTS):
+        for _ in range(sizes.COST_REQUESTS):
             begin = time.perf_counter()
             answer = gate.create(training(namespace, name, **breaks))
             times.append(time.perf_counter() - begin)

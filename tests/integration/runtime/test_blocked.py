@@ -2,6 +2,7 @@
 
 import socket
 import time
+import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,6 +11,7 @@ from nnunet_operator.api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.node import FakeNode
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.quota import allow, forbid
 from tests.integration.support.trainer import Trainer
@@ -19,17 +21,8 @@ from tests.integration.support.worker import ADDRESSES
 @pytest.fixture
 def node(api: Api) -> Iterator[str]:
     """A node with processors and memory, but without a GPU."""
-    name = "without-gpu"
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    capacity = {"cpu": "64", "memory": "256Gi", "pods": "110"}
-    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
-    status = {"capacity": capacity, "allocatable": capacity}
-    status["conditions"] = [{**ready, "lastHeartbeatTime": now, "lastTransitionTime": now}]  # type: ignore[assignment]
-    api.create("nodes", {"metadata": {"name": name}, "spec": {}})
-    api.merge("nodes", "", name, {"status": status}, sub="status")
-    wait_for("no taints", lambda: not (api.get("nodes", "", name) or {})["spec"].get("taints"))
-    yield name
-    api.delete("nodes", "", name)
+    with FakeNode(api, f"node-{uuid.uuid4().hex[:8]}", cpu="64", memory="256Gi") as name:
+        yield name
 
 
 def test_waiting_for_a_node(lab: Lab) -> None:
@@ -84,7 +77,7 @@ def volumes(lab: Lab) -> None:
 def wait_scheduled(lab: Lab) -> None:
     """Wait until the planning pod has a node."""
     placed = lambda: lab.kubelet.pod("hippo", "plan")["spec"].get("nodeName")  # noqa: E731
-    wait_for("planning to be scheduled", placed, 30, lab.describe)
+    wait_for("planning to be scheduled", placed, 90, lab.describe)
 
 
 def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
@@ -94,7 +87,7 @@ def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
-    condition = lab.wait_reason("Progressing", "WaitingForGPU", timeout=30)
+    condition = lab.wait_reason("Progressing", "WaitingForGPU", timeout=90)
     assert "Insufficient nvidia.com/gpu" in condition["message"]
     assert "folds 0 and 1" in condition["message"]
     lab.wait_event("WaitingForGPU")
@@ -167,12 +160,12 @@ def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
     lab.kubelet.wait(pod, "ContainerCreating", "")
     time.sleep(1.1)  # the scheduler's Event may be written later, but is of an earlier second
     say(lab, pod, "Warning", "FailedAttachVolume", "Multi-Attach error for volume pvc-1")
-    condition = lab.wait_reason("Progressing", "VolumeUnavailable", timeout=30)
+    condition = lab.wait_reason("Progressing", "VolumeUnavailable", timeout=90)
     assert "Multi-Attach error for volume pvc-1" in condition["message"]
     assert lab.status()["phase"] == "VolumeUnavailable"
     time.sleep(1.1)
     say(lab, pod, "Normal", "Pulling", "Pulling image")
-    lab.wait_reason("Progressing", "Starting", timeout=30)
+    lab.wait_reason("Progressing", "Starting", timeout=90)
 
 
 def say(lab: Lab, pod: Object, type_: str, reason: str, message: str) -> None:
@@ -212,6 +205,7 @@ def test_someone_elses_job_has_the_name(lab: Lab, claims: bool) -> None:
     assert "deletionTimestamp" not in job["metadata"]
 
 
+@pytest.mark.timing
 def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> None:
     """At most a poll interval old, and asked for once in an interval; it stays when the pod is silent."""
     trainer.says(lab.namespace, 0)
@@ -236,21 +230,19 @@ def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> Non
     assert lab.condition("Progressing")["reason"] == "Training"
 
 
+@pytest.mark.timing
 def test_a_pod_that_does_not_answer_holds_nobody_up(lab: Lab) -> None:
     """A silent pod costs its own training two seconds a look, and others nothing."""
-    silent = socket.socket()
-    silent.bind((f"{ADDRESSES}.78", METRICS_PORT))
-    silent.listen()
-    lab.apply(training(lab.namespace, folds=[0]))
-    lab.plan_and_train()
-    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), f"{ADDRESSES}.78")
-    lab.wait_reason("Progressing", "Training")
-    took = []
-    for number in range(5):
-        began = time.monotonic()
-        lab.apply(training(lab.namespace, f"other-{number}"))
-        lab.wait_reason("Progressing", "WaitingForResources", f"other-{number}")
-        took.append(time.monotonic() - began)
-    silent.close()
+    with socket.create_server((f"{ADDRESSES}.78", METRICS_PORT)):  # which accepts and says nothing
+        lab.apply(training(lab.namespace, folds=[0]))
+        lab.plan_and_train()
+        lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), f"{ADDRESSES}.78")
+        lab.wait_reason("Progressing", "Training")
+        took = []
+        for number in range(5):
+            began = time.monotonic()
+            lab.apply(training(lab.namespace, f"other-{number}"))
+            lab.wait_reason("Progressing", "WaitingForResources", f"other-{number}")
+            took.append(time.monotonic() - began)
     assert min(took) < 3, took
     assert lab.operator.metrics()['nnunet_operator_scrapes_total{result="failed"}'] >= 1

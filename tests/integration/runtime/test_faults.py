@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import sizes
 from tests.cluster import Cluster
 from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, wait_for
@@ -44,6 +45,7 @@ FAULTS = [
 ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("fault", FAULTS)
 def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fault: Fault) -> None:
     """What happened meanwhile is made up for, by the same process, within seconds."""
@@ -53,7 +55,7 @@ def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fa
     proxy.fault = fault
     proxy.cut_watches()
     proxied.apply(training(proxied.namespace, "meanwhile"))
-    time.sleep(6)
+    time.sleep(sizes.FAULT_SECONDS)
     assert proxied.operator.running, proxied.operator.tail()
     assert proxied.operator.status("livez") == 200
     proxy.fault = None

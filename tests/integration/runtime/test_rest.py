@@ -5,6 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests import sizes
 from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, wait_for
 from tests.integration.support.builders import training
@@ -12,15 +15,15 @@ from tests.integration.support.kubelet import Autopilot
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.proxy import Proxy
 
-FINISHED, SUSPENDED = 50, 2
-REST_SECONDS = 30
+FINISHED, SUSPENDED = sizes.RESTING_TRAININGS, 2
 
 
+@pytest.mark.soak
 def test_no_write_at_rest(
     api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], tmp_path: Path
 ) -> None:
-    """50 finished and 2 suspended trainings, with full lists every 10 s: neither the operator's own requests nor the
-    API server's count of writes to trainings and Jobs by anybody show one."""
+    """Finished and suspended trainings, with full lists every 10 s: neither the operator's own requests nor the API
+    server's count of writes to trainings and Jobs by anybody show one."""
     with Proxy(api, tmp_path) as proxy:
         lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig, resync_seconds=10))
         for number in range(FINISHED):
@@ -37,7 +40,7 @@ def test_no_write_at_rest(
         wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
         wait_for("nobody to write any more", lambda: written(api) == written(api, after=5), 120)
         mine, everybodys = len(proxy.writes()), written(api)
-        time.sleep(REST_SECONDS)
+        time.sleep(sizes.REST_SECONDS)
         assert proxy.writes()[mine:] == []
         assert written(api) == everybodys
         assert lab.operator.metrics()['nnunet_operator_resyncs_total{result="ok"}'] >= 2

@@ -140,6 +140,7 @@ def test_the_image_of_a_training_that_has_no_job_any_more() -> None:
     assert image_of_training(body) == Image("own:1", ("s",))
 
 
+@pytest.mark.built
 def test_the_image_of_the_operator_that_the_chart_installs() -> None:
     """Names of environment variables are the chart's."""
     values = {

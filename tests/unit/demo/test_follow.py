@@ -56,9 +56,9 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follow, "LINE_SECONDS", 0.0)
 
 
-def _follow(look: Callable[[], Watched], limit_seconds: float = 10) -> str:
+def _follow(look: Callable[[], Watched], seconds: float = 10, sign: Callable[[], str] = str) -> str:
     console = Console(file=io.StringIO(), width=80)
-    follow.follow(look, console, limit_seconds)
+    follow.follow(look, console, follow.Patience(seconds, sign))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
@@ -95,9 +95,67 @@ def test_an_api_server_that_stays_away_is_one(monkeypatch: pytest.MonkeyPatch) -
         _follow(_looks(_state("Training"), *[away] * 1000))
 
 
-def test_it_ends_in_time() -> None:
-    with pytest.raises(follow.TimedOut, match="was not over after 0 s"):
-        _follow(_looks(*[_state("Training")] * 1000), limit_seconds=0)
+class _Clock:
+    """Each look is ten seconds after the one before."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, _: float) -> None:
+        self.now += 10
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> _Clock:
+    clock = _Clock()
+    monkeypatch.setattr(follow, "time", clock)
+    return clock
+
+
+def _epochs(number: int) -> Watched:
+    folds = [{"fold": "0", "phase": "Running", "epoch": number, "epochsTarget": 80}]
+    return watched({**TRAINING, "status": {"phase": "Training", "folds": folds, "conditions": []}}, [])
+
+
+def test_a_training_that_gets_on_is_waited_for(clock: _Clock) -> None:
+    """However long it takes: 80 epochs of a minute and a half, with a patience of two."""
+    looks = [_epochs(number // 9) for number in range(80 * 9)]
+    assert "all done" in _follow(_looks(*looks, _state("Completed", complete=True)), seconds=120)
+    assert clock.now == 80 * 90
+
+
+def test_one_that_only_its_log_shows_at_work_is_waited_for(clock: _Clock) -> None:
+    """Preprocessing and validation change nothing in the status."""
+    looks = [_epochs(80)] * 100
+    said = lambda: f"predicting case {clock.now // 100}"  # noqa: E731
+    assert "all done" in _follow(_looks(*looks, _state("Completed", complete=True)), seconds=120, sign=said)
+
+
+@pytest.mark.parametrize("looks", [[_epochs(3)], [_state("Pending"), _state("WaitingForGPU")]], ids=["same", "in turn"])
+def test_one_that_stands_still_is_given_up(clock: _Clock, looks: list[Watched]) -> None:
+    """What is said tells how far it came; two states in turn are no progress either."""
+    with pytest.raises(follow.StandsStill, match=r"nothing new for 2 min.*: (Training|Pending|WaitingForGPU)"):
+        _follow(_looks(*looks * 1000), seconds=120)
+    assert clock.now <= 160
+
+
+class _Logs:
+    def __init__(self, answer: str | Exception) -> None:
+        self._answer = answer
+
+    def run(self, *args: str) -> str:
+        assert args[0] == "logs" and "--selector=nnunet.dev/training=brain" in args
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+def test_a_pod_without_a_log_says_nothing() -> None:
+    assert follow.last_words(_Logs("epoch 3"), "nnunet-demo", "brain") == "epoch 3"
+    assert follow.last_words(_Logs(ClusterError("container is creating")), "nnunet-demo", "brain") == ""
 
 
 class _Answers:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from random import Random
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +13,7 @@ from nnunet_operator.builders.model import Manifest
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.model import DeleteJob, World
 from nnunet_operator.reconcile.plan import plan
+from tests import sizes
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile import make
 from tests.unit.reconcile.simulator import EPOCHS, check, simulate
@@ -135,7 +137,8 @@ def worlds(draw: st.DrawFn) -> World:
     return make.world(of, *objects, samples=samples, refusals=refusals, now=NOW + timedelta(minutes=5))
 
 
-@settings(max_examples=250)
+@pytest.mark.soak
+@settings(max_examples=sizes.RECONCILED_WORLDS)
 @given(worlds())
 def test_any_world(seen: World) -> None:
     result = plan(seen)
@@ -157,7 +160,8 @@ def test_any_world(seen: World) -> None:
     assert again.events == ()
 
 
-@settings(max_examples=80)
+@pytest.mark.soak
+@settings(max_examples=sizes.RECONCILED_LIVES)
 @given(st.randoms(use_true_random=False), st.integers(0, 150))
 def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: int) -> None:
     cluster = simulate(random, steps)

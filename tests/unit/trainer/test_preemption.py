@@ -6,8 +6,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.processes import descendants
+from tests import sizes
 
 PROGRAM = """
 import multiprocessing, os, subprocess, sys, time
@@ -52,8 +55,8 @@ time.sleep(60)
 """
 
 
-POOLS = """
-for _ in range(40):
+POOLS = f"""
+for _ in range({sizes.POOLS}):
     with multiprocessing.get_context("fork").Pool(12) as pool:
         pool.map(abs, range(3))
 print("ended", flush=True)
@@ -98,6 +101,7 @@ def test_shielded_block_is_finished_first() -> None:
     assert "finishing the checkpoint" in errors
 
 
+@pytest.mark.soak
 def test_pools_of_forked_workers_end() -> None:
     """Pools end their workers by SIGTERM; one that is about to wait for a lock must not miss it."""
     process = start(POOLS)

@@ -12,6 +12,7 @@ import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.report import TERMINATION_LOG_ENV
+from tests import sizes
 
 PROGRAM = """
 import multiprocessing, os, signal, sys, time
@@ -92,9 +93,9 @@ time.sleep(60)
 
 MISSED = "rank 1 of the 2 processes that train this fold together: "
 
-ENDED_IN_ORDER = """
+ENDED_IN_ORDER = f"""
 fork = multiprocessing.get_context("fork")
-for number in range(40):
+for number in range({sizes.POOLS}):
     pool = fork.Pool(6)
     pool.map(abs, range(6))
     if number % 2:
@@ -169,6 +170,7 @@ def test_stop_request_wins(tmp_path: Path) -> None:
     assert message(tmp_path) == "stopped"
 
 
+@pytest.mark.soak
 def test_workers_that_end_in_order(tmp_path: Path) -> None:
     process = start(tmp_path, ENDED_IN_ORDER)
     output, errors = end(process, 120)
