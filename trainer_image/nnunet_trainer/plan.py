@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.plan_rules import configuration_faults
 from nnunet_trainer import environment
+from nnunet_trainer.checked_plans import check_plans
 from nnunet_trainer.contents import (
     Contents,
     read_contents,
@@ -215,11 +217,17 @@ def _plan_experiment(contract: RunContract, planner: Any) -> str:
 def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the plans with the training's own configurations; one that exists already is changed where it differs.
 
-    Raises TrainerError with WRONG_CONFIGURATION for an inherits_from that leads nowhere or in a circle.
+    Each of them gets preprocessed data of its own, in a folder that is named here and never by the training.
+
+    Raises TrainerError with WRONG_CONFIGURATION for a value that nnU-Net must not get, and for an inherits_from that
+    leads nowhere or in a circle.
     """
     configurations = dict(plans["configurations"])
     for name, settings in extra.items():
-        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings)}
+        for fault in configuration_faults(settings):
+            raise wrong_configuration(f"planning.configurations.{name}.{fault}")
+        identifier = {"data_identifier": f"{plans['plans_name']}_{name}"}
+        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings), **identifier}
     for name in extra:
         seen = [name]
         while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
@@ -233,7 +241,9 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
                     f"{named(configurations)}"
                 )
             seen.append(parent)
-    return {**plans, "configurations": configurations}
+    merged = {**plans, "configurations": configurations}
+    check_plans(merged, "plans with planning.configurations" if extra else "plans")
+    return merged
 
 
 def _with_nulls(settings: dict[str, Any]) -> dict[str, Any]:
