@@ -84,6 +84,8 @@ def _dataset_json(model: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = read_json(model / "dataset.json")
     except (OSError, ValueError) as error:
+        if not is_missing_or_damaged(error):
+            raise
         raise TrainerError(
             ExitCode.CHECKPOINT_UNUSABLE, f"the model folder {model} is incomplete: {error}. Train the folds first"
         ) from error

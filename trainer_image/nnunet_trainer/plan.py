@@ -35,7 +35,7 @@ from nnunet_trainer.dataset import (
     load_dataset,
     named,
 )
-from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration, wrong_data
+from nnunet_trainer.failures import free_space, may_pass, one_line, storage_failed, wrong_configuration, wrong_data
 from nnunet_trainer.files import lock, read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
@@ -274,6 +274,8 @@ def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any
         for size in manager.median_image_size_in_voxels[1:]:
             voxels *= float(size)
     except (KeyError, TypeError, ValueError, RuntimeError, ImportError, AttributeError, AssertionError) as error:
+        if may_pass(error):
+            raise
         raise wrong_configuration(
             f"configuration {contract.configuration} can't be used: "
             f"{one_line(f'{type(error).__name__}: {error}')[:800]}"
