@@ -169,8 +169,8 @@ REMEDIES: dict[str, Remedy] = {
         (_LOGS + " --stage verify", _AUDIT),
     ),
     Reason.STORAGE_FAILED: Remedy(
-        "It has failed: a volume is full, read-only or failing (exit code 74).",
-        f"Make room on it, or enlarge the claim, or have the storage mended. {_RETRY}",
+        "It has failed: a volume is full, over its quota or read-only, or may not be used (exit code 74).",
+        f"Make room on it, or enlarge the claim, or give the files that are named to UID and GID 1000. {_RETRY}",
         (_CLAIMS, _LOGS),
     ),
     Reason.LOSS_NOT_FINITE: Remedy(

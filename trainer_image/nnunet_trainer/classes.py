@@ -16,7 +16,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunet_trainer import overrides
 from nnunet_trainer.dataset import named
-from nnunet_trainer.failures import TrainerError, one_line, wrong_configuration
+from nnunet_trainer.failures import TrainerError, may_pass, one_line, wrong_configuration
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +39,8 @@ def find_trainer(name: str) -> type:
     try:
         found: type = recursive_find_trainer_class_by_name(name)
     except Exception as error:
+        if may_pass(error):
+            raise
         if name not in (known := class_names(folders)):
             raise _unknown("trainer class", "trainer.className", name, known) from error
         raise wrong_configuration(
@@ -78,6 +80,8 @@ def find_planner(name: str) -> Any:
     try:
         found = recursive_find_python_class(str(folder), name, current_module="nnunetv2.experiment_planning")
     except ImportError as error:
+        if may_pass(error):
+            raise
         raise wrong_configuration(f"planner {name} can't be loaded: {one_line(str(error))}") from error
     if found is None or not hasattr(found, "plan_experiment"):
         planners = {known for known in class_names([folder]) if "Plan" in known}

@@ -10,6 +10,7 @@ from typing import Any
 from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import environment, scores
+from nnunet_trainer.checked_plans import read_checked_plans
 from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset
 from nnunet_trainer.ensemble import Ensemble, HeldOut, score_ensemble
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line
@@ -83,6 +84,8 @@ def _dataset_json(model: Path) -> dict[str, Any]:
     try:
         content: dict[str, Any] = read_json(model / "dataset.json")
     except (OSError, ValueError) as error:
+        if not is_missing_or_damaged(error):
+            raise
         raise TrainerError(
             ExitCode.CHECKPOINT_UNUSABLE, f"the model folder {model} is incomplete: {error}. Train the folds first"
         ) from error
@@ -122,6 +125,7 @@ def _replicate(
     test = best = None
     without_best: tuple[str, ...] = ()
     if test_set:
+        read_checked_plans(model / "plans.json")
         final = Ensemble(model, tuple(contract.folds), FINAL, results)
         test = score_ensemble(contract, final, test_set)
         if contract.evaluation.best_checkpoint:

@@ -1,9 +1,10 @@
 """What went wrong, as an exit code and a message that says what to do. No torch in here."""
 
+import contextlib
 import errno
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,13 +13,45 @@ from nnunet_operator.api.exit_codes import ExitCode
 UNEXPECTED = 1
 """Exit code of a failure that has no code of its own; another attempt may succeed."""
 
-STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO})
-
-_STORAGE_TEXT = re.compile(
-    r"No space left on device|Disk quota exceeded|Read-only file system|Input/output error"
-    # What torch.save says when a write comes back short; it keeps no errno.
-    r"|PytorchStreamWriter failed|inline_container\.cc:\d+\] \. (unexpected pos|write)",
+STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""What a volume says that stays as it is until somebody changes the volume."""
+PASSING_ERRNOS = frozenset(
+    {
+        *(errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN, errno.EPROTO),
+        *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EHOSTDOWN, errno.EHOSTUNREACH),
+        *(errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.ENOLINK, errno.ECOMM, errno.EBUSY, errno.ENOLCK),
+        *(
+            errno.ENOMEM,
+            errno.ENOBUFS,
+            errno.EMFILE,
+            errno.ENFILE,
+            errno.EINTR,
+            errno.EAGAIN,
+            errno.ENXIO,
+            errno.ENODEV,
+        ),
+    }
 )
+"""What the storage, the network or the node says that another attempt may not meet, maybe on another node."""
+_STORAGE_PASSING = PASSING_ERRNOS - {
+    *(errno.ENOMEM, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.EINTR, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
+}
+_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
+
+
+def _text_of(errnos: Iterable[int]) -> re.Pattern[str]:
+    """Return what errors of the system look like in the words of libraries and in those of other processes."""
+    return re.compile("|".join(sorted(re.escape(os.strerror(number)) for number in errnos)))
+
+
+_STORAGE_TEXT = _text_of(STORAGE_ERRNOS)
+_PASSING_TEXT = _text_of(PASSING_ERRNOS)
+_TOO_MANY_FILES_TEXT = _text_of(_TOO_MANY_FILES)
+_INPUT_OUTPUT_TEXT = _text_of([errno.EIO])
+_CUT_SHORT_TEXT = re.compile(r"PytorchStreamWriter failed|inline_container\.cc:\d+\] \. (unexpected pos|write)")
+"""What torch.save says when a write comes back short; it keeps no errno."""
+ROOM_FOR_A_CHECKPOINT_BYTES = 8 << 30
+"""With more free space than this, no checkpoint is cut short because the volume is full."""
 _GPU_MEMORY_TEXT = re.compile(r"CUDA out of memory|CUDNN_STATUS_ALLOC_FAILED|CUDA error: out of memory")
 _DEAD_WORKER_TEXT = re.compile(
     r"workers? (are|is) no longer alive|worker is 6 feet under|worker died|Background workers died"
@@ -28,10 +61,12 @@ _SHARED_MEMORY_TEXT = re.compile(
     # torch's and multiprocessing's names in it, torch's words about it.
     r"/dev/shm\b|</torch_|'/(torch|psm)_|unable to \w+ shared memory|(out of|insufficient) shared memory"
 )
-_MEMORY_TEXT = re.compile(r"can(no|')t allocate memory|not enough memory", re.IGNORECASE)
+_MEMORY_TEXT = re.compile(r"can(no|')t allocate memory|not enough memory|can't start new thread", re.IGNORECASE)
 _GPU_TEXT = re.compile(r"CUDA|CUDNN|CUBLAS|NVML|HIP error", re.IGNORECASE)
 _DAMAGED_FILE_ERRNOS = frozenset({None, errno.EINVAL})
 """Errors of the system that a damaged file gives: decompressors set none, a seek before the file's start EINVAL."""
+_MISSING_FILE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""Errors of the system that tell that a file is not there, or is none."""
 FULL_BELOW_BYTES = 1 << 20
 """A volume with less free space than this counts as full."""
 
@@ -82,7 +117,7 @@ def free_space(path: Path) -> str:
 
 
 def storage_failed(reason: str, path: Path) -> TrainerError:
-    """Return the error for a volume that is full, read-only or failing."""
+    """Return the error for a volume that is full or read-only."""
     space = free_space(path)
     return TrainerError(
         ExitCode.STORAGE_FAILED,
@@ -91,25 +126,45 @@ def storage_failed(reason: str, path: Path) -> TrainerError:
     )
 
 
-def may_be_damage(error: Exception) -> bool:
+def may_be_damage(error: BaseException) -> bool:
     """Tell whether an error while a file was loaded may come from its contents, so that another file may load.
 
     Not so for what the storage, the memory or the GPU has to say: that would end the same way with any file.
     """
+    return _may_come_from_a_file(error, _DAMAGED_FILE_ERRNOS)
+
+
+def is_missing_or_damaged(error: BaseException) -> bool:
+    """Tell whether a file can't be read because it is not there or not whole."""
+    return _may_come_from_a_file(error, _DAMAGED_FILE_ERRNOS | _MISSING_FILE_ERRNOS)
+
+
+def _may_come_from_a_file(error: BaseException, errnos: Container[int | None]) -> bool:
     for link in _chain(error):
         if isinstance(link, TrainerError | MemoryError):
             return False
-        if isinstance(link, OSError) and link.errno not in _DAMAGED_FILE_ERRNOS:
+        if isinstance(link, OSError) and link.errno not in errnos:
             return False
+        if isinstance(link, OSError) and link.errno is not None:
+            # Its text has a path in it, which may say anything.
+            continue
         text = f"{type(link).__name__}: {link}"
-        if any(pattern.search(text) for pattern in (_STORAGE_TEXT, _MEMORY_TEXT, _GPU_TEXT)):
+        if any(pattern.search(text) for pattern in (_STORAGE_TEXT, _PASSING_TEXT, _MEMORY_TEXT, _GPU_TEXT)):
             return False
     return True
 
 
-def is_missing_or_damaged(error: Exception) -> bool:
-    """Tell whether a file can't be read because it is not there or not whole."""
-    return isinstance(error, FileNotFoundError) or may_be_damage(error)
+def may_pass(error: BaseException) -> bool:
+    """Tell whether an error comes from the storage, the network, the memory or the node, and not from what was asked.
+
+    Another attempt may not meet it: it is never the training's fault, nor the data's.
+    """
+    return any(
+        isinstance(link, MemoryError)
+        or (isinstance(link, OSError) and link.errno in PASSING_ERRNOS)
+        or any(pattern.search(str(link)) for pattern in (_PASSING_TEXT, _MEMORY_TEXT))
+        for link in _chain(error)
+    )
 
 
 def dead_worker_message(detail: str) -> str:
@@ -145,14 +200,30 @@ def classify(error: BaseException, volumes: Sequence[Path] = (), read_only: Sequ
         if "OutOfMemoryError" in _type_names(link) or _GPU_MEMORY_TEXT.search(text):
             return Failure(ExitCode.GPU_OUT_OF_MEMORY, _gpu_memory_message(text))
         if match := _STORAGE_TEXT.search(text):
-            return _failure(storage_failed(_storage_reason(match.group(0)), full or _first(volumes)))
+            return _failure(storage_failed(one_line(match.group(0)), full or _first(volumes)))
+        if _CUT_SHORT_TEXT.search(text) and (short := full or _without_room(volumes)):
+            return _failure(storage_failed(f"a write was cut short, the volume is full ({_describe(link)})", short))
     # Libraries (ITK, blosc2) report a failed write in words of their own: a full volume tells.
     if full:
         return _failure(storage_failed(f"the volume is full ({_describe(error)})", full))
-    return Failure(UNEXPECTED, _unexpected_message(error, chain))
+    return Failure(UNEXPECTED, _unexpected_message(error, chain, [*volumes, *read_only]))
 
 
-def _unexpected_message(error: BaseException, chain: Sequence[BaseException]) -> str:
+def _unexpected_message(error: BaseException, chain: Sequence[BaseException], mounts: Sequence[Path]) -> str:
+    for link in chain:
+        if isinstance(link, OSError) and link.errno in _STORAGE_PASSING:
+            on_mount = _mount_of(link.filename, mounts) is not None
+            if link.errno == errno.EIO or on_mount:
+                return _passing_message(os.strerror(link.errno or 0), link.filename or _first(mounts))
+        if _INPUT_OUTPUT_TEXT.search(str(link)):
+            return _passing_message(f"{os.strerror(errno.EIO)} ({_describe(link)})", _first(mounts))
+        if _CUT_SHORT_TEXT.search(str(link)):
+            return _passing_message(f"a write was cut short ({_describe(link)})", _first(mounts))
+        if (isinstance(link, OSError) and link.errno in _TOO_MANY_FILES) or _TOO_MANY_FILES_TEXT.search(str(link)):
+            return (
+                "too many open files: lower resources.cpu (resources.preprocessing.cpu for planning) for fewer "
+                f"workers, or have the container runtime's limit raised ({_describe(error)})"
+            )
     if any(isinstance(link, MemoryError) or _MEMORY_TEXT.search(str(link)) for link in chain):
         return "out of memory: raise resources.memory (resources.preprocessing.memory for planning)"
     if any(_DEAD_WORKER_TEXT.search(str(link)) for link in chain):
@@ -181,8 +252,14 @@ def _describe(error: BaseException) -> str:
     return one_line(f"{type(error).__name__}: {error}")[:1000].rstrip(" .:")
 
 
-def _storage_reason(text: str) -> str:
-    return "a write was cut short, the volume is full or failing" if "inline_container" in text else text
+def _passing_message(reason: str, where: object) -> str:
+    path = Path(os.fsdecode(where)) if isinstance(where, str | bytes | Path) else Path("/")
+    space = free_space(path)
+    return one_line(
+        f"the storage reported an error, {reason}: {path}{f' ({space})' if space else ''}. It may pass: another "
+        "attempt counts against retryLimit, and folds go on from their last checkpoints. Where it comes back, ask who "
+        "runs the storage; the log of the node's kernel may name the device or server"
+    )
 
 
 def _gpu_memory_message(text: str) -> str:
@@ -230,6 +307,16 @@ def _full_volume(volumes: Sequence[Path]) -> Path | None:
             continue
         if stat.f_blocks and stat.f_bavail * stat.f_frsize < FULL_BELOW_BYTES:
             return path
+    return None
+
+
+def _without_room(volumes: Sequence[Path]) -> Path | None:
+    """Return the first volume on which a checkpoint may have found no room; what was written of it is gone again."""
+    for path in volumes:
+        with contextlib.suppress(OSError):
+            stat = os.statvfs(_existing(path))
+            if stat.f_blocks and stat.f_bavail * stat.f_frsize < ROOM_FOR_A_CHECKPOINT_BYTES:
+                return path
     return None
 
 

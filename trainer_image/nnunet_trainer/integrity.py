@@ -9,14 +9,17 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from nnunet_trainer.contents import CaseContents, Contents, fingerprint
 from nnunet_trainer.dataset import Case, RawDataset
-from nnunet_trainer.failures import STORAGE_ERRNOS, one_line, wrong_data
+from nnunet_trainer.failures import is_missing_or_damaged, one_line, wrong_data
 from nnunet_trainer.heartbeat import heartbeat
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _FINDING = re.compile(r"^(Error: .*|Images contain NaN.*|Segmentation contains NaN.*)$", re.MULTILINE)
 _FINDINGS_NAMED = 3
@@ -51,8 +54,11 @@ def _examine_all(
 ) -> None:
     from nnunetv2.imageio.reader_writer_registry import determine_reader_writer_from_dataset_json
 
-    first = next(iter(cases.values()))
-    reader = determine_reader_writer_from_dataset_json(dataset.description, str(first.images[0]))
+    image = next(iter(cases.values())).images[0]
+    # It tries readers on the image and takes any error for a sign that this one is not it.
+    reader = _unless_it_passes(
+        [image], lambda: determine_reader_writer_from_dataset_json(dataset.description, str(image))
+    )
     examine = functools.partial(_examine, reader, dataset.channels, dataset.labels.values)
     all_good = True
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -63,8 +69,31 @@ def _examine_all(
         raise RuntimeError("some of its cases have errors")
 
 
+def _unless_it_passes(files: Sequence[Path], work: Callable[[], T]) -> T:
+    """Return what the work on these files returns; an error counts only when it comes back with readable files.
+
+    Libraries report what the storage or the node had to say in words of their own, or as a file that is damaged.
+    """
+    try:
+        return work()
+    except Exception as error:
+        if not is_missing_or_damaged(error):
+            raise
+        for file in files:
+            with file.open("rb") as stream:
+                while stream.read(1 << 20):
+                    pass
+        log.warning("once more, after %s", one_line(f"{type(error).__name__}: {error}")[:300])
+        return work()
+
+
 def _examine(reader: Any, channels: int, expected: Sequence[int], case: Case) -> tuple[bool, CaseContents]:
     """Tell whether a case is good, after findings were printed, and what it holds. Runs in a worker process."""
+    files = [*case.images, case.label]
+    return _unless_it_passes(files, lambda: _examine_once(reader, channels, expected, case))
+
+
+def _examine_once(reader: Any, channels: int, expected: Sequence[int], case: Case) -> tuple[bool, CaseContents]:
     import pandas  # type: ignore[import-untyped]
     from nnunetv2.experiment_planning.verify_dataset_integrity import check_cases, verify_labels
 
@@ -106,7 +135,8 @@ def _with_findings(what: str, verify: Callable[[], None]) -> None:
             with _stdout_to(output.fileno()):
                 verify()
         except Exception as error:
-            if isinstance(error, PermissionError) or (isinstance(error, OSError) and error.errno in STORAGE_ERRNOS):
+            if not is_missing_or_damaged(error):
+                # The storage's, the memory's or the node's fault, not the data's.
                 raise
             text = _text(output.fileno())
             raise wrong_data(

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.plan_rules import configuration_faults
 from nnunet_trainer import environment
+from nnunet_trainer.checked_plans import check_plans, read_checked_plans
 from nnunet_trainer.contents import (
     Contents,
     read_contents,
@@ -31,7 +33,7 @@ from nnunet_trainer.dataset import (
     load_dataset,
     named,
 )
-from nnunet_trainer.failures import free_space, one_line, storage_failed, wrong_configuration, wrong_data
+from nnunet_trainer.failures import free_space, may_pass, one_line, storage_failed, wrong_configuration, wrong_data
 from nnunet_trainer.files import read_json, write_json
 from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import dataset_hash, file_hash, preprocessed_key, sources_hash
@@ -197,11 +199,17 @@ def _plan_experiment(contract: RunContract, planner: Any) -> str:
 def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the plans with the training's own configurations; one that exists already is changed where it differs.
 
-    Raises TrainerError with WRONG_CONFIGURATION for an inherits_from that leads nowhere or in a circle.
+    Each of them gets preprocessed data of its own, in a folder that is named here and never by the training.
+
+    Raises TrainerError with WRONG_CONFIGURATION for a value that nnU-Net must not get, and for an inherits_from that
+    leads nowhere or in a circle.
     """
     configurations = dict(plans["configurations"])
     for name, settings in extra.items():
-        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings)}
+        for fault in configuration_faults(settings):
+            raise wrong_configuration(f"planning.configurations.{name}.{fault}")
+        identifier = {"data_identifier": f"{plans['plans_name']}_{name}"}
+        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings), **identifier}
     for name in extra:
         seen = [name]
         while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
@@ -215,7 +223,9 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
                     f"{named(configurations)}"
                 )
             seen.append(parent)
-    return {**plans, "configurations": configurations}
+    merged = {**plans, "configurations": configurations}
+    check_plans(merged, "plans with planning.configurations" if extra else "plans")
+    return merged
 
 
 def _with_nulls(settings: dict[str, Any]) -> dict[str, Any]:
@@ -246,6 +256,8 @@ def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any
         for size in manager.median_image_size_in_voxels[1:]:
             voxels *= float(size)
     except (KeyError, TypeError, ValueError, RuntimeError, ImportError, AttributeError, AssertionError) as error:
+        if may_pass(error):
+            raise
         raise wrong_configuration(
             f"configuration {contract.configuration} can't be used: "
             f"{one_line(f'{type(error).__name__}: {error}')[:800]}"
@@ -340,7 +352,7 @@ def _publish(contract: RunContract, paths: RunPaths, facts: PlanFacts) -> None:
     source = paths.preprocessed / facts.preprocessed_key / contract.dataset
     model = paths.model(contract, facts.plans_name)
     model.mkdir(parents=True, exist_ok=True)
-    write_json(model / "plans.json", read_json(source / f"{facts.plans_name}.json"))
+    write_json(model / "plans.json", read_checked_plans(source / f"{facts.plans_name}.json"))
     write_json(model / "dataset.json", read_json(source / "dataset.json"))
     write_json(paths.plan_result, facts.to_json_dict())
 

@@ -11,6 +11,7 @@ from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, Term
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Device, fold_run_name
 from nnunet_trainer import environment
+from nnunet_trainer.checked_plans import read_checked_plans
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration, wrong_data
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import Locked, lock, read_json
@@ -157,7 +158,8 @@ def _require_large_batch(contract: RunContract, paths: RunPaths, plan: PlanFacts
     """Raise TrainerError with WRONG_CONFIGURATION where there are fewer samples in a batch than GPUs."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-    plans = read_json(paths.preprocessed / plan.preprocessed_key / contract.dataset / f"{plan.plans_name}.json")
+    data = paths.preprocessed / plan.preprocessed_key / contract.dataset
+    plans = read_checked_plans(data / f"{plan.plans_name}.json")
     size = PlansManager(plans).get_configuration(contract.configuration).batch_size
     if size < contract.gpus:
         raise wrong_configuration(
@@ -231,7 +233,7 @@ def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
         seeds.seed_everything(seeds.seed_of(run.seed, seeds.Stream.INITIALISATION))
     base = find_trainer(contract.trainer_class)
     data = paths.preprocessed / plan.preprocessed_key / contract.dataset
-    plans = read_json(data / f"{plan.plans_name}.json")
+    plans = read_checked_plans(data / f"{plan.plans_name}.json")
     # nnU-Net's trainers take this out of the plans again; it only concerns external loggers.
     plans["continue_training"] = (run.folder / LATEST).exists()
     trainer = controlled(base)(

@@ -16,7 +16,7 @@ class ExitCode(IntEnum):
     EPOCHS_NOT_REACHED = 70
     """A final checkpoint does not prove the epochs that the training asks for."""
     STORAGE_FAILED = 74
-    """A volume is full, read-only or failing."""
+    """A volume is full, over its quota or read-only, or the trainer may not use it. Input/output errors may pass: 1."""
     PREEMPTED = 75
     """Stopped by SIGTERM; the last finished epoch is in the checkpoint. Never counts as a failure."""
     GPU_OUT_OF_MEMORY = 76

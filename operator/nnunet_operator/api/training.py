@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nnunet_operator.api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
+from nnunet_operator.api.plan_rules import PlanConfiguration
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
 
 KIND = "NnunetTraining"
@@ -50,12 +51,10 @@ class Planning(ApiModel):
     """Experiment planner class: ExperimentPlanner, nnUNetPlannerResEncM, nnUNetPlannerResEncL, ..."""
     gpu_memory_target_gb: Annotated[float | None, Field(alias="gpuMemoryTargetGB", gt=0, le=1000)] = None
     """GPU memory in GB that the planner aims at. Default: the planner's own (8 for ExperimentPlanner)."""
-    configurations: Annotated[
-        dict[ConfigurationName, dict[str, Any]],
-        Field(max_length=16),
-    ] = {}
+    configurations: Annotated[dict[ConfigurationName, PlanConfiguration], Field(max_length=16)] = {}
     """Configurations to add to the plans, by name, in the form of nnU-Net's plans file. A new one usually
-    starts with inherits_from: 3d_fullres and changes what differs (patch_size, batch_size, architecture)."""
+    starts with inherits_from: 3d_fullres and changes what differs (patch_size, batch_size, architecture). They are
+    data: classes come from torch.nn and dynamic_network_architectures, and data_identifier is not theirs to give."""
 
 
 class EnvVar(ApiModel):

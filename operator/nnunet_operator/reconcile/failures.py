@@ -42,8 +42,8 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
     ),
     ExitCode.STORAGE_FAILED: (
         Reason.STORAGE_FAILED,
-        "a volume is full, read-only or failing",
-        f"Make room on it or repair it. {RETRY}",
+        "a volume is full, over its quota or read-only, or may not be used",
+        f"Make room on it or give it to the trainer. {RETRY}",
     ),
     ExitCode.GPU_OUT_OF_MEMORY: (
         Reason.GPU_OUT_OF_MEMORY,

@@ -10,6 +10,7 @@ import yaml
 
 from tests.e2e.kube import Object
 from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
+from tests.networks import small_network
 from tests.tools.helm import ROOT
 
 SAMPLES = ROOT / "manifests" / "samples"
@@ -25,6 +26,10 @@ def with_spec(**fields: object) -> Object:
     manifest = copy.deepcopy(MINIMAL)
     manifest["spec"].update(fields)
     return manifest
+
+
+def configured(**settings: object) -> Object:
+    return {"planning": {"configurations": {"mine": settings}}}
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +106,35 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"planning": {"configurations": {"my-net": {}}}},
         "spec.planning.configurations: Invalid value: names must match",
     ),
+    "folder of preprocessed data": (
+        configured(data_identifier="/nnunet/results/radiology/victim"),
+        "spec.planning.configurations[mine]: Invalid value: data_identifier: leave it out",
+    ),
+    "a function as network": (
+        configured(architecture={"network_class_name": "subprocess.getoutput"}),
+        'architecture.network_class_name: Invalid value: "subprocess.getoutput"',
+    ),
+    "a function as nonlinearity": (
+        configured(architecture={"arch_kwargs": {"nonlin": "os.system", "nonlin_kwargs": {"command": "id"}}}),
+        'architecture.arch_kwargs.nonlin: Invalid value: "os.system"',
+    ),
+    "another import": (
+        configured(architecture={"_kw_requires_import": ["conv_op", "cmd"]}),
+        'architecture._kw_requires_import[1]: Unsupported value: "cmd"',
+    ),
+    "a stage in another folder": (
+        configured(previous_stage="../../other"),
+        'configurations.mine.previous_stage: Invalid value: "../../other"',
+    ),
+    "a module as preprocessor": (configured(preprocessor_name="os"), 'preprocessor_name: Invalid value: "os"'),
+    "a function that resamples nothing": (
+        configured(resampling_fn_data="rmtree"),
+        'resampling_fn_data: Invalid value: "rmtree"',
+    ),
+    "a module as normalization": (
+        configured(normalization_schemes=["CTNormalization", "os"]),
+        'normalization_schemes[1]: Invalid value: "os"',
+    ),
 }
 
 
@@ -108,6 +142,14 @@ REJECTED: dict[str, tuple[Object, str]] = {
 def test_what_is_wrong_is_refused_by_name(defined: Site, case: str) -> None:
     fields, message = REJECTED[case]
     assert message in create(defined, with_spec(**fields))
+
+
+def test_configurations_are_stored_as_they_were_sent(defined: Site) -> None:
+    """What the schema does not name is kept, whatever it is."""
+    network = small_network("3d_fullres", [16, 16, 16], [4, 8, 8]) | {"spacing": [1, 1, 1.5], "next_stage": ["a", "b"]}
+    sent = with_spec(**configured(**network))
+    answer = defined.kube.run("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(sent))
+    assert json.loads(answer)["spec"]["planning"]["configurations"] == {"mine": network}
 
 
 def test_quantities_may_be_plain_numbers(defined: Site) -> None:

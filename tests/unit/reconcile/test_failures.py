@@ -101,7 +101,7 @@ def test_a_trainer_that_leaves_a_log_instead_of_a_report() -> None:
     message = condition(
         result_of(plan_job, ended(plan_job, 74, "a\nOSError: No space left on device\n")), "Failed"
     ).message
-    assert "failing (exit code 74): OSError: No space left on device. Make room" in message
+    assert "may not be used (exit code 74): OSError: No space left on device. Make room" in message
 
 
 def test_words_of_a_pod_that_is_seen_late_replace_the_poorer_ones_and_then_stay() -> None:
@@ -199,6 +199,16 @@ def test_a_retry_is_no_failure_and_says_why(previous: Any, says: str, next_pod: 
     assert stated(result, "Failed") == ("False", "NotFailed")
     assert stated(result, "Progressing") == ("True", "Starting")
     assert says in condition(result, "Progressing").message
+
+
+def test_an_input_output_error_of_a_fold_leaves_the_others_alone() -> None:
+    two = training(folds=[0, 1])
+    failed, other = job(two, FOLD, "0", failed=1), job(two, FOLD, "1")
+    said = TerminationReport(message="the storage reported an error, Input/output error: /nnunet/results/x")
+    objects = [*planned(two), failed, ended(failed, 1, said, name="old"), other, running(other)]
+    result = plan(world(after(two, *objects), *objects))
+    assert stated(result, "Failed") == ("False", "NotFailed")
+    assert not result.actions
 
 
 def test_the_newest_pod_counts() -> None:

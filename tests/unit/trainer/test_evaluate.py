@@ -8,6 +8,7 @@ import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import evaluate as module
+from nnunet_trainer.ensemble import HeldOut
 from nnunet_trainer.evaluate import LOCK_FILE, evaluate
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import write_json
@@ -30,3 +31,16 @@ def test_two_pods_never_evaluate_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert caught.value.code == ExitCode.PREEMPTED
     with pytest.raises(TrainerError, match=r"evidence\.json is missing"):
         evaluate(contract(), paths)
+
+
+def test_plans_in_the_model_folder_are_checked_before_nnunet_predicts(tmp_path: Path) -> None:
+    """nnU-Net's predictor reads them from there, whoever wrote them; here is no nnU-Net that it could reach."""
+    run, plan = contract(), plan_facts()
+    paths = paths_of(run, tmp_path)
+    model = paths.model(run, plan.plans_name)
+    model.mkdir(parents=True)
+    forged = {"architecture": {"network_class_name": "os.system", "arch_kwargs": {}}}
+    write_json(model / "plans.json", {"configurations": {run.configuration: forged}})
+    with pytest.raises(TrainerError, match=r"network_class_name is 'os\.system'") as caught:
+        module._replicate(run, paths, plan, 1, {}, HeldOut({}, ".nii.gz"))
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION

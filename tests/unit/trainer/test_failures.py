@@ -31,11 +31,14 @@ CASES = [
     (NO_SPACE, ExitCode.STORAGE_FAILED, ["No space left on device", "/nnunet/results/x", "free of", "Enlarge"]),
     (OSError(errno.EDQUOT, "quota", "/x"), ExitCode.STORAGE_FAILED, ["quota"]),
     (OSError(errno.EROFS, "ro", "/x"), ExitCode.STORAGE_FAILED, ["Read-only file system"]),
-    (OSError(errno.EIO, "io", "/x"), ExitCode.STORAGE_FAILED, ["Input/output error"]),
+    (OSError(errno.EIO, "io", "/x"), UNEXPECTED, ["Input/output error: /x", "who runs the storage", "retryLimit"]),
+    (OSError(errno.ESTALE, "stale", "/nnunet/raw/x"), UNEXPECTED, ["Stale file handle: /nnunet/raw/x", "storage"]),
+    (OSError(errno.ETIMEDOUT, "no answer", "/elsewhere"), UNEXPECTED, ["TimeoutError", "/elsewhere"]),
+    (OSError(errno.EMFILE, "Too many open files", "/x"), UNEXPECTED, ["too many open files: lower resources.cpu"]),
+    (RuntimeError("Reason: Too many open files"), UNEXPECTED, ["too many open files: lower resources.cpu"]),
+    (RuntimeError("worker: [Errno 5] Input/output error: '/x'"), UNEXPECTED, ["who runs the storage", "'/x'"]),
     (OSError(errno.ENOENT, "missing", "/x"), UNEXPECTED, ["FileNotFoundError", "/x"]),
     (caused(RuntimeError("save failed"), NO_SPACE), ExitCode.STORAGE_FAILED, ["/nnunet/results/x"]),
-    (RuntimeError(STREAM), ExitCode.STORAGE_FAILED, ["PytorchStreamWriter failed"]),
-    (RuntimeError(ENFORCE), ExitCode.STORAGE_FAILED, ["cut short"]),
     (RuntimeError("worker: [Errno 28] No space left on device"), ExitCode.STORAGE_FAILED, ["No space left"]),
     (OutOfMemoryError("CUDA out of memory. Tried 2 GiB"), ExitCode.GPU_OUT_OF_MEMORY, ["gpuMemoryTargetGB", "2 GiB"]),
     (RuntimeError("CUDA error: out of memory"), ExitCode.GPU_OUT_OF_MEMORY, ["larger GPU"]),
@@ -75,6 +78,44 @@ def test_classify(error: BaseException, code: int, words: list[str]) -> None:
     assert "\n" not in failure.message
     for word in words:
         assert word in failure.message
+
+
+def volumes_of(monkeypatch: pytest.MonkeyPatch, free: Callable[[str], int]) -> None:
+    """Let each volume have so many free bytes."""
+
+    class Volume:
+        f_blocks, f_frsize = 1 << 40, 1
+
+        def __init__(self, path: Path) -> None:
+            self.f_bavail = free(str(path))
+
+    monkeypatch.setattr("os.statvfs", Volume)
+
+
+@pytest.mark.parametrize("text", [STREAM, ENFORCE])
+@pytest.mark.parametrize(
+    ("free", "code", "words"),
+    [
+        (500 << 20, ExitCode.STORAGE_FAILED, ["cut short", "is full", "/results (500 MiB free", "Enlarge the claim"]),
+        (100 << 30, UNEXPECTED, ["cut short", "/results (100 GiB free", "who runs the storage"]),
+    ],
+    ids=["little room", "much room"],
+)
+def test_a_checkpoint_that_was_cut_short(
+    monkeypatch: pytest.MonkeyPatch, text: str, free: int, code: int, words: list[str]
+) -> None:
+    """torch has no errno for it. What was written of the checkpoint is gone again when the room is looked at."""
+    volumes_of(monkeypatch, lambda path: free)
+    failure = classify(RuntimeError(text), [Path("/results")])
+    assert failure.code == code
+    assert [word for word in [*words, text[:20]] if word not in failure.message] == [], failure.message
+
+
+def test_a_volume_that_is_full_explains_an_input_output_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some network file systems say no more than that."""
+    volumes_of(monkeypatch, lambda path: 0)
+    failure = classify(OSError(errno.EIO, "Input/output error", "/results/x"), [Path("/results")])
+    assert failure.code == ExitCode.STORAGE_FAILED and "the volume is full" in failure.message
 
 
 def test_no_space_and_no_name_while_only_shared_memory_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +168,8 @@ SOMETHING_ELSE = [
     OutOfMemoryError("CUDA out of memory. Tried 2 GiB"),
     caused(RuntimeError("loading failed"), OSError(errno.ESTALE, "Stale file handle")),
     wrong_data("labels"),
+    RuntimeError("ITK ERROR: The file couldn't be opened for reading. Filename: /x Reason: Too many open files"),
+    RuntimeError("can't start new thread"),
 ]
 
 
@@ -142,7 +185,10 @@ def test_errors_that_another_file_would_give_too(error: Exception) -> None:
 
 def test_missing_is_no_damage_but_as_good_as() -> None:
     missing = FileNotFoundError(errno.ENOENT, "No such file or directory", "/x")
-    assert [is_missing_or_damaged(error) for error in (missing, EOFError(), MemoryError())] == [True, True, False]
+    on_cuda = FileNotFoundError(errno.ENOENT, "No such file or directory", "/data/CUDA/x")
+    stale = caused(FileNotFoundError(errno.ENOENT, "x", "/x"), OSError(errno.ESTALE, "Stale file handle"))
+    found = [is_missing_or_damaged(error) for error in (missing, on_cuda, EOFError(), MemoryError(), stale)]
+    assert found == [True, True, True, False, False]
 
 
 def test_one_line() -> None:

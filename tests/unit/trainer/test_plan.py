@@ -28,9 +28,9 @@ def test_a_new_configuration_and_a_changed_one() -> None:
     }
     merged = with_configurations(PLANS, extra)
     assert merged["configurations"] == {
-        "2d": {"batch_size": 6},
+        "2d": {"batch_size": 6, "data_identifier": "nnUNetPlans_2d"},
         "3d_fullres": {"batch_size": 2, "patch_size": [64, 64, 64]},
-        "big": {"inherits_from": "3d_fullres", "batch_size": 4},
+        "big": {"inherits_from": "3d_fullres", "batch_size": 4, "data_identifier": "nnUNetPlans_big"},
     }
     assert PLANS["configurations"]["2d"] == {"batch_size": 12}, "the argument must not change"
 

@@ -1,0 +1,91 @@
+"""Plans are data: nnU-Net's own pass, and those that name code or lead elsewhere are never given to nnU-Net."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.training import Planning
+from nnunet_trainer.files import read_json, write_json
+from tests.trainer.world import TINY_NETWORK, World, make_world
+
+PLAN_WITH_EACH = """
+import json, os, sys
+from pathlib import Path
+import nnunetv2
+from nnunet_trainer.classes import class_names, find_planner
+from nnunet_trainer.plan import with_configurations
+
+folder, dataset = Path(os.environ["nnUNet_preprocessed"]), sys.argv[1]
+planners = sorted(
+    name for name in class_names([Path(nnunetv2.__path__[0], "experiment_planning")])
+    if "Planner" in name
+)
+for name in planners:
+    made = find_planner(name)(dataset)
+    made.plan_experiment()
+    plans = json.loads((folder / dataset / f"{made.plans_identifier}.json").read_text())
+    with_configurations(plans, {"mine": {"inherits_from": "3d_fullres", "batch_size": 4}})
+    print("PASSED", name, ",".join(sorted(plans["configurations"])))
+"""
+
+
+def test_plans_of_all_planners_pass(planned: World, tmp_path: Path) -> None:
+    """On images so large that there are 3d_lowres and the cascade, too."""
+    world = planned.copy(tmp_path / "world")
+    (fingerprint,) = (world.root / "nnunet/preprocessed").glob("*/*/dataset_fingerprint.json")
+    content = read_json(fingerprint)
+    content["shapes_after_crop"] = [[400, 512, 512] for _ in content["shapes_after_crop"]]
+    write_json(fingerprint, content)
+    for written in fingerprint.parent.glob("*lans.json"):
+        written.unlink()
+    env = os.environ | {
+        "nnUNet_raw": str(world.root / "nnunet/raw"),
+        "nnUNet_preprocessed": str(fingerprint.parents[1]),
+        "nnUNet_results": str(tmp_path),
+    }
+    command = [sys.executable, "-c", PLAN_WITH_EACH, world.contract.dataset]
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    passed = dict(line.split()[1:] for line in ended.stdout.splitlines() if line.startswith("PASSED"))
+    for name in ("ExperimentPlanner", "nnUNetPlannerResEncM", "nnUNetPlannerResEncL", "nnUNetPlannerResEncXL"):
+        assert {"2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"} <= set(passed[name].split(",")), passed
+
+
+def test_a_configuration_leaves_the_folder_of_a_neighbour_alone(tmp_path: Path) -> None:
+    """The contract as an operator without the check would write it."""
+    world = make_world(tmp_path / "world")
+    victim = world.root / "nnunet/results/tests/victim"
+    victim.mkdir(parents=True)
+    (victim / "checkpoint_final.pth").write_text("weights")
+    for identifier in (str(victim), "../../../results/tests/victim"):
+        own = Planning.model_construct(configurations={"3d_tiny": TINY_NETWORK | {"data_identifier": identifier}})
+        forged = World(world.root, world.contract.model_copy(update={"planning": own}))
+        ended = forged.finish("plan")
+        assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+        assert "data_identifier" in ended.report.message and identifier in ended.report.message
+        assert (victim / "checkpoint_final.pth").read_text() == "weights"
+
+
+def test_plans_that_somebody_changed_on_the_claim_are_not_used(world: World, tmp_path: Path) -> None:
+    (path,) = (world.root / "nnunet/preprocessed").glob("*/*/nnUNetPlans.json")
+    plans: dict[str, Any] = read_json(path)
+    marker, victim = tmp_path / "code-has-run", tmp_path / "victim"
+    victim.mkdir()
+    own = plans["configurations"]["3d_tiny"]
+    arguments = own["architecture"]["arch_kwargs"] | {
+        "nonlin": "subprocess.getoutput",
+        "nonlin_kwargs": {"cmd": f"touch {marker}"},
+    }
+    for changes, said in (
+        ({"architecture": own["architecture"] | {"arch_kwargs": arguments}}, "architecture.arch_kwargs.nonlin"),
+        ({"data_identifier": str(victim)}, "data_identifier"),
+        ({"preprocessor_name": "os"}, "preprocessor_name"),
+    ):
+        write_json(path, plans | {"configurations": plans["configurations"] | {"3d_tiny": own | changes}})
+        ended = world.finish("train", "--fold", "0")
+        assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+        assert f"configurations.3d_tiny.{said} is" in ended.report.message
+    assert victim.is_dir() and not marker.exists()
