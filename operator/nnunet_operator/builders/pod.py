@@ -19,13 +19,15 @@ from nnunet_operator.api.contract import (
     TERMINATION_LOG,
     contract_for,
 )
+from nnunet_operator.api.environment import is_refused
 from nnunet_operator.api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.quantity import whole_cores
 
 TRAINER_UID = 1000
 """User and group of the trainer; the group also owns what it writes to the claims."""
-COMMAND = "nnunet-trainer"
+COMMAND = "/opt/nnunet/bin/nnunet-trainer"
+"""By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,8 @@ def _env(training: Training, compute: Compute, image: str, variables: Sequence[E
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
-        *({"name": variable.name, "value": variable.value} for variable in variables),
+        # The schema refuses these, but not where a training or a definition is older than it.
+        *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
     ]
 
 

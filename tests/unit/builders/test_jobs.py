@@ -188,7 +188,7 @@ def test_one_claim_in_several_parts_is_one_volume() -> None:
 )
 def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> None:
     job = BUILDERS[stage](training(resources={"cpu": "2500m", "preprocessing": {"cpu": "6"}}))
-    assert (container(job)["command"], container(job)["args"]) == (["nnunet-trainer"], arguments)
+    assert (container(job)["command"], container(job)["args"]) == (["/opt/nnunet/bin/nnunet-trainer"], arguments)
     contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
     assert contract.run_folder == "clinic/hippo-0a1b2c3d"
     assert contract.processes == (2 if stage == "fold" else 6)
@@ -227,6 +227,16 @@ def test_kubernetes_expands_nothing_in_the_contract() -> None:
 def test_the_users_environment_comes_last() -> None:
     job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, "0")
     assert container(job)["env"][-1] == {"name": "nnUNet_n_proc_DA", "value": "3"}
+
+
+@every_job
+def test_no_variable_reaches_a_pod_that_leads_to_other_code(build: Build) -> None:
+    """Trainings that are older than the schema's rule may have some."""
+    refused = ["LD_PRELOAD", "PYTHONPATH", "PYTHONWARNINGS", "BROWSER", "PATH", "HOME", "nnUNet_raw", CONTRACT_ENV]
+    mine = [{"name": name, "value": "mine"} for name in refused]
+    told = env(build(training(trainer={"env": mine})))
+    assert "mine" not in told.values()
+    assert (told["HOME"], told["nnUNet_raw"]) == ("/tmp", "/nnunet/raw")
 
 
 @every_job
