@@ -122,8 +122,9 @@ def test_a_trainer_image_that_lies_about_its_epochs(lab: Lab, namespace: str) ->
     kube, name = lab.kube, "liar"
     lie = lab.volume("nnunet-results", namespace) / "lie"
     lie.mkdir(exist_ok=True)
-    (lie / "sitecustomize.py").write_text(LYING_TRAINER)
-    trainer = {"device": "cpu", "env": [{"name": "PYTHONPATH", "value": "/nnunet/results/lie"}]}
+    (lie / "lying.py").write_text(LYING_TRAINER)
+    external = {"name": "nnUNet_extTrainer", "value": "/nnunet/results/lie"}
+    trainer = {"device": "cpu", "className": "LyingTrainer", "env": [external]}
     kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
     status = kube.wait_finished(namespace, name, timeout=300)
     failed = condition(status, "Failed")

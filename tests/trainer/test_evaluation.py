@@ -12,11 +12,20 @@ import pytest
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-from nnunet_operator.api.contract import EVIDENCE_FILE, POLICY_FILE, REPORT_FILE, EvaluationFacts, EvidenceFacts
+from nnunet_operator.api.contract import (
+    EVIDENCE_FILE,
+    POLICY_FILE,
+    PROVEN_ENV,
+    REPORT_FILE,
+    EvaluationFacts,
+    EvidenceFacts,
+)
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.files import read_json, write_json
+from nnunet_trainer.identity import file_hash
 from nnunet_trainer.paths import BEST, FINAL
 from tests.trainer import tiny_dataset
+from tests.trainer.test_verify import Attack
 from tests.trainer.world import World
 
 SCHEDULE = {"epochs": 3, "iterationsPerEpoch": 30, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
@@ -161,3 +170,30 @@ def test_only_what_was_verified_is_scored(own: World) -> None:
     ended = own.finish("evaluate", seconds=60)
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "nnunet-trainer verify" in ended.report.message
+
+
+def test_nothing_in_a_replaced_checkpoint_is_run(own: World, tmp_path: Path) -> None:
+    """Not in the final one, whose evidence is forged along with it, and not in the best, of which there is none."""
+
+    def attack(path: Path, marker: Path) -> None:
+        content = torch.load(path, weights_only=False)
+        torch.save(content | {"extra": Attack(open, str(marker), "w")}, path)
+
+    evidence = EvidenceFacts.model_validate_json((own.run / EVIDENCE_FILE).read_text())
+    proven = {fold.fold: fold.checkpoint_hash for fold in evidence.folds}
+    told = own.with_env(**{PROVEN_ENV: json.dumps(proven)})
+    marker = tmp_path / "best"
+    attack(fold_of(own, 1) / BEST, marker)
+    ended = told.finish("evaluate")
+    assert ended.code == 0, ended.log
+    assert not marker.exists()
+
+    marker, path = tmp_path / "final", fold_of(own, 1) / FINAL
+    attack(path, marker)
+    forged = json.loads((own.run / EVIDENCE_FILE).read_text())
+    forged["folds"][0]["checkpointHash"] = file_hash(path)
+    write_json(own.run / EVIDENCE_FILE, forged)
+    ended = told.finish("evaluate")
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "evidence.json was replaced after the verification" in ended.report.message
+    assert not marker.exists()

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.failures import TrainerError, classify, may_be_damage, one_line, wrong_configuration
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import fsync_file, fsync_folder
 from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
+from nnunet_trainer.restricted import load_restricted
 
 log = logging.getLogger(__name__)
 
@@ -80,10 +79,15 @@ def link_checkpoint(source: Path, path: Path, fence: Fence, keep: Path | None = 
 
 
 def finished_epochs(path: Path) -> int:
-    """Return the number of finished epochs in a checkpoint. Raises whatever torch.load raises for a damaged one."""
-    # Memory-mapped: reads the structure, not the weights.
-    content = torch.load(path, map_location="cpu", weights_only=False, mmap=True)
-    return int(content["current_epoch"])
+    """Return the number of finished epochs in a checkpoint, whoever wrote it: nothing in it is run.
+
+    Raises whatever torch.load raises for a damaged one, ValueError for what is none or a link out of its folder, to
+    another's file.
+    """
+    real = path.resolve(strict=True)
+    if real.parent != path.parent.resolve() or not real.is_file():
+        raise ValueError("it is no file of the fold's folder")
+    return int(load_restricted(path)["current_epoch"])
 
 
 def readable_checkpoints(folder: Path) -> tuple[list[Checkpoint], list[str]]:

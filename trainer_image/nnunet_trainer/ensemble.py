@@ -1,7 +1,8 @@
 """Predictions of the test set by the ensemble of a replicate's folds, and their scores."""
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ class Ensemble:
     """Name of the checkpoints' files."""
     results: Path
     """Where predictions and nnU-Net's summary go."""
+    proven: Mapping[Path, str] = field(default_factory=dict)
+    """Hashes of those of its checkpoints that were verified."""
 
     @property
     def checkpoints(self) -> list[Path]:
@@ -90,13 +93,16 @@ def _load(contract: RunContract, ensemble: Ensemble) -> Any:
     import torch
     from nnunetv2.inference import predict_from_raw_data
 
+    from nnunet_trainer.restricted import only_restricted_loads
+
     make_exports_atomic(predict_from_raw_data)
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
     predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
     folds = tuple(fold if fold == "all" else int(fold) for fold in ensemble.folds)
-    predictor.initialize_from_trained_model_folder(str(ensemble.model), folds, ensemble.checkpoint)
+    with only_restricted_loads(ensemble.proven):
+        predictor.initialize_from_trained_model_folder(str(ensemble.model), folds, ensemble.checkpoint)
     return predictor
 
 

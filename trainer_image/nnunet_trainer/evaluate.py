@@ -69,8 +69,10 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
     test_set = _test_set(contract, paths)
     environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
     require_proven(folders, evidence, contract.processes)
+    proven = {folder / FINAL: evidence[fold].checkpoint_hash for fold, folder in folders.items()}
     replicates = [
-        _replicate(contract, paths, plan, number, validation, test_set) for number in range(1, contract.replicates + 1)
+        _replicate(contract, paths, plan, number, validation, test_set, proven)
+        for number in range(1, contract.replicates + 1)
     ]
     results = Results(replicates, description["labels"])
     for note in notes(results):
@@ -118,6 +120,7 @@ def _replicate(
     number: int,
     validation: dict[str, scores.CaseScores],
     test_set: HeldOut | None,
+    proven: dict[Path, str],
 ) -> Replicate:
     """Return the scores of a replicate (1 = first)."""
     model, results = paths.model(contract, plan.plans_name, number), paths.results_of(contract, number)
@@ -126,7 +129,7 @@ def _replicate(
     without_best: tuple[str, ...] = ()
     if test_set:
         read_checked_plans(model / "plans.json")
-        final = Ensemble(model, tuple(contract.folds), FINAL, results)
+        final = Ensemble(model, tuple(contract.folds), FINAL, results, proven)
         test = score_ensemble(contract, final, test_set)
         if contract.evaluation.best_checkpoint:
             chosen = replace(final, checkpoint=BEST)

@@ -38,12 +38,13 @@ def history_of(logging: Mapping[str, Any]) -> History:
 
 
 def read_history(checkpoint: Path) -> History:
-    """Return the history in a checkpoint. Raises whatever torch.load raises for a damaged one."""
-    import torch
+    """Return the history in a checkpoint, whoever wrote it: nothing in it is run.
 
-    # Memory-mapped: reads the structure, not the weights.
-    content = torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
-    return history_of(content["logging"])
+    Raises whatever torch.load raises for a damaged one.
+    """
+    from nnunet_trainer.restricted import load_restricted
+
+    return history_of(load_restricted(checkpoint)["logging"])
 
 
 def thinned(values: Sequence[float], points: int) -> Curve:

@@ -25,6 +25,8 @@ IMAGE_ENV = "NNUNET_RUN_IMAGE"
 """Environment variable with the image of the pod as the operator asked for it."""
 IMAGE_DIGEST_ENV = "NNUNET_RUN_IMAGE_DIGEST"
 """The same as the first node that pulled it for the training resolved it; not set as long as none has."""
+PROVEN_ENV = "NNUNET_RUN_PROVEN"
+"""JSON: by the name of a fold's run, the SHA-256 of the final checkpoint that was verified, or the beginning of it."""
 
 RAW_PATH = "/nnunet/raw"
 PREPROCESSED_PATH = "/nnunet/preprocessed"

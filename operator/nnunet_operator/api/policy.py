@@ -29,6 +29,7 @@ MAX_EXCEPTIONS = 64
 MAX_REASON = 256
 MAX_WORD = 64
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+EnvPattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\*?$")]
 LabelValue = Annotated[str, Field(max_length=63)]
 _GUARDED = (
     f"only labels under {GROUP}/ and {NAMESPACE_NAME_LABEL} are guarded against change by those whom a policy is for, "
@@ -68,6 +69,7 @@ class Rule(StrEnum):
     TEST_SET = "requireTestSet"
     TRAINER_CLASSES = "allowedTrainerClasses"
     CONFIGURATIONS = "allowedConfigurations"
+    ENV = "allowedEnv"
     MAX_GPUS = "maxGpus"
 
 
@@ -79,6 +81,7 @@ LiftableRule = Literal[
     "requireTestSet",
     "allowedTrainerClasses",
     "allowedConfigurations",
+    "allowedEnv",
     "maxGpus",
 ]
 """Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
@@ -161,6 +164,9 @@ class Rules(ApiModel):
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
+    allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = None
+    """Variables that spec.trainer.env may set: names, or beginnings of names with * at the end. An empty list allows
+    none. Default: all that the schema takes."""
     max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None
     """GPUs that a training may hold at the same time: spec.resources.gpus times the folds that train at once."""
 
@@ -176,7 +182,7 @@ class PolicyException(ApiModel):
     """The least number of epochs that still holds, for both rules on epochs. Default: the rules' own."""
     lifted_rules: Annotated[
         list[LiftableRule],
-        Field(max_length=8, json_schema_extra=_SET),
+        Field(max_length=9, json_schema_extra=_SET),
     ] = []
     """Rules that do not hold for the training. Epochs are never lifted: give minEpochs. Default: none."""
     reason: Annotated[str, Field(min_length=10, max_length=MAX_REASON)]

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nnunet_operator.api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
+from nnunet_operator.api.environment import refusal_rules
 from nnunet_operator.api.plan_rules import PlanConfiguration
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
 
@@ -66,16 +67,11 @@ class EnvVar(ApiModel):
             min_length=1,
             max_length=128,
             pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-            json_schema_extra=cel(
-                (
-                    "!(self in ['nnUNet_raw', 'nnUNet_preprocessed', 'nnUNet_results'])"
-                    " && !self.startsWith('NNUNET_RUN_')",
-                    "is set by the operator: use dataset and storage instead",
-                )
-            ),
+            json_schema_extra=cel(*refusal_rules()),
         ),
     ]
-    """Name of the variable."""
+    """Name of the variable. What makes the loader, the interpreter or a shell run other code (LD_PRELOAD, PYTHONPATH,
+    PATH, ...) belongs into the image."""
     value: Annotated[str, Field(max_length=4096)] = ""
     """Value of the variable."""
 

@@ -1,5 +1,6 @@
 """The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,11 +14,13 @@ from nnunet_operator.api.contract import (
     METRICS_PORT,
     METRICS_PORT_NAME,
     PREPARE_CONTAINER_NAME,
+    PROVEN_ENV,
     RAW_PATH,
     SCRATCH_PATH,
     TERMINATION_LOG,
     contract_for,
 )
+from nnunet_operator.api.environment import is_refused
 from nnunet_operator.api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
@@ -26,7 +29,8 @@ from nnunet_operator.builders.quantity import whole_cores
 TRAINER_UID = 1000
 """User and group of the trainer; the group also owns what it writes to the claims."""
 FS_GROUP: Manifest = {"fsGroup": TRAINER_UID, "fsGroupChangePolicy": "OnRootMismatch"}
-COMMAND = "nnunet-trainer"
+COMMAND = "/opt/nnunet/bin/nnunet-trainer"
+"""By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +136,9 @@ def _container(
         "imagePullPolicy": str(policy),
         "command": [COMMAND],
         "args": list(arguments),
-        "env": _env(training, compute, image, () if own_image else training.spec.trainer.env),
+        "env": _env(
+            training, compute, image, () if own_image else training.spec.trainer.env, _proven(training, arguments)
+        ),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": _resources(compute),
         "volumeMounts": [
@@ -159,7 +165,7 @@ def _preparing(
     return {**container, "name": PREPARE_CONTAINER_NAME}
 
 
-def _env(training: Training, compute: Compute, image: str, variables: Sequence[EnvVar]) -> list[Manifest]:
+def _env(training: Training, compute: Compute, image: str, variables: Sequence[EnvVar], proven: str) -> list[Manifest]:
     processes = whole_cores(compute.cpu)
     contract = contract_for(
         training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
@@ -171,11 +177,21 @@ def _env(training: Training, compute: Compute, image: str, variables: Sequence[E
         # Beside the contract, not in it: older images would refuse it.
         {"name": IMAGE_ENV, "value": _literal(image)},
         *([{"name": IMAGE_DIGEST_ENV, "value": _literal(digest)}] if digest else []),
+        *([{"name": PROVEN_ENV, "value": proven}] if proven else []),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
-        *({"name": variable.name, "value": variable.value} for variable in variables),
+        # The schema refuses these, but not where a training or a definition is older than it.
+        *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
     ]
+
+
+def _proven(training: Training, arguments: Sequence[str]) -> str:
+    """Return the hashes of the checkpoints that were verified, which the evaluation is told; "" for the others."""
+    if list(arguments) != ["evaluate"]:
+        return ""
+    hashes = {fold.fold: fold.checkpoint_hash for fold in training.status.folds if fold.checkpoint_hash}
+    return json.dumps(hashes) if hashes else ""
 
 
 def _literal(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nnunet_operator.api.environment import is_allowed
 from nnunet_operator.api.policy import PolicyException, Rule, Rules
 from nnunet_operator.api.training import NnunetTrainingSpec
 
@@ -88,6 +89,7 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
         yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
     yield from _configurations(spec, rules)
+    yield from _environment(spec, rules)
     gpus = gpus_at_once(spec)
     if rules.max_gpus is not None and gpus > rules.max_gpus:
         asked = f"spec.resources.gpus times the folds at once is {gpus}, must be at most {rules.max_gpus}"
@@ -105,6 +107,17 @@ def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violatio
         broken.append(f"spec.planning.configurations defines {min(own)}{more}, must be empty {_NAMES_HAVE_TO_MEAN}")
     if broken:
         yield Violation(Rule.CONFIGURATIONS, "; ".join(broken))
+
+
+def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    allowed = rules.allowed_env
+    if allowed is None:
+        return
+    strange = [variable.name for variable in spec.trainer.env if not is_allowed(variable.name, allowed)]
+    if strange:
+        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
+        may = f"may set only {_shown(allowed)}" if allowed else "may set none"
+        yield Violation(Rule.ENV, f"spec.trainer.env sets {strange[0]}{more}, {may}")
 
 
 def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:

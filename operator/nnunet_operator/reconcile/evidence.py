@@ -43,6 +43,11 @@ def missing_proof(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_
     return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below)}. {_REMEDY}", below)
 
 
+def not_believed(doubt: str, min_epochs: int) -> Trouble:
+    """Return the trouble of a verification whose report may be another's than the operator's own container's."""
+    return _trouble(f"the verification's report is not believed: {doubt}. {RETRY}", min_epochs > 0)
+
+
 def of_policy(spec: NnunetTrainingSpec, trouble: Trouble, evidence: EvidenceFacts | None, min_epochs: int) -> Trouble:
     """Return the trouble of a verification that found too few epochs, by the name of the policies where they ask."""
     if trouble.reason is not Reason.EPOCHS_NOT_REACHED or not _below(spec, evidence, min_epochs):

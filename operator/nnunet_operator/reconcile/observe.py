@@ -5,7 +5,14 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api.contract import TerminationReport
-from nnunet_operator.api.labels import FOLD_LABEL, PREPROCESSED_LABEL, STAGE_EVALUATE, STAGE_LABEL, job_name
+from nnunet_operator.api.labels import (
+    FOLD_LABEL,
+    PREPROCESSED_LABEL,
+    STAGE_EVALUATE,
+    STAGE_LABEL,
+    STAGE_VERIFY,
+    job_name,
+)
 from nnunet_operator.api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
@@ -30,6 +37,7 @@ from nnunet_operator.reconcile.objects import (
     true_condition,
     uid_of,
 )
+from nnunet_operator.reconcile.witness import doubt_of
 
 
 class State(StrEnum):
@@ -87,6 +95,8 @@ class Observation:
     """The pod whose success completed its Job is still there."""
     testimony: TerminationReport | None = None
     """What that pod said. An attempt before it may have said something else."""
+    doubt: str = ""
+    """Why what that pod said is not believed."""
     pod: str = ""
     """Name of the pod of its present or last attempt."""
     sample: FoldSample | None = None
@@ -143,9 +153,13 @@ def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
 def _ours(world: World, child: Child, job: Manifest) -> Observation:
     pods = pods_of(job, world.pods)
     state, trouble, note = _judge(world, child, job, pods)
-    endings = [ending for pod in pods if (ending := ending_of(pod))]
-    reports = [ending.report for ending in endings if ending.report]
-    success = next((ending for ending in reversed(endings) if ending.exit_code == 0), None)
+    # Only the verification's report is proof of anything. The others' come from the training's own image.
+    proves = child.stage == STAGE_VERIFY
+    attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]
+    reports = [ending.report for ending, doubt in attempts if ending.report and not doubt]
+    # The newest that is believed: a forged pod beside it must not hide it.
+    successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
+    success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
     sample = world.samples.get(name_of(pods[-1])) if pods and state is State.RUNNING else None
     return Observation(
         child,
@@ -157,7 +171,8 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         note=note,
         report=reports[-1] if reports else None,
         witnessed=success is not None,
-        testimony=success.report if success else None,
+        testimony=success.report if success and not doubt else None,
+        doubt=doubt,
         pod=name_of(pods[-1]) if pods else "",
         sample=sample,
         image=next((str(container.get("image") or "") for container in containers_of(job)), ""),

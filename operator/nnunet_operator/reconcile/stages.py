@@ -7,7 +7,14 @@ from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, S
 from nnunet_operator.api.reasons import ConditionType, FoldPhase, Reason
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
-from nnunet_operator.reconcile.evidence import UNPROVEN, ended_too_early, missing_proof, no_longer_enough, of_policy
+from nnunet_operator.reconcile.evidence import (
+    UNPROVEN,
+    ended_too_early,
+    missing_proof,
+    no_longer_enough,
+    not_believed,
+    of_policy,
+)
 from nnunet_operator.reconcile.model import Training, World
 from nnunet_operator.reconcile.observe import Child, Observation, State, observe
 from nnunet_operator.reconcile.stall import gives_up
@@ -140,7 +147,11 @@ def _proving(spec: NnunetTrainingSpec, verify: Observation, min_epochs: int) -> 
     """Return the completed verification as failed where its evidence is not what the spec asks for."""
     if not verify.witnessed:  # the node of its pod was removed before anybody read the evidence
         return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
-    trouble = missing_proof(spec, verify.testimony.evidence if verify.testimony else None, min_epochs)
+    trouble = (
+        not_believed(verify.doubt, min_epochs)
+        if verify.doubt
+        else missing_proof(spec, verify.testimony.evidence if verify.testimony else None, min_epochs)
+    )
     return replace(verify, state=State.FAILED, trouble=trouble) if trouble else verify
 
 

@@ -54,7 +54,18 @@ def trim_pod(body: Manifest) -> Manifest:
     for field in ("initContainerStatuses", "containerStatuses"):
         if status.get(field):
             kept[field] = [_pick(container, _CONTAINER_STATUS) for container in status[field]]
-    return {"metadata": _metadata(body), "spec": _pick(body.get("spec") or {}, ("nodeName",)), "status": kept}
+    return {"metadata": _metadata(body), "spec": _pod_spec(body.get("spec") or {}), "status": kept}
+
+
+def _pod_spec(spec: Manifest) -> Manifest:
+    """Return where a pod runs, and by what its report is believed (reconcile/witness.py)."""
+    images = [_pick(container, ("name", "image")) for container in spec.get("containers") or []]
+    strangers = [_pick(container, ("name",)) for container in spec.get("ephemeralContainers") or []]
+    return {
+        **_pick(spec, ("nodeName",)),
+        **({"containers": images} if images else {}),
+        **({"ephemeralContainers": strangers} if strangers else {}),
+    }
 
 
 def trim_namespace(body: Manifest) -> Manifest:

@@ -101,6 +101,13 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"trainer": {"env": [{"name": "nnUNet_raw", "value": "/x"}]}},
         '"nnUNet_raw": is set by the operator: use dataset and storage instead',
     ),
+    **{
+        f"variable {name}": (
+            {"trainer": {"env": [{"name": name, "value": "/x"}]}},
+            f'"{name}": makes the loader, the interpreter, a shell',
+        )
+        for name in ("LD_PRELOAD", "PYTHONWARNINGS", "BROWSER", "PATH", "HOME", "BASH_ENV", "NVIDIA_VISIBLE_DEVICES")
+    },
     "a variable twice": ({"trainer": {"env": [{"name": "A"}, {"name": "A"}]}}, "spec.trainer.env[1]: Duplicate value"),
     "name of a configuration": (
         {"planning": {"configurations": {"my-net": {}}}},

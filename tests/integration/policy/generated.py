@@ -28,6 +28,8 @@ IMAGES = [
 ]
 CLASSES = ["nnUNetTrainer", "nnUNetTrainer_5epochs", "Own", *(f"nnUNetTrainer_{'v' * 90}_{n}" for n in range(14))]
 CONFIGURATIONS = ["2d", "3d_fullres", "3d_lowres", *(f"3d_fullres_{'p' * 20}_{n}" for n in range(13))]
+ENV = ["nnUNet_compile", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", "RARE_A", "RARE_B", "rare_a"]
+ENV_ALLOWED = [*ENV[:3], "RARE_*", "nnUNet_*", "R*", *(f"X{'e' * 90}_{n}" for n in range(10))]
 OWN = [{}, {"patch_size": [16, 16, 16]}, {"inherits_from": "2d", "batch_size": 2}]
 GPUS = [0, 1, 2, 3, 4, 5, 8, 10, 25, 50, 80, 1000]
 
@@ -64,7 +66,7 @@ def _selector(rng: random.Random, namespaces: list[str]) -> Object:
 def _exception(rng: random.Random, namespace: str, name: str) -> Object:
     """Return an exception whose time is not within an hour of where it begins or ceases to count."""
     ends = {"days": 1}, {"days": 365}, {"hours": 1}, {"hours": -1}, {"days": -400}, {"days": 367}, {"days": 9000}
-    lifted = _some(rng, list(get_args(LiftableRule)), 8)
+    lifted = _some(rng, list(get_args(LiftableRule)), 9)
     floor = _maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))
     return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor)
 
@@ -82,6 +84,7 @@ def rules(rng: random.Random) -> Object:
         **{rule: rng.random() < 0.5 for rule in ("requireImageDigest", "requireSeed", "requireTestSet")},
         **_maybe(rng, 0.3, allowedTrainerClasses=_some(rng, CLASSES, 16)),
         **_maybe(rng, 0.3, allowedConfigurations=_some(rng, CONFIGURATIONS, 16)),
+        **_maybe(rng, 0.3, allowedEnv=_some(rng, ENV_ALLOWED, 16)),
         **_maybe(rng, 0.4, maxGpus=rng.choice(GPUS)),
     }
 
@@ -114,6 +117,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         **_maybe(rng, 0.8, image=rng.choice(IMAGES)),
         **_maybe(rng, 1.0 if replicates > 1 else 0.5, seed=rng.choice([0, 1, 2**31 - 1])),
         **_maybe(rng, 0.6, className=rng.choice(CLASSES)),
+        **_maybe(rng, 0.4, env=[{"name": name, "value": "1"} for name in _some(rng, ENV, 4)]),
         **({"device": "cpu"} if gpus == 0 else {}),
     }
     stopping = {**_maybe(rng, 0.8, mode=rng.choice(MODES)), **_maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))}

@@ -65,7 +65,10 @@ class Client(Api):
         """Send a request, as a user where one is named; strings are sent as they are."""
         headers = {"Content-Type": type_, "User-Agent": "nnunet-tests"}
         if as_:
+            # A kubelet is one by its name and its group; the groups of service accounts go without saying.
             headers["Impersonate-User"] = as_
+            if as_.startswith("system:node:"):
+                headers["Impersonate-Group"] = "system:nodes"
         data = body if isinstance(body, str | None) else json.dumps(body)
         answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=30)
         text = answer.data.decode()

@@ -67,6 +67,16 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
         "spec.planning.configurations defines 3d_fullres and 2 more, must be empty "
         "(so that an allowed name means what nnU-Net plans under it)",
     ),
+    "allowedEnv": (
+        {"allowedEnv": LONG},
+        {"trainer": {"env": [{"name": "nnUNet_extTrainer"}, {"name": LONG[0]}, {"name": f"{LONG[0]}_"}]}},
+        f"spec.trainer.env sets nnUNet_extTrainer and 1 more, may set only {', '.join(LONG)[:200]}...",
+    ),
+    "allowedEnv, none": (
+        {"allowedEnv": []},
+        {"trainer": {"env": [{"name": "nnUNet_compile"}]}},
+        "spec.trainer.env sets nnUNet_compile, may set none",
+    ),
     "maxGpus": (
         {"maxGpus": 3},
         {"resources": {"gpus": 2}},

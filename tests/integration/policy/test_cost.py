@@ -93,6 +93,7 @@ def at_bound(number: int, namespace: str) -> Object:
         **dict.fromkeys(["requireImageDigest", "requireSeed", "requireTestSet"], True),
         "allowedTrainerClasses": [f"{'c' * 126}{place:02d}" for place in range(MAX_NAMES)],
         "allowedConfigurations": [f"{'c' * 62}{place:02d}" for place in range(MAX_NAMES)],
+        "allowedEnv": [f"{'E' * 125}{place:02d}*" for place in range(MAX_NAMES)],
         "maxGpus": 1,
     }
     return {
@@ -114,7 +115,12 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
     gate.settle()
     own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
-    breaks = {"trainer": {"image": "i" * 512}, "earlyStopping": {"mode": "Stop", "minEpochs": 1}, **own}
+    variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
+    breaks = {
+        "trainer": {"image": "i" * 512, "env": variables},
+        "earlyStopping": {"mode": "Stop", "minEpochs": 1},
+        **own,
+    }
     few = (
         "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000: "
     )

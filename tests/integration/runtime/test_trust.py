@@ -80,15 +80,15 @@ def test_a_retry_after_missing_proof_trains_on_and_verifies_again(lab: Lab) -> N
 
 
 def test_the_verification_runs_the_operators_image_without_the_users_environment(lab: Lab) -> None:
-    """An image that checks itself proves nothing, and a PYTHONPATH can make any image say anything."""
-    own = {"image": "registry.example/ours:7", "env": [{"name": "PYTHONPATH", "value": "/nnunet/results/lie"}]}
+    """An image that checks itself proves nothing, and a class on a volume can make any image say anything."""
+    own = {"image": "registry.example/ours:7", "env": [{"name": "nnUNet_extTrainer", "value": "/nnunet/results/lie"}]}
     lab.apply(training(lab.namespace, folds=[0], trainer=own))
     train(lab)
     (verify,) = lab.kubelet.pod("hippo", "verify")["spec"]["containers"]
     trained = lab.api.list("pods", lab.namespace, labelSelector="nnunet.dev/stage=fold")
     (fold,) = trained[0]["spec"]["containers"]
-    assert fold["image"] == "registry.example/ours:7" and names(fold) >= {"PYTHONPATH"}
-    assert verify["image"] == "registry.example/trainer:1" and "PYTHONPATH" not in names(verify)
+    assert fold["image"] == "registry.example/ours:7" and names(fold) >= {"nnUNet_extTrainer"}
+    assert verify["image"] == "registry.example/trainer:1" and "nnUNet_extTrainer" not in names(verify)
     assert (verify["imagePullPolicy"], verify["args"]) == ("IfNotPresent", ["verify"])
     assert [mount["mountPath"] for mount in verify["volumeMounts"]] == ["/nnunet/results", "/dev/shm", "/tmp"]
     assert "nvidia.com/gpu" not in verify["resources"]["limits"]

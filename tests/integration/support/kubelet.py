@@ -54,7 +54,7 @@ class Kubelet:
         labels = pod["metadata"]["labels"]
         words = report(contract_of(pod), labels[STAGE], labels.get(FOLD, "")) if message is None else message
         ended = {"exitCode": code, "reason": reason or ("Error" if code else "Completed"), "message": words}
-        ended |= {"startedAt": _now(), "finishedAt": _now()}
+        ended |= {"startedAt": _now(), "finishedAt": _now(), "containerID": f"containerd://{pod['metadata']['uid']}"}
         self._write(pod, self._status(pod, "Failed" if code else "Succeeded", {"terminated": ended}))
 
     def _status(self, pod: Object, phase: str, state: Object) -> Object:

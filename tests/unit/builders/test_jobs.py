@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import V1Job
 
-from nnunet_operator.api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, RunContract
+from nnunet_operator.api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_operator.api.labels import child_labels
-from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
+from nnunet_operator.api.reasons import FoldPhase
+from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Options, Training
@@ -153,7 +154,7 @@ def test_a_gpu_is_held_only_where_the_network_computes(
 )
 def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> None:
     job = BUILDERS[stage](training(resources={"cpu": "2500m", "preprocessing": {"cpu": "6"}}))
-    assert (container(job)["command"], container(job)["args"]) == (["nnunet-trainer"], arguments)
+    assert (container(job)["command"], container(job)["args"]) == (["/opt/nnunet/bin/nnunet-trainer"], arguments)
     contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
     assert contract.run_folder == "clinic/hippo-0a1b2c3d"
     assert contract.processes == (2 if stage == "fold" else 6)
@@ -192,6 +193,25 @@ def test_kubernetes_expands_nothing_in_the_contract() -> None:
 def test_the_users_environment_comes_last() -> None:
     job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, "0")
     assert container(job)["env"][-1] == {"name": "nnUNet_n_proc_DA", "value": "3"}
+
+
+def test_the_evaluation_alone_is_told_which_checkpoints_were_verified() -> None:
+    folds = [FoldStatus(fold=name, phase=FoldPhase.COMPLETED, checkpoint_hash=name * 64) for name in ("0", "1")]
+    of = training(status=NnunetTrainingStatus(folds=folds))
+    told = {stage: env(build(of)).get(PROVEN_ENV) for stage, build in BUILDERS.items()}
+    assert json.loads(told.pop("evaluate") or "") == {"0": "0" * 64, "1": "1" * 64}
+    assert set(told.values()) == {None}
+    assert PROVEN_ENV not in env(BUILDERS["evaluate"](training()))
+
+
+@every_job
+def test_no_variable_reaches_a_pod_that_leads_to_other_code(build: Build) -> None:
+    """Trainings that are older than the schema's rule may have some."""
+    refused = ["LD_PRELOAD", "PYTHONPATH", "PYTHONWARNINGS", "BROWSER", "PATH", "HOME", "nnUNet_raw", CONTRACT_ENV]
+    mine = [{"name": name, "value": "mine"} for name in refused]
+    told = env(build(training(trainer={"env": mine})))
+    assert "mine" not in told.values()
+    assert (told["HOME"], told["nnUNet_raw"]) == ("/tmp", "/nnunet/raw")
 
 
 @every_job

@@ -37,7 +37,8 @@ def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None
         "audit": {"Audit"},
     }
     assert done["nnunet-advice"] == {"Warn"}
-    assert done["nnunet-jobs"] == done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}
+    assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == {"Deny", "Audit"}
+    assert done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}
 
 
 def test_only_creation_in_clinical_namespaces_is_denied_where_there_is_no_policy() -> None:

@@ -54,7 +54,7 @@ ADMISSION |= {
     )
 }
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-JOBS = {(kind, "", "nnunet-jobs") for kind in BOTH}
+JOBS = {(kind, "", name) for kind in BOTH for name in ("nnunet-jobs", "nnunet-pods-of-jobs")}
 GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions")}
 CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
 CRDS = {

@@ -77,13 +77,14 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         "requireTestSet": True,
         "allowedTrainerClasses": ["nnUNetTrainer"],
         "allowedConfigurations": ["3d_fullres"],
+        "allowedEnv": ["nnUNet_compile"],
         "maxGpus": 1,
     }
     bad = training(
         schedule={"epochs": 200, "iterationsPerEpoch": 25},
         earlyStopping={"mode": "Stop"},
         configuration="2d",
-        trainer={"className": "Mine", "image": "a:1"},
+        trainer={"className": "Mine", "image": "a:1", "env": [{"name": "nnUNet_extTrainer"}]},
     )
     files = write("t.yaml", bad), "--policies", write("p.yaml", policy(rules=rules))
     (result,) = nnunet("lint", *files, "--namespace-labels", CLINICAL, "-o", "json").data["results"]

@@ -84,6 +84,19 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
             ],
         ),
         ({}, {"planning": {"configurations": {"3d_fullres": {"patch_size": [16, 16, 16]}}}}, []),
+        ({"allowedEnv": []}, {}, []),
+        ({"allowedEnv": ["nnUNet_compile", "RARE_*"]}, {"trainer": {"env": [{"name": "RARE_LESION"}]}}, []),
+        (
+            {"allowedEnv": ["nnUNet_compile", "RARE_*"]},
+            {"trainer": {"env": [{"name": name} for name in ("nnUNet_compile", "nnUNet_compile_", "RARE", "RARE_")]}},
+            ["spec.trainer.env sets nnUNet_compile_ and 1 more, may set only nnUNet_compile, RARE_*"],
+        ),
+        (
+            {"allowedEnv": []},
+            {"trainer": {"env": [{"name": "nnUNet_compile"}]}},
+            ["spec.trainer.env sets nnUNet_compile, may set none"],
+        ),
+        ({}, {"trainer": {"env": [{"name": "nnUNet_compile"}]}}, []),
         (
             {"maxGpus": 4},
             {},

@@ -67,7 +67,13 @@ def pod(
     **status: Any,
 ) -> Manifest:
     """Return a pod of a Job; `state` is that of the trainer's container."""
-    owner = {"kind": "Job", "name": of["metadata"]["name"], "uid": of["metadata"]["uid"], "controller": True}
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": of["metadata"]["name"],
+        "uid": of["metadata"]["uid"],
+        "controller": True,
+    }
     metadata = {
         "name": name or f"{of['metadata']['name']}-x",
         "uid": f"pod-{name}",
@@ -81,7 +87,8 @@ def pod(
     trainer = {"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state or {}), **pulled}
     containers = [trainer] if state else []
     body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
-    return {"metadata": metadata, "status": body}
+    images = [{"name": one["name"], "image": one["image"]} for one in of["spec"]["template"]["spec"]["containers"]]
+    return {"metadata": metadata, "spec": {"containers": images}, "status": body}
 
 
 def running(of: Manifest, **changes: Any) -> Manifest:
@@ -93,7 +100,8 @@ def ended(of: Manifest, code: int, message: str | TerminationReport = "", reason
     """Return a pod whose trainer has ended with an exit code and a termination message."""
     text = message if isinstance(message, str) else json.dumps(message.to_json_dict())
     reason = reason or ("Completed" if code == 0 else "Error")
-    state = {"terminated": {"exitCode": code, "reason": reason, "message": text}}
+    ran = {"containerID": f"containerd://{'0' * 64}", "startedAt": "2026-03-01T12:00:05Z"}
+    state = {"terminated": {"exitCode": code, "reason": reason, "message": text, **ran}}
     return pod(of, **{"phase": "Failed" if code else "Succeeded", "state": state, **changes})
 
 

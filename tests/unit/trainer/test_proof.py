@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import EVIDENCE_FILE, EarlyStopFacts, EvidenceFacts, FoldEvidence
+from nnunet_operator.api.contract import EVIDENCE_FILE, PROVEN_ENV, EarlyStopFacts, EvidenceFacts, FoldEvidence
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.proof import read_evidence, require_complete
+from nnunet_trainer.identity import file_hash
+from nnunet_trainer.paths import FINAL
+from nnunet_trainer.proof import read_evidence, require_complete, require_proven
 from tests.unit.trainer.builders import contract, paths_of
 
 STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450)
@@ -36,6 +38,47 @@ def test_evidence_by_the_name_of_the_run(tmp_path: Path) -> None:
     facts = EvidenceFacts(folds=[evidence("0-r1", 1000), evidence("0-r2", 550, STOPPED)])
     (paths.run / EVIDENCE_FILE).write_text(facts.model_dump_json(by_alias=True))
     assert read_evidence(paths) == {fold.fold: fold for fold in facts.folds}
+
+
+@pytest.mark.parametrize(
+    ("told", "complaint"),
+    [
+        ("", None),
+        ("{}", None),
+        ('{"0": "' + "0" * 64 + '"}', None),
+        ('{"0": "' + "0" * 12 + '"}', None),
+        ('{"0": "' + "0" * 11 + '1"}', "was replaced after the verification, which found SHA-256 000000000001"),
+    ],
+    ids=["older operator", "nothing", "whole", "shortened", "another"],
+)
+def test_the_evidence_has_to_be_the_operators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: str, complaint: str | None
+) -> None:
+    """Who can replace a checkpoint on the volume can replace evidence.json beside it."""
+    paths = paths_of(contract(), tmp_path)
+    paths.run.mkdir(parents=True)
+    (paths.run / EVIDENCE_FILE).write_text(EvidenceFacts(folds=[evidence("0", 1000)]).model_dump_json(by_alias=True))
+    monkeypatch.setenv(PROVEN_ENV, told)
+    if complaint is None:
+        assert set(read_evidence(paths)) == {"0"}
+        return
+    with pytest.raises(TrainerError, match=complaint) as caught:
+        read_evidence(paths)
+    assert caught.value.code == ExitCode.CHECKPOINT_UNUSABLE
+
+
+def test_a_replaced_checkpoint_is_told_by_its_hash_and_never_loaded(tmp_path: Path) -> None:
+    """There is no torch here: who would load it first would fail for that."""
+    (tmp_path / FINAL).write_bytes(b"verified")
+    proven = {"0": evidence("0", 1000).model_copy(update={"checkpoint_hash": file_hash(tmp_path / FINAL)})}
+    require_proven({"0": tmp_path}, proven, 2)
+    (tmp_path / FINAL).write_bytes(b"replaced")
+    with pytest.raises(TrainerError, match="was replaced after it was verified"):
+        require_proven({"0": tmp_path}, proven, 2)
+    (tmp_path / FINAL).unlink()
+    with pytest.raises(TrainerError, match="can't be read") as caught:
+        require_proven({"0": tmp_path}, proven, 2)
+    assert caught.value.code == ExitCode.CHECKPOINT_UNUSABLE
 
 
 @pytest.mark.parametrize(

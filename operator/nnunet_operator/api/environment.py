@@ -1,0 +1,72 @@
+"""Environment variables of the trainer: which no training may set, and what a list of allowed ones says of a name."""
+
+from collections.abc import Sequence
+
+OPERATORS_NAMES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
+OPERATORS_PREFIX = "NNUNET_RUN_"
+"""What the operator itself sets."""
+
+LOADERS_PREFIXES = ("LD_", "DYLD_", "PYTHON", "BASH_")
+LOADERS_NAMES = (
+    # the dynamic loader and the C library
+    "GLIBC_TUNABLES",
+    "GCONV_PATH",
+    "LOCPATH",
+    # shells, and what finds programs and start-up files for all
+    "PATH",
+    "HOME",
+    "ENV",
+    "IFS",
+    "PS4",
+    "SHELLOPTS",
+    "BASHOPTS",
+    # the interpreter's library and those that nnU-Net loads: they run or load what the variable names
+    "BROWSER",
+    "MPLBACKEND",
+    "MPLCONFIGDIR",
+    "MATPLOTLIBRC",
+    "XDG_CONFIG_HOME",
+    "ITK_AUTOLOAD_PATH",
+    "OMP_TOOL_LIBRARIES",
+    "CUDA_INJECTION32_PATH",
+    "CUDA_INJECTION64_PATH",
+    "NVTX_INJECTION64_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_MODULES",
+    "OPENSSL_ENGINES",
+    # the container runtime: which GPUs a pod sees, whatever it asked Kubernetes for
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_MIG_CONFIG_DEVICES",
+    "NVIDIA_MIG_MONITOR_DEVICES",
+    "NVIDIA_IMEX_CHANNELS",
+)
+"""What the loader, the interpreter, shells, libraries or the container runtime act upon before the program can look, or
+by which they run other code than the image's. Which of all others are harmless depends on the image: policies say which
+may be set (allowedEnv)."""
+
+
+def is_refused(name: str) -> bool:
+    """Say whether no training may set a variable."""
+    prefixes = (OPERATORS_PREFIX, *LOADERS_PREFIXES)
+    return name.startswith(prefixes) or name in (*OPERATORS_NAMES, *LOADERS_NAMES)
+
+
+def refusal_rules() -> list[tuple[str, str]]:
+    """CEL rules over the name of a variable: (rule, message)."""
+    loaders = " || ".join(f"self.startsWith('{prefix}')" for prefix in LOADERS_PREFIXES)
+    return [
+        (
+            f"!(self in {list(OPERATORS_NAMES)}) && !self.startsWith('{OPERATORS_PREFIX}')",
+            "is set by the operator: use dataset and storage instead",
+        ),
+        (
+            f"!(self in {list(LOADERS_NAMES)} || {loaders})",
+            "makes the loader, the interpreter, a shell or the container runtime run other code than the image's, or "
+            "give other GPUs: put it into the image (ENV of its Dockerfile), where its digest covers it",
+        ),
+    ]
+
+
+def is_allowed(name: str, allowed: Sequence[str]) -> bool:
+    """Say whether a name is in a list of names and of beginnings of names, which end with *."""
+    return any(name.startswith(one[:-1]) if one.endswith("*") else name == one for one in allowed)

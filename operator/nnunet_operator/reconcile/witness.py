@@ -1,0 +1,33 @@
+"""Whether the report of a verification's pod is believed: it is the proof, so nobody else may have written it.
+
+The guard of Jobs and Pods at admission keeps others from writing such pods and their status. This is what the operator
+sees for itself, also where that guard is off.
+"""
+
+from nnunet_operator.api.contract import CONTAINER_NAME
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.objects import containers_of, controller_of, name_of, trainer_state, uid_of
+
+
+def doubt_of(job: Manifest, pod: Manifest) -> str:
+    """Return why the report of an ended pod of a Job is not believed, or ""."""
+    name, owner = name_of(pod), controller_of(pod)
+    if (owner.get("apiVersion"), owner.get("kind"), owner.get("uid")) != ("batch/v1", "Job", uid_of(job)):
+        return f"pod {name} is not of Job {name_of(job)}"
+    asked, runs = _image(containers_of(job)), _image((pod.get("spec") or {}).get("containers") or [])
+    if runs != asked:
+        return (
+            f"pod {name} has image {runs or 'unknown'}, not {asked}. If a webhook changes images, exempt pods with the "
+            "label nnunet.dev/stage=verify from it"
+        )
+    # It could write into the file from which the kubelet takes the report.
+    if (pod.get("spec") or {}).get("ephemeralContainers"):
+        return f"an ephemeral container was attached to pod {name}"
+    ended = trainer_state(pod, "terminated") or {}
+    if not (ended.get("containerID") and ended.get("startedAt")):
+        return f"the container of pod {name} never ran"
+    return ""
+
+
+def _image(containers: list[Manifest]) -> str:
+    return next((str(one.get("image") or "") for one in containers if one.get("name") == CONTAINER_NAME), "")

@@ -1,0 +1,261 @@
+"""Ways around the policies by the status of Jobs and Pods, which the operator believes, and what stops each.
+
+Stan has no role of this project: he may do anything to Jobs and Pods of the namespace, their subresources included.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from nnunet_operator.builders.model import Training
+from nnunet_operator.reconcile.observe import Child
+from nnunet_operator.reconcile.plan import manifest_of
+from tests.integration.policy.bypass import stopped_by_admission
+from tests.integration.policy.support import MERGE, STRATEGIC, Answer, Gate
+from tests.integration.policy.test_bypass_by_jobs import OPERATOR, OURS, POD, allowed, job, make, pod
+from tests.integration.support.api import Object, wait_for
+from tests.integration.support.builders import report
+from tests.integration.support.kubelet import contract_of
+from tests.unit.builders.make import OPTIONS
+from tests.unit.builders.make import training as training_of
+
+NODE = "n1"
+STAGES = ("plan", "fold", "verify", "evaluate")
+NOW = "2026-03-01T12:00:00Z"
+DONE: Object = {
+    "conditions": [{"type": type_, "status": "True"} for type_ in ("SuccessCriteriaMet", "Complete")],
+    "active": 0,
+    "ready": 0,
+    "succeeded": 1,
+    "completionTime": "2100-01-01T00:00:00Z",
+}
+
+
+@pytest.fixture
+def stan(gate: Gate, clinical: str) -> str:
+    """Who may do anything to Jobs and Pods of the clinical namespace, and nothing else."""
+    everything = ["pods", "pods/status", "pods/ephemeralcontainers", "pods/binding", "bindings"]
+    rules = [
+        {"apiGroups": [""], "resources": everything, "verbs": ["*"]},
+        {"apiGroups": ["batch"], "resources": ["jobs", "jobs/status"], "verbs": ["*"]},
+    ]
+    gate.allow("stan", rules, clinical)
+    return "stan"
+
+
+@pytest.fixture
+def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
+    """The Pods of the Jobs of all stages, as the operator makes them, on a node that is stan's to imagine."""
+    reference = allowed(gate, clinical)
+    spec = {"folds": [0], "schedule": {"epochs": 2000}, "trainer": {"seed": 1}}
+    of = replace(training_of(**spec), namespace=clinical, uid=reference["uid"])
+    for stage in STAGES:
+        body = manifest_of(of, OPTIONS, child(of, stage))
+        body["spec"]["template"]["spec"]["nodeName"] = NODE
+        answer = make(gate, body, OPERATOR)
+        assert answer.ok, answer.message
+    wait_for("the Job controller to make the Pods", lambda: len(pods(gate, clinical)) == len(STAGES))
+    return {body["metadata"]["labels"]["nnunet.dev/stage"]: body for body in pods(gate, clinical)}
+
+
+def child(of: Training, stage: str) -> Child:
+    return Child(of.name, stage, "0" if stage == "fold" else "")
+
+
+def pods(gate: Gate, namespace: str) -> list[Object]:
+    return gate.client.list("pods", namespace, labelSelector="nnunet.dev/training=hippo")
+
+
+def path_of(gate: Gate, body: Object, sub: str = "status") -> str:
+    meta = body["metadata"]
+    return gate.client.path("pods", meta["namespace"], f"{meta['name']}/{sub}" if sub else meta["name"])
+
+
+def job_of(gate: Gate, body: Object, sub: str = "") -> str:
+    name = body["metadata"]["ownerReferences"][0]["name"]
+    return gate.client.path("jobs", body["metadata"]["namespace"], f"{name}/{sub}" if sub else name)
+
+
+def success(body: Object) -> Object:
+    """Return the status of a Pod whose trainer has done all that it was asked for."""
+    labels = body["metadata"]["labels"]
+    words = report(contract_of(body), labels["nnunet.dev/stage"], labels.get("nnunet.dev/fold", ""))
+    ended = {"exitCode": 0, "reason": "Completed", "message": words, "startedAt": NOW, "finishedAt": NOW}
+    state = {"terminated": ended | {"containerID": "containerd://1"}}
+    image = body["spec"]["containers"][0]["image"]
+    container = {"name": "trainer", "image": image, "imageID": image, "ready": False, "restartCount": 0, "state": state}
+    return {"phase": "Succeeded", "containerStatuses": [container]}
+
+
+def forge_pod(gate: Gate, body: Object, **status: object) -> Answer:
+    return gate.ask("PATCH", path_of(gate, body), {"status": status}, "stan", MERGE)
+
+
+def look_alike(gate: Gate, body: Object, sub: str) -> Answer:
+    """Bind a pod of stan's own, without a label, under the labels of ours."""
+    namespace = body["metadata"]["namespace"]
+    mine = pod(namespace, ownerReferences=body["metadata"]["ownerReferences"]) | {
+        "spec": {**POD, "schedulerName": "stans"}
+    }
+    assert make(gate, mine, "stan").ok
+    binding: Object = {
+        "apiVersion": "v1",
+        "kind": "Binding",
+        "metadata": {"name": "pod", "labels": body["metadata"]["labels"]},
+        "target": {"kind": "Node", "name": NODE},
+    }
+    return gate.ask("POST", f"/api/v1/namespaces/{namespace}/{sub}", binding, "stan")
+
+
+ATTEMPTS: dict[str, tuple[Callable[[Gate, Object], Answer], str]] = {
+    "a Job is complete": (
+        lambda gate, body: gate.ask("PATCH", job_of(gate, body, "status"), {"status": DONE}, "stan", MERGE),
+        "may not change status.conditions, status.active",
+    ),
+    "a Job's label": (
+        lambda gate, body: gate.ask(
+            "PATCH", job_of(gate, body, "status"), {"metadata": {"labels": {"nnunet.dev/fold": "4"}}}, "stan", MERGE
+        ),
+        "labels under nnunet.dev/ of jobs",
+    ),
+    "a Job's owner": (
+        lambda gate, body: gate.ask(
+            "PATCH", job_of(gate, body, "status"), {"metadata": {"ownerReferences": None}}, "stan", MERGE
+        ),
+        "metadata.ownerReferences of jobs",
+    ),
+    "a Pod has succeeded": (
+        lambda gate, body: forge_pod(gate, body, **success(body)),
+        "status.phase, status.containerStatuses of pods",
+    ),
+    "a Pod has reported": (
+        lambda gate, body: forge_pod(gate, body, containerStatuses=success(body)["containerStatuses"]),
+        "status.containerStatuses of pods",
+    ),
+    "a Pod has succeeded, by PUT": (
+        lambda gate, body: gate.ask(
+            "PUT", path_of(gate, body), {**gate.done("GET", path_of(gate, body, "")), "status": success(body)}, "stan"
+        ),
+        "status.phase, status.containerStatuses of pods",
+    ),
+    "a Pod was evicted": (
+        lambda gate, body: forge_pod(gate, body, phase="Failed", reason="Evicted"),
+        "status.phase, status.reason of pods",
+    ),
+    "a Pod's address, for the scraper": (
+        lambda gate, body: forge_pod(gate, body, podIP="127.0.0.1", podIPs=[{"ip": "127.0.0.1"}]),
+        "status.podIP, status.podIPs of pods",
+    ),
+    "a Pod's label": (
+        lambda gate, body: gate.ask(
+            "PATCH", path_of(gate, body), {"metadata": {"labels": {"nnunet.dev/stage": "verify2"}}}, "stan", MERGE
+        ),
+        "labels under nnunet.dev/ of pods",
+    ),
+    "a container beside the trainer": (
+        lambda gate, body: gate.ask(
+            "PATCH",
+            path_of(gate, body, "ephemeralcontainers"),
+            {"spec": {"ephemeralContainers": [{"name": "x", "image": "mine:1", "targetContainerName": "trainer"}]}},
+            "stan",
+            STRATEGIC,
+        ),
+        "spec.ephemeralContainers of pods",
+    ),
+    "the labels of a binding": (
+        lambda gate, body: look_alike(gate, body, "pods/pod/binding"),
+        "may not make pods with labels under nnunet.dev/",
+    ),
+    "the labels of a binding, in the old way": (
+        lambda gate, body: look_alike(gate, body, "bindings"),
+        "may not make bindings with labels under nnunet.dev/",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", ATTEMPTS)
+def test_writing_what_the_operator_believes_is_stopped_by_admission(
+    gate: Gate, stan: str, jobs: dict[str, Object], what: str
+) -> None:
+    attempt, words = ATTEMPTS[what]
+    answer = attempt(gate, jobs["verify"])
+    stopped_by_admission(answer, "nnunet-jobs")
+    assert words in answer.message
+
+
+def test_no_stage_can_be_ended_by_who_may_do_all_to_jobs_and_pods(
+    gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]
+) -> None:
+    """From the plan to the evaluation, without a container having run: what once made a training complete."""
+    for stage, body in jobs.items():
+        stopped_by_admission(forge_pod(gate, body, **success(body)), "nnunet-jobs")
+        job_status = gate.ask("PATCH", job_of(gate, body, "status"), {"status": DONE}, stan, MERGE)
+        stopped_by_admission(job_status, "nnunet-jobs")
+        of_its_own = gate.done("GET", job_of(gate, body))
+        assert "conditions" not in of_its_own.get("status", {}), stage
+    assert {body["status"]["phase"] for body in pods(gate, clinical)} == {"Pending"}
+
+
+@pytest.mark.parametrize("owned", [True, False], ids=["with its owner", "for it to adopt"])
+def test_a_pod_that_the_job_controller_would_count_is_stopped_by_admission(
+    gate: Gate, stan: str, clinical: str, jobs: dict[str, Object], owned: bool
+) -> None:
+    theirs = jobs["fold"]["metadata"]
+    counted = {"batch.kubernetes.io/controller-uid": theirs["ownerReferences"][0]["uid"]}
+    owner = {"ownerReferences": theirs["ownerReferences"]} if owned else {}
+    body = pod(clinical, labels=counted, finalizers=["batch.kubernetes.io/job-tracking"], **owner)
+    path = gate.client.path("pods", clinical)
+
+    def refused() -> Answer | None:
+        answer = gate.ask("POST", f"{path}?dryRun=All", body, stan)
+        return None if answer.ok else answer
+
+    # The API server hears of Jobs by a watch, which it begins when it first needs them.
+    stopped_by_admission(wait_for("admission to know the Job", refused), "nnunet-pods-of-jobs")
+    plain = pod(clinical, **owner)
+    assert make(gate, plain, stan).ok
+    labelled = {"metadata": {"labels": counted}}
+    for sub in ("", "status"):
+        answer = gate.ask("PATCH", path_of(gate, plain, sub), labelled, stan, MERGE)
+        stopped_by_admission(answer, "nnunet-pods-of-jobs")
+
+
+def test_pods_of_other_jobs_are_not_looked_at(gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]) -> None:
+    assert make(gate, job(clinical, "other"), stan).ok
+    uid = gate.done("GET", gate.client.path("jobs", clinical, "other"))["metadata"]["uid"]
+    assert make(gate, pod(clinical, labels={"batch.kubernetes.io/controller-uid": uid}), stan).ok
+
+
+def test_what_is_no_report_may_be_written_into_the_status(gate: Gate, stan: str, jobs: dict[str, Object]) -> None:
+    """A scheduler of one's own says why a pod waits, and Kueue takes the time when it stops a Job."""
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no GPU"}
+    body = jobs["fold"]
+    said = {"status": {"conditions": [waits]}}
+    assert gate.ask("PATCH", path_of(gate, body), said, stan, STRATEGIC).ok
+    assert gate.ask("PATCH", job_of(gate, body), {"spec": {"suspend": True}}, stan, MERGE).ok
+    wait_for("the Job to be stopped", lambda: "startTime" not in gate.done("GET", job_of(gate, body)).get("status", {}))
+    assert gate.ask("PATCH", job_of(gate, body, "status"), {"status": {"startTime": None}}, stan, MERGE).ok
+
+
+def test_the_kubelet_and_the_controllers_end_a_job(gate: Gate, clinical: str, jobs: dict[str, Object]) -> None:
+    body = jobs["verify"]
+    running = {"phase": "Running", "podIP": "10.0.0.7", "podIPs": [{"ip": "10.0.0.7"}], "hostIP": "10.0.0.1"}
+    for status in (running, success(body)):
+        answer = gate.ask("PATCH", path_of(gate, body), {"status": status}, f"system:node:{NODE}", STRATEGIC)
+        assert answer.ok, answer.message
+
+    def complete() -> bool:
+        conditions = gate.done("GET", job_of(gate, body)).get("status", {}).get("conditions", [])
+        return any(condition["type"] == "Complete" and condition["status"] == "True" for condition in conditions)
+
+    wait_for("the Job controller to say that the Job is complete", complete)
+    of_the_operator = gate.ask("PATCH", path_of(gate, jobs["plan"]), {"status": running}, OPERATOR, STRATEGIC)
+    assert of_the_operator.status == 403 and "cannot patch" in of_the_operator.message, "RBAC: it has no need to"
+    disrupted = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC", "message": "x"}
+    collected = {"status": {"phase": "Failed", "conditions": [disrupted]}}
+    collector = "system:serviceaccount:kube-system:pod-garbage-collector"
+    answer = gate.ask("PATCH", path_of(gate, jobs["plan"]), collected, collector, STRATEGIC)
+    assert answer.ok, json.dumps(answer.body)
+    assert OURS.items() <= jobs["plan"]["metadata"]["labels"].items()

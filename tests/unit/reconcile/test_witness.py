@@ -1,0 +1,79 @@
+"""Whose report of a verification is believed."""
+
+from collections.abc import Callable
+
+import pytest
+
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.plan import Plan, plan
+from nnunet_operator.runtime.trim import trim_pod
+from tests.unit.builders.make import training
+from tests.unit.reconcile.make import condition, created, evidence_of, fold_done, planned, verified, world
+
+ONE = training(folds=[0], schedule={"epochs": 10})
+JOB, POD = verified(ONE)
+
+
+def concluded(*pods: Manifest) -> Plan:
+    """Return what is done about a completed verification with these pods, as the operator remembers pods."""
+    return plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *map(trim_pod, pods)))
+
+
+def forged(change: Callable[[Manifest], None]) -> Manifest:
+    _, pod = verified(ONE)
+    change(pod)
+    return pod
+
+
+def ended(pod: Manifest) -> Manifest:
+    body: Manifest = pod["status"]["containerStatuses"][0]["state"]["terminated"]
+    return body
+
+
+FORGERIES: dict[str, tuple[Callable[[Manifest], object], str]] = {
+    "the owner is no Job": (lambda pod: pod["metadata"]["ownerReferences"][0].update(kind="ReplicaSet"), "not of Job"),
+    "the owner is a Job of another kind": (
+        lambda pod: pod["metadata"]["ownerReferences"][0].update(apiVersion="batch.example.org/v1"),
+        "not of Job",
+    ),
+    "another image": (lambda pod: pod["spec"]["containers"][0].update(image="mine:1"), "has image mine:1, not"),
+    "the image in another container": (lambda pod: pod["spec"]["containers"][0].update(name="x"), "has image unknown"),
+    "an ephemeral container": (
+        lambda pod: pod["spec"].update(ephemeralContainers=[{"name": "debug", "image": "mine:1"}]),
+        "ephemeral container",
+    ),
+    "no container": (lambda pod: ended(pod).pop("containerID"), "never ran"),
+    "no start": (lambda pod: ended(pod).pop("startedAt"), "never ran"),
+}
+
+
+def test_the_report_of_the_operators_own_container_is_believed() -> None:
+    result = concluded(POD)
+    assert condition(result, "EpochsProven").status == "True"
+    assert created(result) == ["hippo-evaluate"]
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_report_that_another_may_have_written_is_not_believed(what: str) -> None:
+    change, words = FORGERIES[what]
+    result = concluded(forged(change))
+    failed = condition(result, "Failed")
+    assert (failed.status, failed.reason) == ("True", "EpochsNotReached")
+    assert "the verification's report is not believed" in failed.message and words in failed.message
+    assert condition(result, "EpochsProven").status == "False"
+    assert created(result) == []
+    fold = result.status.folds[0]
+    assert (fold.proven_epochs, fold.checkpoint_hash) == (None, None), "nothing of it is taken"
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_pod_beside_the_real_one_hides_nothing(what: str) -> None:
+    def later(pod: Manifest) -> None:
+        FORGERIES[what][0](pod)
+        pod["metadata"] |= {"name": "forged", "creationTimestamp": "2026-03-02T00:00:00Z"}
+        said = ended(pod)["message"]
+        ended(pod)["message"] = said.replace('"epochs": 10', '"epochs": 9')
+
+    result = concluded(POD, forged(later))
+    assert condition(result, "EpochsProven").status == "True"
+    assert result.status.folds[0].proven_epochs == evidence_of(ONE).folds[0].epochs
