@@ -227,7 +227,7 @@ def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
-    built = images.ensure(["operator", "trainer"])
+    built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
     cluster = Cluster("e2e")
     cluster.up()

@@ -6,20 +6,12 @@ A training that stands still is in test_trust.py, a volume that fills up in test
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
 from tests.e2e.kube import Object
-from tests.trainers import DIVERGING
 
 
 def test_a_loss_that_is_no_number(lab: Lab) -> None:
     """Nothing of it is saved, and the alert names the training."""
     kube, namespace, name = lab.kube, lab.namespace, "diverging"
-    classes = lab.volume("nnunet-results") / "classes"
-    classes.mkdir(exist_ok=True)
-    (classes / "diverging.py").write_text(DIVERGING)
-    trainer = {
-        "device": "cpu",
-        "className": "DivergingTrainer",
-        "env": [{"name": "nnUNet_extTrainer", "value": "/nnunet/results/classes"}],
-    }
+    trainer = {"device": "cpu", "className": "DivergingTrainer", "image": lab.references["dishonest"]}
     kube.apply(training(name, namespace, epochs=9, trainer=trainer, retryLimit=0))
     status = kube.wait_finished(namespace, name, timeout=300)
     failed = next(c for c in status["conditions"] if c["type"] == "Failed")

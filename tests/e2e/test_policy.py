@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.builders import training
-from tests.e2e.conftest import Lab
+from tests.e2e.conftest import CLAIMS, Lab
 from tests.e2e.kube import Object, condition
 from tests.e2e.test_trust import PLATEAU
 
@@ -33,18 +33,6 @@ EXCEPTION: Object = {
     "ticket": "QM-17",
     "approvedBy": "dr.x@example.org",
 }
-
-LYING_TRAINER = '''
-"""Loaded by Python itself: what an image does that trains less than it was asked, and reports nothing."""
-import json, os, sys
-if sys.argv[1:2] == ["train"]:
-    contract = json.loads(os.environ["NNUNET_RUN_CONTRACT"])
-    contract["schedule"]["epochs"] = 2
-    os.environ["NNUNET_RUN_CONTRACT"] = json.dumps(contract)
-    os.environ["NNUNET_RUN_TERMINATION_LOG"] = "/tmp/nobody-reads-this"
-if sys.argv[1:2] == ["verify"]:
-    os._exit(0)
-'''
 
 
 @pytest.fixture(scope="module")
@@ -116,15 +104,17 @@ def test_an_excepted_training_stops_no_earlier_than_its_floor_and_says_so_for_ev
     assert condition(after, "PolicyCompliant")["reason"] == "PolicyExcepted" and after["phase"] == "Completed"
 
 
-def test_a_trainer_image_that_lies_about_its_epochs(lab: Lab, namespace: str) -> None:
+def test_an_image_that_lies_about_its_epochs_and_writes_wherever_it_can(lab: Lab, namespace: str) -> None:
     """It trains 2 of 1000 epochs, ends with exit code 0 and says nothing: the operator's own image reads what was
-    trained. No early stop is allowed."""
+    trained. No early stop is allowed. Of the claims it finds no more than its own part."""
     kube, name = lab.kube, "liar"
-    lie = lab.volume("nnunet-results", namespace) / "lie"
-    lie.mkdir(exist_ok=True)
-    (lie / "lying.py").write_text(LYING_TRAINER)
-    external = {"name": "nnUNet_extTrainer", "value": "/nnunet/results/lie"}
-    trainer = {"device": "cpu", "className": "LyingTrainer", "env": [external]}
+    neighbours = [lab.volume(claim, namespace) / namespace / "neighbour-0a1b2c3d" for claim in CLAIMS]
+    for folder in neighbours:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o777)
+        folder.parent.chmod(0o777)  # as nodes find folders that trainers made
+    env = [{"name": "DISHONEST", "value": "1"}]
+    trainer = {"device": "cpu", "image": lab.references["dishonest"], "env": env}
     kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
     status = kube.wait_finished(namespace, name, timeout=300)
     failed = condition(status, "Failed")
@@ -132,3 +122,14 @@ def test_a_trainer_image_that_lies_about_its_epochs(lab: Lab, namespace: str) ->
     assert "2" in failed["message"] and "1000" in failed["message"]
     assert condition(status, "Complete")["status"] == "False"
     assert not any(job["metadata"]["name"] == f"{name}-evaluate" for job in kube.jobs(namespace, name))
+
+    left = {claim: lab.volume(claim, namespace) for claim in CLAIMS}
+    found = {claim: {path.parent for path in root.rglob("was-here-*")} for claim, root in left.items()}
+    run = left["nnunet-results"] / status["runPath"]
+    shared = (left["nnunet-preprocessed"] / status["provenance"]["preprocessedPath"]).parent
+    assert run in found["nnunet-results"] and shared in found["nnunet-preprocessed"], "it did not try"
+    assert all(path.is_relative_to(run) for path in found["nnunet-results"])
+    assert all(path.is_relative_to(shared) for path in found["nnunet-preprocessed"])
+    assert not found["nnunet-raw"]
+    assert not list(shared.rglob("*-train")), "what trainings share is planning's to write"
+    assert not any(list(folder.iterdir()) for folder in neighbours)

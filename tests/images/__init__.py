@@ -1,20 +1,25 @@
 """Builds the images, each once for each content of what it is made of."""
 
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable
+from pathlib import Path
 
 from tests.images.base import ensure_base
 from tests.images.content import ROOT, content_tag, requirements
 from tests.images.engine import Engine, ImageError
+from tests.trainers import DIVERGING
 
 __all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
 
-NAMES = ("operator", "trainer", "custom-trainer")
-"""custom-trainer is the example of the guide."""
+NAMES = ("operator", "trainer", "custom-trainer", "dishonest")
+"""custom-trainer is the example of the guide; dishonest is what tests train with that mean ill."""
 
 _OPERATOR = ROOT / "operator"
 _TRAINER = ROOT / "trainer_image"
 _EXAMPLE = ROOT / "docs" / "examples" / "custom-trainer"
+_DISHONEST = ROOT / "tests" / "images" / "dishonest"
 _PROJECT = (ROOT / "pyproject.toml", ROOT / "LICENSE")
 _API = (_OPERATOR / "nnunet_operator" / "__init__.py", _OPERATOR / "nnunet_operator" / "api")
 
@@ -44,6 +49,8 @@ def _tag(name: str) -> str:
         return content_tag((*files, *_API, *_PROJECT), inputs)
     if name == "custom-trainer":
         return content_tag([_EXAMPLE], _tag("trainer"))
+    if name == "dishonest":
+        return content_tag([_DISHONEST], _tag("trainer") + DIVERGING)
     raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
 
 
@@ -59,6 +66,15 @@ def _build(engine: Engine, name: str, built: str) -> None:
     if name == "custom-trainer":
         arguments = {"TRAINER_IMAGE": _ensure_one(engine, "trainer")}
         engine.build(built, _EXAMPLE / "Dockerfile", _EXAMPLE, arguments)
+        return
+    if name == "dishonest":
+        arguments = {"TRAINER_IMAGE": _ensure_one(engine, "trainer")}
+        with tempfile.TemporaryDirectory() as context:
+            shutil.copytree(_DISHONEST, context, dirs_exist_ok=True)
+            classes = Path(context, "trainers")
+            classes.mkdir()
+            (classes / "diverging.py").write_text(DIVERGING)
+            engine.build(built, Path(context, "Dockerfile"), Path(context), arguments)
         return
     if name == "operator":
         base, dockerfile = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile"
