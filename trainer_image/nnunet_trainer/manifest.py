@@ -81,6 +81,7 @@ def differing(folder: Path, manifest: Manifest, workers: int) -> str:
 def _files(folder: Path) -> Iterable[str]:
     """Yield all that is no folder, links included: none belongs to a result. File systems hide files of their own."""
     for path, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if (Path(path) / name).is_symlink()]
         for name in (*files, *links):
             relative = str((Path(path) / name).relative_to(folder))

@@ -6,12 +6,13 @@ leaves a folder that the next one removes, and a second training that agrees on 
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.contract import PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.contract import PLAIN_NAME, PlanFacts, RunContract, TerminationReport
 from nnunet_operator.api.plan_rules import configuration_faults
 from nnunet_trainer import environment
 from nnunet_trainer.checked_plans import check_plans, read_checked_plans
@@ -43,9 +44,9 @@ from nnunet_trainer.paths import RunPaths
 from nnunet_trainer.shared_result import (
     FACTS_FILE,
     existing_result,
-    fresh_folder,
     maker,
     put_in_place,
+    remove_leftovers,
     temporary_folder,
     who,
 )
@@ -98,12 +99,14 @@ def _shared_result(
     require_same_result(contract, paths, digest, key)
     folder = paths.preprocessed / key
     with turn(paths.preprocessed / f"{key}.lock", f"preprocessed data {key}", who(contract)) as alone:
+        if alone:
+            remove_leftovers(folder)
         if found := existing_result(contract, folder, digest):
             facts, contents = found
             log.info("%s exists: nothing to preprocess", key)
             admit(contents)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
-        temporary = fresh_folder(folder) if alone else temporary_folder(folder)
+        temporary = temporary_folder(folder, passing=not alone)
         contents = verify_training_cases(dataset, contract.processes)
         admit(contents)
         facts = _build(contract, paths, dataset, planner, temporary, digest, key)
@@ -166,6 +169,10 @@ def _build(
         extractor.run(overwrite_existing=True)
     with heartbeat("planning"):
         plans_name = _plan_experiment(contract, planner)
+    if not re.fullmatch(PLAIN_NAME, plans_name):
+        raise wrong_configuration(
+            f"planner {contract.planning.planner} calls its plans {plans_name!r}: use letters, digits, _, . and - only"
+        )
     plans_file = home / f"{plans_name}.json"
     plans = with_configurations(read_json(plans_file), contract.planning.configurations)
     write_json(plans_file, plans)

@@ -1,28 +1,19 @@
 """`nnunet-trainer prepare`: make the folders of a training on its claims, before its own image is started.
 
 Runs in the operator's own image, with the claims as a whole. The folders' names come from the operator, but `subPath`
-is the user's word: it may not lead into what belongs to another training, nor through a link.
+is the user's word: it may not lead through a folder in which a training can write. So nothing here is read or written
+in one, and whatever stands on the way was put there by somebody who has the claim as a whole.
 """
 
-import json
-import logging
 import os
-import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from nnunet_operator.api.contract import RunContract, TerminationReport, run_folder
+from nnunet_operator.api.contract import RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.folders import OWNER_FILE, PREPROCESSED, RAW, RESULTS
+from nnunet_operator.api.folders import PREPROCESSED, RAW, RESULTS, owned_part
 from nnunet_trainer.failures import TrainerError, wrong_configuration, wrong_data
-from nnunet_trainer.files import write_json
 
-log = logging.getLogger(__name__)
-
-_OWNER_LIMIT = 4096
-"""Bytes of an owner file that are read: whoever owns the folder can write it."""
 _NAMED = 10
 """How many datasets a message names."""
 
@@ -37,106 +28,76 @@ class Folders:
 
 
 def prepare(contract: RunContract, claims: Path, folders: Folders) -> TerminationReport:
-    """Make the folders and write down whose they are. `claims` has the claims as `raw`, `preprocessed`, `results`.
+    """Make the folders. `claims` has the claims as `raw`, `preprocessed` and `results`.
 
-    Raises TrainerError with WRONG_CONFIGURATION where a folder lies inside another training's, with WRONG_DATA where
+    Raises TrainerError with WRONG_CONFIGURATION where a folder would lie inside a training's, with WRONG_DATA where
     there is no such dataset, with STORAGE_FAILED where a folder can't be made.
     """
     _require_dataset(claims / RAW, folders.raw, contract.dataset)
-    maker = {"namespace": contract.namespace, "maker": folders.preprocessed.rpartition("/")[2]}
-    _own(claims / PREPROCESSED, folders.preprocessed, "storage.preprocessed.subPath", maker)
-    run = {"namespace": contract.namespace, "name": contract.name, "uid": contract.uid}
-    _own(claims / RESULTS, folders.results, "storage.results.subPath", run)
-    folder = run_folder(contract.namespace, contract.name, contract.uid)
-    return TerminationReport(message=f"the run's folder is {folder}")
+    _make(claims / PREPROCESSED, folders.preprocessed)
+    _make(claims / RESULTS, folders.results)
+    return TerminationReport(message=f"the folder of the run is {folders.results}")
 
 
 def _require_dataset(claim: Path, folder: str, name: str) -> None:
-    """The dataset is on the claim, and not in a folder of results or preprocessed data."""
-    root = claim.resolve()
-    path = (claim / folder).resolve()
-    if not path.is_relative_to(root):
-        raise wrong_data(f"the folder of {name} is a link that leads out of its claim: copy the dataset to the claim")
-    for above in (*_between(root, path), path):
-        if (owner := owner_of(above)) is not None:
-            raise _taken("dataset.subPath", owner)
-    if not path.is_dir():
-        above = path.parent
-        there = sorted(p.name for p in above.glob("Dataset*") if p.is_dir()) if above.is_dir() else []
-        known = (
-            f"there are {', '.join(there[:_NAMED])}{', ...' if len(there) > _NAMED else ''}"
-            if there
-            else "there is none"
-        )
+    """The dataset is on the claim, and not in a folder of a training."""
+    _refuse_owned("dataset.subPath", folder)
+    path, root = (claim / folder).resolve(), claim.resolve()
+    if not path.is_relative_to(root) or path == root:
         raise wrong_data(
-            f"dataset.name is {name}, but the claim has no such folder{_in(folder)}; {known}. Correct dataset.name, "
-            "claimName or subPath, or copy the dataset to the claim (kubectl nnunet dataset push)"
+            f"the folder of {name} is a link that leads out of its claim, or to its root: copy the dataset to the claim"
         )
+    _refuse_owned("dataset.subPath", str(path.relative_to(root)))
+    if path.is_dir():
+        return
+    above = path.parent
+    there = sorted(entry.name for entry in above.glob("Dataset*") if entry.is_dir()) if above.is_dir() else []
+    known = (
+        f"there are {', '.join(there[:_NAMED])}{', ...' if len(there) > _NAMED else ''}" if there else "there is none"
+    )
+    inside = folder.rpartition("/")[0]
+    raise wrong_data(
+        f"dataset.name is {name}, but the claim has no such folder{f' in {inside}' if inside else ''}; {known}. "
+        "Correct dataset.name, claimName or subPath, or copy the dataset to the claim (kubectl nnunet dataset push)"
+    )
 
 
-def _own(claim: Path, folder: str, field: str, owner: dict[str, str]) -> None:
-    """Make a folder on a claim, not through links and not inside what is somebody else's; write down whose it is."""
+def _make(claim: Path, folder: str) -> None:
+    """Make a folder on a claim, not through links and not inside what a training can write."""
+    *sub_path, _namespace, own = folder.split("/")
+    _refuse_owned(f"storage.{claim.name}.subPath", "/".join(sub_path))
+    if not owned_part(own):
+        raise wrong_configuration(f"the UID of this training looks like a date in {own}: delete it and create it again")
     path = claim
-    parts = folder.split("/")
-    for number, part in enumerate(parts):
-        if (found := owner_of(path)) is not None:
-            raise _taken(field, found)
+    for part in folder.split("/"):
         path = path / part
-        _make(path, claim, number == len(parts) - 1)
-    found = owner_of(path)
-    if found is None:
-        write_json(path / OWNER_FILE, owner)
-    elif found != owner:
-        raise _taken(field, found)
+        _make_one(path, claim)
 
 
-def _make(path: Path, claim: Path, last: bool) -> None:
+def _make_one(path: Path, claim: Path) -> None:
+    name = path.relative_to(claim)
     try:
-        path.mkdir(exist_ok=True)
+        path.mkdir()
     except FileExistsError:
-        raise wrong_configuration(
-            f"{path.relative_to(claim)} on the claim is no folder: remove it, or give another subPath"
-        ) from None
+        pass
     except PermissionError as error:
         raise TrainerError(
             ExitCode.STORAGE_FAILED,
-            f"{path.relative_to(claim)} can't be made on the claim of {claim.name} data: "
-            f"{os.strerror(error.errno or 0)}. The trainer runs as UID {os.getuid()}, GID {os.getgid()}: give it the "
-            "folder above (chown), or have Kubernetes do so by naming the claim in the chart's trainer.ownedClaims "
-            "(volumes that ignore fsGroup, such as NFS, need the former); then suspend and resume the training",
+            f"{name} can't be made on the claim of {claim.name}: {os.strerror(error.errno or 0)}. The trainer runs as "
+            f"UID {os.getuid()}, GID {os.getgid()}: give it the folder above (chown), or let Kubernetes do it, "
+            "which it does where the chart's trainer.ownedClaims names each claim that the training writes to and the "
+            "volume supports fsGroup (NFS does not). Then suspend and resume the training",
         ) from error
-    if stat.S_ISLNK(path.lstat().st_mode):
-        what = "the folder of this training" if last else "subPath"
-        raise wrong_configuration(f"{what} leads through a link, {path.relative_to(claim)}: give the folder itself")
+    if path.is_symlink() or not path.is_dir():
+        raise wrong_configuration(
+            f"storage.{claim.name}.subPath: {name} is {'a link' if path.is_symlink() else 'no folder'} on the claim. "
+            "Give the folder itself, or another one"
+        )
 
 
-def owner_of(folder: Path) -> dict[str, Any] | None:
-    """Return whose a folder is, or None where it is nobody's. What can't be read still says that it is somebody's."""
-    try:
-        fd = os.open(folder / OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError:
-        return {}
-    with os.fdopen(fd, "rb") as file:
-        try:
-            content = json.loads(file.read(_OWNER_LIMIT))
-        except (OSError, ValueError):
-            return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _taken(field: str, owner: dict[str, Any]) -> TrainerError:
-    name = "/".join(str(owner[part])[:253] for part in ("namespace", "name") if part in owner)
-    whose = f"training {name}" if "name" in owner else "the preprocessed data of other trainings"
-    return wrong_configuration(f"{field} leads into a folder that belongs to {whose}: give another one")
-
-
-def _between(root: Path, path: Path) -> Iterator[Path]:
-    """Yield the folders from the root down to the one above `path`, both resolved."""
-    yield from (above for above in reversed(path.parents) if above.is_relative_to(root))
-
-
-def _in(folder: str) -> str:
-    above = folder.rpartition("/")[0]
-    return f" in {above}" if above else ""
+def _refuse_owned(field: str, folder: str) -> None:
+    if part := owned_part(folder):
+        raise wrong_configuration(
+            f"{field} leads through {part}, which is named as the folder of a training is (NAME-UID8 or shared-...): "
+            "what lies there belongs to that training alone. Give another folder, or rename it"
+        )

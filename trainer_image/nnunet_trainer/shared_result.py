@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import socket
+import time
 from pathlib import Path
 
 from nnunet_operator.api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PlanFacts, RunContract
@@ -21,6 +22,9 @@ log = logging.getLogger(__name__)
 
 FACTS_FILE = "plan.json"
 """In the preprocessed folder: `PlanFacts` of the attempt that made it."""
+_PASSING = "passing"
+_PASSED_SECONDS = 7 * 86400.0
+"""Age at which a folder counts as left behind that was made without the lock."""
 _IMAGE = {"image": IMAGE_ENV, "imageDigest": IMAGE_DIGEST_ENV}
 
 
@@ -55,7 +59,10 @@ def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[P
 
 
 def put_in_place(contract: RunContract, temporary: Path, folder: Path, facts: PlanFacts) -> PlanFacts:
-    """Give a finished result its name, or return the facts of one that another attempt has made meanwhile."""
+    """Give a finished result its name, or return the facts of one that another attempt has made meanwhile.
+
+    What is there and not whole makes room only now, all at once: folds of other trainings may be reading it.
+    """
     try:
         temporary.rename(folder)
     except OSError as error:
@@ -64,29 +71,30 @@ def put_in_place(contract: RunContract, temporary: Path, folder: Path, facts: Pl
         if found := existing_result(contract, folder, facts.dataset_hash):
             log.info("another attempt has made %s meanwhile", folder.name)
             shutil.rmtree(temporary)
-            return found[0]
-        # Damaged, and whoever holds the lock does not mend it.
-        folder.rename(temporary_folder(folder))
+            return found[0].model_copy(update={"reused": True})
+        aside = temporary_folder(folder)
+        folder.rename(aside)
         temporary.rename(folder)
+        shutil.rmtree(aside, ignore_errors=True)
     return facts
 
 
-def fresh_folder(folder: Path) -> Path:
-    """Remove what is left of an earlier result; return where to make the next one before it is renamed to `folder`.
+def remove_leftovers(folder: Path) -> None:
+    """Remove what killed attempts left of this result. Only for who holds its lock: others may work without it."""
+    now = time.time()
+    for leftover in folder.parent.glob(f".tmp-{glob.escape(folder.name)}-*"):
+        if f"-{_PASSING}-" not in leftover.name or now - leftover.lstat().st_mtime > _PASSED_SECONDS:
+            log.info("removing what is left of an earlier attempt: %s", leftover.name)
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def temporary_folder(folder: Path, passing: bool = False) -> Path:
+    """Return where this attempt makes a result; `passing` by a lock that another one holds.
 
     The name is of this attempt's own: one that lost its lock without knowing it, on a node that was cut off, must not
     rename what another one is writing. Its own rename fails, as the folder of that name is gone or the result is there.
     """
-    for leftover in [*folder.parent.glob(f".tmp-{glob.escape(folder.name)}*"), folder]:
-        if leftover.exists():
-            log.info("removing what is left of an earlier result: %s", leftover.name)
-            shutil.rmtree(leftover)
-    return temporary_folder(folder)
-
-
-def temporary_folder(folder: Path) -> Path:
-    """Return where this attempt makes the result; nobody else does."""
-    return folder.with_name(f".tmp-{folder.name}-{secrets.token_hex(8)}")
+    return folder.with_name(f".tmp-{folder.name}-{f'{_PASSING}-' if passing else ''}{secrets.token_hex(8)}")
 
 
 def who(contract: RunContract) -> str:

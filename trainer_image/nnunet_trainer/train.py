@@ -40,7 +40,8 @@ def read_plan(paths: RunPaths) -> PlanFacts:
         return PlanFacts.model_validate_json(paths.plan_result.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise wrong_configuration(
-            f"{paths.plan_result} is missing: run `nnunet-trainer plan` first, with the same results claim"
+            f"{paths.plan_result} is missing, which planning leaves there: was the folder of the run deleted? Suspend "
+            "and resume the training to have it planned again"
         ) from None
 
 

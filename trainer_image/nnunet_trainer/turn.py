@@ -1,6 +1,6 @@
 """Who makes a result that several want: one, while the others wait; but nobody waits for ever.
 
-The lock saves work. That a result is whole and made once is for its rename to ensure, so passing a lock by is safe.
+The lock saves work. That a result is whole is for its rename to ensure, so who passes a lock by spoils nothing.
 """
 
 import contextlib

@@ -22,7 +22,6 @@ from nnunet_trainer.heartbeat import heartbeat
 from nnunet_trainer.identity import file_hash
 from nnunet_trainer.journal import read_journal
 from nnunet_trainer.paths import FINAL, RunPaths
-from nnunet_trainer.prepare import owner_of
 from nnunet_trainer.train import read_plan
 
 log = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ def verify(
     folders = paths.folds(contract, plan.plans_name)
     files = {run: folder / FINAL for run, folder in folders.items()}
     log.info("verifying the final checkpoints of %d folds", len(files))
-    _require_own(contract, paths, folders)
+    _require_own(contract, folders)
     read, unusable = _read_all(paths, files)
     hashes = _hashes({fold: files[fold] for fold in read}, contract.processes)
     findings = [prove(fold, checkpoint, hashes[fold], contract) for fold, checkpoint in read.items()]
@@ -68,18 +67,15 @@ def verify(
     return TerminationReport(message=_message(evidence, contract.schedule.epochs), evidence=evidence)
 
 
-def _require_own(contract: RunContract, paths: RunPaths, folders: Mapping[str, Path]) -> None:
-    """Raise TrainerError with CHECKPOINT_UNUSABLE where the folder of the run, or of a fold, is another training's."""
-    owners = {f"fold {fold}": read_journal(folder).uid for fold, folder in folders.items()}
-    owner = owner_of(paths.run)
-    if owner is not None:
-        owners["the run's folder"] = str(owner.get("uid") or "nobody")
-    for what, uid in owners.items():
+def _require_own(contract: RunContract, folders: Mapping[str, Path]) -> None:
+    """Raise TrainerError with CHECKPOINT_UNUSABLE where a fold's folder is another training's."""
+    for fold, folder in folders.items():
+        uid = read_journal(folder).uid
         if uid not in ("", contract.uid):
             raise TrainerError(
                 ExitCode.CHECKPOINT_UNUSABLE,
-                f"{what} belongs to the training with UID {uid[:64]}, not to this one ({contract.uid}): nothing in it "
-                "is proven. Create the training anew",
+                f"the folder of fold {fold} belongs to the training with UID {uid[:64]}, not to this one "
+                f"({contract.uid}): nothing in it is proven. Create the training anew",
             )
 
 

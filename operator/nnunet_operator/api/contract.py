@@ -42,8 +42,9 @@ TERMINATION_LOG = "/dev/termination-log"
 TERMINATION_LOG_LIMIT = 4096
 """Bytes of a termination message that Kubernetes keeps."""
 
-PlainName = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
+PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$"
 """A name that is joined to paths, and leads nowhere else."""
+PlainName = Annotated[str, Field(pattern=PLAIN_NAME)]
 
 SHA256_DIGITS = 64
 """Hexadecimal digits of a SHA-256."""

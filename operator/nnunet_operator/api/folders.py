@@ -10,8 +10,9 @@ CLAIMS_PATH = "/nnunet/claims"
 """In the container that prepares the folders, and nowhere else: each claim as a whole, by its part (`RAW`, ...)."""
 RAW, PREPROCESSED, RESULTS = "raw", "preprocessed", "results"
 
-OWNER_FILE = "nnunet-owner.json"
-"""In each folder that the operator made on a claim: whose it is. Nothing of another training may lie inside it."""
+_DATE = r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
+_OWNED = re.compile(rf"shared-[0-9a-f]{{12}}|.+-(?!{_DATE}$)[0-9a-f]{{8}}")
+"""Names of the folders in which trainings may write: of preprocessed data, and of runs (see `run_folder`)."""
 
 _DIGITS = 12
 
@@ -30,7 +31,7 @@ def maker_of(spec: NnunetTrainingSpec) -> str:
         "planning": spec.planning.model_dump(mode="json", exclude_defaults=True),
         "configuration": spec.configuration,
     }
-    return hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]
+    return f"shared-{hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"
 
 
 def preprocessed_folder(spec: NnunetTrainingSpec, namespace: str) -> str:
@@ -44,7 +45,17 @@ def preprocessed_folder(spec: NnunetTrainingSpec, namespace: str) -> str:
 
 def is_shared(folder: str, namespace: str) -> bool:
     """Tell whether a folder of a claim is one of `preprocessed_folder`, of this operator or of an older one."""
-    return re.search(rf"(^|/){re.escape(namespace)}/[0-9a-f]{{{_DIGITS}}}$", folder) is not None
+    return re.search(rf"(^|/){re.escape(namespace)}/shared-[0-9a-f]{{{_DIGITS}}}$", folder) is not None
+
+
+def owned_part(path: str) -> str:
+    """Return the first part of a path that may be the folder of a training, by its name; "" where none is.
+
+    Whatever lies in such a folder was put there by a training's image: links, other folders, files that say whose it
+    is. So no path that a user gives may lead through one, and the name alone has to tell. A date (liver-20260131) is
+    none.
+    """
+    return next((part for part in path.split("/") if _OWNED.fullmatch(part)), "")
 
 
 def inside(sub_path: str, folder: str) -> str:

@@ -49,16 +49,16 @@ def owner_reference(training: Training) -> Manifest:
 def _failure_rules(template: Manifest) -> list[Manifest]:
     """Rules in order, the first that matches wins; what none matches counts against backoffLimit."""
     terminal = [int(code) for code in TERMINAL_EXIT_CODES]
+    containers = [CONTAINER_NAME, *(PREPARE_CONTAINER_NAME for _ in template["spec"].get("initContainers", ()))]
 
-    def on_exit(*codes: int, container: str = CONTAINER_NAME) -> Manifest:
-        return {"containerName": container, "operator": "In", "values": sorted(codes)}
+    def on_exit(action: str, *codes: int) -> list[Manifest]:
+        return [
+            {"action": action, "onExitCodes": {"containerName": name, "operator": "In", "values": sorted(codes)}}
+            for name in containers
+        ]
 
     return [
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        {"action": "Ignore", "onExitCodes": on_exit(int(ExitCode.PREEMPTED))},
-        {"action": "FailJob", "onExitCodes": on_exit(*terminal)},
-        *(
-            {"action": "FailJob", "onExitCodes": on_exit(*terminal, container=PREPARE_CONTAINER_NAME)}
-            for _ in template["spec"].get("initContainers", ())
-        ),
+        *on_exit("Ignore", int(ExitCode.PREEMPTED)),
+        *on_exit("FailJob", *terminal),
     ]

@@ -5,7 +5,7 @@ from nnunet_operator.api.labels import PREPROCESSED_LABEL, STAGE_PLAN, child_lab
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import Mount, preprocessed_mount, raw_mount, results_mount
-from nnunet_operator.builders.pod import pod_template, preprocessing_compute
+from nnunet_operator.builders.pod import literal, pod_template, preprocessing_compute
 
 
 def plan_job(training: Training, options: Options) -> Manifest:
@@ -27,4 +27,4 @@ def plan_job(training: Training, options: Options) -> Manifest:
 
 
 def _preparation(mounts: list[Mount]) -> list[str]:
-    return ["prepare", *(word for mount in mounts for word in (f"--{mount.role}", mount.sub_path))]
+    return ["prepare", *(literal(f"--{mount.role}={mount.sub_path}") for mount in mounts)]

@@ -97,8 +97,7 @@ def pod_template(
             "runAsNonRoot": True,
             "runAsUser": TRAINER_UID,
             "runAsGroup": TRAINER_UID,
-            # Only where folders are made: later pods find them as their own.
-            **(FS_GROUP if prepares and may_own(mounts, options) else {}),
+            **(FS_GROUP if may_own(mounts, options) else {}),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
@@ -173,10 +172,10 @@ def _env(training: Training, compute: Compute, image: str, variables: Sequence[E
     provenance = training.status.provenance
     digest = provenance.image_digest if provenance and provenance.image == image else None
     return [
-        {"name": CONTRACT_ENV, "value": _literal(contract.to_text())},
+        {"name": CONTRACT_ENV, "value": literal(contract.to_text())},
         # Beside the contract, not in it: older images would refuse it.
-        {"name": IMAGE_ENV, "value": _literal(image)},
-        *([{"name": IMAGE_DIGEST_ENV, "value": _literal(digest)}] if digest else []),
+        {"name": IMAGE_ENV, "value": literal(image)},
+        *([{"name": IMAGE_DIGEST_ENV, "value": literal(digest)}] if digest else []),
         *([{"name": PROVEN_ENV, "value": proven}] if proven else []),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
@@ -194,7 +193,7 @@ def _proven(training: Training, arguments: Sequence[str]) -> str:
     return json.dumps(hashes) if hashes else ""
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Keep Kubernetes from expanding $(NAME) in a value that users can influence."""
     return text.replace("$(", "$$(")
 

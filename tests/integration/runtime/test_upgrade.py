@@ -22,7 +22,8 @@ def on_whole_claims(body: Object) -> Object:
     del job["metadata"]["labels"][PREPROCESSED_LABEL]
     pod = job["spec"]["template"]["spec"]
     del pod["initContainers"]
-    job["spec"]["podFailurePolicy"]["rules"].pop()
+    policy = job["spec"]["podFailurePolicy"]
+    policy["rules"] = [rule for rule in policy["rules"] if "prepare" not in str(rule)]
     for mount in pod["containers"][0]["volumeMounts"]:
         if mount["mountPath"].startswith("/nnunet"):
             mount["mountPath"] = "/".join(mount["mountPath"].split("/")[:3])

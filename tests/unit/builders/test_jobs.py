@@ -220,15 +220,14 @@ def test_retries(build: Build) -> None:
     assert spec["backoffLimit"] == 7
     assert spec["podReplacementPolicy"] == "Failed"
     assert (spec["completions"], spec["parallelism"]) == (1, 1)
-    disruption, preempted, terminal, *prepare = spec["podFailurePolicy"]["rules"]
+    disruption, *by_code = spec["podFailurePolicy"]["rules"]
     assert disruption == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
-    assert (preempted["action"], preempted["onExitCodes"]["values"]) == ("Ignore", [75])
-    assert terminal["action"] == "FailJob"
-    assert terminal["onExitCodes"]["values"] == sorted(int(code) for code in TERMINAL_EXIT_CODES)
-    assert {rule["onExitCodes"]["containerName"] for rule in (preempted, terminal)} == {"trainer"}
     # A rule for a container that a pod has not is refused by the API server.
-    before = [container["name"] for container in spec["template"]["spec"].get("initContainers", [])]
-    assert [rule["onExitCodes"]["containerName"] for rule in prepare] == before
+    containers = ["trainer", *(one["name"] for one in spec["template"]["spec"].get("initContainers", []))]
+    terminal = sorted(int(code) for code in TERMINAL_EXIT_CODES)
+    assert [
+        (rule["action"], rule["onExitCodes"]["containerName"], rule["onExitCodes"]["values"]) for rule in by_code
+    ] == [*(("Ignore", name, [75]) for name in containers), *(("FailJob", name, terminal) for name in containers)]
 
 
 @every_job

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatch
 from typing import Any
 
 import pytest
 
-from nnunet_operator.api.folders import inside, maker_of
+from nnunet_operator.api.folders import inside, maker_of, owned_part
 from nnunet_operator.api.labels import PREPROCESSED_LABEL
 from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
@@ -79,9 +80,9 @@ def test_the_operators_own_image_alone_sees_whole_claims() -> None:
     ]
     assert prepare["args"] == [
         "prepare",
-        *("--raw", f"raw/{DATASET}"),
-        *("--preprocessed", f"a/b/clinic/{maker_of(of.spec)}"),
-        *("--results", f"results/{RUN}"),
+        f"--raw=raw/{DATASET}",
+        f"--preprocessed=a/b/clinic/{maker_of(of.spec)}",
+        f"--results=results/{RUN}",
     ]
     assert prepare["resources"] == pod(made["plan"])["containers"][0]["resources"], "the pod asks for no more with it"
 
@@ -101,6 +102,7 @@ def test_one_claim_in_several_parts_is_one_volume() -> None:
         (("nnunet-*", "imaging"), ALL, True),
         (("*",), ALL, True),
         ((), {}, False),
+        (("nnunet-results",), {}, False),
         # What is only read is read-only as a whole: there the kubelet changes nothing.
         (("nnunet-*",), {"dataset": {"name": DATASET, "claimName": "pacs-archive"}}, True),
     ],
@@ -110,9 +112,11 @@ def test_only_claims_of_nnunet_are_given_to_the_trainer(
 ) -> None:
     options = replace(OPTIONS, owned_claims=patterns)
     of = training(testSet={}, **where)
-    assert ("fsGroup" in pod(plan_job(of, options))["securityContext"]) is owned
-    others = (fold_job(of, options, "0"), verify_job(of, options), evaluate_job(of, options))
-    assert not any("fsGroup" in pod(job)["securityContext"] for job in others)
+    for job in (plan_job(of, options), fold_job(of, options, "0")):
+        assert ("fsGroup" in pod(job)["securityContext"]) is owned
+    for job in (verify_job(of, options), evaluate_job(of, options)):  # which see the results alone
+        own = any(fnmatch(of.spec.storage.results.claim_name, pattern) for pattern in patterns)
+        assert ("fsGroup" in pod(job)["securityContext"]) is own
 
 
 def test_the_dataset_is_read_only_as_a_volume() -> None:
@@ -153,6 +157,31 @@ def test_who_could_make_other_data_has_another_folder(changes: dict[str, Any], s
     assert plan_job(training(**changes), OPTIONS)["metadata"]["labels"][PREPROCESSED_LABEL] == maker_of(
         training(**changes).spec
     )
+
+
+@pytest.mark.parametrize("sub_path", ["-imaging", "--results=x", "$(HOME)"])
+def test_a_sub_path_is_no_option_and_nothing_is_expanded_in_it(sub_path: str) -> None:
+    of = training(dataset={"name": DATASET, "subPath": sub_path})
+    (prepare,) = pod(plan_job(of, OPTIONS))["initContainers"]
+    assert prepare["args"][1] == f"--raw={sub_path}/{DATASET}".replace("$(", "$$(")
+
+
+@pytest.mark.parametrize(
+    ("path", "part"),
+    [
+        ("", ""),
+        ("nnUNet_raw/projects", ""),
+        ("liver-20260131/raw", ""),
+        ("radiology/hippo-1234abcd/Dataset004_X", "hippo-1234abcd"),
+        ("hippo-12345678", "hippo-12345678"),
+        ("hippo-20261331", "hippo-20261331"),
+        ("a/shared-0123456789ab", "shared-0123456789ab"),
+        ("a/shared-0123456789abcd", ""),
+        ("1234abcd", ""),
+    ],
+)
+def test_folders_of_trainings_are_known_by_name(path: str, part: str) -> None:
+    assert owned_part(path) == part
 
 
 @pytest.mark.parametrize(

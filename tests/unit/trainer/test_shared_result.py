@@ -1,6 +1,7 @@
 """Preprocessed data are taken as a whole or not at all, and what they say of themselves is not believed."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,9 +16,9 @@ from nnunet_trainer.manifest import MANIFEST_FILE, write_manifest
 from nnunet_trainer.shared_result import (
     FACTS_FILE,
     existing_result,
-    fresh_folder,
     maker,
     put_in_place,
+    remove_leftovers,
     temporary_folder,
 )
 from nnunet_trainer.train import require_preprocessed_data
@@ -123,6 +124,8 @@ def test_a_fold_does_not_train_on_a_part_and_says_what_mends_it(
 
 def test_what_a_file_system_hides_there_does_not_count(result: Path) -> None:
     (result / HOME / ".nfs000000001").touch()
+    (result / ".snapshot" / "hourly").mkdir(parents=True)
+    (result / ".snapshot" / "hourly" / "a").touch()
     assert existing_result(contract(), result, TRUE_DIGEST) is not None
 
 
@@ -141,25 +144,26 @@ def test_who_made_it_is_written_down(result: Path, monkeypatch: pytest.MonkeyPat
 def test_of_two_attempts_the_first_result_stays(result: Path) -> None:
     late = make(temporary_folder(result))
     facts = put_in_place(contract(), late, result, FACTS.model_copy(update={"dataset_hash": TRUE_DIGEST}))
-    assert facts.dataset_hash == TRUE_DIGEST
+    assert (facts.dataset_hash, facts.reused) == (TRUE_DIGEST, True)
     assert not late.exists() and existing_result(contract(), result, TRUE_DIGEST)
 
 
-def test_a_damaged_result_whose_lock_is_held_for_ever_is_replaced(result: Path) -> None:
+def test_a_damaged_result_is_replaced_all_at_once(result: Path) -> None:
+    """Until the new one is finished it stays: folds of other trainings may be reading it."""
     (result / HOME / CASES / "a.b2nd").unlink()
+    remove_leftovers(result)
+    assert (result / HOME / CASES / "b.b2nd").is_file()
     made = make(temporary_folder(result))
     put_in_place(contract(), made, result, FACTS)
     assert existing_result(contract(), result, TRUE_DIGEST)
-    (leftover,) = (path for path in result.parent.iterdir() if path != result)
-    assert leftover.name.startswith(f".tmp-{result.name}"), "it goes with the leftovers of this result"
+    assert list(result.parent.iterdir()) == [result]
 
 
 def test_an_attempt_to_plan_that_lost_its_lock_leaves_the_result_of_the_next_alone(tmp_path: Path) -> None:
     result = tmp_path / FACTS.preprocessed_key
-    old = fresh_folder(result)
+    old, new = temporary_folder(result), temporary_folder(result)
     old.mkdir()
-    (old / "half").touch()
-    new = fresh_folder(result)
+    remove_leftovers(result)
     assert not old.exists() and new != old
     new.mkdir()
     (new / "whole").touch()
@@ -169,10 +173,12 @@ def test_an_attempt_to_plan_that_lost_its_lock_leaves_the_result_of_the_next_alo
     assert [path.name for path in result.iterdir()] == ["whole"]
 
 
-def test_leftovers_of_planning_are_removed_and_those_of_other_results_are_not(tmp_path: Path) -> None:
+def test_leftovers_of_planning_are_removed_and_the_work_of_others_is_not(tmp_path: Path) -> None:
     result = tmp_path / FACTS.preprocessed_key
     other = tmp_path / ".tmp-Dataset004_Hippocampus-fedcba9876543210-1"
-    for folder in (other, tmp_path / f".tmp-{result.name}", tmp_path / f".tmp-{result.name}-1", result):
+    passing, old = temporary_folder(result, passing=True), temporary_folder(result, passing=True)
+    for folder in (other, temporary_folder(result), temporary_folder(result), passing, old, result):
         folder.mkdir()
-    fresh_folder(result)
-    assert list(tmp_path.iterdir()) == [other]
+    os.utime(old, (0, 0))
+    remove_leftovers(result)
+    assert set(tmp_path.iterdir()) == {other, passing, result}
