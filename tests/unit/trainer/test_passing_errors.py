@@ -71,7 +71,7 @@ def verifying(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> 
 def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
     path = folder / "a.nii.gz"
     path.write_bytes(b"x")
-    patch.setattr(truncation.gzip, "open", fail_with(error))
+    patch.setattr(gzip, "open", fail_with(error))
     truncation.cut_short([path])
 
 
