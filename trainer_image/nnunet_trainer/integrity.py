@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import io
 import logging
 import multiprocessing
 import os
@@ -74,8 +75,12 @@ def _unless_it_passes(files: Sequence[Path], work: Callable[[], T]) -> T:
 
     Libraries report what the storage or the node had to say in words of their own, or as a file that is damaged.
     """
+    printed = io.StringIO()
     try:
-        return work()
+        with contextlib.redirect_stdout(printed):
+            result = work()
+        sys.stdout.write(printed.getvalue())
+        return result
     except Exception as error:
         if not is_missing_or_damaged(error):
             raise

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 """A name that stays in the folder that it is joined to."""
@@ -185,7 +186,8 @@ def _list(value: Any) -> list[Any]:
 
 def _checked(settings: dict[str, Any]) -> dict[str, Any]:
     for fault in configuration_faults(settings):
-        raise ValueError(str(fault))
+        # Not a ValueError: pydantic would put two words of its own in front.
+        raise PydanticCustomError("plan_configuration", "{fault}", {"fault": str(fault)})
     return settings
 
 

@@ -4,7 +4,6 @@ import errno
 import gzip
 import json
 import os
-import resource
 import subprocess
 import sys
 import types
@@ -72,7 +71,7 @@ def verifying(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> 
 def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
     path = folder / "a.nii.gz"
     path.write_bytes(b"x")
-    patch.setattr(truncation.gzip, "open", fail_with(error))
+    patch.setattr(gzip, "open", fail_with(error))
     truncation.cut_short([path])
 
 
@@ -173,6 +172,18 @@ def test_damage_counts_when_it_is_met_twice(tmp_path: Path) -> None:
         integrity._unless_it_passes([file], stale)
 
 
+def test_findings_are_printed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trouble = [RuntimeError("first")]
+
+    def work() -> str:
+        print("Error: x")
+        return Work(*[trouble.pop() for _ in trouble])()
+
+    assert integrity._unless_it_passes([], work) == "done"
+    assert integrity._unless_it_passes([], work) == "done"
+    assert capsys.readouterr().out == "Error: x\n" * 2
+
+
 def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
     """The memory of a process can't be read at 0: a real input/output error, which a library hides."""
     hidden = RuntimeError("ITK ERROR: could not read the file")
@@ -191,8 +202,13 @@ from nnunet_trainer.failures import classify
 path, codes = Path(sys.argv[1]), []
 def hidden():
     raise RuntimeError("could not read the file")
-limit = max(int(entry.name) for entry in Path("/proc/self/fd").iterdir())
-resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(open("/dev/null"))
+except OSError:
+    pass
 for work in (lambda: truncation.cut_short([path]), lambda: integrity._unless_it_passes([path], hidden)):
     try:
         work()
@@ -204,7 +220,6 @@ print(json.dumps(codes))
 
 
 def test_a_process_that_has_no_files_left(tmp_path: Path) -> None:
-    assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > 20
     path = tmp_path / "a.nii.gz"
     path.write_bytes(gzip.compress(b"x" * 1000))
     command = [sys.executable, "-c", WITHOUT_FILES, str(path)]
