@@ -47,6 +47,17 @@ class RunPaths:
         """The evaluation in full."""
         return self.run / SUMMARY_FILE
 
+    def own_file(self, path: Path) -> Path:
+        """Return where a file of the run really is.
+
+        Raises FileNotFoundError, or ValueError for what is no file or lies elsewhere: neither a link in the run's
+        folder nor one in the place of it, or of the namespace's, may lead to another run's files.
+        """
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(self.results.resolve() / self.run.relative_to(self.results)) or not real.is_file():
+            raise ValueError("it is no file inside the run's folder")
+        return real
+
     def results_of(self, contract: RunContract, replicate: int = 1) -> Path:
         """Return nnU-Net's nnUNet_results: the run's folder, or one in it for each of several replicates."""
         return self.run if contract.replicates == 1 else self.run / f"replicate-{replicate}"

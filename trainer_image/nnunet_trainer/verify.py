@@ -5,7 +5,6 @@ here, never code.
 """
 
 import logging
-import stat
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -97,12 +96,10 @@ def _read_all(paths: RunPaths, files: Mapping[str, Path]) -> tuple[dict[str, Fin
 
 def _read(paths: RunPaths, path: Path) -> FinalCheckpoint:
     """Return what a checkpoint holds. Raises FileNotFoundError, ValueError or whatever torch.load raises."""
+    # The names come from plan.json and the folders from the training's image.
+    real = paths.own_file(path)
     from nnunet_trainer.restricted import load_restricted
 
-    # The names come from plan.json and the folders from the training's image: neither may lead to another run's files.
-    real = path.resolve(strict=True)
-    if not real.is_relative_to(paths.run.resolve()) or not stat.S_ISREG(real.stat().st_mode):
-        raise ValueError("it is no file inside the run's folder")
     return checkpoint_of(load_restricted(real))
 
 

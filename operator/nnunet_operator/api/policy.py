@@ -164,7 +164,8 @@ class Rules(ApiModel):
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
-    allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = None
+    # No set: the API server would keep each name a second time in metadata.managedFields, and read it each time.
+    allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES)] = None
     """Variables that spec.trainer.env may set: names, or beginnings of names with * at the end. An empty list allows
     none. Default: all that the schema takes."""
     max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None

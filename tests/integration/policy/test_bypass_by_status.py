@@ -49,7 +49,7 @@ def stan(gate: Gate, clinical: str) -> str:
 def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
     """The Pods of the Jobs of all stages, as the operator makes them, on a node that is stan's to imagine."""
     reference = allowed(gate, clinical)
-    spec = {"folds": [0], "schedule": {"epochs": 2000}, "trainer": {"seed": 1}}
+    spec: Object = {"folds": [0], "schedule": {"epochs": 2000}, "trainer": {"seed": 1}}
     of = replace(training_of(**spec), namespace=clinical, uid=reference["uid"])
     for stage in STAGES:
         body = manifest_of(of, OPTIONS, child(of, stage))
@@ -100,10 +100,11 @@ def look_alike(gate: Gate, body: Object, sub: str) -> Answer:
         "spec": {**POD, "schedulerName": "stans"}
     }
     assert make(gate, mine, "stan").ok
+    labels = {key: value for key, value in body["metadata"]["labels"].items() if key.startswith("nnunet.dev/")}
     binding: Object = {
         "apiVersion": "v1",
         "kind": "Binding",
-        "metadata": {"name": "pod", "labels": body["metadata"]["labels"]},
+        "metadata": {"name": "pod", "labels": labels},
         "target": {"kind": "Node", "name": NODE},
     }
     return gate.ask("POST", f"/api/v1/namespaces/{namespace}/{sub}", binding, "stan")

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nnunet_operator.api.environment import is_refused
 from nnunet_operator.api.policy import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, NnunetTrainingPolicySpec, PolicyMode
 from nnunet_operator.policy.advice import STOP_ADVICE
 from nnunet_operator.policy.rules import SHOWN_CHARACTERS
@@ -61,6 +62,8 @@ def test_the_clinical_policy_is_one_and_no_part_of_the_release(mode: str) -> Non
     policy: Object = find(render({"policies": {"clinical": {"mode": mode}}}), "NnunetTrainingPolicy", "clinical")
     spec = NnunetTrainingPolicySpec.model_validate(policy["spec"])
     assert (spec.mode, spec.rules.min_epochs) == (mode, 1000)
+    allowed = spec.rules.allowed_env or []
+    assert "nnUNet_n_proc_DA" in allowed and not [name for name in allowed if is_refused(name) or name.endswith("*")]
     assert policy["metadata"]["annotations"] == {"helm.sh/hook": "post-install,post-upgrade"}
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.plan import Plan, plan
+from nnunet_operator.reconcile.model import Plan
+from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.trim import trim_pod
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import condition, created, evidence_of, fold_done, planned, verified, world
@@ -19,7 +20,7 @@ def concluded(*pods: Manifest) -> Plan:
     return plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *map(trim_pod, pods)))
 
 
-def forged(change: Callable[[Manifest], None]) -> Manifest:
+def forged(change: Callable[[Manifest], object]) -> Manifest:
     _, pod = verified(ONE)
     change(pod)
     return pod
