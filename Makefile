@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
-PYTEST := $(PY) -m pytest
+PYTEST := $(PY) -m pytest -p tests.ledger
 
 .PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
@@ -67,7 +67,7 @@ test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...):
 	$(PY) -m tests.trainer.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 test-e2e: tools ## Real trainings in real pods on the local cluster
-	$(PYTEST) tests/e2e --timeout=900 --durations=10
+	$(PYTEST) tests/e2e --timeout=900
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
 	$(PY) -m tests.benchmarks.bench_operator

@@ -85,7 +85,7 @@ def test_people_with_edit_run_trainings_and_people_with_view_look_at_them(instal
     bind(site, "edit", "erin", namespace)
     bind(site, "view", "vic", namespace)
     site.kube.wait(
-        "the roles to be aggregated", lambda: site.may("erin", "create", "nnunettrainings", namespace), timeout=20
+        "the roles to be aggregated", lambda: site.may("erin", "create", "nnunettrainings", namespace), timeout=90
     )
     manifest = json.dumps(training("first", namespace))
 
@@ -93,6 +93,10 @@ def test_people_with_edit_run_trainings_and_people_with_view_look_at_them(instal
     assert 'User "vic" cannot create resource "nnunettrainings"' in refused
     site.kube.run("apply", "-f", "-", "--as=erin", stdin=manifest)
     assert "first" in site.kube.run("get", "nnt", "-n", namespace, "--as=vic")
+    for user, answer in {"vic": "no", "erin": "yes"}.items():
+        asked = ["auth", "can-i", "create", "nnunettrainings", f"--namespace={namespace}", f"--as={user}"]
+        assert site.kube.run(*asked, check=False).split()[-1] == answer, "kubectl and the client are told the same"
+        assert site.may(user, "create", "nnunettrainings", namespace) == (answer == "yes")
 
     suspend = ["patch", "nnt", "first", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}']
     assert "cannot patch" in site.kube.run(*suspend, "--as=vic", check=False)
@@ -152,7 +156,7 @@ def test_who_trains_who_decides_and_who_looks(installed: Site, role: str, rights
     user = f"person-{role}"
     bind(installed, f"nnunet-{role}", user, "")
     verb, resource = min(rights).split()
-    installed.kube.wait("the role to be put together", lambda: installed.may(user, verb, resource), timeout=20)
+    installed.kube.wait("the role to be put together", lambda: installed.may(user, verb, resource), timeout=90)
     assert {f"{verb} {resource}" for verb, resource in ASKED if installed.may(user, verb, resource)} == rights
 
 
@@ -167,7 +171,7 @@ def test_a_role_of_ones_own_adds_to_them(installed: Site) -> None:
     def added() -> bool:
         return installed.may("tom", "list", "persistentvolumeclaims", namespace)
 
-    installed.kube.wait("the role to be put together", added, timeout=20)
+    installed.kube.wait("the role to be put together", added, timeout=90)
     installed.upgrade()
     assert added(), "an upgrade leaves what Kubernetes has put together"
     installed.kube.run("delete", "clusterrole", "test-more")
@@ -178,7 +182,7 @@ def test_kubernetes_own_roles_read_policies_and_never_write_them(installed: Site
     user = f"everywhere-{role}"
     bind(installed, role, user, "")
     read = lambda: installed.may(user, "get", "nnunettrainingpolicies")  # noqa: E731
-    installed.kube.wait("the roles to be aggregated", read, timeout=20)
+    installed.kube.wait("the roles to be aggregated", read, timeout=90)
     for verb in ("create", "update", "patch", "delete", "deletecollection"):
         assert not installed.may(user, verb, "nnunettrainingpolicies"), verb
 

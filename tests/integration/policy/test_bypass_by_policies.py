@@ -49,10 +49,12 @@ def test_a_policy_that_is_gone_leaves_a_clinical_namespace_closed_by_admission(g
 
 
 def test_an_exception_that_ended_a_second_ago_is_stopped_by_admission(gate: Gate, clinical: str) -> None:
-    end = in_time(seconds=30)
-    granted = exception(clinical, minEpochs=10, liftedRules=["requireSeed"], expiresAt=end)
-    gate.write("house", namespaces=[clinical], rules={"minEpochs": 1001, "requireSeed": True}, exceptions=[granted])
+    rules = {"minEpochs": 1001, "requireSeed": True}
+    granted = exception(clinical, minEpochs=10, liftedRules=["requireSeed"])
+    gate.write("house", namespaces=[clinical], rules=rules, exceptions=[granted])
     assert gate.create(training(clinical), "erin").ok
+    end = in_time(seconds=6)
+    gate.write("house", namespaces=[clinical], rules=rules, exceptions=[{**granted, "expiresAt": end}])
     sleep_until(end)
     stopped_by_admission(gate.create(training(clinical), "erin"), "nnunet-policy-enforce")
 
@@ -72,7 +74,7 @@ def test_an_exception_for_too_long_or_that_is_over_is_stopped_by_admission(
 
 
 def test_an_exception_is_granted_for_a_year_and_stays_when_it_is_over(gate: Gate, clinical: str) -> None:
-    end = in_time(seconds=30)
+    end = in_time(seconds=10)  # it has to be written before that
     year, short = exception("x", expiresAt=in_time(days=365, hours=23)), exception("y", expiresAt=end)
     gate.put("house", namespaces=[clinical], exceptions=[year, short])
     sleep_until(end)
