@@ -14,7 +14,7 @@ from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not
 from nnunet_operator.reconcile.model import World
 from nnunet_operator.reconcile.objects import (
     Ending,
-    containers_of,
+    asked_image,
     controller_of,
     ending_of,
     is_child,
@@ -92,7 +92,7 @@ class Observation:
     sample: FoldSample | None = None
     """What the running attempt's metrics say."""
     image: str = ""
-    """Image of its Job."""
+    """Image that its Job was made with."""
     image_digest: str = ""
     """Image as the node resolved it."""
     told_min_epochs: int = 0
@@ -158,7 +158,7 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         testimony=success.report if success else None,
         pod=name_of(pods[-1]) if pods else "",
         sample=sample,
-        image=next((str(container.get("image") or "") for container in containers_of(job)), ""),
+        image=asked_image(job),
         image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
         told_min_epochs=told_min_epochs(job),
         created=parse_time(job["metadata"].get("creationTimestamp")),
