@@ -29,6 +29,14 @@ class Feed:
         self.relisted = asyncio.Event()
         """Set when a watch started over, which hides what was deleted in between."""
 
+    def heed(self, take: Callable[[], None]) -> None:
+        """Take an event. Never raises: one that can't be read is lost, and a full list has to tell what it told."""
+        try:
+            take()
+        except Exception:
+            log.exception("an event of a watch can't be read; a full list will be made")
+            self.relisted.set()
+
     def training(self, event: Mapping[str, Any]) -> None:
         """Take an event of a training."""
         if self._take(self._cache.trainings, event):
