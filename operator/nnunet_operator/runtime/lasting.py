@@ -4,10 +4,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
 
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _DOUBLINGS = 20
 """Errors in a row after which a delay grows no more, whatever its limit."""
@@ -48,14 +51,14 @@ def is_cancelled() -> bool:
     return task is None or task.cancelling() > 0
 
 
-async def forever(what: str, turn: Callable[[], Awaitable[None]], backoff: Backoff) -> None:
-    """Take one turn after the other. One that fails is logged and taken again, later with each failure in a row.
+async def persistently(what: str, attempt: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
+    """Try until it succeeds, and return the outcome. Each failure is logged, and each in a row waited for longer.
 
-    Ends only when its task is cancelled.
+    Ends otherwise only when its task is cancelled.
     """
     while True:
         try:
-            await turn()
+            outcome = await attempt()
         except (ApiError, Unreachable) as error:
             delay = backoff.failed(error.retry_after)
             log.warning("%s failed and will be tried again in %.1f s: %s", what, delay, error)
@@ -69,5 +72,11 @@ async def forever(what: str, turn: Callable[[], Awaitable[None]], backoff: Backo
             log.exception("%s failed, which it should not, and will be tried again in %.1f s", what, delay)
         else:
             backoff.succeeded()
-            continue
+            return outcome
         await asyncio.sleep(delay)
+
+
+async def forever(what: str, turn: Callable[[], Awaitable[None]], backoff: Backoff) -> NoReturn:
+    """Take one turn after the other, each until it succeeds. Ends only when its task is cancelled."""
+    while True:
+        await persistently(what, turn, backoff)
