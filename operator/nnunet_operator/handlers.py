@@ -16,20 +16,20 @@ def register(registry: kopf.OperatorRegistry, feed: Feed) -> None:
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def on_training(event: kopf.RawEvent, **_: Any) -> None:
-        feed.training(event)
+        feed.heed(lambda: feed.training(event))
 
     @kopf.on.event(GROUP, VERSION, POLICY_PLURAL, registry=registry)
     async def on_policy(event: kopf.RawEvent, **_: Any) -> None:
-        feed.policy(event)
+        feed.heed(lambda: feed.policy(event))
 
     @kopf.on.event("", "v1", "namespaces", registry=registry)
     async def on_namespace(event: kopf.RawEvent, **_: Any) -> None:
-        feed.namespace(event)
+        feed.heed(lambda: feed.namespace(event))
 
     @kopf.on.event("batch", "v1", "jobs", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
     async def on_job(event: kopf.RawEvent, **_: Any) -> None:
-        feed.child("jobs", event)
+        feed.heed(lambda: feed.child("jobs", event))
 
     @kopf.on.event("", "v1", "pods", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
     async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
-        feed.child("pods", event)
+        feed.heed(lambda: feed.child("pods", event))

@@ -95,6 +95,10 @@ class Metrics:
         self.scrapes = self._counter("scrapes", "Requests for a trainer's metrics, by how they ended.", "result")
         self.resyncs = self._counter("resyncs", "Full lists of everything, by how they ended.", "result")
         self.repairs = self._counter("resync_repairs", "Objects that a full list showed and no watch had.")
+        self.rebuilds = self._counter("cache_rebuilds", "Times that etcd's history was replaced and all was read anew.")
+        self.refused_namespaces = self._gauge(
+            "namespace_refused", "1 for a watched namespace that can't be listed (403 or 404), else 0.", "namespace"
+        )
         self.watch_restarts = self._counter("watch_restarts", "Times that the watches had to be built up anew.")
         self.policy_decisions = self._counter(
             "decisions",

@@ -279,8 +279,8 @@ class NnunetTrainingSpec(ApiModel):
     that is reported."""
     evaluation: Evaluation = Evaluation()
     """What is measured once the folds are trained."""
-    max_parallel_folds: Annotated[int, Field(ge=1, le=5, json_schema_extra=INTEGER)] = 5
-    """How many folds may train at the same time."""
+    max_parallel_folds: Annotated[int, Field(ge=1, le=50, json_schema_extra=INTEGER)] = 5
+    """How many folds may train at the same time. With replicates there are up to 50: five folds, ten times."""
     retry_limit: Annotated[int, Field(ge=0, le=100, json_schema_extra=INTEGER)] = 3
     """Failed attempts of a fold (or of planning, or evaluation) that are forgiven. Preemption, eviction and
     node loss do not count."""

@@ -69,8 +69,8 @@ class Decision:
     """One for each policy that is for the training, those that stand in its way first, then by name."""
     missing: bool = False
     """The namespace is clinical and no policy is for it."""
-    next_expiry: datetime | None = field(default=None, compare=False)
-    """When the next exception ends that was applied."""
+    next_change: datetime | None = field(default=None, compare=False)
+    """When the clock alone next changes it: an exception that was applied ends, or another one begins to count."""
 
     @property
     def allowed(self) -> bool:
@@ -96,13 +96,22 @@ def decide(subject: Subject, labels: Mapping[str, str], policies: Iterable[Polic
     return Decision(
         tuple(verdicts),
         missing=not concerned and labels.get(CLINICAL_LABEL) == "true",
-        next_expiry=min((v.exception.expires_at for v in verdicts if v.exception), default=None),
+        next_change=min((change for v in verdicts if (change := _next_change(v, now))), default=None),
     )
 
 
 def in_force(exception: PolicyException, now: datetime) -> bool:
     """Say whether an exception counts: it has not ended, and ends within the longest time that one may last."""
     return now < exception.expires_at <= now + timedelta(days=LONGEST_EXCEPTION_DAYS)
+
+
+def _next_change(verdict: Verdict, now: datetime) -> datetime | None:
+    """Return when the clock alone changes whether the exception counts that names the training; None for never."""
+    if verdict.exception:
+        return verdict.exception.expires_at
+    if verdict.lapsed and verdict.lapsed.expires_at > now:
+        return verdict.lapsed.expires_at - timedelta(days=LONGEST_EXCEPTION_DAYS)
+    return None
 
 
 def _judge(subject: Subject, policy: Policy, now: datetime) -> Verdict:

@@ -31,9 +31,10 @@ def policy_use(policy: Policy, outcomes: Iterable[str], before: PolicyUse, now: 
 
 def next_change(policy: Policy, now: datetime) -> datetime | None:
     """Return when the status next changes by the clock alone: an exception ends, or is to be warned about."""
-    ends = [exception.expires_at for exception in policy.spec.exceptions]
-    times = [*ends, *(end - timedelta(days=WARNING_DAYS) for end in ends)]
-    return min((time for time in times if time > now), default=None)
+    # A time that is over may be so near to the first year that nothing can be taken from it.
+    ends = [exception.expires_at for exception in policy.spec.exceptions if exception.expires_at > now]
+    warnings = (end - timedelta(days=WARNING_DAYS) for end in ends)
+    return min((*ends, *(time for time in warnings if time > now)), default=None)
 
 
 def _expiring(living: Sequence[PolicyException], now: datetime) -> Condition:

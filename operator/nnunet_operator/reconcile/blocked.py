@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from nnunet_operator.api.contract import CONTAINER_NAME
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import PodWarning
@@ -20,6 +21,8 @@ IMAGE_REASONS = frozenset(
 )
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster"
 
 
 @dataclass(frozen=True)
@@ -88,11 +91,16 @@ def _node_remedy(lower: str) -> str:
 
 
 def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
+    foreign = str(container.get("name") or "") if container.get("name") != CONTAINER_NAME else ""
     if reason in IMAGE_REASONS:
         image = container.get("image") or "of the trainer"
         # The kubelet alternates between ErrImagePull and ImagePullBackOff, which quotes the former.
         said = re.sub(r'^Back-off pulling image "[^"]*"(: \w+)?:?\s*', "", message)
         detail = f": {shorten(said).rstrip('. ')}" if said else ""
+        if foreign:
+            return Trouble(
+                Reason.IMAGE_UNAVAILABLE, f"waits for image {image} of container {foreign}{detail}. {_INJECTED}"
+            )
         return Trouble(
             Reason.IMAGE_UNAVAILABLE,
             f"waits for image {image}{detail}. Check spec.trainer.image (where it is empty, and for the verification, "
@@ -101,6 +109,9 @@ def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
         )
     if reason in CONFIG_REASONS:
         said = shorten(message).rstrip(". ") or reason
+        if foreign:
+            what = f"waits because container {foreign} of its pod can't be created: {said}. {_INJECTED}"
+            return Trouble(Reason.CONTAINER_CONFIG_ERROR, what)
         return Trouble(
             Reason.CONTAINER_CONFIG_ERROR,
             f"waits because its container can't be created: {said}. Put right what it names",

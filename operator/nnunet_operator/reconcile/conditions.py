@@ -85,13 +85,18 @@ def _headline(situation: Situation) -> Headline:
 def _suspended(situation: Situation, headline: Headline) -> Condition:
     type_ = ConditionType.SUSPENDED
     if situation.mode not in (Mode.SUSPEND, Mode.HOLD):
-        return state_condition(type_, False, Reason.NOT_SUSPENDED, "spec.suspend is false")
+        return state_condition(type_, False, Reason.NOT_SUSPENDED, why_not_suspended(situation.training))
     if headline.progressing:
         return state_condition(type_, False, Reason.STOPPING, "pods stop after their last finished epoch")
     if situation.mode is Mode.HOLD:
         return state_condition(type_, True, situation.policy.reason, situation.policy.message)
     message = "no pod runs and no GPU is held; set spec.suspend to false to go on from the last checkpoint"
     return state_condition(type_, True, Reason.SUSPENDED_BY_USER, message)
+
+
+def why_not_suspended(training: Training) -> str:
+    """Return the message of condition Suspended of a training that is not."""
+    return "it has ended: there is nothing to suspend" if training.spec.suspend else "spec.suspend is false"
 
 
 def _dataset_ready(situation: Situation) -> Condition:

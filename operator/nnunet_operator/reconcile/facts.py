@@ -32,12 +32,14 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
     before = training.status.provenance or Provenance()
     plan = next((o.report.plan for o in found.all if o.report and o.report.plan), None)
     trainers = (found.plan, *found.folds, found.evaluate)  # the verification has an image of its own
-    image = next((o.image for o in trainers if o.image), image_of(training, options))
-    digest = next((o.image_digest for o in trainers if o.image_digest), None)
+    asked = [o for o in trainers if o.image]
+    pulled = next((o for o in asked if o.image_digest), None)  # image and digest belong together
     stated: dict[str, Any] = {
-        "image": before.pinned_image or image,
-        "image_digest": before.image_digest or text(digest),
+        "image": pulled.image if pulled else next((o.image for o in asked), image_of(training, options)),
+        "image_digest": text(pulled.image_digest) if pulled else None,
     }
+    if before.pinned_image:
+        stated |= {"image": before.image, "image_digest": before.image_digest}
     if plan:
         # The Job says where it worked: on the whole claim, where an older operator made it.
         folder = f"{training.namespace}/{found.plan.maker}" if found.plan.maker else ""

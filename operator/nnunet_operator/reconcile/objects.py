@@ -8,7 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, PREPARE_CONTAINER_NAME, TerminationReport
+from nnunet_operator.api.contract import (
+    CONTAINER_NAME,
+    CONTRACT_ENV,
+    IMAGE_ENV,
+    PREPARE_CONTAINER_NAME,
+    TerminationReport,
+)
 from nnunet_operator.api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest, Training
 
@@ -81,15 +87,27 @@ def true_condition(obj: Manifest, *types: str) -> Manifest | None:
     return next((by_type[type_] for type_ in types if type_ in by_type), None)
 
 
-def containers_of(job: Manifest) -> list[Manifest]:
-    """Return the containers of a Job's pods."""
-    return (((job.get("spec") or {}).get("template") or {}).get("spec") or {}).get("containers") or []
+def told(job: Manifest, variable: str) -> str:
+    """Return an environment variable that the operator gave to a Job's trainer; empty where there is none.
+
+    The container is found by its name: webhooks put others before and behind it.
+    """
+    pod: Manifest = ((job.get("spec") or {}).get("template") or {}).get("spec") or {}
+    trainer: Manifest = next((c for c in pod.get("containers") or [] if c.get("name") == CONTAINER_NAME), {})
+    return next((str(v.get("value") or "") for v in trainer.get("env") or [] if v.get("name") == variable), "")
+
+
+def asked_image(job: Manifest) -> str:
+    """Return the image that the operator asked for when it made the Job; empty where that can't be read.
+
+    Not what the container has: a webhook may have put another registry into it, and would do so again.
+    """
+    return told(job, IMAGE_ENV).replace("$$(", "$(")
 
 
 def told_min_epochs(job: Manifest) -> int:
     """Return the epochs before which the Job's trainer was told not to stop; 0 where that can't be read."""
-    variables = [variable for container in containers_of(job) for variable in container.get("env") or []]
-    text = next((variable.get("value") for variable in variables if variable.get("name") == CONTRACT_ENV), None)
+    text = told(job, CONTRACT_ENV)
     try:
         return int((json.loads(text or "{}").get("policy") or {}).get("minEpochs") or 0)
     except (ValueError, TypeError, AttributeError):

@@ -21,7 +21,7 @@ from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not
 from nnunet_operator.reconcile.model import World
 from nnunet_operator.reconcile.objects import (
     Ending,
-    containers_of,
+    asked_image,
     controller_of,
     ending_of,
     is_child,
@@ -102,7 +102,7 @@ class Observation:
     sample: FoldSample | None = None
     """What the running attempt's metrics say."""
     image: str = ""
-    """Image of its Job."""
+    """Image that its Job was made with."""
     image_digest: str = ""
     """Image as the node resolved it."""
     maker: str = ""
@@ -175,7 +175,7 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         doubt=doubt,
         pod=name_of(pods[-1]) if pods else "",
         sample=sample,
-        image=next((str(container.get("image") or "") for container in containers_of(job)), ""),
+        image=asked_image(job),
         image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
         maker=str((job["metadata"].get("labels") or {}).get(PREPROCESSED_LABEL) or ""),
         told_min_epochs=told_min_epochs(job),

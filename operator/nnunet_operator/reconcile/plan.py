@@ -13,7 +13,7 @@ from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
 from nnunet_operator.reconcile import facts, usage
 from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.conditions import Mode, Situation, conditions
+from nnunet_operator.reconcile.conditions import Mode, Situation, conditions, why_not_suspended
 from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.folds import fold_statuses
 from nnunet_operator.reconcile.model import (
@@ -167,10 +167,17 @@ def manifest_of(training: Training, options: Options, child: Child) -> Manifest:
 
 
 def _at_rest(world: World) -> Plan:
-    """Return the plan of a complete training: its status stays as it is, whatever becomes of its Jobs."""
+    """Return the plan of a complete training: its status stays as it is, whatever becomes of its Jobs.
+
+    But for what it says of spec.suspend, which can still be changed.
+    """
     training = world.training
     generation = training.generation
-    stated = [c.model_copy(update={"observed_generation": generation}) for c in training.status.conditions]
+    words = {ConditionType.SUSPENDED.value: {"message": why_not_suspended(training)}}
+    stated = [
+        c.model_copy(update={"observed_generation": generation, **words.get(c.type, {})})
+        for c in training.status.conditions
+    ]
     status = training.status.model_copy(update={"observed_generation": generation, "conditions": stated})
     return Plan(status, actions=_expire(world), requeue_after=_seconds_to_live(world, status))
 

@@ -32,7 +32,7 @@ class Finding:
     message: str
     """Status, reason and message of the condition PolicyCompliant."""
     next_change: datetime | None
-    """When it changes by the clock alone: an exception ends."""
+    """When it changes by the clock alone: an exception ends, or begins to count."""
 
     @property
     def min_epochs(self) -> int:
@@ -48,7 +48,7 @@ def find(world: World) -> Finding:
     allowed = decision.allowed and not world.unreadable_policies
     record = _record(training.status.policy, decision, allowed, world.now.replace(microsecond=0))
     compliant, reason, message = _judge(world, decision, record)
-    return Finding(allowed, record, compliant, reason, message, decision.next_expiry)
+    return Finding(allowed, record, compliant, reason, message, decision.next_change)
 
 
 def _record(before: TrainingPolicy | None, decision: Decision, allowed: bool, now: datetime) -> TrainingPolicy | None:

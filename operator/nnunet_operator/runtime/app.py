@@ -57,15 +57,17 @@ async def run_operator(settings: Settings, register: Register) -> None:
         feed = Feed(cache, queue, keeper.changed)
         scraper = Scraper(session, settings.progress_poll_seconds, metrics)
         complaints = ComplaintFinder(client)
-        reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, settings.options())
-        resync = Resync(client, cache, feed, settings.watch_namespaces, metrics)
+        options = settings.options()
+        reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, options, feed.doubt)
         watches = Watches(
             client,
             lambda registry: register(registry, feed),
             settings.watch_namespaces,
             kopf_settings(settings.request_timeout_seconds),
             metrics,
+            feed.doubt,
         )
+        resync = Resync(client, cache, feed, settings.watch_namespaces, metrics, watches.restart)
         team = _Team()
         health = Health(client, team.problem, lambda: None if resync.synced else "the first lists are not complete")
         ports = settings.health_port, settings.metrics_port

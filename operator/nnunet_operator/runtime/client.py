@@ -19,7 +19,7 @@ from nnunet_operator.api.policy import PLURAL as POLICY_PLURAL
 from nnunet_operator.api.training import PLURAL
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.metrics import Metrics, package_version
-from nnunet_operator.runtime.errors import ApiError, Unreachable
+from nnunet_operator.runtime.errors import ApiError, Unreachable, retry_after
 from nnunet_operator.runtime.keys import Key
 
 log = logging.getLogger(__name__)
@@ -87,11 +87,12 @@ class Client:
 
     async def get(self, resource: Resource, key: Key) -> Manifest:
         """Return an object. Raises ApiError, with status 404 where there is none, and Unreachable."""
-        return await self._request("GET", resource, resource.path(*key))
+        return _object(await self._request("GET", resource, resource.path(*key)), "GET", resource)
 
     async def create(self, resource: Resource, namespace: str, body: Manifest) -> Manifest:
         """Create an object and return it as stored. Raises ApiError (409: it exists) and Unreachable."""
-        return await self._request("POST", resource, resource.path(namespace), body=body)
+        stored = await self._request("POST", resource, resource.path(namespace), body=body)
+        return _object(stored, "POST", resource)
 
     async def delete(self, resource: Resource, key: Key, uid: str, version: str = "") -> Manifest:
         """Delete an object in the foreground: its name stays taken until what it owns is gone.
@@ -112,7 +113,8 @@ class Client:
             {"op": "add", "path": "/status", "value": status},
         ]
         path = resource.path(*key, sub="status")
-        return await self._request("PATCH", resource, path, body=patch, content_type="application/json-patch+json")
+        stored = await self._request("PATCH", resource, path, body=patch, content_type="application/json-patch+json")
+        return _object(stored, "PATCH", resource)
 
     async def list_page(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Manifest:
         """Return one page of objects, of one namespace or (with "") of the cluster."""
@@ -137,10 +139,11 @@ class Client:
         query = {name: value for name, value in query.items() if value}
         while True:
             answer = await self.list_page(resource, namespace, query)
-            yield answer["items"], int(answer["metadata"]["resourceVersion"])
-            if not answer["metadata"].get("continue"):
+            items, version, more = _page(answer, resource)
+            yield items, version
+            if not more:
                 return
-            query["continue"] = answer["metadata"]["continue"]
+            query["continue"] = more
 
     async def served(self) -> bool:
         """Say whether the API server has both CustomResourceDefinitions, and tells of them."""
@@ -150,7 +153,10 @@ class Client:
             if error.status == 404:
                 return False
             raise
-        return {PLURAL, POLICY_PLURAL} <= {resource["name"] for resource in answer["resources"]}
+        resources = answer.get("resources")
+        if not isinstance(resources, list):
+            raise Unreachable(f"GET {API_GROUP}: the answer is no list of resources: {_excerpt(answer)}")
+        return {PLURAL, POLICY_PLURAL} <= {r.get("name") for r in resources if isinstance(r, dict)}
 
     async def ping(self) -> None:
         """Ask for something small. Raises Unreachable where nobody answers."""
@@ -193,18 +199,54 @@ class Client:
         finally:
             self._metrics.api_requests.labels(method, resource.plural, code).inc()
             self._metrics.api_seconds.labels(method).observe(loop.time() - began)
-        return _parse(response.status, text, f"{method} {path}")
+        return _parse(response.status, text, f"{method} {path}", retry_after(response.headers))
 
 
-def _parse(status: int, text: bytes, what: str) -> Manifest:
-    """Return the body of an answer, or raise what it means."""
-    if status < 300:
-        body: Manifest = json.loads(text)
-        return body
+def _parse(status: int, text: bytes, what: str, wait: float | None = None) -> Manifest:
+    """Return the body of an answer, or raise what it means. `wait` are the seconds that the server asks for."""
     try:
-        message = str(json.loads(text).get("message") or "")
-    except (ValueError, AttributeError):
-        message = text[:200].decode(errors="replace")
-    if status == 429 or status >= 500:
-        raise Unreachable(f"{what}: {message} (HTTP {status})")
+        body: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        body = None
+    if status < 300:
+        if isinstance(body, dict):
+            return body
+        # Something that stands in for the API server: the page of a proxy, or an answer that was cut off.
+        raise Unreachable(f"{what}: the answer is no JSON object: {_excerpt(text)} (HTTP {status})", wait)
+    message = str(body.get("message") or "") if isinstance(body, dict) else _excerpt(text)
+    if status < 400 or status == 429 or status >= 500:
+        raise Unreachable(f"{what}: {message} (HTTP {status})", wait)
     raise ApiError(status, message, what)
+
+
+def _object(body: Manifest, method: str, resource: Resource) -> Manifest:
+    """Return an answer that is an object of the API. Raises Unreachable for anything else."""
+    if not _is_object(body):
+        raise Unreachable(f"{method} {resource.plural}: the answer is no object of the API: {_excerpt(body)}")
+    return body
+
+
+def _page(answer: Manifest, resource: Resource) -> tuple[list[Manifest], int, str]:
+    """Return the objects of a page, the version of the list, and how to ask for the next page. Raises Unreachable."""
+    metadata, items = answer.get("metadata"), answer.get("items")
+    # An empty list may be null: it is what Go makes of none.
+    items = [] if items is None and str(answer.get("kind", "")).endswith("List") else items
+    version = metadata.get("resourceVersion") if isinstance(metadata, dict) else None
+    if not isinstance(items, list) or not all(map(_is_object, items)) or not _is_version(version):
+        raise Unreachable(f"GET {resource.plural}: the answer is no list of the API: {_excerpt(answer)}")
+    return items, int(str(version)), str(answer["metadata"].get("continue") or "")
+
+
+def _is_object(body: Any) -> bool:
+    metadata = body.get("metadata") if isinstance(body, dict) else None
+    return isinstance(metadata, dict) and bool(metadata.get("name")) and _is_version(metadata.get("resourceVersion"))
+
+
+def _is_version(value: Any) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdigit()
+
+
+def _excerpt(answer: Any) -> str:
+    """Return the beginning of an answer for the log, in one line."""
+    text = answer.decode(errors="replace") if isinstance(answer, bytes) else json.dumps(answer)
+    return " ".join(text[:200].split()) or "(empty)"

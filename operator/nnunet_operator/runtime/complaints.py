@@ -1,7 +1,7 @@
 """What only Events tell: why a Job gets no pod, and why a pod that has a node does not start."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -27,6 +27,8 @@ POD_GRACE_SECONDS = 20.0
 """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
 KEEP_SECONDS = 15.0
 """How long an answer is believed."""
+AT_ONCE = 16
+"""Questions that are under way at the same time, over all trainings."""
 
 
 @dataclass
@@ -57,31 +59,54 @@ class ComplaintFinder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._limit = asyncio.Semaphore(AT_ONCE)
         self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
 
     async def find(self, key: Key, jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetime) -> Complaints:
         """Return what Events say. Raises ApiError and Unreachable."""
         pods = tuple(pods)
-        known = self._answers.pop(key, {})
-        answers: dict[str, _Answer] = {}
         found = Complaints()
-        for job, last_pod in _jobs_without_pod(jobs, pods):
-            if _wait(found, last_pod or _created(job), now, JOB_GRACE_SECONDS):
-                continue
-            answer = answers[uid_of(job)] = await self._answer(job, key.namespace, known, "reason=FailedCreate")
+        without_pod = [
+            (job, last_pod)
+            for job, last_pod in _jobs_without_pod(jobs, pods)
+            if not _wait(found, last_pod or _created(job), now, JOB_GRACE_SECONDS)
+        ]
+        not_started = [
+            pod
+            for pod in filter(_should_have_started, pods)
+            if not _wait(found, parse_time(status_of(pod).get("startTime")), now, POD_GRACE_SECONDS)
+        ]
+        questions = [(job, "reason=FailedCreate") for job, _ in without_pod] + [(pod, "") for pod in not_started]
+        answers = await self._ask(key, questions)
+        for job, last_pod in without_pod:
+            event = answers[uid_of(job)].event
             # One that is not newer than the last pod is about a pod that came into being after all.
-            if answer.event and (last_pod is None or _last_seen(answer.event) > last_pod):
-                found.refusals[name_of(job)] = str(answer.event.get("message") or "")
-        for pod in filter(_should_have_started, pods):
-            if _wait(found, parse_time(status_of(pod).get("startTime")), now, POD_GRACE_SECONDS):
-                continue
-            answer = answers[uid_of(pod)] = await self._answer(pod, key.namespace, known)
-            if answer.event and answer.event.get("type") == "Warning":
-                words = str(answer.event.get("message") or "")
-                found.warnings[name_of(pod)] = PodWarning(str(answer.event.get("reason") or ""), words)
-        if answers:
-            self._answers[key] = answers
+            if event and (last_pod is None or _last_seen(event) > last_pod):
+                found.refusals[name_of(job)] = str(event.get("message") or "")
+        for pod in not_started:
+            event = answers[uid_of(pod)].event
+            if event and event.get("type") == "Warning":
+                words = str(event.get("message") or "")
+                found.warnings[name_of(pod)] = PodWarning(str(event.get("reason") or ""), words)
         return found
+
+    async def _ask(self, key: Key, questions: Sequence[tuple[Manifest, str]]) -> Mapping[str, _Answer]:
+        """Return the answers by the UID of what they are about. Raises the first failure once all are in."""
+        known = self._answers.pop(key, {})
+        asked = (self._answer(about, key.namespace, known, fields) for about, fields in questions)
+        answers = dict(known)
+        failure: BaseException | None = None
+        for (about, _), answer in zip(questions, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(answer, BaseException):
+                failure = failure or answer
+            else:
+                answers[uid_of(about)] = answer
+        current = {uid_of(about): answers[uid_of(about)] for about, _ in questions if uid_of(about) in answers}
+        if current:
+            self._answers[key] = current  # also where one failed: the others need not be asked again
+        if failure:
+            raise failure
+        return current
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a training."""
@@ -93,7 +118,8 @@ class ComplaintFinder:
         if before and now - before.at < KEEP_SECONDS:
             return before
         selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
-        events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
+        async with self._limit:
+            events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
         return _Answer(now, max(events, key=_order, default=None))
 
 

@@ -1,8 +1,17 @@
 """What can go wrong between the operator and the API server."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+LONGEST_RETRY_AFTER_SECONDS = 300.0
+"""What a server may ask for at most: a proxy may send any number, and nobody would know what is waited for."""
+
 
 class ApiError(Exception):
     """The API server answered with an error."""
+
+    retry_after: float | None = None
 
     def __init__(self, status: int, message: str, what: str) -> None:
         """`what` is the request, for the log."""
@@ -17,8 +26,33 @@ class ApiError(Exception):
 
 
 class Unreachable(Exception):
-    """The API server did not answer, or can't for now."""
+    """The API server did not answer, or can't for now, or answered what it never should."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """`retry_after` are the seconds that the server asks to be left alone; None where it doesn't say."""
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Conflict(Exception):
     """An object has changed since it was last seen: look at it again before writing."""
+
+
+def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
+    """Return the seconds of the header Retry-After (RFC 9110: a number, or a date); None where it says nothing usable.
+
+    At most LONGEST_RETRY_AFTER_SECONDS.
+    """
+    text = headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    try:
+        seconds = float(text) if text.isascii() and text.isdigit() else _until(text, now or datetime.now(UTC))
+    except (ValueError, OverflowError):
+        return None
+    return min(max(seconds, 0.0), LONGEST_RETRY_AFTER_SECONDS)
+
+
+def _until(text: str, now: datetime) -> float:
+    then = parsedate_to_datetime(text)
+    return (then.replace(tzinfo=then.tzinfo or UTC) - now).total_seconds()

@@ -27,7 +27,19 @@ class Feed:
         self._queue = queue
         self._policies_changed = policies_changed
         self.relisted = asyncio.Event()
-        """Set when a watch started over, which hides what was deleted in between."""
+        """Set when a full list is due: a watch started over, which hides what was deleted in between, or `doubt`."""
+
+    def doubt(self) -> None:
+        """Have a full list made soon, because what is known may be wrong."""
+        self.relisted.set()
+
+    def heed(self, take: Callable[[], None]) -> None:
+        """Take an event. Never raises: one that can't be read is lost, and a full list has to tell what it told."""
+        try:
+            take()
+        except Exception:
+            log.exception("an event of a watch can't be read; a full list will be made")
+            self.doubt()
 
     def training(self, event: Mapping[str, Any]) -> None:
         """Take an event of a training."""

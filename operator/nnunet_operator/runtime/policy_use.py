@@ -16,8 +16,9 @@ from nnunet_operator.policy.use import next_change, policy_use
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.cache import Cache
 from nnunet_operator.runtime.client import POLICIES, Client
-from nnunet_operator.runtime.errors import ApiError, Unreachable
+from nnunet_operator.runtime.errors import ApiError
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.lasting import Backoff, forever
 from nnunet_operator.runtime.policies import PolicyBook
 from nnunet_operator.runtime.recorder import Recorder
 
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 SETTLE_SECONDS = 5.0
 """Trainings are applied by the hundred: one write of a policy's status tells of all of them."""
 LONGEST_WAIT_SECONDS = 3600.0
+LONGEST_BACKOFF_SECONDS = 60.0
+"""Longest delay after errors in a row."""
 
 
 class PolicyKeeper:
@@ -56,15 +59,22 @@ class PolicyKeeper:
 
     async def run(self) -> None:
         """Write what has changed. Never ends."""
-        while True:
-            try:
-                async with asyncio.timeout(self._wait()):
-                    await self._changed.wait()
-                await asyncio.sleep(SETTLE_SECONDS)
-            except TimeoutError:
-                pass
-            self._changed.clear()
+        await forever("the look at the policies", self._turn, Backoff(SETTLE_SECONDS, LONGEST_BACKOFF_SECONDS))
+
+    async def _turn(self) -> None:
+        """Wait for a change and write it. Raises what a write raised, once all policies had their turn."""
+        try:
+            async with asyncio.timeout(self._wait()):
+                await self._changed.wait()
+            await asyncio.sleep(SETTLE_SECONDS)
+        except TimeoutError:
+            pass
+        self._changed.clear()
+        try:
             await self._write_all()
+        except BaseException:
+            self.changed()
+            raise
 
     def _wait(self) -> float:
         now = datetime.now(UTC)
@@ -74,13 +84,21 @@ class PolicyKeeper:
 
     async def _write_all(self) -> None:
         outcomes: defaultdict[str, list[str]] = defaultdict(list)
+        failure: Exception | None = None
         for _, summary in self._cache.trainings.summaries():
             for name, outcome in summary.decisions:
                 outcomes[name].append(outcome)
         for policy in self._book.policies().readable:
             body = self._cache.policies.get(Key("", policy.name))
-            if body is not None:
+            if body is None:
+                continue
+            try:
                 await self._write(policy, body, outcomes[policy.name])
+            except Exception as error:  # one policy must not keep the others from being written
+                log.warning("the status of policy %s was not written and will be later: %s", policy.name, error)
+                failure = failure or error
+        if failure:
+            raise failure
 
     async def _write(self, policy: Policy, body: Manifest, outcomes: list[str]) -> None:
         try:
@@ -94,10 +112,10 @@ class PolicyKeeper:
         key, version = Key("", policy.name), body["metadata"]["resourceVersion"]
         try:
             stored = await self._client.write_status(POLICIES, key, version, use.to_json_dict())
-        except (ApiError, Unreachable) as error:
-            log.warning("the status of policy %s was not written and will be later: %s", policy.name, error)
-            self.changed()
-            return
+        except ApiError as error:
+            if error.status == 404:
+                return  # deleted meanwhile; the watch tells
+            raise
         self._cache.policies.put(stored)
         if warning := _warning(before, use):
             await self._recorder.record(stored, warning)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.lasting import delay_after
 
 BACKOFF_SECONDS = 0.5
 """Delay after the first error; it doubles with each further one."""
@@ -52,13 +53,17 @@ class WorkQueue:
         self._resting[key] = self._loop.time() + seconds
         self.add(key, seconds)
 
-    def retry(self, key: Key) -> float:
-        """Make a key due after an error, later with each error in a row. Return the delay in seconds."""
-        errors = self._errors.get(key, 0)
-        self._errors[key] = errors + 1
-        longest = min(BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS * 2.0 ** min(errors, 20))
-        delay = longest * (0.5 + 0.5 * self._jitter())
-        self.add(key, delay)
+    def retry(self, key: Key, at_least: float | None = None) -> float:
+        """Make a key due after an error, later with each error in a row. Return the delay in seconds.
+
+        `at_least` are the seconds that the API server asked to be left alone: no other delay makes it due before.
+        """
+        self._errors[key] = errors = self._errors.get(key, 0) + 1
+        delay = max(delay_after(errors, BACKOFF_SECONDS, BACKOFF_LIMIT_SECONDS, self._jitter), at_least or 0.0)
+        if at_least:
+            self.rest(key, delay)
+        else:
+            self.add(key, delay)
         return delay
 
     def forget_errors(self, key: Key) -> None:

@@ -1,8 +1,10 @@
 """One look at a training: read, decide (in `reconcile`, which is pure), act, report."""
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import NoReturn
 
 from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.api.reasons import ConditionType
@@ -12,10 +14,10 @@ from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.model import CreateJob, DeleteJob, DeleteTraining, Plan, World
 from nnunet_operator.reconcile.objects import is_child, uid_of
 from nnunet_operator.reconcile.plan import plan
-from nnunet_operator.runtime.cache import Cache, group_of, key_of
+from nnunet_operator.runtime.cache import Cache, Store, group_of, key_of, version_of
 from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
 from nnunet_operator.runtime.complaints import ComplaintFinder
-from nnunet_operator.runtime.errors import ApiError, Conflict
+from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.policies import PolicyBook
 from nnunet_operator.runtime.policy_use import PolicyKeeper
@@ -64,7 +66,10 @@ class Reconciler:
         book: PolicyBook,
         keeper: PolicyKeeper,
         options: Options,
+        doubt: Callable[[], None] = lambda: None,
     ) -> None:
+        """`doubt` is called where an answer does not go with what is known: a full list has to tell."""
+        self._doubt = doubt
         self._client = client
         self._cache = cache
         self._scraper = scraper
@@ -143,11 +148,14 @@ class Reconciler:
         changed: set[Key] = set()
         for resource, store in ((JOBS, self._cache.jobs), (PODS, self._cache.pods)):
             labels = f"{TRAINING_LABEL}={group.name}"
+            newest = store.newest
             items, version = await self._client.list_all(resource, key.namespace, labels=labels)
+            if proof := store.disproof({key_of(item): version_of(item) for item in items}, version, newest):
+                self._wonder(f"a list of {resource.plural} {proof}")
             changed |= {key_of(item) for item in items if store.put(item)}
-            changed |= store.retain(map(key_of, items), version, group=group)
+            changed |= store.retain(map(key_of, items), version, group=group).keys()
         try:
-            if self._cache.trainings.put(await self._client.get(TRAININGS, key)):
+            if self._cache.trainings.put(await self._get(TRAININGS, self._cache.trainings, key)):
                 changed.add(key)
         except ApiError as error:
             if error.status != 404:
@@ -156,6 +164,19 @@ class Reconciler:
             changed.add(key)
         if changed:
             raise Conflict(f"{', '.join(map(str, sorted(changed)))} had changed unseen")
+
+    async def _get(self, resource: Resource, store: Store, key: Key) -> Manifest:
+        """Return an object from the API server. Raises ApiError, and Unreachable also for one older than is known."""
+        known = store.last(key)
+        body = await self._client.get(resource, key)
+        if version_of(body) < known:
+            self._wonder(f"{resource.plural} {key} is at version {version_of(body)}, after {known} was seen")
+        return body
+
+    def _wonder(self, what: str) -> NoReturn:
+        """Give up this look, because no history that goes on can say so: a full list will tell what is right."""
+        self._doubt()
+        raise Unreachable(f"{what}: a full list will be made")
 
     async def _act(self, key: Key, world: World, decision: Plan) -> _Creations:
         creations = _Creations()
@@ -177,7 +198,7 @@ class Reconciler:
             log.info("created Job %s", name)
         except ApiError as error:
             if error.status == 409:
-                job = await self._client.get(JOBS, Key(world.training.namespace, name))
+                job = await self._get(JOBS, self._cache.jobs, Key(world.training.namespace, name))
                 if not is_child(job, world.training):
                     creations.taken += (job,)
                     return
@@ -233,7 +254,7 @@ class Reconciler:
 
     async def _read_again(self, key: Key) -> None:
         try:
-            self._cache.trainings.put(await self._client.get(TRAININGS, key))
+            self._cache.trainings.put(await self._get(TRAININGS, self._cache.trainings, key))
         except ApiError as error:
             if error.status != 404:
                 raise

@@ -1,6 +1,7 @@
 """Progress of running folds: which pods to ask, and what they last said."""
 
 import asyncio
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -13,6 +14,8 @@ from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.progress.scrape import scrape
 from nnunet_operator.reconcile.objects import is_deleting, name_of, status_of, trainer_state, uid_of
 from nnunet_operator.runtime.keys import Key
+
+log = logging.getLogger(__name__)
 
 SCRAPE_TIMEOUT_SECONDS = 2.0
 _EARLY = 0.9
@@ -78,7 +81,11 @@ class Scraper:
             "fold": pod["metadata"]["labels"][FOLD_LABEL],
         }
         address = status_of(pod)["podIP"]
-        sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, labels=labels)
+        try:
+            sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, labels=labels)
+        except Exception:  # what a pod answers must not keep the rest of its training from being looked after
+            log.exception("the metrics of pod %s can't be read", name_of(pod))
+            sample = None
         self._metrics.scrapes.labels("ok" if sample else "failed").inc()
         return sample
 

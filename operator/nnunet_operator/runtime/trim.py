@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from nnunet_operator.api.base import GROUP
-from nnunet_operator.api.contract import CONTRACT_ENV
+from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV
 from nnunet_operator.api.policy import NAMESPACE_NAME_LABEL
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import containers_of, told_min_epochs
+from nnunet_operator.reconcile.objects import told, told_min_epochs
 
 _METADATA = (
     "name",
@@ -33,13 +33,14 @@ def trim_resource(body: Manifest) -> Manifest:
 def trim_job(body: Manifest) -> Manifest:
     """Return what is needed of a Job."""
     spec = body.get("spec") or {}
-    images = [_pick(container, ("name", "image")) for container in containers_of(body)]
-    if (told := told_min_epochs(body)) and images:
+    variables = {IMAGE_ENV: told(body, IMAGE_ENV)}
+    if min_epochs := told_min_epochs(body):
         # Of the run contract, which is long, only what is held against the policies.
-        images[0]["env"] = [{"name": CONTRACT_ENV, "value": json.dumps({"policy": {"minEpochs": told}})}]
+        variables[CONTRACT_ENV] = json.dumps({"policy": {"minEpochs": min_epochs}})
+    trainer = {"name": CONTAINER_NAME, "env": [{"name": name, "value": value} for name, value in variables.items()]}
     return {
         "metadata": _metadata(body),
-        "spec": {"suspend": bool(spec.get("suspend")), "template": {"spec": {"containers": images}}},
+        "spec": {"suspend": bool(spec.get("suspend")), "template": {"spec": {"containers": [trainer]}}},
         "status": _pick(body.get("status") or {}, _JOB_STATUS),
     }
 

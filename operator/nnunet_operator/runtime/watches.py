@@ -5,6 +5,7 @@ would stay in memory for each, and an API server that is away for a minute would
 """
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Collection, Iterator
@@ -16,11 +17,18 @@ import kopf
 from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.client import PAGE, Client
+from nnunet_operator.runtime.errors import retry_after
+from nnunet_operator.runtime.lasting import Backoff, is_cancelled
 
 log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 2.0
-"""Time between the end of kopf by an error and its next start."""
+"""Time between the end of kopf by an error and its next start; it doubles with each further one."""
+LONGEST_RESTART_SECONDS = 60.0
+SOUND_SECONDS = 60.0
+"""Time that kopf has to run for its next end to count as a first one."""
+REFUSED_SECONDS = 15.0
+"""Least time between two requests for what the API server refuses or does not have (403, 404)."""
 WATCH_INTERVAL_SECONDS = 1.0
 """Least time between two watches of the same objects."""
 END_SECONDS = 20.0
@@ -85,20 +93,44 @@ def kopf_settings(request_timeout_seconds: float) -> kopf.OperatorSettings:
 
 
 class _Pace:
-    """Spaces out watches that the API server ends as soon as they begin: kopf starts the next one at once."""
+    """Spaces out watches that the API server ends as soon as they begin: kopf starts the next one at once.
 
-    def __init__(self) -> None:
+    Leaves the API server alone for as long as it asks for; kopf does so after a 429 only, and can't read a date. Tells
+    when the API server answers again after it did not: it may have lost what was written.
+    """
+
+    def __init__(self, reconnected: Callable[[], None]) -> None:
         self._next: dict[str, float] = {}
+        self._reconnected = reconnected
+        self._lost = False
 
     async def __call__(
         self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
+        loop, path = asyncio.get_running_loop(), request.url.path
+        start = max(loop.time(), self._next.get(path, 0.0))
         if request.url.query.get("watch") == "true":
-            now = asyncio.get_running_loop().time()
-            start = max(now, self._next.get(request.url.path, now))
-            self._next[request.url.path] = start + WATCH_INTERVAL_SECONDS
-            await asyncio.sleep(start - now)
-        return await handler(request)
+            self._next[path] = start + WATCH_INTERVAL_SECONDS
+        await asyncio.sleep(start - loop.time())
+        try:
+            response = await handler(request)
+        except (aiohttp.ClientError, OSError):
+            self._lost = True
+            raise
+        if response.status >= 500:
+            self._lost = True
+        elif self._lost and response.status < 400:
+            self._lost = False
+            self._reconnected()
+        wait = retry_after(response.headers) if response.status in (429, 503) else None
+        if response.status in (403, 404):
+            wait = REFUSED_SECONDS
+        if wait is not None:
+            self._next[path] = max(self._next.get(path, 0.0), loop.time() + wait)
+        if wait is not None and response.status in (429, 503):
+            response.close()
+            raise aiohttp.ClientConnectionError(f"the API server asks to wait {wait:g} s (HTTP {response.status})")
+        return response
 
 
 class _Credentials:
@@ -137,6 +169,12 @@ async def _end_watchers(others: Collection[asyncio.Task[Any]]) -> None:
         await asyncio.wait(watchers, timeout=END_SECONDS)
 
 
+async def _set_after(halt: asyncio.Event, reason: asyncio.Event) -> None:
+    """Set an event as soon as another one is set."""
+    await reason.wait()
+    halt.set()
+
+
 class Watches:
     """Runs kopf, and runs it again when it ends by an error."""
 
@@ -147,8 +185,11 @@ class Watches:
         namespaces: Collection[str],
         settings: kopf.OperatorSettings,
         metrics: Metrics,
+        reconnected: Callable[[], None] = lambda: None,
     ) -> None:
-        """`register` adds the handlers to a registry."""
+        """`register` adds the handlers to a registry; `reconnected` is called when the API server answers again."""
+        self._reconnected = reconnected
+        self._again = asyncio.Event()
         self._client = client
         self._register = register
         self._namespaces = namespaces
@@ -157,14 +198,45 @@ class Watches:
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Watch until `stop` is set. `started` is called each time that kopf has taken the signal handlers."""
+        loop, backoff = asyncio.get_running_loop(), Backoff(RESTART_SECONDS, LONGEST_RESTART_SECONDS)
         while not stop.is_set():
-            try:
-                await self._run_once(stop, started)
-            except Exception as error:
-                log.error("the watches ended and are built up anew: %s", error or type(error).__name__)
-            if not stop.is_set():
-                self._metrics.watch_restarts.inc()
-                await asyncio.sleep(RESTART_SECONDS)
+            began = loop.time()
+            problem = await self._run_guarded(stop, started)
+            if stop.is_set():
+                return
+            self._metrics.watch_restarts.inc()
+            if self._again.is_set():
+                self._again.clear()
+                continue
+            if loop.time() - began > SOUND_SECONDS:
+                backoff.succeeded()
+            delay = backoff.failed()
+            log.error("the watches ended and are built up anew in %.1f s: %s", delay, problem)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await stop.wait()
+
+    def restart(self) -> None:
+        """Have all watches list anew and go on from there."""
+        self._again.set()
+
+    async def _run_guarded(self, stop: asyncio.Event, started: Callable[[], None]) -> str:
+        """Run kopf until it ends; return why it did."""
+        halt = asyncio.Event()
+        halting = [asyncio.create_task(_set_after(halt, reason)) for reason in (stop, self._again)]
+        try:
+            await self._run_once(halt, started)
+        except asyncio.CancelledError:
+            if is_cancelled():
+                raise
+            return "something that they wait for was cancelled"
+        except Exception as error:
+            log.debug("the end of the watches", exc_info=error)
+            return str(error) or type(error).__name__
+        finally:
+            for task in halting:
+                task.cancel()
+        return "kopf has ended without an error"
 
     async def _run_once(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         registry = kopf.OperatorRegistry()
@@ -190,6 +262,6 @@ class Watches:
         """Return a session for kopf with the connection settings of the operator's client."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self._client.ssl_context),
-            middlewares=(_Pace(), _Credentials(self._client)),
+            middlewares=(_Pace(self._reconnected), _Credentials(self._client)),
         )
         return kopf.AiohttpSession(server=self._client.configuration.host, aiohttp_session=session)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.lasting import is_cancelled
 from nnunet_operator.runtime.logs import about
 from nnunet_operator.runtime.queue import WorkQueue
 from nnunet_operator.runtime.reconciler import Outcome
@@ -38,14 +39,12 @@ async def _look(queue: WorkQueue, reconcile: Reconcile, key: Key) -> str:
         queue.add(key, CONFLICT_DELAY_SECONDS)
         return "conflict"
     except (ApiError, Unreachable) as error:
-        log.warning("%s; trying again in %.1f s", error, queue.retry(key))
+        log.warning("%s; trying again in %.1f s", error, queue.retry(key, error.retry_after))
         return "error"
     except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
+        if is_cancelled():
             raise
-        # kopf, when it ends, cancels tasks that it did not start: that of a request of ours, for example.
-        queue.retry(key)
+        log.warning("this look was broken off and will be repeated in %.1f s", queue.retry(key))
         return "error"
     except Exception:
         log.exception("this look failed and will be repeated in %.1f s", queue.retry(key))

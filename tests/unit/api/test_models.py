@@ -38,6 +38,7 @@ def test_the_smallest_training_is_nnunets_standard() -> None:
         ({"configuration": "3d fullres"}, "configuration"),
         ({"trainer": {"className": "a.b"}}, "trainer.className"),
         ({"maxParallelFolds": 0}, "maxParallelFolds"),
+        ({"maxParallelFolds": 51}, "maxParallelFolds"),
         ({"sparkles": True}, "sparkles"),
     ],
 )

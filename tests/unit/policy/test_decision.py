@@ -13,6 +13,7 @@ from tests.unit.policy.make import NOW, exception, policy, subject
 
 DIGEST = f"registry.example/trainer@sha256:{'0' * 64}"
 CLINICAL = {"nnunet.dev/clinical": "true", "kubernetes.io/metadata.name": "clinic"}
+SECOND = timedelta(seconds=1)
 STOP = {"mode": "Stop", "minEpochs": 300}
 PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
 
@@ -120,6 +121,31 @@ def test_rules(rules: dict[str, Any], spec: dict[str, Any], expected: list[str])
     assert all(message.startswith(start) for message, start in zip(found, expected, strict=True)), found
     assert decision.allowed is (expected == [])
     assert verdict.outcome is (Outcome.DENIED if expected else Outcome.ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("expires", "now", "change", "counts"),
+    [
+        pytest.param("2027-03-02T12:00:00Z", NOW, "2027-03-02T12:00:00Z", True, id="366 days are left"),
+        pytest.param("2027-03-02T12:00:01Z", NOW, "2026-03-01T12:00:01Z", False, id="a second more: it begins then"),
+        pytest.param("2029-06-01T00:00:00Z", NOW, "2028-05-31T00:00:00Z", False, id="years"),
+        pytest.param("2026-03-01T12:00:00Z", NOW, None, False, id="it has ended"),
+        pytest.param("0001-01-01T00:00:00Z", NOW, None, False, id="in the first days of the calendar"),
+        pytest.param("9999-12-31T23:59:59Z", NOW, "9998-12-30T23:59:59Z", False, id="in the last"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["Enforce", "Warn", "Audit"])
+def test_when_the_clock_alone_changes_the_decision(
+    expires: str, now: datetime, change: str | None, counts: bool, mode: str
+) -> None:
+    excepting = policy(mode=mode, rules={"minEpochs": 2000}, exceptions=[exception(expiresAt=expires, minEpochs=10)])
+    decision = decide(subject(), {}, [excepting], now)
+    expected = datetime.fromisoformat(change) if change else None
+    assert decision.next_change == expected
+    assert (decision.verdicts[0].exception is not None) is counts
+    if expected:
+        before, after = (decide(subject(), {}, [excepting], expected - step) for step in (SECOND, 0 * SECOND))
+        assert before.verdicts != after.verdicts
 
 
 def test_the_message_names_the_policy_and_what_to_do() -> None:
@@ -248,7 +274,7 @@ def test_an_exception_lifts_what_it_names_and_nothing_else() -> None:
     decision = decide(subject(**spec), {}, [policy(rules=rules, exceptions=[granted])], NOW)
     (verdict,) = decision.verdicts
     assert [violation.rule for violation in verdict.violations] == ["requireTestSet"]
-    assert (decision.min_epochs, decision.next_expiry) == (400, datetime.fromisoformat("2026-06-01T00:00:00+00:00"))
+    assert (decision.min_epochs, decision.next_change) == (400, datetime.fromisoformat("2026-06-01T00:00:00+00:00"))
 
 
 @pytest.mark.parametrize(

@@ -48,3 +48,10 @@ def test_when_the_clock_alone_changes_it() -> None:
     assert next_change(one, NOW) == warning
     assert next_change(one, warning) == END
     assert next_change(one, END) is None
+
+
+@pytest.mark.parametrize("end", ["0001-01-01T00:00:00Z", "0001-01-10T00:00:00Z"])
+def test_an_end_in_the_first_days_of_the_calendar_is_over(end: str) -> None:
+    one = policy(exceptions=[exception(expiresAt=end)])
+    assert next_change(one, NOW) is None
+    assert policy_use(one, [], PolicyUse(), NOW).next_exception_expiry is None

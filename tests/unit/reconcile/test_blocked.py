@@ -129,11 +129,23 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
     assert first.status == second.status
 
 
-def test_an_injected_container_can_be_the_one_that_waits() -> None:
+@pytest.mark.parametrize("place", ["initContainerStatuses", "containerStatuses"])
+@pytest.mark.parametrize(
+    ("waits", "reason", "says"),
+    [
+        ("ImagePullBackOff", "ImageUnavailable", "waits for image mesh:1 of container proxy. A webhook"),
+        ("CreateContainerConfigError", "ContainerConfigError", "waits because container proxy of its pod can't"),
+    ],
+)
+def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
+    place: str, waits: str, reason: str, says: str
+) -> None:
     fold = job(ONE, FOLD, "0")
-    sidecar = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, initContainerStatuses=[sidecar])))
-    assert "mesh:1" in condition(result, "Progressing").message
+    sidecar = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
+    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **{place: [sidecar]})))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert "spec.trainer.image" not in condition(result, "Progressing").message
 
 
 REFUSALS = pytest.mark.parametrize(

@@ -105,6 +105,18 @@ def test_an_exception_ends_while_it_runs() -> None:
     assert "exception QM-17 ended at 2026-06-01T00:00:00Z" in condition(over, "PolicyCompliant").message
 
 
+def test_an_exception_that_begins_to_count_wakes_the_training_that_is_held() -> None:
+    """Nobody writes anything at that time: the look has to be asked for before."""
+    far = exception(minEpochs=10, expiresAt="2027-06-01T00:00:00Z")
+    excepting = policy("clinical", rules={"minEpochs": 1000}, exceptions=[far])
+    held = look(ONE, policies=(excepting,))
+    assert stated(held, "Progressing") == ("False", "PolicyDenied") and created(held) == []
+    assert held.requeue_after is not None
+    begins = NOW + timedelta(seconds=held.requeue_after)
+    assert begins == excepting.spec.exceptions[0].expires_at - timedelta(days=366)
+    assert created(look(known(ONE, held), policies=(excepting,), now=begins)) == ["hippo-plan"]
+
+
 def test_that_it_was_excepted_is_never_forgotten() -> None:
     excepting = policy("clinical", rules={"minEpochs": 1000}, exceptions=[exception(minEpochs=10)])
     before = known(ONE, look(ONE, policies=(excepting,)))

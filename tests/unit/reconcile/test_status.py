@@ -235,6 +235,26 @@ def test_provenance_is_what_the_plan_says_and_stays_when_its_pod_is_gone() -> No
     assert known.status.run_path == "clinic/hippo-0a1b2c3d"
 
 
+def test_a_training_that_is_complete_does_not_claim_what_its_spec_no_longer_says() -> None:
+    evaluation = job(ONE, EVALUATE, conditions=[COMPLETE])
+    objects = [*planned(ONE), *fold_done(ONE, "0"), *verified(ONE), evaluation, ended(evaluation, 0)]
+    going = training(folds=[0], schedule=TEN)
+    stopping = training(folds=[0], schedule=TEN, suspend=True)
+    said = {False: "spec.suspend is false", True: "it has ended: there is nothing to suspend"}
+    for of in (going, stopping):  # suspended before its end was seen
+        result = plan(world(of, *objects))
+        assert stated(result, "Complete") == ("True", "TrainingComplete")
+        assert condition(result, "Suspended").message == said[of.spec.suspend]
+    complete = after(going, *objects)
+    for suspend in (True, False):  # and after it
+        changed = replace(complete, spec=complete.spec.model_copy(update={"suspend": suspend}), generation=2)
+        result = plan(world(changed))
+        assert stated(result, "Suspended") == ("False", "NotSuspended")
+        assert condition(result, "Suspended").message == said[suspend]
+        assert result.events == () and result.actions == ()
+        assert {c.observed_generation for c in result.status.conditions} == {2}
+
+
 def test_paths_are_those_in_the_claim() -> None:
     of = training(folds=[0], storage={"results": {"subPath": "a/"}, "preprocessed": {"subPath": "b"}})
     known = after(of, *planned(of))

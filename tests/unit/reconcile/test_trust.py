@@ -66,6 +66,14 @@ def test_replicates_are_folds_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("changes", "at_once"), [({}, 5), ({"maxParallelFolds": 7}, 7), ({"maxParallelFolds": 50}, 50)]
+)
+def test_all_folds_of_all_replicates_may_train_at_once(changes: dict[str, Any], at_once: int) -> None:
+    of = training(replicates=10, trainer={"seed": 7}, **changes)
+    assert len(created(plan(world(of, *planned(of))))) == at_once
+
+
+@pytest.mark.parametrize(
     ("values", "expected"),
     [([], None), ([0.5], None), ([0.5, None], None), ([0.5, 0.5], 0.0), ([1.0, 2.0, 3.0, 4.0], 1.2909944)],
 )

@@ -57,6 +57,55 @@ def test_the_newest_wins(steps: list[tuple[str, Any]], version: str | None) -> N
     assert (found["metadata"]["resourceVersion"] if found else None) == version
 
 
+@pytest.mark.parametrize(
+    ("steps", "listed", "version", "proof"),
+    [
+        pytest.param([], {}, 0, "", id="nothing is known"),
+        pytest.param([("put", job(5))], {KEY: 5}, 5, "", id="all the same"),
+        pytest.param([("put", job(5))], {}, 5, "", id="gone"),
+        pytest.param([("put", job(5))], {KEY: 9}, 12, "", id="changed"),
+        pytest.param([("put", job(5))], {KEY: 3}, 4, "is at version 4, after 5 was seen", id="set back"),
+        pytest.param([("put", job(5))], {}, 4, "is at version 4, after 5 was seen", id="set back to before it was"),
+        pytest.param([("list", (8, []))], {}, 7, "is at version 7, after 8 was seen", id="the list was newer"),
+        pytest.param([("remove", job(8))], {}, 7, "is at version 7, after 8 was seen", id="the end was newer"),
+        pytest.param([("put", job(5))], {KEY: 3}, 9, "shows clinic/hippo-plan at version 3, after 5", id="caught up"),
+        pytest.param([("remove", job(5))], {KEY: 3}, 9, "shows clinic/hippo-plan at version 3, after 5", id="is back"),
+        pytest.param([("remove", job(5))], {KEY: 7}, 9, "", id="made anew"),
+        pytest.param([("remove", job(5))], {KEY: 5}, 9, "", id="a removal of unknown version"),
+    ],
+)
+def test_a_list_may_disprove_what_is_known(
+    steps: list[tuple[str, Any]], listed: dict[Key, int], version: int, proof: str
+) -> None:
+    store = replay(*steps)
+    found = store.disproof(listed, version, store.newest)
+    assert found.startswith(proof) and bool(found) == bool(proof)
+
+
+def test_what_a_watch_tells_while_a_list_is_read_proves_nothing() -> None:
+    store = replay(("put", job(5)))
+    before = store.newest
+    store.put(job(9))  # the list is a snapshot at 7
+    store.remove(job(11, name="hippo-fold-0"))
+    assert store.disproof({KEY: 5, Key("clinic", "hippo-fold-0"): 6}, 7, before) == ""
+
+
+def test_a_cache_is_replaced_at_once() -> None:
+    cache, fresh = Cache(), Cache()
+    cache.trainings.put(job(50, name="ghost"))
+    cache.jobs.put(job(60))
+    cache.jobs.remove(job(70, name="hippo-fold-0"))
+    fresh.trainings.put(job(2, name="old"))
+    fresh.jobs.put(job(3))
+    fresh.jobs.retain([KEY], 4)
+    revision = cache.jobs.revision
+    assert cache.replace_by(fresh) == {Key("clinic", "ghost"), Key("clinic", "old")}
+    assert cache.trainings.keys() == [Key("clinic", "old")]
+    assert cache.jobs.version(KEY) == 3 and cache.jobs.newest == 4 and cache.jobs.revision > revision
+    assert cache.jobs.put(job(6, name="hippo-fold-0"))  # its end was of the other history
+    assert cache.jobs.put(job(5)) and len(cache.jobs.of(GROUP)) == 2
+
+
 def test_what_did_not_change_is_no_news() -> None:
     store = Cache().jobs
     assert store.put(job(2))
@@ -76,7 +125,7 @@ def test_the_list_of_one_group_leaves_others_alone() -> None:
     other = job(2, name="knee-plan")
     other["metadata"]["labels"] = {"nnunet.dev/training": "knee"}
     store.put(other)
-    assert store.retain([], 9, group=GROUP) == {GROUP}
+    assert store.retain([], 9, group=GROUP) == {KEY: GROUP}
     assert store.get(KEY) is None and store.get(Key("clinic", "knee-plan"))
 
 

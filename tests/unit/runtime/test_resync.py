@@ -1,28 +1,40 @@
-"""What no watch tells of is found by a full list."""
+"""What no watch tells of is found by a full list, which may fail, be refused, or show that etcd was set back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+
+import pytest
 
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import JOBS, TRAININGS, Resource
+from nnunet_operator.runtime.client import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
+from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue import WorkQueue
 from nnunet_operator.runtime.resync import FIRST_LISTS_SECONDS, Resync
 from tests.unit.runtime.clock import run
 
-METADATA = {"namespace": "clinic", "resourceVersion": "1"}
-TRAINING = {"metadata": {**METADATA, "name": "hippo", "uid": "t", "generation": 1}, "spec": {}}
-JOB = {"metadata": {**METADATA, "name": "hippo-verify", "uid": "j", "labels": {"nnunet.dev/training": "hippo"}}}
+HIPPO = Key("clinic", "hippo")
+LABELS = {"nnunet.dev/training": "hippo"}
+
+
+def body(name: str, version: int = 1, namespace: str = "clinic", **fields: Any) -> dict[str, Any]:
+    metadata = {"name": name, "uid": f"u-{name}", "generation": 1, "resourceVersion": str(version), "labels": LABELS}
+    return {"metadata": metadata | ({"namespace": namespace} if namespace else {}), "spec": {}, **fields}
 
 
 class Server:
-    """An API server with one training, whose Job is there in the first list only."""
+    """An API server with objects by kind, and errors by namespace."""
 
-    def __init__(self) -> None:
-        self.lists = 0
+    def __init__(self, *trainings: dict[str, Any]) -> None:
+        self.version = 1
+        self.objects: dict[Resource, list[Any]] = {TRAININGS: list(trainings), JOBS: [body("hippo-verify")]}
+        self.errors: dict[str, Exception | None] = {}
+        self.failing: dict[Resource, BaseException] = {}
+        self.asked: list[float] = []
+        """When the policies were listed, with which each full list begins."""
 
     async def served(self) -> bool:
         return True
@@ -30,23 +42,239 @@ class Server:
     async def pages(
         self, resource: Resource, namespace: str = "", labels: str = ""
     ) -> AsyncIterator[tuple[list[Any], int]]:
-        self.lists += resource is JOBS
-        items: dict[Resource, list[Any]] = {TRAININGS: [TRAINING], JOBS: [JOB] if self.lists == 1 else []}
-        yield items.get(resource, []), self.lists
+        if resource is POLICIES:
+            self.asked.append(asyncio.get_running_loop().time())
+        for error in (self.failing.get(resource), self.errors.get(namespace)):
+            if error:
+                raise error
+        items = self.objects.get(resource, [])
+        at = self.version  # a snapshot
+        shown = [item for item in items if namespace in ("", item["metadata"].get("namespace"))]
+        for item in shown:
+            yield [item], at
+        if not shown:
+            yield [], at
+
+
+class Scene:
+    """A full list's surroundings."""
+
+    def __init__(self, server: Server, namespaces: tuple[str, ...] = ()) -> None:
+        self.cache, self.metrics = Cache(), Metrics()
+        self.queue = WorkQueue(self.metrics)
+        self.counted = self.restarts = 0
+        self.feed = Feed(self.cache, self.queue, self._count)
+        self.resync = Resync(server, self.cache, self.feed, namespaces, self.metrics, self._restart)  # type: ignore[arg-type]
+
+    def _count(self) -> None:
+        self.counted += 1
+
+    def _restart(self) -> None:
+        self.restarts += 1
+
+    async def looked_at(self) -> list[Key]:
+        """Return the trainings that are due within a second."""
+        found: list[Key] = []
+        while True:
+            try:
+                async with asyncio.timeout(1):
+                    key = await self.queue.get()
+            except TimeoutError:
+                return sorted(found)
+            assert key is not None
+            found.append(key)
+            self.queue.done(key)
+
+    def told(self, name: str, **labels: str) -> float | None:
+        return self.metrics.registry.get_sample_value(f"nnunet_operator_{name}", labels)
+
+
+def after_first(
+    server: Server, scenario: Callable[[Scene], Awaitable[None]], namespaces: tuple[str, ...] = ()
+) -> Scene:
+    """Run a scenario after the first lists, while full lists are made every 300 s."""
+    scenes: list[Scene] = []
+
+    async def going() -> None:
+        scene = Scene(server, namespaces)
+        scenes.append(scene)
+        await scene.resync.first()
+        await scene.looked_at()
+        scene.counted = 0
+        task = asyncio.create_task(scene.resync.run(300))
+        await scenario(scene)
+        assert not task.done()
+        task.cancel()
+
+    run(going())
+    return scenes[0]
 
 
 def test_what_goes_before_the_watches_have_begun_is_noticed_soon() -> None:
-    async def scenario() -> tuple[int, int, Key | None]:
-        cache, queue = Cache(), WorkQueue(Metrics())
-        resync = Resync(Server(), cache, Feed(cache, queue), (), Metrics())  # type: ignore[arg-type]
-        await resync.first()
-        seen = len(cache.jobs)
-        first = await queue.get()
-        assert first is not None
-        queue.done(first)
-        going = asyncio.create_task(resync.run(300))
-        await asyncio.sleep(FIRST_LISTS_SECONDS + 2)
-        going.cancel()
-        return seen, len(cache.jobs), await asyncio.wait_for(queue.get(), 1)
+    server = Server(body("hippo"))
 
-    assert run(scenario()) == (1, 0, Key("clinic", "hippo"))
+    async def scenario(scene: Scene) -> None:
+        assert len(scene.cache.jobs) == 1
+        server.objects[JOBS], server.version = [], 2
+        await asyncio.sleep(FIRST_LISTS_SECONDS + 1)
+        assert len(scene.cache.jobs) == 0
+        assert await scene.looked_at() == [HIPPO]
+
+    after_first(server, scenario)
+
+
+def test_a_training_that_went_unseen_is_forgotten_by_a_look() -> None:
+    """That look has the policies counted anew."""
+    server = Server(body("hippo"), body("knee"))
+
+    async def scenario(scene: Scene) -> None:
+        await asyncio.sleep(10)
+        del server.objects[TRAININGS][0]
+        server.version = 2
+        await asyncio.sleep(300)
+        assert await scene.looked_at() == [HIPPO]
+
+    after_first(server, scenario)
+
+
+def test_what_a_list_that_fails_has_found_is_not_lost() -> None:
+    server = Server(body("hippo"))
+
+    async def scenario(scene: Scene) -> None:
+        await asyncio.sleep(10)
+        server.failing[PODS] = Unreachable("away")
+        spec = {"mode": "Warn", "namespaces": ["clinic"], "rules": {}}
+        server.objects[POLICIES] = [body("house", 2, "", **{"spec": spec})]
+        server.version = 2
+        scene.feed.doubt()
+        await asyncio.sleep(20)
+        assert await scene.looked_at() == []
+        server.failing.clear()
+        await asyncio.sleep(60)
+        assert await scene.looked_at() == [HIPPO] and scene.counted == 1
+
+    after_first(server, scenario)
+
+
+@pytest.mark.parametrize(
+    "error", [Unreachable("away"), ApiError(403, "no", "GET"), KeyError("items"), ValueError("no JSON")], ids=repr
+)
+def test_lists_that_fail_are_made_ever_less_often(error: Exception) -> None:
+    server = Server(body("hippo"))
+
+    async def scenario(scene: Scene) -> None:
+        await asyncio.sleep(10)
+        server.failing[JOBS] = error
+        scene.feed.doubt()
+        server.asked.clear()
+        await asyncio.sleep(600)
+        waits = [later - before for before, later in zip(server.asked, server.asked[1:], strict=False)]
+        assert 8 <= len(waits) <= 25, waits
+        assert all(1 <= wait <= 62 for wait in waits) and waits[0] < 5 and max(waits) > 30
+        assert (scene.told("resyncs_total", result="error") or 0) >= 8
+        server.failing.clear()
+        await asyncio.sleep(70)
+        assert scene.told("resyncs_total", result="ok") == 2
+
+    after_first(server, scenario)
+
+
+def test_the_first_lists_wait_as_long_as_they_are_asked_to() -> None:
+    server = Server(body("hippo"))
+    server.failing[JOBS] = Unreachable("too many requests", retry_after=45)
+
+    async def scenario() -> None:
+        scene = Scene(server)
+        task = asyncio.create_task(scene.resync.first())
+        await asyncio.sleep(44)
+        assert server.asked == [0]
+        server.failing.clear()
+        await asyncio.sleep(2)
+        assert scene.resync.synced
+        await task
+
+    run(scenario())
+
+
+def test_a_namespace_that_is_refused_keeps_no_other_from_being_served(caplog: pytest.LogCaptureFixture) -> None:
+    server = Server(body("hippo", namespace="a"), body("knee", namespace="b"))
+    server.objects[NAMESPACES] = [body("a", 1, ""), body("b", 1, "")]
+    server.errors["b"] = ApiError(403, "forbidden", "GET b")
+
+    async def scenario(scene: Scene) -> None:
+        assert scene.resync.synced and scene.cache.trainings.keys() == [Key("a", "hippo")]
+        assert scene.told("namespace_refused", namespace="b") == 1
+        assert scene.told("namespace_refused", namespace="a") == 0
+        server.errors.clear()
+        await asyncio.sleep(10)
+        assert await scene.looked_at() == [Key("b", "knee")]
+        assert scene.told("namespace_refused", namespace="b") == 0
+        # Refused anew: what is known stays, until the namespace is seen to be gone.
+        server.errors["b"] = ApiError(404, "not found", "GET b")
+        await asyncio.sleep(300)
+        assert len(scene.cache.trainings) == 2
+        del server.objects[NAMESPACES][1]
+        server.version = 2
+        await asyncio.sleep(300)
+        assert scene.cache.trainings.keys() == [Key("a", "hippo")]
+        assert Key("b", "knee") in await scene.looked_at()
+        assert scene.told("resyncs_total", result="error") is None
+
+    after_first(server, scenario, ("a", "b"))
+    assert "watched namespace b is not served" in caplog.text
+
+
+@pytest.mark.parametrize("namespaces", [(), ("b",), ("a", "b")])
+def test_where_nothing_can_be_listed_the_operator_is_not_ready(namespaces: tuple[str, ...]) -> None:
+    server = Server(body("hippo", namespace="a"))
+    server.errors = {namespace: ApiError(403, "forbidden", "GET") for namespace in namespaces or ("",)}
+
+    async def scenario() -> None:
+        scene = Scene(server, namespaces)
+        task = asyncio.create_task(scene.resync.first())
+        await asyncio.sleep(120)
+        assert not scene.resync.synced
+        server.errors.clear()
+        await asyncio.sleep(16)
+        assert scene.resync.synced
+        await task
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("version", [40, 200], ids=["far behind", "caught up"])
+def test_a_history_that_was_replaced_is_noticed_and_all_is_read_anew(
+    version: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = Server(body("hippo", 90), body("ghost", 95))
+    server.version = 100
+
+    async def scenario(scene: Scene) -> None:
+        await asyncio.sleep(10)
+        server.objects[TRAININGS], server.version = [body("hippo", 30)], version
+        server.objects[JOBS] = [body("hippo-plan", 31)]
+        server.failing[PODS] = Unreachable("away")  # it may last until all can be read
+        scene.feed.doubt()
+        await asyncio.sleep(20)
+        assert scene.cache.trainings.version(HIPPO) == 90 and scene.restarts == 0
+        server.failing.clear()
+        await asyncio.sleep(70)
+        assert scene.cache.trainings.keys() == [HIPPO] and scene.cache.trainings.version(HIPPO) == 30
+        assert scene.cache.jobs.keys() == [Key("clinic", "hippo-plan")]
+        assert (scene.restarts, scene.counted, scene.told("cache_rebuilds_total")) == (1, 1, 1)
+        assert await scene.looked_at() == [Key("clinic", "ghost"), HIPPO]
+        await asyncio.sleep(300)
+        assert scene.restarts == 1  # once, and no more
+
+    after_first(server, scenario)
+    assert any(record.levelname == "ERROR" and "set back" in record.getMessage() for record in caplog.records)
+
+
+def test_an_object_that_can_not_be_read_is_left_out() -> None:
+    odd = body("odd", status={"completionTime": "yesterday"})
+    server = Server(odd, body("hippo"))
+
+    async def scenario(scene: Scene) -> None:
+        assert scene.cache.trainings.keys() == [HIPPO]
+
+    after_first(server, scenario)

@@ -1,0 +1,76 @@
+"""etcd is set back to a backup while the operator runs: what is known is of a history that never was."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.cluster import Cluster
+from tests.integration.conftest import Lab
+from tests.integration.support.api import Api, wait_for
+from tests.integration.support.builders import training
+from tests.integration.support.process import OperatorProcess
+
+COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+MANY = 1500
+"""Writes after the backup: more than the control plane makes by itself while it starts and the test goes on."""
+
+
+def offline(cluster: Cluster, change: Callable[[Path], object]) -> None:
+    """Stop the control plane, change etcd's folder, and start it again."""
+    for name in reversed(COMPONENTS):
+        cluster.stop_component(name)
+    change(cluster.layout.root / "etcd")
+    for name in COMPONENTS:
+        cluster.start_component(name)
+
+
+def write_much(api: Api, namespace: str) -> None:
+    """Make so many writes that versions are far ahead of those of the backup."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    api.request("POST", path, {"metadata": {"name": "much"}})
+    for number in range(MANY):
+        api.request("PATCH", f"{path}/much", {"data": {"n": str(number)}}, "application/merge-patch+json")
+
+
+def test_etcd_is_restored_from_a_backup(
+    cluster: Cluster, api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+) -> None:
+    """Within seconds, by the same process and without a word to it: long before the next full list is due."""
+    lab = Lab(api, namespace, start_operator(namespace, resync_seconds=3600))
+    pid = lab.operator.pid
+    lab.apply(training(namespace, "old"))
+    lab.wait_jobs("old-plan")
+    lab.wait_reason("Progressing", "WaitingForResources", "old")
+    backup = tmp_path / "backup"
+    offline(cluster, lambda folder: shutil.copytree(folder, backup))
+    wait_for("readiness", lambda: lab.operator.status("readyz") == 200, 90)
+    # What the backup does not know:
+    write_much(api, namespace)
+    lab.kubelet.end(lab.kubelet.pod("old", "plan", timeout=90))
+    lab.wait_reason("DatasetReady", "Preprocessed", "old", timeout=90)
+    lab.apply(training(namespace, "lost"))
+    lab.wait_reason("Progressing", "WaitingForResources", "lost", timeout=90)
+
+    def restore(folder: Path) -> None:
+        shutil.rmtree(folder)
+        shutil.copytree(backup, folder)
+
+    offline(cluster, restore)
+    metrics = lab.operator.metrics
+    wait_for(
+        "the cache to be read anew", lambda: metrics()["nnunet_operator_cache_rebuilds_total"] == 1, 90, lab.describe
+    )
+    (said,) = [line for line in lab.operator.lines() if "storage was set back" in line["message"]]
+    assert said["level"] == "error" and "after" in said["message"]
+    waiting = 'nnunet_operator_trainings{phase="WaitingForResources"}'
+    wait_for("the lost training to be forgotten", lambda: metrics()[waiting] == 1, 60, lab.describe)
+    # A training of a name that is known from the lost history, and a new one:
+    lab.apply(training(namespace, "lost"))
+    lab.apply(training(namespace, "fresh"))
+    lab.wait_jobs("fresh-plan", "lost-plan", "old-plan", timeout=90)
+    lab.wait_reason("Progressing", "WaitingForResources", "lost", timeout=90)
+    # Watches tell what happens again:
+    lab.set("old", suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser", "old", timeout=90)
+    assert lab.operator.running and lab.operator.pid == pid
+    assert lab.operator.status("readyz") == lab.operator.status("livez") == 200

@@ -1,0 +1,114 @@
+"""What webhooks put into Jobs and pods is never taken for the operator's own: containers are found by their names."""
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nnunet_operator.api.reasons import FoldPhase
+from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.reconcile.model import CreateJob
+from nnunet_operator.reconcile.objects import asked_image, ending_of, is_over, told_min_epochs
+from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.runtime.trim import trim_job, trim_pod
+from tests.unit.builders.make import OPTIONS, training
+from tests.unit.reconcile.make import FOLD, IMAGE_ID, PLAN, after, condition, job, planned, pod, running, world
+
+ONE = training(folds=[0], schedule={"epochs": 10})
+AGENT = {"name": "agent", "image": "agent:7", "env": [{"name": "NNUNET_RUN_IMAGE", "value": "agent:7"}]}
+AGENT_STATUS = {"name": "agent", "image": "agent:7", "imageID": "agent@sha256:7"}
+ASKED = OPTIONS.trainer_image
+OWN = training(folds=[0], schedule={"epochs": 10}, trainer={"image": "registry.example/$(x):1"})
+
+
+def injected(body: Manifest, place: int, mirror: str = "") -> Manifest:
+    """Return a Job as a webhook changes it: another container, and perhaps another registry in the trainer's image."""
+    changed = copy.deepcopy(body)
+    containers = changed["spec"]["template"]["spec"]["containers"]
+    if mirror:
+        containers[0]["image"] = f"{mirror}/{containers[0]['image']}"
+    containers.insert(place, dict(AGENT))
+    changed["spec"]["template"]["spec"]["initContainers"] = [{**AGENT, "name": "init"}]
+    return changed
+
+
+def beside(body: Manifest, place: int, **state: Any) -> Manifest:
+    """Return a pod with the status of another container beside the trainer's."""
+    changed = copy.deepcopy(body)
+    changed["status"].setdefault("containerStatuses", []).insert(place, {**AGENT_STATUS, "state": state})
+    return changed
+
+
+def seen(body: Manifest, trimmed: bool) -> Manifest:
+    return {**trim_job(body), "kind": "Job"} if trimmed else body
+
+
+WHERE = pytest.mark.parametrize("place", [0, 1], ids=["before the trainer", "behind it"])
+TRIMMED = pytest.mark.parametrize("trimmed", [False, True], ids=["as it came", "as it is kept"])
+
+
+@WHERE
+@TRIMMED
+@pytest.mark.parametrize("mirror", ["", "mirror.example"])
+@pytest.mark.parametrize("of", [ONE, OWN], ids=["default image", "own image"])
+def test_the_image_of_the_run_is_the_one_that_was_asked_for(
+    of: Training, place: int, trimmed: bool, mirror: str
+) -> None:
+    asked = of.spec.trainer.image or ASKED
+    done, done_pod = planned(of)
+    stands = seen(injected(done, place, mirror), trimmed)
+    known = after(of, stands, beside(done_pod, place, running={}))
+    provenance = known.status.provenance
+    assert provenance is not None
+    assert (provenance.image, provenance.image_digest) == (asked, IMAGE_ID)
+    (create,) = (a for a in plan(world(known, stands, beside(done_pod, place))).actions if isinstance(a, CreateJob))
+    assert create.manifest["spec"]["template"]["spec"]["containers"][0]["image"] == asked
+
+
+def test_the_image_is_that_of_the_job_whatever_the_operator_would_ask_for_now() -> None:
+    new = replace(OPTIONS, trainer_image="registry.example/trainer:2")
+    seen_by_new = replace(world(ONE, *planned(ONE)), options=new)
+    provenance = plan(seen_by_new).status.provenance
+    assert provenance is not None and provenance.image == ASKED
+
+
+def test_image_and_digest_are_those_of_one_job() -> None:
+    """The planning Job, made with another image, has lost its pod before the digest was read."""
+    old = job(ONE, PLAN, conditions=[{"type": "Complete", "status": "True"}])
+    for variable in old["spec"]["template"]["spec"]["containers"][0]["env"]:
+        if variable["name"] == "NNUNET_RUN_IMAGE":
+            variable["value"] = "registry.example/trainer:0"
+    fold = job(ONE, FOLD, "0")
+    provenance = plan(world(ONE, old, fold, running(fold))).status.provenance
+    assert provenance is not None
+    assert (provenance.image, provenance.image_digest) == (ASKED, IMAGE_ID)
+
+
+def test_an_image_that_is_pinned_stays() -> None:
+    pinned = Provenance(image="registry.example/trainer:0", image_digest="sha256:0")
+    known = replace(ONE, status=NnunetTrainingStatus(provenance=pinned))
+    provenance = plan(world(known, *planned(ONE))).status.provenance
+    assert provenance is not None
+    assert (provenance.image, provenance.image_digest) == ("registry.example/trainer:0", "sha256:0")
+
+
+def test_what_can_not_be_read_is_not_made_up() -> None:
+    body = job(ONE, PLAN)
+    body["spec"]["template"]["spec"]["containers"] = [AGENT]
+    for stands in (body, trim_job(body), {"spec": {}}, {"spec": {"template": {"spec": {"containers": None}}}}):
+        assert (asked_image(stands), told_min_epochs(stands)) == ("", 0)
+
+
+@WHERE
+def test_a_container_beside_the_trainer_does_not_end_it_nor_start_it(place: int) -> None:
+    fold = job(ONE, FOLD, "0")
+    ends = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "{}"}}
+    at_work = trim_pod(beside(running(fold), place, **ends))
+    assert not is_over(at_work) and ending_of(at_work) is None
+    result = plan(world(ONE, *planned(ONE), fold, at_work))
+    assert result.status.folds[0].phase == FoldPhase.RUNNING
+    waits = beside(pod(fold, state={"waiting": {"reason": "ContainerCreating"}}), place, running={})
+    result = plan(world(ONE, *planned(ONE), fold, trim_pod(waits)))
+    assert condition(result, "Progressing").reason == "Starting"
