@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_cli.datasets.labels import label_problems
 from nnunet_cli.datasets.splits import split_problems
+from nnunet_operator.api.dataset_labels import label_problems
 
 _NAME = re.compile(r"Dataset\d{3}_.+")
 _REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nnunet_cli.datasets.labels import label_problems
+from nnunet_operator.api.dataset_labels import label_problems
 from nnunet_trainer.dataset import load_dataset
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.labels import declared_labels

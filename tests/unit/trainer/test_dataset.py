@@ -87,8 +87,8 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("not an object", write("dataset.json", "[]"), ["must hold an object"]),
     ("no file ending", lambda f: describe(f, file_ending=None), ["lacks file_ending"]),
     ("no channels", lambda f: describe(f, channel_names=None), ["lacks channel_names"]),
-    ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ['"background": 0']),
-    ("gap in labels", lambda f: describe(f, labels={"background": 0, "a": 2}), ["1 missing"]),
+    ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ["labels.background is None", "nnU-Net v1"]),
+    ("gap in labels", lambda f: describe(f, labels={"background": 0, "a": 2}), ["has the values 0, 2, must"]),
     ("count", lambda f: describe(f, numTraining=7), ["numTraining 7", "6 training cases"]),
     ("label", remove("labelsTr/c_01.nii.gz"), ["1 of 6 training cases", "labelsTr/c_01.nii.gz"]),
     (
