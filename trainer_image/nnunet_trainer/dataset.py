@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from nnunet_operator.api.dataset_beside import detached_problem, spacing_files, voxels_elsewhere
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
 from nnunet_trainer.labels import Labels, declared_labels
@@ -26,6 +27,11 @@ class Case:
 
     images: tuple[Path, ...]
     label: Path
+
+    def files(self) -> list[Path]:
+        """Return every file that nnU-Net reads for the case, also those that its reader looks for beside the images."""
+        beside = [path for path in spacing_files(self.images, self.label) if path.is_file()]
+        return [*self.images, self.label, *beside]
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class RawDataset:
         return str(_relative(path, self.folder))
 
     def check_whole(self) -> None:
-        """Raise TrainerError with WRONG_DATA for compressed files that were cut short."""
+        """Raise TrainerError with WRONG_DATA for files that were cut short, or that hold only a part of an image."""
         _require_whole(self.folder, self.files().values())
 
     def files(self) -> dict[str, Path]:
@@ -69,7 +75,7 @@ class RawDataset:
         if self.splits is not None:
             paths.append(self.folder / SPLITS_FILE)
         for case in self.cases.values():
-            paths += [*case.images, case.label]
+            paths += case.files()
         return {self.name_of(path): path for path in paths}
 
 
@@ -120,15 +126,26 @@ def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
 
 
 def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case]) -> None:
-    """Raise TrainerError with WRONG_DATA for compressed files of the test set that were cut short."""
+    """Raise TrainerError with WRONG_DATA for files of the test set as `RawDataset.check_whole` does."""
     _require_whole(dataset.folder, [path for case in cases.values() for path in (*case.images, case.label)])
 
 
-def _require_whole(folder: Path, paths: Iterable[Path]) -> None:
-    damaged = cut_short(paths)
-    if damaged:
+def _require_whole(folder: Path, paths: Collection[Path]) -> None:
+    problems = []
+    if damaged := cut_short(paths):
         names = {str(_relative(path, folder)) for path in damaged}
-        raise wrong_data(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+        problems.append(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+    if detached := [(str(_relative(path, folder)), where) for path in paths if (where := _voxels_elsewhere(path))]:
+        problems.append(detached_problem(detached))
+    if problems:
+        raise wrong_data("; ".join(problems))
+
+
+def _voxels_elsewhere(path: Path) -> str:
+    if path.name.endswith((".nii.gz", ".json")):
+        return ""
+    with path.open("rb") as file:
+        return voxels_elsewhere(path.name, file.read)
 
 
 def _folder(raw: Path, name: str) -> Path:

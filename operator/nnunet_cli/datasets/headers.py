@@ -1,4 +1,4 @@
-"""Do the files of each case lie on one grid? Reads the headers of NIfTI files alone, with nibabel if it is there."""
+"""Do the files of each case lie on one grid, and are they whole images? With nibabel, NIfTI files are looked into."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_cli.datasets.layout import Layout
+from nnunet_operator.api.dataset_beside import detached_problem, voxels_elsewhere
 
 NIFTI = (".nii", ".nii.gz")
 TOLERANCE = 1e-3
@@ -22,12 +23,14 @@ class Headers:
 
 
 def read_headers(layout: Layout) -> Headers:
-    """Compare shape and affine of all files of each case."""
+    """Compare shape and affine of all files of each case; name headers whose voxels are in another file."""
     ending = layout.description.get("file_ending")
     if ending is None:
         return Headers(unread="the headers were not read: dataset.json does not say what the files are")
     if ending not in NIFTI:
-        return Headers(unread=f"the headers were not read: files {ending} are not NIfTI")
+        return Headers(
+            tuple(_detached_problems(layout)), unread=f"the headers were not read: files {ending} are not NIfTI"
+        )
     try:
         import nibabel
     except ImportError:
@@ -41,10 +44,27 @@ def read_headers(layout: Layout) -> Headers:
     return Headers(tuple(problems))
 
 
+def _detached_problems(layout: Layout) -> Iterator[str]:
+    found = []
+    for case in (*layout.training.values(), *layout.test.values()):
+        for path in (*case.images, case.label):
+            if path is None or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                if where := voxels_elsewhere(path.name, file.read):
+                    found.append((_name(layout.folder, path), where))
+    if found:
+        yield detached_problem(found)
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
 def _compare(nibabel: Any, folder: Path, paths: list[Path]) -> Iterator[str]:
     first: tuple[str, Any] | None = None
     for path in paths:
-        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+        name = _name(folder, path)
         if not path.is_file():
             continue  # it is missing, which is said already
         try:

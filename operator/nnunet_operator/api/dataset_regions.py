@@ -2,9 +2,9 @@
 
 nnU-Net predicts regions one by one and makes a segmentation of them by writing, in the order of labels, the number
 that regions_class_order has for a region over what the region covers
-(LabelManager.convert_probabilities_to_segmentation). So a voxel gets the number of the last region that holds its label.
-Where that number lies in other regions than the label, even a perfect network gives a wrong segmentation, and nothing
-fails.
+(LabelManager.convert_probabilities_to_segmentation). So a voxel gets the number of the last region that holds its
+label. Where that number lies in other regions than the label, even a perfect network gives a wrong segmentation, and
+nothing fails.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

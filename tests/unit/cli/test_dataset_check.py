@@ -217,6 +217,17 @@ def test_headers_of_other_formats_are_not_read_and_that_is_said(folder: Path, nn
     assert run.code == 0 and "note: the headers were not read: files .nii.gz.mha are not NIfTI" in run.out
 
 
+def test_headers_without_voxels(folder: Path, nnunet: Command) -> None:
+    describe(folder, file_ending=".nrrd")
+    for path in folder.glob("*/*.nii.gz"):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd"))).write_bytes(b"NRRD0004\n\n")
+    assert nnunet("dataset", "check", str(folder)).code == 0
+    (folder / "labelsTr" / "case_3.nrrd").write_bytes(b"NRRD0004\ndata file: case_3.raw\n")
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "1 files are headers whose voxels are in another file" in run.out
+    assert "labelsTr/case_3.nrrd (case_3.raw)" in run.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -10,6 +10,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset, named
 from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.identity import dataset_hash, prediction_inputs
 
 NAME = "Dataset004_Hippocampus"
 FIVE = ["0", "1", "2", "3", "4"]
@@ -238,6 +239,55 @@ def test_cases_listed_in_dataset_json(tmp_path: Path) -> None:
     (folder / "imagesTr/c_05_0001.nii.gz").unlink()
     with pytest.raises(TrainerError, match=r"1 files that dataset.json names are missing: .*c_05_0001.nii.gz"):
         load_dataset(tmp_path, NAME, FIVE)
+
+
+TIF = {"file_ending": ".tif"}
+
+
+def make_tif(raw: Path) -> Path:
+    folder = make(raw)
+    for path in list(folder.glob("*/*.nii.gz")):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".tif")))
+    describe(folder, **TIF)
+    return folder
+
+
+@pytest.mark.parametrize("sidecar", ["imagesTr/c_03.json", "labelsTr/c_03.json"])
+def test_a_spacing_beside_a_tif_is_a_part_of_the_dataset(tmp_path: Path, sidecar: str) -> None:
+    """nnU-Net's Tiff3DIO reads it: without it a training with a corrected spacing took the data of the wrong one."""
+    folder = make_tif(tmp_path)
+    hashes = [dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2)]
+    for spacing in (5, 3):
+        (folder / sidecar).write_text(json.dumps({"spacing": [spacing, 1, 1]}))
+        hashes.append(dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2))
+    (folder / "imagesTr/readme.json").write_text("{}")
+    assert dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2) == hashes[-1]
+    assert len(set(hashes)) == 3
+
+
+def test_a_spacing_beside_a_tif_of_the_test_set_makes_another_prediction(tmp_path: Path) -> None:
+    folder = make_tif(tmp_path)
+    images = {name: case.images for name, case in check_test_set(load_dataset(tmp_path, NAME, FIVE), TestSet()).items()}
+    plain = prediction_inputs(images, [], 2)
+    (folder / "labelsTs/c_90.json").write_text("the network never sees it")
+    assert prediction_inputs(images, [], 2) == plain
+    (folder / "imagesTs/c_90.json").write_text(json.dumps({"spacing": [5, 1, 1]}))
+    corrected = prediction_inputs(images, [], 2)
+    assert corrected["c_90"] != plain["c_90"] and corrected["c_91"] == plain["c_91"]
+
+
+def test_headers_without_voxels_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    for path in list(folder.glob("*/*.nii.gz")):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd"))).write_bytes(b"NRRD0004\n\n")
+    describe(folder, file_ending=".nrrd")
+    (folder / "labelsTr/c_03.nrrd").write_bytes(b"NRRD0004\ntype: float\ndata file: c_03.raw\n")
+    (folder / "imagesTs/c_90_0001.nrrd").write_bytes(b"NRRD0004\ntype: float\ndatafile: LIST\na.raw\n")
+    dataset = load_dataset(tmp_path, NAME, FIVE)
+    with pytest.raises(TrainerError, match=r"1 files are headers .*: labelsTr/c_03.nrrd \(c_03.raw\).*as one file"):
+        dataset.check_whole()
+    with pytest.raises(TrainerError, match=r"imagesTs/c_90_0001.nrrd \(LIST\)"):
+        check_test_set_whole(dataset, check_test_set(dataset, TestSet()))
 
 
 TEST_SET_DAMAGE: list[tuple[str, TestSet, Callable[[Path], None], str]] = [
