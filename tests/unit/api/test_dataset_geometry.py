@@ -32,7 +32,7 @@ def said(image: Grid, label: Grid) -> str:
     return "; ".join(grid_problems({"image": image, "label": label}))
 
 
-ROUNDED = tuple(float(np.float32(number)) for number in (-120.5, 80.25, -300.0))
+ROUNDED = tuple(np.asarray((-120.5001, 80.2501, -300.0), np.float32).tolist())
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,9 @@ ROUNDED = tuple(float(np.float32(number)) for number in (-120.5, 80.25, -300.0))
     [
         pytest.param(itk(), id="the same"),
         pytest.param(itk(spacing=(0.7000001, 0.7, 1.5)), id="a spacing in single precision"),
-        pytest.param(itk(origin=ROUNDED, direction=tuple(map(float, np.float32(DIRECTION)))), id="single precision"),
+        pytest.param(
+            itk(origin=ROUNDED, direction=tuple(np.asarray(DIRECTION, np.float32).tolist())), id="single precision"
+        ),
         pytest.param(itk(origin=(-120.501, 80.251, -299.999)), id="an origin to a thousandth"),
         pytest.param(itk(direction=tuple(round(number, 5) for number in DIRECTION)), id="directions of five decimals"),
     ],

@@ -99,19 +99,19 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "images as text",
         lambda f: describe(f, numTraining=1, dataset={"c": {"images": "imagesTr/c", "label": "labelsTr/c"}}),
-        "dataset.c needs images, a list of paths, and label, a path",
+        "dataset.c has images 'imagesTr/c' and label 'labelsTr/c': it needs images, a list of paths",
     ),
     ("a wrong count", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training cases"),
     ("no count", lambda f: describe(f, numTraining="5"), "numTraining is '5', must be the number"),
     (
         "a missing channel",
         lambda f: (f / "imagesTr" / "case_1_0001.nii.gz").unlink(),
-        "1 images are missing for the 2 channels: imagesTr/case_1_0001.nii.gz",
+        "1 images are missing for the 2 channels of dataset.json: imagesTr/case_1_0001.nii.gz",
     ),
     (
         "a channel too many",
         lambda f: save(f / "imagesTr" / "case_1_0002.nii.gz"),
-        "1 images have numbers of channels that dataset.json does not name: imagesTr/case_1_0002.nii.gz",
+        "numbers of channels that dataset.json, with 2 channels, does not name: imagesTr/case_1_0002.nii.gz",
     ),
     ("a missing label", lambda f: (f / "labelsTr" / "case_2.nii.gz").unlink(), "no label: labelsTr/case_2.nii.gz"),
     ("no channel's number", lambda f: save(f / "imagesTr" / "x.nii.gz"), "_0000.nii.gz: imagesTr/x.nii.gz"),
@@ -192,11 +192,14 @@ def test_cases_that_dataset_json_names_one_by_one(folder: Path, nnunet: Command)
     cases = {f"c{number}": {"images": images, "label": "labelsTr/case_0.nii.gz"} for number in range(5)}
     describe(folder, dataset=cases)
     assert nnunet("dataset", "check", str(folder)).code == 0
+    cases["c1"] = {"images": images, "label": "labelsTr/gone.nii.gz"}
+    describe(folder, dataset=cases)
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "1 cases have no label: labelsTr/gone.nii.gz" in run.out
     cases["c1"] = {"images": images[:1], "label": "labelsTr/gone.nii.gz"}
     describe(folder, dataset=cases)
     run = nnunet("dataset", "check", str(folder))
     assert run.code == 1 and "dataset.c1 has 1 images, must have 2" in run.out
-    assert "1 files that dataset.json names are missing: labelsTr/gone.nii.gz" in run.out
 
 
 def test_a_label_alone_is_in_nobodys_way(folder: Path, nnunet: Command) -> None:

@@ -86,11 +86,11 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("no dataset.json", remove("dataset.json"), ["has no dataset.json"]),
     ("not JSON", write("dataset.json", "{"), ["not valid JSON"]),
     ("not an object", write("dataset.json", "[]"), ["must hold an object"]),
-    ("no file ending", lambda f: describe(f, file_ending=None), ["lacks file_ending"]),
-    ("no channels", lambda f: describe(f, channel_names=None), ["lacks channel_names"]),
+    ("no file ending", lambda f: describe(f, file_ending=None), ["file_ending is missing"]),
+    ("no channels", lambda f: describe(f, channel_names=None), ["channel_names is missing"]),
     ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ["labels.background is None", "nnU-Net v1"]),
     ("gap in labels", lambda f: describe(f, labels={"background": 0, "a": 2}), ["has the values 0, 2, must"]),
-    ("count", lambda f: describe(f, numTraining=7), ["numTraining 7", "6 training cases"]),
+    ("count", lambda f: describe(f, numTraining=7), ["numTraining is 7", "6 training cases"]),
     ("label", remove("labelsTr/c_01.nii.gz"), ["1 of 6 training cases", "labelsTr/c_01.nii.gz"]),
     (
         "all labels",
@@ -99,31 +99,31 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ),
     ("channel", remove("imagesTr/c_01_0001.nii.gz"), ["1 images are missing", "imagesTr/c_01_0001.nii.gz"]),
     ("extra channel", touch("imagesTr/c_01_0002.nii.gz"), ["2 channels", "c_01_0002.nii.gz"]),
-    ("stranger", touch("imagesTr/readme.nii.gz"), ["channel number", "readme.nii.gz"]),
+    ("stranger", touch("imagesTr/readme.nii.gz"), ["channel's number", "imagesTr/readme.nii.gz"]),
     ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
     ("no labels folder", empty("labelsTr"), ["no folder labelsTr"]),
-    ("numTraining as text", lambda f: describe(f, numTraining="6"), ['numTraining "6"', "there are 6"]),
+    ("numTraining as text", lambda f: describe(f, numTraining="6"), ["numTraining is '6', must be the number"]),
     (
         "cases as a list",
         lambda f: describe(f, dataset=[]),
         ["dataset.json: dataset is []", "must map", "leave dataset"],
     ),
-    ("no listed cases", lambda f: describe(f, dataset={}, numTraining=0), ["dataset is {}", "Add the cases"]),
-    ("a case as text", lambda f: describe(f, dataset={"c": "x"}), ["case c", "images missing", "must be a list"]),
+    ("no listed cases", lambda f: describe(f, dataset={}, numTraining=0), ["dataset is {}", "add the cases"]),
+    ("a case as text", lambda f: describe(f, dataset={"c": "x"}), ["dataset.c has images missing", "a list of paths"]),
     (
         "images as text",
         lambda f: describe(f, dataset={"c": {"images": "imagesTr/c_00_0000.nii.gz", "label": "x"}}),
-        ["case c", 'images "imagesTr/c_00_0000.nii.gz"', "must be a list of paths"],
+        ["dataset.c has images 'imagesTr/c_00_0000.nii.gz'", "a list of paths"],
     ),
     (
         "label as a list",
         lambda f: describe(f, dataset={"c": {"images": ["a", "b"], "label": ["x"]}}),
-        ['label ["x"]', "label a path"],
+        ["label ['x']", "label, a path"],
     ),
     (
         "a listed case without a channel",
         lambda f: describe(f, dataset={"c": {"images": ["a"], "label": "x"}}),
-        ["case c", "has 1 images", "2 channels", "Give one image for each"],
+        ["dataset.c has 1 images, must have 2, one for each channel"],
     ),
     ("splits are not JSON", write("splits_final.json", "{"), ["splits_final.json is not valid JSON", "remove it"]),
     ("splits as an object", write("splits_final.json", GOOD_SPLIT), ['is {"train": ["c_00"]', "must be a list"]),
@@ -237,7 +237,7 @@ def test_cases_listed_in_dataset_json(tmp_path: Path) -> None:
     describe(folder, dataset=entries)
     assert sorted(load_dataset(tmp_path, NAME, FIVE).cases) == [f"x{number}" for number in range(6)]
     (folder / "imagesTr/c_05_0001.nii.gz").unlink()
-    with pytest.raises(TrainerError, match=r"1 files that dataset.json names are missing: .*c_05_0001.nii.gz"):
+    with pytest.raises(TrainerError, match=r"1 images are missing: .*c_05_0001.nii.gz"):
         load_dataset(tmp_path, NAME, FIVE)
 
 
