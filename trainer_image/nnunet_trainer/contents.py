@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 
 CONTENTS_FILE = "contents.json"
 """In the folder of preprocessed data: `Contents` of the training cases, which then need not be read again."""
+CHECKS = 2
+"""Goes up when cases are looked at for more than before: those that were preprocessed earlier are then read again."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,17 @@ def fingerprint(images: Any) -> str:
 
 
 def read_contents(folder: Path) -> Contents | None:
-    """Return what was noted in a folder of preprocessed data; None where nothing was, or nothing that can be read."""
+    """Return what was noted in a folder of preprocessed data; None where nothing was, or nothing that can be read.
+
+    Also None where the cases were looked at for less than now.
+    """
     try:
+        noted = read_json(folder / CONTENTS_FILE)
+        if any(entry.get("checks") != CHECKS for entry in noted.values()):
+            return None
         return {
             name: CaseContents(str(entry["fingerprint"]), tuple(int(value) for value in entry["labels"]))
-            for name, entry in read_json(folder / CONTENTS_FILE).items()
+            for name, entry in noted.items()
         }
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -59,7 +67,10 @@ def read_contents(folder: Path) -> Contents | None:
 
 def write_contents(folder: Path, contents: Contents) -> None:
     """Note the contents in a folder of preprocessed data."""
-    noted = {name: {"fingerprint": case.fingerprint, "labels": list(case.labels)} for name, case in contents.items()}
+    noted = {
+        name: {"checks": CHECKS, "fingerprint": case.fingerprint, "labels": list(case.labels)}
+        for name, case in contents.items()
+    }
     write_json(folder / CONTENTS_FILE, noted)
 
 

@@ -2,12 +2,17 @@
 
 import difflib
 import json
-import re
+import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from nnunet_operator.api.dataset_beside import detached_problem, spacing_files, voxels_elsewhere
+from nnunet_operator.api.dataset_description import channel_names, description_problems
+from nnunet_operator.api.dataset_layout import find_images
+from nnunet_operator.api.dataset_layout import named as named
+from nnunet_operator.api.dataset_places import look, missing, place_problems
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
 from nnunet_trainer.labels import Labels, declared_labels
@@ -16,8 +21,6 @@ from nnunet_trainer.truncation import cut_short
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
 SPLITS_FILE = "splits_final.json"
-_NAMED = 5
-"""How many offenders a message names."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,11 @@ class Case:
 
     images: tuple[Path, ...]
     label: Path
+
+    def files(self) -> list[Path]:
+        """Return every file that nnU-Net reads for the case, also those that its reader looks for beside the images."""
+        beside = [path for path in spacing_files(self.images, self.label) if path.is_file()]
+        return [*self.images, self.label, *beside]
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class RawDataset:
         return str(_relative(path, self.folder))
 
     def check_whole(self) -> None:
-        """Raise TrainerError with WRONG_DATA for compressed files that were cut short."""
+        """Raise TrainerError with WRONG_DATA for files that were cut short, or that hold only a part of an image."""
         _require_whole(self.folder, self.files().values())
 
     def files(self) -> dict[str, Path]:
@@ -69,21 +77,8 @@ class RawDataset:
         if self.splits is not None:
             paths.append(self.folder / SPLITS_FILE)
         for case in self.cases.values():
-            paths += [*case.images, case.label]
+            paths += case.files()
         return {self.name_of(path): path for path in paths}
-
-
-def named(items: Collection[str]) -> str:
-    """Return the first few items and how many more there are."""
-    first = sorted(items)[:_NAMED]
-    rest = len(items) - len(first)
-    return ", ".join(first) + (f" and {rest} more" if rest else "")
-
-
-def channel_names(description: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the channels of a dataset.json (older files call them modality)."""
-    channels = description.get("channel_names", description.get("modality"))
-    return channels if isinstance(channels, Mapping) else {}
 
 
 def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
@@ -92,13 +87,18 @@ def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
     Raises TrainerError with WRONG_DATA (or WRONG_CONFIGURATION for a fold that the splits don't have).
     """
     folder = _folder(raw, name)
-    description = _description(folder)
-    cases = _listed_cases(folder, description) if "dataset" in description else _found_cases(folder, description)
-    if len(cases) != description["numTraining"]:
-        raise wrong_data(
-            f"dataset.json of {name} says numTraining {_shown(description['numTraining'])}, but there are {len(cases)} "
-            "training cases. Correct numTraining, or add the missing images to imagesTr"
+    description = _description(raw, folder)
+    if "dataset" in description:
+        cases, problems = _listed_cases(folder, description["dataset"]), list[str]()
+    else:
+        cases, problems = _found_cases(folder, description)
+    problems += _place_problems(raw, folder, cases, "training")
+    if not problems and len(cases) != description["numTraining"]:
+        problems.append(
+            f"dataset.json: numTraining is {description['numTraining']}, but there are {len(cases)} training cases. "
+            "Correct numTraining, or add the missing images to imagesTr"
         )
+    _require_none(name, problems)
     splits = _splits(folder, cases)
     _check_folds(name, list(folds), len(cases), splits)
     return RawDataset(folder, description, cases, splits)
@@ -113,22 +113,33 @@ def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
                 f"the test set's folder {folder.name} is not in {dataset.folder.name}. Correct {field}, add the "
                 "folder, or leave testSet out"
             )
-    found = _cases_in(images, dataset.ending, dataset.channels)
-    cases = {name: Case(files, labels / f"{name}{dataset.ending}") for name, files in found.items()}
-    _require_labels(dataset.folder, cases, "test")
+    cases, problems = _cases_in(images, labels, dataset.ending, dataset.channels)
+    problems += _place_problems(dataset.folder.parent, dataset.folder, cases, "test")
+    _require_none(dataset.folder.name, problems)
     return cases
 
 
 def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case]) -> None:
-    """Raise TrainerError with WRONG_DATA for compressed files of the test set that were cut short."""
+    """Raise TrainerError with WRONG_DATA for files of the test set as `RawDataset.check_whole` does."""
     _require_whole(dataset.folder, [path for case in cases.values() for path in (*case.images, case.label)])
 
 
-def _require_whole(folder: Path, paths: Iterable[Path]) -> None:
-    damaged = cut_short(paths)
-    if damaged:
+def _require_whole(folder: Path, paths: Collection[Path]) -> None:
+    problems = []
+    if damaged := cut_short(paths):
         names = {str(_relative(path, folder)) for path in damaged}
-        raise wrong_data(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+        problems.append(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+    if detached := [(str(_relative(path, folder)), where) for path in paths if (where := _voxels_elsewhere(path))]:
+        problems.append(detached_problem(detached))
+    if problems:
+        raise wrong_data("; ".join(problems))
+
+
+def _voxels_elsewhere(path: Path) -> str:
+    if path.name.endswith((".nii.gz", ".json")):
+        return ""
+    with path.open("rb") as file:
+        return voxels_elsewhere(path.name, file.read)
 
 
 def _folder(raw: Path, name: str) -> Path:
@@ -144,8 +155,14 @@ def _folder(raw: Path, name: str) -> Path:
     )
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def _require_none(name: str, problems: list[str]) -> None:
+    if problems:
+        raise wrong_data(f"{name}: {'; '.join(problems)}")
+
+
+def _description(raw: Path, folder: Path) -> dict[str, Any]:
     path = folder / "dataset.json"
+    _require_none(folder.name, list(place_problems(look({path.name: path}), os.path.realpath(raw), "the claim")))
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -154,100 +171,53 @@ def _description(folder: Path) -> dict[str, Any]:
         raise wrong_data(f"dataset.json of {folder.name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise wrong_data(f"dataset.json of {folder.name} must hold an object, not a {type(content).__name__}")
-    missing = [key for key in ("labels", "numTraining", "file_ending") if key not in content]
-    if not channel_names(content):
-        missing.append("channel_names")
-    if missing:
-        raise wrong_data(f"dataset.json of {folder.name} lacks {', '.join(missing)}")
-    declared_labels(content)
+    _require_none(folder.name, [f"dataset.json: {problem}" for problem in description_problems(content)])
     return content
 
 
-def _listed_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
+def _listed_cases(folder: Path, entries: Mapping[str, Any]) -> dict[str, Case]:
     """Cases named one by one under the key "dataset", nnU-Net's other way of describing them."""
-    listed = description["dataset"]
-    if not isinstance(listed, dict) or not listed:
-        raise wrong_data(
-            f"dataset.json: dataset is {_shown(listed)} and must map the name of each training case to its images and "
-            "label. Add the cases, or leave dataset out if the files are in imagesTr and labelsTr"
-        )
-    cases = {name: _listed_case(folder, name, entry, len(channel_names(description))) for name, entry in listed.items()}
-    missing = {str(path) for case in cases.values() for path in (*case.images, case.label) if not path.is_file()}
-    if missing:
-        raise wrong_data(f"{len(missing)} files that dataset.json names are missing: {named(missing)}")
-    return cases
 
+    def at(path: str) -> Path:
+        # As nnU-Net finds them: by names alone, whatever is a link.
+        return Path(os.path.abspath(folder / path))  # noqa: PTH100 (resolve() would follow links)
 
-def _listed_case(folder: Path, name: str, entry: Any, channels: int) -> Case:
-    where = f"dataset.json: case {name} under dataset"
-    entry = entry if isinstance(entry, dict) else {}
-    images, label = entry.get("images"), entry.get("label")
-    if not _is_texts(images) or not isinstance(label, str):
-        raise wrong_data(
-            f"{where} has images {_shown(images)} and label {_shown(label)}: images must be a list of paths, one for "
-            "each channel, and label a path"
-        )
-    if len(images) != channels:
-        raise wrong_data(
-            f"{where} has {len(images)} images, but dataset.json has {channels} channels. Give one image for each"
-        )
-    return Case(tuple(folder / path for path in images), folder / label)
-
-
-def _found_cases(folder: Path, description: Mapping[str, Any]) -> dict[str, Case]:
-    """Cases found by their file names in imagesTr and labelsTr."""
-    for sub in ("imagesTr", "labelsTr"):
-        if not (folder / sub).is_dir():
-            raise wrong_data(f"{folder.name} has no folder {sub}")
-    ending = str(description["file_ending"])
-    found = _cases_in(folder / "imagesTr", ending, len(channel_names(description)))
-    cases = {name: Case(files, folder / "labelsTr" / f"{name}{ending}") for name, files in found.items()}
-    _require_labels(folder, cases, "training")
-    return cases
-
-
-def _cases_in(folder: Path, ending: str, channels: int) -> dict[str, tuple[Path, ...]]:
-    """Return the images of each case, in the order of their channels."""
-    pattern = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})" + re.escape(ending))
-    found: dict[str, dict[int, Path]] = {}
-    strangers = set()
-    for path in sorted(folder.iterdir()):
-        if not path.name.endswith(ending):
-            continue
-        if match := pattern.fullmatch(path.name):
-            found.setdefault(match["case"], {})[int(match["channel"])] = path
-        else:
-            strangers.add(path.name)
-    if strangers:
-        raise wrong_data(
-            f"{len(strangers)} files in {folder.name} don't end in a channel number like _0000{ending}: "
-            f"{named(strangers)}"
-        )
-    if not found:
-        raise wrong_data(f"{folder.name} holds no file CASE_0000{ending}; dataset.json says file_ending {ending}")
-    wanted = set(range(channels))
-    missing = {
-        f"{folder.name}/{case}_{channel:04d}{ending}"
-        for case, files in found.items()
-        for channel in wanted - set(files)
+    return {
+        name: Case(tuple(at(path) for path in entry["images"]), at(entry["label"])) for name, entry in entries.items()
     }
-    if missing:
-        raise wrong_data(
-            f"{len(missing)} images are missing for the {channels} channels of dataset.json: {named(missing)}"
-        )
-    extra = {path.name for files in found.values() for channel, path in files.items() if channel not in wanted}
-    if extra:
-        raise wrong_data(f"dataset.json has {channels} channels, but there are images of others: {named(extra)}")
-    return {case: tuple(files[channel] for channel in sorted(files)) for case, files in found.items()}
 
 
-def _require_labels(folder: Path, cases: Mapping[str, Case], kind: str) -> None:
-    missing = {str(_relative(case.label, folder)) for case in cases.values() if not case.label.is_file()}
-    if missing:
-        raise wrong_data(
-            f"labels are missing for {len(missing)} of {len(cases)} {kind} cases: {named(missing)}. Add them or remove "
-            "the images"
+def _found_cases(folder: Path, description: Mapping[str, Any]) -> tuple[dict[str, Case], list[str]]:
+    """Cases found by their file names in imagesTr and labelsTr, and what is wrong with these."""
+    absent = [f"there is no folder {sub}" for sub in ("imagesTr", "labelsTr") if not (folder / sub).is_dir()]
+    if absent:
+        return {}, absent
+    ending, channels = str(description["file_ending"]), len(channel_names(description))
+    return _cases_in(folder / "imagesTr", folder / "labelsTr", ending, channels)
+
+
+def _cases_in(images: Path, labels: Path, ending: str, channels: int) -> tuple[dict[str, Case], list[str]]:
+    found = find_images(images.name, [path.name for path in images.iterdir()], ending, channels)
+    cases = {
+        name: Case(tuple(images / file for file in files), labels / f"{name}{ending}")
+        for name, files in found.cases.items()
+    }
+    return cases, [*found.hidden, *found.problems]
+
+
+def _place_problems(raw: Path, folder: Path, cases: Mapping[str, Case], kind: str) -> list[str]:
+    """Return what is wrong with where the files of cases lie."""
+    images = look({str(_relative(path, folder)): path for case in cases.values() for path in case.images})
+    labels = look({str(_relative(case.label, folder)): case.label for case in cases.values()})
+    problems = list(place_problems(images | labels, os.path.realpath(raw), "the claim"))
+    if gone := missing(images):
+        problems.append(f"{len(gone)} images are missing: {named(gone)}. Add them, or correct dataset.json")
+    if gone := missing(labels):
+        problems.append(
+            f"labels are missing for {len(gone)} of {len(cases)} {kind} cases: {named(gone)}. Add them or remove the "
+            "images"
         )
+    return problems
 
 
 def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]]] | None:
@@ -327,4 +297,7 @@ def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str,
 
 
 def _relative(path: Path, folder: Path) -> Path:
-    return path.relative_to(folder) if path.is_relative_to(folder) else path
+    """Return a path as seen from a dataset; files of other datasets on the claim with ../ before them."""
+    if not path.is_relative_to(folder.parent):
+        return path
+    return path.relative_to(folder) if path.is_relative_to(folder) else Path("..") / path.relative_to(folder.parent)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from nnunet_operator.api.contract import RunContract
+from nnunet_operator.api.dataset_beside import spacing_files
 from nnunet_trainer.heartbeat import heartbeat
 
 _KEY_DIGITS = 16
@@ -35,7 +36,7 @@ def dataset_hash(files: Mapping[str, Path], workers: int) -> str:
 
 
 def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable[Path], workers: int) -> dict[str, str]:
-    """Return for each case a hash of what its prediction is made from: the images and the checkpoints.
+    """Return for each case a hash of what its prediction is made from: the images, what lies beside, the checkpoints.
 
     Checkpoints count by size and time of their last change: they are large, and always written anew.
     """
@@ -48,6 +49,9 @@ def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable
         whole = model.copy()
         for path in images:
             whole.update(f"{file_hash(path)}\n".encode())
+        for path in spacing_files(images, None):
+            if path.is_file():
+                whole.update(f"spacing {file_hash(path)}\n".encode())
         return whole.hexdigest()
 
     with heartbeat(f"hashing the images of {len(cases)} test cases"), ThreadPoolExecutor(workers) as pool:

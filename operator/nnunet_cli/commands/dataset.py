@@ -59,6 +59,7 @@ def check(folder: Folder, output: Output = TextOutput.TEXT) -> None:
       2  wrong usage, or the folder can't be read
     """
     layout, notes = _checked(folder)
+    layout.problems += layout.hidden
     if not print_data(output, lambda: check_data(layout, notes)):
         typer.echo(check_text(layout, notes))
     if layout.problems:
@@ -72,6 +73,9 @@ def push(
     claim: Claim = "nnunet-raw",
     sub_path: SubPath = "",
     no_check: Annotated[bool, typer.Option("--no-check", help="Send it even if the check finds something.")] = False,
+    follow_links: Annotated[
+        bool, typer.Option("--follow-links", help="Send also what links lead to outside of the folder.")
+    ] = False,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
     kubeconfig: Kubeconfig = None,
@@ -80,7 +84,8 @@ def push(
     """Send a dataset to a claim. What is there with the right SHA-256 is skipped, so it can be called again.
 
     It is checked as by dataset check before, and what was sent is read back at the end. The claim is written through a
-    short-lived pod in the namespace, which is deleted at the end. Hidden files are not sent, and nothing is deleted.
+    short-lived pod in the namespace, which is deleted at the end. Hidden files are not sent, and nothing is deleted. A
+    link that leads out of the folder is refused: somebody else's dataset could so fetch any file of this machine.
 
     \b
     Examples:
@@ -98,7 +103,7 @@ def push(
     if layout.problems and not no_check:
         typer.echo(check_text(layout, notes), err=True)
         raise CliError("nothing was sent. Put it right, or send it as it is with --no-check", ExitCode.FOUND)
-    files = local_files(layout.folder)
+    files = local_files(layout.folder, follow_links=follow_links)
     cluster = Cluster(kubeconfig, context)
     where = namespace or cluster.namespace
     target = "/".join(part for part in (sub_path, layout.folder.name) if part)

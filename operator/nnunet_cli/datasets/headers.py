@@ -1,15 +1,15 @@
-"""Do the files of each case lie on one grid? Reads the headers of NIfTI files alone, with nibabel if it is there."""
+"""Do the files of each case lie on one grid, and are they whole images? With nibabel, NIfTI files are looked into."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_cli.datasets.layout import Layout
+from nnunet_cli.datasets.layout import Case, Layout
+from nnunet_operator.api.dataset_beside import detached_problem, voxels_elsewhere
+from nnunet_operator.api.dataset_geometry import GRID_REMEDY, Grid, grid_problems, is_sheared, mixed_readers
 
 NIFTI = (".nii", ".nii.gz")
-TOLERANCE = 1e-3
-"""How far two affine matrices may be apart, in mm: rounding, and no other grid."""
 
 
 @dataclass(frozen=True)
@@ -22,39 +22,97 @@ class Headers:
 
 
 def read_headers(layout: Layout) -> Headers:
-    """Compare shape and affine of all files of each case."""
+    """Compare the grids of all files of each case; name headers whose voxels are in another file."""
     ending = layout.description.get("file_ending")
     if ending is None:
         return Headers(unread="the headers were not read: dataset.json does not say what the files are")
     if ending not in NIFTI:
-        return Headers(unread=f"the headers were not read: files {ending} are not NIfTI")
+        return Headers(
+            tuple(_detached_problems(layout)), unread=f"the headers were not read: files {ending} are not NIfTI"
+        )
     try:
         import nibabel
     except ImportError:
         return Headers(unread="the headers were not read: pip install nibabel to have shapes and spacings compared")
-    problems = [
-        problem
-        for cases in (layout.training, layout.test)
-        for case in cases.values()
-        for problem in _compare(nibabel, layout.folder, [path for path in (*case.images, case.label) if path])
-    ]
-    return Headers(tuple(problems))
+    reader, problems = _Reader(nibabel, layout), list[str]()
+    for case in (*layout.training.values(), *layout.test.values()):
+        of_case, unreadable = reader.grids(_files(case))
+        problems += unreadable
+        if of_case:
+            problems += (f"{problem}. {GRID_REMEDY}" for problem in grid_problems(of_case))
+    return Headers((*reader.mixture(), *problems))
 
 
-def _compare(nibabel: Any, folder: Path, paths: list[Path]) -> Iterator[str]:
-    first: tuple[str, Any] | None = None
-    for path in paths:
-        name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
-        if not path.is_file():
-            continue  # it is missing, which is said already
-        try:
-            image = nibabel.load(path)
-        except Exception as error:  # nibabel's own, gzip's, zlib's, the operating system's
-            yield f"{name} can't be read: {' '.join(str(error).split())}. Make it again"
-            continue
-        if first is None:
-            first = name, image
-        elif image.shape != first[1].shape:
-            yield f"{name} has the shape {image.shape}, {first[0]} has {first[1].shape}: resample one to the other"
-        elif abs(image.affine - first[1].affine).max() > TOLERANCE:
-            yield f"{name} and {first[0]} differ in spacing, origin or direction: resample one to the other"
+def _files(case: Case) -> list[Path]:
+    """Return the files of a case that are there; what is missing is said already."""
+    return [path for path in (*case.images, case.label) if path and path.is_file()]
+
+
+def _detached_problems(layout: Layout) -> Iterator[str]:
+    found = []
+    for case in (*layout.training.values(), *layout.test.values()):
+        for path in _files(case):
+            with path.open("rb") as file:
+                if where := voxels_elsewhere(path.name, file.read):
+                    found.append((_name(layout.folder, path), where))
+    if found:
+        yield detached_problem(found)
+
+
+def _name(folder: Path, path: Path) -> str:
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+class _Reader:
+    """Reads headers of NIfTI files as the reader does that nnU-Net takes."""
+
+    def __init__(self, nibabel: Any, layout: Layout) -> None:
+        self._nibabel = nibabel
+        self._layout = layout
+        named = layout.description.get("overwrite_image_reader_writer", "None")
+        self._reorients = str(named).endswith("WithReorient")
+        self._by_itk = named == "None" and layout.description.get("file_ending") == ".nii.gz"
+        self._sheared: list[str] = []
+        self._plain: set[str] = set()
+
+    def grids(self, paths: list[Path]) -> tuple[dict[str, Grid], list[str]]:
+        """Return the grids of a case's files, and what is wrong with those that have none."""
+        grids, problems = dict[str, Grid](), list[str]()
+        for path in paths:
+            name = _name(self._layout.folder, path)
+            try:
+                image = self._nibabel.load(path)
+                shape, spacing, affine = image.shape, image.header.get_zooms(), image.affine
+                has_qform = image.get_qform(coded=True)[0] is not None
+            except Exception as error:  # nibabel's own, gzip's, zlib's, the operating system's
+                problems.append(f"{name} can't be read: {' '.join(str(error).split())}. Make it again")
+                continue
+            if len(shape) > 3:
+                words = f"has {len(shape)} axes: give each channel a file of its own, _0000, _0001 and so on"
+                problems.append(f"{name} {words}")
+                continue
+            if self._reorients and len(shape) == 3:
+                shape, spacing, affine = self._reoriented(shape, spacing, affine)
+            grids[name] = Grid.of_affine(shape, spacing, affine.tolist())
+            if is_sheared(grids[name]) and not has_qform:
+                self._sheared.append(name)
+            else:
+                self._plain.add(name)
+        return grids, problems
+
+    def mixture(self) -> Iterator[str]:
+        """Yield which files ITK can't read, where it can read others: all of one kind are no question.
+
+        nnU-Net asks the first image of a training case.
+        """
+        asked = {_name(self._layout.folder, case.images[0]) for case in self._layout.training.values() if case.images}
+        if self._by_itk and self._sheared and asked & self._plain:
+            names = ", ".join(f"{name} has sheared axes" for name in self._sheared)
+            yield mixed_readers(names, len(self._sheared), "SimpleITKIO", "NibabelIO")
+
+    def _reoriented(self, shape: Any, spacing: Any, affine: Any) -> tuple[Any, Any, Any]:
+        """Return them as nnU-Net's readers of that name do before anything is compared."""
+        turned = self._nibabel.io_orientation(affine)
+        order = [int(axis) for axis in turned[:, 0].argsort()]
+        affine = affine @ self._nibabel.orientations.inv_ornt_aff(turned, shape)
+        return [shape[axis] for axis in order], [spacing[axis] for axis in order], affine

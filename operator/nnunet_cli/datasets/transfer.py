@@ -8,6 +8,7 @@ from pathlib import Path
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.volumes.access import Volume
 from nnunet_cli.words import listed
+from nnunet_operator.api.dataset_places import look, place_problems
 
 BLOCK = 1 << 20
 BATCH = 64
@@ -50,13 +51,30 @@ class Sent:
     strangers: Sequence[str]
 
 
-def local_files(folder: Path) -> list[LocalFile]:
-    """Return the files of a folder, without hidden ones; dataset.json last: without it nobody takes it for whole."""
-    found = []
+def local_files(folder: Path, follow_links: bool = False) -> list[LocalFile]:
+    """Return the files of a folder, without hidden ones; dataset.json last: without it nobody takes it for whole.
+
+    Raises CliError for links that lead nowhere, and for those that lead out of the folder unless they are followed.
+    """
+    paths, linked = {}, []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
-        if path.is_file() and not any(part.startswith(".") for part in parts):
-            found.append(LocalFile("/".join(parts), path, path.stat().st_size))
+        if any(part.startswith(".") for part in parts):
+            continue
+        if not path.is_dir():
+            paths["/".join(parts)] = path
+        elif path.is_symlink():
+            linked.append("/".join(parts))
+    if linked:
+        words = f"{len(linked)} folders are links, and what is in them would be left out: {listed(linked[:5])}"
+        raise CliError(f"nothing was sent: {words}. Put the folders themselves there (cp -rL)", ExitCode.FOUND)
+    places = look(paths)
+    root = str(folder.resolve())
+    inside = {name: place for name, place in places.items() if not (follow_links and place.is_file)}
+    if problems := list(place_problems(inside, root, "the folder")):
+        hint = "" if follow_links else ". Or send what links lead to, where they are meant so: --follow-links"
+        raise CliError(f"nothing was sent: {'; '.join(problems)}{hint}", ExitCode.FOUND)
+    found = [LocalFile(name, path, path.stat().st_size) for name, path in paths.items() if places[name].is_file]
     return sorted(found, key=lambda file: file.name == _LAST)
 
 

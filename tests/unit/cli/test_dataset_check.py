@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nnunet_cli.datasets.labels import label_problems
+from nnunet_operator.api.dataset_labels import label_problems
 from nnunet_trainer.dataset import load_dataset
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.labels import declared_labels
@@ -26,9 +26,10 @@ DESCRIPTION = {
 }
 
 
-def save(path: Path, shape: tuple[int, ...] = (4, 5, 6), spacing: float = 1.0) -> None:
+def save(path: Path, shape: tuple[int, ...] = (4, 5, 6), spacing: float = 1.0, affine: Any = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), np.diag([spacing, 1, 1, 1])), path)
+    affine = np.diag([spacing, 1, 1, 1]) if affine is None else affine
+    nibabel.save(nibabel.Nifti1Image(np.zeros(shape, np.uint8), affine), path)
 
 
 @pytest.fixture
@@ -98,19 +99,19 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "images as text",
         lambda f: describe(f, numTraining=1, dataset={"c": {"images": "imagesTr/c", "label": "labelsTr/c"}}),
-        "dataset.c needs images, a list of paths, and label, a path",
+        "dataset.c has images 'imagesTr/c' and label 'labelsTr/c': it needs images, a list of paths",
     ),
     ("a wrong count", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training cases"),
     ("no count", lambda f: describe(f, numTraining="5"), "numTraining is '5', must be the number"),
     (
         "a missing channel",
         lambda f: (f / "imagesTr" / "case_1_0001.nii.gz").unlink(),
-        "1 images are missing for the 2 channels: imagesTr/case_1_0001.nii.gz",
+        "1 images are missing for the 2 channels of dataset.json: imagesTr/case_1_0001.nii.gz",
     ),
     (
         "a channel too many",
         lambda f: save(f / "imagesTr" / "case_1_0002.nii.gz"),
-        "1 images have numbers of channels that dataset.json does not name: imagesTr/case_1_0002.nii.gz",
+        "numbers of channels that dataset.json, with 2 channels, does not name: imagesTr/case_1_0002.nii.gz",
     ),
     ("a missing label", lambda f: (f / "labelsTr" / "case_2.nii.gz").unlink(), "no label: labelsTr/case_2.nii.gz"),
     ("no channel's number", lambda f: save(f / "imagesTr" / "x.nii.gz"), "_0000.nii.gz: imagesTr/x.nii.gz"),
@@ -121,12 +122,22 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "another shape",
         lambda f: save(f / "labelsTr" / "case_0.nii.gz", (4, 5, 7)),
-        "labelsTr/case_0.nii.gz has the shape (4, 5, 7), imagesTr/case_0_0000.nii.gz has (4, 5, 6)",
+        "labelsTr/case_0.nii.gz has 4 x 5 x 7 voxels, imagesTr/case_0_0000.nii.gz has 4 x 5 x 6",
     ),
     (
         "another spacing",
         lambda f: save(f / "imagesTr" / "case_0_0001.nii.gz", spacing=2.0),
-        "imagesTr/case_0_0001.nii.gz and imagesTr/case_0_0000.nii.gz differ in spacing",
+        "imagesTr/case_0_0001.nii.gz has the spacing 2 x 1 x 1, imagesTr/case_0_0000.nii.gz has 1 x 1 x 1",
+    ),
+    (
+        "another place",
+        lambda f: save(f / "labelsTr" / "case_0.nii.gz", affine=np.diag([-1, 1, 1, 1])),
+        "labelsTr/case_0.nii.gz lies up to 6 voxels away from imagesTr/case_0_0000.nii.gz: direction (-1, 0, 0)",
+    ),
+    (
+        "several channels in a file",
+        lambda f: save(f / "imagesTr" / "case_0_0000.nii.gz", (4, 5, 6, 2)),
+        "imagesTr/case_0_0000.nii.gz has 4 axes: give each channel a file of its own",
     ),
     (
         "no image",
@@ -181,11 +192,14 @@ def test_cases_that_dataset_json_names_one_by_one(folder: Path, nnunet: Command)
     cases = {f"c{number}": {"images": images, "label": "labelsTr/case_0.nii.gz"} for number in range(5)}
     describe(folder, dataset=cases)
     assert nnunet("dataset", "check", str(folder)).code == 0
+    cases["c1"] = {"images": images, "label": "labelsTr/gone.nii.gz"}
+    describe(folder, dataset=cases)
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "1 cases have no label: labelsTr/gone.nii.gz" in run.out
     cases["c1"] = {"images": images[:1], "label": "labelsTr/gone.nii.gz"}
     describe(folder, dataset=cases)
     run = nnunet("dataset", "check", str(folder))
     assert run.code == 1 and "dataset.c1 has 1 images, must have 2" in run.out
-    assert "1 files that dataset.json names are missing: labelsTr/gone.nii.gz" in run.out
 
 
 def test_a_label_alone_is_in_nobodys_way(folder: Path, nnunet: Command) -> None:
@@ -194,7 +208,15 @@ def test_a_label_alone_is_in_nobodys_way(folder: Path, nnunet: Command) -> None:
     assert run.code == 0 and "note: 1 labels have no image: labelsTr/x.nii.gz" in run.out
 
 
-NOT_PLANNINGS = ("test channel", "no test label", "another shape", "another spacing", "no image")
+NOT_PLANNINGS = (
+    "test channel",
+    "no test label",
+    "another shape",
+    "another spacing",
+    "another place",
+    "several channels in a file",
+    "no image",
+)
 """Looked at by planning elsewhere: where there is a spec.testSet, and in the files themselves."""
 
 
@@ -215,6 +237,50 @@ def test_headers_of_other_formats_are_not_read_and_that_is_said(folder: Path, nn
         path.rename(path.with_name(f"{path.name}.mha"))
     run = nnunet("dataset", "check", str(folder))
     assert run.code == 0 and "note: the headers were not read: files .nii.gz.mha are not NIfTI" in run.out
+
+
+def test_readers_that_reorient_compare_after_that(folder: Path, nnunet: Command) -> None:
+    """The same place, stored in another order of axes."""
+    affine = np.array([[0, 0, -1, 5], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    save(folder / "labelsTr" / "case_0.nii.gz", (5, 6, 4), affine=affine)
+    save_as = {"imagesTr/case_0_0000.nii.gz": (4, 5, 6), "imagesTr/case_0_0001.nii.gz": (4, 5, 6)}
+    for name, shape in save_as.items():
+        save(folder / name, shape, affine=np.array([[1, 0, 0, 2], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
+    assert nnunet("dataset", "check", str(folder)).code == 1
+    describe(folder, overwrite_image_reader_writer="NibabelIOWithReorient")
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 0, run.out
+
+
+@pytest.mark.parametrize("which", [0, 3])
+def test_sheared_axes_of_some_files(folder: Path, nnunet: Command, which: int) -> None:
+    """ITK can't read them: nnU-Net takes another reader for all, or fails, by which case comes first."""
+    affine = np.eye(4)
+    affine[0, 1] = 0.2
+
+    def shear(number: int) -> None:
+        for path in folder.glob(f"*/case_{number}*"):
+            image = nibabel.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine)
+            image.header["qform_code"] = 0
+            nibabel.save(image, path)
+
+    shear(which)
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "3 files can't be read by SimpleITKIO, others can" in run.out, run.out
+    assert f"labelsTr/case_{which}.nii.gz has sheared axes" in run.out
+    describe(folder, overwrite_image_reader_writer="NibabelIO")
+    assert nnunet("dataset", "check", str(folder)).code == 0
+
+
+def test_headers_without_voxels(folder: Path, nnunet: Command) -> None:
+    describe(folder, file_ending=".nrrd")
+    for path in folder.glob("*/*.nii.gz"):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd"))).write_bytes(b"NRRD0004\n\n")
+    assert nnunet("dataset", "check", str(folder)).code == 0
+    (folder / "labelsTr" / "case_3.nrrd").write_bytes(b"NRRD0004\ndata file: case_3.raw\n")
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "1 files are headers whose voxels are in another file" in run.out
+    assert "labelsTr/case_3.nrrd (case_3.raw)" in run.out
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,32 @@ def test_dataset_json_comes_last(source: Path) -> None:
     assert [file.name for file in local_files(source)][-1] == "dataset.json"
 
 
+def test_links_that_lead_out_are_refused_unless_they_are_meant_so(source: Path, tmp_path: Path) -> None:
+    """A dataset that was downloaded could so have any file of this machine sent to where many can read it."""
+    secret = tmp_path / "kubeconfig"
+    secret.write_text("token")
+    (source / "README.txt").symlink_to(secret)
+    with pytest.raises(CliError, match=r"README.txt \(.*kubeconfig\).*--follow-links"):
+        local_files(source)
+    assert "README.txt" in [file.name for file in local_files(source, follow_links=True)]
+    (source / "README.txt").unlink()
+    (source / "README.txt").symlink_to("imagesTr/a_0000.nii.gz")
+    assert "README.txt" in [file.name for file in local_files(source)]
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_links_that_lead_nowhere_are_not_left_out_silently(source: Path, follow: bool) -> None:
+    (source / "imagesTr" / "c_0000.nii.gz").symlink_to("/data/pacs/c.nii.gz")
+    with pytest.raises(CliError, match=r"1 files are links to what is not there: imagesTr/c_0000.nii.gz -> /data/pacs"):
+        local_files(source, follow_links=follow)
+
+
+def test_a_folder_that_is_a_link_is_not_left_out_silently(source: Path) -> None:
+    (source / "imagesTs").symlink_to(source / "imagesTr")
+    with pytest.raises(CliError, match="1 folders are links, and what is in them would be left out: imagesTs"):
+        local_files(source)
+
+
 def test_what_differs_is_sent_again(volume: LocalVolume, source: Path) -> None:
     pushed(volume, source)
     (source / "imagesTr" / "b_0000.nii.gz").write_bytes(b"\n\n[]\n")  # of the same size

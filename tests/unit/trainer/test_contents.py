@@ -113,7 +113,13 @@ def test_contents_are_noted(tmp_path: Path) -> None:
     assert read_contents(tmp_path) == noted
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"a": 1}', '{"a": {"labels": [1]}}', '{"a": {"fingerprint": "1"}}'])
+EARLIER = '{"a": {"checks": 1, "fingerprint": "1", "labels": [1]}}'
+"""Of a time when cases were looked at for less."""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"a": 1}', '{"a": {"checks": 2, "labels": [1]}}', '{"a": {"fingerprint": "1"}}', EARLIER]
+)
 def test_notes_that_cannot_be_read_are_made_again(tmp_path: Path, text: str) -> None:
     (tmp_path / CONTENTS_FILE).write_text(text)
     assert read_contents(tmp_path) is None

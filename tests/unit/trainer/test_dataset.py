@@ -10,6 +10,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset, named
 from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.identity import dataset_hash, prediction_inputs
 
 NAME = "Dataset004_Hippocampus"
 FIVE = ["0", "1", "2", "3", "4"]
@@ -85,11 +86,11 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ("no dataset.json", remove("dataset.json"), ["has no dataset.json"]),
     ("not JSON", write("dataset.json", "{"), ["not valid JSON"]),
     ("not an object", write("dataset.json", "[]"), ["must hold an object"]),
-    ("no file ending", lambda f: describe(f, file_ending=None), ["lacks file_ending"]),
-    ("no channels", lambda f: describe(f, channel_names=None), ["lacks channel_names"]),
-    ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ['"background": 0']),
-    ("gap in labels", lambda f: describe(f, labels={"background": 0, "a": 2}), ["1 missing"]),
-    ("count", lambda f: describe(f, numTraining=7), ["numTraining 7", "6 training cases"]),
+    ("no file ending", lambda f: describe(f, file_ending=None), ["file_ending is missing"]),
+    ("no channels", lambda f: describe(f, channel_names=None), ["channel_names is missing"]),
+    ("v1 labels", lambda f: describe(f, labels={"0": "background"}), ["labels.background is None", "nnU-Net v1"]),
+    ("gap in labels", lambda f: describe(f, labels={"background": 0, "a": 2}), ["has the values 0, 2, must"]),
+    ("count", lambda f: describe(f, numTraining=7), ["numTraining is 7", "6 training cases"]),
     ("label", remove("labelsTr/c_01.nii.gz"), ["1 of 6 training cases", "labelsTr/c_01.nii.gz"]),
     (
         "all labels",
@@ -98,31 +99,31 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     ),
     ("channel", remove("imagesTr/c_01_0001.nii.gz"), ["1 images are missing", "imagesTr/c_01_0001.nii.gz"]),
     ("extra channel", touch("imagesTr/c_01_0002.nii.gz"), ["2 channels", "c_01_0002.nii.gz"]),
-    ("stranger", touch("imagesTr/readme.nii.gz"), ["channel number", "readme.nii.gz"]),
+    ("stranger", touch("imagesTr/readme.nii.gz"), ["channel's number", "imagesTr/readme.nii.gz"]),
     ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
     ("no labels folder", empty("labelsTr"), ["no folder labelsTr"]),
-    ("numTraining as text", lambda f: describe(f, numTraining="6"), ['numTraining "6"', "there are 6"]),
+    ("numTraining as text", lambda f: describe(f, numTraining="6"), ["numTraining is '6', must be the number"]),
     (
         "cases as a list",
         lambda f: describe(f, dataset=[]),
         ["dataset.json: dataset is []", "must map", "leave dataset"],
     ),
-    ("no listed cases", lambda f: describe(f, dataset={}, numTraining=0), ["dataset is {}", "Add the cases"]),
-    ("a case as text", lambda f: describe(f, dataset={"c": "x"}), ["case c", "images missing", "must be a list"]),
+    ("no listed cases", lambda f: describe(f, dataset={}, numTraining=0), ["dataset is {}", "add the cases"]),
+    ("a case as text", lambda f: describe(f, dataset={"c": "x"}), ["dataset.c has images missing", "a list of paths"]),
     (
         "images as text",
         lambda f: describe(f, dataset={"c": {"images": "imagesTr/c_00_0000.nii.gz", "label": "x"}}),
-        ["case c", 'images "imagesTr/c_00_0000.nii.gz"', "must be a list of paths"],
+        ["dataset.c has images 'imagesTr/c_00_0000.nii.gz'", "a list of paths"],
     ),
     (
         "label as a list",
         lambda f: describe(f, dataset={"c": {"images": ["a", "b"], "label": ["x"]}}),
-        ['label ["x"]', "label a path"],
+        ["label ['x']", "label, a path"],
     ),
     (
         "a listed case without a channel",
         lambda f: describe(f, dataset={"c": {"images": ["a"], "label": "x"}}),
-        ["case c", "has 1 images", "2 channels", "Give one image for each"],
+        ["dataset.c has 1 images, must have 2, one for each channel"],
     ),
     ("splits are not JSON", write("splits_final.json", "{"), ["splits_final.json is not valid JSON", "remove it"]),
     ("splits as an object", write("splits_final.json", GOOD_SPLIT), ['is {"train": ["c_00"]', "must be a list"]),
@@ -236,8 +237,57 @@ def test_cases_listed_in_dataset_json(tmp_path: Path) -> None:
     describe(folder, dataset=entries)
     assert sorted(load_dataset(tmp_path, NAME, FIVE).cases) == [f"x{number}" for number in range(6)]
     (folder / "imagesTr/c_05_0001.nii.gz").unlink()
-    with pytest.raises(TrainerError, match=r"1 files that dataset.json names are missing: .*c_05_0001.nii.gz"):
+    with pytest.raises(TrainerError, match=r"1 images are missing: .*c_05_0001.nii.gz"):
         load_dataset(tmp_path, NAME, FIVE)
+
+
+TIF = {"file_ending": ".tif"}
+
+
+def make_tif(raw: Path) -> Path:
+    folder = make(raw)
+    for path in list(folder.glob("*/*.nii.gz")):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".tif")))
+    describe(folder, **TIF)
+    return folder
+
+
+@pytest.mark.parametrize("sidecar", ["imagesTr/c_03.json", "labelsTr/c_03.json"])
+def test_a_spacing_beside_a_tif_is_a_part_of_the_dataset(tmp_path: Path, sidecar: str) -> None:
+    """nnU-Net's Tiff3DIO reads it: without it a training with a corrected spacing took the data of the wrong one."""
+    folder = make_tif(tmp_path)
+    hashes = [dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2)]
+    for spacing in (5, 3):
+        (folder / sidecar).write_text(json.dumps({"spacing": [spacing, 1, 1]}))
+        hashes.append(dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2))
+    (folder / "imagesTr/readme.json").write_text("{}")
+    assert dataset_hash(load_dataset(tmp_path, NAME, FIVE).files(), 2) == hashes[-1]
+    assert len(set(hashes)) == 3
+
+
+def test_a_spacing_beside_a_tif_of_the_test_set_makes_another_prediction(tmp_path: Path) -> None:
+    folder = make_tif(tmp_path)
+    images = {name: case.images for name, case in check_test_set(load_dataset(tmp_path, NAME, FIVE), TestSet()).items()}
+    plain = prediction_inputs(images, [], 2)
+    (folder / "labelsTs/c_90.json").write_text("the network never sees it")
+    assert prediction_inputs(images, [], 2) == plain
+    (folder / "imagesTs/c_90.json").write_text(json.dumps({"spacing": [5, 1, 1]}))
+    corrected = prediction_inputs(images, [], 2)
+    assert corrected["c_90"] != plain["c_90"] and corrected["c_91"] == plain["c_91"]
+
+
+def test_headers_without_voxels_are_refused(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    for path in list(folder.glob("*/*.nii.gz")):
+        path.rename(path.with_name(path.name.replace(".nii.gz", ".nrrd"))).write_bytes(b"NRRD0004\n\n")
+    describe(folder, file_ending=".nrrd")
+    (folder / "labelsTr/c_03.nrrd").write_bytes(b"NRRD0004\ntype: float\ndata file: c_03.raw\n")
+    (folder / "imagesTs/c_90_0001.nrrd").write_bytes(b"NRRD0004\ntype: float\ndatafile: LIST\na.raw\n")
+    dataset = load_dataset(tmp_path, NAME, FIVE)
+    with pytest.raises(TrainerError, match=r"1 files are headers .*: labelsTr/c_03.nrrd \(c_03.raw\).*as one file"):
+        dataset.check_whole()
+    with pytest.raises(TrainerError, match=r"imagesTs/c_90_0001.nrrd \(LIST\)"):
+        check_test_set_whole(dataset, check_test_set(dataset, TestSet()))
 
 
 TEST_SET_DAMAGE: list[tuple[str, TestSet, Callable[[Path], None], str]] = [

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import pytest
 
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_trainer import contents, dataset, evaluate, integrity, plan, truncation
+from nnunet_trainer import contents, dataset, evaluate, examination, plan, truncation
 from nnunet_trainer.failures import (
     PASSING_ERRNOS,
     STORAGE_ERRNOS,
@@ -23,6 +23,7 @@ from nnunet_trainer.failures import (
     is_missing_or_damaged,
     may_be_damage,
     may_pass,
+    wrong_data,
 )
 from tests.unit.trainer.builders import contract
 
@@ -65,7 +66,9 @@ def fail_with(error: BaseException) -> Callable[..., NoReturn]:
 
 
 def verifying(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    integrity._with_findings("the dataset", fail_with(error))
+    _, trouble = examination.attempt(fail_with(error))
+    assert trouble is not None
+    raise wrong_data(trouble) from error
 
 
 def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -163,32 +166,18 @@ class Work:
 def test_damage_counts_when_it_is_met_twice(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"x" * 100)
-    damage = [RuntimeError("first"), RuntimeError("second")]
-    assert integrity._unless_it_passes([file], Work(damage[0])) == "done"
-    with pytest.raises(RuntimeError, match="second"):
-        integrity._unless_it_passes([file], Work(*damage))
-    stale = Work(system(errno.ESTALE))
+    first, second = RuntimeError("first"), RuntimeError("second")
+    assert examination.attempt(Work(first), [file]) == ("done", None)
+    assert examination.attempt(Work(first, second), [file]) == (None, "second")
     with pytest.raises(OSError, match="Stale"):
-        integrity._unless_it_passes([file], stale)
-
-
-def test_findings_are_printed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    trouble = [RuntimeError("first")]
-
-    def work() -> str:
-        print("Error: x")
-        return Work(*[trouble.pop() for _ in trouble])()
-
-    assert integrity._unless_it_passes([], work) == "done"
-    assert integrity._unless_it_passes([], work) == "done"
-    assert capsys.readouterr().out == "Error: x\n" * 2
+        examination.attempt(Work(system(errno.ESTALE)), [file])
 
 
 def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
     """The memory of a process can't be read at 0: a real input/output error, which a library hides."""
     hidden = RuntimeError("ITK ERROR: could not read the file")
     with pytest.raises(OSError, match="Input/output error") as caught:
-        integrity._unless_it_passes([Path("/proc/self/mem")], Work(hidden, hidden))
+        examination.attempt(Work(hidden, hidden), [Path("/proc/self/mem")])
     failure = classify(caught.value, [], [Path("/nnunet/raw")])
     assert failure.code == UNEXPECTED and "who runs the storage" in failure.message
 
@@ -196,7 +185,7 @@ def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
 WITHOUT_FILES = """
 import json, resource, sys
 from pathlib import Path
-from nnunet_trainer import integrity, truncation
+from nnunet_trainer import examination, truncation
 from nnunet_trainer.failures import classify
 
 path, codes = Path(sys.argv[1]), []
@@ -209,7 +198,7 @@ try:
         held.append(open("/dev/null"))
 except OSError:
     pass
-for work in (lambda: truncation.cut_short([path]), lambda: integrity._unless_it_passes([path], hidden)):
+for work in (lambda: truncation.cut_short([path]), lambda: examination.attempt(hidden, [path])):
     try:
         work()
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The training's own configurations in nnU-Net's plans; findings of the verification."""
+"""The training's own configurations in nnU-Net's plans."""
 
 import contextlib
 from pathlib import Path
@@ -11,7 +11,6 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer import plan
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import write_json
-from nnunet_trainer.integrity import findings
 from nnunet_trainer.plan import with_configurations
 from tests.unit.trainer.builders import contract, paths_of, plan_facts
 
@@ -79,19 +78,6 @@ def test_a_run_with_checkpoints_keeps_its_data(
     with pytest.raises(TrainerError, match=words) as caught:
         plan.require_same_result(contract(), paths, digest, key)
     assert caught.value.code == ExitCode.WRONG_DATA
-
-
-def test_findings_of_the_verification() -> None:
-    text = (
-        "Using <class> as reader/writer\n"
-        "Error: Unexpected labels found in file /raw/labelsTr/a.nii.gz.\nExpected: [0, 1]\nFound: [0 7]\n"
-        "Error: Shape mismatch between segmentation and corresponding images. \nShape images: (1, 2). \n\n"
-        "other lines\n"
-    )
-    found = findings(text)
-    assert "a.nii.gz. Expected: [0, 1] Found: [0 7]; Error: Shape mismatch" in found
-    assert "other" not in found
-    assert "and 2 more in the log" in findings(text.replace("other", "\n" + "Error: x\n\n" * 3))
 
 
 @pytest.mark.parametrize(

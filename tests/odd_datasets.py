@@ -1,0 +1,278 @@
+"""Datasets that people really have, a few kB each, and what planning and `dataset check` have to say of them.
+
+Used by tests/unit, without a reader of nnU-Net, and by tests/trainer, with all of them.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+
+NAME = "Dataset904_Odd"
+SHAPE = (6, 7, 8)
+CASES = 5
+FOREIGN = "../../../Dataset004_X-36cf42f9bc4f9548/Dataset004_X/gt_segmentations/c0"
+
+
+def image_of(number: int, shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    values: np.ndarray = np.random.default_rng(number).normal(100, 10, shape).astype(np.float32)
+    return values
+
+
+def label_of(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
+    label: np.ndarray = np.zeros(shape, np.uint8)
+    label[2:4, 2:4] = 1
+    label[3, 3] = 2
+    return label
+
+
+def save_nifti(path: Path, array: np.ndarray, affine: Any = None, sheared: bool = False) -> None:
+    image = nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine)
+    if sheared:
+        image.header["qform_code"] = 0
+    nibabel.save(image, path)
+
+
+def save_meta(path: Path, array: np.ndarray) -> None:
+    """Write a .mha, x first in memory."""
+    kind = {"float32": "MET_FLOAT", "uint8": "MET_UCHAR"}[str(array.dtype)]
+    sizes = " ".join(map(str, array.shape))
+    header = f"ObjectType = Image\nNDims = 3\nBinaryData = True\nElementSpacing = 1 1 1\nDimSize = {sizes}\n"
+    path.write_bytes(f"{header}ElementType = {kind}\nElementDataFile = LOCAL\n".encode() + array.tobytes(order="F"))
+
+
+def describe(folder: Path, **changes: Any) -> None:
+    content: dict[str, Any] = {
+        "channel_names": {"0": "MRI"},
+        "labels": {"background": 0, "rim": 1, "core": 2},
+        "numTraining": CASES,
+        "file_ending": ".nii.gz",
+    }
+    (folder / "dataset.json").write_text(json.dumps(content | changes))
+
+
+def make(raw: Path) -> Path:
+    """Write a dataset that is in order."""
+    folder = raw / NAME
+    for sub in ("imagesTr", "labelsTr"):
+        (folder / sub).mkdir(parents=True)
+    for number in range(CASES):
+        save_nifti(folder / f"imagesTr/c{number}_0000.nii.gz", image_of(number))
+        save_nifti(folder / f"labelsTr/c{number}.nii.gz", label_of())
+    describe(folder)
+    return folder
+
+
+def image(folder: Path, number: int = 3) -> Path:
+    return folder / f"imagesTr/c{number}_0000.nii.gz"
+
+
+def label(folder: Path, number: int = 3) -> Path:
+    return folder / f"labelsTr/c{number}.nii.gz"
+
+
+def listed(folder: Path, **changes: Any) -> None:
+    """Name the cases one by one, with changes of the first."""
+    entries = {
+        f"c{n}": {"images": [f"imagesTr/c{n}_0000.nii.gz"], "label": f"labelsTr/c{n}.nii.gz"} for n in range(CASES)
+    }
+    entries["c0"] |= changes
+    describe(folder, dataset=entries)
+
+
+def named_by(name: str) -> Callable[[Path], None]:
+    """Give the first listed case a name."""
+
+    def spoil(folder: Path) -> None:
+        listed(folder)
+        content = json.loads((folder / "dataset.json").read_text())
+        content["dataset"][name] = content["dataset"].pop("c0")
+        (folder / "dataset.json").write_text(json.dumps(content))
+
+    return spoil
+
+
+def mixed(folder: Path, *numbers: int) -> None:
+    affine = np.eye(4)
+    affine[0, 1] = 0.2
+    for number in numbers:
+        save_nifti(image(folder, number), image_of(number), affine, sheared=True)
+        save_nifti(label(folder, number), label_of(), affine, sheared=True)
+
+
+def two_channels(folder: Path, second: Callable[[Path], None]) -> None:
+    describe(folder, channel_names={"0": "T1", "1": "T2"})
+    for number in range(CASES):
+        save_nifti(image(folder, number).with_name(f"c{number}_0001.nii.gz"), image_of(number + 50))
+    second(folder / "imagesTr/c3_0001.nii.gz")
+
+
+def meta(folder: Path) -> None:
+    """Let all files be .mha."""
+    for number in range(CASES):
+        image(folder, number).unlink()
+        label(folder, number).unlink()
+        save_meta(folder / f"imagesTr/c{number}_0000.mha", image_of(number))
+        save_meta(folder / f"labelsTr/c{number}.mha", label_of())
+    describe(folder, file_ending=".mha")
+
+
+def infinite(folder: Path) -> None:
+    meta(folder)
+    values = image_of(3)
+    values[1, 1, 1], values[2, 2, 2], values[0, 0, 0] = np.inf, -np.inf, np.nan
+    save_meta(folder / "imagesTr/c3_0000.mha", values)
+
+
+def png(folder: Path, bands: int, names: int = 3) -> None:
+    """Let all files be slices as PNG, with red, green and blue in one file or grey."""
+    from PIL import Image
+
+    for number in range(CASES):
+        image(folder, number).unlink()
+        label(folder, number).unlink()
+        grey = image_of(number, (16, 18)).clip(0, 255).astype(np.uint8)
+        values = grey if bands == 1 else np.stack([grey] * bands, -1)
+        Image.fromarray(values).save(folder / f"imagesTr/c{number}_0000.png")
+        Image.fromarray(label_of((16, 18))).save(folder / f"labelsTr/c{number}.png")
+    describe(folder, file_ending=".png", channel_names={str(n): f"band {n}" for n in range(names)})
+
+
+def hidden(folder: Path) -> None:
+    for path in [image(folder), label(folder)]:
+        path.with_name(f"._{path.name}").write_bytes(b"\x00\x05\x16\x07Mac OS X")
+
+
+def linked(folder: Path, target: str) -> None:
+    image(folder).unlink()
+    image(folder).symlink_to(target)
+
+
+def linked_outside(folder: Path) -> None:
+    outside = folder.parent.parent / "elsewhere.nii.gz"
+    image(folder).rename(outside)
+    image(folder).symlink_to(outside)
+
+
+def linked_inside(folder: Path) -> None:
+    other = folder.parent / "Dataset905_Other"
+    other.mkdir()
+    image(folder).rename(other / "x.nii.gz")
+    image(folder).symlink_to("../../Dataset905_Other/x.nii.gz")
+
+
+def one_after_the_other(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        for each in spoils:
+            each(folder)
+
+    return spoil
+
+
+@dataclass(frozen=True)
+class Odd:
+    """A dataset and the verdict on it."""
+
+    what: str
+    spoil: Callable[[Path], None]
+    words: str = ""
+    """What both programs say of it, in part; nothing where it is in order."""
+    read: bool = False
+    """Whether planning finds it only when it reads the files."""
+    seen_by_check: bool = True
+    """Whether `dataset check` finds it, which reads headers of NIfTI files at most."""
+
+
+def _affine(**entries: float) -> np.ndarray:
+    affine = np.eye(4)
+    for place, value in entries.items():
+        affine[int(place[1]), int(place[2])] = value
+    return affine
+
+
+REGIONS = {"background": 0, "whole": [1, 2], "core": [2]}
+
+ODD = [
+    Odd("in order", lambda f: None),
+    Odd("regions in order", lambda f: describe(f, labels=REGIONS, regions_class_order=[1, 2])),
+    Odd(
+        "regions exchanged",
+        lambda f: describe(f, labels=REGIONS, regions_class_order=[2, 1]),
+        "label 2, in whole and core, is written as 1 by core, which is in whole. Set regions_class_order to [1, 2]",
+    ),
+    Odd("channels the wrong way round", lambda f: describe(f, channel_names={"MRI": 0}), "name the channels by number"),
+    Odd("a channel without a name", lambda f: describe(f, channel_names={"0": 1}), "must give each channel a name"),
+    Odd(
+        "channels out of order",
+        one_after_the_other(
+            lambda f: two_channels(f, lambda p: None), lambda f: describe(f, channel_names={"1": "T2", "0": "CT"})
+        ),
+        "must have its channels in order: 0, 1",
+    ),
+    Odd("an ending with a path", lambda f: describe(f, file_ending="./../x.nii.gz"), "must be an ending with its dot"),
+    Odd("two files for an image", lambda f: describe(f, file_ending=".mhd"), "header and voxels in two files"),
+    Odd("named one by one", listed),
+    Odd("a foreign name", named_by(FOREIGN), "the name of a case must not have /"),
+    Odd("a name with a backslash", named_by("a\\b"), "the name of a case must not have /"),
+    Odd("a name that is up", named_by(".."), "must not be empty or begin with a dot"),
+    Odd("a hidden name", named_by(".hidden"), "must not be empty or begin with a dot"),
+    Odd("a name with a newline", named_by("a\nb"), "must not have control characters"),
+    Odd("a name of any script", named_by("Müller 王.v1_0000")),
+    Odd("a variable", lambda f: listed(f, images=["imagesTr/$HOME.nii.gz"]), "write paths out, without $"),
+    Odd("another ending", lambda f: listed(f, images=["imagesTr/c0.mhd"]), "must name files .nii.gz"),
+    Odd("an absolute path", lambda f: listed(f, label="/etc/passwd.nii.gz"), "/etc/passwd.nii.gz"),
+    Odd(
+        "out of the claim",
+        one_after_the_other(linked_outside, lambda f: listed(f, images=["../../elsewhere.nii.gz"])),
+        "lie outside",
+    ),
+    Odd("a link out of the claim", linked_outside, "1 files lie outside of"),
+    Odd("a link inside the claim", linked_inside),
+    Odd("a link to nowhere", lambda f: linked(f, "/data/pacs/x.nii.gz"), "imagesTr/c3_0000.nii.gz -> /data/pacs/x"),
+    Odd("hidden files", hidden, "1 files in imagesTr are hidden, and nnU-Net takes them for images"),
+    Odd("colours in a file", lambda f: png(f, 3)),
+    Odd("grey for colours", lambda f: png(f, 1), "imagesTr/c0_0000.png: 1 instead of 3", True, False),
+    Odd("a file of colours too many", lambda f: png(f, 3, 1), "3 instead of 1", True, False),
+    Odd(
+        "mirrored",
+        lambda f: save_nifti(label(f), label_of(), _affine(a00=-1)),
+        "labelsTr/c3.nii.gz lies up to 10 vo",
+        True,
+    ),
+    Odd("shifted", lambda f: save_nifti(label(f), label_of(), _affine(a03=0.3)), "up to 0.3 voxels away", True),
+    Odd("shifted by rounding", lambda f: save_nifti(label(f), label_of(), _affine(a03=0.001))),
+    Odd(
+        "another spacing", lambda f: save_nifti(label(f), label_of(), _affine(a00=2)), "has the spacing 2 x 1 x 1", True
+    ),
+    Odd("spacing by rounding", lambda f: save_nifti(label(f), label_of(), _affine(a00=1.0000002))),
+    Odd("another size", lambda f: save_nifti(label(f), label_of((6, 7, 9))), "has 6 x 7 x 9 voxels", True),
+    Odd("4 axes", lambda f: save_nifti(image(f), image_of(3, (*SHAPE, 2))), "c3_0000.nii.gz has 4 axes", True),
+    Odd(
+        "a channel of another size",
+        lambda f: two_channels(f, lambda p: save_nifti(p, image_of(0, (6, 7, 9)))),
+        "imagesTr/c3_0001.nii.gz has 6 x 7 x 9 voxels, imagesTr/c3_0000.nii.gz has 6 x 7 x 8",
+        True,
+    ),
+    Odd(
+        "a channel in another place",
+        lambda f: two_channels(f, lambda p: save_nifti(p, image_of(0), _affine(a23=9))),
+        "imagesTr/c3_0001.nii.gz lies up to 9 voxels away",
+        True,
+    ),
+    Odd("a sheared case", lambda f: mixed(f, 3), "2 files can't be read by SimpleITKIO, others can", True),
+    Odd("a sheared first case", lambda f: mixed(f, 0), "2 files can't be read by SimpleITKIO, others can", True),
+    Odd("all sheared", lambda f: mixed(f, *range(CASES))),
+    Odd("infinite voxels", infinite, "imagesTr/c3_0000.mha has 3", True, False),
+    Odd("another format", meta),
+    Odd(
+        "an unknown label",
+        lambda f: save_nifti(label(f), label_of() * 3),
+        "c3.nii.gz has 3, 6 (labels has",
+        True,
+        False,
+    ),
+]

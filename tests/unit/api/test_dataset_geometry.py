@@ -1,0 +1,108 @@
+"""Whether the files of a case lie on one grid: what a label in another place looks like, and what rounding does."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nnunet_operator.api.dataset_geometry import Grid, grid_problems
+
+SHAPE = (512, 512, 300)
+SPACING = (0.7, 0.7, 1.5)
+
+
+def rotated(degrees: float) -> tuple[float, ...]:
+    turn = math.radians(degrees)
+    return (math.cos(turn), -math.sin(turn), 0.0, math.sin(turn), math.cos(turn), 0.0, 0.0, 0.0, 1.0)
+
+
+DIRECTION = rotated(20)
+
+
+def itk(
+    shape: tuple[int, ...] = SHAPE,
+    spacing: tuple[float, ...] = SPACING,
+    origin: tuple[float, ...] = (-120.5, 80.25, -300.0),
+    direction: tuple[float, ...] = DIRECTION,
+) -> Grid:
+    return Grid.of_itk(shape, spacing, origin, direction)
+
+
+def said(image: Grid, label: Grid) -> str:
+    return "; ".join(grid_problems({"image": image, "label": label}))
+
+
+ROUNDED = tuple(np.asarray((-120.5001, 80.2501, -300.0), np.float32).tolist())
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        pytest.param(itk(), id="the same"),
+        pytest.param(itk(spacing=(0.7000001, 0.7, 1.5)), id="a spacing in single precision"),
+        pytest.param(
+            itk(origin=ROUNDED, direction=tuple(np.asarray(DIRECTION, np.float32).tolist())), id="single precision"
+        ),
+        pytest.param(itk(origin=(-120.501, 80.251, -299.999)), id="an origin to a thousandth"),
+        pytest.param(itk(direction=tuple(round(number, 5) for number in DIRECTION)), id="directions of five decimals"),
+    ],
+)
+def test_rounding_is_no_other_grid(label: Grid) -> None:
+    assert not said(itk(), label)
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        pytest.param(
+            itk(direction=tuple(-number for number in DIRECTION[:3]) + DIRECTION[3:]),
+            "label lies up to",
+            id="mirrored",
+        ),
+        pytest.param(
+            itk(origin=(-100.5, 80.25, -300.0)),
+            "label lies up to 26.8 voxels away from image: origin (-100.5, 80.25, -300), not (-120.5, 80.25, -300)",
+            id="shifted",
+        ),
+        pytest.param(itk(origin=(-120.15, 80.25, -300.0)), "up to 0.47 voxels away", id="by half a voxel"),
+        pytest.param(itk(direction=rotated(20.1)), "direction (0.9391, 0.3437, 0)", id="turned by a tenth of a degree"),
+        pytest.param(itk(spacing=(0.701, 0.7, 1.5)), "the spacing 0.701 x 0.7 x 1.5, image has 0.7 x", id="spacing"),
+        pytest.param(itk(spacing=(0.0, 0.7, 1.5)), "label has the spacing 0 x 0.7 x 1.5", id="no spacing"),
+        pytest.param(
+            itk(spacing=(math.nan, 0.7, 1.5)), "label has the spacing nan x", id="a spacing that is no number"
+        ),
+        pytest.param(itk(shape=(512, 512, 299)), "512 x 512 x 299 voxels, image has 512 x 512 x 300", id="shape"),
+        pytest.param(itk(origin=(math.nan, 0.0, 0.0)), "nowhere", id="an origin that is no number"),
+    ],
+)
+def test_another_grid(label: Grid, words: str) -> None:
+    assert words in said(itk(), label)
+
+
+def test_an_image_without_axes() -> None:
+    flat = Grid.of_affine((4, 4, 4), (1, 1, 1), [[0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    assert "nowhere" in said(flat, Grid.of_affine((4, 4, 4), (1, 1, 1), np.eye(4).tolist()))
+
+
+def test_formats_without_a_place_and_slices() -> None:
+    assert not said(Grid((5, 5), (1, 1)), Grid((5, 5), (1, 1)))
+    assert "spacing" in said(Grid((5, 5, 5), (1, 1, 5)), Grid((5, 5, 5), (1, 1, 1)))
+    affine = np.eye(4)
+    affine[0, 3] = 3
+    assert "up to 3 voxels" in said(
+        Grid.of_affine((5, 5), (1, 1), np.eye(4).tolist()), Grid.of_affine((5, 5), (1, 1), affine.tolist())
+    )
+    assert "up to 3 voxels" in said(
+        Grid.of_itk((5, 5), (1, 1), (0, 0), (1, 0, 0, 1)), Grid.of_itk((5, 5), (1, 1), (3, 0), (1, 0, 0, 1))
+    )
+
+
+def test_an_affine_matrix_and_itks_words_for_it_are_one_grid() -> None:
+    """A sheared one, too, which only nibabel takes."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(DIRECTION, (3, 3)) * SPACING
+    affine[:3, 3] = (-120.5, 80.25, -300.0)
+    assert not said(itk(), Grid.of_affine(SHAPE, SPACING, affine.tolist()))
+    affine[0, 1] += 0.2
+    sheared = Grid.of_affine(SHAPE, SPACING, affine.tolist())
+    assert not said(sheared, sheared) and "direction" in said(itk(), sheared)

@@ -1,0 +1,31 @@
+"""`dataset check` and planning go by the same rules: what one refuses the other refuses, with the same words."""
+
+from pathlib import Path
+
+import pytest
+
+from nnunet_trainer.dataset import load_dataset
+from nnunet_trainer.failures import TrainerError
+from tests.odd_datasets import NAME, ODD, Odd, make
+from tests.unit.cli.conftest import Command
+
+
+def said_by_planning(raw: Path) -> str:
+    """Return why planning refuses a dataset before it reads a voxel; nothing where it goes on."""
+    try:
+        load_dataset(raw, NAME, ["0"]).check_whole()
+    except TrainerError as error:
+        return error.message
+    return ""
+
+
+@pytest.mark.parametrize("odd", ODD, ids=[odd.what for odd in ODD])
+def test_the_verdicts_are_the_same(tmp_path: Path, nnunet: Command, odd: Odd) -> None:
+    folder = make(tmp_path / "raw")
+    odd.spoil(folder)
+    run = nnunet("dataset", "check", str(folder))
+    expected = odd.words if odd.seen_by_check else ""
+    assert (run.code, expected in run.out) == (1 if expected else 0, True), run.out
+    planning = said_by_planning(folder.parent)
+    expected = "" if odd.read else odd.words
+    assert expected in planning and bool(expected) == bool(planning), planning
