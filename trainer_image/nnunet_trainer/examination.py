@@ -287,8 +287,8 @@ def _notes(read: Reading) -> Iterator[str]:
 def attempt(work: Callable[[], Any], files: Iterable[Path] = ()) -> tuple[Any, str | None]:
     """Return what the work on some files gives, and in words what it raised.
 
-    What says nothing about the files is raised. Libraries tell what the storage or the node had to say in words of their
-    own, or as a file that is damaged: so an error counts only when it comes back with files that can be read.
+    What says nothing about the files is raised. Libraries tell what the storage or the node had to say in words of
+    their own, or as a file that is damaged: so an error counts only when it comes back with files that can be read.
     """
     try:
         return work(), None

@@ -6,7 +6,7 @@ sees for itself, also where that guard is off.
 
 from nnunet_operator.api.contract import CONTAINER_NAME
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import containers_of, controller_of, name_of, trainer_state, uid_of
+from nnunet_operator.reconcile.objects import asked_image, controller_of, name_of, trainer_state, uid_of
 
 
 def doubt_of(job: Manifest, pod: Manifest) -> str:
@@ -14,10 +14,11 @@ def doubt_of(job: Manifest, pod: Manifest) -> str:
     name, owner = name_of(pod), controller_of(pod)
     if (owner.get("apiVersion"), owner.get("kind"), owner.get("uid")) != ("batch/v1", "Job", uid_of(job)):
         return f"pod {name} is not of Job {name_of(job)}"
-    asked, runs = _image(containers_of(job)), _image((pod.get("spec") or {}).get("containers") or [])
-    if runs != asked:
+    asked, runs = asked_image(job), _image((pod.get("spec") or {}).get("containers") or [])
+    if not _same(asked, runs):
         return (
-            f"pod {name} has image {runs or 'unknown'}, not {asked}. If a webhook changes images, exempt pods with the "
+            f"pod {name} has image {runs or 'unknown'}, not {asked}. If a webhook takes images from another registry, "
+            "give the operator's trainer image by digest (the chart's trainer.image.digest), or exempt pods with the "
             "label nnunet.dev/stage=verify from it"
         )
     # It could write into the file from which the kubelet takes the report.
@@ -27,6 +28,12 @@ def doubt_of(job: Manifest, pod: Manifest) -> str:
     if not (ended.get("containerID") and ended.get("startedAt")):
         return f"the container of pod {name} never ran"
     return ""
+
+
+def _same(asked: str, runs: str) -> bool:
+    """Tell whether two references name the same image: by digest wherever it is taken from, or word for word."""
+    _, _, digest = asked.partition("@")
+    return bool(runs) and (asked == runs or (digest.startswith("sha256:") and runs.endswith(f"@{digest}")))
 
 
 def _image(containers: list[Manifest]) -> str:

@@ -142,7 +142,8 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
 ) -> None:
     fold = job(ONE, FOLD, "0")
     sidecar = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **{place: [sidecar]})))
+    there: dict[str, Any] = {place: [sidecar]}
+    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **there)))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert "spec.trainer.image" not in condition(result, "Progressing").message

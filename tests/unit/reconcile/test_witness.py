@@ -7,10 +7,12 @@ import pytest
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import Plan
 from nnunet_operator.reconcile.plan import plan
-from nnunet_operator.runtime.trim import trim_pod
+from nnunet_operator.reconcile.witness import doubt_of
+from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import condition, created, evidence_of, fold_done, planned, verified, world
 
+DIGEST = f"sha256:{'0' * 64}"
 ONE = training(folds=[0], schedule={"epochs": 10})
 JOB, POD = verified(ONE)
 
@@ -78,3 +80,25 @@ def test_a_forged_pod_beside_the_real_one_hides_nothing(what: str) -> None:
     result = concluded(POD, forged(later))
     assert condition(result, "EpochsProven").status == "True"
     assert result.status.folds[0].proven_epochs == evidence_of(ONE).folds[0].epochs
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs", "believed"),
+    [
+        ("registry.example/trainer:1", "registry.example/trainer:1", True),
+        ("registry.example/trainer:1", "mirror.example/registry.example/trainer:1", False),
+        (f"registry.example/trainer@{DIGEST}", f"mirror.example/trainer@{DIGEST}", True),
+        (f"registry.example/trainer:1@{DIGEST}", f"mirror.example/trainer@{DIGEST}", True),
+        (f"registry.example/trainer@{DIGEST}", f"registry.example/trainer@{DIGEST[:-1]}", False),
+        (f"registry.example/trainer@{DIGEST}", "registry.example/trainer:1", False),
+        ("", "", False),
+    ],
+)
+def test_a_digest_names_the_image_in_whatever_registry(asked: str, runs: str, believed: bool) -> None:
+    """Clusters with a mirror rewrite references; a digest is the same everywhere, a tag may be anything."""
+    body, pod = verified(ONE)
+    for variable in body["spec"]["template"]["spec"]["containers"][0]["env"]:
+        if variable["name"] == "NNUNET_RUN_IMAGE":
+            variable["value"] = asked
+    pod["spec"]["containers"][0]["image"] = runs
+    assert (doubt_of(trim_job(body), trim_pod(pod)) == "") is believed

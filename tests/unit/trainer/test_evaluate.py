@@ -42,5 +42,5 @@ def test_plans_in_the_model_folder_are_checked_before_nnunet_predicts(tmp_path: 
     forged = {"architecture": {"network_class_name": "os.system", "arch_kwargs": {}}}
     write_json(model / "plans.json", {"configurations": {run.configuration: forged}})
     with pytest.raises(TrainerError, match=r"network_class_name is 'os\.system'") as caught:
-        module._replicate(run, paths, plan, 1, {}, HeldOut({}, ".nii.gz"))
+        module._replicate(run, paths, plan, 1, {}, HeldOut({}, ".nii.gz"), {})
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
