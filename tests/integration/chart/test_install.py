@@ -16,7 +16,7 @@ def deployment(site: Site) -> dict[str, Any]:
 def test_the_operators_pod_passes_the_restricted_standard(site: Site) -> None:
     site.namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
     site.install()
-    (pod,) = site.kube.wait("the operator's pod to be made", lambda: site.kube.list("pods", NAMESPACE), timeout=30)
+    (pod,) = site.kube.wait("the operator's pod to be made", lambda: site.kube.list("pods", NAMESPACE), timeout=90)
     assert pod["spec"]["serviceAccountName"] == "nnunet-operator"
     assert site.kube.get("service", "nnunet-operator-metrics", NAMESPACE)["spec"]["ports"][0]["port"] == 9090
 

@@ -56,7 +56,7 @@ def operator(site: Site, values: Object, folder: Path) -> Iterator[Path]:
         assert process.poll() is None, log.read_text()[-3000:]
         yield log
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, log.read_text()[-3000:]
+        assert process.wait(timeout=90) == 0, log.read_text()[-3000:]
     finally:
         process.kill()
         process.wait()
@@ -107,11 +107,11 @@ def live(site: Site, namespace: str) -> None:
     """Lead trainings through everything that the operator does to the API server."""
     kube, api = site.kube, Api(site.kubeconfig)
     site.train(training("first", namespace), namespace)
-    kube.wait("the planning Job", lambda: kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
-    kube.wait("a status", lambda: kube.status(namespace, "first").get("phase"), 30, about=(namespace, "first"))
+    kube.wait("the planning Job", lambda: kube.jobs(namespace, "first"), 90, about=(namespace, "first"))
+    kube.wait("a status", lambda: kube.status(namespace, "first").get("phase"), 90, about=(namespace, "first"))
 
     kube.run("patch", "nnt", "first", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    kube.wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), 30, about=(namespace, "first"))
+    kube.wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), 90, about=(namespace, "first"))
 
     forbid(api, namespace)
     kube.apply(training("refused", namespace))
@@ -120,7 +120,7 @@ def live(site: Site, namespace: str) -> None:
     allow(api, namespace)
 
     kube.apply(training("last", namespace, ttlSecondsAfterFinished=0))
-    kube.wait("its pod", lambda: kube.pods(namespace, "last"), 30, about=(namespace, "last"))
+    kube.wait("its pod", lambda: kube.pods(namespace, "last"), 90, about=(namespace, "last"))
     end_pods(site, namespace, "last", exit_code=64)
     gone = lambda: not kube.get("nnt", "last", namespace)  # noqa: E731
     kube.wait("the failed training to be deleted after its time", gone, 60, about=(namespace, "last"))

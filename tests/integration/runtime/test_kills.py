@@ -88,6 +88,7 @@ def test_what_happened_while_there_was_no_operator(lab: Lab) -> None:
     lab.wait_reason("Suspended", "SuspendedByUser", "suspended")
 
 
+@pytest.mark.timing
 def test_sigterm_ends_it_with_0_within_seconds(lab: Lab) -> None:
     """What is in progress ends; nothing is logged as an error."""
     for number in range(10):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -118,9 +119,15 @@ def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return TCP ports of loopback that are free now. All are held at once: one given back may be given out again."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(number)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
+    """Return TCP ports of loopback that are free now. They are not those that the kernel hands out to connections, of
+    which one may be taken before it is used, nor those of control planes (tests/cluster/state.py)."""
+    found: list[int] = []
+    with contextlib.ExitStack() as held:  # all at once, so that none is found twice
+        for port in random.SystemRandom().sample(range(10_000, 20_000), k=200):
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == number:
+                return found
+    raise AssertionError(f"of 200 ports between 10000 and 20000 fewer than {number} are free")
