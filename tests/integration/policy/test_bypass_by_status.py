@@ -36,7 +36,8 @@ DONE: Object = {
 @pytest.fixture
 def stan(gate: Gate, clinical: str) -> str:
     """Who may do anything to Jobs and Pods of the clinical namespace, and nothing else."""
-    everything = ["pods", "pods/status", "pods/ephemeralcontainers", "pods/binding", "bindings"]
+    subresources = ["status", "ephemeralcontainers", "binding", "exec", "attach"]
+    everything = ["pods", *(f"pods/{name}" for name in subresources), "bindings"]
     rules = [
         {"apiGroups": [""], "resources": everything, "verbs": ["*"]},
         {"apiGroups": ["batch"], "resources": ["jobs", "jobs/status"], "verbs": ["*"]},
@@ -221,6 +222,28 @@ def test_a_pod_that_the_job_controller_would_count_is_stopped_by_admission(
     for sub in ("", "status"):
         answer = gate.ask("PATCH", path_of(gate, plain, sub), labelled, stan, MERGE)
         stopped_by_admission(answer, "nnunet-pods-of-jobs")
+
+
+@pytest.mark.parametrize("how", ["exec?command=sh", "attach?stdin=true"])
+def test_entering_the_verification_is_stopped_by_admission(
+    gate: Gate, stan: str, clinical: str, jobs: dict[str, Object], how: str
+) -> None:
+    def refused(stage: str, who: str = stan) -> str:
+        return gate.ask("POST", path_of(gate, jobs[stage], how), as_=who).denial[0]
+
+    # As above: it is to hear of the Job first.
+    assert wait_for("admission to know the Job", lambda: refused("verify")) == "nnunet-verification"
+    assert refused("fold") == "", "others may be looked into"
+    gate.allow("root", [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}], clinical)
+    assert refused("verify", "root") == ""
+
+
+def test_a_pod_of_a_job_with_a_long_name_is_known_by_it(gate: Gate, stan: str, clinical: str) -> None:
+    body = job(clinical, f"{'long-' * 11}verify", labels={**OURS, "nnunet.dev/stage": "verify"}, template=OURS)
+    assert make(gate, body, OPERATOR).ok
+    (theirs,) = wait_for("the Job controller to make the Pod", lambda: pods(gate, clinical))
+    path = path_of(gate, theirs, "exec?command=sh")
+    wait_for("admission to know the Job", lambda: gate.ask("POST", path, as_=stan).denial[0] == "nnunet-verification")
 
 
 def test_pods_of_other_jobs_are_not_looked_at(gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]) -> None:

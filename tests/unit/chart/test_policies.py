@@ -38,7 +38,7 @@ def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None
         "audit": {"Audit"},
     }
     assert done["nnunet-advice"] == {"Warn"}
-    assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == {"Deny", "Audit"}
+    assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == done["nnunet-verification"] == {"Deny", "Audit"}
     assert done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}
 
 

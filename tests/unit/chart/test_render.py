@@ -54,7 +54,7 @@ ADMISSION |= {
     )
 }
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
-JOBS = {(kind, "", name) for kind in BOTH for name in ("nnunet-jobs", "nnunet-pods-of-jobs")}
+JOBS = {(kind, "", name) for kind in BOTH for name in ("nnunet-jobs", "nnunet-pods-of-jobs", "nnunet-verification")}
 GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions")}
 CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
 CRDS = {
