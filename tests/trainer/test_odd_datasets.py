@@ -15,9 +15,11 @@ from tests.odd_datasets import (
     CASES,
     NAME,
     ODD,
+    SHAPE,
     Odd,
     describe,
     image,
+    image_of,
     label,
     label_of,
     make,
@@ -105,3 +107,67 @@ def test_a_reader_that_nnunet_does_not_have(tmp_path: Path) -> None:
     folder = make(tmp_path / "raw")
     describe(folder, overwrite_image_reader_writer="NibabelOI")
     assert "overwrite_image_reader_writer is 'NibabelOI', and nnU-Net has no such reader" in said_of(folder.parent)
+
+
+def tif(folder: Path, shapes: dict[int, tuple[int, ...]] | None = None) -> None:
+    """Let all files be volumes as .tif."""
+    import tifffile
+
+    for number in range(CASES):
+        image(folder, number).unlink()
+        label(folder, number).unlink()
+        shape = (shapes or {}).get(number, SHAPE)
+        tifffile.imwrite(folder / f"imagesTr/c{number}_0000.tif", image_of(number, shape), photometric="minisblack")
+        tifffile.imwrite(folder / f"labelsTr/c{number}.tif", label_of(shape), photometric="minisblack")
+    describe(folder, file_ending=".tif")
+
+
+def test_volumes_as_tif_have_a_reader_whichever_comes_first(tmp_path: Path) -> None:
+    """nnU-Net tries a reader of slices first, which takes a volume with three columns for red, green and blue."""
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    assert not said_of(folder.parent)
+    for number in (0, 3):
+        folder = make(tmp_path / str(number))
+        tif(folder, {number: (6, 7, 3)})
+        told = said_of(folder.parent)
+        assert "can't be read by NaturalImage2DIO, others can" in told or "Only 3D images" in told, told
+        assert '"overwrite_image_reader_writer": "Tiff3DIO"' in told
+        describe(folder, file_ending=".tif", overwrite_image_reader_writer="Tiff3DIO")
+        assert not said_of(folder.parent)
+
+
+def test_a_spacing_for_the_image_alone(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    (folder / "imagesTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
+    assert "labelsTr/c3.tif has the spacing 1 x 1 x 1, imagesTr/c3_0000.tif has 1 x 1 x 5" in said_of(folder.parent)
+    (folder / "labelsTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
+    assert not said_of(folder.parent)
+
+
+def test_an_image_in_several_files(tmp_path: Path) -> None:
+    """An OME-TIFF names the files that the rest of it is in: no hash of the one would cover them."""
+    import tifffile
+
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    planes = "".join(
+        f'<TiffData FirstZ="{first}" IFD="0" PlaneCount="3"><UUID FileName="{name}">urn:uuid:{uuid}</UUID></TiffData>'
+        for first, name, uuid in ((0, "c3_0000.tif", "a"), (3, "rest.ome", "b"))
+    )
+    sizes = 'SizeX="8" SizeY="7" SizeZ="6" SizeC="1" SizeT="1"'
+    for name, uuid in (("c3_0000.tif", "a"), ("rest.ome", "b")):
+        description = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{uuid}">'
+            f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="float" {sizes}>'
+            f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(
+            folder / "imagesTr" / name,
+            image_of(3, (3, 7, 8)),
+            photometric="minisblack",
+            metadata=None,
+            description=description,
+        )
+    assert "imagesTr/c3_0000.tif takes voxels from other files (OME-TIFF)" in said_of(folder.parent)
