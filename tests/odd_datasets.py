@@ -178,7 +178,7 @@ class Odd:
     """A dataset and the verdict on it."""
 
     what: str
-    spoil: Callable[[Path], None]
+    spoil: Callable[[Path], object]
     words: str = ""
     """What both programs say of it, in part; nothing where it is in order."""
     read: bool = False
@@ -233,6 +233,17 @@ ODD = [
     Odd("a link out of the claim", linked_outside, "1 files lie outside of"),
     Odd("a link inside the claim", linked_inside),
     Odd("a link to nowhere", lambda f: linked(f, "/data/pacs/x.nii.gz"), "imagesTr/c3_0000.nii.gz -> /data/pacs/x"),
+    Odd("no splits at all", lambda f: (f / "splits_final.json").write_text("[]"), "is [], must be a list with a split"),
+    Odd(
+        "splits of other things",
+        lambda f: (f / "splits_final.json").write_text('[{"train": [1], "val": ["c0"]}]'),
+        "train is [1], must be a list of names",
+    ),
+    Odd(
+        "a file that was cut short",
+        lambda f: image(f).write_bytes(image(f).read_bytes()[:-20]),
+        "1 files are cut short",
+    ),
     Odd("hidden files", hidden, "1 files in imagesTr are hidden, and nnU-Net takes them for images"),
     Odd("colours in a file", lambda f: png(f, 3)),
     Odd("grey for colours", lambda f: png(f, 1), "imagesTr/c0_0000.png: 1 instead of 3", True, False),

@@ -131,4 +131,4 @@ def test_unexpected_label_values_are_named(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(np.full((30, 34, 32), 7, np.uint8), np.eye(4)), label)
     ended = world.finish("plan")
     assert ended.code == ExitCode.WRONG_DATA, ended.log
-    assert "Unexpected labels found" in ended.report.message and "case_02.nii.gz" in ended.report.message
+    assert "labelsTr/case_02.nii.gz has 7 (labels has 0, 1, 2)" in ended.report.message

@@ -6,13 +6,15 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from nnunet_operator.api.dataset_beside import detached_problem, spacing_files, voxels_elsewhere
 from nnunet_operator.api.dataset_description import channel_names, description_problems
 from nnunet_operator.api.dataset_layout import find_images
 from nnunet_operator.api.dataset_layout import named as named
 from nnunet_operator.api.dataset_places import look, missing, place_problems
+from nnunet_operator.api.dataset_splits import SPLITS_FILE as SPLITS_FILE
+from nnunet_operator.api.dataset_splits import split_problems
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
 from nnunet_trainer.labels import Labels, declared_labels
@@ -20,7 +22,6 @@ from nnunet_trainer.truncation import cut_short
 
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
-SPLITS_FILE = "splits_final.json"
 
 
 @dataclass(frozen=True)
@@ -228,54 +229,8 @@ def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]
         content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise wrong_data(f"{SPLITS_FILE} is not valid JSON: {error}. Correct it, or remove it") from error
-    if not isinstance(content, list) or not content:
-        raise wrong_data(f"{SPLITS_FILE} is {_shown(content)} and must be a list with a split for each fold")
-    splits = [_split(fold, split) for fold, split in enumerate(content)]
-    for fold, split in enumerate(splits):
-        _check_split(fold, split, cases)
-    return splits
-
-
-def _split(fold: int, split: Any) -> dict[str, list[str]]:
-    parts: dict[str, list[str]] = {}
-    for part in ("train", "val"):
-        cases = split.get(part) if isinstance(split, dict) else None
-        if not _is_texts(cases):
-            raise wrong_data(
-                f"{SPLITS_FILE}, fold {fold} (the first is 0): {part} is {_shown(cases)} and must be a list of names "
-                "of cases. Correct it, or remove the file to have nnU-Net split the cases"
-            )
-        parts[part] = cases
-    return parts
-
-
-def _is_texts(value: Any) -> TypeGuard[list[str]]:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-
-
-def _shown(value: Any) -> str:
-    """Return a value as JSON, cut short; nothing where there is none."""
-    text = "missing" if value is None else json.dumps(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."
-
-
-def _check_split(fold: int, split: Mapping[str, list[str]], cases: Mapping[str, Case]) -> None:
-    """Refuse what nnU-Net takes as it is: it would train on validation cases, or fail after the last epoch."""
-    where = f"{SPLITS_FILE}, fold {fold} (the first is 0)"
-    unknown = {str(case) for part in split.values() for case in part if case not in cases}
-    if unknown:
-        raise wrong_data(
-            f"{where}: {len(unknown)} cases are not in the dataset: {named(unknown)}. Correct the names or add them"
-        )
-    for part, other in (("train", "val"), ("val", "train")):
-        if not split[part]:
-            raise wrong_data(f"{where}: {part} is empty. Give it cases; {other} has {named(split[other]) or 'none'}")
-    both = set(split["train"]) & set(split["val"])
-    if both:
-        raise wrong_data(
-            f"{where}: {len(both)} cases are in train and in val: {named(both)}. Remove them from one of the two: "
-            "validated on what it was trained on, the fold would look better than it is"
-        )
+    _require_none(folder.name, list(split_problems(content, cases)))
+    return [{"train": split["train"], "val": split["val"]} for split in content]
 
 
 def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str, list[str]]] | None) -> None:

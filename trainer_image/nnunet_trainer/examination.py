@@ -195,13 +195,16 @@ class Reading:
 
     def inconsistencies(self) -> Iterator[Finding]:
         """Yield what keeps the files from being put together."""
-        names = [*self.names, self.label_name]
+        names, files = [*self.names, self.label_name], [*self.case.images, self.case.label]
         for name, properties in zip(names, [*self.properties, self.label_properties], strict=True):
             if len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
                 yield Finding(
                     Kind.CHANNELS, f"{name} has 4 axes: give each channel a file of its own, _0000, _0001 and so on"
                 )
                 return
+        if several := [name for name, path in zip(names, files, strict=True) if _in_several_files(path)]:
+            words = "takes voxels from other files (OME-TIFF): save each image as one file"
+            yield Finding(Kind.OTHER, f"{', '.join(several)} {words}")
         if len(self.segmentation) != 1:
             yield Finding(Kind.LABELS, f"{self.label_name} has {len(self.segmentation)} channels: save it with one")
         arrays, properties_of = [*self.images, self.segmentation], [*self.properties, self.label_properties]
@@ -255,6 +258,16 @@ def _image(reader: Any, path: Path) -> Any:
 
 def _label(reader: Any, path: Path) -> Any:
     return reader().read_seg(str(path))
+
+
+def _in_several_files(path: Path) -> bool:
+    """Tell whether tifffile puts an image together from several files, which no hash of this one covers."""
+    if path.suffix.lower() not in (".tif", ".tiff"):
+        return False
+    import tifffile  # type: ignore[import-not-found]
+
+    with tifffile.TiffFile(path) as file:
+        return bool(file.series and file.series[0].is_multifile)
 
 
 def _about_voxels(read: Reading) -> Iterator[Finding]:

@@ -244,15 +244,29 @@ def message(contract: RunContract, results: Results) -> str:
     if facts.mean_validation_dice is not None:
         dice = with_spread(facts.mean_validation_dice, results.spread(lambda run: run.validation_dice), 4)
         parts.append(f"cross-validation Dice {dice}")
+    undefined = _undefined(results)
     if parts and len(results.replicates) > 1:
         parts[-1] += f" (mean ± standard deviation of {len(results.replicates)} replicates)"
-    sentences = ["evaluated: " + (", ".join(parts) or "no validation and no test cases")]
+    sentences = ["evaluated: " + (", ".join([*parts, *undefined]) or "no validation and no test cases")]
     if facts.best_checkpoint_test_mean is not None:
         sentences.append(
             f"for comparison only, checkpoint_best.pth: test Dice {facts.best_checkpoint_test_mean:.4f} (the "
             "validation cases chose it, so it is never the result)"
         )
     return "; ".join([*sentences, *notes(results)])
+
+
+def _undefined(results: Results) -> list[str]:
+    """Return which Dice there is no number for although there are cases: nothing to find, and nothing found, is 0/0."""
+    kinds = {
+        "test": [case for run in results.replicates for case in dice_cases(run)],
+        "validation": [case for run in results.replicates for case in run.validation_cases],
+    }
+    return [
+        f"{kind} Dice undefined: no {kind} case holds or predicts any class"
+        for kind, cases in kinds.items()
+        if cases and scores.foreground_mean(cases) is None
+    ]
 
 
 def with_spread(value: float, deviation: float | None, digits: int) -> str:

@@ -288,7 +288,12 @@ def _validate(trainer: "Control", run: FoldRun) -> float | None:
 def _report(run: FoldRun) -> TerminationReport:
     facts: FoldFacts = run.facts
     dice = facts.mean_validation_dice
-    result = f"mean validation Dice {dice:.4f}" if dice is not None else "no validation cases"
+    if dice is not None:
+        result = f"mean validation Dice {dice:.4f}"
+    elif run.fold == "all":
+        result = "no validation cases"
+    else:
+        result = "validation Dice undefined: no validation case holds or predicts any class"
     early = " (early stopping)" if facts.planned_end < facts.epochs_target else ""
     return TerminationReport(
         message=f"fold {run.name} is complete: {facts.epoch} of {facts.epochs_target} epochs{early}, {result}",

@@ -8,6 +8,8 @@ from typing import Any
 from nnunet_cli.datasets.layout import Case, Layout
 from nnunet_operator.api.dataset_beside import detached_problem, voxels_elsewhere
 from nnunet_operator.api.dataset_geometry import GRID_REMEDY, Grid, grid_problems, is_sheared, mixed_readers
+from nnunet_operator.api.dataset_layout import named
+from nnunet_operator.api.dataset_truncation import cut_short
 
 NIFTI = (".nii", ".nii.gz")
 
@@ -34,7 +36,7 @@ def read_headers(layout: Layout) -> Headers:
         import nibabel
     except ImportError:
         return Headers(unread="the headers were not read: pip install nibabel to have shapes and spacings compared")
-    reader, problems = _Reader(nibabel, layout), list[str]()
+    reader, problems = _Reader(nibabel, layout), list(_cut_short_problems(layout))
     for case in (*layout.training.values(), *layout.test.values()):
         of_case, unreadable = reader.grids(_files(case))
         problems += unreadable
@@ -46,6 +48,12 @@ def read_headers(layout: Layout) -> Headers:
 def _files(case: Case) -> list[Path]:
     """Return the files of a case that are there; what is missing is said already."""
     return [path for path in (*case.images, case.label) if path and path.is_file()]
+
+
+def _cut_short_problems(layout: Layout) -> Iterator[str]:
+    every = [path for case in (*layout.training.values(), *layout.test.values()) for path in _files(case)]
+    if damaged := [_name(layout.folder, path) for path in cut_short(every)]:
+        yield f"{len(damaged)} files are cut short or damaged: {named(damaged)}. Copy them again"
 
 
 def _detached_problems(layout: Layout) -> Iterator[str]:

@@ -147,19 +147,19 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "a split of strangers",
         lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["nobody"]}]'),
-        "splits_final.json, fold 0: there is no case nobody",
+        "fold 0 (the first is 0): 1 cases are not in the dataset: nobody",
     ),
     (
         "a split with overlap",
         lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["case_0"]}]'),
-        "fold 0: case_0 is in train and in val",
+        "fold 0 (the first is 0): 1 cases are in train and in val: case_0",
     ),
     (
         "an empty split",
         lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": []}]'),
-        "fold 0: val is empty",
+        "fold 0 (the first is 0): val is empty",
     ),
-    ("no split", lambda f: (f / "splits_final.json").write_text("{}3"), "must be a list of objects"),
+    ("no split", lambda f: (f / "splits_final.json").write_text("{}3"), "splits_final.json is no valid JSON"),
 ]
 
 

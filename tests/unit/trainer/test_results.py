@@ -47,6 +47,17 @@ def test_replicates_are_averaged_and_listed() -> None:
     assert "± 0.0500" in message(THREE, found) and "3 replicates" in message(THREE, found)
 
 
+def test_cases_without_anything_to_find_are_cases() -> None:
+    """Nothing predicted where nothing is: 0/0, which is not the same as no cases."""
+    empty = results(replicate(test=None, validation={"0": {"c": {"1": NAN, "2": NAN}}}))
+    assert message(TWO_FOLDS, empty) == (
+        "evaluated: validation Dice undefined: no validation case holds or predicts any class"
+    )
+    assert message(TWO_FOLDS, results(replicate(test=None, validation={}))).startswith(
+        "evaluated: no validation and no test cases"
+    )
+
+
 @pytest.mark.parametrize(
     ("best", "expected"),
     [([0.9, 0.9], pytest.approx(0.7)), ([0.9, None], None), ([None, None], None)],

@@ -58,3 +58,19 @@ def test_the_floor_outlives_the_attempt(tmp_path: Path) -> None:
         run.settle_floor(450)
         run.resume(facts)
         assert run.floor == floor
+
+
+@pytest.mark.parametrize(
+    ("fold", "dice", "words"),
+    [
+        ("0", 0.8123456, "mean validation Dice 0.8123"),
+        ("0", None, "validation Dice undefined: no validation case holds or predicts any class"),
+        ("all", None, "no validation cases"),
+    ],
+)
+def test_what_is_said_of_a_fold_that_is_done(tmp_path: Path, fold: str, dice: float | None, words: str) -> None:
+    """A fold whose validation cases hold nothing, in which nothing is found, has a Dice of 0/0, and cases."""
+    made = contract(folds=[fold])
+    run = FoldRun(made, fold, tmp_path, FoldMetrics(made, fold, "nnUNetPlans"))
+    run.resume(FoldFacts(fold=fold, epoch=1000, epochs_target=1000, mean_validation_dice=dice))
+    assert module._report(run).message == f"fold {fold} is complete: 1000 of 1000 epochs, {words}"

@@ -1,0 +1,173 @@
+"""Datasets that people really have, read by nnU-Net's readers: planning's verdict, as `dataset check` gives it."""
+
+import gzip
+import logging
+from pathlib import Path
+
+import pytest
+
+from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_trainer.dataset import load_dataset
+from nnunet_trainer.examination import Examiner
+from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.integrity import all_findings, choose_reader, described, verify_test_cases, verify_training_cases
+from tests.odd_datasets import (
+    CASES,
+    NAME,
+    ODD,
+    SHAPE,
+    Odd,
+    describe,
+    image,
+    image_of,
+    label,
+    label_of,
+    make,
+    mixed,
+    save_nifti,
+)
+
+READ = [odd for odd in ODD if odd.read or not odd.words]
+"""What is refused by its names is told by tests/unit."""
+
+
+def said_of(raw: Path) -> str:
+    """Return why planning refuses a dataset; nothing where it goes on. Without workers, which take seconds to start."""
+    try:
+        dataset = load_dataset(raw, NAME, ["0"])
+        dataset.check_whole()
+        choice = choose_reader(dataset)
+    except TrainerError as error:
+        assert error.code == ExitCode.WRONG_DATA
+        return error.message
+    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
+    examined = [examine(case) for case in dataset.cases.values()]
+    findings = all_findings(examined, choice)
+    assert findings or all(found.contents for found in examined)
+    return described(findings, choice)
+
+
+@pytest.mark.parametrize("odd", READ, ids=[odd.what for odd in READ])
+def test_the_verdict(tmp_path: Path, odd: Odd) -> None:
+    folder = make(tmp_path / "raw")
+    odd.spoil(folder)
+    told = said_of(folder.parent)
+    assert odd.words in told and bool(odd.words) == bool(told), told
+
+
+def test_all_offenders_are_named_at_once(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    for number in range(CASES):
+        save_nifti(label(folder, number), label_of() * (3 if number % 2 else 1), [*AWAY] if number % 2 == 0 else None)
+    image(folder, 1).write_bytes(b"no image")
+    assert "1 files are cut short or damaged: imagesTr/c1_0000.nii.gz" in said_of(folder.parent)
+    image(folder, 1).write_bytes(gzip.compress(b"no image, but a whole file"))
+    with pytest.raises(TrainerError) as caught:
+        verify_training_cases(load_dataset(folder.parent, NAME, ["0"]), processes=1)
+    told = caught.value.message
+    assert told.startswith(f"the dataset of {NAME} can't be used: ")
+    assert "1 files can't be read: imagesTr/c1_0000.nii.gz" in told
+    assert "3 files lie on another grid" in told and "1 label images have values" in told
+    for number in (0, 2, 3, 4):
+        assert f"labelsTr/c{number}.nii.gz" in told
+
+
+AWAY = [[1, 0, 0, 20], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize("numbers", [(0,), (3,)], ids=["first", "another"])
+def test_the_way_round_sheared_axes_works(tmp_path: Path, numbers: tuple[int, ...]) -> None:
+    folder = make(tmp_path / "raw")
+    mixed(folder, *numbers)
+    assert f"imagesTr/c{numbers[0]}_0000.nii.gz: ITK only supports orthonormal" in said_of(folder.parent)
+    describe(folder, overwrite_image_reader_writer="NibabelIO")
+    assert not said_of(folder.parent)
+
+
+def test_the_reader_is_told_and_the_test_set_is_read_by_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A test set whose first case would let nnU-Net take another reader."""
+    folder = make(tmp_path / "raw")
+    dataset = load_dataset(folder.parent, NAME, ["0"])
+    caplog.set_level(logging.INFO)
+    assert choose_reader(dataset).reader.__name__ == "SimpleITKIO"
+    assert "images are read by SimpleITKIO: the first of nnU-Net's readers for .nii.gz" in caplog.text
+    cases = dict(dataset.cases)
+    assert len(verify_test_cases(dataset, cases, 1)) == CASES
+    mixed(folder, 0)
+    later = load_dataset(folder.parent, NAME, ["0"])
+    assert choose_reader(later).reader.__name__ == "NibabelIO"
+    assert "SimpleITKIO can't: ITK only supports orthonormal" in caplog.text
+    choice_of_training = {name: case for name, case in later.cases.items() if name != "c0"}
+    with pytest.raises(TrainerError, match=r"the test set of .* 2 files can't be read by SimpleITKIO"):
+        # As if c0 were a test case: the training cases decide.
+        verify_test_cases(type(later)(folder, later.description, choice_of_training, None), later.cases, 1)
+
+
+def test_a_reader_that_nnunet_does_not_have(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    describe(folder, overwrite_image_reader_writer="NibabelOI")
+    assert "overwrite_image_reader_writer is 'NibabelOI', and nnU-Net has no such reader" in said_of(folder.parent)
+
+
+def tif(folder: Path, shapes: dict[int, tuple[int, ...]] | None = None) -> None:
+    """Let all files be volumes as .tif."""
+    import tifffile
+
+    for number in range(CASES):
+        image(folder, number).unlink()
+        label(folder, number).unlink()
+        shape = (shapes or {}).get(number, SHAPE)
+        tifffile.imwrite(folder / f"imagesTr/c{number}_0000.tif", image_of(number, shape), photometric="minisblack")
+        tifffile.imwrite(folder / f"labelsTr/c{number}.tif", label_of(shape), photometric="minisblack")
+    describe(folder, file_ending=".tif")
+
+
+def test_volumes_as_tif_have_a_reader_whichever_comes_first(tmp_path: Path) -> None:
+    """nnU-Net tries a reader of slices first, which takes a volume with three columns for red, green and blue."""
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    assert not said_of(folder.parent)
+    for number in (0, 3):
+        folder = make(tmp_path / str(number))
+        tif(folder, {number: (6, 7, 3)})
+        told = said_of(folder.parent)
+        assert "can't be read by NaturalImage2DIO, others can" in told or "Only 3D images" in told, told
+        assert '"overwrite_image_reader_writer": "Tiff3DIO"' in told
+        describe(folder, file_ending=".tif", overwrite_image_reader_writer="Tiff3DIO")
+        assert not said_of(folder.parent)
+
+
+def test_a_spacing_for_the_image_alone(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    (folder / "imagesTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
+    assert "labelsTr/c3.tif has the spacing 1 x 1 x 1, imagesTr/c3_0000.tif has 1 x 1 x 5" in said_of(folder.parent)
+    (folder / "labelsTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
+    assert not said_of(folder.parent)
+
+
+def test_an_image_in_several_files(tmp_path: Path) -> None:
+    """An OME-TIFF names the files that the rest of it is in: no hash of the one would cover them."""
+    import tifffile
+
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    planes = "".join(
+        f'<TiffData FirstZ="{first}" IFD="0" PlaneCount="3"><UUID FileName="{name}">urn:uuid:{uuid}</UUID></TiffData>'
+        for first, name, uuid in ((0, "c3_0000.tif", "a"), (3, "rest.ome", "b"))
+    )
+    sizes = 'SizeX="8" SizeY="7" SizeZ="6" SizeC="1" SizeT="1"'
+    for name, uuid in (("c3_0000.tif", "a"), ("rest.ome", "b")):
+        description = (
+            f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{uuid}">'
+            f'<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="float" {sizes}>'
+            f'<Channel ID="Channel:0:0" SamplesPerPixel="1"/>{planes}</Pixels></Image></OME>'
+        )
+        tifffile.imwrite(
+            folder / "imagesTr" / name,
+            image_of(3, (3, 7, 8)),
+            photometric="minisblack",
+            metadata=None,
+            description=description,
+        )
+    assert "imagesTr/c3_0000.tif takes voxels from other files (OME-TIFF)" in said_of(folder.parent)
