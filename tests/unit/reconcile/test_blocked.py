@@ -154,6 +154,11 @@ REFUSALS = pytest.mark.parametrize(
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "Pod Security level"),
         ("pods is forbidden: exceeded quota: gpus, requested: 1", "quota"),
         ("admission webhook denied the request: no weekends", "no weekends"),
+        ('Internal error: failed calling webhook "a": read tcp 10.0.0.1:4711->10.0.0.2:443', "does not answer"),
+        (
+            'failed calling webhook "a": read tcp [::1]:4711->[::2]:443: i/o timeout',
+            "read tcp [::2]:443: i/o timeout. A",
+        ),
     ],
 )
 

@@ -116,3 +116,27 @@ def test_the_time_that_the_server_asks_for_goes_with_the_error() -> None:
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": text}, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refused"),
+    [
+        (
+            500,
+            'Internal error occurred: failed calling webhook "a": failed to call webhook: Post "https://x": EOF',
+            True,
+        ),
+        (503, 'admission webhook "a" denied the request: later', True),
+        (404, 'admission webhook "a" denied the request: no such team', True),
+        (403, "forbidden", True),
+        (500, "etcdserver: request timed out", False),
+        (503, "apiserver is shutting down", False),
+        (404, "not found", False),
+    ],
+)
+def test_who_stands_in_the_way_of_one_request_is_told_from_a_server_that_is_not_well(
+    status: int, message: str, refused: bool
+) -> None:
+    with pytest.raises((ApiError, Unreachable)) as raised:
+        asked(lambda client: client.create(TRAININGS, "clinic", {}), json.dumps({"message": message}), status)
+    assert isinstance(raised.value, ApiError | Unreachable) and raised.value.refused is refused
