@@ -194,7 +194,6 @@ def test_quota_on_jobs(lab: Lab) -> None:
     assert lab.jobs() == []
 
 
-@pytest.mark.parametrize("claims", [False, True])
 @pytest.fixture
 def webhook_down(lab: Lab) -> Iterator[Callable[[], None]]:
     """A function that puts a webhook for Jobs in place that nobody answers; it is taken away at the end."""
@@ -249,6 +248,7 @@ def test_a_webhook_that_does_not_answer_hides_nothing(lab: Lab, webhook_down: Ca
     lab.wait_reason("Progressing", "WaitingForResources", "new")
 
 
+@pytest.mark.parametrize("claims", [False, True])
 def test_someone_elses_job_has_the_name(lab: Lab, claims: bool) -> None:
     """A Job that is not the training's is never touched, and is named; also one that names it as its owner."""
     lab.apply(training(lab.namespace, suspend=True))

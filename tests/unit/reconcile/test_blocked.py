@@ -141,8 +141,9 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
     place: str, waits: str, reason: str, says: str
 ) -> None:
     fold = job(ONE, FOLD, "0")
-    sidecar = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **{place: [sidecar]})))
+    sidecar: Any = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
+    statuses: dict[str, Any] = {place: [sidecar]}
+    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **statuses)))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert "spec.trainer.image" not in condition(result, "Progressing").message
