@@ -134,8 +134,11 @@ def held_up(warning: PodWarning) -> Trouble:
 
 def rejected(message: str) -> Trouble:
     """Return the trouble of a Job, or of its pod, that the API server refused to create."""
-    said = shorten(message).rstrip(". ")
-    if "exceeded quota" in said:
+    # The port that a connection came from differs each time, and is no news.
+    said = shorten(re.sub(r"\S+:\d+->", "", message)).rstrip(". ")
+    if "failed calling webhook" in said:
+        remedy = "A webhook of the cluster does not answer: ask who runs the cluster. It goes on by itself once it does"
+    elif "exceeded quota" in said:
         remedy = "Raise the namespace's quota or free some of it"
     elif "PodSecurity" in said:
         remedy = "Change spec.podTemplate or the namespace's Pod Security level"

@@ -215,7 +215,7 @@ def _parse(status: int, text: bytes, what: str, wait: float | None = None) -> Ma
         raise Unreachable(f"{what}: the answer is no JSON object: {_excerpt(text)} (HTTP {status})", wait)
     message = str(body.get("message") or "") if isinstance(body, dict) else _excerpt(text)
     if status < 400 or status == 429 or status >= 500:
-        raise Unreachable(f"{what}: {message} (HTTP {status})", wait)
+        raise Unreachable(f"{what}: {message} (HTTP {status})", wait, message)
     raise ApiError(status, message, what)
 
 

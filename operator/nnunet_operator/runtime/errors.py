@@ -22,20 +22,34 @@ class ApiError(Exception):
     @property
     def refused(self) -> bool:
         """The server understood and said no; asking again changes nothing."""
-        return self.status in (400, 403, 405, 413, 422)
+        return self.status in (400, 403, 405, 413, 422) or is_admissions(self.message)
 
 
 class Unreachable(Exception):
     """The API server did not answer, or can't for now, or answered what it never should."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
-        """`retry_after` are the seconds that the server asks to be left alone; None where it doesn't say."""
+    def __init__(self, message: str, retry_after: float | None = None, said: str | None = None) -> None:
+        """`retry_after` are the seconds that the server asks to be left alone; None where it doesn't say.
+
+        `said` are the server's own words; None where it did not answer.
+        """
         super().__init__(message)
         self.retry_after = retry_after
+        self.said = said
+
+    @property
+    def refused(self) -> bool:
+        """The server is well, and somebody's webhook stands in the way: of this request, not of others."""
+        return self.said is not None and is_admissions(self.said)
 
 
 class Conflict(Exception):
     """An object has changed since it was last seen: look at it again before writing."""
+
+
+def is_admissions(message: str) -> bool:
+    """Say whether an error is about an admission webhook, which may answer with any status, or not at all (500)."""
+    return "failed calling webhook" in message or "admission webhook" in message
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from nnunet_operator.runtime.client import Client
-from nnunet_operator.runtime.errors import ApiError, Unreachable
+from nnunet_operator.runtime.errors import ApiError
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +48,8 @@ class Health:
                 await self._client.ping()
         except ApiError:
             return None  # an answer, too
-        except (Unreachable, TimeoutError) as error:
-            return f"the API server does not answer: {error}"
+        except Exception as error:  # whatever it is, the probe has to say it
+            return f"the API server does not answer: {error or type(error).__name__}"
         return None
 
 

@@ -11,7 +11,7 @@ from nnunet_operator.api.reasons import ConditionType
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options
 from nnunet_operator.reconcile.events import events
-from nnunet_operator.reconcile.model import CreateJob, DeleteJob, DeleteTraining, Plan, World
+from nnunet_operator.reconcile.model import Action, CreateJob, DeleteJob, DeleteTraining, Plan, World
 from nnunet_operator.reconcile.objects import is_child, uid_of
 from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.cache import Cache, Store, group_of, key_of, version_of
@@ -43,14 +43,16 @@ class Outcome:
 
 
 @dataclass
-class _Creations:
-    """What became of the Jobs to create."""
+class _Deeds:
+    """What became of the actions."""
 
     created: bool = False
     taken: tuple[Manifest, ...] = ()
     """Jobs of somebody else under names that the training needs."""
     refusals: tuple[tuple[str, str], ...] = ()
     """Names of Jobs that the API server refused, and what it said."""
+    failure: ApiError | Unreachable | None = None
+    """The first failure after which all has to be tried again."""
 
 
 class Reconciler:
@@ -98,17 +100,22 @@ class Reconciler:
         decision = plan(world)
         if _is_irreversible(decision, before):
             await self._refresh(key, body)
-        creations = await self._act(key, world, decision)
-        if creations.created:
+        deeds = await self._act(key, world, decision)
+        if deeds.created and not deeds.failure:
             return Outcome(SETTLE_SECONDS, rest=True)  # its status, and all that follows, at the next look
-        if creations.taken or creations.refusals:
+        if deeds.failure and not _answers(deeds.failure):
+            raise deeds.failure
+        if deeds.taken or deeds.refusals:
             world = replace(
                 world,
-                jobs=(*world.jobs, *creations.taken),
-                refusals={**world.refusals, **dict(creations.refusals)},
+                jobs=(*world.jobs, *deeds.taken),
+                refusals={**world.refusals, **dict(deeds.refusals)},
             )
             decision = plan(world)
+        # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
+        if deeds.failure:
+            raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, look_again) if seconds is not None]
         return Outcome(min(waits, default=None))
 
@@ -178,20 +185,29 @@ class Reconciler:
         self._doubt()
         raise Unreachable(f"{what}: a full list will be made")
 
-    async def _act(self, key: Key, world: World, decision: Plan) -> _Creations:
-        creations = _Creations()
+    async def _act(self, key: Key, world: World, decision: Plan) -> _Deeds:
+        """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers."""
+        deeds = _Deeds()
         for action in decision.actions:
-            match action:
-                case CreateJob(manifest):
-                    await self._create(world, manifest, creations)
-                case DeleteJob(name, uid):
-                    await self._delete_job(Key(key.namespace, name), uid)
-                case DeleteTraining():
-                    log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
-                    await self._delete(TRAININGS, key, world.training.uid, world.training.resource_version)
-        return creations
+            try:
+                await self._do(key, world, action, deeds)
+            except (ApiError, Unreachable) as error:
+                deeds.failure = deeds.failure or error
+                if not _answers(error):
+                    break
+        return deeds
 
-    async def _create(self, world: World, manifest: Manifest, creations: _Creations) -> None:
+    async def _do(self, key: Key, world: World, action: Action, deeds: _Deeds) -> None:
+        match action:
+            case CreateJob(manifest):
+                await self._create(world, manifest, deeds)
+            case DeleteJob(name, uid):
+                await self._delete_job(Key(key.namespace, name), uid)
+            case DeleteTraining():
+                log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
+                await self._delete(TRAININGS, key, world.training.uid, world.training.resource_version)
+
+    async def _create(self, world: World, manifest: Manifest, deeds: _Deeds) -> None:
         name = manifest["metadata"]["name"]
         try:
             job = await self._client.create(JOBS, world.training.namespace, manifest)
@@ -200,15 +216,19 @@ class Reconciler:
             if error.status == 409:
                 job = await self._get(JOBS, self._cache.jobs, Key(world.training.namespace, name))
                 if not is_child(job, world.training):
-                    creations.taken += (job,)
+                    deeds.taken += (job,)
                     return
             elif error.refused:
                 log.warning("Job %s was refused: %s", name, error.message)
-                creations.refusals += ((name, error.message),)
+                deeds.refusals += ((name, error.message),)
                 return
             else:
                 raise
-        creations.created = True
+        except Unreachable as error:
+            if error.refused:
+                deeds.refusals += ((name, error.said or ""),)
+            raise  # and to be tried again soon: it may be for a moment only
+        deeds.created = True
         self._cache.jobs.put(job)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
@@ -258,6 +278,11 @@ class Reconciler:
         except ApiError as error:
             if error.status != 404:
                 raise
+
+
+def _answers(error: ApiError | Unreachable) -> bool:
+    """Say whether the API server answers, and does not ask to be left alone."""
+    return isinstance(error, ApiError) or (error.said is not None and error.retry_after is None)
 
 
 def _is_irreversible(decision: Plan, before: NnunetTrainingStatus) -> bool:

@@ -96,8 +96,10 @@ class Resync:
     async def _begin(self) -> None:
         if not await self._client.served():
             raise Unreachable("waiting for the CustomResourceDefinitions of nnunet.dev: they are not installed yet")
-        await self._list_all(self._cache, self._found)
-        self._announce()
+        fresh = Cache()  # with what an attempt before has left, it could not be told from a history that was replaced
+        await self._list_all(fresh, _Found())
+        self._cache.replace_by(fresh)
+        self._feed.policies_differ()
 
     async def _turn(self, interval_seconds: float) -> None:
         """Wait until a list is due and make it."""
@@ -126,6 +128,12 @@ class Resync:
                 self._announce()
             except ReplacedHistoryError as proof:
                 self._outdated = str(proof)
+                log.error(
+                    "the API server's storage was set back, as after etcd was restored from a backup: %s. Everything "
+                    "is read anew, what was known is forgotten, and all watches begin anew. What was written after "
+                    "the backup is lost: see what became of trainings that were created or finished since",
+                    proof,
+                )
         if self._outdated:
             await self._rebuild()
 
@@ -138,7 +146,7 @@ class Resync:
             self._feed.enqueue(found.ended)  # the look forgets them, and has the policies counted anew
         for group in found.groups:
             self._feed.enqueue_group(group)
-        if found.groups and self.synced:
+        if found.groups:
             self._metrics.repairs.inc(len(found.groups))
             log.info("a full list showed what no watch had told of: %s", ", ".join(map(str, sorted(found.groups)[:10])))
 
@@ -148,12 +156,6 @@ class Resync:
         At once and not bit by bit: no training may be judged while policies or Jobs are half known. The watches wait
         for versions that come only after as many writes as were lost, and tell nothing until then.
         """
-        log.error(
-            "the API server's storage was set back, as after etcd was restored from a backup: %s. Everything is read "
-            "anew, what was known is forgotten, and all watches begin anew. What was written after the backup is lost: "
-            "see what became of trainings that were created or finished since",
-            self._outdated,
-        )
         fresh = Cache()
         await self._list_all(fresh, _Found())
         trainings = self._cache.replace_by(fresh)

@@ -17,6 +17,8 @@ from tests.integration.support.quota import allow, forbid
 from tests.integration.support.trainer import Trainer
 from tests.integration.support.worker import ADDRESSES
 
+ERRORS = 'nnunet_operator_reconciles_total{result="error"}'
+
 
 @pytest.fixture
 def node(api: Api) -> Iterator[str]:
@@ -183,6 +185,60 @@ def test_quota_on_jobs(lab: Lab) -> None:
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
     assert lab.jobs() == []
+
+
+@pytest.fixture
+def webhook_down(lab: Lab) -> Iterator[Callable[[], None]]:
+    """A function that puts a webhook for Jobs in place that nobody answers; it is taken away at the end."""
+    path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+    name = f"down-{lab.namespace}"
+    webhook = {
+        "name": "mjob.example.org",
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "failurePolicy": "Fail",
+        "timeoutSeconds": 3,
+        "clientConfig": {"url": "https://127.0.0.1:1/mutate"},
+        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": lab.namespace}},
+        "rules": [{"apiGroups": ["batch"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["jobs"]}],
+    }
+    pod = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
+    trial: Object = {
+        "metadata": {"generateName": "trial-", "namespace": lab.namespace},
+        "spec": {"template": {"spec": pod}},
+    }
+
+    def put() -> None:
+        lab.api.request("POST", path, {"metadata": {"name": name}, "webhooks": [webhook]})
+        wait_for("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
+
+    yield put
+    lab.api.request("DELETE", f"{path}/{name}")
+
+
+def test_a_webhook_that_does_not_answer_hides_nothing(lab: Lab, webhook_down: Callable[[], None]) -> None:
+    """The API server answers HTTP 500 then: it is said what stands in the way, and what has nothing to do with it."""
+    lab.apply(training(lab.namespace, "early"))
+    lab.wait_jobs("early-plan")
+    lab.wait_reason("Progressing", "WaitingForResources", "early")
+    webhook_down()
+    lab.apply(training(lab.namespace, "new"))
+    refused = lab.wait_reason("Progressing", "PodRejected", "new")
+    assert 'failed calling webhook "mjob.example.org"' in refused["message"]
+    assert "A webhook of the cluster does not answer" in refused["message"]
+    assert lab.status("new")["phase"] == "PodRejected"
+    lab.wait_event("PodRejected", name="new")
+    lab.kubelet.end(lab.kubelet.pod("early", "plan"))
+    lab.wait_reason("DatasetReady", "Preprocessed", "early")
+    lab.wait_reason("Progressing", "PodRejected", "early")
+    version = lab.training("new")["metadata"]["resourceVersion"]
+    before = lab.operator.metrics()[ERRORS]
+    wait_for("another attempt", lambda: lab.operator.metrics()[ERRORS] >= before + 2)
+    assert lab.training("new")["metadata"]["resourceVersion"] == version, "the same is said once"
+    path = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/down-{lab.namespace}"
+    lab.api.request("PATCH", path, {"webhooks": []}, "application/merge-patch+json")
+    lab.wait_jobs("early-fold-0", "early-fold-1", "early-plan", "new-plan")
+    lab.wait_reason("Progressing", "WaitingForResources", "new")
 
 
 @pytest.mark.parametrize("claims", [False, True])

@@ -8,11 +8,11 @@ import pytest
 
 from tests import sizes
 from tests.cluster import Cluster
-from tests.integration.conftest import Lab
+from tests.integration.conftest import Lab, make_namespace
 from tests.integration.support.api import Api, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.process import OperatorProcess
-from tests.integration.support.proxy import Fault, Proxy, ending_watches, expired_watches, failing
+from tests.integration.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
 
 WATCHES = 5
 """Trainings, policies, namespaces, Jobs and Pods."""
@@ -41,6 +41,10 @@ FAULTS = [
     pytest.param(failing(401), id="401"),
     pytest.param(failing(410, only_watches=True), id="HTTP 410 for watches"),
     pytest.param(failing(403, only_watches=True), id="403 for watches"),
+    pytest.param(failing(429, retry_after="Sun, 01 Mar 2026 12:00:00 GMT"), id="429 until a date"),
+    pytest.param(answering("<html>Sign in</html>"), id="200 with a page"),
+    pytest.param(answering('{"kind": "Status", "status": "Success"}'), id="200 with another shape"),
+    pytest.param(answering("[]"), id="200 with a list"),
     pytest.param(expired_watches, id="watches expired"),
 ]
 
@@ -64,6 +68,27 @@ def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fa
     proxied.wait_jobs("before-plan", "meanwhile-plan", "after-plan", timeout=90)
     proxied.wait_reason("Progressing", "WaitingForResources", "after")
     assert proxied.operator.pid == pid and proxied.operator.running
+
+
+def test_a_watched_namespace_that_is_refused_keeps_no_other_from_being_served(
+    api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """As after its deletion, or that of its RoleBinding: it is said, tried again, and served once it can be."""
+    other = make_namespace(api)
+    proxy.fault = refusing(other)
+    operator = start_operator(f"{other},{namespace}", kubeconfig=proxy.kubeconfig, resync_seconds=10)
+    lab, elsewhere = Lab(api, namespace, operator), Lab(api, other, operator)
+    elsewhere.apply(training(other))
+    lab.apply(training(namespace))
+    lab.wait_jobs("hippo-plan")
+    lab.wait_reason("Progressing", "WaitingForResources")
+    assert operator.metrics()[f'nnunet_operator_namespace_refused{{namespace="{other}"}}'] == 1
+    assert any(f"watched namespace {other} is not served" in line["message"] for line in operator.lines())
+    assert not elsewhere.jobs()
+    proxy.fault = None
+    elsewhere.wait_jobs("hippo-plan", timeout=90)
+    elsewhere.wait_reason("Progressing", "WaitingForResources", timeout=90)
+    wait_for("the metric", lambda: not operator.metrics()[f'nnunet_operator_namespace_refused{{namespace="{other}"}}'])
 
 
 def test_a_watch_that_ends_in_the_middle_of_events_takes_no_other_with_it(proxied: Lab, proxy: Proxy) -> None:

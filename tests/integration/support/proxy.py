@@ -142,13 +142,35 @@ def status_answer(code: int, message: str) -> web.Response:
     return web.json_response(body, status=code)
 
 
-def failing(code: int, only_watches: bool = False, kind: str = "") -> Fault:
+def answering(text: str) -> Fault:
+    """Return a fault that answers everything with HTTP status 200 and a text."""
+
+    async def fault(_: web.Request) -> web.StreamResponse | None:
+        return web.Response(text=text, content_type="application/json")
+
+    return fault
+
+
+def refusing(namespace: str) -> Fault:
+    """Return a fault that answers everything in a namespace with HTTP status 403."""
+
+    async def fault(request: web.Request) -> web.StreamResponse | None:
+        inside = f"/namespaces/{namespace}/" in request.path
+        return status_answer(403, f"a test forbids {namespace}") if inside else None
+
+    return fault
+
+
+def failing(code: int, only_watches: bool = False, kind: str = "", retry_after: str = "") -> Fault:
     """Return a fault that answers everything, or all watches, or all of a kind, with an HTTP status."""
 
     async def fault(request: web.Request) -> web.StreamResponse | None:
         if (only_watches and not is_watch(request)) or not request.path.endswith(kind):
             return None
-        return status_answer(code, f"a test answers with {code}")
+        answer = status_answer(code, f"a test answers with {code}")
+        if retry_after:
+            answer.headers["Retry-After"] = retry_after
+        return answer
 
     return fault
 

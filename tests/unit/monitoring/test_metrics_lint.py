@@ -49,6 +49,8 @@ def operator() -> CollectorRegistry:
     metrics.scrapes.labels("ok").inc()
     metrics.resyncs.labels("ok").inc()
     metrics.repairs.inc()
+    metrics.rebuilds.inc()
+    metrics.refused_namespaces.labels("clinic").set(1)
     metrics.watch_restarts.inc()
     metrics.policy_decisions.labels("clinical", "minEpochs", "Denied").inc()
     return metrics.registry

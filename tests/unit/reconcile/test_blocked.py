@@ -141,9 +141,9 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
     place: str, waits: str, reason: str, says: str
 ) -> None:
     fold = job(ONE, FOLD, "0")
-    sidecar = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
-    there: dict[str, Any] = {place: [sidecar]}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **there)))
+    sidecar: Any = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
+    statuses: dict[str, Any] = {place: [sidecar]}
+    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **statuses)))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert "spec.trainer.image" not in condition(result, "Progressing").message
@@ -155,6 +155,11 @@ REFUSALS = pytest.mark.parametrize(
         ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "Pod Security level"),
         ("pods is forbidden: exceeded quota: gpus, requested: 1", "quota"),
         ("admission webhook denied the request: no weekends", "no weekends"),
+        ('Internal error: failed calling webhook "a": read tcp 10.0.0.1:4711->10.0.0.2:443', "does not answer"),
+        (
+            'failed calling webhook "a": read tcp [::1]:4711->[::2]:443: i/o timeout',
+            "read tcp [::2]:443: i/o timeout. A",
+        ),
     ],
 )
 

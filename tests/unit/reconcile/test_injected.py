@@ -97,8 +97,8 @@ def test_an_image_that_is_pinned_stays() -> None:
 def test_what_can_not_be_read_is_not_made_up() -> None:
     body = job(ONE, PLAN)
     body["spec"]["template"]["spec"]["containers"] = [AGENT]
-    nothing: list[Manifest] = [{"spec": {}}, {"spec": {"template": {"spec": {"containers": None}}}}]
-    for stands in (body, trim_job(body), *nothing):
+    empty: list[Manifest] = [{"spec": {}}, {"spec": {"template": {"spec": {"containers": None}}}}]
+    for stands in (body, trim_job(body), *empty):
         assert (asked_image(stands), told_min_epochs(stands)) == ("", 0)
 
 

@@ -46,17 +46,16 @@ def asked(ask: Ask, text: str, status: int = 200, **headers: str) -> Any:
     return asyncio.run(_served(text, status, headers, ask))
 
 
-ASKS: list[Any] = [
-    pytest.param(lambda client: client.get(TRAININGS, KEY), id="get"),
-    pytest.param(lambda client: client.create(TRAININGS, "clinic", {}), id="create"),
-    pytest.param(lambda client: client.write_status(TRAININGS, KEY, "1", {}), id="status"),
-    pytest.param(lambda client: client.list_all(TRAININGS), id="list"),
-    pytest.param(lambda client: client.served(), id="served"),
+ASKS: list[Ask] = [
+    lambda client: client.get(TRAININGS, KEY),
+    lambda client: client.create(TRAININGS, "clinic", {}),
+    lambda client: client.write_status(TRAININGS, KEY, "1", {}),
+    lambda client: client.list_all(TRAININGS),
+    lambda client: client.served(),
 ]
 BODY = {"metadata": {"name": "hippo", "resourceVersion": "7"}}
 
 
-@pytest.mark.parametrize("ask", ASKS)
 @pytest.mark.parametrize(
     "text",
     [
@@ -70,9 +69,13 @@ BODY = {"metadata": {"name": "hippo", "resourceVersion": "7"}}
         json.dumps({"metadata": {"resourceVersion": "7"}, "items": [{"metadata": {"name": "hippo"}}]}),
     ],
 )
-def test_a_good_status_with_a_bad_body_is_no_answer(ask: Ask, text: str) -> None:
-    with pytest.raises(Unreachable, match="the answer is no"):
-        asked(ask, text)
+def test_a_good_status_with_a_bad_body_is_no_answer(text: str) -> None:
+    async def ask_all(client: Client) -> None:
+        for ask in ASKS:
+            with pytest.raises(Unreachable, match="the answer is no"):
+                await ask(client)
+
+    asked(ask_all, text)
 
 
 @pytest.mark.parametrize(
@@ -116,3 +119,27 @@ def test_the_time_that_the_server_asks_for_goes_with_the_error() -> None:
 )
 def test_retry_after(text: str, seconds: float | None) -> None:
     assert retry_after({"Retry-After": text}, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refused"),
+    [
+        (
+            500,
+            'Internal error occurred: failed calling webhook "a": failed to call webhook: Post "https://x": EOF',
+            True,
+        ),
+        (503, 'admission webhook "a" denied the request: later', True),
+        (404, 'admission webhook "a" denied the request: no such team', True),
+        (403, "forbidden", True),
+        (500, "etcdserver: request timed out", False),
+        (503, "apiserver is shutting down", False),
+        (404, "not found", False),
+    ],
+)
+def test_who_stands_in_the_way_of_one_request_is_told_from_a_server_that_is_not_well(
+    status: int, message: str, refused: bool
+) -> None:
+    with pytest.raises((ApiError, Unreachable)) as raised:
+        asked(lambda client: client.create(TRAININGS, "clinic", {}), json.dumps({"message": message}), status)
+    assert isinstance(raised.value, ApiError | Unreachable) and raised.value.refused is refused

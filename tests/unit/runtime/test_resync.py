@@ -196,6 +196,25 @@ def test_the_first_lists_wait_as_long_as_they_are_asked_to() -> None:
     run(scenario())
 
 
+def test_a_history_that_is_replaced_between_the_first_lists_keeps_nobody_waiting() -> None:
+    server = Server(body("hippo", 90))
+    server.version = 100
+    server.failing[PODS] = Unreachable("away")
+
+    async def scenario() -> None:
+        scene = Scene(server)
+        task = asyncio.create_task(scene.resync.first())
+        await asyncio.sleep(0.5)
+        server.objects[TRAININGS], server.version = [body("hippo", 30)], 40
+        server.failing.clear()
+        await asyncio.sleep(5)
+        assert scene.resync.synced and scene.cache.trainings.version(HIPPO) == 30
+        assert await scene.looked_at() == [HIPPO]
+        await task
+
+    run(scenario())
+
+
 def test_a_namespace_that_is_refused_keeps_no_other_from_being_served(caplog: pytest.LogCaptureFixture) -> None:
     server = Server(body("hippo", namespace="a"), body("knee", namespace="b"))
     server.objects[NAMESPACES] = [body("a", 1, ""), body("b", 1, "")]

@@ -118,7 +118,7 @@ def test_watches_are_built_up_anew_ever_later(error: BaseException | None) -> No
 
 
 def test_a_long_life_makes_the_next_end_a_first_one() -> None:
-    begun = watched([*[ValueError()] * 5, 100.0, ValueError()])
+    begun = watched([ValueError()] * 5 + [100.0, ValueError()])
     assert begun[6] - begun[5] - 100 <= 2
 
 

@@ -1,0 +1,129 @@
+"""A look at a training when an action fails, or an answer contradicts what is known."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import aiohttp
+import pytest
+
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.metrics import Metrics
+from nnunet_operator.runtime.cache import Cache
+from nnunet_operator.runtime.client import JOBS, NAMESPACES, TRAININGS, Resource
+from nnunet_operator.runtime.complaints import ComplaintFinder
+from nnunet_operator.runtime.errors import ApiError, Unreachable
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.policy_use import PolicyKeeper
+from nnunet_operator.runtime.reconciler import Outcome, Reconciler
+from nnunet_operator.runtime.recorder import Recorder
+from nnunet_operator.runtime.scraper import Scraper
+from tests.unit.builders.make import OPTIONS
+from tests.unit.runtime.clock import run
+
+KEY = Key("clinic", "hippo")
+WEBHOOK = 'Internal error occurred: failed calling webhook "mjob.example.org": connection refused'
+
+
+def body(version: int) -> Manifest:
+    metadata = {
+        "name": "hippo",
+        "namespace": "clinic",
+        "uid": "0a1b2c3d-0000-4000-8000-000000000001",
+        "generation": 1,
+        "creationTimestamp": "2026-03-01T12:00:00Z",
+        "resourceVersion": str(version),
+    }
+    return {"kind": "NnunetTraining", "metadata": metadata, "spec": {"dataset": {"name": "Dataset004_Hippocampus"}}}
+
+
+class Server:
+    """An API server that fails as told, and remembers which statuses were written."""
+
+    def __init__(self, creating: Exception | None = None, writing: Exception | None = None, version: int = 50) -> None:
+        self.creating, self.writing, self.version = creating, writing, version
+        self.written: list[Any] = []
+
+    async def get(self, resource: Resource, key: Key) -> Manifest:
+        if resource is NAMESPACES:
+            return {"metadata": {"name": key.name, "uid": "n", "resourceVersion": "1"}}
+        return body(self.version)
+
+    async def create(self, resource: Resource, namespace: str, manifest: Manifest) -> Manifest:
+        if resource is JOBS and self.creating:
+            raise self.creating
+        return {**manifest, "metadata": {**manifest["metadata"], "uid": "j", "resourceVersion": "60"}}
+
+    async def write_status(self, resource: Resource, key: Key, version: str, status: Any) -> Manifest:
+        if self.writing:
+            raise self.writing
+        assert resource is TRAININGS
+        self.written.append(status)
+        return {**body(70), "status": status}
+
+
+def look(server: Server, doubt: Callable[[], None] = lambda: None) -> Outcome:
+    """Look once at a training that is known at version 50 and has no Job."""
+
+    async def scenario() -> Outcome:
+        cache, client = Cache(), cast(Any, server)
+        cache.trainings.put(body(50))
+        book, recorder = PolicyBook(client, cache), Recorder(client)
+        keeper = PolicyKeeper(client, cache, book, recorder, Metrics())
+        async with aiohttp.ClientSession() as session:
+            scraper = Scraper(session, 15, Metrics())
+            complaints = ComplaintFinder(client)
+            reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, OPTIONS, doubt)
+            return await reconciler.reconcile(KEY)
+
+    return run(scenario())
+
+
+def progressing(status: Any) -> Any:
+    return next(c for c in status["conditions"] if c["type"] == "Progressing")
+
+
+def test_what_refuses_a_job_is_said_and_tried_again_as_an_error() -> None:
+    server = Server(Unreachable(f"POST: {WEBHOOK} (HTTP 500)", said=WEBHOOK))
+    with pytest.raises(Unreachable, match="failed calling webhook"):
+        look(server)
+    (status,) = server.written
+    assert status["phase"] == progressing(status)["reason"] == "PodRejected"
+    assert WEBHOOK in progressing(status)["message"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("POST: etcdserver: no leader (HTTP 503)", said="etcdserver: no leader"),
+        ApiError(404, "gone", "POST"),
+    ],
+    ids=["503", "404"],
+)
+def test_another_failure_of_an_action_keeps_no_status_from_being_written(error: Exception) -> None:
+    server = Server(error)
+    with pytest.raises(type(error)):
+        look(server)
+    (status,) = server.written
+    assert progressing(status)["reason"] == "Starting"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Unreachable("connection refused"), Unreachable("too many (HTTP 429)", retry_after=7, said="too many")],
+    ids=["away", "asks to wait"],
+)
+def test_a_server_that_can_not_be_asked_now_is_not_asked(error: Exception) -> None:
+    server = Server(error)
+    with pytest.raises(Unreachable):
+        look(server)
+    assert server.written == []
+
+
+def test_an_answer_of_another_history_calls_for_a_full_list() -> None:
+    """The status is of a version that was lost: the conflict would last for ever."""
+    doubts: list[bool] = []
+    server = Server(ApiError(403, "forbidden", "POST"), ApiError(409, "conflict", "PATCH"), version=30)
+    with pytest.raises(Unreachable, match="at version 30, after 50 was seen"):
+        look(server, lambda: doubts.append(True))
+    assert doubts == [True] and server.written == []
