@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from nnunet_operator.api.contract import CONTAINER_NAME
+from nnunet_operator.api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import PodWarning
@@ -22,6 +22,10 @@ IMAGE_REASONS = frozenset(
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
+_FOLDER = (
+    "A folder of the training is gone from its claim, or the node may not enter one above it (NFS with root_squash: "
+    "give it o+x). Suspend and resume the training to have its folders made again"
+)
 _INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster"
 
 
@@ -91,7 +95,8 @@ def _node_remedy(lower: str) -> str:
 
 
 def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
-    foreign = str(container.get("name") or "") if container.get("name") != CONTAINER_NAME else ""
+    name = str(container.get("name") or "")
+    foreign = "" if name in (CONTAINER_NAME, PREPARE_CONTAINER_NAME) else name
     if reason in IMAGE_REASONS:
         image = container.get("image") or "of the trainer"
         # The kubelet alternates between ErrImagePull and ImagePullBackOff, which quotes the former.
@@ -101,21 +106,23 @@ def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
             return Trouble(
                 Reason.IMAGE_UNAVAILABLE, f"waits for image {image} of container {foreign}{detail}. {_INJECTED}"
             )
+        where = (
+            "the chart's trainer.image, which makes the folders"
+            if name == PREPARE_CONTAINER_NAME
+            else "spec.trainer.image (where it is empty, and for the verification, the chart's trainer.image; after a "
+            "change suspend and resume)"
+        )
         return Trouble(
             Reason.IMAGE_UNAVAILABLE,
-            f"waits for image {image}{detail}. Check spec.trainer.image (where it is empty, and for the verification, "
-            "the chart's trainer.image; after a change suspend and resume), the registry, and "
-            "spec.podTemplate.imagePullSecrets",
+            f"waits for image {image}{detail}. Check {where}, the registry, and spec.podTemplate.imagePullSecrets",
         )
     if reason in CONFIG_REASONS:
         said = shorten(message).rstrip(". ") or reason
         if foreign:
             what = f"waits because container {foreign} of its pod can't be created: {said}. {_INJECTED}"
             return Trouble(Reason.CONTAINER_CONFIG_ERROR, what)
-        return Trouble(
-            Reason.CONTAINER_CONFIG_ERROR,
-            f"waits because its container can't be created: {said}. Put right what it names",
-        )
+        remedy = _FOLDER if "subpath" in said.lower() else "Put right what it names"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its container can't be created: {said}. {remedy}")
     return None
 
 

@@ -129,6 +129,30 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
     assert first.status == second.status
 
 
+@pytest.mark.parametrize(
+    ("waits", "message", "reason", "says"),
+    [
+        ("ImagePullBackOff", "", "ImageUnavailable", "Check the chart's trainer.image, which makes the folders, the"),
+        ("CreateContainerConfigError", "no such key", "ContainerConfigError", "no such key. Put right what it names"),
+        (
+            "CreateContainerConfigError",
+            'failed to prepare subPath for volumeMount "results" of container "prepare"',
+            "ContainerConfigError",
+            "is gone from its claim, or the node may not enter one above it",
+        ),
+    ],
+)
+def test_what_keeps_folders_from_being_made_is_the_operators_to_mend(
+    waits: str, message: str, reason: str, says: str
+) -> None:
+    plan_job = job(ONE, PLAN)
+    status = {"name": "prepare", "image": "x", "state": {"waiting": {"reason": waits, "message": message}}}
+    result = plan(world(ONE, plan_job, pod(plan_job, initContainerStatuses=[status])))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert "webhook" not in condition(result, "Progressing").message
+
+
 @pytest.mark.parametrize("place", ["initContainerStatuses", "containerStatuses"])
 @pytest.mark.parametrize(
     ("waits", "reason", "says"),
