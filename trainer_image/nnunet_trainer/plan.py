@@ -104,6 +104,11 @@ def _shared_result(
         if found := existing_result(contract, folder, digest):
             facts, contents = found
             log.info("%s exists: nothing to preprocess", key)
+            if contents is None:
+                contents = verify_training_cases(dataset, contract.processes)
+                if alone:
+                    write_contents(folder, contents)
+                    write_manifest(folder, maker(contract), contract.processes)
             admit(contents)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
         temporary = temporary_folder(folder, passing=not alone)

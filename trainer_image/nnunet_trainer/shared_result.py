@@ -28,10 +28,10 @@ _PASSED_SECONDS = 7 * 86400.0
 _IMAGE = {"image": IMAGE_ENV, "imageDigest": IMAGE_DIGEST_ENV}
 
 
-def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[PlanFacts, Contents] | None:
+def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[PlanFacts, Contents | None] | None:
     """Return the facts of a result that is there as a whole, and what its cases hold; None where it has to be made.
 
-    The hashes in the facts are computed here, and `digest` is the dataset's: what a file says of them is not believed.
+    What the cases hold is None where they were looked at for less than now. The hashes in the facts are computed here, and `digest` is the dataset's: what a file says of them is not believed.
     """
     manifest = read_manifest(folder)
     try:
@@ -44,9 +44,6 @@ def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[P
     if wrong := differing(folder, manifest, contract.processes):
         log.warning("%s is not as it was made and is made again: %s", folder.name, wrong)
         return None
-    contents = read_contents(folder)
-    if contents is None:
-        return None
     home = folder / contract.dataset
     splits = home / SPLITS_FILE
     stated = {
@@ -55,7 +52,7 @@ def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[P
         "splits_hash": file_hash(splits) if splits.is_file() else "",
         "preprocessed_key": folder.name,
     }
-    return facts.model_copy(update=stated), contents
+    return facts.model_copy(update=stated), read_contents(folder)
 
 
 def put_in_place(contract: RunContract, temporary: Path, folder: Path, facts: PlanFacts) -> PlanFacts:

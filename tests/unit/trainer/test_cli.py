@@ -48,7 +48,11 @@ def test_dataset_that_is_missing_is_told_without_torch(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["train", "--fold", "0"], "plan` first"), (["train", "--fold", "7"], "fold 7"), (["evaluate"], "plan` first")],
+    [
+        (["train", "--fold", "0"], "plan.json is missing, which planning leaves there"),
+        (["train", "--fold", "7"], "fold 7"),
+        (["evaluate"], "plan.json is missing, which planning leaves there"),
+    ],
 )
 def test_order_of_the_commands(tmp_path: Path, arguments: list[str], words: str) -> None:
     code, message, output = run(tmp_path, *arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})

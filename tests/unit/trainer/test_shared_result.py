@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.contents import CONTENTS_FILE
+from nnunet_trainer.contents import CONTENTS_FILE, CaseContents, write_contents
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.files import write_json
 from nnunet_trainer.identity import file_hash
@@ -45,7 +45,7 @@ def make(folder: Path) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     write_json(folder / FACTS_FILE, FACTS.to_json_dict())
-    write_json(folder / CONTENTS_FILE, {"a": {"fingerprint": "1", "labels": [1]}})
+    write_contents(folder, {"a": CaseContents("1", (1,))})
     write_manifest(folder, maker(contract()), 2)
     return folder
 
@@ -65,7 +65,14 @@ def test_a_whole_result_is_taken_with_hashes_that_are_computed_anew(result: Path
     assert facts.dataset_hash == TRUE_DIGEST
     assert facts.plans_hash == file_hash(result / HOME / f"{FACTS.plans_name}.json")
     assert facts.splits_hash == file_hash(result / HOME / "splits_final.json")
-    assert list(contents) == ["a"]
+    assert contents == {"a": CaseContents("1", (1,))}
+
+
+def test_cases_that_were_looked_at_for_less_are_looked_at_again(result: Path) -> None:
+    write_json(result / CONTENTS_FILE, {"a": {"fingerprint": "1", "labels": [1]}})
+    write_manifest(result, {}, 2)
+    found = existing_result(contract(), result, TRUE_DIGEST)
+    assert found is not None and found[1] is None
 
 
 def remove(name: str) -> Callable[[Path], object]:
