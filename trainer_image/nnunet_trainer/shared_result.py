@@ -31,7 +31,8 @@ _IMAGE = {"image": IMAGE_ENV, "imageDigest": IMAGE_DIGEST_ENV}
 def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[PlanFacts, Contents | None] | None:
     """Return the facts of a result that is there as a whole, and what its cases hold; None where it has to be made.
 
-    What the cases hold is None where they were looked at for less than now. The hashes in the facts are computed here, and `digest` is the dataset's: what a file says of them is not believed.
+    What the cases hold is None where they were looked at for less than now. The hashes in the facts are computed here,
+    and `digest` is the dataset's: what a file says of them is not believed.
     """
     manifest = read_manifest(folder)
     try:
