@@ -8,6 +8,7 @@ no ground for any claim about accuracy.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -40,8 +41,7 @@ def write_dataset(raw: Path) -> Path:
 
     Raises FileNotFoundError where nilearn is not installed or no longer brings the template.
     """
-    image, affine = _load("t1")
-    segmentation = _segment(_load("gm")[0] / 255, _load("wm")[0] / 255)
+    image, affine, segmentation = _template()
     random = np.random.default_rng(SEED)
     boxes = list(_boxes(segmentation))
     random.shuffle(boxes)
@@ -64,6 +64,13 @@ def write_dataset(raw: Path) -> Path:
     }
     (folder / "dataset.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return folder
+
+
+@functools.cache
+def _template() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the image, its affine and its segmentation; reading them takes seconds."""
+    image, affine = _load("t1")
+    return image, affine, _segment(_load("gm")[0] / 255, _load("wm")[0] / 255)
 
 
 def _load(kind: str) -> tuple[np.ndarray, np.ndarray]:

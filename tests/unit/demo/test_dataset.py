@@ -60,6 +60,7 @@ def test_writing_it_again_gives_the_same_files(folder: Path, tmp_path: Path) -> 
 
 
 def test_a_nilearn_without_the_template_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    dataset._template.cache_clear()
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(FileNotFoundError, match="make venv"):
         dataset.write_dataset(tmp_path)

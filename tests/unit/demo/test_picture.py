@@ -23,12 +23,17 @@ def words(svg: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def view() -> RenderableType:
-    return picture.view_of(picture.made_up_looks())[0]
+def looks() -> list[picture.Look]:
+    return list(picture.made_up_looks())
 
 
-def test_the_picture_in_the_docs_is_what_the_view_draws() -> None:
-    drawn, there = picture.draw(picture.made_up_looks()), (DOCS / "images" / "live-view.svg").read_text()
+@pytest.fixture(scope="module")
+def view(looks: list[picture.Look]) -> RenderableType:
+    return picture.view_of(looks)[0]
+
+
+def test_the_picture_in_the_docs_is_what_the_view_draws(looks: list[picture.Look]) -> None:
+    drawn, there = picture.draw(looks), (DOCS / "images" / "live-view.svg").read_text()
     assert words(drawn) == words(there), "draw it anew: python -m tests.demo.picture docs/images/live-view.svg"
     title = "kubectl nnunet watch hippocampus"
     assert title in html.unescape(drawn).replace("\xa0", " ") and "@font-face" not in drawn
