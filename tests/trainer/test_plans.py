@@ -47,7 +47,7 @@ def test_plans_of_all_planners_pass(planned: World, tmp_path: Path) -> None:
         "nnUNet_results": str(tmp_path),
     }
     command = [sys.executable, "-c", PLAN_WITH_EACH, world.contract.dataset]
-    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=600)
+    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     passed = dict(line.split()[1:] for line in ended.stdout.splitlines() if line.startswith("PASSED"))
     for name in ("ExperimentPlanner", "nnUNetPlannerResEncM", "nnUNetPlannerResEncL", "nnUNetPlannerResEncXL"):
