@@ -9,6 +9,7 @@ from typing import Any
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import Planning
 from nnunet_trainer.files import read_json, write_json
+from nnunet_trainer.manifest import MANIFEST_FILE
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 PLAN_WITH_EACH = """
@@ -71,6 +72,8 @@ def test_a_configuration_leaves_the_folder_of_a_neighbour_alone(tmp_path: Path) 
 
 def test_plans_that_somebody_changed_on_the_claim_are_not_used(world: World, tmp_path: Path) -> None:
     (path,) = (world.root / "nnunet/preprocessed").glob("*/*/nnUNetPlans.json")
+    # With it the fold would miss the plans that it lists; who may write here may delete it, too.
+    (path.parents[1] / MANIFEST_FILE).unlink()
     plans: dict[str, Any] = read_json(path)
     marker, victim = tmp_path / "code-has-run", tmp_path / "victim"
     victim.mkdir()
