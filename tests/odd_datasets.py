@@ -30,10 +30,17 @@ def label_of(shape: tuple[int, ...] = SHAPE) -> np.ndarray:
     return label
 
 
-def save_nifti(path: Path, array: np.ndarray, affine: Any = None, sheared: bool = False) -> None:
+def save_nifti(
+    path: Path, array: np.ndarray, affine: Any = None, sheared: bool = False, qform: Any = None, placed: bool = True
+) -> None:
     image = nibabel.Nifti1Image(array, np.eye(4) if affine is None else affine)
     if sheared:
         image.header["qform_code"] = 0
+    if qform is not None:
+        image.set_qform(qform, code=1)
+    if not placed:
+        image.set_qform(None, 0)
+        image.set_sform(None, 0)
     nibabel.save(image, path)
 
 
@@ -43,6 +50,12 @@ def save_meta(path: Path, array: np.ndarray) -> None:
     sizes = " ".join(map(str, array.shape))
     header = f"ObjectType = Image\nNDims = 3\nBinaryData = True\nElementSpacing = 1 1 1\nDimSize = {sizes}\n"
     path.write_bytes(f"{header}ElementType = {kind}\nElementDataFile = LOCAL\n".encode() + array.tobytes(order="F"))
+
+
+def _two_forms(folder: Path) -> None:
+    """ITK takes the qform of the image, and the label was saved by who took its sform."""
+    save_nifti(image(folder), image_of(3), np.eye(4), qform=np.diag([-1.0, -1.0, 1.0, 1.0]))
+    save_nifti(label(folder), label_of())
 
 
 def describe(folder: Path, **changes: Any) -> None:
@@ -254,7 +267,10 @@ ODD = [
         "labelsTr/c3.nii.gz lies up to 10 vo",
         True,
     ),
-    Odd("shifted", lambda f: save_nifti(label(f), label_of(), _affine(a03=0.3)), "up to 0.3 voxels away", True),
+    Odd("shifted", lambda f: save_nifti(label(f), label_of(), _affine(a03=1)), "up to 1 voxels away", True),
+    Odd("a label by the other form of the header", _two_forms),
+    Odd("an image without a place", lambda f: save_nifti(image(f), image_of(3), placed=False)),
+    Odd("an axis of length 1 behind", lambda f: save_nifti(image(f), image_of(3, (*SHAPE, 1)))),
     Odd("shifted by rounding", lambda f: save_nifti(label(f), label_of(), _affine(a03=0.001))),
     Odd(
         "another spacing", lambda f: save_nifti(label(f), label_of(), _affine(a00=2)), "has the spacing 2 x 1 x 1", True

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import partial
 from io import StringIO
@@ -212,6 +212,10 @@ class Reading:
             name: grid_of(array, properties)
             for name, array, properties in zip(names, arrays, properties_of, strict=True)
         }
+        if any(grid_problems(grids)):
+            # Only now, since it opens the files once more.
+            files = zip(grids.items(), [*self.case.images, self.case.label], strict=True)
+            grids = {name: replace(grid, forms=_forms(path)) for (name, grid), path in files}
         yield from (Finding(Kind.GRID, text) for text in grid_problems(grids))
 
     def array(self) -> Any:
@@ -249,6 +253,15 @@ def grid_of(array: Any, properties: Mapping[str, Any]) -> Grid:
         affine = nibabel.get("reoriented_affine", nibabel["original_affine"])
         return Grid.of_affine(shape, spacing, affine.tolist())
     return Grid(shape, spacing)
+
+
+def _forms(path: Path) -> tuple[Grid, ...]:
+    """Return the grids that the header of a NIfTI file gives; none for other formats."""
+    if not path.name.endswith((".nii", ".nii.gz")):
+        return ()
+    import nibabel
+
+    return Grid.of_nifti(nibabel.load(path)).forms
 
 
 def _image(reader: Any, path: Path) -> Any:

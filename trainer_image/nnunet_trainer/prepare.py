@@ -5,14 +5,15 @@ is the user's word: it may not lead through a folder in which a training can wri
 in one, and whatever stands on the way was put there by somebody who has the claim as a whole.
 """
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_operator.api.contract import RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.folders import PREPROCESSED, RAW, RESULTS, owned_part
-from nnunet_trainer.failures import TrainerError, wrong_configuration, wrong_data
+from nnunet_operator.api.folders import PREPROCESSED, RAW, RESULTS, dataset_part, owned_part
+from nnunet_trainer.failures import TrainerError, one_line, wrong_configuration, wrong_data
 
 _NAMED = 10
 """How many datasets a message names."""
@@ -33,21 +34,28 @@ def prepare(contract: RunContract, claims: Path, folders: Folders) -> Terminatio
     Raises TrainerError with WRONG_CONFIGURATION where a folder would lie inside a training's, with WRONG_DATA where
     there is no such dataset, with STORAGE_FAILED where a folder can't be made.
     """
-    _require_dataset(claims / RAW, folders.raw, contract.dataset)
-    _make(claims / PREPROCESSED, folders.preprocessed)
-    _make(claims / RESULTS, folders.results)
+    try:
+        _require_dataset(claims / RAW, folders.raw, contract.dataset)
+        _make(claims / PREPROCESSED, folders.preprocessed)
+        _make(claims / RESULTS, folders.results)
+    except (OSError, RuntimeError) as error:
+        # Links in a circle are one or the other, by the version of Python.
+        if isinstance(error, OSError) and error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
+            raise
+        raise wrong_configuration(f"a subPath can't be used: {one_line(str(error))[:500]}. Give another one") from error
     return TerminationReport(message=f"the folder of the run is {folders.results}")
 
 
 def _require_dataset(claim: Path, folder: str, name: str) -> None:
     """The dataset is on the claim, and not in a folder of a training."""
-    _refuse_owned("dataset.subPath", folder)
+    # The dataset's own name is none that a training's folder can have.
+    _refuse_owned("dataset.subPath", folder.rpartition("/")[0])
     path, root = (claim / folder).resolve(), claim.resolve()
     if not path.is_relative_to(root) or path == root:
         raise wrong_data(
             f"the folder of {name} is a link that leads out of its claim, or to its root: copy the dataset to the claim"
         )
-    _refuse_owned("dataset.subPath", str(path.relative_to(root)))
+    _refuse_owned("dataset.subPath", str((path.parent if path.name == name else path).relative_to(root)))
     if path.is_dir():
         return
     above = path.parent
@@ -65,7 +73,13 @@ def _require_dataset(claim: Path, folder: str, name: str) -> None:
 def _make(claim: Path, folder: str) -> None:
     """Make a folder on a claim, not through links and not inside what a training can write."""
     *sub_path, _namespace, own = folder.split("/")
-    _refuse_owned(f"storage.{claim.name}.subPath", "/".join(sub_path))
+    field, above = f"storage.{claim.name}.subPath", "/".join(sub_path)
+    _refuse_owned(field, above)
+    if part := dataset_part(above):
+        raise wrong_configuration(
+            f"{field} leads through {part}, which is named as a dataset is: what is written among its images spoils it "
+            "for all who train on it. Give another folder"
+        )
     if not owned_part(own):
         raise wrong_configuration(f"the UID of this training looks like a date in {own}: delete it and create it again")
     path = claim
@@ -98,6 +112,6 @@ def _make_one(path: Path, claim: Path) -> None:
 def _refuse_owned(field: str, folder: str) -> None:
     if part := owned_part(folder):
         raise wrong_configuration(
-            f"{field} leads through {part}, which is named as the folder of a training is (NAME-UID8 or shared-...): "
-            "what lies there belongs to that training alone. Give another folder, or rename it"
+            f"{field} leads through {part}, which is, or may be taken for, the folder of a training (NAME-UID8, "
+            "shared-...): what lies there belongs to that training alone. Give another folder, or rename it"
         )

@@ -1,7 +1,7 @@
 """Do the files of each case lie on one grid, and are they whole images? With nibabel, NIfTI files are looked into."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,10 @@ class _Reader:
             name = _name(self._layout.folder, path)
             try:
                 image = self._nibabel.load(path)
-                shape, spacing, affine = image.shape, image.header.get_zooms(), image.affine
+                grid = Grid.of_nifti(image)
+                # ITK reads no axes of length 1 behind the third.
+                shape = grid.shape if self._by_itk else image.shape
+                spacing, affine = image.header.get_zooms()[: len(shape)], image.affine
                 has_qform = image.get_qform(coded=True)[0] is not None
             except Exception as error:  # nibabel's own, gzip's, zlib's, the operating system's
                 problems.append(f"{name} can't be read: {' '.join(str(error).split())}. Make it again")
@@ -101,7 +104,8 @@ class _Reader:
                 continue
             if self._reorients and len(shape) == 3:
                 shape, spacing, affine = self._reoriented(shape, spacing, affine)
-            grids[name] = Grid.of_affine(shape, spacing, affine.tolist())
+            # The forms as they stand, compared with each other: readers turn all in the same way.
+            grids[name] = replace(Grid.of_affine(shape, spacing, affine.tolist()), forms=grid.forms)
             if is_sheared(grids[name]) and not has_qform:
                 self._sheared.append(name)
             else:

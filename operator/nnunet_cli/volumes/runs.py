@@ -8,7 +8,7 @@ from nnunet_cli.cluster import Cluster, Object
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.volumes.access import Volume, default_image, mounted
 from nnunet_cli.volumes.helper import Image
-from nnunet_operator.api.contract import run_folder
+from nnunet_operator.api.folders import run_folder
 from nnunet_operator.api.training import Storage
 
 

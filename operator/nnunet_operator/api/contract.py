@@ -7,6 +7,7 @@ from pydantic import Field
 
 from nnunet_operator.api.base import ApiModel, StatusModel
 from nnunet_operator.api.conditions import Time
+from nnunet_operator.api.folders import run_folder
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
 from nnunet_operator.api.status import MAX_CLASSES, TrainingPolicy
@@ -129,11 +130,6 @@ class RunContract(ApiModel):
     def run_folder(self) -> str:
         """Folder of the run inside the results claim: NAMESPACE/NAME-UID8."""
         return run_folder(self.namespace, self.name, self.uid)
-
-
-def run_folder(namespace: str, name: str, uid: str) -> str:
-    """Return the run's folder inside the results claim. The UID keeps a new training off an old one's run."""
-    return f"{namespace}/{name}-{uid[:8]}"
 
 
 def contract_for(

@@ -7,13 +7,16 @@ on another grid, mirrored or shifted, would be trained on and scored in the wron
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 SPACING_TOLERANCE = 1e-5
 """Relative, as numpy.allclose has it by default, by which nnU-Net refuses a label of another spacing."""
-SHIFT_TOLERANCE = 0.1
-"""How far the same voxel of two files may lie apart, in voxels, at any corner. Rounding in headers (single precision, a
-few decimals) stays below. ITK's own default, a millionth of the spacing, and numpy.allclose refuse such headers."""
+SHIFT_TOLERANCE = 0.75
+"""How far the same voxel of two files may lie apart, in voxels, at any corner. A label that is shifted by a voxel is
+above. Rounding is below: NIfTI's qform is a quaternion in single precision, which near half a turn, as in axial images,
+turns directions by up to 7e-4, measured as 0.58 voxels of a CT. ITK's own default, a millionth of the spacing, and
+numpy.allclose refuse such headers."""
 SHEAR_TOLERANCE = 1e-4
 """How far the products of a NIfTI header's directions may be from those of orthonormal ones for ITK to read it."""
 GRID_REMEDY = (
@@ -34,6 +37,24 @@ class Grid:
     """Place of the first voxel; None in formats that hold none."""
     steps: tuple[Vector, ...] = ()
     """For each axis the way from a voxel to the next, with its length."""
+    forms: tuple["Grid", ...] = ()
+    """NIfTI: the same grid by each form that the header gives (sform, qform); one without a place where it gives none.
+    Readers choose one of them, and not all the same."""
+
+    @classmethod
+    def of_nifti(cls, image: Any) -> "Grid":
+        """Return the grid of a NIfTI image of nibabel's, with all its forms.
+
+        Axes of length 1 behind the third count for nothing, as in ITK.
+        """
+        shape = tuple(image.shape)
+        while len(shape) > 3 and shape[-1] == 1:
+            shape = shape[:-1]
+        spacing = tuple(image.header.get_zooms())[: len(shape)]
+        coded = [image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]]
+        forms = [cls.of_affine(shape, spacing, affine.tolist()) for affine in coded if affine is not None]
+        placed = cls.of_affine(shape, spacing, image.affine.tolist())
+        return replace(placed, forms=tuple(forms) or (cls(shape, spacing),))
 
     @classmethod
     def of_affine(cls, shape: Sequence[int], spacing: Sequence[float], affine: Sequence[Sequence[float]]) -> "Grid":
@@ -89,7 +110,7 @@ def grid_problems(grids: Mapping[str, Grid]) -> Iterator[str]:
             yield f"{name} has {_times(grid.shape)} voxels, {first_name} has {_times(first.shape)}"
         elif not _close(grid.spacing, first.spacing):
             yield f"{name} has the spacing {_times(grid.spacing)}, {first_name} has {_times(first.spacing)}"
-        elif (shift := _shift(first, grid)) > SHIFT_TOLERANCE:
+        elif (shift := _shift(first, grid)) > SHIFT_TOLERANCE and not _agree(first, grid):
             apart = f"up to {shift:.3g} voxels away" if math.isfinite(shift) else "nowhere, or infinitely far away"
             yield f"{name} lies {apart} from {first_name}: {_difference(grid, first)}"
 
@@ -98,6 +119,11 @@ def _close(spacing: Vector, other: Vector) -> bool:
     return len(spacing) == len(other) and all(
         math.isclose(one, two, rel_tol=SPACING_TOLERANCE, abs_tol=1e-8) for one, two in zip(spacing, other, strict=True)
     )
+
+
+def _agree(first: Grid, other: Grid) -> bool:
+    """Tell whether some form of one header is a form of the other: whoever made the files had one grid in mind."""
+    return any(_shift(one, two) <= SHIFT_TOLERANCE for one in first.forms for two in other.forms)
 
 
 def _shift(first: Grid, other: Grid) -> float:

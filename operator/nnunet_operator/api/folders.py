@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 
+from nnunet_operator.api.labels import short_name
 from nnunet_operator.api.training import NnunetTrainingSpec
 
 CLAIMS_PATH = "/nnunet/claims"
@@ -11,10 +12,24 @@ CLAIMS_PATH = "/nnunet/claims"
 RAW, PREPROCESSED, RESULTS = "raw", "preprocessed", "results"
 
 _DATE = r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
-_OWNED = re.compile(rf"shared-[0-9a-f]{{12}}|.+-(?!{_DATE}$)[0-9a-f]{{8}}")
+_DIGITS = 32
+"""Of a SHA-256, in hex: a maker of the same name as another's must not be found by trying."""
+_OWNED = re.compile(
+    rf"shared-[0-9a-f]{{{_DIGITS}}}|.+-(?!{_DATE}$)[0-9a-f]{{8}}"
+    # Other names of the same folder on file systems that look at names as Windows does.
+    r"|.*~[0-9].*|.*[. ]",
+    re.IGNORECASE,
+)
 """Names of the folders in which trainings may write: of preprocessed data, and of runs (see `run_folder`)."""
+_DATASET = re.compile(r"Dataset[0-9]{3}_.*", re.IGNORECASE)
 
-_DIGITS = 12
+
+def run_folder(namespace: str, name: str, uid: str) -> str:
+    """Return the run's folder inside the results claim. The UID keeps a new training off an old one's run.
+
+    Names have up to 253 characters, and file systems take 255 with what is put before and behind.
+    """
+    return f"{namespace}/{short_name(name, 200)}-{uid[:8]}"
 
 
 def maker_of(spec: NnunetTrainingSpec) -> str:
@@ -55,7 +70,12 @@ def owned_part(path: str) -> str:
     is. So no path that a user gives may lead through one, and the name alone has to tell. A date (liver-20260131) is
     none.
     """
-    return next((part for part in path.split("/") if _OWNED.fullmatch(part)), "")
+    return next((part for part in path.split("/") if part != "." and _OWNED.fullmatch(part)), "")
+
+
+def dataset_part(path: str) -> str:
+    """Return the first part of a path that may be the folder of a dataset, by its name; "" where none is."""
+    return next((part for part in path.split("/") if _DATASET.fullmatch(part)), "")
 
 
 def inside(sub_path: str, folder: str) -> str:

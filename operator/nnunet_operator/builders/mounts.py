@@ -8,8 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from nnunet_operator.api.contract import PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH, run_folder
-from nnunet_operator.api.folders import CLAIMS_PATH, PREPROCESSED, RAW, RESULTS, inside, is_shared, preprocessed_folder
+from nnunet_operator.api.contract import PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH
+from nnunet_operator.api.folders import (
+    CLAIMS_PATH,
+    PREPROCESSED,
+    RAW,
+    RESULTS,
+    inside,
+    is_shared,
+    preprocessed_folder,
+    run_folder,
+)
 from nnunet_operator.builders.model import Manifest, Options, Training
 
 

@@ -194,8 +194,8 @@ def _proven(training: Training, arguments: Sequence[str]) -> str:
 
 
 def literal(text: str) -> str:
-    """Keep Kubernetes from expanding $(NAME) in a value that users can influence."""
-    return text.replace("$(", "$$(")
+    """Keep Kubernetes from expanding $(NAME), and from reading $$ as $, in a value that users can influence."""
+    return text.replace("$", "$$")
 
 
 def _resources(compute: Compute) -> Manifest:

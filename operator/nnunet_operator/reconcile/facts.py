@@ -9,9 +9,8 @@ from nnunet_operator.api.contract import (
     RESULTS_PATH,
     EvaluationFacts,
     FoldProvenance,
-    run_folder,
 )
-from nnunet_operator.api.folders import inside
+from nnunet_operator.api.folders import inside, run_folder
 from nnunet_operator.api.status import Provenance, ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_operator.builders.pod import image_of
 from nnunet_operator.reconcile.model import Options, Training
@@ -30,7 +29,8 @@ def run_path(training: Training) -> str:
 def provenance(training: Training, found: Survey, options: Options) -> Provenance:
     """Return what the run is made from, as far as it is known."""
     before = training.status.provenance or Provenance()
-    plan = next((o.report.plan for o in found.all if o.report and o.report.plan), None)
+    # Of planning alone, and with its Job, which says where it worked: the other stages' images may report anything.
+    plan = found.plan.report.plan if found.plan.exists and found.plan.report else None
     trainers = (found.plan, *found.folds, found.evaluate)  # the verification has an image of its own
     asked = [o for o in trainers if o.image]
     pulled = next((o for o in asked if o.image_digest), None)  # image and digest belong together

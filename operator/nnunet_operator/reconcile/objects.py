@@ -102,7 +102,7 @@ def asked_image(job: Manifest) -> str:
 
     Not what the container has: a webhook may have put another registry into it, and would do so again.
     """
-    return told(job, IMAGE_ENV).replace("$$(", "$(")
+    return told(job, IMAGE_ENV).replace("$$", "$")
 
 
 def told_min_epochs(job: Manifest) -> int:

@@ -186,14 +186,17 @@ class Reconciler:
         raise Unreachable(f"{what}: a full list will be made")
 
     async def _act(self, key: Key, world: World, decision: Plan) -> _Deeds:
-        """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers."""
+        """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
+
+        Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit.
+        """
         deeds = _Deeds()
         for action in decision.actions:
             try:
                 await self._do(key, world, action, deeds)
             except (ApiError, Unreachable) as error:
                 deeds.failure = deeds.failure or error
-                if not _answers(error):
+                if not _answers(error) or isinstance(action, CreateJob):
                     break
         return deeds
 

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from nnunet_operator.api.contract import run_folder
+from nnunet_operator.api.folders import run_folder
 from nnunet_trainer.journal import JOURNAL_FILE
 from tests.benchmarks.hardness.cells import ARMS, Budget, Cell
 from tests.benchmarks.hardness.table import page

@@ -90,7 +90,8 @@ def test_the_verification_runs_the_operators_image_without_the_users_environment
     assert fold["image"] == "registry.example/ours:7" and names(fold) >= {"nnUNet_extTrainer"}
     assert verify["image"] == "registry.example/trainer:1" and "nnUNet_extTrainer" not in names(verify)
     assert (verify["imagePullPolicy"], verify["args"]) == ("IfNotPresent", ["verify"])
-    assert [mount["mountPath"] for mount in verify["volumeMounts"]] == ["/nnunet/results", "/dev/shm", "/tmp"]
+    run = f"/nnunet/results/{lab.status()['runPath']}"
+    assert [mount["mountPath"] for mount in verify["volumeMounts"]] == [run, "/dev/shm", "/tmp"]
     assert "nvidia.com/gpu" not in verify["resources"]["limits"]
     lab.verify_and_evaluate()
     lab.wait_reason("Complete", "TrainingComplete")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import contract_for, run_folder
+from nnunet_operator.api.contract import contract_for
+from nnunet_operator.api.folders import run_folder
 from nnunet_operator.api.schedule import STANDARD_EPOCHS
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
@@ -93,6 +94,8 @@ def test_status_survives_a_round_trip() -> None:
 def test_a_new_training_of_the_same_name_gets_a_folder_of_its_own() -> None:
     assert run_folder("ns", "hippo", "0123456789") == "ns/hippo-01234567"
     assert run_folder("ns", "hippo", "0123456789") != run_folder("ns", "hippo", "9876543210")
+    longest = [run_folder("ns", f"{'x' * 252}{tail}", "0123456789") for tail in "ab"]
+    assert len(set(longest)) == 2 and max(len(path.split("/")[1]) for path in longest) <= 255
 
 
 def test_the_contract_carries_what_the_trainer_needs() -> None:

@@ -159,11 +159,11 @@ def test_who_could_make_other_data_has_another_folder(changes: dict[str, Any], s
     )
 
 
-@pytest.mark.parametrize("sub_path", ["-imaging", "--results=x", "$(HOME)"])
+@pytest.mark.parametrize("sub_path", ["-imaging", "--results=x", "$(HOME)", "a$$b"])
 def test_a_sub_path_is_no_option_and_nothing_is_expanded_in_it(sub_path: str) -> None:
     of = training(dataset={"name": DATASET, "subPath": sub_path})
     (prepare,) = pod(plan_job(of, OPTIONS))["initContainers"]
-    assert prepare["args"][1] == f"--raw={sub_path}/{DATASET}".replace("$(", "$$(")
+    assert prepare["args"][1] == f"--raw={sub_path}/{DATASET}".replace("$", "$$")
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,12 @@ def test_a_sub_path_is_no_option_and_nothing_is_expanded_in_it(sub_path: str) ->
         ("radiology/hippo-1234abcd/Dataset004_X", "hippo-1234abcd"),
         ("hippo-12345678", "hippo-12345678"),
         ("hippo-20261331", "hippo-20261331"),
-        ("a/shared-0123456789ab", "shared-0123456789ab"),
-        ("a/shared-0123456789abcd", ""),
+        (f"a/shared-{'0a' * 16}", f"shared-{'0a' * 16}"),
+        ("a/shared-0123456789ab", ""),
+        ("ns/VICTIM-1234ABCD", "VICTIM-1234ABCD"),
+        ("ns/VICTIM~1", "VICTIM~1"),
+        ("ns/victim-1234abcd.", "victim-1234abcd."),
+        ("v1.2/x.y", ""),
         ("1234abcd", ""),
     ],
 )

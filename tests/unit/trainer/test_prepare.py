@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import run_folder
 from nnunet_operator.api.exit_codes import ExitCode
+from nnunet_operator.api.folders import run_folder
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.prepare import Folders, prepare
 from tests.unit.trainer.builders import contract
 
 DATASET = contract().dataset
 RUN = run_folder(contract().namespace, contract().name, contract().uid)
-MAKER = f"{contract().namespace}/shared-0123456789ab"
+MAKER = f"{contract().namespace}/shared-0123456789abcdef0123456789abcdef"
 
 
 @pytest.fixture
@@ -42,7 +42,12 @@ def test_many_that_begin_at_once_make_the_same_folder(claims: Path) -> None:
     assert all("folder of the run" in one.result().message for one in done)
 
 
-OWNED = ("radiology/victim-1234abcd", "victim-1234abcd/model", "radiology/shared-0123456789ab", "a-00000000")
+OWNED = (
+    "radiology/victim-1234abcd",
+    "victim-1234abcd/model",
+    "radiology/shared-0123456789abcdef0123456789abcdef",
+    "a-00000000",
+)
 
 
 @pytest.mark.parametrize("owned", OWNED)
@@ -59,7 +64,32 @@ def test_no_sub_path_leads_through_the_folder_of_a_training(claims: Path, role: 
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
 
 
-@pytest.mark.parametrize("target", ["radiology/victim-1234abcd/data", "radiology/shared-0123456789ab", "."])
+@pytest.mark.parametrize("role", ["preprocessed", "results"])
+def test_nothing_is_made_among_the_images_of_a_dataset(claims: Path, role: str) -> None:
+    own = {"preprocessed": MAKER, "results": RUN}[role]
+    asked = folders(**{role: f"raw/dataset001_X/imagesTr/evil_0000.nii.gz/{own}"})
+    with pytest.raises(TrainerError, match=f"storage.{role}.subPath leads through dataset001_X") as caught:
+        prepare(contract(), claims, asked)
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+
+
+def test_a_dataset_may_have_any_name_of_a_dataset(claims: Path) -> None:
+    name = "Dataset001_Study-10023456"
+    (claims / "raw" / name).mkdir()
+    prepare(contract(dataset=name), claims, folders(raw=name))
+
+
+@pytest.mark.parametrize("sub_path", ["a" * 256, "circle"])
+def test_a_path_that_no_file_system_takes_is_refused(claims: Path, sub_path: str) -> None:
+    (claims / "raw" / "circle").symlink_to("circle")
+    with pytest.raises(TrainerError, match="a subPath can't be used") as caught:
+        prepare(contract(), claims, folders(raw=f"{sub_path}/{DATASET}"))
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+
+
+@pytest.mark.parametrize(
+    "target", ["radiology/victim-1234abcd/data", "radiology/shared-0123456789abcdef0123456789abcdef", "."]
+)
 def test_a_dataset_is_no_link_to_what_trainings_made(claims: Path, target: str) -> None:
     (claims / "raw" / target).mkdir(parents=True, exist_ok=True)
     (claims / "raw" / DATASET).rmdir()
