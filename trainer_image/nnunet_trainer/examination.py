@@ -214,8 +214,9 @@ class Reading:
         }
         if any(grid_problems(grids)):
             # Only now, since it opens the files once more.
-            files = zip(grids.items(), [*self.case.images, self.case.label], strict=True)
-            grids = {name: replace(grid, forms=_forms(path)) for (name, grid), path in files}
+            grids = {
+                name: replace(grid, forms=_forms(path)) for (name, grid), path in zip(grids.items(), files, strict=True)
+            }
         yield from (Finding(Kind.GRID, text) for text in grid_problems(grids))
 
     def array(self) -> Any:
@@ -277,7 +278,7 @@ def _in_several_files(path: Path) -> bool:
     """Tell whether tifffile puts an image together from several files, which no hash of this one covers."""
     if path.suffix.lower() not in (".tif", ".tiff"):
         return False
-    import tifffile  # type: ignore[import-not-found]
+    import tifffile
 
     with tifffile.TiffFile(path) as file:
         return bool(file.series and file.series[0].is_multifile)
