@@ -7,6 +7,7 @@ import torch
 
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.files import read_json, write_json
+from nnunet_trainer.manifest import write_manifest
 from tests.trainer.world import World, make_world
 
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
@@ -100,6 +101,7 @@ def test_a_configuration_that_points_to_the_cascade_is_finished(world: World) ->
     configurations["3d_lowres"] = configurations["3d_tiny"] | {"next_stage": "3d_cascade_fullres"}
     configurations["3d_tiny"] = {"inherits_from": "3d_lowres"}
     write_json(plans, content)
+    write_manifest(plans.parents[1], {}, 1)
     ended = world.but(schedule=SHORT | {"epochs": 1}).finish("train", "--fold", "1")
     assert ended.code == 0, ended.log
     assert ended.fold.mean_validation_dice is not None
