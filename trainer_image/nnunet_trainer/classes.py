@@ -14,8 +14,8 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
+from nnunet_operator.api.dataset_layout import named
 from nnunet_trainer import overrides
-from nnunet_trainer.dataset import named
 from nnunet_trainer.failures import TrainerError, may_pass, one_line, wrong_configuration
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnunet_trainer.dataset import Case, RawDataset, named
+from nnunet_operator.api.dataset_layout import named
+from nnunet_trainer.dataset import Case, RawDataset
 from nnunet_trainer.failures import wrong_data
 from nnunet_trainer.files import read_json, write_json
 

@@ -10,15 +10,13 @@ from typing import Any
 
 from nnunet_operator.api.dataset_beside import detached_problem, spacing_files, voxels_elsewhere
 from nnunet_operator.api.dataset_description import channel_names, description_problems
-from nnunet_operator.api.dataset_layout import find_images
-from nnunet_operator.api.dataset_layout import named as named
+from nnunet_operator.api.dataset_layout import find_images, named
 from nnunet_operator.api.dataset_places import look, missing, place_problems
-from nnunet_operator.api.dataset_splits import SPLITS_FILE as SPLITS_FILE
-from nnunet_operator.api.dataset_splits import split_problems
+from nnunet_operator.api.dataset_splits import SPLITS_FILE, split_problems
+from nnunet_operator.api.dataset_truncation import cut_short
 from nnunet_operator.api.training import TestSet
 from nnunet_trainer.failures import wrong_configuration, wrong_data
 from nnunet_trainer.labels import Labels, declared_labels
-from nnunet_trainer.truncation import cut_short
 
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""

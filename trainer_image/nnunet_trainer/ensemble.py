@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_operator.api.contract import RunContract
+from nnunet_operator.api.dataset_layout import named
 from nnunet_operator.api.training import Device
 from nnunet_trainer import environment, scores, surface
-from nnunet_trainer.dataset import Case, named
+from nnunet_trainer.dataset import Case
 from nnunet_trainer.files import temporary_path
 from nnunet_trainer.identity import prediction_inputs
 from nnunet_trainer.paths import BEST, FINAL

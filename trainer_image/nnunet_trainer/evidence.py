@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_operator.api.contract import FoldEvidence, RunContract
+from nnunet_operator.api.dataset_layout import named
 from nnunet_operator.api.policy import PolicyMode
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import EarlyStopping
-from nnunet_trainer.dataset import named
 from nnunet_trainer.early_stopping import end_of, judge, judge_proven
 
 HISTORY_KEYS = (

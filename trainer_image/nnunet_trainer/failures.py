@@ -15,28 +15,17 @@ UNEXPECTED = 1
 
 STORAGE_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """What a volume says that stays as it is until somebody changes the volume."""
-PASSING_ERRNOS = frozenset(
+_STORAGE_PASSING = frozenset(
     {
         *(errno.EIO, errno.ESTALE, errno.EREMOTEIO, errno.ETIMEDOUT, errno.ENOTCONN, errno.ESHUTDOWN, errno.EPROTO),
         *(errno.ECONNRESET, errno.ECONNABORTED, errno.ECONNREFUSED, errno.EHOSTDOWN, errno.EHOSTUNREACH),
         *(errno.ENETDOWN, errno.ENETUNREACH, errno.ENETRESET, errno.ENOLINK, errno.ECOMM, errno.EBUSY, errno.ENOLCK),
-        *(
-            errno.ENOMEM,
-            errno.ENOBUFS,
-            errno.EMFILE,
-            errno.ENFILE,
-            errno.EINTR,
-            errno.EAGAIN,
-            errno.ENXIO,
-            errno.ENODEV,
-        ),
     }
 )
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_NODE_PASSING = _TOO_MANY_FILES | {*(errno.ENOMEM, errno.ENOBUFS, errno.EINTR, errno.EAGAIN, errno.ENXIO, errno.ENODEV)}
+PASSING_ERRNOS = _STORAGE_PASSING | _NODE_PASSING
 """What the storage, the network or the node says that another attempt may not meet, maybe on another node."""
-_STORAGE_PASSING = PASSING_ERRNOS - {
-    *(errno.ENOMEM, errno.ENOBUFS, errno.EMFILE, errno.ENFILE, errno.EINTR, errno.EAGAIN, errno.ENXIO, errno.ENODEV)
-}
-_TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE}
 
 
 def _text_of(errnos: Iterable[int]) -> re.Pattern[str]:

@@ -1,19 +1,14 @@
 """What a result of preprocessing consists of: all its files, so that a part of it never passes for the whole."""
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from nnunet_operator.api.base import StatusModel
 from nnunet_trainer.files import write_json
-from nnunet_trainer.heartbeat import heartbeat
-from nnunet_trainer.identity import file_hash
-
-log = logging.getLogger(__name__)
+from nnunet_trainer.identity import file_hashes
 
 MANIFEST_FILE = "manifest.json"
 
@@ -39,7 +34,7 @@ class Manifest(StatusModel):
 def write_manifest(folder: Path, made_by: Mapping[str, str], workers: int) -> None:
     """Write down all files of a finished result."""
     names = list(_files(folder))
-    hashes = _hashes("hashing what was preprocessed", folder, names, workers)
+    hashes = file_hashes("hashing what was preprocessed", {name: folder / name for name in names}, workers)
     files = {name: FileEntry(size=(folder / name).stat().st_size, sha256=hashes[name]) for name in names}
     write_json(folder / MANIFEST_FILE, Manifest(files=files, made_by=dict(made_by)).to_json_dict())
 
@@ -73,7 +68,8 @@ def differing(folder: Path, manifest: Manifest, workers: int) -> str:
         return wrong
     if strange := sorted(set(_files(folder)) - set(manifest.files)):
         return f"{strange[0]} does not belong to it"
-    hashes = _hashes("checking preprocessed data that is there", folder, list(manifest.files), workers)
+    files = {name: folder / name for name in manifest.files}
+    hashes = file_hashes("checking preprocessed data that is there", files, workers)
     changed = next((name for name, entry in manifest.files.items() if hashes[name] != entry.sha256), "")
     return f"{changed} was changed" if changed else ""
 
@@ -87,17 +83,3 @@ def _files(folder: Path) -> Iterable[str]:
             relative = str((Path(path) / name).relative_to(folder))
             if relative != MANIFEST_FILE and not name.startswith("."):
                 yield relative
-
-
-def _hashes(what: str, folder: Path, names: list[str], workers: int) -> dict[str, str]:
-    done = 0
-    found = {}
-    with (
-        heartbeat(what, lambda: f"{done}/{len(names)} files"),
-        ThreadPoolExecutor(max(1, workers)) as pool,
-    ):
-        paths = (folder / name for name in names)
-        for name, digest in zip(names, pool.map(file_hash, paths), strict=True):
-            found[name] = digest
-            done += 1
-    return found

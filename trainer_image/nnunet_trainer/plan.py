@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_operator.api.contract import PLAIN_NAME, PlanFacts, RunContract, TerminationReport
+from nnunet_operator.api.dataset_layout import named
+from nnunet_operator.api.dataset_splits import SPLITS_FILE
 from nnunet_operator.api.plan_rules import configuration_faults
 from nnunet_trainer import environment
 from nnunet_trainer.checked_plans import check_plans, read_checked_plans
@@ -27,12 +29,10 @@ from nnunet_trainer.contents import (
 )
 from nnunet_trainer.dataset import (
     CROSS_VALIDATION_FOLDS,
-    SPLITS_FILE,
     RawDataset,
     check_test_set,
     check_test_set_whole,
     load_dataset,
-    named,
 )
 from nnunet_trainer.failures import free_space, may_pass, one_line, storage_failed, wrong_configuration, wrong_data
 from nnunet_trainer.files import read_json, write_json

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nnunet_operator.api.dataset_truncation import cut_short
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.files import fsync_file, read_json, temporary_path, write_json
-from nnunet_trainer.truncation import cut_short
 
 log = logging.getLogger(__name__)
 

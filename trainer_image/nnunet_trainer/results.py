@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_operator.api.contract import EvaluationFacts, ReplicateScores, RunContract
+from nnunet_operator.api.dataset_layout import named
 from nnunet_operator.api.status import MAX_CLASSES
 from nnunet_trainer import scores
-from nnunet_trainer.dataset import named
 from nnunet_trainer.schedule import number
 
 Labels = Mapping[str, Any]

@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from nnunet_operator.api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PlanFacts, RunContract
+from nnunet_operator.api.dataset_splits import SPLITS_FILE
 from nnunet_trainer.contents import Contents, read_contents
-from nnunet_trainer.dataset import SPLITS_FILE
 from nnunet_trainer.files import read_json
 from nnunet_trainer.identity import file_hash
 from nnunet_trainer.manifest import differing, read_manifest

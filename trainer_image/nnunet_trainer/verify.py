@@ -6,7 +6,6 @@ here, never code.
 
 import logging
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,8 +16,7 @@ from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_trainer.evidence import FinalCheckpoint, checkpoint_of, prove
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line
 from nnunet_trainer.files import write_json
-from nnunet_trainer.heartbeat import heartbeat
-from nnunet_trainer.identity import file_hash
+from nnunet_trainer.identity import file_hashes
 from nnunet_trainer.journal import read_journal
 from nnunet_trainer.paths import FINAL, RunPaths
 from nnunet_trainer.train import read_plan
@@ -51,7 +49,8 @@ def verify(
     log.info("verifying the final checkpoints of %d folds", len(files))
     _require_own(contract, folders)
     read, unusable = _read_all(paths, files)
-    hashes = _hashes({fold: files[fold] for fold in read}, contract.processes)
+    final = {fold: files[fold] for fold in read}
+    hashes = file_hashes(f"hashing {len(final)} checkpoints", final, contract.processes, "checkpoints")
     findings = [prove(fold, checkpoint, hashes[fold], contract) for fold, checkpoint in read.items()]
     evidence = EvidenceFacts(folds=[finding.evidence for finding in findings])
     for proof in evidence.folds:
@@ -101,20 +100,6 @@ def _read(paths: RunPaths, path: Path) -> FinalCheckpoint:
     from nnunet_trainer.restricted import load_restricted
 
     return checkpoint_of(load_restricted(real))
-
-
-def _hashes(files: dict[str, Path], workers: int) -> dict[str, str]:
-    """Return the SHA-256 of each file; a second for 250 MB or so."""
-    done = 0
-    found = {}
-    with (
-        heartbeat(f"hashing {len(files)} checkpoints", lambda: f"{done}/{len(files)} checkpoints"),
-        ThreadPoolExecutor(workers) as pool,
-    ):
-        for fold, digest in zip(files, pool.map(file_hash, files.values()), strict=True):
-            found[fold] = digest
-            done += 1
-    return found
 
 
 def _evidence_file(

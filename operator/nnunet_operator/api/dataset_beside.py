@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from nnunet_operator.api.dataset_layout import named
+
 _HEADER_BYTES = 1 << 20
 """Headers are shorter."""
 _NRRD = b"NRRD"
@@ -52,9 +54,8 @@ def voxels_elsewhere(name: str, read: Callable[[int], bytes]) -> str:
 
 def detached_problem(names: Sequence[tuple[str, str]]) -> str:
     """Return what is wrong with headers whose voxels are elsewhere; `names` has each with the file that it names."""
-    told = ", ".join(f"{name} ({elsewhere})" for name, elsewhere in sorted(names)[:5])
-    rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    told = named(f"{name} ({elsewhere})" for name, elsewhere in names)
     return (
         f"{len(names)} files are headers whose voxels are in another file, which could change unnoticed: "
-        f"{told}{rest}. Save each image as one file, header and voxels together, such as .nii.gz or .mha"
+        f"{told}. Save each image as one file, header and voxels together, such as .nii.gz or .mha"
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnunet_operator.api.dataset_beside import HALVES
 from nnunet_operator.api.dataset_labels import label_problems
-from nnunet_operator.api.dataset_layout import SEVERAL_CHANNELS, name_problem, named
+from nnunet_operator.api.dataset_layout import SEVERAL_CHANNELS, name_problem, named, shown
 
 _REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
 _ENDING = re.compile(r"\.[A-Za-z0-9.]*[A-Za-z0-9]", re.ASCII)
@@ -67,19 +67,19 @@ def _listed_problems(entries: Any, channels: int, ending: Any) -> Iterator[str]:
     """Yield what is wrong with cases that are named one by one, nnU-Net's other way of describing them."""
     if not isinstance(entries, dict) or not entries:
         yield (
-            f"dataset is {_shown(entries)}, must map the name of each training case to its images and label: add the "
+            f"dataset is {shown(entries)}, must map the name of each training case to its images and label: add the "
             "cases, or leave dataset out if the files are in imagesTr and labelsTr"
         )
         return
     counts = set()
     for name, entry in entries.items():
         if problem := name_problem(name):
-            yield f"dataset.{_shown(name)}: the name of a case {problem}"
+            yield f"dataset.{shown(name)}: the name of a case {problem}"
         images, label = (entry.get("images"), entry.get("label")) if isinstance(entry, dict) else (None, None)
         texts = isinstance(images, list) and all(isinstance(path, str) for path in images)
         if not texts or not images or not isinstance(label, str):
             yield (
-                f"dataset.{name} has images {_shown(images)} and label {_shown(label)}: it needs images, a list of "
+                f"dataset.{name} has images {shown(images)} and label {shown(label)}: it needs images, a list of "
                 "paths, and label, a path"
             )
             continue
@@ -97,9 +97,3 @@ def _path_problems(name: str, paths: list[str], ending: Any) -> Iterator[str]:
         yield f"dataset.{name} names {named(map(repr, odd))}: write paths out, without $"
     if isinstance(ending, str) and (odd := [path for path in paths if not path.endswith(ending)]):
         yield f"dataset.{name} names {named(odd)}, must name files {ending}, as file_ending says"
-
-
-def _shown(value: Any) -> str:
-    """Return a value for a message, cut short; nothing where there is none."""
-    text = "missing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

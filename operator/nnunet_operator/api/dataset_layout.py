@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 SEVERAL_CHANNELS = (".png", ".bmp", ".tif")
 """Endings of NaturalImage2DIO: a file may hold several channels, such as red, green and blue."""
@@ -32,6 +33,12 @@ def named(items: Iterable[str]) -> str:
     every = sorted(items)
     rest = len(every) - _NAMED
     return ", ".join(every[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def shown(value: Any) -> str:
+    """Return a value for a message, cut short; "missing" where there is none."""
+    text = "missing" if value is None else repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 def name_problem(name: str) -> str:

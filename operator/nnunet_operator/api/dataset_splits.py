@@ -3,7 +3,7 @@
 from collections.abc import Container, Iterator, Mapping
 from typing import Any, TypeGuard
 
-from nnunet_operator.api.dataset_layout import named
+from nnunet_operator.api.dataset_layout import named, shown
 
 SPLITS_FILE = "splits_final.json"
 _PARTS = (("train", "val"), ("val", "train"))
@@ -15,7 +15,7 @@ def split_problems(content: Any, cases: Container[str]) -> Iterator[str]:
     nnU-Net takes them as they are: it would train on validation cases, or fail after the last epoch.
     """
     if not isinstance(content, list) or not content:
-        yield f"{SPLITS_FILE} is {_shown(content)}, must be a list with a split for each fold"
+        yield f"{SPLITS_FILE} is {shown(content)}, must be a list with a split for each fold"
         return
     for fold, split in enumerate(content):
         where = f"{SPLITS_FILE}, fold {fold} (the first is 0)"
@@ -30,7 +30,7 @@ def _form_problems(split: Any) -> Iterator[str]:
         cases = split.get(part) if isinstance(split, dict) else None
         if not _is_texts(cases):
             yield (
-                f"{part} is {_shown(cases)}, must be a list of names of cases: correct it, or remove the file to have "
+                f"{part} is {shown(cases)}, must be a list of names of cases: correct it, or remove the file to have "
                 "nnU-Net split the cases"
             )
 
@@ -50,8 +50,3 @@ def _content_problems(split: Mapping[str, list[str]], cases: Container[str]) -> 
 
 def _is_texts(value: Any) -> TypeGuard[list[str]]:
     return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-
-
-def _shown(value: Any) -> str:
-    text = "missing" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:60]}..."

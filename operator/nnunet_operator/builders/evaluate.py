@@ -1,5 +1,8 @@
 """The Job that scores the folds, and their ensemble on the test set where there is one."""
 
+import json
+
+from nnunet_operator.api.contract import PROVEN_ENV
 from nnunet_operator.api.labels import STAGE_EVALUATE, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
@@ -21,6 +24,13 @@ def evaluate_job(training: Training, options: Options) -> Manifest:
         labels=child_labels(training.name, STAGE_EVALUATE),
         arguments=["evaluate"],
         compute=compute,
+        told=_proven(training),
         mounts=[*([raw_mount(training)] if training.spec.test_set else []), results_mount(training)],
     )
     return job(training, STAGE_EVALUATE, template)
+
+
+def _proven(training: Training) -> dict[str, str]:
+    """Return the hashes of the checkpoints that were verified: the evaluation shall not take them from the volume."""
+    hashes = {fold.fold: fold.checkpoint_hash for fold in training.status.folds if fold.checkpoint_hash}
+    return {PROVEN_ENV: json.dumps(hashes)} if hashes else {}

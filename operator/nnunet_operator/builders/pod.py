@@ -1,6 +1,5 @@
 """The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,6 @@ from nnunet_operator.api.contract import (
     METRICS_PORT,
     METRICS_PORT_NAME,
     PREPARE_CONTAINER_NAME,
-    PROVEN_ENV,
     RAW_PATH,
     SCRATCH_PATH,
     TERMINATION_LOG,
@@ -77,8 +75,9 @@ def pod_template(
     mounts: Sequence[Mount],
     own_image: bool = False,
     prepares: Sequence[str] = (),
+    told: Mapping[str, str] = {},
 ) -> Manifest:
-    """Return the pod template of a Job of this training.
+    """Return the pod template of a Job of this training. `told` are variables that only this stage is given.
 
     With `prepares`, the arguments of a command, the operator's own image first makes the folders that are mounted: it
     alone sees the claims as a whole.
@@ -101,7 +100,7 @@ def pod_template(
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
-        "containers": [_container(training, options, arguments, compute, mounts, own_image)],
+        "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
         "volumes": _volumes(training, mounts),
     }
     spec.update(_placement(training, options))
@@ -126,6 +125,7 @@ def _container(
     compute: Compute,
     mounts: Sequence[Mount],
     own_image: bool,
+    told: Mapping[str, str] = {},
 ) -> Manifest:
     policy = PullPolicy.IF_NOT_PRESENT if own_image else training.spec.trainer.image_pull_policy
     image = options.trainer_image if own_image else image_of(training, options)
@@ -135,9 +135,7 @@ def _container(
         "imagePullPolicy": str(policy),
         "command": [COMMAND],
         "args": list(arguments),
-        "env": _env(
-            training, compute, image, () if own_image else training.spec.trainer.env, _proven(training, arguments)
-        ),
+        "env": _env(training, compute, image, () if own_image else training.spec.trainer.env, told),
         "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "resources": _resources(compute),
         "volumeMounts": [
@@ -164,7 +162,9 @@ def _preparing(
     return {**container, "name": PREPARE_CONTAINER_NAME}
 
 
-def _env(training: Training, compute: Compute, image: str, variables: Sequence[EnvVar], proven: str) -> list[Manifest]:
+def _env(
+    training: Training, compute: Compute, image: str, variables: Sequence[EnvVar], told: Mapping[str, str]
+) -> list[Manifest]:
     processes = whole_cores(compute.cpu)
     contract = contract_for(
         training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
@@ -176,21 +176,13 @@ def _env(training: Training, compute: Compute, image: str, variables: Sequence[E
         # Beside the contract, not in it: older images would refuse it.
         {"name": IMAGE_ENV, "value": literal(image)},
         *([{"name": IMAGE_DIGEST_ENV, "value": literal(digest)}] if digest else []),
-        *([{"name": PROVEN_ENV, "value": proven}] if proven else []),
+        *({"name": name, "value": value} for name, value in told.items()),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
         # The schema refuses these, but not where a training or a definition is older than it.
         *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
     ]
-
-
-def _proven(training: Training, arguments: Sequence[str]) -> str:
-    """Return the hashes of the checkpoints that were verified, which the evaluation is told; "" for the others."""
-    if list(arguments) != ["evaluate"]:
-        return ""
-    hashes = {fold.fold: fold.checkpoint_hash for fold in training.status.folds if fold.checkpoint_hash}
-    return json.dumps(hashes) if hashes else ""
 
 
 def literal(text: str) -> str:

@@ -87,13 +87,18 @@ def true_condition(obj: Manifest, *types: str) -> Manifest | None:
     return next((by_type[type_] for type_ in types if type_ in by_type), None)
 
 
+def container_named(name: str, containers: Iterable[Manifest] | None) -> Manifest:
+    """Return the container, or the status of a container, that has this name, or {}."""
+    return next((one for one in containers or () if one.get("name") == name), {})
+
+
 def told(job: Manifest, variable: str) -> str:
     """Return an environment variable that the operator gave to a Job's trainer; empty where there is none.
 
     The container is found by its name: webhooks put others before and behind it.
     """
     pod: Manifest = ((job.get("spec") or {}).get("template") or {}).get("spec") or {}
-    trainer: Manifest = next((c for c in pod.get("containers") or [] if c.get("name") == CONTAINER_NAME), {})
+    trainer = container_named(CONTAINER_NAME, pod.get("containers"))
     return next((str(v.get("value") or "") for v in trainer.get("env") or [] if v.get("name") == variable), "")
 
 
@@ -122,8 +127,7 @@ def container_statuses(pod: Manifest) -> list[Manifest]:
 
 def trainer_status(pod: Manifest) -> Manifest:
     """Return the status of the trainer's container, or {}."""
-    statuses: Iterable[Manifest] = status_of(pod).get("containerStatuses") or []
-    return next((status for status in statuses if status.get("name") == CONTAINER_NAME), {})
+    return container_named(CONTAINER_NAME, status_of(pod).get("containerStatuses"))
 
 
 def trainer_state(pod: Manifest, state: str) -> Manifest | None:
@@ -163,8 +167,7 @@ def ending_of(pod: Manifest) -> Ending | None:
 
 def _failed_preparation(pod: Manifest) -> Manifest | None:
     """Return how the container ended that makes the folders, where the trainer was not started because of it."""
-    statuses: Iterable[Manifest] = status_of(pod).get("initContainerStatuses") or []
-    prepared = next((status for status in statuses if status.get("name") == PREPARE_CONTAINER_NAME), {})
+    prepared = container_named(PREPARE_CONTAINER_NAME, status_of(pod).get("initContainerStatuses"))
     ended: Manifest | None = (prepared.get("state") or {}).get("terminated")
     return ended if ended and ended.get("exitCode") else None
 

@@ -6,7 +6,14 @@ sees for itself, also where that guard is off.
 
 from nnunet_operator.api.contract import CONTAINER_NAME
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import asked_image, controller_of, name_of, trainer_state, uid_of
+from nnunet_operator.reconcile.objects import (
+    asked_image,
+    container_named,
+    controller_of,
+    name_of,
+    trainer_state,
+    uid_of,
+)
 
 
 def doubt_of(job: Manifest, pod: Manifest) -> str:
@@ -14,7 +21,8 @@ def doubt_of(job: Manifest, pod: Manifest) -> str:
     name, owner = name_of(pod), controller_of(pod)
     if (owner.get("apiVersion"), owner.get("kind"), owner.get("uid")) != ("batch/v1", "Job", uid_of(job)):
         return f"pod {name} is not of Job {name_of(job)}"
-    asked, runs = asked_image(job), _image((pod.get("spec") or {}).get("containers") or [])
+    container = container_named(CONTAINER_NAME, (pod.get("spec") or {}).get("containers"))
+    asked, runs = asked_image(job), str(container.get("image") or "")
     if not _same(asked, runs):
         return (
             f"pod {name} has image {runs or 'unknown'}, not {asked}. If a webhook takes images from another registry, "
@@ -34,7 +42,3 @@ def _same(asked: str, runs: str) -> bool:
     """Tell whether two references name the same image: by digest wherever it is taken from, or word for word."""
     _, _, digest = asked.partition("@")
     return bool(runs) and (asked == runs or (digest.startswith("sha256:") and runs.endswith(f"@{digest}")))
-
-
-def _image(containers: list[Manifest]) -> str:
-    return next((str(one.get("image") or "") for one in containers if one.get("name") == CONTAINER_NAME), "")

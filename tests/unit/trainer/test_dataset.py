@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_operator.api.dataset_layout import named
 from nnunet_operator.api.exit_codes import ExitCode
 from nnunet_operator.api.training import TestSet
-from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset, named
+from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset
 from nnunet_trainer.failures import TrainerError
 from nnunet_trainer.identity import dataset_hash, prediction_inputs
 

@@ -13,8 +13,9 @@ from typing import Any, NoReturn
 
 import pytest
 
+from nnunet_operator.api.dataset_truncation import cut_short
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_trainer import contents, dataset, evaluate, examination, plan, truncation
+from nnunet_trainer import contents, dataset, evaluate, examination, plan
 from nnunet_trainer.failures import (
     PASSING_ERRNOS,
     STORAGE_ERRNOS,
@@ -75,7 +76,7 @@ def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.Monk
     path = folder / "a.nii.gz"
     path.write_bytes(b"x")
     patch.setattr(gzip, "open", fail_with(error))
-    truncation.cut_short([path])
+    cut_short([path])
 
 
 def reading_the_description(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
@@ -185,7 +186,8 @@ def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
 WITHOUT_FILES = """
 import json, resource, sys
 from pathlib import Path
-from nnunet_trainer import examination, truncation
+from nnunet_operator.api.dataset_truncation import cut_short
+from nnunet_trainer import examination
 from nnunet_trainer.failures import classify
 
 path, codes = Path(sys.argv[1]), []
@@ -198,7 +200,7 @@ try:
         held.append(open("/dev/null"))
 except OSError:
     pass
-for work in (lambda: truncation.cut_short([path]), lambda: examination.attempt(hidden, [path])):
+for work in (lambda: cut_short([path]), lambda: examination.attempt(hidden, [path])):
     try:
         work()
     except Exception as error:
