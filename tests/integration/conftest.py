@@ -10,7 +10,7 @@ import pytest
 
 from nnunet_operator.api.crd import all_crds
 from tests.cluster import Cluster
-from tests.integration.support.api import Api, ApiError, Object, wait_for
+from tests.integration.support.api import Api, Object, wait_for, wait_served
 from tests.integration.support.kubelet import Kubelet
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.trainer import Trainer
@@ -131,20 +131,10 @@ def api(cluster: Cluster) -> Api:
 
 def install_crds(api: Api) -> None:
     """Install the CRDs and wait until they are served."""
-    for crd in all_crds():
+    crds = all_crds()
+    for crd in crds:
         api.apply("customresourcedefinitions", crd)
-
-    def served() -> bool:
-        try:
-            api.list("nnunettrainings")
-            api.list("nnunettrainingpolicies")
-        except ApiError as error:
-            if error.status in (404, 429):  # right after its creation: "storage is (re)initializing"
-                return False
-            raise
-        return True
-
-    wait_for("trainings to be served", served)
+    wait_served(api, *(crd["metadata"]["name"] for crd in crds))
 
 
 @pytest.fixture

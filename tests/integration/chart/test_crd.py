@@ -10,6 +10,7 @@ import yaml
 
 from tests.e2e.kube import Object
 from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
+from tests.integration.support.api import wait_served
 from tests.networks import small_network
 from tests.tools.helm import ROOT
 
@@ -37,10 +38,9 @@ def defined(cluster_site: Site) -> Iterator[Site]:
     """A cluster with the CRD of manifests/ and no operator."""
     cluster_site.wipe()
     cluster_site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
-    crds = (f"crd/{CRD}", f"crd/{POLICY_CRD}")
-    cluster_site.kube.run("wait", "--for=condition=Established", *crds, "--timeout=50s")
+    wait_served(cluster_site.api, CRD, POLICY_CRD)
     known = lambda: "FIELDS:" in cluster_site.kube.run("explain", "nnt.spec", check=False)  # noqa: E731
-    cluster_site.kube.wait("kubectl explain to know it", known, timeout=60)  # by a poll, after it is Established
+    cluster_site.kube.wait("kubectl explain to know it", known, timeout=60)  # by a poll, after it is served
     yield cluster_site
     cluster_site.wipe()
 

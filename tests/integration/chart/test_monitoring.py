@@ -10,7 +10,9 @@ import pytest
 import yaml
 
 from tests.integration.chart.conftest import NAMESPACE, Site
-from tests.integration.chart.prometheus_operator import definitions
+from tests.integration.chart.prometheus_operator import GROUP, definitions
+from tests.integration.chart.prometheus_operator import KINDS as DEFINED
+from tests.integration.support.api import wait_served
 from tests.monitoring import programs
 from tests.tools.generate import MONITORING
 from tests.tools.helm import CHART, ROOT, HelmError, Object, merged, render
@@ -27,7 +29,7 @@ def monitored(site: Site) -> Iterator[Site]:
     """A cluster with the kinds of the Prometheus operator, and a namespace with trainings."""
     files = [f"--filename={path}" for path in definitions()]
     site.kube.run("create", *files)
-    site.kube.run("wait", "--for=condition=Established", *files, "--timeout=30s")
+    wait_served(site.api, *(f"{kind}.{GROUP}" for kind in DEFINED))
     site.namespace("trainings")
     yield site
     site.kube.run("delete", *files, "--wait")

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.chart.conftest import NAMESPACE
+from tests.integration.chart.conftest import CRD, NAMESPACE, POLICY_CRD
 from tests.integration.policy.conftest import VALUES
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
-from tests.integration.support.api import Object, wait_for
+from tests.integration.support.api import Object, wait_for, wait_served
 from tests.integration.support.builders import training
 from tests.tools.helm import CHART, ROOT
 
@@ -79,14 +79,14 @@ def test_without_crds_keep_it_goes_with_its_definition(emptied: Gate) -> None:
     emptied.site.install({"crds": {"keep": False}})
     assert clinical(emptied)
     emptied.site.uninstall()
-    gone = lambda: emptied.ask("GET", f"{CRDS}/nnunettrainingpolicies.nnunet.dev").status == 404  # noqa: E731
+    gone = lambda: emptied.ask("GET", f"{CRDS}/{POLICY_CRD}").status == 404  # noqa: E731
     wait_for("the definition to be gone", gone)
 
 
 def test_kubectl_applies_the_same_after_kustomize(emptied: Gate) -> None:
     kube = emptied.site.kube
     kube.run("apply", "-k", str(ROOT / "manifests"))
-    kube.run("wait", "--for=condition=Established", "crd/nnunettrainingpolicies.nnunet.dev", "--timeout=30s")
+    wait_served(emptied.site.api, CRD, POLICY_CRD)
     kube.run("apply", "-f", str(ROOT / "manifests" / "policies" / "clinical.yaml"))
     assert clinical(emptied)["rules"]["minEpochs"] == 1000
     objects = ("-f", str(ROOT / "manifests" / "operator" / "operator.yaml"), "-f", str(ROOT / "manifests" / "rbac"))

@@ -58,10 +58,12 @@ class Api:
         path.write_bytes(base64.b64decode(data))
         return str(path)
 
-    def request(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Any:
+    def request(
+        self, method: str, path: str, body: Any = None, content_type: str = "application/json", accept: str = "*/*"
+    ) -> Any:
         """Send a request; return the parsed answer, or its text where it is no JSON. Raises ApiError."""
         data = body if isinstance(body, str | None) else json.dumps(body)
-        headers = {"Content-Type": content_type, "User-Agent": "nnunet-tests"}
+        headers = {"Content-Type": content_type, "User-Agent": "nnunet-tests", "Accept": accept}
         answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=20)
         text = answer.data.decode()
         parsed = json.loads(text) if text.startswith(("{", "[")) else text
@@ -156,3 +158,44 @@ def wait_for(what: str, check: Callable[[], T | None], timeout: float = 60.0, ab
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout:.0f} s for {what}; last: {value!r}\n{about()}")
         time.sleep(0.05)
+
+
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def wait_served(api: Api, *definitions: str) -> None:
+    """Wait until the kinds of CustomResourceDefinitions ("plural.group") are served, and kubectl and helm know them.
+
+    `kubectl wait --for=condition=Established` can't tell: it fails at once where a definition has no conditions yet.
+    """
+    wanted = [(group, plural) for plural, _, group in (name.partition(".") for name in definitions)]
+
+    def served() -> bool:
+        paths = _discovered(api)
+        return all(kind in paths and _listed(api, paths[kind]) for kind in wanted)
+
+    wait_for(f"{', '.join(definitions)} to be served", served, 90)
+
+
+def _discovered(api: Api) -> dict[tuple[str, str], str]:
+    """Return the paths of the kinds that are known, by group and plural."""
+    groups = [
+        (group["metadata"]["name"], group["versions"])
+        for group in api.request("GET", "/apis", accept=DISCOVERY)["items"]
+    ]
+    return {
+        (name, resource["resource"]): f"/apis/{name}/{version['version']}/{resource['resource']}"
+        for name, versions in groups
+        for version in versions
+        for resource in version.get("resources", [])
+    }
+
+
+def _listed(api: Api, path: str) -> bool:
+    try:
+        api.request("GET", f"{path}?limit=1")
+    except ApiError as error:
+        if error.status in (404, 429):  # right after its creation: "storage is (re)initializing"
+            return False
+        raise
+    return True
