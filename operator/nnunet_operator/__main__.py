@@ -9,6 +9,7 @@ from nnunet_operator.handlers import register
 from nnunet_operator.metrics import package_version
 from nnunet_operator.runtime.app import OperatorDied, run_operator
 from nnunet_operator.runtime.logs import configure_logging
+from nnunet_operator.runtime.patience import USUAL, Patience
 from nnunet_operator.settings import SettingsError, describe_settings, load_settings
 
 log = logging.getLogger("nnunet_operator")
@@ -17,7 +18,7 @@ EXIT_USAGE = 64
 EXIT_FAILED = 1
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None, patience: Patience = USUAL) -> int:
     """Run the operator; return the exit code: 0 stopped by a signal, 1 died, 64 wrong settings."""
     parser = argparse.ArgumentParser(
         prog="nnunet-operator",
@@ -33,7 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         return EXIT_USAGE
     configure_logging(settings.log_level, settings.log_format)
     try:
-        asyncio.run(run_operator(settings, register))
+        asyncio.run(run_operator(settings, register, patience))
     except OperatorDied:
         return EXIT_FAILED  # it was logged where it happened
     except Exception:

@@ -18,6 +18,7 @@ from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.http import Health, serve
 from nnunet_operator.runtime.known import Known
+from nnunet_operator.runtime.patience import USUAL, Patience
 from nnunet_operator.runtime.policies import PolicyBook
 from nnunet_operator.runtime.policy_use import PolicyKeeper
 from nnunet_operator.runtime.queue import WorkQueue
@@ -41,7 +42,7 @@ class OperatorDied(Exception):
     """A part that should run for ever has ended."""
 
 
-async def run_operator(settings: Settings, register: Register) -> None:
+async def run_operator(settings: Settings, register: Register, patience: Patience = USUAL) -> None:
     """Run until SIGTERM or SIGINT. Raises OperatorDied, and OSError where a port is taken."""
     stop = asyncio.Event()
     _on_signals(stop)
@@ -52,13 +53,15 @@ async def run_operator(settings: Settings, register: Register) -> None:
         session = await stack.enter_async_context(aiohttp.ClientSession())
         cache, queue = Cache(), WorkQueue(metrics)
         book, recorder = PolicyBook(client, cache), Recorder(client)
-        keeper = PolicyKeeper(client, cache, book, recorder, metrics)
+        keeper = PolicyKeeper(client, cache, book, recorder, metrics, patience)
         metrics.tell(Known(cache.trainings, book))
-        feed = Feed(cache, queue, keeper.changed)
+        feed = Feed(cache, queue, keeper.changed, patience)
         scraper = Scraper(session, settings.progress_poll_seconds, metrics)
-        complaints = ComplaintFinder(client)
+        complaints = ComplaintFinder(client, patience)
         options = settings.options()
-        reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, options, feed.doubt)
+        reconciler = Reconciler(
+            client, cache, scraper, complaints, recorder, book, keeper, options, feed.doubt, patience
+        )
         watches = Watches(
             client,
             lambda registry: register(registry, feed),
@@ -67,7 +70,7 @@ async def run_operator(settings: Settings, register: Register) -> None:
             metrics,
             feed.doubt,
         )
-        resync = Resync(client, cache, feed, settings.watch_namespaces, metrics, watches.restart)
+        resync = Resync(client, cache, feed, settings.watch_namespaces, metrics, watches.restart, patience)
         team = _Team()
         health = Health(client, team.problem, lambda: None if resync.synced else "the first lists are not complete")
         ports = settings.health_port, settings.metrics_port

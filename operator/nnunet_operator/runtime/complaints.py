@@ -20,13 +20,8 @@ from nnunet_operator.reconcile.objects import (
 )
 from nnunet_operator.runtime.client import EVENTS, Client
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.patience import USUAL, Patience
 
-JOB_GRACE_SECONDS = 2.0
-"""Age up to which a Job without a pod is nothing to wonder about."""
-POD_GRACE_SECONDS = 20.0
-"""The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
-KEEP_SECONDS = 15.0
-"""How long an answer is believed."""
 AT_ONCE = 16
 """Questions that are under way at the same time, over all trainings."""
 
@@ -57,8 +52,9 @@ class _Answer:
 class ComplaintFinder:
     """Looks for Events on Jobs that should have a pod and have none, and on pods that should have started."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: Client, patience: Patience = USUAL) -> None:
         self._client = client
+        self._patience = patience
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
 
@@ -69,12 +65,12 @@ class ComplaintFinder:
         without_pod = [
             (job, last_pod)
             for job, last_pod in _jobs_without_pod(jobs, pods)
-            if not _wait(found, last_pod or _created(job), now, JOB_GRACE_SECONDS)
+            if not self._wait(found, last_pod or _created(job), now, self._patience.job_without_pod)
         ]
         not_started = [
             pod
             for pod in filter(_should_have_started, pods)
-            if not _wait(found, parse_time(status_of(pod).get("startTime")), now, POD_GRACE_SECONDS)
+            if not self._wait(found, parse_time(status_of(pod).get("startTime")), now, self._patience.pod_not_started)
         ]
         questions = [(job, "reason=FailedCreate") for job, _ in without_pod] + [(pod, "") for pod in not_started]
         answers = await self._ask(key, questions)
@@ -108,6 +104,12 @@ class ComplaintFinder:
             raise failure
         return current
 
+    def _wait(self, found: Complaints, since: datetime | None, now: datetime, grace: float) -> bool:
+        """Note when to look again; return whether it is too early to wonder."""
+        age = (now - since).total_seconds() if since else 0.0
+        found.again_in(self._patience.complaints if age > grace else grace - age + 0.5)
+        return age <= grace
+
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a training."""
         self._answers.pop(key, None)
@@ -115,19 +117,12 @@ class ComplaintFinder:
     async def _answer(self, about: Manifest, namespace: str, known: Mapping[str, _Answer], fields: str = "") -> _Answer:
         now = asyncio.get_running_loop().time()
         before = known.get(uid_of(about))
-        if before and now - before.at < KEEP_SECONDS:
+        if before and now - before.at < self._patience.complaints:
             return before
         selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
         async with self._limit:
             events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
         return _Answer(now, max(events, key=_order, default=None))
-
-
-def _wait(found: Complaints, since: datetime | None, now: datetime, grace: float) -> bool:
-    """Note when to look again; return whether it is too early to wonder."""
-    age = (now - since).total_seconds() if since else 0.0
-    found.again_in(KEEP_SECONDS if age > grace else grace - age + 0.5)
-    return age <= grace
 
 
 def _jobs_without_pod(

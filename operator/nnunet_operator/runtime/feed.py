@@ -8,12 +8,10 @@ from typing import Any, Literal
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.runtime.cache import Cache, Store, key_of
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.patience import USUAL, Patience
 from nnunet_operator.runtime.queue import WorkQueue
 
 log = logging.getLogger(__name__)
-
-CHILD_DELAY_SECONDS = 0.5
-"""Changes of Jobs and Pods come in bursts, of which one look at the end sees the whole."""
 
 Child = Literal["jobs", "pods"]
 
@@ -21,8 +19,15 @@ Child = Literal["jobs", "pods"]
 class Feed:
     """Takes events. Their content only tells where to look; what is decided rests on the cache."""
 
-    def __init__(self, cache: Cache, queue: WorkQueue, policies_changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        queue: WorkQueue,
+        policies_changed: Callable[[], None] = lambda: None,
+        patience: Patience = USUAL,
+    ) -> None:
         """`policies_changed` is called when a policy was written, or is gone."""
+        self._delay = patience.children
         self._cache = cache
         self._queue = queue
         self._policies_changed = policies_changed
@@ -75,7 +80,7 @@ class Feed:
     def enqueue_group(self, group: Key) -> None:
         """Have a look at the training that the Jobs and Pods of a group belong to."""
         for owner in self._cache.trainings.keys_of(group):  # one, save for a collision of hashes
-            self._queue.add(owner, CHILD_DELAY_SECONDS)
+            self._queue.add(owner, self._delay)
 
     def enqueue(self, keys: Iterable[Key]) -> None:
         """Have a look at trainings."""
@@ -85,7 +90,7 @@ class Feed:
     def _patiently(self, keys: Iterable[Key]) -> None:
         """Have a look at trainings after those that wait for something new."""
         for key in keys:
-            self._queue.add(key, CHILD_DELAY_SECONDS)
+            self._queue.add(key, self._delay)
 
     def _take(self, store: Store, event: Mapping[str, Any]) -> bool:
         body: Manifest = event["object"]

@@ -19,13 +19,12 @@ from nnunet_operator.runtime.client import POLICIES, Client
 from nnunet_operator.runtime.errors import ApiError
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.lasting import Backoff, forever
+from nnunet_operator.runtime.patience import USUAL, Patience
 from nnunet_operator.runtime.policies import PolicyBook
 from nnunet_operator.runtime.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 5.0
-"""Trainings are applied by the hundred: one write of a policy's status tells of all of them."""
 LONGEST_WAIT_SECONDS = 3600.0
 LONGEST_BACKOFF_SECONDS = 60.0
 """Longest delay after errors in a row."""
@@ -34,7 +33,16 @@ LONGEST_BACKOFF_SECONDS = 60.0
 class PolicyKeeper:
     """Keeps the status of the policies. What it counts is what the trainings' own statuses say."""
 
-    def __init__(self, client: Client, cache: Cache, book: PolicyBook, recorder: Recorder, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        client: Client,
+        cache: Cache,
+        book: PolicyBook,
+        recorder: Recorder,
+        metrics: Metrics,
+        patience: Patience = USUAL,
+    ) -> None:
+        self._settle = patience.policies
         self._client = client
         self._cache = cache
         self._book = book
@@ -59,14 +67,14 @@ class PolicyKeeper:
 
     async def run(self) -> None:
         """Write what has changed. Never ends."""
-        await forever("the look at the policies", self._turn, Backoff(SETTLE_SECONDS, LONGEST_BACKOFF_SECONDS))
+        await forever("the look at the policies", self._turn, Backoff(self._settle, LONGEST_BACKOFF_SECONDS))
 
     async def _turn(self) -> None:
         """Wait for a change and write it. Raises what a write raised, once all policies had their turn."""
         try:
             async with asyncio.timeout(self._wait()):
                 await self._changed.wait()
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(self._settle)
         except TimeoutError:
             pass
         self._changed.clear()

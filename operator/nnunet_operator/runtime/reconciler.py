@@ -19,6 +19,7 @@ from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resour
 from nnunet_operator.runtime.complaints import ComplaintFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.patience import USUAL, Patience
 from nnunet_operator.runtime.policies import PolicyBook
 from nnunet_operator.runtime.policy_use import PolicyKeeper
 from nnunet_operator.runtime.recorder import Recorder
@@ -26,10 +27,6 @@ from nnunet_operator.runtime.scraper import Scraper
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
 
 log = logging.getLogger(__name__)
-
-SETTLE_SECONDS = 1.5
-"""Time from the creation of a Job to the status that tells of it: long enough for its pod to show, so that
-one write says all, and for the Jobs of other trainings that were applied at once to be created first."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +66,11 @@ class Reconciler:
         keeper: PolicyKeeper,
         options: Options,
         doubt: Callable[[], None] = lambda: None,
+        patience: Patience = USUAL,
     ) -> None:
         """`doubt` is called where an answer does not go with what is known: a full list has to tell."""
         self._doubt = doubt
+        self._patience = patience
         self._client = client
         self._cache = cache
         self._scraper = scraper
@@ -102,7 +101,7 @@ class Reconciler:
             await self._refresh(key, body)
         deeds = await self._act(key, world, decision)
         if deeds.created and not deeds.failure:
-            return Outcome(SETTLE_SECONDS, rest=True)  # its status, and all that follows, at the next look
+            return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next look
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
         if deeds.taken or deeds.refusals:

@@ -14,6 +14,7 @@ from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.lasting import Backoff, forever, persistently
+from nnunet_operator.runtime.patience import USUAL, Patience
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +23,6 @@ RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 LONGEST_FIRST_SECONDS = 15.0
 """The longest such delays. Without the first lists nothing is done at all."""
-SETTLE_SECONDS = 2.0
-"""Watches that start over do so together: one list answers all of them."""
-FIRST_LISTS_SECONDS = 5.0
-"""Time after the start in which the watches make their own first lists."""
 
 
 class ReplacedHistoryError(Exception):
@@ -55,6 +52,7 @@ class Resync:
         namespaces: Iterable[str],
         metrics: Metrics,
         restart_watches: Callable[[], None] = lambda: None,
+        patience: Patience = USUAL,
     ) -> None:
         """`restart_watches` has all watches list anew and go on from there."""
         self._client = client
@@ -63,6 +61,7 @@ class Resync:
         self._namespaces = tuple(namespaces) or ("",)
         self._metrics = metrics
         self._restart_watches = restart_watches
+        self._patience = patience
         self._outdated = ""
         """How it was found out that what is known is of another history; empty where it is not."""
         self._found = _Found()
@@ -85,7 +84,7 @@ class Resync:
 
     async def run(self, interval_seconds: float) -> None:
         """List everything every so often. Never ends."""
-        await asyncio.sleep(min(FIRST_LISTS_SECONDS, interval_seconds))
+        await asyncio.sleep(min(self._patience.first_lists, interval_seconds))
         # What went between the first list and the watches' own, for example Jobs that the first looks deleted: no watch
         # tells of it.
         self._feed.relisted.clear()
@@ -106,7 +105,7 @@ class Resync:
         try:
             async with asyncio.timeout(interval_seconds):
                 await self._feed.relisted.wait()
-            await asyncio.sleep(SETTLE_SECONDS)
+            await asyncio.sleep(self._patience.relists)
         except TimeoutError:
             pass
         self._feed.relisted.clear()

@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.integration.support.api import wait_for
 
-PROGRAM = Path(sys.executable).parent / "nnunet-operator"
+PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("impatient.py")))
 
 
 class OperatorProcess:
@@ -49,7 +49,7 @@ class OperatorProcess:
         """Start it and, unless told otherwise, wait until it is ready."""
         assert not self.running, "it would be forgotten, and go on"
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen([str(PROGRAM)], stdout=log, stderr=log, env=self._env)
+            self._process = subprocess.Popen(PROGRAM, stdout=log, stderr=log, env=self._env)
         if wait:
             wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 90, self.tail)
 

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from nnunet_operator.runtime.client import Resource
-from nnunet_operator.runtime.complaints import AT_ONCE, KEEP_SECONDS, ComplaintFinder
+from nnunet_operator.runtime.complaints import AT_ONCE, ComplaintFinder
 from nnunet_operator.runtime.errors import Unreachable
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.patience import USUAL
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile.make import FOLD, job, pod
 from tests.unit.runtime.clock import run
@@ -82,7 +83,7 @@ def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
         server.asked.clear()
         found = await finder.find(KEY, wanted, [], LATER)
         assert server.asked == [wanted[1]["metadata"]["uid"]] and len(found.refusals) == 3
-        await asyncio.sleep(KEEP_SECONDS)
+        await asyncio.sleep(USUAL.complaints)
         await finder.find(KEY, wanted[:2], [], LATER)
         assert len(server.asked) == 3
 

@@ -12,8 +12,9 @@ from nnunet_operator.runtime.client import JOBS, NAMESPACES, PODS, POLICIES, TRA
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.feed import Feed
 from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.patience import USUAL
 from nnunet_operator.runtime.queue import WorkQueue
-from nnunet_operator.runtime.resync import FIRST_LISTS_SECONDS, Resync
+from nnunet_operator.runtime.resync import Resync
 from tests.unit.runtime.clock import run
 
 HIPPO = Key("clinic", "hippo")
@@ -116,7 +117,7 @@ def test_what_goes_before_the_watches_have_begun_is_noticed_soon() -> None:
     async def scenario(scene: Scene) -> None:
         assert len(scene.cache.jobs) == 1
         server.objects[JOBS], server.version = [], 2
-        await asyncio.sleep(FIRST_LISTS_SECONDS + 1)
+        await asyncio.sleep(USUAL.first_lists + 1)
         assert len(scene.cache.jobs) == 0
         assert await scene.looked_at() == [HIPPO]
 

@@ -1,0 +1,29 @@
+"""How long the operator waits for more of the same before it acts: one write then tells of all of it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Waits in seconds. They are for a cluster's API server and its users; no setting changes them."""
+
+    created: float = 1.5
+    """From the creation of a Job to the status that tells of it: long enough for its pod to show, so that one write
+    says all, and for the Jobs of other trainings that were applied at once to be created first."""
+    children: float = 0.5
+    """Changes of Jobs and Pods come in bursts, of which one look at the end sees the whole."""
+    policies: float = 5.0
+    """Trainings are applied by the hundred: one write of a policy's status tells of all of them."""
+    relists: float = 2.0
+    """Watches that start over do so together: one list answers all of them."""
+    first_lists: float = 5.0
+    """Time after the start in which the watches make their own first lists."""
+    job_without_pod: float = 2.0
+    """Age up to which a Job without a pod is nothing to wonder about."""
+    pod_not_started: float = 20.0
+    """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
+    complaints: float = 15.0
+    """How long is believed what Events said."""
+
+
+USUAL = Patience()

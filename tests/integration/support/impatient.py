@@ -1,0 +1,13 @@
+"""The operator as it is, but that it waits less for more of the same: here one training has a cluster to itself."""
+
+import sys
+
+from nnunet_operator.__main__ import main
+from nnunet_operator.runtime.patience import Patience
+
+PATIENCE = Patience(
+    created=0.2, children=0.1, policies=0.3, relists=0.2, first_lists=1.0, job_without_pod=1.0, complaints=2.0
+)
+
+if __name__ == "__main__":
+    sys.exit(main(patience=PATIENCE))
