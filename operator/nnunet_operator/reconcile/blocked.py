@@ -141,8 +141,8 @@ def held_up(warning: PodWarning) -> Trouble:
 
 def rejected(message: str) -> Trouble:
     """Return the trouble of a Job, or of its pod, that the API server refused to create."""
-    # The port that a connection came from differs each time, and is no news.
-    said = shorten(re.sub(r"\S+:\d+->", "", message)).rstrip(". ")
+    # The port that a connection came from differs each time, and the time that was left may; neither is news.
+    said = shorten(re.sub(r"\S+:\d+->|\?timeout=\w+", "", message)).rstrip(". ")
     if "failed calling webhook" in said:
         remedy = "A webhook of the cluster does not answer: ask who runs the cluster. It goes on by itself once it does"
     elif "exceeded quota" in said:

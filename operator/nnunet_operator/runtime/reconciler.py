@@ -187,16 +187,24 @@ class Reconciler:
     async def _act(self, key: Key, world: World, decision: Plan) -> _Deeds:
         """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
 
-        Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit.
+        Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit:
+        the next ones are not tried, and the same is said of them.
         """
         deeds = _Deeds()
+        stuck: ApiError | Unreachable | None = None
         for action in decision.actions:
+            if stuck and isinstance(action, CreateJob):
+                _note_refusal(deeds, action.manifest, stuck)
+                continue
             try:
                 await self._do(key, world, action, deeds)
             except (ApiError, Unreachable) as error:
                 deeds.failure = deeds.failure or error
-                if not _answers(error) or isinstance(action, CreateJob):
+                if not _answers(error):
                     break
+                if isinstance(action, CreateJob):
+                    _note_refusal(deeds, action.manifest, error)
+                    stuck = error
         return deeds
 
     async def _do(self, key: Key, world: World, action: Action, deeds: _Deeds) -> None:
@@ -226,10 +234,6 @@ class Reconciler:
                 return
             else:
                 raise
-        except Unreachable as error:
-            if error.refused:
-                deeds.refusals += ((name, error.said or ""),)
-            raise  # and to be tried again soon: it may be for a moment only
         deeds.created = True
         self._cache.jobs.put(job)
 
@@ -280,6 +284,12 @@ class Reconciler:
         except ApiError as error:
             if error.status != 404:
                 raise
+
+
+def _note_refusal(deeds: _Deeds, manifest: Manifest, error: ApiError | Unreachable) -> None:
+    """Note what refuses a Job that will be tried again soon, because it may be for a moment only."""
+    if isinstance(error, Unreachable) and error.refused:
+        deeds.refusals += ((manifest["metadata"]["name"], error.said or ""),)
 
 
 def _answers(error: ApiError | Unreachable) -> bool:

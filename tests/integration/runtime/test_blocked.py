@@ -230,7 +230,8 @@ def test_a_webhook_that_does_not_answer_hides_nothing(lab: Lab, webhook_down: Ca
     lab.wait_event("PodRejected", name="new")
     lab.kubelet.end(lab.kubelet.pod("early", "plan"))
     lab.wait_reason("DatasetReady", "Preprocessed", "early")
-    lab.wait_reason("Progressing", "PodRejected", "early")
+    both = lab.wait_reason("Progressing", "PodRejected", "early")["message"]
+    assert both.startswith("folds 0 and 1 wait because the API server refuses its pod: Internal error"), both
     version = lab.training("new")["metadata"]["resourceVersion"]
     before = lab.operator.metrics()[ERRORS]
     wait_for("another attempt", lambda: lab.operator.metrics()[ERRORS] >= before + 2)

@@ -184,6 +184,7 @@ REFUSALS = pytest.mark.parametrize(
             'failed calling webhook "a": read tcp [::1]:4711->[::2]:443: i/o timeout',
             "read tcp [::2]:443: i/o timeout. A",
         ),
+        ('failed calling webhook "a": Post "https://a.b.svc:443/c?timeout=3s": EOF', '"https://a.b.svc:443/c": EOF. A'),
     ],
 )
 
