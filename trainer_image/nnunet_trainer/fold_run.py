@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from nnunet_operator.api.contract import FoldFacts, FoldProvenance, Metric, RunContract, TerminationReport
-from nnunet_operator.api.training import fold_run_name
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.journal import read_journal, write_journal
 from nnunet_trainer.metrics import FoldMetrics
@@ -33,7 +32,7 @@ class FoldRun:
         self.contract = contract
         self.fold = fold
         self.replicate = replicate
-        self.name = fold_run_name(fold, replicate, contract.replicates)
+        self.name = contract.fold_key(fold, replicate).name
         self.folder = folder
         self.metrics = metrics
         self.leads = follows is None

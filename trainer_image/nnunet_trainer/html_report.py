@@ -197,15 +197,15 @@ def fold_rows(
     """Return for each fold of each replicate what was trained, what ended it, and its validation Dice."""
     return [
         {
-            "name": fold,
-            "epochs": evidence[fold].epochs,
+            "name": key.name,
+            "epochs": evidence[key.name].epochs,
             "target": contract.schedule.epochs,
-            "verdict": verdict(evidence[fold].early_stopping),
-            "dice": scores.foreground_mean(run.validation.get(fold, {}).values()),
-            "cases": len(run.validation.get(fold, {})),
+            "verdict": verdict(evidence[key.name].early_stopping),
+            "dice": scores.foreground_mean(run.validation.get(key.name, {}).values()),
+            "cases": len(run.validation.get(key.name, {})),
         }
         for run in found.replicates
-        for fold in contract.fold_runs_of(run.replicate)
+        for key in contract.fold_keys_of(run.replicate)
     ]
 
 

@@ -120,7 +120,7 @@ def _epochs_proven(situation: Situation) -> Condition:
     type_ = ConditionType.EPOCHS_PROVEN
     failure = situation.failure
     if situation.found.verified:
-        proven = ", ".join(f"fold {f.fold}: {f.proven_epochs}" for f in situation.folds if f.proven_epochs is not None)
+        proven = ", ".join(f"fold {f.name}: {f.proven_epochs}" for f in situation.folds if f.proven_epochs is not None)
         message = f"the final checkpoints prove the epochs ({proven})" if proven else "the final checkpoints prove them"
         return state_condition(type_, True, Reason.CHECKPOINTS_VERIFIED, message)
     if failure and failure.reason in UNPROVEN and situation.mode is Mode.FAIL:

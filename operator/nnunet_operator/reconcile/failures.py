@@ -57,9 +57,9 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
 _SUBJECTS = {STAGE_PLAN: "planning and preprocessing", STAGE_VERIFY: "verification", STAGE_EVALUATE: "evaluation"}
 
 
-def subject(stage: str, fold: str) -> str:
-    """Return how sentences call a child."""
-    return _SUBJECTS.get(stage) or f"fold {fold}"
+def subject(stage: str) -> str:
+    """Return how sentences call the Job of a stage."""
+    return _SUBJECTS.get(stage, stage)
 
 
 def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:

@@ -82,6 +82,6 @@ def _with_subject(children: list[Child], clause: str) -> str:
     if len(children) == 1:
         return f"{children[0].subject} {clause}"
     verb, _, rest = clause.partition(" ")
-    names = [child.fold for child in children]
+    names = [child.fold.name for child in children if child.fold]
     subject = f"folds {', '.join(names[:-1])} and {names[-1]}"
     return f"{subject} {_PLURALS.get(verb, verb)} {rest}".rstrip()

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api.contract import TerminationReport
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.labels import (
     FOLD_LABEL,
     PREPROCESSED_LABEL,
@@ -58,17 +59,23 @@ class Child:
 
     training: str
     stage: str
-    fold: str = ""
+    fold: FoldKey | None = None
+    """The fold run, where the stage trains folds."""
+
+    @property
+    def label(self) -> str:
+        """Value of its fold's label; empty where it has none."""
+        return self.fold.label if self.fold else ""
 
     @property
     def name(self) -> str:
         """Name of the Job."""
-        return job_name(self.training, self.stage, self.fold)
+        return job_name(self.training, self.stage, self.label)
 
     @property
     def subject(self) -> str:
         """How sentences call it."""
-        return failures.subject(self.stage, self.fold)
+        return self.fold.subject if self.fold else failures.subject(self.stage)
 
 
 @dataclass(frozen=True)
@@ -231,7 +238,7 @@ def _retry_note(endings: list[Ending]) -> str:
 
 def _is_of(pod: Manifest, child: Child) -> bool:
     labels = pod["metadata"].get("labels") or {}
-    return bool(labels.get(STAGE_LABEL) == child.stage and labels.get(FOLD_LABEL, "") == child.fold)
+    return bool(labels.get(STAGE_LABEL) == child.stage and labels.get(FOLD_LABEL, "") == child.label)
 
 
 def _node(pod: Manifest) -> str:

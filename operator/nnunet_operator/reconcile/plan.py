@@ -163,6 +163,7 @@ def manifest_of(training: Training, options: Options, child: Child) -> Manifest:
         return verify_job(training, options)
     if child.stage == STAGE_EVALUATE:
         return evaluate_job(training, options)
+    assert child.fold is not None, child
     return fold_job(training, options, child.fold)
 
 

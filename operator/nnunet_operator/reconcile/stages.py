@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from nnunet_operator.api.contract import EvaluationFacts, EvidenceFacts
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import ConditionType, FoldPhase, Reason
 from nnunet_operator.api.status import FoldStatus
@@ -30,7 +31,7 @@ class Survey:
     evaluate: Observation
     planned: bool
     """The dataset is planned and preprocessed."""
-    done_folds: frozenset[str]
+    done_folds: frozenset[FoldKey | None]
     """Folds that are trained and validated."""
     verified: bool
     """The checkpoints have proven the epochs."""
@@ -98,13 +99,13 @@ def survey(world: World, min_epochs: int = 0) -> Survey:
     training = world.training
     name = training.name
     plan = observe(world, Child(name, STAGE_PLAN))
-    folds = tuple(observe(world, Child(name, STAGE_FOLD, fold)) for fold in training.spec.fold_runs)
-    known_folds = {fold.fold: fold for fold in training.status.folds}
+    folds = tuple(observe(world, Child(name, STAGE_FOLD, fold)) for fold in training.spec.fold_keys)
+    known_folds: dict[FoldKey | None, FoldStatus] = {fold.key: fold for fold in training.status.folds}
     folds = tuple(_believed(training, fold, known_folds.get(fold.child.fold), min_epochs) for fold in folds)
     verify = observe(world, Child(name, STAGE_VERIFY))
     evaluate = observe(world, Child(name, STAGE_EVALUATE))
 
-    remembered = {fold.fold for fold in known_folds.values() if fold.phase == FoldPhase.COMPLETED}
+    remembered = {fold.key for fold in known_folds.values() if fold.phase == FoldPhase.COMPLETED}
     done = {
         fold.child.fold
         for fold in folds
@@ -138,7 +139,7 @@ def survey(world: World, min_epochs: int = 0) -> Survey:
 def _believed(training: Training, fold: Observation, before: FoldStatus | None, min_epochs: int) -> Observation:
     """Return a fold as failed where it says itself that it trained too little, or stands still again and again."""
     trouble = gives_up(training, fold, before)
-    if fold.state is State.COMPLETED and fold.testimony:
+    if fold.state is State.COMPLETED and fold.testimony and fold.child.fold:
         trouble = ended_too_early(training.spec, fold.child.fold, fold.testimony.fold, min_epochs)
     return replace(fold, state=State.FAILED, trouble=trouble) if trouble else fold
 

@@ -14,6 +14,7 @@ from nnunet_operator.api.contract import (
     FoldFacts,
     TerminationReport,
 )
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
@@ -41,7 +42,8 @@ def job(
     created: datetime = NOW,
 ) -> Manifest:
     """Return a Job of a training as it stands in the cluster."""
-    body = manifest_of(of, OPTIONS, Child(of.name, stage, fold))
+    key = FoldKey.parse(fold, of.spec.configuration) if fold else None
+    body = manifest_of(of, OPTIONS, Child(of.name, stage, key))
     body["metadata"] |= {"uid": f"job-{stage}{fold}", "creationTimestamp": rfc3339(created)}
     if deleting:
         body["metadata"]["deletionTimestamp"] = rfc3339(created)
@@ -157,7 +159,7 @@ def proof(epochs: int, stopping: EarlyStopFacts | None = None, fold: str = "0", 
 def evidence_of(of: Training, epochs: int | None = None) -> EvidenceFacts:
     """Return evidence of so many epochs of each fold; by default of all that the training asks for."""
     proven = of.spec.schedule.epochs if epochs is None else epochs
-    folds = [FoldEvidence(fold=name, epochs=proven, checkpoint_hash="c" * 64) for name in of.spec.fold_runs]
+    folds = [FoldEvidence(fold=key.name, epochs=proven, checkpoint_hash="c" * 64) for key in of.spec.fold_keys]
     return EvidenceFacts(folds=folds)
 
 

@@ -126,7 +126,7 @@ def worlds(draw: st.DrawFn) -> World:
         trainer={"seed": 1},
         deleting=draw(st.sampled_from([False, False, False, True])),
     )
-    children = [("plan", ""), *(("fold", fold) for fold in of.spec.fold_runs), ("verify", ""), ("evaluate", "")]
+    children = [("plan", ""), *(("fold", key.name) for key in of.spec.fold_keys), ("verify", ""), ("evaluate", "")]
     objects = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
     if draw(st.booleans()):
         before = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
@@ -187,4 +187,4 @@ def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: 
         folds = cluster.training.status.folds
         assert {fold.phase for fold in folds} == {"Completed"}
         # Whatever exit codes and reports said.
-        assert {fold.fold: cluster.trained[fold.fold] for fold in folds} == {fold.fold: EPOCHS for fold in folds}
+        assert {fold.name: cluster.trained[fold.name] for fold in folds} == {fold.name: EPOCHS for fold in folds}

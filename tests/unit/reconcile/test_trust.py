@@ -42,7 +42,7 @@ def test_replicates_are_folds_of_their_own() -> None:
     names = ["0-r1", "1-r1", "0-r2", "1-r2"]
     result = plan(world(of, *planned(of)))
     assert created(result) == [f"hippo-fold-{name}" for name in names[:3]]
-    assert [fold.fold for fold in result.status.folds] == names
+    assert [fold.name for fold in result.status.folds] == names
     manifest = job(of, FOLD, "1-r2")
     assert manifest["spec"]["template"]["spec"]["containers"][0]["args"] == ["train", "--fold", "1", "--replicate", "2"]
     folds = [o for name in names for o in fold_done(of, name)]
