@@ -57,7 +57,7 @@ class FoldRun:
         """Finished epochs before which the early-stopping rule does not act, by the policies."""
         return self._journal.floor
 
-    def settle_floor(self, finished: int) -> None:
+    def set_min_epochs(self, finished: int) -> None:
         """Take over what the policies ask for; the checkpoint that was loaded has so many epochs, 0 without any."""
         self._journal = self._journal.with_floor(self.contract.min_epochs, finished)
 

@@ -19,7 +19,7 @@ from nnunet_operator.api.contract import (
 )
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import Schedule, judge
-from nnunet_operator.api.status import GrantedException, TrainingPolicy
+from nnunet_operator.api.status import AppliedPolicies, GrantedException
 from nnunet_trainer import results, scores
 from nnunet_trainer.charts import Panel, by_class, curves
 from nnunet_trainer.files import write_atomically
@@ -132,7 +132,7 @@ def exception_rows(granted: GrantedException) -> list[tuple[str, Any]]:
     ]
 
 
-def policy_rows(policy: TrainingPolicy) -> list[tuple[str, str]]:
+def policy_rows(policy: AppliedPolicies) -> list[tuple[str, str]]:
     """Return the policies by name and what they came to."""
     rows = [("minEpochs", str(policy.min_epochs or "none"))]
     for decision in policy.decisions:

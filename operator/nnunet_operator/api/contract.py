@@ -11,7 +11,7 @@ from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.folders import run_folder
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
-from nnunet_operator.api.status import MAX_CLASSES, TrainingPolicy
+from nnunet_operator.api.status import MAX_CLASSES, AppliedPolicies
 from nnunet_operator.api.training import Device, Evaluation, NnunetTrainingSpec, Planning, TestSet
 
 CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
@@ -99,7 +99,7 @@ class RunContract(ApiModel):
     """How many times everything is trained."""
     gpus: int = 1
     """GPUs of one fold (processes that train it, on the CPU); 0 and 1 mean one process."""
-    policy: TrainingPolicy | None = None
+    policy: AppliedPolicies | None = None
     """What the policies came to when the pod's Job was made; none where no policy is for the training."""
 
     def to_text(self) -> str:
@@ -131,7 +131,7 @@ class RunContract(ApiModel):
 
 
 def contract_for(
-    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: TrainingPolicy | None = None
+    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: AppliedPolicies | None = None
 ) -> RunContract:
     """Return the contract of a training for a pod with `processes` CPU cores."""
     return RunContract(
@@ -169,7 +169,7 @@ class PolicyRecord(StatusModel):
     """UID of the training."""
     stage: str
     """plan, train, verify or evaluate."""
-    policy: TrainingPolicy
+    policy: AppliedPolicies
     """The decision."""
 
 

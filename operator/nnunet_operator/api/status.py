@@ -278,7 +278,7 @@ MAX_EXCEPTIONS = 16
 """Exceptions that the status keeps."""
 
 
-class TrainingPolicy(StatusModel):
+class AppliedPolicies(StatusModel):
     """What the policies came to when they were last applied."""
 
     decided_at: Time
@@ -359,7 +359,7 @@ class NnunetTrainingStatus(StatusModel):
     """The outcome."""
     provenance: Provenance | None = None
     """What the run was made from."""
-    policy: TrainingPolicy | None = None
+    policy: AppliedPolicies | None = None
     """What the policies came to; absent where none was ever for the training."""
     run_path: str | None = None
     """Folder of the run inside the results claim."""

@@ -15,7 +15,7 @@ from nnunet_operator.reconcile.headline import Headline, of_running, of_stopping
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.policy import Finding
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 
 
 class Mode(StrEnum):
@@ -34,7 +34,7 @@ class Situation:
     """All that the conditions are computed from."""
 
     training: Training
-    found: Survey
+    found: Stages
     policy: Finding
     folds: list[FoldStatus]
     mode: Mode

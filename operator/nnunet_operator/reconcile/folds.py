@@ -12,7 +12,7 @@ from nnunet_operator.reconcile import early_stopping, usage
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Observation, State
 from nnunet_operator.reconcile.rounding import count, dice, number, text
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 from nnunet_operator.reconcile.stall import with_stall
 
 _PHASES = {
@@ -23,7 +23,7 @@ _PHASES = {
 
 
 def fold_statuses(
-    training: Training, found: Survey, starting: frozenset[FoldKey | None], failed: bool
+    training: Training, found: Stages, starting: frozenset[FoldKey | None], failed: bool
 ) -> list[FoldStatus]:
     """Return the state of each fold of the spec, in its order.
 
@@ -39,7 +39,7 @@ def fold_statuses(
         key = observation.child.fold
         assert key is not None, observation
         before = remembered.get(key) or FoldStatus.of(key, epochs_target=spec.schedule.epochs)
-        done = key in found.done_folds
+        done = observation.child in found.done
         phase = _phase(observation, before, done=done, starting=key in starting, failed=failed)
         status = _with_numbers(before, observation, phase, spec)
         if status.mean_validation_dice is None and key.name in scores:  # the fold's own report was lost
