@@ -148,7 +148,7 @@ PIPELINE = {
 }
 """By name, in an order in which no stage comes before one that it needs."""
 LAST = STAGE_EVALUATE
-"""The training is complete when this stage and those that it needs are done: the rest must have been before."""
+"""The training is complete when this stage is done, and each that proves anything."""
 
 
 def all_needs(name: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nnunet_operator.api.contract import EvaluationFacts, EvidenceFacts
 from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import ConditionType
+from nnunet_operator.api.stages import STAGES
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.model import Snapshot, Training
 from nnunet_operator.reconcile.observe import Child, Observation, State, observe
@@ -69,7 +70,7 @@ class Stages:
     @property
     def complete(self) -> bool:
         """All is done, and the epochs are proven."""
-        return self.is_done(LAST) and all(map(self.is_done, PIPELINE[LAST].needs))
+        return self.is_done(LAST) and all(self.is_done(name) for name in PIPELINE if STAGES[name].proves)
 
     @property
     def all(self) -> tuple[Observation, ...]:

@@ -96,7 +96,7 @@ def test_replicates_that_were_stored_by_name_are_taken_over(lab: Lab) -> None:
     def parts() -> list[tuple[str, str, int | None, str, int]]:
         folds = lab.status()["folds"]
         names = ("configuration", "fold", "replicate", "phase", "epoch")
-        return [tuple(fold.get(name) for name in names) for fold in folds]  # type: ignore[misc]
+        return [tuple(fold.get(name) for name in names) for fold in folds]
 
     taken = [("3d_fullres", "0", 1, "Completed", 10), ("3d_fullres", "0", 2, "Running", 4)]
     wait_for("the fold runs in parts", lambda: parts() == taken, about=lab.describe)
