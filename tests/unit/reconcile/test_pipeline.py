@@ -26,7 +26,8 @@ def test_what_runs_can_be_told_apart() -> None:
 
 def test_a_stage_has_a_gpu_only_where_it_says_so() -> None:
     """The words for a pod that was killed for want of memory name the field by which it got its memory."""
-    for test_set in (None, {}):
+    test_sets: list[dict[str, str] | None] = [None, {}]
+    for test_set in test_sets:
         of = training(testSet=test_set, resources={"memory": "63Gi", "preprocessing": {"memory": "17Gi"}})
         for name, rule in PIPELINE.items():
             body = rule.build(of, OPTIONS, rule.keys(of.spec)[0])
