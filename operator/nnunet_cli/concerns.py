@@ -35,7 +35,7 @@ def _running(status: NnunetTrainingStatus) -> list[FoldStatus]:
 
 
 def _not_finite(status: NnunetTrainingStatus) -> Iterator[Concern]:
-    counts = [(fold.fold, fold.nonfinite_loss_epochs or 0) for fold in _running(status)]
+    counts = [(fold.name, fold.nonfinite_loss_epochs or 0) for fold in _running(status)]
     folds = [f"fold {fold} for the last {count} epochs" for fold, count in counts if count >= _EPOCHS]
     if folds:
         yield Concern(Reason.LOSS_NOT_FINITE, f"the training loss is NaN or infinite in {listed(folds)}")
@@ -45,5 +45,5 @@ def _below_policy(status: NnunetTrainingStatus) -> Iterator[Concern]:
     least = status.min_epochs
     short = [fold for fold in _running(status) if 0 < fold.planned_end < least]
     if short:
-        words = listed([f"fold {fold.fold} ends at epoch {fold.planned_end}" for fold in short])
+        words = listed([f"fold {fold.name} ends at epoch {fold.planned_end}" for fold in short])
         yield Concern(EARLY_STOP_BELOW_POLICY, f"{words}, and the policies ask for at least {least}")

@@ -56,7 +56,7 @@ class Run:
     @property
     def checkpoints(self) -> list[tuple[str, str]]:
         """Fold and hash of each final checkpoint that was verified."""
-        return [(fold.fold, fold.checkpoint_hash) for fold in self.status.folds if fold.checkpoint_hash]
+        return [(fold.name, fold.checkpoint_hash) for fold in self.status.folds if fold.checkpoint_hash]
 
 
 def read_run(body: dict[str, Any]) -> Run:

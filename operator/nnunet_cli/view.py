@@ -51,12 +51,12 @@ class History:
     def add(self, status: NnunetTrainingStatus) -> None:
         """Remember the values of epochs that are new; a fold that begins again begins a new line."""
         for fold in status.folds:
-            if fold.ema_pseudo_dice is None or self._epochs.get(fold.fold) == fold.epoch:
+            if fold.ema_pseudo_dice is None or self._epochs.get(fold.name) == fold.epoch:
                 continue
-            if fold.epoch < self._epochs.get(fold.fold, 0):
-                self._seen.pop(fold.fold, None)
-            self._epochs[fold.fold] = fold.epoch
-            self._seen.setdefault(fold.fold, deque(maxlen=HISTORY)).append(fold.ema_pseudo_dice)
+            if fold.epoch < self._epochs.get(fold.name, 0):
+                self._seen.pop(fold.name, None)
+            self._epochs[fold.name] = fold.epoch
+            self._seen.setdefault(fold.name, deque(maxlen=HISTORY)).append(fold.ema_pseudo_dice)
 
     def line(self, fold: str) -> str:
         """Return the values of a fold as a sparkline, from the least to the greatest of them."""
@@ -114,7 +114,7 @@ def line(watched: Watched) -> str:
     for fold in status.folds:
         if fold.phase != FoldPhase.PENDING:
             seen = f", pseudo-Dice {fold.ema_pseudo_dice:.3f}" if fold.ema_pseudo_dice is not None else ""
-            parts.append(f"fold {fold.fold} {_fold_state(fold)} {fold.epoch}/{fold.planned_end}{seen}")
+            parts.append(f"fold {fold.name} {_fold_state(fold)} {fold.epoch}/{fold.planned_end}{seen}")
     if not status.progress or not status.progress.epoch or status.phase not in _UNDER_WAY:
         parts.append(message(status))
     return " | ".join(part for part in parts if part)
@@ -141,7 +141,7 @@ def _headline(watched: Watched, now: datetime) -> RenderableType:
 
 def _folds(status: NnunetTrainingStatus, history: History | None, height: int | None) -> list[RenderableType]:
     shown, others = _that_fit(status.folds, max(3, height - _AROUND) if height else len(status.folds))
-    lines = {fold.fold: history.line(fold.fold) for fold in shown} if history else {}
+    lines = {fold.name: history.line(fold.name) for fold in shown} if history else {}
     seen = any(lines.values())
     table = Table(box=None, pad_edge=False, padding=(0, 1), expand=True, header_style="dim")
     table.add_column("fold", no_wrap=True)
@@ -162,12 +162,12 @@ def _folds(status: NnunetTrainingStatus, history: History | None, height: int | 
             finished_style=_GOOD,
         )
         table.add_row(
-            fold.fold,
+            fold.name,
             Text(_fold_state(fold), style=style),
             bar,
             f"{fold.epoch}/{fold.planned_end}" if fold.epochs_target else "-",
             dice(fold.ema_pseudo_dice),
-            *([_Sparkline(lines[fold.fold], style)] if seen else []),
+            *([_Sparkline(lines[fold.name], style)] if seen else []),
             _losses(fold),
             f"{fold.learning_rate:.4f}" if fold.learning_rate is not None else "-",
             _left(fold),
@@ -184,9 +184,9 @@ def _that_fit(folds: Sequence[FoldStatus], room: int) -> tuple[list[FoldStatus],
     if len(folds) <= room:
         return list(folds), []
     order: Mapping[str, int] = {phase: number for number, phase in enumerate(_INTERESTING)}
-    chosen = {fold.fold for fold in sorted(folds, key=lambda fold: order[fold.phase])[: room - 1]}
-    shown = [fold for fold in folds if fold.fold in chosen]
-    return shown, [fold for fold in folds if fold.fold not in chosen]
+    chosen = {fold.name for fold in sorted(folds, key=lambda fold: order[fold.phase])[: room - 1]}
+    shown = [fold for fold in folds if fold.name in chosen]
+    return shown, [fold for fold in folds if fold.name not in chosen]
 
 
 def _fold_state(fold: FoldStatus) -> str:

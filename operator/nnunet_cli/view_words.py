@@ -32,7 +32,7 @@ def early_stopping(status: NnunetTrainingStatus) -> list[str]:
     grouped: dict[str, list[str]] = {}
     for fold in status.folds:
         if fold.early_stopping and (words := _words(fold.early_stopping)):
-            grouped.setdefault(words, []).append(fold.fold)
+            grouped.setdefault(words, []).append(fold.name)
     lines = [f"early stopping, fold {', '.join(folds)}: {words}" for words, folds in grouped.items()]
     if status.min_epochs:
         lines.append(f"policy: at least {status.min_epochs} epochs of each fold; no early stop acts before")

@@ -75,7 +75,7 @@ class Patience:
 def _mark(found: Watched) -> object:
     """Return what changes while a training gets on. Reasons that alternate are no progress: each counts once."""
     status = found.status
-    folds = tuple((fold.fold, fold.phase, fold.epoch, fold.attempts) for fold in status.folds)
+    folds = tuple((fold.name, fold.phase, fold.epoch, fold.attempts) for fold in status.folds)
     return status.phase, folds, tuple((one.type, one.status, one.reason) for one in status.conditions)
 
 

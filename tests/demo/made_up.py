@@ -19,8 +19,8 @@ from nnunet_operator.api.reasons import EarlyStoppingState, FoldPhase
 from nnunet_operator.api.schedule import EarlyStopping
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob
-from nnunet_operator.reconcile.plan import plan
 from nnunet_trainer import early_stopping, schedule
 from tests.unit.builders.make import NOW, training
 from tests.unit.policy.make import policy
@@ -124,7 +124,7 @@ class Story:
         for job, created in self._jobs.values():
             objects += self._objects(job, seconds - created, samples)
         world = make.world(self._training, *objects, samples=samples, now=now)
-        result = plan(replace(world, policies=_POLICIES))
+        result = decide(replace(world, policies=_POLICIES))
         for action in result.actions:
             if isinstance(action, CreateJob):
                 action.manifest["metadata"] |= {"uid": f"job-{len(self._jobs)}", "creationTimestamp": make.rfc3339(now)}

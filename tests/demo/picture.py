@@ -35,7 +35,7 @@ def made_up_looks() -> Iterator[Look]:
     name, epoch = MOMENT
     for watched, now in made_up.Story().looks():
         yield watched, now
-        if any(fold.fold == name and fold.epoch >= epoch for fold in watched.status.folds):
+        if any(fold.name == name and fold.epoch >= epoch for fold in watched.status.folds):
             return
 
 

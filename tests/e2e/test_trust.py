@@ -30,7 +30,7 @@ def test_replicates_stop_early_with_proof_spread_and_usage(lab: Lab) -> None:
     kube.apply(training(name, namespace, epochs=8, **spec))
     status = kube.wait_complete(namespace, name, timeout=420)
 
-    assert [fold["fold"] for fold in status["folds"]] == ["0-r1", "0-r2"]
+    assert [(fold["fold"], fold["replicate"]) for fold in status["folds"]] == [("0", 1), ("0", 2)]
     for fold in status["folds"]:
         assert (fold["epoch"], fold["epochsTarget"], fold["provenEpochs"]) == (3, 8, 3)
         assert fold["earlyStopping"] == {"state": "Stopped", "epoch": 3, "endEpoch": 3, "epochsSaved": 5}

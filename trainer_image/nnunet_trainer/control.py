@@ -101,14 +101,14 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             self._fold_run.passed_over += checkpoints.passed_over(damaged, checkpoint.path.name) + useless
             self._latest_is_useless = LATEST in [*damaged, *useless]
             log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
-            self._fold_run.settle_floor(self.current_epoch)
+            self._fold_run.set_min_epochs(self.current_epoch)
             self._judge()
             self._fold_run.resume(self._facts())
             self._publish_details()
             return
         if found:
             raise checkpoints.unusable(folder, "none of them fits the network of this training and has finite weights")
-        self._fold_run.settle_floor(0)
+        self._fold_run.set_min_epochs(0)
         self._fold_run.resume(
             FoldFacts(fold=self._fold_run.name, epoch=0, epochs_target=self.num_epochs, early_stopping=self._verdict)
         )

@@ -124,7 +124,7 @@ def _replicate(
 ) -> Replicate:
     """Return the scores of a replicate (1 = first)."""
     model, results = paths.model(contract, plan.plans_name, number), paths.results_of(contract, number)
-    names = contract.fold_runs_of(number)
+    names = [key.name for key in contract.fold_keys_of(number)]
     test = best = None
     without_best: tuple[str, ...] = ()
     if test_set:

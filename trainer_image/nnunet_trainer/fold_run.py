@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 from nnunet_operator.api.contract import FoldFacts, FoldProvenance, Metric, RunContract, TerminationReport
-from nnunet_operator.api.training import fold_run_name
 from nnunet_trainer.fence import Fence
 from nnunet_trainer.journal import read_journal, write_journal
 from nnunet_trainer.metrics import FoldMetrics
@@ -33,7 +32,7 @@ class FoldRun:
         self.contract = contract
         self.fold = fold
         self.replicate = replicate
-        self.name = fold_run_name(fold, replicate, contract.replicates)
+        self.name = contract.fold_key(fold, replicate).name
         self.folder = folder
         self.metrics = metrics
         self.leads = follows is None
@@ -58,7 +57,7 @@ class FoldRun:
         """Finished epochs before which the early-stopping rule does not act, by the policies."""
         return self._journal.floor
 
-    def settle_floor(self, finished: int) -> None:
+    def set_min_epochs(self, finished: int) -> None:
         """Take over what the policies ask for; the checkpoint that was loaded has so many epochs, 0 without any."""
         self._journal = self._journal.with_floor(self.contract.min_epochs, finished)
 

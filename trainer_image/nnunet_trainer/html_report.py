@@ -19,7 +19,7 @@ from nnunet_operator.api.contract import (
 )
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import Schedule, judge
-from nnunet_operator.api.status import GrantedException, TrainingPolicy
+from nnunet_operator.api.status import AppliedPolicies, GrantedException
 from nnunet_trainer import results, scores
 from nnunet_trainer.charts import Panel, by_class, curves
 from nnunet_trainer.files import write_atomically
@@ -132,7 +132,7 @@ def exception_rows(granted: GrantedException) -> list[tuple[str, Any]]:
     ]
 
 
-def policy_rows(policy: TrainingPolicy) -> list[tuple[str, str]]:
+def policy_rows(policy: AppliedPolicies) -> list[tuple[str, str]]:
     """Return the policies by name and what they came to."""
     rows = [("minEpochs", str(policy.min_epochs or "none"))]
     for decision in policy.decisions:
@@ -197,15 +197,15 @@ def fold_rows(
     """Return for each fold of each replicate what was trained, what ended it, and its validation Dice."""
     return [
         {
-            "name": fold,
-            "epochs": evidence[fold].epochs,
+            "name": key.name,
+            "epochs": evidence[key.name].epochs,
             "target": contract.schedule.epochs,
-            "verdict": verdict(evidence[fold].early_stopping),
-            "dice": scores.foreground_mean(run.validation.get(fold, {}).values()),
-            "cases": len(run.validation.get(fold, {})),
+            "verdict": verdict(evidence[key.name].early_stopping),
+            "dice": scores.foreground_mean(run.validation.get(key.name, {}).values()),
+            "cases": len(run.validation.get(key.name, {})),
         }
         for run in found.replicates
-        for fold in contract.fold_runs_of(run.replicate)
+        for key in contract.fold_keys_of(run.replicate)
     ]
 
 

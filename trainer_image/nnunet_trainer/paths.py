@@ -12,6 +12,7 @@ from nnunet_operator.api.contract import (
     SUMMARY_FILE,
     RunContract,
 )
+from nnunet_operator.api.fold_key import replicate_folder
 from nnunet_operator.api.folders import CLAIMS_PATH
 
 ROOT_ENV = "NNUNET_RUN_ROOT"
@@ -60,7 +61,7 @@ class RunPaths:
 
     def results_of(self, contract: RunContract, replicate: int = 1) -> Path:
         """Return nnU-Net's nnUNet_results: the run's folder, or one in it for each of several replicates."""
-        return self.run if contract.replicates == 1 else self.run / f"replicate-{replicate}"
+        return self.run / replicate_folder(None if contract.replicates == 1 else replicate)
 
     def model(self, contract: RunContract, plans_name: str, replicate: int = 1) -> Path:
         """Return the model folder of a replicate (1 = first), in nnU-Net's naming."""
@@ -69,14 +70,14 @@ class RunPaths:
 
     def fold(self, contract: RunContract, plans_name: str, fold: str, replicate: int = 1) -> Path:
         """Return the folder of a fold of a replicate (1 = first)."""
-        return self.model(contract, plans_name, replicate) / f"fold_{fold}"
+        return self.model(contract, plans_name, replicate) / contract.fold_key(fold, replicate).folder
 
     def folds(self, contract: RunContract, plans_name: str) -> dict[str, Path]:
         """Return the folder of each fold of each replicate by the name of its run."""
         return {
-            run: self.fold(contract, plans_name, fold, replicate)
+            key.name: self.fold(contract, plans_name, key.fold, replicate)
             for replicate in range(1, contract.replicates + 1)
-            for fold, run in zip(contract.folds, contract.fold_runs_of(replicate), strict=True)
+            for key in contract.fold_keys_of(replicate)
         }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nnunet_operator.api.contract import FoldFacts, PlanFacts, RunContract, TerminationReport
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.training import Device, fold_run_name
+from nnunet_operator.api.training import Device
 from nnunet_trainer import environment
 from nnunet_trainer.checked_plans import read_checked_plans
 from nnunet_trainer.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration, wrong_data
@@ -59,7 +59,7 @@ def train(
     if not 1 <= replicate <= contract.replicates:
         raise wrong_configuration(f"there is no replicate {replicate}: replicates is {contract.replicates}")
     plan = read_plan(paths)
-    name = fold_run_name(fold, replicate, contract.replicates)
+    name = contract.fold_key(fold, replicate).name
     folder = paths.fold(contract, plan.plans_name, fold, replicate)
     try:
         with lock(folder / LOCK_FILE, f"fold {name}", LOCK_TIMEOUT_SECONDS):

@@ -46,7 +46,7 @@ class History:
 
 def history_of(training: Watched, messages: Sequence[dict[str, Any]]) -> History:
     """Return the history from what the agent has read of each fold."""
-    status = {fold.fold: fold for fold in training.status.folds}
+    status = {fold.name: fold for fold in training.status.folds}
     folds = [_fold(message, status.get(message["fold"])) for message in messages if "problem" not in message]
     policy = training.status.policy
     lengths = [fold.epochs_target for fold in status.values()] + [fold.epoch for fold in folds]

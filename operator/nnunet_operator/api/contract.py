@@ -7,18 +7,12 @@ from pydantic import Field
 
 from nnunet_operator.api.base import ApiModel, StatusModel
 from nnunet_operator.api.conditions import Time
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.folders import run_folder
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
-from nnunet_operator.api.status import MAX_CLASSES, TrainingPolicy
-from nnunet_operator.api.training import (
-    Device,
-    Evaluation,
-    NnunetTrainingSpec,
-    Planning,
-    TestSet,
-    fold_run_name,
-)
+from nnunet_operator.api.status import MAX_CLASSES, AppliedPolicies
+from nnunet_operator.api.training import Device, Evaluation, NnunetTrainingSpec, Planning, TestSet
 
 CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
 """Environment variable that carries `RunContract` as JSON."""
@@ -105,7 +99,7 @@ class RunContract(ApiModel):
     """How many times everything is trained."""
     gpus: int = 1
     """GPUs of one fold (processes that train it, on the CPU); 0 and 1 mean one process."""
-    policy: TrainingPolicy | None = None
+    policy: AppliedPolicies | None = None
     """What the policies came to when the pod's Job was made; none where no policy is for the training."""
 
     def to_text(self) -> str:
@@ -122,9 +116,13 @@ class RunContract(ApiModel):
         """Return the seed of a replicate (1 = first)."""
         return None if self.seed is None else self.seed + replicate - 1
 
-    def fold_runs_of(self, replicate: int) -> list[str]:
-        """Return the names of a replicate's folds (1 = first)."""
-        return [fold_run_name(fold, replicate, self.replicates) for fold in self.folds]
+    def fold_key(self, fold: str, replicate: int = 1) -> FoldKey:
+        """Return the fold run of a fold and a replicate (1 = first)."""
+        return FoldKey(self.configuration, fold, None if self.replicates == 1 else replicate)
+
+    def fold_keys_of(self, replicate: int) -> list[FoldKey]:
+        """Return the fold runs of a replicate (1 = first)."""
+        return [self.fold_key(fold, replicate) for fold in self.folds]
 
     @property
     def run_folder(self) -> str:
@@ -133,7 +131,7 @@ class RunContract(ApiModel):
 
 
 def contract_for(
-    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: TrainingPolicy | None = None
+    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: AppliedPolicies | None = None
 ) -> RunContract:
     """Return the contract of a training for a pod with `processes` CPU cores."""
     return RunContract(
@@ -171,7 +169,7 @@ class PolicyRecord(StatusModel):
     """UID of the training."""
     stage: str
     """plan, train, verify or evaluate."""
-    policy: TrainingPolicy
+    policy: AppliedPolicies
     """The decision."""
 
 
@@ -237,7 +235,7 @@ class FoldFacts(StatusModel):
     """State of one fold at the end of an attempt."""
 
     fold: str
-    """Name of the fold's run: nnU-Net's name of the fold, with the replicate where there are several (0-r2)."""
+    """Name of the fold run (`FoldKey.name`): nnU-Net's name of the fold, with the replicate where there are several."""
     epoch: int
     """Finished epochs."""
     epochs_target: int
@@ -284,7 +282,7 @@ class FoldEvidence(StatusModel):
     """What a fold's final checkpoint proves."""
 
     fold: str
-    """Name of the fold's run."""
+    """Name of the fold run (`FoldKey.name`)."""
     epochs: int
     """Epochs that were trained, by the checkpoint's counter and the length of its metrics history, which agree."""
     checkpoint_hash: str
@@ -324,7 +322,7 @@ class EvaluationFacts(StatusModel):
     mean_validation_dice: float | None = None
     """Cross-validation Dice over all validation cases of the trained folds."""
     fold_dice: dict[str, float] = {}
-    """Mean validation Dice of each fold."""
+    """Mean validation Dice of each fold run, by its name (`FoldKey.name`)."""
     test_mean: float | None = None
     """Mean foreground Dice of the ensemble on the test set."""
     test_cases: int | None = None

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nnunet_operator.api.base import StatusModel
 from nnunet_operator.api.conditions import Condition, Time, find_condition
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.policy import Rule
 from nnunet_operator.api.reasons import EarlyStoppingState, FoldPhase, Phase
 
@@ -64,10 +65,14 @@ class FoldEarlyStopping(StatusModel):
 
 
 class FoldStatus(StatusModel):
-    """State of one fold."""
+    """State of one fold run."""
 
+    configuration: str | None = None
+    """nnU-Net's name of the configuration."""
     fold: str
-    """nnU-Net's name of the fold, 0 to 4 or all; with the replicate where there are several, for example 0-r2."""
+    """nnU-Net's name of the fold, 0 to 4 or all."""
+    replicate: int | None = None
+    """1 = first; absent where everything is trained once."""
     phase: Annotated[FoldPhase, BeforeValidator(_known_fold_phase)] = FoldPhase.PENDING
     """Pending, Starting, Running, Completed or Failed."""
     epoch: int = 0
@@ -114,6 +119,33 @@ class FoldStatus(StatusModel):
     """Epochs that the final checkpoint proves."""
     checkpoint_hash: str | None = None
     """SHA-256 of checkpoint_final.pth."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_parts(cls, value: Any) -> Any:
+        """Take apart what former operators stored as one name, such as 0-r2."""
+        if not isinstance(value, dict) or value.get("replicate") is not None:
+            return value
+        try:
+            key = FoldKey.parse(value["fold"], "")
+        except (KeyError, TypeError, ValueError):
+            return value
+        return value if key.replicate is None else {**value, "fold": key.fold, "replicate": key.replicate}
+
+    @property
+    def key(self) -> FoldKey:
+        """Which fold run it is."""
+        return FoldKey(self.configuration or "", self.fold, self.replicate)
+
+    @property
+    def name(self) -> str:
+        """How people, logs and reports call the fold run: 0, or 0-r2 for the second of several replicates."""
+        return self.key.name
+
+    @classmethod
+    def of(cls, key: FoldKey, **known: Any) -> "FoldStatus":
+        """Return the state of a fold run of which no more than this is known."""
+        return cls(configuration=key.configuration, fold=key.fold, replicate=key.replicate, **known)
 
     @property
     def planned_end(self) -> int:
@@ -246,7 +278,7 @@ MAX_EXCEPTIONS = 16
 """Exceptions that the status keeps."""
 
 
-class TrainingPolicy(StatusModel):
+class AppliedPolicies(StatusModel):
     """What the policies came to when they were last applied."""
 
     decided_at: Time
@@ -318,19 +350,16 @@ class NnunetTrainingStatus(StatusModel):
     """Progress over all folds."""
     folds: Annotated[
         list[FoldStatus],
-        Field(
-            max_length=50,
-            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["fold"]},
-        ),
+        Field(max_length=50),  # atomic: the operator alone writes it, and managedFields stay small
     ] = []
-    """State of each fold."""
+    """State of each fold run."""
     usage: Usage | None = None
     """What the training cost."""
     results: Results | None = None
     """The outcome."""
     provenance: Provenance | None = None
     """What the run was made from."""
-    policy: TrainingPolicy | None = None
+    policy: AppliedPolicies | None = None
     """What the policies came to; absent where none was ever for the training."""
     run_path: str | None = None
     """Folder of the run inside the results claim."""
@@ -338,6 +367,13 @@ class NnunetTrainingStatus(StatusModel):
     """When the operator first created a Job for it."""
     completion_time: Time | None = None
     """When it completed or failed."""
+
+    def of_configuration(self, configuration: str) -> "NnunetTrainingStatus":
+        """Return it with the configuration in each fold run, where a former operator stored none."""
+        if all(fold.configuration for fold in self.folds):
+            return self
+        folds = [fold.model_copy(update={"configuration": fold.configuration or configuration}) for fold in self.folds]
+        return self.model_copy(update={"folds": folds})
 
     def condition(self, type_: str) -> Condition | None:
         """Return the condition of this type, or None."""

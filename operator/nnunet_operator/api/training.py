@@ -7,6 +7,7 @@ from pydantic import Field
 
 from nnunet_operator.api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
 from nnunet_operator.api.environment import refusal_rules
+from nnunet_operator.api.fold_key import FoldKey, fold_keys
 from nnunet_operator.api.plan_rules import PlanConfiguration
 from nnunet_operator.api.schedule import EarlyStopping, Schedule
 
@@ -306,27 +307,9 @@ class NnunetTrainingSpec(ApiModel):
         return ["all"] if self.train_on_all_cases else [str(fold) for fold in self.folds]
 
     @property
-    def fold_runs(self) -> list[str]:
-        """Names of all folds of all replicates (see `fold_run_name`), replicate by replicate."""
-        return [
-            fold_run_name(fold, replicate, self.replicates)
-            for replicate in range(1, self.replicates + 1)
-            for fold in self.fold_names
-        ]
-
-
-def fold_run_name(fold: str, replicate: int = 1, replicates: int = 1) -> str:
-    """Return the name of one fold's run: nnU-Net's name of the fold, with the replicate where there are several.
-
-    "0", or "0-r2" for the second of several replicates.
-    """
-    return fold if replicates == 1 else f"{fold}-r{replicate}"
-
-
-def parse_fold_run(name: str) -> tuple[str, int]:
-    """Return nnU-Net's name of the fold and the replicate (1 = first) that the name of a fold's run stands for."""
-    fold, _, replicate = name.partition("-r")
-    return fold, int(replicate or 1)
+    def fold_keys(self) -> list[FoldKey]:
+        """All fold runs, replicate by replicate."""
+        return fold_keys(self.configuration, self.fold_names, self.replicates)
 
 
 def _immutable(field: str) -> tuple[str, str]:

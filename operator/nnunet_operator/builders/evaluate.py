@@ -32,5 +32,5 @@ def evaluate_job(training: Training, options: Options) -> Manifest:
 
 def _proven(training: Training) -> dict[str, str]:
     """Return the hashes of the checkpoints that were verified: the evaluation shall not take them from the volume."""
-    hashes = {fold.fold: fold.checkpoint_hash for fold in training.status.folds if fold.checkpoint_hash}
+    hashes = {fold.name: fold.checkpoint_hash for fold in training.status.folds if fold.checkpoint_hash}
     return {PROVEN_ENV: json.dumps(hashes)} if hashes else {}

@@ -1,8 +1,8 @@
 """The Job that trains one fold."""
 
 from nnunet_operator.api.contract import METRICS_PORT
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.labels import STAGE_FOLD, child_labels
-from nnunet_operator.api.training import parse_fold_run
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import preprocessed_mount, results_mount
@@ -16,20 +16,19 @@ SCRAPE_ANNOTATIONS = {
 """A convention of scrape configurations for Prometheus without its operator; Kubernetes knows nothing of it."""
 
 
-def fold_job(training: Training, options: Options, run: str) -> Manifest:
-    """Return the Job of one fold's run: "0" to "4" or "all", with several replicates "0-r2"."""
-    fold, replicate = parse_fold_run(run)
-    arguments = ["train", "--fold", fold]
-    if training.spec.replicates > 1:
-        arguments += ["--replicate", str(replicate)]
+def fold_job(training: Training, options: Options, key: FoldKey) -> Manifest:
+    """Return the Job of a fold run."""
+    arguments = ["train", "--fold", key.fold]
+    if key.replicate is not None:
+        arguments += ["--replicate", str(key.replicate)]
     template = pod_template(
         training,
         options,
-        labels=child_labels(training.name, STAGE_FOLD, run),
+        labels=child_labels(training.name, STAGE_FOLD, key.label),
         annotations=SCRAPE_ANNOTATIONS if options.scrape_annotations else {},
         arguments=arguments,
         compute=fold_compute(training),
         # Other trainings read the same preprocessed data, so a trainer must not be able to change it.
         mounts=[preprocessed_mount(training, read_only=True), results_mount(training)],
     )
-    return job(training, STAGE_FOLD, template, run)
+    return job(training, STAGE_FOLD, template, key.label)

@@ -15,7 +15,7 @@ from nnunet_operator.reconcile.headline import Headline, of_running, of_stopping
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.policy import Finding
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 
 
 class Mode(StrEnum):
@@ -34,7 +34,7 @@ class Situation:
     """All that the conditions are computed from."""
 
     training: Training
-    found: Survey
+    found: Stages
     policy: Finding
     folds: list[FoldStatus]
     mode: Mode
@@ -120,7 +120,7 @@ def _epochs_proven(situation: Situation) -> Condition:
     type_ = ConditionType.EPOCHS_PROVEN
     failure = situation.failure
     if situation.found.verified:
-        proven = ", ".join(f"fold {f.fold}: {f.proven_epochs}" for f in situation.folds if f.proven_epochs is not None)
+        proven = ", ".join(f"fold {f.name}: {f.proven_epochs}" for f in situation.folds if f.proven_epochs is not None)
         message = f"the final checkpoints prove the epochs ({proven})" if proven else "the final checkpoints prove them"
         return state_condition(type_, True, Reason.CHECKPOINTS_VERIFIED, message)
     if failure and failure.reason in UNPROVEN and situation.mode is Mode.FAIL:

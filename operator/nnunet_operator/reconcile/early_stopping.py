@@ -90,14 +90,14 @@ def describe_suppressed(fold: FoldStatus, min_epochs: int) -> str:
         return ""
     asked = f" ({min_epochs} epochs)" if min_epochs else ""
     return (
-        f"fold {fold.fold} would have acted on a plateau at epoch {stopping.suppressed_epoch}, which is before the "
+        f"fold {fold.name} would have acted on a plateau at epoch {stopping.suppressed_epoch}, which is before the "
         f"least that the policies ask for{asked}: it trains on"
     )
 
 
 def _each(folds: Sequence[FoldStatus], words: _Words) -> str:
     return "; ".join(
-        f"fold {fold.fold} {words(fold, fold.early_stopping)}" for fold in folds if fold.early_stopping is not None
+        f"fold {fold.name} {words(fold, fold.early_stopping)}" for fold in folds if fold.early_stopping is not None
     )
 
 

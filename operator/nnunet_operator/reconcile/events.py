@@ -89,9 +89,9 @@ def _event(kind: str, status: NnunetTrainingStatus, type_: ConditionType) -> Eve
 
 
 def _fold_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
-    known = {fold.fold: fold for fold in before.folds}
+    known = {fold.key: fold for fold in before.folds}
     for fold in after.folds:
-        old = known.get(fold.fold) or FoldStatus(fold=fold.fold)
+        old = known.get(fold.key) or FoldStatus.of(fold.key)
         yield from _events_of_fold(old, fold)
         suppressed = early_stopping.describe_suppressed(fold, after.min_epochs)
         if suppressed and not early_stopping.describe_suppressed(old, 0):
@@ -100,17 +100,17 @@ def _fold_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> I
 
 def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
     if new.attempts > max(old.attempts, 1):
-        text = f"fold {new.fold}: attempt {new.attempts} goes on from epoch {new.checkpoint_epoch or 0}"
+        text = f"fold {new.name}: attempt {new.attempts} goes on from epoch {new.checkpoint_epoch or 0}"
         yield Event("Normal", EventReason.FOLD_RESTARTED.value, f"{text} of {new.epochs_target}")
     elif new.phase == FoldPhase.RUNNING and old.phase != FoldPhase.RUNNING and old.attempts == 0:
-        text = f"fold {new.fold} trains for {new.epochs_target} epochs"
+        text = f"fold {new.name} trains for {new.epochs_target} epochs"
         yield Event("Normal", EventReason.FOLD_STARTED.value, text)
     if new.passed_over and (new.passed_over != old.passed_over or new.attempts > old.attempts):
         which = "are damaged and were" if ", " in new.passed_over else "is damaged and was"
-        text = f"fold {new.fold}: {new.passed_over} {which} passed over; the newest checkpoint that loads is used"
+        text = f"fold {new.name}: {new.passed_over} {which} passed over; the newest checkpoint that loads is used"
         yield Event("Warning", EventReason.CHECKPOINT_PASSED_OVER.value, text)
     if new.stall_restarts > old.stall_restarts:
-        text = f"fold {new.fold} stood still at epoch {new.epoch} and is restarted from its checkpoint"
+        text = f"fold {new.name} stood still at epoch {new.epoch} and is restarted from its checkpoint"
         yield Event("Normal", EventReason.RESTARTED_AFTER_STALL.value, f"{text} (restart {new.stall_restarts})")
     if (plateau := early_stopping.describe(new)) and plateau != early_stopping.describe(old):
         yield Event("Normal", EventReason.PLATEAU_FOUND.value, plateau)
@@ -118,5 +118,5 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         dice = new.mean_validation_dice
         scored = f", validation Dice {dice:.3f}" if dice is not None else ""
         early = f" of {new.epochs_target}, stopped early" if new.planned_end < new.epochs_target else ""
-        text = f"fold {new.fold} completed {new.epoch} epochs{early}{scored}"
+        text = f"fold {new.name} completed {new.epoch} epochs{early}{scored}"
         yield Event("Normal", EventReason.FOLD_COMPLETED.value, text)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from nnunet_operator.api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
@@ -33,9 +34,9 @@ def missing_proof(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_
         return _trouble(f"the verification left no evidence. {RETRY}", min_epochs > 0)
     found = _by_run(evidence)
     short = [
-        f"fold {name} proves {_proven(found.get(name))} of {spec.schedule.epochs} epochs"
-        for name in spec.fold_runs
-        if not _agrees(spec, found.get(name), min_epochs)
+        f"{key.subject} proves {_proven(found.get(key.name))} of {spec.schedule.epochs} epochs"
+        for key in spec.fold_keys
+        if not _agrees(spec, found.get(key.name), min_epochs)
     ]
     if not short:
         return None
@@ -58,7 +59,7 @@ def of_policy(spec: NnunetTrainingSpec, trouble: Trouble, evidence: EvidenceFact
 def no_longer_enough(folds: Sequence[FoldStatus], min_epochs: int) -> Trouble | None:
     """Return why epochs that were proven are not what the policies ask for by now, or None where they are."""
     short = [
-        f"fold {fold.fold} proves {fold.proven_epochs} epochs"
+        f"fold {fold.name} proves {fold.proven_epochs} epochs"
         for fold in folds
         if fold.proven_epochs is not None and fold.proven_epochs < min_epochs
     ]
@@ -67,18 +68,20 @@ def no_longer_enough(folds: Sequence[FoldStatus], min_epochs: int) -> Trouble | 
     return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}. {_TRAIN_ON}", of_policy=True)
 
 
-def ended_too_early(spec: NnunetTrainingSpec, run: str, facts: FoldFacts | None, min_epochs: int = 0) -> Trouble | None:
+def ended_too_early(
+    spec: NnunetTrainingSpec, key: FoldKey, facts: FoldFacts | None, min_epochs: int = 0
+) -> Trouble | None:
     """Return the trouble of a fold whose trainer says that it is done, and of fewer epochs than were asked for.
 
     Only a first look at what the trainer itself says; the proof is in the checkpoint.
     """
-    if facts is None or facts.fold != run:
+    if facts is None or facts.fold != key.name:
         return None
     below = facts.epoch < min_epochs
     if not below and _reached(spec, facts.epoch, facts.early_stopping):
         return None
     done = f"{facts.epoch} of {spec.schedule.epochs} epochs{_asked(min_epochs, below)}"
-    return _trouble(f"fold {run} ended with exit code 0 after {done}. {_REMEDY}", below)
+    return _trouble(f"{key.subject} ended with exit code 0 after {done}. {_REMEDY}", below)
 
 
 def _by_run(evidence: EvidenceFacts | None) -> Mapping[str, FoldEvidence]:
@@ -88,7 +91,7 @@ def _by_run(evidence: EvidenceFacts | None) -> Mapping[str, FoldEvidence]:
 def _below(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_epochs: int) -> bool:
     """Say whether fewer epochs are proven of any fold than the policies ask for."""
     found = _by_run(evidence)
-    return any(_epochs(found.get(name)) < min_epochs for name in spec.fold_runs)
+    return any(_epochs(found.get(key.name)) < min_epochs for key in spec.fold_keys)
 
 
 def _trouble(message: str, of_policy: bool) -> Trouble:

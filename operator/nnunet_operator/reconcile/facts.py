@@ -17,7 +17,7 @@ from nnunet_operator.reconcile.model import Options, Training
 from nnunet_operator.reconcile.observe import Observation
 from nnunet_operator.reconcile.rounding import count, dice, number, text
 from nnunet_operator.reconcile.spread import spread
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 
 
 def run_path(training: Training) -> str:
@@ -26,7 +26,7 @@ def run_path(training: Training) -> str:
     return inside(training.spec.storage.results.sub_path, folder)
 
 
-def provenance(training: Training, found: Survey, options: Options) -> Provenance:
+def provenance(training: Training, found: Stages, options: Options) -> Provenance:
     """Return what the run is made from, as far as it is known."""
     before = training.status.provenance or Provenance()
     # Of planning alone, and with its Job, which says where it worked: the other stages' images may report anything.
@@ -67,7 +67,7 @@ def provenance(training: Training, found: Survey, options: Options) -> Provenanc
     return before.model_copy(update={key: value for key, value in stated.items() if value is not None})
 
 
-def results(training: Training, found: Survey) -> Results | None:
+def results(training: Training, found: Stages) -> Results | None:
     """Return the outcome, or None before the evaluation has ended."""
     before = training.status.results
     if not found.evaluated or found.evaluation is None:

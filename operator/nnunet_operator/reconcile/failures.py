@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.stages import STAGES
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.blocked import Trouble
@@ -54,14 +54,6 @@ _BY_CODE: dict[int, tuple[Reason, str, str]] = {
 }
 
 
-_SUBJECTS = {STAGE_PLAN: "planning and preprocessing", STAGE_VERIFY: "verification", STAGE_EVALUATE: "evaluation"}
-
-
-def subject(stage: str, fold: str) -> str:
-    """Return how sentences call a child."""
-    return _SUBJECTS.get(stage) or f"fold {fold}"
-
-
 def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
     """Return the failure of a child one of whose pods was killed at its memory limit, or None.
 
@@ -69,10 +61,9 @@ def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTr
     """
     if not any(ending.reason == "OOMKilled" for ending in _endings(pods)):
         return None
-    on_gpu = stage == STAGE_FOLD or (stage == STAGE_EVALUATE and spec.test_set is not None)
     field, value = (
         ("spec.resources.memory", spec.resources.memory)
-        if on_gpu
+        if STAGES[stage].on_gpu(spec)
         else ("spec.resources.preprocessing.memory", spec.resources.preprocessing.memory)
     )
     return Trouble(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from nnunet_operator.api.contract import FoldEvidence, FoldFacts
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
@@ -11,7 +12,7 @@ from nnunet_operator.reconcile import early_stopping, usage
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Observation, State
 from nnunet_operator.reconcile.rounding import count, dice, number, text
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 from nnunet_operator.reconcile.stall import with_stall
 
 _PHASES = {
@@ -21,27 +22,30 @@ _PHASES = {
 }
 
 
-def fold_statuses(training: Training, found: Survey, starting: frozenset[str], failed: bool) -> list[FoldStatus]:
+def fold_statuses(
+    training: Training, found: Stages, starting: frozenset[FoldKey | None], failed: bool
+) -> list[FoldStatus]:
     """Return the state of each fold of the spec, in its order.
 
-    `starting` names the folds whose Job is created now. In a `failed` training a fold stays Failed when its
+    `starting` are the folds whose Job is created now. In a `failed` training a fold stays Failed when its
     Job vanishes.
     """
-    remembered = {fold.fold: fold for fold in training.status.folds}
+    remembered: dict[FoldKey, FoldStatus] = {fold.key: fold for fold in training.status.folds}
     scores = found.evaluation.fold_dice if found.evaluation else {}
     proofs = {proof.fold: proof for proof in found.evidence.folds} if found.evidence else {}
     spec = training.spec
     statuses = []
     for observation in found.folds:
-        name = observation.child.fold
-        before = remembered.get(name) or FoldStatus(fold=name, epochs_target=spec.schedule.epochs)
-        done = name in found.done_folds
-        phase = _phase(observation, before, done=done, starting=name in starting, failed=failed)
+        key = observation.child.fold
+        assert key is not None, observation
+        before = remembered.get(key) or FoldStatus.of(key, epochs_target=spec.schedule.epochs)
+        done = observation.child in found.done
+        phase = _phase(observation, before, done=done, starting=key in starting, failed=failed)
         status = _with_numbers(before, observation, phase, spec)
-        if status.mean_validation_dice is None and name in scores:  # the fold's own report was lost
-            status = status.model_copy(update={"mean_validation_dice": dice(scores[name])})
+        if status.mean_validation_dice is None and key.name in scores:  # the fold's own report was lost
+            status = status.model_copy(update={"mean_validation_dice": dice(scores[key.name])})
         status = with_stall(training, observation, before, status)
-        statuses.append(status.model_copy(update=_proven(proofs.get(name), status, done)))
+        statuses.append(status.model_copy(update=_proven(proofs.get(key.name), status, done)))
     return statuses
 
 
@@ -79,7 +83,7 @@ def _with_numbers(
     gpus = spec.resources.gpus
     facts = observation.report.fold if observation.report else None
     # An attempt that reports less attempts than the status knows is older than what the status knows.
-    if facts and facts.fold == before.fold and (count(facts.attempts) or 0) >= before.attempts:
+    if facts and facts.fold == before.name and (count(facts.attempts) or 0) >= before.attempts:
         changes.update(_facts(facts))
         changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
         changes.update(usage.of_fold(before, gpus, facts.held_seconds, facts.lost_seconds))

@@ -3,18 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.stages import STAGES
 from nnunet_operator.reconcile.observe import Child, Observation, State
-from nnunet_operator.reconcile.stages import Survey
+from nnunet_operator.reconcile.stages import Stages
 
-_RUNNING = {
-    STAGE_PLAN: Reason.PLANNING,
-    STAGE_FOLD: Reason.TRAINING,
-    STAGE_VERIFY: Reason.VERIFYING,
-    STAGE_EVALUATE: Reason.EVALUATING,
-}
-_RUNS = {STAGE_PLAN: "runs", STAGE_FOLD: "trains", STAGE_VERIFY: "runs", STAGE_EVALUATE: "runs"}
 _PLURALS = {"waits": "wait", "starts": "start", "trains": "train", "is": "are", "goes": "go"}
 
 
@@ -27,13 +20,13 @@ class Headline:
     message: str
 
 
-def of_running(found: Survey, creating: frozenset[Child], max_parallel_folds: int) -> Headline:
+def of_running(found: Stages, creating: frozenset[Child], max_parallel_folds: int) -> Headline:
     """Return the headline of a training that shall run."""
     current = found.current
     states = {_state(observation, creating) for observation in current}
     message = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
     if State.RUNNING in states:
-        return Headline(True, _RUNNING[current[0].child.stage], message)
+        return Headline(True, STAGES[current[0].child.stage].running, message)
     for state, reason in ((State.STARTING, Reason.STARTING), (State.STOPPING, Reason.STOPPING)):
         if state in states:
             return Headline(True, reason, message)
@@ -60,7 +53,7 @@ def _clause(observation: Observation, creating: frozenset[Child], max_parallel_f
     """Return what a child does, as a clause that starts with a verb."""
     state = _state(observation, creating)
     if state is State.RUNNING:
-        return _RUNS[observation.child.stage]
+        return STAGES[observation.child.stage].verb
     if state is State.STARTING:
         return f"starts ({observation.note})" if observation.note else "starts"
     if state is State.STOPPING:
@@ -82,6 +75,6 @@ def _with_subject(children: list[Child], clause: str) -> str:
     if len(children) == 1:
         return f"{children[0].subject} {clause}"
     verb, _, rest = clause.partition(" ")
-    names = [child.fold for child in children]
+    names = [child.fold.name for child in children if child.fold]
     subject = f"folds {', '.join(names[:-1])} and {names[-1]}"
     return f"{subject} {_PLURALS.get(verb, verb)} {rest}".rstrip()

@@ -13,16 +13,16 @@ from nnunet_operator.progress.model import FoldSample
 __all__ = [
     "Action",
     "CreateJob",
+    "Decision",
     "DeleteJob",
     "DeleteTraining",
     "Event",
     "FoldSample",
     "Manifest",
     "Options",
-    "Plan",
     "PodWarning",
+    "Snapshot",
     "Training",
-    "World",
 ]
 
 
@@ -36,7 +36,7 @@ class PodWarning:
 
 
 @dataclass(frozen=True)
-class World:
+class Snapshot:
     """Everything that one reconcile looks at."""
 
     training: Training
@@ -95,7 +95,7 @@ class Event:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Decision:
     """The answer: what to do, what the status is, what to announce, when to look again."""
 
     status: NnunetTrainingStatus
@@ -103,5 +103,3 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
     """Seconds until the next look without an event; None for never."""
-    notes: tuple[str, ...] = field(default=())
-    """Lines for the operator's log at debug level."""

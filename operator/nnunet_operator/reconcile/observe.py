@@ -5,20 +5,20 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api.contract import TerminationReport
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.labels import (
     FOLD_LABEL,
     PREPROCESSED_LABEL,
-    STAGE_EVALUATE,
     STAGE_LABEL,
-    STAGE_VERIFY,
     job_name,
 )
+from nnunet_operator.api.stages import STAGES
 from nnunet_operator.api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import failures
 from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not_owned, queued, rejected
-from nnunet_operator.reconcile.model import World
+from nnunet_operator.reconcile.model import Snapshot
 from nnunet_operator.reconcile.objects import (
     Ending,
     asked_image,
@@ -58,17 +58,23 @@ class Child:
 
     training: str
     stage: str
-    fold: str = ""
+    fold: FoldKey | None = None
+    """The fold run, where the stage trains folds."""
+
+    @property
+    def label(self) -> str:
+        """Value of its fold's label; empty where it has none."""
+        return self.fold.label if self.fold else ""
 
     @property
     def name(self) -> str:
         """Name of the Job."""
-        return job_name(self.training, self.stage, self.fold)
+        return job_name(self.training, self.stage, self.label)
 
     @property
     def subject(self) -> str:
         """How sentences call it."""
-        return failures.subject(self.stage, self.fold)
+        return self.fold.subject if self.fold else STAGES[self.stage].subject
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,9 @@ class Observation:
     """What to say beside the state, for example how the last attempt ended."""
     report: TerminationReport | None = None
     """What the newest attempt that ended said."""
-    witnessed: bool = False
+    success_seen: bool = False
     """The pod whose success completed its Job is still there."""
-    testimony: TerminationReport | None = None
+    success_report: TerminationReport | None = None
     """What that pod said. An attempt before it may have said something else."""
     doubt: str = ""
     """Why what that pod said is not believed."""
@@ -123,22 +129,22 @@ class Observation:
         return self.exists and not self.deleting
 
 
-def observe(world: World, child: Child) -> Observation:
+def observe(snapshot: Snapshot, child: Child) -> Observation:
     """Return the state of one child."""
-    job = next((job for job in world.jobs if name_of(job) == child.name), None)
+    job = next((job for job in snapshot.jobs if name_of(job) == child.name), None)
     if job is None:
-        left = next((pod for pod in world.pods if _is_of(pod, child) and not is_over(pod)), None)
+        left = next((pod for pod in snapshot.pods if _is_of(pod, child) and not is_over(pod)), None)
         if left:
             # Its Job was deleted without it. A second attempt beside it would hold a GPU in vain.
             note = f"waits until pod {name_of(left)} on {_node(left)}, whose Job is gone, has ended"
             return Observation(child, State.STOPPING, note=note)
-        refusal = world.refusals.get(child.name)
+        refusal = snapshot.refusals.get(child.name)
         if refusal:
             return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
         return Observation(child, State.ABSENT, name_free=True)
-    if not is_child(job, world.training):
-        return _not_ours(job, child, world.training)
-    return _ours(world, child, job)
+    if not is_child(job, snapshot.training):
+        return _not_ours(job, child, snapshot.training)
+    return _ours(snapshot, child, job)
 
 
 def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
@@ -150,17 +156,17 @@ def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
     return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owned_by))
 
 
-def _ours(world: World, child: Child, job: Manifest) -> Observation:
-    pods = pods_of(job, world.pods)
-    state, trouble, note = _judge(world, child, job, pods)
+def _ours(snapshot: Snapshot, child: Child, job: Manifest) -> Observation:
+    pods = pods_of(job, snapshot.pods)
+    state, trouble, note = _judge(snapshot, child, job, pods)
     # Only the verification's report is proof of anything. The others' come from the training's own image.
-    proves = child.stage == STAGE_VERIFY
+    proves = STAGES[child.stage].proves
     attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]
     reports = [ending.report for ending, doubt in attempts if ending.report and not doubt]
     # The newest that is believed: a forged pod beside it must not hide it.
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
     success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
-    sample = world.samples.get(name_of(pods[-1])) if pods and state is State.RUNNING else None
+    sample = snapshot.samples.get(name_of(pods[-1])) if pods and state is State.RUNNING else None
     return Observation(
         child,
         state,
@@ -170,8 +176,8 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
         trouble=trouble,
         note=note,
         report=reports[-1] if reports else None,
-        witnessed=success is not None,
-        testimony=success.report if success and not doubt else None,
+        success_seen=success is not None,
+        success_report=success.report if success and not doubt else None,
         doubt=doubt,
         pod=name_of(pods[-1]) if pods else "",
         sample=sample,
@@ -184,12 +190,12 @@ def _ours(world: World, child: Child, job: Manifest) -> Observation:
     )
 
 
-def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> tuple[State, Trouble | None, str]:
+def _judge(snapshot: Snapshot, child: Child, job: Manifest, pods: list[Manifest]) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a Job of ours."""
-    spec = world.training.spec
+    spec = snapshot.training.spec
     complete = true_condition(job, "Complete", "SuccessCriteriaMet") is not None
-    # What is being deleted counts for nothing but what the status remembers. The evaluation is the end of all.
-    if is_deleting(job) and not (complete and child.stage == STAGE_EVALUATE):
+    # What is being deleted counts for nothing but what the status remembers.
+    if is_deleting(job) and not (complete and STAGES[child.stage].counts_while_deleted):
         return State.STOPPING, None, ""
     if complete:
         # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
@@ -205,23 +211,23 @@ def _judge(world: World, child: Child, job: Manifest, pods: list[Manifest]) -> t
         return State.BLOCKED, queued(spec.queue_name), ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
-        return _judge_living(world, pods[-1], endings)
+        return _judge_living(snapshot, pods[-1], endings)
     if endings and endings[-1].exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
-    refusal = None if status_of(job).get("active") else world.refusals.get(child.name)
+    refusal = None if status_of(job).get("active") else snapshot.refusals.get(child.name)
     return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, _retry_note(endings))
 
 
-def _judge_living(world: World, pod: Manifest, endings: list[Ending]) -> tuple[State, Trouble | None, str]:
+def _judge_living(snapshot: Snapshot, pod: Manifest, endings: list[Ending]) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a child from its living pod."""
     if is_deleting(pod):
         note = f"is stopped from outside and goes on in a new pod once {_node(pod)} has ended the old one"
         return State.STOPPING, None, note
     if trainer_state(pod, "running") is not None:
         return State.RUNNING, None, ""
-    warning = world.warnings.get(name_of(pod))
-    trouble = blocked_pod(pod, world.training.spec.resources.gpu_resource_name) or (warning and held_up(warning))
+    warning = snapshot.warnings.get(name_of(pod))
+    trouble = blocked_pod(pod, snapshot.training.spec.resources.gpu_resource_name) or (warning and held_up(warning))
     return (State.BLOCKED, trouble, "") if trouble else (State.STARTING, None, _retry_note(endings))
 
 
@@ -231,7 +237,7 @@ def _retry_note(endings: list[Ending]) -> str:
 
 def _is_of(pod: Manifest, child: Child) -> bool:
     labels = pod["metadata"].get("labels") or {}
-    return bool(labels.get(STAGE_LABEL) == child.stage and labels.get(FOLD_LABEL, "") == child.fold)
+    return bool(labels.get(STAGE_LABEL) == child.stage and labels.get(FOLD_LABEL, "") == child.label)
 
 
 def _node(pod: Manifest) -> str:

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 
 from nnunet_operator.api.conditions import Condition
 from nnunet_operator.api.reasons import ConditionType, Phase, Reason
+from nnunet_operator.api.stages import STAGES
 
 _FROM_REASON = {
     Reason.STARTING: Phase.PENDING,
-    Reason.PLANNING: Phase.PLANNING,
-    Reason.TRAINING: Phase.TRAINING,
-    Reason.VERIFYING: Phase.VERIFYING,
-    Reason.EVALUATING: Phase.EVALUATING,
+    **{stage.running: stage.phase for stage in STAGES.values()},
     Reason.STOPPING: Phase.STOPPING,
     Reason.WAITING_FOR_GPU: Phase.WAITING_FOR_GPU,
     Reason.WAITING_FOR_RESOURCES: Phase.WAITING_FOR_RESOURCES,

@@ -10,13 +10,13 @@ from nnunet_operator.api.reasons import Reason
 from nnunet_operator.api.status import (
     MAX_DECISIONS,
     MAX_EXCEPTIONS,
+    AppliedPolicies,
     GrantedException,
     NnunetTrainingStatus,
     PolicyDecision,
-    TrainingPolicy,
 )
 from nnunet_operator.policy.decision import Decision, Subject, Verdict, decide
-from nnunet_operator.reconcile.model import World
+from nnunet_operator.reconcile.model import Snapshot
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Finding:
 
     allowed: bool
     """Whether the training may run."""
-    record: TrainingPolicy | None
+    record: AppliedPolicies | None
     """What the status keeps of it; None where no policy was ever for the training."""
     compliant: bool
     reason: Reason
@@ -40,22 +40,22 @@ class Finding:
         return (self.record.min_epochs if self.record else None) or 0
 
 
-def find(world: World) -> Finding:
+def find(snapshot: Snapshot) -> Finding:
     """Apply the policies to the training."""
-    training = world.training
+    training = snapshot.training
     subject = Subject(training.namespace, training.name, training.spec)
-    decision = decide(subject, world.namespace_labels, world.policies, world.now)
-    allowed = decision.allowed and not world.unreadable_policies
-    record = _record(training.status.policy, decision, allowed, world.now.replace(microsecond=0))
-    compliant, reason, message = _judge(world, decision, record)
+    decision = decide(subject, snapshot.namespace_labels, snapshot.policies, snapshot.now)
+    allowed = decision.allowed and not snapshot.unreadable_policies
+    record = _record(training.status.policy, decision, allowed, snapshot.now.replace(microsecond=0))
+    compliant, reason, message = _judge(snapshot, decision, record)
     return Finding(allowed, record, compliant, reason, message, decision.next_change)
 
 
-def _record(before: TrainingPolicy | None, decision: Decision, allowed: bool, now: datetime) -> TrainingPolicy | None:
+def _record(before: AppliedPolicies | None, decision: Decision, allowed: bool, now: datetime) -> AppliedPolicies | None:
     """Return what the status keeps. Nothing in it changes as long as the decision does not."""
     if before is None and not decision.verdicts:
         return None
-    old = before or TrainingPolicy(decided_at=now)
+    old = before or AppliedPolicies(decided_at=now)
     changes = {
         # What was proven is held against the policies under which it was trained.
         "min_epochs": (decision.min_epochs or None) if allowed else old.min_epochs,
@@ -98,12 +98,14 @@ def _granted(policy: str, exception: PolicyException) -> GrantedException:
     )
 
 
-def _judge(world: World, decision: Decision, record: TrainingPolicy | None) -> tuple[bool, Reason, str]:
+def _judge(snapshot: Snapshot, decision: Decision, record: AppliedPolicies | None) -> tuple[bool, Reason, str]:
     """Return status, reason and message of PolicyCompliant."""
-    namespace = world.training.namespace
-    if world.unreadable_policies:
-        problems = "; ".join(f"policy {name}: {problem}" for name, problem in sorted(world.unreadable_policies.items()))
-        return False, _holding(world.training.status), f"nothing runs as long as a policy can't be read: {problems}"
+    namespace = snapshot.training.namespace
+    if snapshot.unreadable_policies:
+        problems = "; ".join(
+            f"policy {name}: {problem}" for name, problem in sorted(snapshot.unreadable_policies.items())
+        )
+        return False, _holding(snapshot.training.status), f"nothing runs as long as a policy can't be read: {problems}"
     if decision.missing:
         message = (
             f"namespace {namespace} is labelled {CLINICAL_LABEL} and no NnunetTrainingPolicy is for it: ask those who "
@@ -112,7 +114,7 @@ def _judge(world: World, decision: Decision, record: TrainingPolicy | None) -> t
         return False, Reason.POLICY_MISSING, message
     if not decision.allowed:
         denied = [verdict for verdict in decision.verdicts if verdict.outcome is Outcome.DENIED]
-        return False, _holding(world.training.status), "; ".join(_words(verdict, world.now) for verdict in denied)
+        return False, _holding(snapshot.training.status), "; ".join(_words(verdict, snapshot.now) for verdict in denied)
     broken = decision.messages(Outcome.WARNED, Outcome.AUDITED)
     if broken:
         return False, Reason.POLICY_NOT_ENFORCED, f"it runs all the same: {'; '.join(broken)}"

@@ -5,6 +5,7 @@ that stands still: it is stored before the pod's Job is deleted, stays as long a
 operator has measured nothing yet), and becomes a restart when the pod goes.
 """
 
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import ConditionType, Reason
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.builders.model import Training
@@ -49,7 +50,7 @@ def gives_up(training: Training, fold: Observation, before: FoldStatus | None) -
         return None
     return Trouble(
         Reason.STALLED,
-        f"fold {fold.child.fold} stands still after {restarts} restarts, which are as many as spec.retryLimit allows. "
+        f"{fold.child.subject} stands still after {restarts} restarts, which are as many as spec.retryLimit allows. "
         f"{_REMEDY}",
     )
 
@@ -70,7 +71,7 @@ def to_restart(training: Training, folds: tuple[Observation, ...]) -> tuple[Obse
     """Return the folds whose Jobs are to be deleted, to be created anew: those whose stall the status tells of."""
     if not training.spec.restart_on_stall:
         return ()
-    known = {fold.fold: fold for fold in training.status.folds}
+    known: dict[FoldKey | None, FoldStatus] = {fold.key: fold for fold in training.status.folds}
     return tuple(
         fold
         for fold in folds
@@ -83,7 +84,7 @@ def judge(training: Training, folds: list[FoldStatus]) -> tuple[bool, Reason, st
     stalled = [fold for fold in folds if fold.stalled_pod]
     if not stalled:
         return False, Reason.NOT_STALLED, ""
-    each = ", ".join(f"fold {fold.fold} since epoch {fold.epoch} (pod {fold.stalled_pod})" for fold in stalled)
+    each = ", ".join(f"fold {fold.name} since epoch {fold.epoch} (pod {fold.stalled_pod})" for fold in stalled)
     limit = f"{training.spec.stall_timeout_seconds} s and {MEDIANS} times its median epoch"
     then = "The fold is restarted from its checkpoint" if training.spec.restart_on_stall else _BY_HAND
     return True, Reason.NO_EPOCH_FINISHED, f"no epoch was finished for more than {limit}: {each}. {_REMEDY}. {then}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from nnunet_operator.api.reasons import EventReason, PolicyConditionType
-from nnunet_operator.api.status import PolicyUse, TrainingPolicy
+from nnunet_operator.api.status import AppliedPolicies, PolicyUse
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.policy.decision import Policy
@@ -54,7 +54,7 @@ class PolicyKeeper:
         """Have a look at the policies soon."""
         self._changed.set()
 
-    def decided(self, before: TrainingPolicy | None, after: TrainingPolicy | None) -> None:
+    def decided(self, before: AppliedPolicies | None, after: AppliedPolicies | None) -> None:
         """Take note of what was decided on a training, once it is stored."""
         if after is None or before == after:
             return

@@ -10,10 +10,10 @@ from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.api.reasons import ConditionType
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.events import events
-from nnunet_operator.reconcile.model import Action, CreateJob, DeleteJob, DeleteTraining, Plan, World
+from nnunet_operator.reconcile.model import Action, CreateJob, Decision, DeleteJob, DeleteTraining, Snapshot
 from nnunet_operator.reconcile.objects import is_child, uid_of
-from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.cache import Cache, Store, group_of, key_of, version_of
 from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
 from nnunet_operator.runtime.complaints import ComplaintFinder
@@ -96,7 +96,7 @@ class Reconciler:
         world, look_again = await self._world(key, body, before)
         if world is None:
             return Outcome()
-        decision = plan(world)
+        decision = decide(world)
         if _is_irreversible(decision, before):
             await self._refresh(key, body)
         deeds = await self._act(key, world, decision)
@@ -110,7 +110,7 @@ class Reconciler:
                 jobs=(*world.jobs, *deeds.taken),
                 refusals={**world.refusals, **dict(deeds.refusals)},
             )
-            decision = plan(world)
+            decision = decide(world)
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
         if deeds.failure:
@@ -118,21 +118,23 @@ class Reconciler:
         waits = [seconds for seconds in (decision.requeue_after, look_again) if seconds is not None]
         return Outcome(min(waits, default=None))
 
-    async def _world(self, key: Key, body: Manifest, before: NnunetTrainingStatus) -> tuple[World | None, float | None]:
+    async def _world(
+        self, key: Key, body: Manifest, before: NnunetTrainingStatus
+    ) -> tuple[Snapshot | None, float | None]:
         """Return all that a decision needs, and when to look again; no world where the spec does not parse."""
         now = datetime.now(UTC)
         try:
             training = parse_training(body, before)
         except InvalidSpecError as problem:
             status = invalid_status(before, str(problem), body["metadata"]["generation"], now.replace(microsecond=0))
-            await self._report(key, body, before, Plan(status, events=events(before, status)))
+            await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
         group = group_of(key)
         jobs, pods = self._cache.jobs.of(group), self._cache.pods.of(group)
         complaints = await self._complaints.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
         policies = self._book.policies()
-        world = World(
+        world = Snapshot(
             training,
             jobs,
             pods,
@@ -184,7 +186,7 @@ class Reconciler:
         self._doubt()
         raise Unreachable(f"{what}: a full list will be made")
 
-    async def _act(self, key: Key, world: World, decision: Plan) -> _Deeds:
+    async def _act(self, key: Key, world: Snapshot, decision: Decision) -> _Deeds:
         """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
 
         Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit:
@@ -207,7 +209,7 @@ class Reconciler:
                     stuck = error
         return deeds
 
-    async def _do(self, key: Key, world: World, action: Action, deeds: _Deeds) -> None:
+    async def _do(self, key: Key, world: Snapshot, action: Action, deeds: _Deeds) -> None:
         match action:
             case CreateJob(manifest):
                 await self._create(world, manifest, deeds)
@@ -217,7 +219,7 @@ class Reconciler:
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
                 await self._delete(TRAININGS, key, world.training.uid, world.training.resource_version)
 
-    async def _create(self, world: World, manifest: Manifest, deeds: _Deeds) -> None:
+    async def _create(self, world: Snapshot, manifest: Manifest, deeds: _Deeds) -> None:
         name = manifest["metadata"]["name"]
         try:
             job = await self._client.create(JOBS, world.training.namespace, manifest)
@@ -259,7 +261,7 @@ class Reconciler:
                 raise Conflict(str(error)) from None
             raise
 
-    async def _report(self, key: Key, body: Manifest, before: NnunetTrainingStatus, decision: Plan) -> None:
+    async def _report(self, key: Key, body: Manifest, before: NnunetTrainingStatus, decision: Decision) -> None:
         """Write the status where it differs, and announce the transitions once that has succeeded."""
         status = decision.status.to_json_dict()
         if status == before.to_json_dict():
@@ -297,7 +299,7 @@ def _answers(error: ApiError | Unreachable) -> bool:
     return isinstance(error, ApiError) or (error.said is not None and error.retry_after is None)
 
 
-def _is_irreversible(decision: Plan, before: NnunetTrainingStatus) -> bool:
+def _is_irreversible(decision: Decision, before: NnunetTrainingStatus) -> bool:
     """Say whether a decision deletes something or declares the training failed or complete for the first time."""
     if any(isinstance(action, DeleteJob | DeleteTraining) for action in decision.actions):
         return True

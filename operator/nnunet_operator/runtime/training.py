@@ -32,6 +32,7 @@ def parse_status(body: Manifest) -> NnunetTrainingStatus:
 def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
     """Return the training. Raises InvalidSpecError."""
     metadata = body["metadata"]
+    spec = parse_spec(NnunetTrainingSpec, body)
     return Training(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -39,8 +40,8 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
         generation=metadata["generation"],
         resource_version=metadata["resourceVersion"],
         creation_timestamp=datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00")),
-        spec=parse_spec(NnunetTrainingSpec, body),
-        status=status,
+        spec=spec,
+        status=status.of_configuration(spec.configuration),
         deleting=bool(metadata.get("deletionTimestamp")),
     )
 

@@ -9,9 +9,10 @@ from dataclasses import replace
 
 import pytest
 
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.observe import Child
-from nnunet_operator.reconcile.plan import manifest_of
+from nnunet_operator.reconcile.pipeline import manifest_of
 from tests.integration.policy.bypass import stopped_by_admission
 from tests.integration.policy.support import MERGE, STRATEGIC, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import OPERATOR, OURS, POD, allowed, job, make, pod
@@ -62,7 +63,7 @@ def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
 
 
 def child(of: Training, stage: str) -> Child:
-    return Child(of.name, stage, "0" if stage == "fold" else "")
+    return Child(of.name, stage, FoldKey(of.spec.configuration, "0") if stage == "fold" else None)
 
 
 def pods(gate: Gate, namespace: str) -> list[Object]:

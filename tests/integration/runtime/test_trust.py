@@ -145,7 +145,10 @@ def test_replicates_are_trained_each_with_its_own_jobs(lab: Lab) -> None:
     assert "in 2 replicates" in message
     lab.wait_jobs("hippo-evaluate", "hippo-fold-0-r1", "hippo-fold-0-r2", "hippo-plan", "hippo-verify")
     status = lab.status()
-    assert [(fold["fold"], fold["provenEpochs"]) for fold in status["folds"]] == [("0-r1", 10), ("0-r2", 10)]
+    assert [(fold["fold"], fold["replicate"], fold["provenEpochs"]) for fold in status["folds"]] == [
+        ("0", 1, 10),
+        ("0", 2, 10),
+    ]
     assert (status["progress"]["summary"], status["provenance"]["seed"]) == ("20/20", 5)
 
 

@@ -9,7 +9,7 @@ from nnunet_operator.builders.model import Options
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, Object
+from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.kubelet import Autopilot
 from tests.integration.support.process import OperatorProcess
@@ -64,3 +64,46 @@ def test_a_training_that_began_on_whole_claims_goes_on_and_ends(
     fold = next(job for job in lab.jobs() if job["metadata"]["name"] == "new-fold-0")
     run = f"{namespace}/new-{new['metadata']['uid'][:8]}"
     assert claims(fold) == {"/nnunet/preprocessed": folder, f"/nnunet/results/{run}": run}
+
+
+def by_name(folds: list[Object]) -> list[Object]:
+    """Return the fold runs of a status as an operator stored them that knew each by one name, such as 0-r2."""
+    return [
+        {field: value for field, value in fold.items() if field not in ("configuration", "replicate")}
+        | {"fold": f"{fold['fold']}-r{fold['replicate']}"}
+        for fold in folds
+    ]
+
+
+def test_replicates_that_were_stored_by_name_are_taken_over(lab: Lab) -> None:
+    """One is complete and its Job is gone: the status alone remembers it. The other goes on where it was."""
+    lab.apply(training(lab.namespace, folds=[0], replicates=2, trainer={"seed": 5}, maxParallelFolds=1))
+    lab.plan_and_train()
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0-r1"))
+    second = lab.kubelet.pod("hippo", "fold", "0-r2")
+    lab.kubelet.run(second)
+    wait_for("the second to run", lambda: lab.status()["folds"][1]["phase"] == "Running", about=lab.describe)
+    known = lab.status()["folds"]
+    lab.operator.stop()
+    stored = by_name(known)
+    stored[1] |= {"epoch": 4, "epochsTarget": 10, "attempts": 1, "checkpointEpoch": 4}
+    lab.api.merge("nnunettrainings", lab.namespace, "hippo", {"status": {"folds": stored}}, sub="status")
+    assert [fold["fold"] for fold in lab.status()["folds"]] == ["0-r1", "0-r2"]
+    lab.api.delete("jobs", lab.namespace, "hippo-fold-0-r1")
+    wait_for("its Job to go", lambda: len(lab.jobs()) == 2, about=lab.describe)
+    lab.operator.start()
+
+    def parts() -> list[tuple[str, str, int | None, str, int]]:
+        folds = lab.status()["folds"]
+        names = ("configuration", "fold", "replicate", "phase", "epoch")
+        return [tuple(fold.get(name) for name in names) for fold in folds]
+
+    taken = [("3d_fullres", "0", 1, "Completed", 10), ("3d_fullres", "0", 2, "Running", 4)]
+    wait_for("the fold runs in parts", lambda: parts() == taken, about=lab.describe)
+    assert lab.status()["folds"][0] == known[0]
+    lab.kubelet.end(second)
+    lab.verify_and_evaluate()
+    lab.wait_reason("Complete", "TrainingComplete")
+    lab.wait_jobs("hippo-evaluate", "hippo-fold-0-r2", "hippo-plan", "hippo-verify")
+    assert lab.events().count("FoldStarted") == 2, "neither was begun anew"
+    assert [fold["provenEpochs"] for fold in lab.status()["folds"]] == [10, 10]

@@ -40,7 +40,7 @@ def report(contract: RunContract, stage: str, fold: str = "") -> str:
         facts = FoldFacts(fold=fold, epoch=epochs, epochs_target=epochs, attempts=1, mean_validation_dice=0.87)
         done = TerminationReport(message="trained", fold=facts)
     elif stage == "verify":
-        runs = [run for number in range(contract.replicates) for run in contract.fold_runs_of(number + 1)]
+        runs = [key.name for number in range(contract.replicates) for key in contract.fold_keys_of(number + 1)]
         done = TerminationReport(message="verified", evidence=evidence(dict.fromkeys(runs, epochs)))
     else:
         scores = EvaluationFacts(mean_validation_dice=0.873, test_mean=0.861, test_cases=12)

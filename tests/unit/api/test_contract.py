@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from nnunet_operator.api.contract import RunContract, contract_for
-from nnunet_operator.api.status import TrainingPolicy
+from nnunet_operator.api.status import AppliedPolicies
 from nnunet_operator.api.training import NnunetTrainingSpec
 
 MINIMAL: dict[str, Any] = {
@@ -102,7 +102,7 @@ def test_the_policies_are_told_in_full() -> None:
         "minEpochs": 600,
         "decisions": [{"policy": "clinical", "generation": 3, "mode": "Enforce", "outcome": "Allowed"}],
     }
-    told = contract().model_copy(update={"policy": TrainingPolicy.model_validate(stated)})
+    told = contract().model_copy(update={"policy": AppliedPolicies.model_validate(stated)})
     assert json.loads(told.to_text())["policy"] == stated
 
 

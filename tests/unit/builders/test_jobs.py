@@ -10,6 +10,7 @@ from kubernetes.aio.client import V1Job
 
 from nnunet_operator.api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.labels import child_labels
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus, Provenance
@@ -20,10 +21,11 @@ from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
 from tests.unit.builders.make import OPTIONS, UID, training
 
+ZERO = FoldKey("3d_fullres", "0")
 Build = Callable[[Training], Manifest]
 BUILDERS: dict[str, Build] = {
     "plan": lambda t: plan_job(t, OPTIONS),
-    "fold": lambda t: fold_job(t, OPTIONS, "0"),
+    "fold": lambda t: fold_job(t, OPTIONS, ZERO),
     "verify": lambda t: verify_job(t, OPTIONS),
     "evaluate": lambda t: evaluate_job(t, OPTIONS),
 }
@@ -59,9 +61,9 @@ def test_only_pods_that_train_are_announced_to_prometheus() -> None:
         "prometheus.io/path": "/metrics",
         "note": "b",
     }
-    assert fold_job(of, announcing, "0")["spec"]["template"]["metadata"]["annotations"] == expected
+    assert fold_job(of, announcing, ZERO)["spec"]["template"]["metadata"]["annotations"] == expected
     plain = training()
-    assert "annotations" not in fold_job(plain, OPTIONS, "0")["spec"]["template"]["metadata"]
+    assert "annotations" not in fold_job(plain, OPTIONS, ZERO)["spec"]["template"]["metadata"]
     assert "annotations" not in plan_job(plain, announcing)["spec"]["template"]["metadata"]
 
 
@@ -170,7 +172,7 @@ def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> Non
     ],
 )
 def test_a_replicates_fold(run: str, arguments: list[str]) -> None:
-    job = fold_job(training(replicates=10, trainer={"seed": 1}), OPTIONS, run)
+    job = fold_job(training(replicates=10, trainer={"seed": 1}), OPTIONS, FoldKey.parse(run, "3d_fullres"))
     assert container(job)["args"] == arguments
     assert job["metadata"]["name"] == f"hippo-fold-{run}"
     assert job["metadata"]["labels"]["nnunet.dev/fold"] == run
@@ -191,7 +193,7 @@ def test_kubernetes_expands_nothing_in_the_contract() -> None:
 
 
 def test_the_users_environment_comes_last() -> None:
-    job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, "0")
+    job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, ZERO)
     assert container(job)["env"][-1] == {"name": "nnUNet_n_proc_DA", "value": "3"}
 
 
@@ -241,7 +243,7 @@ def test_the_training_owns_the_job(build: Build) -> None:
 
 def test_labels_find_the_pods_and_users_cannot_forge_them() -> None:
     labels = {"team": "a", "nnunet.dev/fold": "4", "app.kubernetes.io/managed-by": "me"}
-    job = fold_job(training(podTemplate={"labels": labels}), OPTIONS, "1")
+    job = fold_job(training(podTemplate={"labels": labels}), OPTIONS, FoldKey("3d_fullres", "1"))
     found = job["spec"]["template"]["metadata"]["labels"]
     assert found["team"] == "a"
     assert found["nnunet.dev/fold"] == "1"
@@ -258,7 +260,7 @@ def test_only_a_queue_name_brings_kueues_label() -> None:
 
 def test_long_names_stay_apart_and_within_limits() -> None:
     names = [f"{'x' * 240}-{tail}" for tail in ("a", "b")]
-    jobs = [fold_job(training(name=name), OPTIONS, "0") for name in names]
+    jobs = [fold_job(training(name=name), OPTIONS, ZERO) for name in names]
     assert len({job["metadata"]["name"] for job in jobs}) == 2
     for job in jobs:
         values = [job["metadata"]["name"], *job["metadata"]["labels"].values()]
@@ -272,7 +274,7 @@ def test_long_names_stay_apart_and_within_limits() -> None:
 def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, image: str) -> None:
     provenance = Provenance(image=pinned, image_digest="sha256:0") if pinned else None
     status = NnunetTrainingStatus(provenance=provenance)
-    job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0")
+    job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO)
     assert container(job)["image"] == image
 
 
@@ -292,7 +294,7 @@ def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, imag
 )
 def test_the_trainer_is_told_its_image(own: str, provenance: Provenance | None, told: dict[str, str]) -> None:
     status = NnunetTrainingStatus(provenance=provenance)
-    found = env(fold_job(training(status=status, trainer={"image": own}), OPTIONS, "0"))
+    found = env(fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO))
     assert {name: value for name, value in found.items() if name.startswith("NNUNET_RUN_IMAGE")} == told
 
 
@@ -318,12 +320,12 @@ def test_the_verification_is_not_the_users_to_influence() -> None:
     assert "serviceAccountName" not in pod(job)
     assert {field: pod(job)[field] for field in placement} == placement
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
-    assert pod(fold_job(of, OPTIONS, "0"))["serviceAccountName"] == "trainer"
+    assert pod(fold_job(of, OPTIONS, ZERO))["serviceAccountName"] == "trainer"
 
 
 def test_an_image_that_no_node_could_pull_is_not_kept() -> None:
     status = NnunetTrainingStatus(provenance=Provenance(image="misspelt:0"))
-    assert container(fold_job(training(status=status), OPTIONS, "0"))["image"] == OPTIONS.trainer_image
+    assert container(fold_job(training(status=status), OPTIONS, ZERO))["image"] == OPTIONS.trainer_image
 
 
 def test_pull_secrets_of_the_operator_and_the_training() -> None:

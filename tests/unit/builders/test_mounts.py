@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.folders import inside, maker_of, owned_part
 from nnunet_operator.api.labels import PREPROCESSED_LABEL
 from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
@@ -31,7 +32,7 @@ ALL: dict[str, Any] = {
 def jobs(of: Training) -> dict[str, Manifest]:
     return {
         "plan": plan_job(of, OPTIONS),
-        "fold": fold_job(of, OPTIONS, "0"),
+        "fold": fold_job(of, OPTIONS, FoldKey("3d_fullres", "0")),
         "verify": verify_job(of, OPTIONS),
         "evaluate": evaluate_job(of, OPTIONS),
     }
@@ -112,7 +113,7 @@ def test_only_claims_of_nnunet_are_given_to_the_trainer(
 ) -> None:
     options = replace(OPTIONS, owned_claims=patterns)
     of = training(testSet={}, **where)
-    for job in (plan_job(of, options), fold_job(of, options, "0")):
+    for job in (plan_job(of, options), fold_job(of, options, FoldKey("3d_fullres", "0"))):
         assert ("fsGroup" in pod(job)["securityContext"]) is owned
     for job in (verify_job(of, options), evaluate_job(of, options)):  # which see the results alone
         own = any(fnmatch(of.spec.storage.results.claim_name, pattern) for pattern in patterns)
@@ -131,7 +132,7 @@ def test_the_dataset_is_read_only_as_a_volume() -> None:
 def test_a_run_that_began_on_whole_claims_goes_on_with_its_data(known: str) -> None:
     where: dict[str, Any] = ALL if known.startswith("a/b/") else {}
     of = training(status=NnunetTrainingStatus(provenance=Provenance(preprocessed_path=known)), **where)
-    (data, _) = reached(pod(fold_job(of, OPTIONS, "0"))["containers"][0])
+    (data, _) = reached(pod(fold_job(of, OPTIONS, FoldKey("3d_fullres", "0")))["containers"][0])
     assert data == ("/nnunet/preprocessed/Dataset004_Hippocampus-0123456789abcdef", known, True)
     (_, planned, _) = reached(pod(plan_job(of, OPTIONS))["containers"][0])
     assert planned[1].endswith(f"clinic/{maker_of(of.spec)}"), "planned anew, it gets a folder of its own"

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from nnunet_operator.api.contract import METRICS_PORT
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.plan import plan_job
@@ -25,7 +26,7 @@ PODS: dict[str, Object] = {
     stage: job["spec"]["template"]
     for stage, job in {
         "plan": plan_job(TRAINING, OPTIONS),
-        "fold": fold_job(TRAINING, OPTIONS, "0"),
+        "fold": fold_job(TRAINING, OPTIONS, FoldKey("3d_fullres", "0")),
         "verify": verify_job(TRAINING, OPTIONS),
         "evaluate": evaluate_job(TRAINING, OPTIONS),
     }.items()

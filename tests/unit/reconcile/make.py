@@ -14,13 +14,15 @@ from nnunet_operator.api.contract import (
     FoldFacts,
     TerminationReport,
 )
+from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, PodWarning, World
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, PodWarning, Snapshot
 from nnunet_operator.reconcile.observe import Child
-from nnunet_operator.reconcile.plan import manifest_of, plan
+from nnunet_operator.reconcile.pipeline import manifest_of
 from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS
 
@@ -41,7 +43,8 @@ def job(
     created: datetime = NOW,
 ) -> Manifest:
     """Return a Job of a training as it stands in the cluster."""
-    body = manifest_of(of, OPTIONS, Child(of.name, stage, fold))
+    key = FoldKey.parse(fold, of.spec.configuration) if fold else None
+    body = manifest_of(of, OPTIONS, Child(of.name, stage, key))
     body["metadata"] |= {"uid": f"job-{stage}{fold}", "creationTimestamp": rfc3339(created)}
     if deleting:
         body["metadata"]["deletionTimestamp"] = rfc3339(created)
@@ -157,7 +160,7 @@ def proof(epochs: int, stopping: EarlyStopFacts | None = None, fold: str = "0", 
 def evidence_of(of: Training, epochs: int | None = None) -> EvidenceFacts:
     """Return evidence of so many epochs of each fold; by default of all that the training asks for."""
     proven = of.spec.schedule.epochs if epochs is None else epochs
-    folds = [FoldEvidence(fold=name, epochs=proven, checkpoint_hash="c" * 64) for name in of.spec.fold_runs]
+    folds = [FoldEvidence(fold=key.name, epochs=proven, checkpoint_hash="c" * 64) for key in of.spec.fold_keys]
     return EvidenceFacts(folds=folds)
 
 
@@ -174,11 +177,11 @@ def world(
     refusals: Mapping[str, str] | None = None,
     warnings: Mapping[str, PodWarning] | None = None,
     now: datetime = NOW,
-) -> World:
+) -> Snapshot:
     """Return a world of these Jobs and Pods."""
     jobs = tuple(o for o in objects if o.get("kind") == "Job")
     pods = tuple(o for o in objects if o.get("kind") != "Job")
-    return World(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS, warnings or {})
+    return Snapshot(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS, warnings or {})
 
 
 def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
@@ -188,27 +191,27 @@ def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
 
 def after(of: Training, *objects: Manifest, **changes: Any) -> Training:
     """Return the training with the status that these Jobs and Pods gave it."""
-    return replace(of, status=stored(plan(world(of, *objects, **changes)).status))
+    return replace(of, status=stored(decide(world(of, *objects, **changes)).status))
 
 
-def created(result: Plan) -> list[str]:
+def created(result: Decision) -> list[str]:
     """Return the names of the Jobs to create."""
     return [action.manifest["metadata"]["name"] for action in result.actions if isinstance(action, CreateJob)]
 
 
-def deleted(result: Plan) -> list[str]:
+def deleted(result: Decision) -> list[str]:
     """Return the names of the Jobs to delete."""
     return [action.name for action in result.actions if isinstance(action, DeleteJob)]
 
 
-def condition(result: Plan, type_: str) -> Condition:
+def condition(result: Decision, type_: str) -> Condition:
     """Return a condition of the new status."""
     found = result.status.condition(type_)
     assert found is not None, f"no condition {type_} among {result.status.conditions}"
     return found
 
 
-def stated(result: Plan, type_: str) -> tuple[str, str]:
+def stated(result: Decision, type_: str) -> tuple[str, str]:
     """Return status and reason of a condition of the new status."""
     found = condition(result, type_)
     return found.status, found.reason

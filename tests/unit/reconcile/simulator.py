@@ -10,8 +10,8 @@ from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.policy.decision import Policy
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.model import CreateJob, DeleteJob, Plan, World
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, Snapshot
 from tests.plan_facts import PLAN_FACTS
 from tests.unit.builders.make import NOW, OPTIONS, training
 from tests.unit.policy.make import policy
@@ -37,15 +37,15 @@ class Cluster:
         self.serial = 0
         self.writes = 0
 
-    def world(self) -> World:
+    def world(self) -> Snapshot:
         """Return what the operator sees."""
         now = NOW + timedelta(seconds=self.serial)
         jobs, pods = tuple(self.jobs.values()), tuple(self.pods.values())
-        return World(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS, policies=self.policies)
+        return Snapshot(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS, policies=self.policies)
 
-    def reconcile(self) -> Plan:
+    def reconcile(self) -> Decision:
         """Let the operator look once: actions first, then the status."""
-        result = plan(self.world())
+        result = decide(self.world())
         for action in result.actions:
             if isinstance(action, CreateJob):
                 self._create(action.manifest)
@@ -240,7 +240,7 @@ def simulate(random: Random, steps: int) -> Cluster:
 def check(cluster: Cluster) -> None:
     """Check what must hold for each plan."""
     of = cluster.training
-    result = plan(cluster.world())
+    result = decide(cluster.world())
     names = make.created(result)
     assert len(names) == len(set(names))
     active = {

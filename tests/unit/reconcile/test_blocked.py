@@ -8,8 +8,8 @@ import pytest
 
 from nnunet_operator.api.reasons import Phase, Reason
 from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import PodWarning
-from nnunet_operator.reconcile.plan import plan
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     FOLD,
@@ -82,7 +82,7 @@ scheduler = pytest.mark.parametrize(
 @scheduler
 def test_no_node_for_the_pod(message: str, reason: str, says: str) -> None:
     fold = job(ONE, FOLD, "0")
-    result = plan(world(ONE, *planned(ONE), fold, unschedulable(fold, message)))
+    result = decide(world(ONE, *planned(ONE), fold, unschedulable(fold, message)))
     assert stated(result, "Progressing") == ("False", reason)
     assert result.status.phase == reason
     assert says in condition(result, "Progressing").message
@@ -96,7 +96,7 @@ def test_another_name_of_gpus() -> None:
     mig = training(folds=[0], resources={"gpuResourceName": "nvidia.com/mig-3g.40gb"})
     fold = job(mig, FOLD, "0")
     pods = unschedulable(fold, "0/1 nodes are available: 1 Insufficient nvidia.com/mig-3g.40gb.")
-    assert stated(plan(world(mig, *planned(mig), fold, pods)), "Progressing") == ("False", "WaitingForGPU")
+    assert stated(decide(world(mig, *planned(mig), fold, pods)), "Progressing") == ("False", "WaitingForGPU")
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_another_name_of_gpus() -> None:
 )
 def test_a_container_that_can_not_start(container: str, message: str, reason: str, says: str) -> None:
     fold = job(ONE, FOLD, "0")
-    result = plan(world(ONE, *planned(ONE), fold, waiting(fold, container, message)))
+    result = decide(world(ONE, *planned(ONE), fold, waiting(fold, container, message)))
     assert stated(result, "Progressing") == ("False", reason)
     assert result.status.phase == reason
     assert says in condition(result, "Progressing").message
@@ -125,7 +125,7 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
         ("ErrImagePull", "rpc: not found"),
         ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: rpc: not found'),
     ]
-    first, second = (plan(world(ONE, *planned(ONE), fold, waiting(fold, *pull))) for pull in pulls)
+    first, second = (decide(world(ONE, *planned(ONE), fold, waiting(fold, *pull))) for pull in pulls)
     assert first.status == second.status
 
 
@@ -147,7 +147,7 @@ def test_what_keeps_folders_from_being_made_is_the_operators_to_mend(
 ) -> None:
     plan_job = job(ONE, PLAN)
     status = {"name": "prepare", "image": "x", "state": {"waiting": {"reason": waits, "message": message}}}
-    result = plan(world(ONE, plan_job, pod(plan_job, initContainerStatuses=[status])))
+    result = decide(world(ONE, plan_job, pod(plan_job, initContainerStatuses=[status])))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert "webhook" not in condition(result, "Progressing").message
@@ -167,7 +167,7 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
     fold = job(ONE, FOLD, "0")
     sidecar: Any = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
     statuses: dict[str, Any] = {place: [sidecar]}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, **statuses)))
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold, **statuses)))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert "spec.trainer.image" not in condition(result, "Progressing").message
@@ -193,7 +193,7 @@ REFUSALS = pytest.mark.parametrize(
 @pytest.mark.parametrize("exists", [True, False])
 def test_a_pod_or_job_that_the_api_server_refuses(message: str, says: str, exists: bool) -> None:
     jobs = [job(ONE, PLAN)] if exists else []
-    result = plan(world(ONE, *jobs, refusals={"hippo-plan": message}))
+    result = decide(world(ONE, *jobs, refusals={"hippo-plan": message}))
     assert stated(result, "Progressing") == ("False", "PodRejected")
     assert says in condition(result, "Progressing").message
     assert created(result) == ([] if exists else ["hippo-plan"])  # tried again: it may be allowed by now
@@ -202,13 +202,13 @@ def test_a_pod_or_job_that_the_api_server_refuses(message: str, says: str, exist
 
 def test_a_refusal_is_over_once_a_pod_exists() -> None:
     plan_job = job(ONE, PLAN)
-    result = plan(world(ONE, plan_job, running(plan_job), refusals={"hippo-plan": "exceeded quota"}))
+    result = decide(world(ONE, plan_job, running(plan_job), refusals={"hippo-plan": "exceeded quota"}))
     assert stated(result, "Progressing") == ("True", "Planning")
 
 
 def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
     fold = job(ONE, FOLD, "0", failed=1)
-    result = plan(world(ONE, *planned(ONE), fold, ended(fold, 75), refusals={"hippo-fold-0": "exceeded quota: gpus"}))
+    result = decide(world(ONE, *planned(ONE), fold, ended(fold, 75), refusals={"hippo-fold-0": "exceeded quota: gpus"}))
     assert stated(result, "Progressing") == ("False", "PodRejected")
     assert "exceeded quota: gpus" in condition(result, "Progressing").message
 
@@ -225,7 +225,7 @@ def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
 def test_a_pod_that_is_held_up_on_its_node(warning: PodWarning, reason: str, says: str) -> None:
     fold = job(ONE, FOLD, "0")
     held = waiting(fold, "ContainerCreating")
-    result = plan(world(ONE, *planned(ONE), fold, held, warnings={held["metadata"]["name"]: warning}))
+    result = decide(world(ONE, *planned(ONE), fold, held, warnings={held["metadata"]["name"]: warning}))
     assert stated(result, "Progressing") == ("False", reason)
     assert says in condition(result, "Progressing").message
     assert result.status.phase == reason
@@ -235,21 +235,21 @@ def test_an_old_warning_about_a_pod_that_runs_says_nothing() -> None:
     fold = job(ONE, FOLD, "0")
     pod_ = running(fold)
     warning = PodWarning("FailedMount", "x")
-    result = plan(world(ONE, *planned(ONE), fold, pod_, warnings={pod_["metadata"]["name"]: warning}))
+    result = decide(world(ONE, *planned(ONE), fold, pod_, warnings={pod_["metadata"]["name"]: warning}))
     assert stated(result, "Progressing") == ("True", "Training")
 
 
 def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
     plan_job = job(ONE, PLAN)
     plan_job["status"]["active"] = 1
-    result = plan(world(ONE, plan_job, refusals={"hippo-plan": "exceeded quota"}))
+    result = decide(world(ONE, plan_job, refusals={"hippo-plan": "exceeded quota"}))
     assert stated(result, "Progressing") == ("True", "Starting")
 
 
 @pytest.mark.parametrize(("queue", "says"), [("gpus", "LocalQueue gpus"), (None, "resume the Job")])
 def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
     queued = training(folds=[0], queueName=queue)
-    result = plan(world(queued, job(queued, PLAN, suspended=True)))
+    result = decide(world(queued, job(queued, PLAN, suspended=True)))
     assert stated(result, "Progressing") == ("False", "WaitingForQueue")
     assert says in condition(result, "Progressing").message
 
@@ -257,7 +257,7 @@ def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
 def test_a_scheduling_gate() -> None:
     fold = job(ONE, FOLD, "0")
     gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
-    result = plan(world(ONE, *planned(ONE), fold, pod(fold, conditions=[gated])))
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold, conditions=[gated])))
     assert stated(result, "Progressing") == ("False", "WaitingForQueue")
 
 
@@ -275,9 +275,9 @@ START = pytest.mark.parametrize(
 
 @START
 def test_starting_is_not_blocked_and_reads_the_same_throughout(pods: Callable[[Manifest], list[Manifest]]) -> None:
-    before = plan(world(ONE, *planned(ONE)))
+    before = decide(world(ONE, *planned(ONE)))
     fold = job(ONE, FOLD, "0")
-    result = plan(world(replace(ONE, status=before.status), *planned(ONE), fold, *pods(fold)))
+    result = decide(world(replace(ONE, status=before.status), *planned(ONE), fold, *pods(fold)))
     assert stated(result, "Progressing") == ("True", "Starting")
     assert result.status == before.status  # no write
     assert result.events == ()
@@ -300,14 +300,14 @@ def named(fold: Manifest) -> Manifest:
 
 
 def test_one_that_trains_makes_it_training_and_the_message_tells_of_the_others() -> None:
-    result = plan(world(THREE, *three(zero=named, one=no_gpu, two=no_gpu)))
+    result = decide(world(THREE, *three(zero=named, one=no_gpu, two=no_gpu)))
     assert stated(result, "Progressing") == ("True", "Training")
     message = condition(result, "Progressing").message
     assert message.startswith("fold 0 trains; folds 1 and 2 wait for a GPU: 0/1 nodes are available:")
 
 
 def test_all_blocked_is_blocked() -> None:
-    result = plan(world(THREE, *three(zero=no_gpu, one=no_gpu, two=no_gpu)))
+    result = decide(world(THREE, *three(zero=no_gpu, one=no_gpu, two=no_gpu)))
     assert stated(result, "Progressing") == ("False", "WaitingForGPU")
     assert "folds 0, 1 and 2 wait for a GPU" in condition(result, "Progressing").message
 
@@ -315,7 +315,7 @@ def test_all_blocked_is_blocked() -> None:
 def test_a_fold_beyond_the_limit_waits_for_its_turn() -> None:
     limited = training(folds=[0, 1], maxParallelFolds=1)
     fold = job(limited, FOLD, "0")
-    result = plan(world(limited, *planned(limited), fold, running(fold)))
+    result = decide(world(limited, *planned(limited), fold, running(fold)))
     assert condition(result, "Progressing").message == (
         "fold 0 trains; fold 1 waits until another is done (spec.maxParallelFolds is 1)"
     )

@@ -9,7 +9,7 @@ from nnunet_operator.api.contract import (
 )
 from nnunet_operator.api.reasons import EarlyStoppingState
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     COMPLETE,
@@ -34,11 +34,11 @@ ANNEAL = STOP | {"mode": "Anneal", "annealEpochs": 3}
 def test_an_early_stop_is_told_with_its_epoch() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=STOP)
     objects = [*planned(of), *reported(of, epoch=5, early_stopping=verdict(5, 5))]
-    result = plan(world(of, *objects))
+    result = decide(world(of, *objects))
     assert stated(result, "EarlyStopped") == ("True", "PlateauStopped")
     assert "fold 0 ended at epoch 5 of 10" in condition(result, "EarlyStopped").message
     few_words = proof(5, verdict(5, 5).model_copy(update={"epochs_saved": None}))
-    proven = plan(world(of, *objects, *verified(of, few_words)))
+    proven = decide(world(of, *objects, *verified(of, few_words)))
     assert proven.status.folds[0].early_stopping == result.status.folds[0].early_stopping
     assert "not convergence" in condition(result, "EarlyStopped").message
     assert result.status.progress is not None and result.status.progress.percent == 100
@@ -46,7 +46,7 @@ def test_an_early_stop_is_told_with_its_epoch() -> None:
     assert "ended at epoch 5 of 10" in messages["PlateauFound"]
     assert messages["FoldCompleted"].startswith("fold 0 completed 5 epochs of 10, stopped early")
     # Its Job and report are lost: the epochs that were trained stay what they were.
-    assert plan(world(after(of, *objects), planned(of)[0])).status.folds[0].epoch == 5
+    assert decide(world(after(of, *objects), planned(of)[0])).status.folds[0].epoch == 5
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_the_rule_while_a_fold_trains(
 ) -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=rule)
     fold = job(of, FOLD, "0")
-    result = plan(world(of, *planned(of), fold, running(fold), samples={"hippo-fold-0-x": sample}))
+    result = decide(world(of, *planned(of), fold, running(fold), samples={"hippo-fold-0-x": sample}))
     assert stated(result, "EarlyStopped") == expected
     assert says in condition(result, "EarlyStopped").message
 
@@ -83,10 +83,10 @@ def test_the_rule_while_a_fold_trains(
 def test_a_fold_whose_report_is_lost_claims_no_epochs_that_the_rule_may_have_saved() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=STOP)
     done = [*planned(of), job(of, FOLD, "0", conditions=[COMPLETE])]
-    result = plan(world(of, *done))
+    result = decide(world(of, *done))
     assert (result.status.folds[0].phase, result.status.folds[0].epoch) == ("Completed", 0)
     # The checkpoint knows.
-    result = plan(world(of, *done, *verified(of, proof(5, verdict(5, 5)))))
+    result = decide(world(of, *done, *verified(of, proof(5, verdict(5, 5)))))
     assert (result.status.folds[0].epoch, result.status.folds[0].epochs_target) == (5, 10)
     assert result.status.progress is not None and result.status.progress.percent == 100
     assert stated(result, "EarlyStopped") == ("True", "PlateauStopped")
@@ -95,7 +95,7 @@ def test_a_fold_whose_report_is_lost_claims_no_epochs_that_the_rule_may_have_sav
 def test_observing_tells_what_stopping_would_have_saved_and_cost() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=STOP | {"mode": "Observe"})
     seen = EarlyStopFacts(state=EarlyStoppingState.OBSERVED, epoch=6, ema_gain=0.01234, epochs_saved=4)
-    result = plan(world(of, *planned(of), *reported(of, early_stopping=seen)))
+    result = decide(world(of, *planned(of), *reported(of, early_stopping=seen)))
     assert stated(result, "EarlyStopped") == ("False", "PlateauObserved")
     message = condition(result, "EarlyStopped").message
     assert "fold 0 would have been cut off at epoch 6 of 10, saving 4 epochs" in message

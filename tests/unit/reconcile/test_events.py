@@ -7,7 +7,7 @@ import pytest
 from nnunet_operator.api.contract import EvaluationFacts, TerminationReport
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     COMPLETE,
@@ -35,8 +35,8 @@ BOTH = ("checkpoint_latest.pth", "checkpoint_best.pth")
 
 def said(of: Training, *objects: Manifest, samples: dict[str, FoldSample] | None = None) -> list[str]:
     """Return the reasons of the Events, after checking that a second look announces nothing."""
-    result = plan(world(of, *objects, samples=samples))
-    again = plan(world(replace(of, status=stored(result.status)), *objects, samples=samples))
+    result = decide(world(of, *objects, samples=samples))
+    again = decide(world(replace(of, status=stored(result.status)), *objects, samples=samples))
     assert again.events == ()
     return [event.reason for event in result.events]
 
@@ -68,7 +68,7 @@ def test_the_life_of_a_training() -> None:
 def test_completion_tells_the_dice() -> None:
     done = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(mean_validation_dice=0.9))
-    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE), done, ended(done, 0, facts)))
+    result = decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE), done, ended(done, 0, facts)))
     messages = {event.reason: event.message for event in result.events}
     assert "cross-validation Dice 0.900" in messages["TrainingComplete"]
     assert messages["FoldCompleted"] == "fold 0 completed 10 epochs, validation Dice 0.870"
@@ -87,7 +87,7 @@ def test_a_restart_tells_attempt_and_epoch(sample: FoldSample, expected: list[st
     known = after(ONE, *objects, samples={POD: FoldSample(epoch=4, attempts=1)})
     assert said(known, *objects, samples={POD: sample}) == expected
     if expected:
-        (event,) = plan(world(known, *objects, samples={POD: sample})).events
+        (event,) = decide(world(known, *objects, samples={POD: sample})).events
         assert event.message == "fold 0: attempt 2 goes on from epoch 4 of 10"
 
 
@@ -107,7 +107,7 @@ def test_damaged_checkpoints_are_named(named: str, words: str) -> None:
     known = after(ONE, *objects, samples={POD: FoldSample(epoch=4, attempts=1)})
     sample = FoldSample(epoch=3, attempts=2, checkpoint_epoch=3, passed_over=named)
     assert said(known, *objects, samples={POD: sample}) == ["FoldRestarted", "CheckpointPassedOver"]
-    assert plan(world(known, *objects, samples={POD: sample})).events[1].message == f"fold 0: {words}"
+    assert decide(world(known, *objects, samples={POD: sample})).events[1].message == f"fold 0: {words}"
 
 
 def test_the_first_sample_is_no_second_start() -> None:

@@ -10,7 +10,7 @@ from nnunet_operator.api.contract import (
     FoldFacts,
     TerminationReport,
 )
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     COMPLETE,
@@ -68,7 +68,7 @@ ONE = training(folds=[0], schedule={"epochs": 10})
 )
 def test_evidence(rule: dict[str, Any], evidence: EvidenceFacts, proven: bool) -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=rule)
-    result = plan(world(of, *planned(of), job(of, FOLD, "0", conditions=[COMPLETE]), *verified(of, evidence)))
+    result = decide(world(of, *planned(of), job(of, FOLD, "0", conditions=[COMPLETE]), *verified(of, evidence)))
     if proven:
         assert stated(result, "EpochsProven") == ("True", "CheckpointsVerified")
         assert created(result) == ["hippo-evaluate"]
@@ -88,12 +88,12 @@ def test_evidence(rule: dict[str, Any], evidence: EvidenceFacts, proven: bool) -
 
 def test_a_verification_that_leaves_no_evidence_proves_nothing() -> None:
     done = job(ONE, "verify", conditions=[COMPLETE])
-    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), done, ended(done, 0)))
+    result = decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), done, ended(done, 0)))
     assert stated(result, "Failed") == ("True", "EpochsNotReached")
 
 
 def test_a_trainer_that_says_itself_that_it_did_less_fails_before_the_verification() -> None:
-    result = plan(world(ONE, *planned(ONE), *reported(ONE, epoch=4)))
+    result = decide(world(ONE, *planned(ONE), *reported(ONE, epoch=4)))
     assert stated(result, "Failed") == ("True", "EpochsNotReached")
     assert "after 4 of 10 epochs" in condition(result, "Failed").message and created(result) == []
 
@@ -101,7 +101,7 @@ def test_a_trainer_that_says_itself_that_it_did_less_fails_before_the_verificati
 def test_exit_code_of_the_verification() -> None:
     check = job(ONE, "verify", conditions=[failed_by()])
     said = TerminationReport(message="fold 0 proves 40 of 1000 epochs", evidence=proof(40))
-    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), check, ended(check, 70, said)))
+    result = decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), check, ended(check, 70, said)))
     assert stated(result, "Failed") == ("True", "EpochsNotReached")
     assert "40 of 1000" in condition(result, "Failed").message
 
@@ -110,7 +110,7 @@ def test_a_retry_after_missing_proof_trains_and_verifies_again() -> None:
     objects = [*planned(ONE), *fold_done(ONE, "0"), *verified(ONE, proof(4))]
     failed = after(ONE, *objects)
     suspended = replace(failed, spec=failed.spec.model_copy(update={"suspend": True}))
-    assert deleted(plan(world(suspended, *objects))) == ["hippo-plan", "hippo-fold-0", "hippo-verify"]
+    assert deleted(decide(world(suspended, *objects))) == ["hippo-plan", "hippo-fold-0", "hippo-verify"]
 
 
 def test_what_counts_is_what_the_attempt_said_that_completed_the_job() -> None:
@@ -118,7 +118,7 @@ def test_what_counts_is_what_the_attempt_said_that_completed_the_job() -> None:
     new["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = ""
     new["metadata"] |= {"name": "new", "creationTimestamp": "2026-03-01T13:00:00Z"}
     interrupted = reported(ONE, code=75, epoch=4)[1]
-    result = plan(world(ONE, *planned(ONE), done, interrupted, new))
+    result = decide(world(ONE, *planned(ONE), done, interrupted, new))
     assert stated(result, "Failed") == ("False", "NotFailed")
     assert created(result) == ["hippo-verify"]
 
@@ -126,22 +126,22 @@ def test_what_counts_is_what_the_attempt_said_that_completed_the_job() -> None:
 def test_another_folds_report_is_no_reason_to_fail() -> None:
     body = job(ONE, FOLD, "0", conditions=[COMPLETE])
     other = TerminationReport(message="ended", fold=FoldFacts(fold="3", epoch=4, epochs_target=10))
-    assert created(plan(world(ONE, *planned(ONE), body, ended(body, 0, other)))) == ["hippo-verify"]
+    assert created(decide(world(ONE, *planned(ONE), body, ended(body, 0, other)))) == ["hippo-verify"]
 
 
 def test_evidence_that_vanished_with_its_pod_is_looked_for_again() -> None:
     trained = [*planned(ONE), *fold_done(ONE, "0")]
     verify = verified(ONE)[0]
-    result = plan(world(ONE, *trained, verify))
+    result = decide(world(ONE, *trained, verify))
     assert stated(result, "Failed") == ("False", "NotFailed")
     assert stated(result, "Progressing") == ("True", "Starting")
     assert "vanished with the evidence" in condition(result, "Progressing").message
     assert deleted(result) == ["hippo-verify"]
     known = after(ONE, *trained, verify)
-    assert created(plan(world(known, *trained))) == ["hippo-verify"]
+    assert created(decide(world(known, *trained))) == ["hippo-verify"]
     # Once it is known, nothing of it has to be there any more.
     proven = after(ONE, *trained, *verified(ONE))
-    assert created(plan(world(proven, *trained, verify))) == ["hippo-evaluate"]
+    assert created(decide(world(proven, *trained, verify))) == ["hippo-evaluate"]
     assert proven.status.folds[0].proven_epochs == 10
 
 
@@ -152,13 +152,13 @@ def test_a_retry_after_missing_proof_believes_no_evaluation() -> None:
     assert failed.status.phase == "Failed"
     suspended = replace(failed, spec=failed.spec.model_copy(update={"suspend": True}))
     gone = ["hippo-plan", "hippo-fold-0", "hippo-verify", "hippo-evaluate"]
-    assert deleted(plan(world(suspended, *objects))) == gone
+    assert deleted(decide(world(suspended, *objects))) == gone
     (fold,) = after(suspended, *objects).status.folds
     assert (fold.phase, fold.proven_epochs, fold.checkpoint_hash) == ("Pending", None, None)
 
 
 def test_the_checkpoint_counts_for_more_than_what_the_trainer_said() -> None:
-    result = plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE, proof(4))))
+    result = decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE, proof(4))))
     (fold,) = result.status.folds
     assert (fold.epoch, fold.proven_epochs) == (4, 4)
 
@@ -167,13 +167,13 @@ def test_a_training_that_was_complete_before_there_was_evidence_stays_complete()
     known = after(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE]))
     conditions = [c for c in known.status.conditions if c.type != "EpochsProven"]
     old = replace(known, status=known.status.model_copy(update={"conditions": conditions}))
-    result = plan(world(old))
+    result = decide(world(old))
     assert (result.status, result.actions, result.events) == (old.status, (), ())
 
 
 def test_the_verifications_image_is_not_the_runs() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, trainer={"image": "registry.example/ours:1"})
-    provenance = plan(world(of, *verified(of))).status.provenance
+    provenance = decide(world(of, *verified(of))).status.provenance
     assert provenance is not None
     assert (provenance.image, provenance.image_digest) == ("registry.example/ours:1", None)
 
@@ -183,6 +183,6 @@ def test_any_retry_looks_at_the_checkpoints_again() -> None:
     objects = [*planned(ONE), *fold_done(ONE, "0"), *verified(ONE), bad, ended(bad, 74)]
     failed = after(ONE, *objects)
     suspended = replace(failed, spec=failed.spec.model_copy(update={"suspend": True}))
-    result = plan(world(suspended, *objects))
+    result = decide(world(suspended, *objects))
     assert deleted(result) == ["hippo-plan", "hippo-verify", "hippo-evaluate"]
     assert stated(result, "EpochsProven") == ("False", "NotYetVerified")

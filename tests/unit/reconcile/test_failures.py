@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_operator.api.contract import TerminationReport
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     EVALUATE,
@@ -31,7 +31,7 @@ SAID = TerminationReport(message="Dataset004_Hippocampus has no labelsTr: add th
 
 
 def result_of(*objects: Manifest) -> Any:
-    return plan(world(ONE, *objects))
+    return decide(world(ONE, *objects))
 
 
 CODES = pytest.mark.parametrize(
@@ -128,7 +128,7 @@ MEMORY = {"memory": "8Gi", "preprocessing": {"memory": "4Gi"}}
 def test_out_of_memory_names_the_field(stage: str, fold: str, test_set: Any, field: str, over: bool) -> None:
     small = training(folds=[0], resources=MEMORY, testSet=test_set)
     body = job(small, stage, fold, failed=1, conditions=[BACKOFF] if over else [])
-    result = plan(world(small, body, ended(body, 137, reason="OOMKilled")))
+    result = decide(world(small, body, ended(body, 137, reason="OOMKilled")))
     assert stated(result, "Failed") == ("True", "OutOfMemory")
     assert field in condition(result, "Failed").message
 
@@ -206,7 +206,7 @@ def test_an_input_output_error_of_a_fold_leaves_the_others_alone() -> None:
     failed, other = job(two, FOLD, "0", failed=1), job(two, FOLD, "1")
     said = TerminationReport(message="the storage reported an error, Input/output error: /nnunet/results/x")
     objects = [*planned(two), failed, ended(failed, 1, said, name="old"), other, running(other)]
-    result = plan(world(after(two, *objects), *objects))
+    result = decide(world(after(two, *objects), *objects))
     assert stated(result, "Failed") == ("False", "NotFailed")
     assert not result.actions
 
@@ -231,11 +231,11 @@ def test_a_failure_while_others_stop_says_so() -> None:
     two = training(folds=[0, 1])
     bad = job(two, FOLD, "0", conditions=[failed_by()])
     objects = [*planned(two), bad, ended(bad, 65), job(two, FOLD, "1", deleting=True)]
-    result = plan(world(after(two, *objects), *objects))
+    result = decide(world(after(two, *objects), *objects))
     assert stated(result, "Failed") == ("True", "WrongData")
     assert stated(result, "Progressing") == ("True", "Stopping")
     assert result.status.phase == "Failed"
-    rest = plan(world(after(two, *objects), *objects[:-1]))
+    rest = decide(world(after(two, *objects), *objects[:-1]))
     assert stated(rest, "Progressing") == ("False", "WrongData")
     assert rest.status.folds[0].phase == "Failed"
 

@@ -9,9 +9,9 @@ import pytest
 from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob
 from nnunet_operator.reconcile.objects import asked_image, ending_of, is_over, told_min_epochs
-from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.unit.builders.make import OPTIONS, training
 from tests.unit.reconcile.make import FOLD, IMAGE_ID, PLAN, after, condition, job, planned, pod, running, world
@@ -63,14 +63,14 @@ def test_the_image_of_the_run_is_the_one_that_was_asked_for(
     provenance = known.status.provenance
     assert provenance is not None
     assert (provenance.image, provenance.image_digest) == (asked, IMAGE_ID)
-    (create,) = (a for a in plan(world(known, stands, beside(done_pod, place))).actions if isinstance(a, CreateJob))
+    (create,) = (a for a in decide(world(known, stands, beside(done_pod, place))).actions if isinstance(a, CreateJob))
     assert create.manifest["spec"]["template"]["spec"]["containers"][0]["image"] == asked
 
 
 def test_the_image_is_that_of_the_job_whatever_the_operator_would_ask_for_now() -> None:
     new = replace(OPTIONS, trainer_image="registry.example/trainer:2")
     seen_by_new = replace(world(ONE, *planned(ONE)), options=new)
-    provenance = plan(seen_by_new).status.provenance
+    provenance = decide(seen_by_new).status.provenance
     assert provenance is not None and provenance.image == ASKED
 
 
@@ -81,7 +81,7 @@ def test_image_and_digest_are_those_of_one_job() -> None:
         if variable["name"] == "NNUNET_RUN_IMAGE":
             variable["value"] = "registry.example/trainer:0"
     fold = job(ONE, FOLD, "0")
-    provenance = plan(world(ONE, old, fold, running(fold))).status.provenance
+    provenance = decide(world(ONE, old, fold, running(fold))).status.provenance
     assert provenance is not None
     assert (provenance.image, provenance.image_digest) == (ASKED, IMAGE_ID)
 
@@ -89,7 +89,7 @@ def test_image_and_digest_are_those_of_one_job() -> None:
 def test_an_image_that_is_pinned_stays() -> None:
     pinned = Provenance(image="registry.example/trainer:0", image_digest="sha256:0")
     known = replace(ONE, status=NnunetTrainingStatus(provenance=pinned))
-    provenance = plan(world(known, *planned(ONE))).status.provenance
+    provenance = decide(world(known, *planned(ONE))).status.provenance
     assert provenance is not None
     assert (provenance.image, provenance.image_digest) == ("registry.example/trainer:0", "sha256:0")
 
@@ -108,8 +108,8 @@ def test_a_container_beside_the_trainer_does_not_end_it_nor_start_it(place: int)
     ends = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "{}"}}
     at_work = trim_pod(beside(running(fold), place, **ends))
     assert not is_over(at_work) and ending_of(at_work) is None
-    result = plan(world(ONE, *planned(ONE), fold, at_work))
+    result = decide(world(ONE, *planned(ONE), fold, at_work))
     assert result.status.folds[0].phase == FoldPhase.RUNNING
     waits = beside(pod(fold, state={"waiting": {"reason": "ContainerCreating"}}), place, running={})
-    result = plan(world(ONE, *planned(ONE), fold, trim_pod(waits)))
+    result = decide(world(ONE, *planned(ONE), fold, trim_pod(waits)))
     assert condition(result, "Progressing").reason == "Starting"

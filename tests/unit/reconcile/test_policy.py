@@ -10,8 +10,8 @@ import pytest
 from nnunet_operator.api.contract import CONTRACT_ENV, TerminationReport
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.policy.decision import Policy
-from nnunet_operator.reconcile.model import Plan
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import Decision
 from nnunet_operator.runtime.trim import trim_job
 from tests.unit.builders.make import training
 from tests.unit.policy.make import NOW, exception, policy
@@ -25,20 +25,20 @@ SHORT = policy("clinical", rules={"minEpochs": 10})
 CLINICAL = {"nnunet.dev/clinical": "true"}
 
 
-def look(of: Training, *objects: Manifest, policies: tuple[Policy, ...] = (), **changes: Any) -> Plan:
+def look(of: Training, *objects: Manifest, policies: tuple[Policy, ...] = (), **changes: Any) -> Decision:
     """Return the plan under these policies."""
     later = changes.pop("now", NOW)
     world = make.world(of, *objects, now=later, **{k: v for k, v in changes.items() if k in ("samples", "refusals")})
     extra = {k: v for k, v in changes.items() if k in ("namespace_labels", "unreadable_policies")}
-    return plan(replace(world, policies=policies, **extra))
+    return decide(replace(world, policies=policies, **extra))
 
 
-def known(of: Training, result: Plan) -> Training:
+def known(of: Training, result: Decision) -> Training:
     """Return the training with the status of a plan, as stored."""
     return replace(of, status=make.stored(result.status))
 
 
-def told(result: Plan) -> list[tuple[str, str]]:
+def told(result: Decision) -> list[tuple[str, str]]:
     return [(event.reason, event.type) for event in result.events]
 
 

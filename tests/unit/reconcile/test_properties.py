@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.model import DeleteJob, World
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import DeleteJob, Snapshot
 from tests import sizes
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile import make
@@ -112,7 +112,7 @@ def objects_of(draw: st.DrawFn, of: Any, stage: str, fold: str) -> list[Manifest
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn) -> Snapshot:
     """Draw a world; its training may remember another one."""
     of = training(
         folds=draw(st.sampled_from([[0], [0, 1], [0, 1, 2]])),
@@ -126,7 +126,7 @@ def worlds(draw: st.DrawFn) -> World:
         trainer={"seed": 1},
         deleting=draw(st.sampled_from([False, False, False, True])),
     )
-    children = [("plan", ""), *(("fold", fold) for fold in of.spec.fold_runs), ("verify", ""), ("evaluate", "")]
+    children = [("plan", ""), *(("fold", key.name) for key in of.spec.fold_keys), ("verify", ""), ("evaluate", "")]
     objects = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
     if draw(st.booleans()):
         before = [o for stage, fold in children for o in draw(objects_of(of, stage, fold))]
@@ -140,8 +140,8 @@ def worlds(draw: st.DrawFn) -> World:
 @pytest.mark.soak
 @settings(max_examples=sizes.RECONCILED_WORLDS)
 @given(worlds())
-def test_any_world(seen: World) -> None:
-    result = plan(seen)
+def test_any_world(seen: Snapshot) -> None:
+    result = decide(seen)
     of = seen.training
     names = make.created(result)
     assert len(names) == len(set(names))
@@ -155,7 +155,7 @@ def test_any_world(seen: World) -> None:
     if "Complete" in over and not any(c.type == "Complete" and c.status == "True" for c in of.status.conditions):
         assert "EpochsProven" in {c.type for c in result.status.conditions if c.status == "True"}
     # The status is what the API server stores, and a second look at the same world changes nothing.
-    again = plan(replace(seen, training=replace(of, status=make.stored(result.status)), now=NOW + timedelta(hours=1)))
+    again = decide(replace(seen, training=replace(of, status=make.stored(result.status)), now=NOW + timedelta(hours=1)))
     assert again.status == make.stored(result.status)
     assert again.events == ()
 
@@ -187,4 +187,4 @@ def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: 
         folds = cluster.training.status.folds
         assert {fold.phase for fold in folds} == {"Completed"}
         # Whatever exit codes and reports said.
-        assert {fold.fold: cluster.trained[fold.fold] for fold in folds} == {fold.fold: EPOCHS for fold in folds}
+        assert {fold.name: cluster.trained[fold.name] for fold in folds} == {fold.name: EPOCHS for fold in folds}

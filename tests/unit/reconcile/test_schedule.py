@@ -3,7 +3,7 @@
 import pytest
 
 from nnunet_operator.api.schedule import Schedule, judge
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import after, condition, stated, world
 
@@ -43,14 +43,14 @@ def test_what_counts_is_the_number_of_iterations(epochs: int, iterations: int, r
 
 def test_a_short_schedule_is_warned_of_once() -> None:
     short = training(folds=[0], schedule={"epochs": 300})
-    result = plan(world(short))
+    result = decide(world(short))
     assert stated(result, "StandardSchedule") == ("False", "ShortSchedule")
     warnings = [(event.reason, event.message) for event in result.events if event.type == "Warning"]
     assert warnings == [("ShortSchedule", condition(result, "StandardSchedule").message)]
-    assert "ShortSchedule" not in [event.reason for event in plan(world(after(short))).events]
+    assert "ShortSchedule" not in [event.reason for event in decide(world(after(short))).events]
 
 
 def test_the_default_is_the_standard() -> None:
-    result = plan(world(training()))
+    result = decide(world(training()))
     assert stated(result, "StandardSchedule") == ("True", "StandardEpochs")
     assert all(event.type == "Normal" for event in result.events)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Manifest
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import DeleteTraining
-from nnunet_operator.reconcile.plan import plan
 from nnunet_operator.runtime.training import invalid_status
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile.make import (
@@ -68,7 +68,7 @@ def failed(index: int) -> Manifest:
     ],
 )
 def test_jobs_to_create(objects: list[Manifest], expected: list[str]) -> None:
-    assert created(plan(world(THREE, *objects))) == expected
+    assert created(decide(world(THREE, *objects))) == expected
 
 
 @pytest.mark.parametrize(
@@ -87,14 +87,14 @@ def test_jobs_to_create(objects: list[Manifest], expected: list[str]) -> None:
 )
 def test_parallel_limit(limit: int, objects: list[Manifest], expected: list[str]) -> None:
     limited = training(folds=[0, 1, 2], maxParallelFolds=limit)
-    result = plan(world(limited, *planned(limited), *objects))
+    result = decide(world(limited, *planned(limited), *objects))
     assert created(result) == expected
     assert deleted(result) == []
 
 
 def test_all_cases_is_one_fold() -> None:
     whole = training(trainOnAllCases=True, folds=[])
-    assert created(plan(world(whole, *planned(whole)))) == ["hippo-fold-all"]
+    assert created(decide(world(whole, *planned(whole)))) == ["hippo-fold-all"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_all_cases_is_one_fold() -> None:
     ],
 )
 def test_suspension_stops_what_is_not_done(objects: list[Manifest], gone: list[str]) -> None:
-    result = plan(world(replace(THREE, spec=training(folds=[0, 1, 2], suspend=True).spec), *objects))
+    result = decide(world(replace(THREE, spec=training(folds=[0, 1, 2], suspend=True).spec), *objects))
     assert deleted(result) == gone
     assert created(result) == []
     stopping = any(o["kind"] == "Job" and COMPLETE not in o["status"]["conditions"] for o in objects if o.get("kind"))
@@ -120,34 +120,34 @@ def test_suspension_stops_what_is_not_done(objects: list[Manifest], gone: list[s
 def test_resumption_goes_on_where_it_stopped() -> None:
     running_ = after(THREE, *planned(THREE), *fold_done(THREE, "0"), fold(1))
     suspended = after(replace(running_, spec=training(folds=[0, 1, 2], suspend=True).spec), *planned(THREE))
-    result = plan(world(replace(suspended, spec=THREE.spec), *planned(THREE)))
+    result = decide(world(replace(suspended, spec=THREE.spec), *planned(THREE)))
     assert created(result) == FOLDS[1:]
     assert stated(result, "Suspended") == ("False", "NotSuspended")
 
 
 def test_resumption_waits_for_pods_that_still_stop() -> None:
-    result = plan(world(THREE, *planned(THREE), *(fold(i, deleting=True) for i in range(3))))
+    result = decide(world(THREE, *planned(THREE), *(fold(i, deleting=True) for i in range(3))))
     assert (created(result), deleted(result)) == ([], [])
     assert stated(result, "Progressing") == ("True", "Stopping")
 
 
 def test_an_evaluation_that_ends_during_suspension_completes_the_training() -> None:
     suspended = training(folds=[0], suspend=True)
-    result = plan(world(suspended, *verified(suspended), job(suspended, EVALUATE, conditions=[COMPLETE])))
+    result = decide(world(suspended, *verified(suspended), job(suspended, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
     assert result.actions == ()
 
 
 def test_a_completed_fold_is_not_trained_again_when_its_job_is_deleted() -> None:
     known = after(THREE, *planned(THREE), *fold_done(THREE, "0"), fold(1), fold(2))
-    result = plan(world(known, *planned(THREE), fold(1), fold(2)))
+    result = decide(world(known, *planned(THREE), fold(1), fold(2)))
     assert created(result) == []
     assert result.status.folds[0].mean_validation_dice == 0.87
 
 
 def test_a_fold_job_that_somebody_deletes_comes_back() -> None:
     known = after(THREE, *planned(THREE), fold(0), fold(1), fold(2))
-    assert created(plan(world(known, *planned(THREE), fold(0), fold(2)))) == ["hippo-fold-1"]
+    assert created(decide(world(known, *planned(THREE), fold(0), fold(2)))) == ["hippo-fold-1"]
 
 
 @pytest.mark.parametrize("suspend", [False, True])
@@ -156,7 +156,7 @@ def test_a_pod_that_outlives_its_job_is_waited_for(suspend: bool) -> None:
     leaving = running(job(one, FOLD, "0"), deleting=True)
     leaving["spec"] = {"nodeName": "node-7"}
     known = after(one, *planned(one))
-    result = plan(world(known, *planned(one), leaving))
+    result = decide(world(known, *planned(one), leaving))
     assert created(result) == []  # neither the fold again, nor another one on a GPU that is not free
     assert stated(result, "Progressing") == ("True", "Stopping")
     if suspend:
@@ -164,7 +164,7 @@ def test_a_pod_that_outlives_its_job_is_waited_for(suspend: bool) -> None:
     else:
         message = "fold 0 waits until pod hippo-fold-0-x on node-7, whose Job is gone, has ended"
         assert message in str(result.status.condition("Progressing"))
-        assert created(plan(world(known, *planned(one), ended(job(one, FOLD, "0"), 75)))) == ["hippo-fold-0"]
+        assert created(decide(world(known, *planned(one), ended(job(one, FOLD, "0"), 75)))) == ["hippo-fold-0"]
 
 
 RETRIES = pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_retry_takes_nothing_for_granted(code: int, gone: list[str], first: li
     objects = [*planned(two), *fold_done(two, "0"), bad, ended(bad, code)]
     failed_ = after(two, *objects)
     suspended = replace(failed_, spec=training(folds=[0, 1], suspend=True).spec)
-    result = plan(world(suspended, *objects))
+    result = decide(world(suspended, *objects))
     assert deleted(result) == gone
     assert stated(result, "DatasetReady") == ("False", "NotYetPlanned")
 
@@ -196,18 +196,18 @@ def test_a_retry_takes_nothing_for_granted(code: int, gone: list[str], first: li
         if body["metadata"]["name"] in gone:
             body["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
     resting = after(resting, *leaving)
-    assert stated(plan(world(resting, *leaving)), "DatasetReady") == ("False", "NotYetPlanned")
+    assert stated(decide(world(resting, *leaving)), "DatasetReady") == ("False", "NotYetPlanned")
     kept = [body for body in leaving if body["metadata"]["name"] not in gone]
     resumed = replace(after(resting, *kept), spec=two.spec)
-    again = plan(world(resumed, *kept))
+    again = decide(world(resumed, *kept))
     assert created(again) == first
     folds = ["hippo-fold-1"] if code == 1 else FOLDS[:2]
-    assert created(plan(world(after(resumed, *kept), *planned(two), *kept))) == folds
+    assert created(decide(world(after(resumed, *kept), *planned(two), *kept))) == folds
 
 
 def test_a_suspension_without_a_failure_keeps_what_is_done() -> None:
     suspended = replace(after(THREE, *planned(THREE)), spec=training(folds=[0, 1, 2], suspend=True).spec)
-    result = plan(world(suspended, *planned(THREE)))
+    result = decide(world(suspended, *planned(THREE)))
     assert deleted(result) == []
     assert stated(result, "DatasetReady") == ("True", "Preprocessed")
 
@@ -216,9 +216,9 @@ def test_a_spec_that_is_valid_again_goes_on() -> None:
     objects = [*planned(THREE), fold(0), running(fold(0))]
     begun = after(THREE, *objects)
     invalid = replace(begun, status=invalid_status(begun.status, "folds: too many", 1, NOW))
-    assert stated(plan(world(begun, *objects)), "Failed") == ("False", "NotFailed")
+    assert stated(decide(world(begun, *objects)), "Failed") == ("False", "NotFailed")
     assert invalid.status.phase == "Failed"
-    result = plan(world(invalid, *objects))
+    result = decide(world(invalid, *objects))
     assert deleted(result) == []
     assert stated(result, "Failed") == ("False", "NotFailed")
     assert stated(result, "Progressing") == ("True", "Training")
@@ -238,10 +238,10 @@ def test_what_has_ended_is_not_touched_by_a_spec_that_does_not_parse(objects: li
 
 def test_failure_stops_the_other_folds_once_it_is_stored() -> None:
     objects = [*planned(THREE), fold(0), failed(1), done(2)]
-    first = plan(world(THREE, *objects))
+    first = decide(world(THREE, *objects))
     assert (stated(first, "Failed")[0], deleted(first)) == ("True", [])
     assert first.requeue_after == 1.0
-    second = plan(world(after(THREE, *objects), *objects))
+    second = decide(world(after(THREE, *objects), *objects))
     assert deleted(second) == ["hippo-fold-0"]  # the failed Job stays, for its logs
     assert second.events == ()
 
@@ -249,7 +249,7 @@ def test_failure_stops_the_other_folds_once_it_is_stored() -> None:
 def test_failure_for_want_of_memory_ends_the_job_without_using_up_its_retries() -> None:
     killed = [fold(0), ended(fold(0), 137, reason="OOMKilled"), running(fold(0), name="retry")]
     known = after(THREE, *planned(THREE), *killed)
-    result = plan(world(known, *planned(THREE), *killed))
+    result = decide(world(known, *planned(THREE), *killed))
     assert stated(result, "Failed") == ("True", "OutOfMemory")
     assert deleted(result) == ["hippo-fold-0"]
 
@@ -257,13 +257,13 @@ def test_failure_for_want_of_memory_ends_the_job_without_using_up_its_retries() 
 def test_failed_stays_failed_until_it_is_suspended() -> None:
     known = after(THREE, *planned(THREE), failed(0))
     for objects in ([], [*planned(THREE)], [*planned(THREE), fold(1)]):
-        result = plan(world(known, *objects))
+        result = decide(world(known, *objects))
         assert created(result) == []
         assert stated(result, "Failed") == ("True", known.status.conditions[-1].reason)
 
     suspended = after(replace(known, spec=training(folds=[0, 1, 2], suspend=True).spec), *planned(THREE))
     assert suspended.status.completion_time is None
-    again = plan(world(replace(suspended, spec=THREE.spec), *planned(THREE)))
+    again = decide(world(replace(suspended, spec=THREE.spec), *planned(THREE)))
     assert stated(again, "Failed") == ("False", "NotFailed")
     assert created(again) == FOLDS
 
@@ -272,19 +272,19 @@ def test_a_status_that_somebody_cleared_is_computed_again() -> None:
     objects = [*planned(THREE), *fold_done(THREE, "0"), *fold_done(THREE, "1"), *fold_done(THREE, "2")]
     known = after(THREE, *objects, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))
     assert known.status.phase == "Completed"
-    again = plan(world(THREE, *objects, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))).status
+    again = decide(world(THREE, *objects, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))).status
     assert again == known.status
 
 
 def test_a_complete_training_outlives_its_jobs() -> None:
     known = after(THREE, *verified(THREE), job(THREE, EVALUATE, conditions=[COMPLETE]))
-    result = plan(world(known))
+    result = decide(world(known))
     assert (result.status, result.actions, result.events) == (known.status, (), ())
 
 
 def test_a_training_that_is_being_deleted_is_left_alone() -> None:
     leaving = replace(THREE, deleting=True)
-    result = plan(world(leaving, *planned(THREE)))
+    result = decide(world(leaving, *planned(THREE)))
     assert (result.status, result.actions, result.events) == (leaving.status, (), ())
 
 
@@ -301,14 +301,14 @@ def test_time_to_live(end: str, ttl: int | None, age: float, gone: bool, again: 
     )
     known = after(mortal, *last)
     later = NOW.fromtimestamp(NOW.timestamp() + age, NOW.tzinfo)
-    result = plan(world(known, *last, now=later))
+    result = decide(world(known, *last, now=later))
     assert result.actions == ((DeleteTraining(),) if gone else ())
     assert result.requeue_after == again
 
 
 def test_an_end_is_stored_before_the_training_is_deleted() -> None:
     mortal = training(folds=[0], ttlSecondsAfterFinished=0)
-    result = plan(world(mortal, *verified(mortal), job(mortal, EVALUATE, conditions=[COMPLETE])))
+    result = decide(world(mortal, *verified(mortal), job(mortal, EVALUATE, conditions=[COMPLETE])))
     assert result.actions == ()
     assert result.requeue_after is not None
 
@@ -316,7 +316,7 @@ def test_an_end_is_stored_before_the_training_is_deleted() -> None:
 def test_a_job_that_only_claims_to_be_ours_is_not() -> None:
     claims = job(THREE, PLAN, conditions=[COMPLETE])
     claims["metadata"] |= {"labels": {}, "ownerReferences": [{"kind": "X", "uid": THREE.uid, "controller": True}]}
-    result = plan(world(THREE, claims))
+    result = decide(world(THREE, claims))
     assert result.actions == () and result.status.phase == "ChildNotOwned"
 
 
@@ -335,7 +335,7 @@ def test_a_job_that_is_not_ours_is_never_touched(
 ) -> None:
     foreign = job(THREE, PLAN, conditions=[COMPLETE])
     foreign["metadata"]["ownerReferences"] = [{**owner, "controller": True}] if owner else []
-    result = plan(world(replace(THREE, spec=training(folds=[0], suspend=suspend).spec), foreign))
+    result = decide(world(replace(THREE, spec=training(folds=[0], suspend=suspend).spec), foreign))
     assert result.actions == ()
     if not suspend:
         found = result.status.condition("Progressing")

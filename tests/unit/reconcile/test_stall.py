@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Training
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     FOLD,
@@ -37,10 +37,10 @@ from tests.unit.reconcile.make import (
 def test_a_stall(sample: dict[str, Any], stalled: bool) -> None:
     of = training(folds=[0], schedule={"epochs": 10}, stallTimeoutSeconds=100)
     objects, samples = still(of, **sample)
-    result = plan(world(of, *objects, samples=samples))
+    result = decide(world(of, *objects, samples=samples))
     assert stated(result, "Stalled") == (("True", "NoEpochFinished") if stalled else ("False", "NotStalled"))
     assert ("NoEpochFinished" in [event.reason for event in result.events]) == stalled
-    assert deleted(result) == [] and deleted(plan(world(after(of, *objects, samples=samples), *objects))) == []
+    assert deleted(result) == [] and deleted(decide(world(after(of, *objects, samples=samples), *objects))) == []
 
 
 STALL: dict[str, Any] = {"folds": [0], "schedule": {"epochs": 10}, "stallTimeoutSeconds": 100, "retryLimit": 1}
@@ -55,33 +55,33 @@ def restarts(of: Training) -> tuple[str | None, int]:
 def test_a_stall_is_told_with_what_to_look_at_and_without_a_clock() -> None:
     of = training(**STALL)
     objects, samples = still(of, still_seconds=101)
-    message = condition(plan(world(of, *objects, samples=samples)), "Stalled").message
+    message = condition(decide(world(of, *objects, samples=samples)), "Stalled").message
     for words in ("fold 0 since epoch 3", "pod hippo-fold-0-x", "kubectl logs", "sharedMemory", "restartOnStall"):
         assert words in message
     known = after(of, *objects, samples=samples)
     objects, samples = still(of, still_seconds=5000)
-    assert plan(world(known, *objects, samples=samples)).status == known.status
+    assert decide(world(known, *objects, samples=samples)).status == known.status
 
 
 def test_a_stalled_fold_is_restarted_once_the_status_tells_of_it() -> None:
     objects, samples = still(RESTARTED, still_seconds=101)
-    first = plan(world(RESTARTED, *objects, samples=samples))
+    first = decide(world(RESTARTED, *objects, samples=samples))
     assert deleted(first) == []
     known = after(RESTARTED, *objects, samples=samples)
     assert restarts(known) == ("hippo-fold-0-x", 0)
-    second = plan(world(known, *objects, samples=samples))
+    second = decide(world(known, *objects, samples=samples))
     assert (deleted(second), second.status) == (["hippo-fold-0"], known.status)
     # The restart counts when the Job goes, once.
     going = [*planned(RESTARTED), job(RESTARTED, FOLD, "0", deleting=True)]
-    third = plan(world(known, *going))
+    third = decide(world(known, *going))
     assert [event.message for event in third.events if event.reason == "RestartedAfterStall"] == [
         "fold 0 stood still at epoch 3 and is restarted from its checkpoint (restart 1)"
     ]
     known = after(known, *going)
     assert restarts(known) == (None, 1) and restarts(after(known, *going)) == (None, 1)
-    assert stated(plan(world(known, *going)), "Stalled") == ("False", "NotStalled")
+    assert stated(decide(world(known, *going)), "Stalled") == ("False", "NotStalled")
     # It stands still once more than retryLimit forgives.
-    failed = plan(world(known, *objects, samples=samples))
+    failed = decide(world(known, *objects, samples=samples))
     assert stated(failed, "Failed") == ("True", "Stalled")
     assert "after 1 restarts" in condition(failed, "Failed").message
     # A retry has the whole retryLimit again.
@@ -101,7 +101,7 @@ def test_an_operator_that_is_killed_before_it_restarts_a_fold_goes_on(sample: di
     objects, samples = still(RESTARTED, still_seconds=101)
     known = after(RESTARTED, *objects, samples=samples)
     samples = still(RESTARTED, **sample)[1] if sample else {}
-    result = plan(world(known, *objects, samples=samples))
+    result = decide(world(known, *objects, samples=samples))
     assert (deleted(result), result.status) == (["hippo-fold-0"], known.status)
 
 
@@ -111,7 +111,7 @@ def test_an_operator_that_is_killed_after_it_restarted_a_fold_counts_that_once(p
     known = after(RESTARTED, *objects, samples=samples)
     new = job(RESTARTED, FOLD, "0")
     objects = [*planned(RESTARTED), new, *([running(new, name="new")] if pod_is_there else [])]
-    result = plan(world(known, *objects))
+    result = decide(world(known, *objects))
     assert deleted(result) == []
     known = after(known, *objects)
     assert restarts(known) == (None, 1) and restarts(after(known, *objects)) == (None, 1)
@@ -121,7 +121,7 @@ def test_a_fold_that_finishes_an_epoch_after_all_is_left_alone() -> None:
     objects, samples = still(RESTARTED, still_seconds=101)
     known = after(RESTARTED, *objects, samples=samples)
     objects, samples = still(RESTARTED, still_seconds=0, epoch=4)
-    result = plan(world(known, *objects, samples=samples))
+    result = decide(world(known, *objects, samples=samples))
     assert deleted(result) == [] and stated(result, "Stalled") == ("False", "NotStalled")
     assert restarts(after(known, *objects, samples=samples)) == (None, 0)
 
@@ -131,17 +131,17 @@ def test_more_time_has_an_effect_at_once() -> None:
     objects, samples = still(of, still_seconds=101)
     known = after(of, *objects, samples=samples)
     patient = replace(known, spec=training(**STALL | {"stallTimeoutSeconds": 900}).spec, generation=2)
-    assert stated(plan(world(patient, *objects, samples=samples)), "Stalled") == ("False", "NotStalled")
+    assert stated(decide(world(patient, *objects, samples=samples)), "Stalled") == ("False", "NotStalled")
 
 
 def test_restarts_that_are_switched_on_during_a_stall_begin_at_once() -> None:
     objects, samples = still(RESTARTED, still_seconds=101)
     known = after(training(**STALL), *objects, samples=samples)
     asked = replace(known, spec=RESTARTED.spec, generation=2)
-    assert deleted(plan(world(asked, *objects, samples=samples))) == ["hippo-fold-0"]
+    assert deleted(decide(world(asked, *objects, samples=samples))) == ["hippo-fold-0"]
     assert restarts(after(asked, *planned(RESTARTED), job(RESTARTED, FOLD, "0", deleting=True))) == (None, 1)
 
 
 def test_a_pod_that_never_answered_is_not_said_to_stand_still() -> None:
     objects, _ = still(RESTARTED)
-    assert stated(plan(world(RESTARTED, *objects)), "Stalled") == ("False", "NotStalled")
+    assert stated(decide(world(RESTARTED, *objects)), "Stalled") == ("False", "NotStalled")

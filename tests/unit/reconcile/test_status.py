@@ -14,7 +14,7 @@ from nnunet_operator.api.reasons import FoldPhase
 from nnunet_operator.api.status import FoldStatus, Progress
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.progress import seconds_left, total_progress
 from tests.unit.builders.make import NOW, training
 from tests.unit.reconcile.make import (
@@ -66,7 +66,7 @@ def fold(of: Training, index: str = "0") -> tuple[Manifest, Manifest]:
 
 
 def look(of: Training, *objects: Manifest, sample: FoldSample | None = None) -> FoldStatus:
-    result = plan(world(of, *planned(of), *objects, samples={POD: sample} if sample else {}))
+    result = decide(world(of, *planned(of), *objects, samples={POD: sample} if sample else {}))
     return result.status.folds[0]
 
 
@@ -132,7 +132,7 @@ def test_a_job_that_is_complete_before_its_pod_is_seen_to_end_keeps_its_facts() 
 )
 def test_nonsense_changes_nothing(sample: FoldSample) -> None:
     known = trained()
-    result = plan(world(known, *planned(ONE), *fold(ONE), samples={POD: sample}))
+    result = decide(world(known, *planned(ONE), *fold(ONE), samples={POD: sample}))
     assert result.status == known.status
 
 
@@ -178,7 +178,7 @@ def test_hundred_percent_means_all_epochs() -> None:
 def test_nothing_is_written_at_rest_and_the_clock_alone_changes_nothing() -> None:
     known = trained()
     later = NOW + timedelta(hours=5)
-    result = plan(world(known, *planned(ONE), *fold(ONE), samples={POD: SAMPLE}, now=later))
+    result = decide(world(known, *planned(ONE), *fold(ONE), samples={POD: SAMPLE}, now=later))
     assert result.status == known.status
     assert (result.actions, result.events) == ((), ())
     assert result.requeue_after == 15
@@ -187,10 +187,10 @@ def test_nothing_is_written_at_rest_and_the_clock_alone_changes_nothing() -> Non
 def test_a_transition_moves_its_own_time_only() -> None:
     later = NOW + timedelta(minutes=1, microseconds=5)
     body = job(ONE, FOLD, "0")
-    result = plan(world(trained(), *planned(ONE), body, pod(body), now=later))
+    result = decide(world(trained(), *planned(ONE), body, pod(body), now=later))
     assert condition(result, "Progressing").last_transition_time == NOW  # Training -> Starting: still True
     scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no"}
-    result = plan(world(trained(), *planned(ONE), body, pod(body, conditions=[scheduled]), now=later))
+    result = decide(world(trained(), *planned(ONE), body, pod(body, conditions=[scheduled]), now=later))
     assert condition(result, "Progressing").last_transition_time == later.replace(microsecond=0)
     assert condition(result, "DatasetReady").last_transition_time == NOW
 
@@ -202,7 +202,7 @@ def test_all_conditions_are_always_there_with_the_generation() -> None:
         trained(),
         after(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])),
     ):
-        status = plan(world(replace(of, generation=7))).status
+        status = decide(world(replace(of, generation=7))).status
         assert [c.type for c in status.conditions] == [
             "StandardSchedule",
             "PolicyCompliant",
@@ -242,13 +242,13 @@ def test_a_training_that_is_complete_does_not_claim_what_its_spec_no_longer_says
     stopping = training(folds=[0], schedule=TEN, suspend=True)
     said = {False: "spec.suspend is false", True: "it has ended: there is nothing to suspend"}
     for of in (going, stopping):  # suspended before its end was seen
-        result = plan(world(of, *objects))
+        result = decide(world(of, *objects))
         assert stated(result, "Complete") == ("True", "TrainingComplete")
         assert condition(result, "Suspended").message == said[of.spec.suspend]
     complete = after(going, *objects)
     for suspend in (True, False):  # and after it
         changed = replace(complete, spec=complete.spec.model_copy(update={"suspend": suspend}), generation=2)
-        result = plan(world(changed))
+        result = decide(world(changed))
         assert stated(result, "Suspended") == ("False", "NotSuspended")
         assert condition(result, "Suspended").message == said[suspend]
         assert result.events == () and result.actions == ()
@@ -276,7 +276,7 @@ def test_a_planning_that_began_on_the_whole_claim_left_its_data_at_the_root() ->
 def test_an_upgrade_of_the_operator_does_not_change_the_image_of_a_run_that_has_begun() -> None:
     known = after(ONE, job(ONE, "plan"))
     upgraded = replace(world(known, *planned(ONE)), options=replace(world(ONE).options, trainer_image="new:2"))
-    result = plan(upgraded)
+    result = decide(upgraded)
     assert created(result) == ["hippo-fold-0"]
     template = result.actions[0].manifest["spec"]["template"]  # type: ignore[union-attr]
     assert template["spec"]["containers"][0]["image"] == "registry.example/trainer:1"
@@ -301,7 +301,7 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
     evaluation = job(of, EVALUATE, conditions=[COMPLETE])
     evaluation["status"]["completionTime"] = "2026-03-01T13:00:00Z"
     with_model = facts.model_copy(update={"model_path": "/nnunet/results/clinic/hippo-0a1b2c3d/Dataset004/x"})
-    result = plan(
+    result = decide(
         world(
             of, *verified(of), evaluation, ended(evaluation, 0, TerminationReport(message="ok", evaluation=with_model))
         )
@@ -319,11 +319,11 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
 def test_the_evaluation_knows_the_dice_of_a_fold_whose_report_was_lost() -> None:
     evaluation = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(fold_dice={"0": 0.81, "3": 0.5}))
-    result = plan(world(ONE, *verified(ONE), evaluation, ended(evaluation, 0, facts)))
+    result = decide(world(ONE, *verified(ONE), evaluation, ended(evaluation, 0, facts)))
     assert [fold.mean_validation_dice for fold in result.status.folds] == [0.81]
 
 
 def test_lost_results_are_said_to_be_in_the_run_folder() -> None:
-    result = plan(world(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])))
+    result = decide(world(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
     assert "summary.json" in condition(result, "Complete").message

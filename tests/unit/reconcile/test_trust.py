@@ -11,7 +11,7 @@ from nnunet_operator.api.contract import (
     TerminationReport,
 )
 from nnunet_operator.builders.model import Training
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.spread import spread
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
@@ -40,18 +40,18 @@ ONE = training(folds=[0], schedule={"epochs": 10})
 def test_replicates_are_folds_of_their_own() -> None:
     of = training(folds=[0, 1], replicates=2, trainer={"seed": 7}, schedule={"epochs": 10}, maxParallelFolds=3)
     names = ["0-r1", "1-r1", "0-r2", "1-r2"]
-    result = plan(world(of, *planned(of)))
+    result = decide(world(of, *planned(of)))
     assert created(result) == [f"hippo-fold-{name}" for name in names[:3]]
-    assert [fold.fold for fold in result.status.folds] == names
+    assert [fold.name for fold in result.status.folds] == names
     manifest = job(of, FOLD, "1-r2")
     assert manifest["spec"]["template"]["spec"]["containers"][0]["args"] == ["train", "--fold", "1", "--replicate", "2"]
     folds = [o for name in names for o in fold_done(of, name)]
-    assert created(plan(world(of, *planned(of), *folds))) == ["hippo-verify"]
+    assert created(decide(world(of, *planned(of), *folds))) == ["hippo-verify"]
     scores = [ReplicateScores(replicate=k, seed=6 + k, mean_validation_dice=dice) for k, dice in ((1, 0.8), (2, 0.9))]
     evaluation = job(of, EVALUATE, conditions=[COMPLETE])
     facts = EvaluationFacts(mean_validation_dice=0.85, replicates=scores, test_nsd=0.7, test_hd95_mm=3.5)
     done = ended(evaluation, 0, TerminationReport(message="ok", evaluation=facts))
-    result = plan(world(of, *planned(of), *folds, *verified(of), evaluation, done))
+    result = decide(world(of, *planned(of), *folds, *verified(of), evaluation, done))
     results = result.status.results
     assert results is not None and results.spread is not None and results.test_surface is not None
     assert [(one.replicate, one.seed, one.mean_validation_dice) for one in results.replicates] == [
@@ -70,7 +70,7 @@ def test_replicates_are_folds_of_their_own() -> None:
 )
 def test_all_folds_of_all_replicates_may_train_at_once(changes: dict[str, Any], at_once: int) -> None:
     of = training(replicates=10, trainer={"seed": 7}, **changes)
-    assert len(created(plan(world(of, *planned(of))))) == at_once
+    assert len(created(decide(world(of, *planned(of))))) == at_once
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_gpu_seconds_are_counted_per_gpu_and_never_go_down() -> None:
     evaluation = job(of, EVALUATE, conditions=[COMPLETE])
     report = TerminationReport(message="ok", evaluation=EvaluationFacts(held_seconds=30))
     done = [*planned(of), *reported(of, held_seconds=120, lost_seconds=7), *verified(of)]
-    result = plan(world(known, *done, evaluation, ended(evaluation, 0, report)))
+    result = decide(world(known, *done, evaluation, ended(evaluation, 0, report)))
     assert result.status.usage is not None and result.status.usage.gpu_seconds == 240  # no test set: no GPU
 
 
 def test_conditions_of_the_run_reach_the_provenance() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, trainer={"seed": 3})
     stated_by_fold = FoldProvenance(device="NVIDIA A100", cuda_version="12.4", configuration_hash="f" * 64)
-    provenance = plan(world(of, *planned(of), *reported(of, provenance=stated_by_fold))).status.provenance
+    provenance = decide(world(of, *planned(of), *reported(of, provenance=stated_by_fold))).status.provenance
     assert provenance is not None
     assert (provenance.seed, provenance.device, provenance.cuda_version) == (3, "NVIDIA A100", "12.4")
     assert provenance.configuration_hash == "f" * 64
@@ -109,7 +109,7 @@ def test_conditions_of_the_run_reach_the_provenance() -> None:
 def test_a_damaged_checkpoint_is_named_once_for_each_attempt() -> None:
     def seen(of: Training, **sample: Any) -> tuple[Training, list[str]]:
         objects, samples = still(of, **sample)
-        result = plan(world(of, *objects, samples=samples))
+        result = decide(world(of, *objects, samples=samples))
         named = [event.message for event in result.events if event.reason == "CheckpointPassedOver"]
         return after(of, *objects, samples=samples), named
 
@@ -128,6 +128,6 @@ def test_a_damaged_checkpoint_is_named_once_for_each_attempt() -> None:
 def test_a_dataset_that_is_refused_says_so_in_its_condition() -> None:
     refused = job(ONE, PLAN, conditions=[failed_by()])
     said = TerminationReport(message="case_07: imagesTs/case_07_0000.nii.gz is the training case case_03")
-    result = plan(world(ONE, refused, ended(refused, 65, said)))
+    result = decide(world(ONE, refused, ended(refused, 65, said)))
     assert stated(result, "DatasetReady") == ("False", "WrongData")
     assert "imagesTs/case_07_0000.nii.gz" in condition(result, "DatasetReady").message

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import Plan
-from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import Decision
 from nnunet_operator.reconcile.witness import doubt_of
 from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.unit.builders.make import training
@@ -17,9 +17,9 @@ ONE = training(folds=[0], schedule={"epochs": 10})
 JOB, POD = verified(ONE)
 
 
-def concluded(*pods: Manifest) -> Plan:
+def concluded(*pods: Manifest) -> Decision:
     """Return what is done about a completed verification with these pods, as the operator remembers pods."""
-    return plan(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *map(trim_pod, pods)))
+    return decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *map(trim_pod, pods)))
 
 
 def forged(change: Callable[[Manifest], object]) -> Manifest:

@@ -45,7 +45,7 @@ class Server:
 
 
 def folds(number: int) -> list[Any]:
-    return [job(MANY, FOLD, name) for name in MANY.spec.fold_runs[:number]]
+    return [job(MANY, FOLD, key.name) for key in MANY.spec.fold_keys[:number]]
 
 
 def placed(body: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from nnunet_operator.api.status import PolicyDecision, TrainingPolicy
+from nnunet_operator.api.status import AppliedPolicies, PolicyDecision
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.cache import Cache
@@ -117,7 +117,7 @@ def test_a_decision_is_counted_once_however_often_the_policy_is_edited() -> None
     metrics = Metrics()
     keeper = PolicyKeeper(*(cast(Any, None),) * 4, metrics)
     records = [
-        TrainingPolicy(
+        AppliedPolicies(
             decided_at=NOW,
             decisions=[PolicyDecision(policy="house", generation=number, mode="Enforce", outcome=outcome)],
         )

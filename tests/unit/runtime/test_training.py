@@ -30,6 +30,14 @@ def test_words_of_a_newer_version_are_no_error() -> None:
     assert (read.phase, read.folds[0].phase, read.folds[0].epoch) == (None, "Pending", 3)
 
 
+def test_fold_runs_that_were_stored_by_one_name_are_known_by_their_parts() -> None:
+    status = {"folds": [{"fold": "0-r1", "epoch": 3}, {"fold": "0-r2", "epoch": 4}]}
+    spec = {"dataset": {"name": "Dataset004_Hippocampus"}, "folds": [0], "replicates": 2, "trainer": {"seed": 1}}
+    read = parse_training(stored(spec, status), parse_status(stored(spec, status)))
+    assert [fold.key for fold in read.status.folds] == read.spec.fold_keys
+    assert [fold.epoch for fold in read.status.folds] == [3, 4]
+
+
 def test_a_status_that_makes_no_sense_is_left_alone() -> None:
     with pytest.raises(ValueError, match=r"left alone: spec|left alone"):
         parse_status(stored(status={"folds": 3}))

@@ -20,7 +20,7 @@ RUN = contract(folds=["0", "1"], testSet={})
 
 
 def page_of(run: RunContract, found: Results) -> str:
-    folds = [fold for number in range(1, run.replicates + 1) for fold in run.fold_runs_of(number)]
+    folds = [key.name for number in range(1, run.replicates + 1) for key in run.fold_keys_of(number)]
     pictures = dict.fromkeys(folds, PICTURE)
     return render(run, plan_facts(), found, evidence(*folds), dict.fromkeys(folds), pictures, {"Test cases": PICTURE})
 

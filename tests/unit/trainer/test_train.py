@@ -55,7 +55,7 @@ def test_the_floor_outlives_the_attempt(tmp_path: Path) -> None:
     for asked, floor in ((600, 600), (None, 450), (None, 450)):
         made = contract(policy=policy(minEpochs=asked))
         run = FoldRun(made, "0", tmp_path, FoldMetrics(made, "0", "nnUNetPlans"))
-        run.settle_floor(450)
+        run.set_min_epochs(450)
         run.resume(facts)
         assert run.floor == floor
 
