@@ -103,5 +103,3 @@ class Plan:
     events: tuple[Event, ...] = ()
     requeue_after: float | None = None
     """Seconds until the next look without an event; None for never."""
-    notes: tuple[str, ...] = field(default=())
-    """Lines for the operator's log at debug level."""

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_PLAN, STAGE_VERIFY
 from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedies import phase
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.evaluate import evaluate_job, gpus_of_evaluation
 from nnunet_operator.builders.fold import fold_job
@@ -13,8 +14,9 @@ from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
 from nnunet_operator.reconcile import facts, usage
 from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.conditions import Mode, Situation, conditions, why_not_suspended
+from nnunet_operator.reconcile.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.reconcile.events import events
+from nnunet_operator.reconcile.failures import remembered
 from nnunet_operator.reconcile.folds import fold_statuses
 from nnunet_operator.reconcile.model import (
     Action,
@@ -28,7 +30,6 @@ from nnunet_operator.reconcile.model import (
     World,
 )
 from nnunet_operator.reconcile.observe import Child, Observation, State
-from nnunet_operator.reconcile.phase import phase_of
 from nnunet_operator.reconcile.policy import Finding, find
 from nnunet_operator.reconcile.progress import total_progress
 from nnunet_operator.reconcile.stages import Survey, survey, to_create
@@ -80,11 +81,7 @@ def _failure(status: NnunetTrainingStatus, found: Survey) -> Trouble | None:
     detailed = next((trouble for trouble in seen if trouble.detailed), None)
     if detailed:
         return detailed
-    stored = status.condition(ConditionType.FAILED)
-    if stored and stored.status == "True" and stored.reason != Reason.INVALID_SPEC:  # it is valid now
-        reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
-        return Trouble(reason, stored.message)
-    return seen[0] if seen else None
+    return remembered(status) or (seen[0] if seen else None)
 
 
 def _status(
@@ -98,12 +95,14 @@ def _status(
     starting = frozenset(child.fold for child in creating if child.fold)
     folds = fold_statuses(training, found, starting, failed=mode is Mode.FAIL)
     samples = [observation.sample for observation in found.folds]
-    stated = conditions(Situation(training, found, policy, folds, mode, failure, creating, provenance, results, now))
+    situation = Situation(training, found, policy, folds, mode, failure, creating, provenance, results, now)
+    stated = conditions(situation)
     over = mode in (Mode.COMPLETE, Mode.FAIL)
     return NnunetTrainingStatus(
         observed_generation=training.generation,
-        phase=phase_of(stated),
+        phase=phase(stated),
         conditions=stated,
+        problem=problem(situation),
         progress=total_progress(folds, samples, before.progress, world.now),
         folds=folds,
         usage=usage.total(folds, found.evaluation, gpus_of_evaluation(training), before.usage),
