@@ -9,9 +9,10 @@ from nnunet_cli.documents import Document
 from nnunet_cli.schema import Invalid, parse
 from nnunet_operator.api.conditions import rfc3339
 from nnunet_operator.api.policy import CLINICAL_LABEL, Outcome, PolicyException
+from nnunet_operator.api.remedies import POLICY_REMEDY
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.policy.advice import advice
-from nnunet_operator.policy.decision import REMEDY, Decision, Policy, Subject, Verdict, decide
+from nnunet_operator.policy.decision import Decision, Policy, Subject, Verdict, decide
 
 
 class Level(StrEnum):
@@ -86,9 +87,7 @@ class Result:
 
     def add(self, answers: Iterable[Finding]) -> None:
         """Take in what the API server says, but for what is there already in the same words."""
-        for answer in answers:
-            if not any(text in answer.message for text in self.said):
-                self.findings.append(answer)
+        self.findings += [answer for answer in answers if answer.message not in self.said]
 
 
 def check(document: Document, namespace: str, known: Known, now: datetime) -> Result:
@@ -120,8 +119,9 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
             )
             for policy, problem in sorted(known.unreadable.items())
         ]
-    result.said += advice(spec)
-    result.findings += [Finding(Level.ADVICE, text, _field(text), source="advice") for text in advice(spec)]
+    found = advice(spec)
+    result.said += [each.message for each in found]
+    result.findings += [Finding(Level.ADVICE, each.message, each.field, source="advice") for each in found]
     return result
 
 
@@ -140,8 +140,8 @@ def _decided(decision: Decision, namespace: str) -> Iterator[Finding]:
 def _verdict(verdict: Verdict) -> Iterator[Finding]:
     policy, mode = verdict.policy.name, verdict.policy.spec.mode.value
     for violation in verdict.violations:
-        level, text = _LEVELS[verdict.outcome], violation.message
-        yield Finding(level, text, _field(text), policy, mode, violation.rule.value, REMEDY, "policies")
+        level, rule = _LEVELS[verdict.outcome], violation.rule.value
+        yield Finding(level, violation.message, violation.field, policy, mode, rule, POLICY_REMEDY, "policies")
     if verdict.exception:
         yield Finding(Level.NOTE, f"excepted {_words(verdict.exception)}", "", policy, mode, source="policies")
     if verdict.lapsed:
@@ -154,8 +154,3 @@ def _words(exception: PolicyException) -> str:
     lifted = [f"without {', '.join(exception.lifted_rules)}"] if exception.lifted_rules else []
     parts = [*floor, *lifted, f"ticket {exception.ticket}", f"approved by {exception.approved_by}"]
     return f"(until {rfc3339(exception.expires_at)}; {'; '.join(parts)})"
-
-
-def _field(message: str) -> str:
-    """Return the field of a message of the engine: it begins with it."""
-    return message.split(" ", 1)[0].rstrip(":")

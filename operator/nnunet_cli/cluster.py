@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from nnunet_cli.admission import Said, read
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kubeconfig import client_and_namespace
 from nnunet_operator.api import policy, training
@@ -19,7 +20,6 @@ PAGE = 500
 """Objects that are asked for at once."""
 TIMEOUT_SECONDS = 30
 _WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
-_HANDSHAKE = re.compile(r"Handshake status (\d+)")
 _SERVER_FIELDS = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink")
 
 
@@ -29,7 +29,7 @@ class Answer:
 
     status: int
     body: Any
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Said, ...] = ()
 
     @property
     def message(self) -> str:
@@ -37,9 +37,25 @@ class Answer:
         return str(self.body.get("message", "")) if isinstance(self.body, dict) else str(self.body).strip()
 
     @property
-    def not_authorized(self) -> bool:
-        """Whether the user may not ask for this at all: RBAC's refusal, not one by admission."""
-        return self.status == 403 and " cannot " in self.message and "ValidatingAdmissionPolicy" not in self.message
+    def forbidden(self) -> bool:
+        """Whether it is forbidden: for what only reads, to this user by RBAC; for a change perhaps by admission."""
+        return self.status == 403
+
+    @property
+    def details(self) -> Object:
+        """What a Status tells of the object that was asked for: its name and kind, and causes."""
+        details = self.body.get("details") if isinstance(self.body, dict) else None
+        return details if isinstance(details, dict) else {}
+
+    @property
+    def causes(self) -> list[Object]:
+        """What is wrong with what was sent: those of the schema have a field, those of admission policies none."""
+        return self.details.get("causes") or []
+
+    @property
+    def denials(self) -> list[Said]:
+        """What admission policies say against what was sent."""
+        return [read(str(cause.get("message", ""))) for cause in self.causes if not cause.get("field")]
 
 
 class Refused(Exception):
@@ -79,8 +95,8 @@ class Cluster:
         try:
             found: Object = self._ask(self._custom.get_namespaced_custom_object, **_one(namespace, name)).body
         except Refused as refused:
-            if refused.answer.status == 404 and f'"{name}"' in refused.answer.message:
-                return None
+            if refused.answer.status == 404 and refused.answer.details.get("name") == name:
+                return None  # and not the kind that is missing, of which a Status has no name
             raise
         return found
 
@@ -151,6 +167,7 @@ class Cluster:
         """Run a command in a pod; return its kubernetes.stream.ws_client.WSClient, for bytes. Raises Refused."""
         from kubernetes.client import ApiException
         from kubernetes.stream import stream
+        from websocket import WebSocketBadStatusException
 
         try:
             return stream(
@@ -167,13 +184,10 @@ class Cluster:
                 binary=True,
             )
         except ApiException as error:
-            # A websocket that is refused has its HTTP answer in the words of the exception.
-            reason = str(error.reason)
-            if refused := _HANDSHAKE.search(reason):
-                said = re.search(r'"message":"((?:[^"\\]|\\.)*)"', reason)
-                words = re.sub(r"\\+(.)", r"\1", said[1]) if said else reason
-                raise Refused(Answer(int(refused[1]), words)) from None
-            raise self._unreachable(reason) from None
+            # The client makes words of the HTTP answer that refuses a websocket; what it had is the exception before.
+            if isinstance(refused := error.__context__, WebSocketBadStatusException):
+                raise Refused(_answer(refused.status_code, refused.resp_body, None)) from None
+            raise self._unreachable(str(error.reason)) from None
 
     def deployments(self, labels: str) -> list[Object]:
         """Return the Deployments of all namespaces with these labels. Raises Refused."""
@@ -208,6 +222,22 @@ class Cluster:
             )
         except Refused as refused:
             return refused.answer
+
+    def may(self, verb: str, namespace: str) -> bool:
+        """Say whether the user may do something with trainings of a namespace, as far as RBAC goes."""
+        attributes = {"verb": verb, "group": GROUP, "resource": training.PLURAL, "namespace": namespace}
+        body = {"spec": {"resourceAttributes": attributes}}
+        try:
+            answer = self._ask(self._authorization.create_self_subject_access_review, body=body)
+        except Refused:
+            return False
+        return bool((answer.body.get("status") or {}).get("allowed"))
+
+    @cached_property
+    def _authorization(self) -> Any:
+        from kubernetes import client
+
+        return client.AuthorizationV1Api(self._client)
 
     @cached_property
     def _core(self) -> Any:
@@ -306,4 +336,4 @@ def _answer(status: int, data: bytes | str | None, headers: Any) -> Answer:
         body = text
     said = headers.getlist("Warning") if headers is not None else []
     warnings = [re.sub(r"\\(.)", r"\1", found) for line in said for found in _WARNING.findall(line)]
-    return Answer(status, body, tuple(warnings))
+    return Answer(status, body, tuple(read(text) for text in warnings))

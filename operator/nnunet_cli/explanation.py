@@ -7,12 +7,15 @@ from datetime import datetime
 from nnunet_cli import remedies
 from nnunet_cli.concerns import concerns
 from nnunet_cli.evidence import Evidence
-from nnunet_cli.remedies import REMEDIES, Remedy, without_retry
 from nnunet_cli.seen import seen
-from nnunet_cli.watched import Watched, headline
-from nnunet_cli.words import duration, printable
+from nnunet_cli.watched import Watched, matter
+from nnunet_cli.words import duration
+from nnunet_operator.api.commands import OPERATOR
+from nnunet_operator.api.conditions import leading
 from nnunet_operator.api.labels import short_name
 from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedies import REMEDIES
+from nnunet_operator.api.remedy import Remedy
 
 SILENCE_SECONDS = 60
 """An operator looks at a new training within this time, unless it does not run."""
@@ -46,6 +49,8 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
     """Return why a training does not run, or what it is doing."""
     training = evidence.training
     reason, remedy, said = _cause(training, now)
+    problem = training.status.problem
+    case = problem.case if problem and problem.reason == reason else ""
     names = {
         "name": training.name,
         "namespace": training.namespace,
@@ -53,8 +58,8 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
         "gpu": _gpu(evidence).replace(".", "\\."),
         "age": duration(_age(training, now)),
     }
-    matter = [
-        remedy.matter.format(**names),
+    parts = [
+        remedy.sentence.format(**names),
         *_of_folds(training, reason),
         *([_sentence(said)] if said else []),
         *_doubts(evidence, reason),
@@ -65,8 +70,8 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
         name=training.name,
         phase=training.status.phase.value if training.status.phase else "",
         reason=reason,
-        matter=" ".join(matter),
-        todo=remedy.todo.format(**names),
+        matter=" ".join(parts),
+        todo=remedy.advice(case, training.name, training.namespace),
         look=[command.format(**names) for command in remedy.look],
         seen=seen(evidence, reason, now),
         notes=[f"you may not read {', '.join(unread)} of the namespace, so nothing is said of them"] if unread else [],
@@ -75,7 +80,7 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
 
 def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
     """Return the reason, its remedy, and what the operator says."""
-    condition = headline(training.status)
+    condition = leading(training.status.conditions)
     if training.deleting:
         return "Deleting", remedies.DELETING, ""
     if training.problem:
@@ -88,9 +93,9 @@ def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
         if stalled and stalled.status == "True":
             condition = stalled
         elif wrong and condition.reason == Reason.TRAINING:
-            return wrong[0].reason, remedies.OF_FOLDS[wrong[0].reason], printable(condition.message)
+            return wrong[0].reason, remedies.OF_FOLDS[wrong[0].reason], matter(training.status, condition)
     remedy = REMEDIES.get(condition.reason, remedies.UNKNOWN)
-    return condition.reason, remedy, printable(condition.message)
+    return condition.reason, remedy, matter(training.status, condition)
 
 
 def _of_folds(training: Watched, reason: str) -> Iterator[str]:
@@ -107,12 +112,11 @@ def _doubts(evidence: Evidence, reason: str) -> Iterator[str]:
     if looked and max(looked) < training.generation:
         yield (
             "The last change of the spec has not been looked at yet; if that lasts for more than a minute, the "
-            f"operator does not run: {remedies.LOOK_AT_OPERATOR[0]}"
+            f"operator does not run: {OPERATOR[0]}"
         )
     elif reason in _AT_WORK and evidence.pods is not None and not evidence.pods:
         yield (
-            "But it has no pod at all. If that lasts for more than a minute, the operator does not run: "
-            f"{remedies.LOOK_AT_OPERATOR[0]}"
+            f"But it has no pod at all. If that lasts for more than a minute, the operator does not run: {OPERATOR[0]}"
         )
 
 
@@ -125,5 +129,5 @@ def _gpu(evidence: Evidence) -> str:
 
 
 def _sentence(text: str) -> str:
-    words = without_retry(text)
+    words = " ".join(text.split())
     return f"The operator says: {words}" if words.endswith((".", "!", "?")) else f"The operator says: {words}."

@@ -36,7 +36,7 @@ def show_logs(
                 for line in _lines(logs, pod, follow=False, tail=tail):
                     echo(_prefixed(pod, line, several))
             except (Refused, CliError) as error:
-                if runs(pod) or (isinstance(error, Refused) and error.answer.not_authorized):
+                if runs(pod) or (isinstance(error, Refused) and error.answer.forbidden):
                     raise
                 echo(f"(its log can't be read any more: {error})")
                 gone += 1

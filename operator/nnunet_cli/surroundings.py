@@ -15,8 +15,6 @@ NOT_CHECKED_OFFLINE = (
     "not checked offline: rules over several fields, such as folds with trainOnAllCases, or a GPU for cuda; only the "
     "API server can (leave --offline and --policies out)"
 )
-_DENIED_BY = "ValidatingAdmissionPolicy"
-_DENIED_REQUEST = " denied request: "
 
 
 class Surroundings(Protocol):
@@ -78,16 +76,17 @@ class Online:
         if not isinstance(body.get("metadata"), dict):
             return []
         answer = self._cluster.try_create(body, namespace)
-        denied = answer.message.partition(_DENIED_REQUEST)[2]
+        allowed = not answer.forbidden or bool(answer.causes) or self._cluster.may("create", namespace)
         # Of several denials one is the error, at random, and each is a warning.
-        warnings = [text for text in answer.warnings if not denied or denied not in text]
-        return [*_findings(answer), *(_says(Level.WARNED, text) for text in warnings)]
+        denied = [said.message for said in answer.denials]
+        warnings = [said.message for said in answer.warnings if said.message not in denied]
+        return [*_findings(answer, allowed), *(_says(Level.WARNED, text) for text in warnings)]
 
     def _read_policies(self) -> tuple[tuple[Policy, ...] | None, Mapping[str, str]]:
         try:
             bodies = self._cluster.policies()
         except Refused as refused:
-            if refused.answer.not_authorized:
+            if refused.answer.forbidden:
                 self.notes.append("you may not read policies, so the API server's answer is all there is")
                 return None, {}
             words = "the cluster has no NnunetTrainingPolicies: is the operator installed?"
@@ -124,20 +123,19 @@ def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], di
     return tuple(readable), unreadable
 
 
-def _findings(answer: Answer) -> list[Finding]:
+def _findings(answer: Answer, allowed: bool) -> list[Finding]:
+    """Return what the API server answers; `allowed` says whether the user may create trainings at all."""
     if answer.status < 300:
         return [_says(Level.NOTE, "would create it")]
     if answer.status == 409:
         return [_says(Level.NOTE, "a training of this name exists: most of it is fixed, so choose another name")]
-    if answer.not_authorized:
+    if not allowed:
         return [_says(Level.NOTE, f"can't be asked: {answer.message}")]
-    if _DENIED_BY in answer.message:
-        return [_says(Level.DENIED, answer.message)]
-    details = answer.body.get("details") if isinstance(answer.body, dict) else None
-    causes = (details or {}).get("causes") or []
-    if answer.status == 422 and causes:
-        return [_says(Level.INVALID, f"{cause['field']}: {cause['message']}", cause["field"]) for cause in causes]
-    return [_says(Level.INVALID, answer.message)]
+    if answer.denials:
+        return [_says(Level.DENIED, said.message) for said in answer.denials]
+    if answer.causes:
+        return [_says(Level.INVALID, f"{c['field']}: {c.get('message')}", c["field"]) for c in answer.causes]
+    return [_says(Level.DENIED if answer.forbidden else Level.INVALID, answer.message)]
 
 
 def _says(level: Level, message: str, field: str = "") -> Finding:

@@ -9,11 +9,12 @@ from enum import Enum
 from nnunet_cli.cluster import Cluster, Object, Refused
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.explanation import SILENCE_SECONDS
-from nnunet_cli.remedies import without_retry
 from nnunet_cli.trainings import find_training
-from nnunet_cli.watched import Watched, headline, message, watched
+from nnunet_cli.watched import Watched, matter, watched
 from nnunet_cli.words import duration
+from nnunet_operator.api.conditions import leading
 from nnunet_operator.api.reasons import HELD_BY_POLICY, ConditionType, Reason
+from nnunet_operator.api.remedies import advice
 
 POLL_SECONDS = 1.0
 
@@ -62,9 +63,8 @@ def judge_resumption(training: Watched) -> Outcome:
     if suspended.status == "True" or suspended.reason == Reason.STOPPING:
         return Outcome(State.WAITING, _said(training))
     if training.failed:
-        again = f"To try again: kubectl nnunet suspend {training.name}, then kubectl nnunet resume {training.name}"
-        return Outcome(State.REFUSED, f"it has failed: {without_retry(_said(training)).rstrip('.')}. {again}")
-    if (condition := headline(status)) is None:
+        return Outcome(State.REFUSED, f"it has failed: {_said(training)}. {_remedy(training)}")
+    if (condition := leading(status.conditions)) is None:
         return Outcome(State.WAITING, _said(training))
     return Outcome(State.DONE, f"resumed. {condition.reason}: {_said(training)}")
 
@@ -79,7 +79,9 @@ def change(cluster: Cluster, training: Object, suspend: bool) -> Object:
     except Refused as refused:
         wish = "suspended" if suspend else "resumed"
         words = f"training {metadata['name']} can't be {wish}: {refused}"
-        raise CliError(words, ExitCode.CLUSTER if refused.answer.not_authorized else ExitCode.FOUND) from None
+        by_admission = not refused.answer.forbidden or bool(refused.answer.denials)
+        allowed = by_admission or cluster.may("patch", metadata["namespace"])
+        raise CliError(words, ExitCode.FOUND if allowed else ExitCode.CLUSTER) from None
 
 
 def wait(cluster: Cluster, training: Object, judge: Callable[[Watched], Outcome], limit_seconds: float) -> Outcome:
@@ -122,4 +124,12 @@ def _is_current(training: Watched) -> bool:
 
 
 def _said(training: Watched) -> str:
-    return (message(training.status) or "the operator has not looked at it yet").rstrip(". ")
+    return (matter(training.status) or "the operator has not looked at it yet").rstrip(". ")
+
+
+def _remedy(training: Watched) -> str:
+    """Return what to do about a failure."""
+    condition, problem = training.status.condition(ConditionType.FAILED), training.status.problem
+    reason = condition.reason if condition else ""
+    case = problem.case if problem and problem.reason == reason else ""
+    return advice(reason, case, training.name, training.namespace) or "See kubectl nnunet explain"

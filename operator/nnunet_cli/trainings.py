@@ -54,7 +54,7 @@ def read_all_trainings(cluster: Cluster, namespace: str | None) -> list[Object]:
     try:
         return cluster.trainings(namespace)
     except Refused as refused:
-        if refused.answer.not_authorized and namespace is None:
+        if refused.answer.forbidden and namespace is None:
             return _those_that_may_be_read(cluster)
         if refused.answer.status == 404:
             raise _not_installed() from None
@@ -74,7 +74,7 @@ def _those_that_may_be_read(cluster: Cluster) -> list[Object]:
         try:
             found += cluster.trainings(namespace)
         except Refused as refused:
-            if not refused.answer.not_authorized:
+            if not refused.answer.forbidden:
                 raise CliError(f"the trainings of {namespace} can't be listed: {refused}", ExitCode.CLUSTER) from None
             left_out.append(namespace)
     if left_out:

@@ -1,8 +1,8 @@
 """What the live view says beside the numbers: conditions that are to be minded, and where early stopping stands."""
 
 from nnunet_cli.concerns import concerns
-from nnunet_cli.watched import message
 from nnunet_cli.words import printable
+from nnunet_operator.api.conditions import leading
 from nnunet_operator.api.reasons import ConditionType, EarlyStoppingState, Reason
 from nnunet_operator.api.status import FoldEarlyStopping, NnunetTrainingStatus
 
@@ -16,10 +16,10 @@ _WARN = {
 
 def remarks(status: NnunetTrainingStatus) -> list[str]:
     """Return what there is to mind, a line for each thing, without what the headline says already."""
-    said, lines = message(status), [str(concern) for concern in concerns(status)]
+    lead, lines = leading(status.conditions), [str(concern) for concern in concerns(status)]
     for type_, bad in _WARN.items():
         condition = status.condition(type_)
-        if condition and condition.status == bad and printable(condition.message) not in said:
+        if condition and condition.status == bad and not (lead and lead.reason == condition.reason):
             lines.append(f"{condition.reason}: {printable(condition.message)}")
     compliant = status.condition(ConditionType.POLICY_COMPLIANT)
     if compliant and compliant.reason == Reason.POLICY_EXCEPTED:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnunet_cli.words import printable
-from nnunet_operator.api.conditions import Condition
+from nnunet_operator.api.conditions import Condition, leading
 from nnunet_operator.api.reasons import ConditionType
 from nnunet_operator.api.status import NnunetTrainingStatus
 
@@ -98,18 +98,21 @@ def read_events(items: Sequence[Object]) -> list[Event]:
     ]
 
 
-def headline(status: NnunetTrainingStatus) -> Condition | None:
-    """Return the condition that says most at the moment."""
-    for type_ in (ConditionType.FAILED, ConditionType.COMPLETE, ConditionType.SUSPENDED):
-        condition = status.condition(type_)
-        if condition and condition.status == "True":
-            return condition
-    return status.condition(ConditionType.PROGRESSING)
-
-
 def message(status: NnunetTrainingStatus) -> str:
-    """Return what is going on, in words; empty before the operator's first look."""
-    condition = headline(status)
+    """Return what is going on, and what to do where something stands in the way; empty before the first look."""
+    condition = leading(status.conditions)
+    return printable(condition.message) if condition else ""
+
+
+def matter(status: NnunetTrainingStatus, condition: Condition | None = None) -> str:
+    """Return what is the matter, without what to do where the operator says it apart; empty before the first look.
+
+    It is that of a condition, or else of the one that says most.
+    """
+    condition = condition or leading(status.conditions)
+    problem = status.problem
+    if condition and problem and problem.reason == condition.reason:
+        return printable(problem.matter)
     return printable(condition.message) if condition else ""
 
 

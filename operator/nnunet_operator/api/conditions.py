@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, PlainSerializer
 
 from nnunet_operator.api.base import StatusModel
+from nnunet_operator.api.reasons import ConditionType
 
 
 def rfc3339(value: datetime) -> str:
@@ -53,6 +54,15 @@ def state_condition(type_: str, holds: bool, reason: str, message: str) -> Condi
 def find_condition(conditions: Iterable[Condition], type_: str) -> Condition | None:
     """Return the condition of this type, or None."""
     return next((condition for condition in conditions if condition.type == type_), None)
+
+
+def leading(conditions: Iterable[Condition]) -> Condition | None:
+    """Return the condition that says most about the whole at the moment: how it ended, why it is held, or progress."""
+    by_type = {condition.type: condition for condition in conditions}
+    for type_ in (ConditionType.FAILED, ConditionType.COMPLETE, ConditionType.SUSPENDED):
+        if type_ in by_type and by_type[type_].status == "True":
+            return by_type[type_]
+    return by_type.get(ConditionType.PROGRESSING)
 
 
 def merge(before: Sequence[Condition], wanted: Sequence[Condition], generation: int, now: datetime) -> list[Condition]:

@@ -330,6 +330,21 @@ class Provenance(StatusModel):
         return self.image if self.image_digest else None
 
 
+MAX_MATTER = 4096
+"""Characters of a problem's matter; the message of the condition has all."""
+
+
+class Problem(StatusModel):
+    """What stands in the way, in parts, for programs. The condition of the same reason says it in one sentence."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=1024)]
+    """Reason of the condition that says most."""
+    matter: Annotated[str, Field(max_length=MAX_MATTER)] = ""
+    """What is the matter, without what to do about it."""
+    case: Annotated[str, Field(max_length=64)] = ""
+    """Which of the reason's remedies holds, where there are several."""
+
+
 class NnunetTrainingStatus(StatusModel):
     """What the operator observed."""
 
@@ -346,6 +361,8 @@ class NnunetTrainingStatus(StatusModel):
     ] = []
     """StandardSchedule, PolicyCompliant, Suspended, DatasetReady, Progressing, Stalled, EarlyStopped, EpochsProven,
     Evaluated, Complete, Failed."""
+    problem: Problem | None = None
+    """What stands in the way, in parts; absent where nothing does."""
     progress: Progress | None = None
     """Progress over all folds."""
     folds: Annotated[

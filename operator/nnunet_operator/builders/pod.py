@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from kubernetes.utils.quantity import parse_quantity
+
 from nnunet_operator.api.base import GROUP
 from nnunet_operator.api.contract import (
     CONTAINER_NAME,
@@ -22,7 +24,6 @@ from nnunet_operator.api.environment import is_refused
 from nnunet_operator.api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
-from nnunet_operator.builders.quantity import whole_cores
 
 TRAINER_UID = 1000
 """User and group of the trainer; the group also owns what it writes to the claims."""
@@ -165,7 +166,7 @@ def _preparing(
 def _env(
     training: Training, compute: Compute, image: str, variables: Sequence[EnvVar], told: Mapping[str, str]
 ) -> list[Manifest]:
-    processes = whole_cores(compute.cpu)
+    processes = max(1, int(parse_quantity(compute.cpu)))  # whole cores
     contract = contract_for(
         training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
     )

@@ -1,5 +1,7 @@
 """Advice that everybody gets, whatever the policies say; admission gives it as warnings."""
 
+from dataclasses import dataclass
+
 from nnunet_operator.api.schedule import EarlyStoppingMode, judge
 from nnunet_operator.api.training import NnunetTrainingSpec
 
@@ -9,10 +11,20 @@ STOP_ADVICE = (
 )
 
 
-def advice(spec: NnunetTrainingSpec) -> list[str]:
+@dataclass(frozen=True)
+class Advice:
+    """Something to think about."""
+
+    field: str
+    """Path of the field that it is about, from spec on."""
+    message: str
+    """Field, value and what to think about, word for word as admission warns."""
+
+
+def advice(spec: NnunetTrainingSpec) -> list[Advice]:
     """Return what to think about before the training is applied: a short schedule, a hard stop."""
     standard, _, message = judge(spec.schedule)
-    found = [] if standard else [f"spec.schedule: {message}"]
+    found = [] if standard else [Advice("spec.schedule", f"spec.schedule: {message}")]
     if spec.early_stopping.mode is EarlyStoppingMode.STOP:
-        found.append(STOP_ADVICE)
+        found.append(Advice("spec.earlyStopping.mode", STOP_ADVICE))
     return found

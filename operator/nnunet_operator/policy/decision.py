@@ -12,11 +12,11 @@ from nnunet_operator.api.policy import (
     PolicyException,
     PolicyMode,
 )
+from nnunet_operator.api.remedies import POLICY_REMEDY
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.policy.rules import Standing, Violation, violations
 from nnunet_operator.policy.selector import is_for
 
-REMEDY = "change the training, or ask those who may write the policy for an exception"
 _BROKEN = {PolicyMode.ENFORCE: Outcome.DENIED, PolicyMode.WARN: Outcome.WARNED, PolicyMode.AUDIT: Outcome.AUDITED}
 
 
@@ -53,12 +53,15 @@ class Verdict:
     """Epochs that it asks to be trained and proven; 0 for none, and where it is not enforced."""
 
     @property
+    def matter(self) -> str:
+        """What is broken; empty where nothing is."""
+        broken = "; ".join(violation.message for violation in self.violations)
+        return f"policy {self.policy.name}: {broken}" if broken else ""
+
+    @property
     def message(self) -> str:
         """What is broken and what to do, word for word as at admission; empty where nothing is."""
-        if not self.violations:
-            return ""
-        broken = "; ".join(violation.message for violation in self.violations)
-        return f"policy {self.policy.name}: {broken}: {REMEDY}"
+        return f"{self.matter}: {POLICY_REMEDY}" if self.violations else ""
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,26 @@ class Violation:
     """A rule that a training breaks."""
 
     rule: Rule
-    message: str
-    """Field, value, and what is asked for."""
+    field: str
+    """Path of the field, from spec on."""
+    value: str | int | Sequence[str] | None
+    """What it is; the names of what it sets, where it is a list or a map; None where it is not set."""
+    wanted: str
+    """What is asked for, after the value: must be at least 1000."""
+
+    @property
+    def message(self) -> str:
+        """Field, value, and what is asked for; admission says the same, word for word."""
+        return f"{self.field} {self._has}, {self.wanted}"
+
+    @property
+    def _has(self) -> str:
+        if self.value is None:
+            return "is not set"
+        if isinstance(self.value, str | int):
+            return f"is {self.value}"
+        more = f" and {len(self.value) - 1} more" if len(self.value) > 1 else ""
+        return f"sets {self.value[0]}{more}"
 
 
 @dataclass(frozen=True)
@@ -79,12 +97,11 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         yield _too_few(Rule.EARLY_STOPPING_MIN_EPOCHS, "spec.earlyStopping.minEpochs", stopping.min_epochs, least)
     image = spec.trainer.image
     if rules.require_image_digest and not DIGEST.fullmatch(image):
-        shown = f"is {image}" if image else "is not set"
-        yield Violation(Rule.IMAGE_DIGEST, f"spec.trainer.image {shown}, must have a digest (NAME@sha256:...)")
+        yield Violation(Rule.IMAGE_DIGEST, "spec.trainer.image", image or None, "must have a digest (NAME@sha256:...)")
     if rules.require_seed and spec.trainer.seed is None:
-        yield Violation(Rule.SEED, "spec.trainer.seed is not set, must be a number")
+        yield Violation(Rule.SEED, "spec.trainer.seed", None, "must be a number")
     if rules.require_test_set and spec.test_set is None:
-        yield Violation(Rule.TEST_SET, "spec.testSet is not set, must name the folders of the test cases")
+        yield Violation(Rule.TEST_SET, "spec.testSet", None, "must name the folders of the test cases")
     if rules.allowed_trainer_classes and spec.trainer.class_name not in rules.allowed_trainer_classes:
         name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
         yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
@@ -92,21 +109,19 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
     yield from _environment(spec, rules)
     gpus = gpus_at_once(spec)
     if rules.max_gpus is not None and gpus > rules.max_gpus:
-        asked = f"spec.resources.gpus times the folds at once is {gpus}, must be at most {rules.max_gpus}"
-        yield Violation(Rule.MAX_GPUS, f"{asked} (lower spec.maxParallelFolds)")
+        value = f"{spec.resources.gpus} ({gpus} in all folds at once)"
+        wanted = f"must be at most {rules.max_gpus} in all (lower spec.maxParallelFolds)"
+        yield Violation(Rule.MAX_GPUS, "spec.resources.gpus", value, wanted)
 
 
 def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
     """A name says nothing where the training itself may define what it stands for, or what that inherits from."""
     allowed, own = rules.allowed_configurations, spec.planning.configurations
-    broken = []
     if allowed and spec.configuration not in allowed:
-        broken.append(f"spec.configuration is {spec.configuration}, must be one of {_shown(allowed)}")
+        yield _not_among(Rule.CONFIGURATIONS, "spec.configuration", spec.configuration, allowed)
     if allowed and own:
-        more = f" and {len(own) - 1} more" if len(own) > 1 else ""
-        broken.append(f"spec.planning.configurations defines {min(own)}{more}, must be empty {_NAMES_HAVE_TO_MEAN}")
-    if broken:
-        yield Violation(Rule.CONFIGURATIONS, "; ".join(broken))
+        wanted = f"must be empty {_NAMES_HAVE_TO_MEAN}"
+        yield Violation(Rule.CONFIGURATIONS, "spec.planning.configurations", sorted(own), wanted)
 
 
 def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
@@ -115,17 +130,16 @@ def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
         return
     strange = [variable.name for variable in spec.trainer.env if not is_allowed(variable.name, allowed)]
     if strange:
-        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
         may = f"may set only {_shown(allowed)}" if allowed else "may set none"
-        yield Violation(Rule.ENV, f"spec.trainer.env sets {strange[0]}{more}, {may}")
+        yield Violation(Rule.ENV, "spec.trainer.env", strange, may)
 
 
 def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
-    return Violation(rule, f"{field} is {value}, must be at least {least}")
+    return Violation(rule, field, value, f"must be at least {least}")
 
 
 def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:
-    return Violation(rule, f"{field} is {value}, must be one of {_shown(allowed)}")
+    return Violation(rule, field, value, f"must be one of {_shown(allowed)}")
 
 
 def _shown(allowed: Sequence[str]) -> str:

@@ -1,13 +1,15 @@
 """The conditions, and how they are merged with those that were written before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from nnunet_operator.api import schedule
 from nnunet_operator.api.conditions import Condition, merge, state_condition
 from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.status import FoldStatus, Provenance, Results, Spread
+from nnunet_operator.api.remedies import advice
+from nnunet_operator.api.remedy import told
+from nnunet_operator.api.status import MAX_MATTER, FoldStatus, Problem, Provenance, Results, Spread
 from nnunet_operator.reconcile import early_stopping, stall
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.evidence import UNPROVEN
@@ -16,6 +18,8 @@ from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.policy import Finding
 from nnunet_operator.reconcile.stages import Stages
+
+_SUSPENDED = Trouble(Reason.SUSPENDED_BY_USER, "no pod runs and no GPU is held")
 
 
 class Mode(StrEnum):
@@ -47,15 +51,16 @@ class Situation:
 
 def conditions(situation: Situation) -> list[Condition]:
     """Return the full list of conditions, in a fixed order."""
-    headline, policy = _headline(situation), situation.policy
+    headline = _headline(situation)
     spec = situation.training.spec
+    progress = _told(situation, headline.matter, *headline.troubles)
     wanted = [
         state_condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(spec.schedule)),
-        state_condition(ConditionType.POLICY_COMPLIANT, policy.compliant, policy.reason, policy.message),
+        _policy_compliant(situation),
         _suspended(situation, headline),
         _dataset_ready(situation),
-        state_condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, headline.message),
-        state_condition(ConditionType.STALLED, *stall.judge(situation.training, situation.folds)),
+        state_condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, progress),
+        _stalled(situation),
         state_condition(ConditionType.EARLY_STOPPED, *early_stopping.judge(spec.early_stopping, situation.folds)),
         _epochs_proven(situation),
         _evaluated(situation),
@@ -63,6 +68,39 @@ def conditions(situation: Situation) -> list[Condition]:
         _failed(situation),
     ]
     return merge(situation.training.status.conditions, wanted, situation.training.generation, situation.now)
+
+
+def problem(situation: Situation) -> Problem | None:
+    """Return what stands in the way, in parts; the condition of its reason says it with what to do."""
+    trouble = _leading(situation)
+    if trouble is None:
+        return None
+    matter = trouble.matter if len(trouble.matter) <= MAX_MATTER else f"{trouble.matter[: MAX_MATTER - 4]} ..."
+    return Problem(reason=trouble.reason, matter=matter, case=trouble.case)
+
+
+def _leading(situation: Situation) -> Trouble | None:
+    """Return what stands in the way, in the words of the condition that says most."""
+    headline = _headline(situation)
+    if situation.mode is Mode.FAIL:
+        return situation.failure
+    if situation.mode is Mode.HOLD and not headline.progressing:
+        return _hold(situation)
+    if situation.mode is Mode.SUSPEND and not headline.progressing:
+        return _SUSPENDED
+    if headline.troubles and not headline.progressing:
+        return replace(headline.troubles[0], matter=headline.matter)
+    return stall.found(situation.training, situation.folds)
+
+
+def _hold(situation: Situation) -> Trouble:
+    return Trouble(situation.policy.reason, situation.policy.matter, situation.policy.case)
+
+
+def _told(situation: Situation, matter: str, *troubles: Trouble) -> str:
+    """Return a message: what is the matter, and what is to do about these troubles."""
+    training = situation.training
+    return told(matter, *(advice(t.reason, t.case, training.name, training.namespace) for t in troubles))
 
 
 def _headline(situation: Situation) -> Headline:
@@ -74,7 +112,9 @@ def _headline(situation: Situation) -> Headline:
         after = Headline(False, Reason.SUSPENDED_BY_USER, "nothing runs because spec.suspend is true")
         return of_stopping(found.unfinished, "spec.suspend is true") or after
     if mode is Mode.HOLD:
-        after = Headline(False, situation.policy.reason, f"nothing runs: {situation.policy.message}")
+        after = Headline(
+            False, situation.policy.reason, f"nothing runs: {situation.policy.matter}", (_hold(situation),)
+        )
         return of_stopping(found.unfinished, "the policies do not allow it any more") or after
     if mode is Mode.FAIL and situation.failure:
         after = Headline(False, situation.failure.reason, "nothing runs because the training has failed")
@@ -89,9 +129,10 @@ def _suspended(situation: Situation, headline: Headline) -> Condition:
     if headline.progressing:
         return state_condition(type_, False, Reason.STOPPING, "pods stop after their last finished epoch")
     if situation.mode is Mode.HOLD:
-        return state_condition(type_, True, situation.policy.reason, situation.policy.message)
-    message = "no pod runs and no GPU is held; set spec.suspend to false to go on from the last checkpoint"
-    return state_condition(type_, True, Reason.SUSPENDED_BY_USER, message)
+        trouble = _hold(situation)
+        return state_condition(type_, True, trouble.reason, _told(situation, trouble.matter, trouble))
+    message = _told(situation, _SUSPENDED.matter, _SUSPENDED)
+    return state_condition(type_, True, _SUSPENDED.reason, message)
 
 
 def why_not_suspended(training: Training) -> str:
@@ -99,12 +140,26 @@ def why_not_suspended(training: Training) -> str:
     return "it has ended: there is nothing to suspend" if training.spec.suspend else "spec.suspend is false"
 
 
+def _policy_compliant(situation: Situation) -> Condition:
+    policy = situation.policy
+    message = policy.matter if policy.compliant else _told(situation, policy.matter, _hold(situation))
+    return state_condition(ConditionType.POLICY_COMPLIANT, policy.compliant, policy.reason, message)
+
+
+def _stalled(situation: Situation) -> Condition:
+    trouble = stall.found(situation.training, situation.folds)
+    if trouble is None:
+        return state_condition(ConditionType.STALLED, False, Reason.NOT_STALLED, "")
+    message = _told(situation, trouble.matter, trouble)
+    return state_condition(ConditionType.STALLED, True, trouble.reason, message)
+
+
 def _dataset_ready(situation: Situation) -> Condition:
     type_ = ConditionType.DATASET_READY
     dataset = situation.training.spec.dataset.name
     if not situation.found.planned and situation.mode is Mode.FAIL and situation.failure:
         # Nothing else can have failed before the planning has ended.
-        return state_condition(type_, False, situation.failure.reason, situation.failure.message)
+        return state_condition(type_, False, situation.failure.reason, situation.failure.matter)
     if not situation.found.planned:
         return state_condition(type_, False, Reason.NOT_YET_PLANNED, f"{dataset} is not planned and preprocessed yet")
     provenance = situation.provenance
@@ -124,7 +179,7 @@ def _epochs_proven(situation: Situation) -> Condition:
         message = f"the final checkpoints prove the epochs ({proven})" if proven else "the final checkpoints prove them"
         return state_condition(type_, True, Reason.CHECKPOINTS_VERIFIED, message)
     if failure and failure.reason in UNPROVEN and situation.mode is Mode.FAIL:
-        return state_condition(type_, False, failure.reason, failure.message)
+        return state_condition(type_, False, failure.reason, failure.matter)
     return state_condition(type_, False, Reason.NOT_YET_VERIFIED, "the final checkpoints are not verified yet")
 
 
@@ -152,7 +207,8 @@ def _complete(situation: Situation) -> Condition:
 def _failed(situation: Situation) -> Condition:
     type_ = ConditionType.FAILED
     if situation.mode is Mode.FAIL and situation.failure:
-        return state_condition(type_, True, situation.failure.reason, situation.failure.message)
+        message = _told(situation, situation.failure.matter, situation.failure)
+        return state_condition(type_, True, situation.failure.reason, message)
     return state_condition(type_, False, Reason.NOT_FAILED, "")
 
 

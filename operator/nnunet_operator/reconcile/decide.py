@@ -5,12 +5,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedies import phase
 from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.builders.evaluate import gpus_of_evaluation
 from nnunet_operator.reconcile import facts, usage
 from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.conditions import Mode, Situation, conditions, why_not_suspended
+from nnunet_operator.reconcile.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.reconcile.events import events
+from nnunet_operator.reconcile.failures import remembered
 from nnunet_operator.reconcile.folds import fold_statuses
 from nnunet_operator.reconcile.model import (
     Action,
@@ -22,7 +24,6 @@ from nnunet_operator.reconcile.model import (
     Training,
 )
 from nnunet_operator.reconcile.observe import Child, Observation, State
-from nnunet_operator.reconcile.phase import phase_of
 from nnunet_operator.reconcile.pipeline import manifest_of
 from nnunet_operator.reconcile.policy import Finding, find
 from nnunet_operator.reconcile.progress import total_progress
@@ -77,11 +78,7 @@ def _failure(status: NnunetTrainingStatus, found: Stages) -> Trouble | None:
     detailed = next((trouble for trouble in seen if trouble.detailed), None)
     if detailed:
         return detailed
-    stored = status.condition(ConditionType.FAILED)
-    if stored and stored.status == "True" and stored.reason != Reason.INVALID_SPEC:  # it is valid now
-        reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
-        return Trouble(reason, stored.message)
-    return seen[0] if seen else None
+    return remembered(status) or (seen[0] if seen else None)
 
 
 def _status(
@@ -95,12 +92,14 @@ def _status(
     starting = frozenset(child.fold for child in creating if child.fold)
     folds = fold_statuses(training, found, starting, failed=mode is Mode.FAIL)
     samples = [observation.sample for observation in found.folds]
-    stated = conditions(Situation(training, found, policy, folds, mode, failure, creating, provenance, results, now))
+    situation = Situation(training, found, policy, folds, mode, failure, creating, provenance, results, now)
+    stated = conditions(situation)
     over = mode in (Mode.COMPLETE, Mode.FAIL)
     return NnunetTrainingStatus(
         observed_generation=training.generation,
-        phase=phase_of(stated),
+        phase=phase(stated),
         conditions=stated,
+        problem=problem(situation),
         progress=total_progress(folds, samples, before.progress, snapshot.now),
         folds=folds,
         usage=usage.total(folds, found.evaluation, gpus_of_evaluation(training), before.usage),

@@ -6,23 +6,13 @@ from dataclasses import replace
 from nnunet_operator.api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
 from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.remedy import Case
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.failures import RETRY
 
 UNPROVEN = (Reason.EPOCHS_NOT_REACHED, Reason.POLICY_EPOCHS_NOT_PROVEN)
 """Reasons for which the epochs of a training count as not proven."""
-
-_REMEDY = (
-    "The trainer class or image ends before the schedule does: see the fold's log, put it right in a new training. If"
-    f" checkpoints were lost or changed: {RETRY[0].lower()}{RETRY[1:]}"
-)
-
-_TRAIN_ON = (
-    f"The policies asked for less when it was trained. {RETRY}: they train on until the policies are content. If it is "
-    "to stay as it is, ask those who may write the policy for an exception before that"
-)
 
 
 def missing_proof(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_epochs: int = 0) -> Trouble | None:
@@ -31,7 +21,7 @@ def missing_proof(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_
     `min_epochs` are those that policies ask for, whatever the spec says.
     """
     if evidence is None:
-        return _trouble(f"the verification left no evidence. {RETRY}", min_epochs > 0)
+        return _trouble("the verification left no evidence", min_epochs > 0, Case.NO_EVIDENCE)
     found = _by_run(evidence)
     short = [
         f"{key.subject} proves {_proven(found.get(key.name))} of {spec.schedule.epochs} epochs"
@@ -41,12 +31,12 @@ def missing_proof(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_
     if not short:
         return None
     below = _below(spec, evidence, min_epochs)
-    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below)}. {_REMEDY}", below)
+    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below)}", below)
 
 
 def not_believed(doubt: str, min_epochs: int) -> Trouble:
     """Return the trouble of a verification whose report may be another's than the operator's own container's."""
-    return _trouble(f"the verification's report is not believed: {doubt}. {RETRY}", min_epochs > 0)
+    return _trouble(f"the verification's report is not believed: {doubt}", min_epochs > 0, Case.NO_EVIDENCE)
 
 
 def of_policy(spec: NnunetTrainingSpec, trouble: Trouble, evidence: EvidenceFacts | None, min_epochs: int) -> Trouble:
@@ -65,7 +55,7 @@ def no_longer_enough(folds: Sequence[FoldStatus], min_epochs: int) -> Trouble | 
     ]
     if not short:
         return None
-    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}. {_TRAIN_ON}", of_policy=True)
+    return _trouble(f"{'; '.join(short)}{_asked(min_epochs, below=True)}", True, Case.POLICY_RAISED)
 
 
 def ended_too_early(
@@ -81,7 +71,7 @@ def ended_too_early(
     if not below and _reached(spec, facts.epoch, facts.early_stopping):
         return None
     done = f"{facts.epoch} of {spec.schedule.epochs} epochs{_asked(min_epochs, below)}"
-    return _trouble(f"{key.subject} ended with exit code 0 after {done}. {_REMEDY}", below)
+    return _trouble(f"{key.subject} ended with exit code 0 after {done}", below)
 
 
 def _by_run(evidence: EvidenceFacts | None) -> Mapping[str, FoldEvidence]:
@@ -94,8 +84,8 @@ def _below(spec: NnunetTrainingSpec, evidence: EvidenceFacts | None, min_epochs:
     return any(_epochs(found.get(key.name)) < min_epochs for key in spec.fold_keys)
 
 
-def _trouble(message: str, of_policy: bool) -> Trouble:
-    return Trouble(Reason.POLICY_EPOCHS_NOT_PROVEN if of_policy else Reason.EPOCHS_NOT_REACHED, message)
+def _trouble(matter: str, of_policy: bool, case: str = "") -> Trouble:
+    return Trouble(Reason.POLICY_EPOCHS_NOT_PROVEN if of_policy else Reason.EPOCHS_NOT_REACHED, matter, case)
 
 
 def _asked(min_epochs: int, below: bool) -> str:

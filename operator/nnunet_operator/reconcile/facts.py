@@ -1,6 +1,7 @@
 """Provenance and results: what the trainers' reports state, kept when their pods are gone."""
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from nnunet_operator.api.contract import (
@@ -16,7 +17,6 @@ from nnunet_operator.builders.pod import image_of
 from nnunet_operator.reconcile.model import Options, Training
 from nnunet_operator.reconcile.observe import Observation
 from nnunet_operator.reconcile.rounding import count, dice, number, text
-from nnunet_operator.reconcile.spread import spread
 from nnunet_operator.reconcile.stages import Stages
 
 
@@ -113,9 +113,18 @@ def _spread(replicates: Sequence[ReplicateResult]) -> Spread | None:
     if len(replicates) < 2:
         return None
     return Spread(
-        validation_dice=number(spread(one.mean_validation_dice for one in replicates)),
-        test_dice=number(spread(one.test_dice for one in replicates)),
+        validation_dice=number(deviation(one.mean_validation_dice for one in replicates)),
+        test_dice=number(deviation(one.test_dice for one in replicates)),
     )
+
+
+def deviation(values: Iterable[float | None]) -> float | None:
+    """Return the sample standard deviation (divided by n - 1, Bessel's correction); None below two values.
+
+    With few replicates it is itself a rough estimate: with three, half or twice as much is nothing unusual.
+    """
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
 
 
 def _stated_by(fold: Observation) -> FoldProvenance | None:

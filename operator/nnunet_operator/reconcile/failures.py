@@ -1,57 +1,41 @@
-"""Why a Job failed, in words that say what to do. The trainer's own words come first."""
+"""Why a Job failed: a reason, a case and words. The trainer's own words come first."""
 
 import re
 from collections.abc import Sequence
 
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedies import REMEDIES
+from nnunet_operator.api.remedy import Case
 from nnunet_operator.api.stages import STAGES
+from nnunet_operator.api.status import NnunetTrainingStatus
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of
 
-RETRY = (
-    "To try again (folds go on from their last checkpoints), set spec.suspend to true, wait for phase Suspended, and"
-    " set it to false"
-)
-NEW_TRAINING = (
-    "What a training computes can't change after creation: delete this training and create one that is put right"
-)
-
-_BY_CODE: dict[int, tuple[Reason, str, str]] = {
-    ExitCode.WRONG_CONFIGURATION: (
-        Reason.WRONG_CONFIGURATION,
-        "the training asks for a configuration, planner or trainer class that does not exist",
-        NEW_TRAINING,
-    ),
-    ExitCode.WRONG_DATA: (
-        Reason.WRONG_DATA,
-        "the dataset is missing, incomplete or inconsistent",
-        f"Put the dataset right. {RETRY}",
-    ),
-    ExitCode.CHECKPOINT_UNUSABLE: (
-        Reason.CHECKPOINT_UNUSABLE,
-        "checkpoints exist but none of them loads",
-        f"Restore or remove the fold's checkpoints in the run folder. {RETRY}",
-    ),
-    ExitCode.EPOCHS_NOT_REACHED: (
-        Reason.EPOCHS_NOT_REACHED,
-        "a final checkpoint does not prove the epochs that the training asks for",
-        f"See evidence.json in the run folder. {RETRY}",
-    ),
-    ExitCode.STORAGE_FAILED: (
-        Reason.STORAGE_FAILED,
-        "a volume is full, over its quota or read-only, or may not be used",
-        f"Make room on it or give it to the trainer. {RETRY}",
-    ),
-    ExitCode.GPU_OUT_OF_MEMORY: (
-        Reason.GPU_OUT_OF_MEMORY,
-        "the network does not fit into the memory of the GPU",
-        "Ask for a larger GPU (spec.resources.gpuResourceName, spec.podTemplate.nodeSelector), or create a training"
-        f" with a smaller spec.planning.gpuMemoryTargetGB. {RETRY}",
-    ),
+REASONS: dict[int, Reason] = {
+    ExitCode.WRONG_CONFIGURATION: Reason.WRONG_CONFIGURATION,
+    ExitCode.WRONG_DATA: Reason.WRONG_DATA,
+    ExitCode.CHECKPOINT_UNUSABLE: Reason.CHECKPOINT_UNUSABLE,
+    ExitCode.EPOCHS_NOT_REACHED: Reason.EPOCHS_NOT_REACHED,
+    ExitCode.STORAGE_FAILED: Reason.STORAGE_FAILED,
+    ExitCode.GPU_OUT_OF_MEMORY: Reason.GPU_OUT_OF_MEMORY,
 }
+"""By the exit code that ends a training."""
+
+
+def remembered(status: NnunetTrainingStatus) -> Trouble | None:
+    """Return the failure that the status tells of, or None."""
+    stored = status.condition(ConditionType.FAILED)
+    if stored is None or stored.status != "True" or stored.reason == Reason.INVALID_SPEC:  # it is valid now
+        return None
+    reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
+    problem = status.problem
+    if problem and problem.reason == stored.reason:
+        return Trouble(reason, problem.matter, problem.case)
+    # Stored by a version whose message was all there is, or under another reason that leads.
+    return Trouble(reason, stored.message, Case.SAID)
 
 
 def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
@@ -66,10 +50,7 @@ def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTr
         if STAGES[stage].on_gpu(spec)
         else ("spec.resources.preprocessing.memory", spec.resources.preprocessing.memory)
     )
-    return Trouble(
-        Reason.OUT_OF_MEMORY,
-        f"{who}: killed because it needed more than {field} ({value}). Raise it. {RETRY}",
-    )
+    return Trouble(Reason.OUT_OF_MEMORY, f"{who}: killed because it needed more than {field} ({value})")
 
 
 def job_failure(job: Manifest, condition: Manifest, pods: Sequence[Manifest], who: str, retry_limit: int) -> Trouble:
@@ -77,8 +58,8 @@ def job_failure(job: Manifest, condition: Manifest, pods: Sequence[Manifest], wh
     endings = _endings(pods)
     blamed = next((e for e in endings if e.exit_code in TERMINAL_EXIT_CODES), None)
     code = blamed.exit_code if blamed else _code_in(condition)
-    if code in _BY_CODE:
-        return _terminal(code, blamed, who)
+    if reason := REASONS.get(code or 0):
+        return _terminal(reason, blamed, who)
     counted = [ending for ending in endings if not ending.disrupted and ending.exit_code != ExitCode.PREEMPTED]
     return _exhausted(job, condition, counted[0] if counted else None, who, retry_limit)
 
@@ -107,14 +88,12 @@ def _code_in(condition: Manifest) -> int:
     return int(found[1]) if found else 0
 
 
-def _terminal(code: int | None, ending: Ending | None, who: str) -> Trouble:
-    reason, what, remedy = _BY_CODE[code or 0]
+def _terminal(reason: Reason, ending: Ending | None, who: str) -> Trouble:
     if ending and ending.report:
-        said = f"{ending.last_words.rstrip('. ')}. "
-        # The trainer's words say what to do; only the way to try again is the operator's to tell.
-        return Trouble(reason, f"{who}: {said}{RETRY if RETRY in remedy else NEW_TRAINING}")
-    said = f": {ending.last_words.rstrip('. ')}" if ending and ending.last_words else ""
-    return Trouble(reason, f"{who}: {what} (exit code {code}){said}. {remedy}", detailed=ending is not None)
+        return Trouble(reason, f"{who}: {ending.last_words}", Case.TOLD)
+    said = f": {ending.last_words}" if ending and ending.last_words else ""
+    row = REMEDIES[reason]
+    return Trouble(reason, f"{who}: {row.meaning} (exit code {row.exit_code}){said}", detailed=ending is not None)
 
 
 def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str, retry_limit: int) -> Trouble:
@@ -123,7 +102,7 @@ def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str
     ended = f"the last attempt {describe(last)}" if last else str(condition.get("message") or "its pods are gone")
     return Trouble(
         Reason.LOSS_NOT_FINITE if last and last.exit_code == ExitCode.LOSS_NOT_FINITE else Reason.RETRIES_EXHAUSTED,
-        f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended.rstrip('. ')}. "
-        f"See kubectl logs job/{name_of(job)}. {RETRY}",
+        f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended} (see kubectl logs "
+        f"job/{name_of(job)})",
         detailed=last is not None,
     )

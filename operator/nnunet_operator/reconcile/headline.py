@@ -5,33 +5,34 @@ from dataclasses import dataclass
 
 from nnunet_operator.api.reasons import Reason
 from nnunet_operator.api.stages import STAGES
+from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.observe import Child, Observation, State
 from nnunet_operator.reconcile.stages import Stages
-
-_PLURALS = {"waits": "wait", "starts": "start", "trains": "train", "is": "are", "goes": "go"}
 
 
 @dataclass(frozen=True)
 class Headline:
-    """Progressing's status, reason and message."""
+    """Progressing's status and reason, and what there is to say of it."""
 
     progressing: bool
     reason: Reason
-    message: str
+    matter: str
+    troubles: tuple[Trouble, ...] = ()
+    """What the matter tells of that something is to be done about, the leading one first."""
 
 
 def of_running(found: Stages, creating: frozenset[Child], max_parallel_folds: int) -> Headline:
     """Return the headline of a training that shall run."""
     current = found.current
     states = {_state(observation, creating) for observation in current}
-    message = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
+    matter = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
+    troubles = tuple(o.trouble for o in current if o.trouble and _state(o, creating) is State.BLOCKED)
     if State.RUNNING in states:
-        return Headline(True, STAGES[current[0].child.stage].running, message)
+        return Headline(True, STAGES[current[0].child.stage].running, matter, troubles)
     for state, reason in ((State.STARTING, Reason.STARTING), (State.STOPPING, Reason.STOPPING)):
         if state in states:
-            return Headline(True, reason, message)
-    trouble = next((o.trouble for o in current if o.trouble), None)
-    return Headline(trouble is None, trouble.reason if trouble else Reason.STARTING, message)
+            return Headline(True, reason, matter, troubles)
+    return Headline(not troubles, troubles[0].reason if troubles else Reason.STARTING, matter, troubles)
 
 
 def of_stopping(children: Iterable[Observation], why: str) -> Headline | None:
@@ -59,7 +60,7 @@ def _clause(observation: Observation, creating: frozenset[Child], max_parallel_f
     if state is State.STOPPING:
         return observation.note or "is stopped and starts again after that"
     if observation.trouble:
-        return observation.trouble.message
+        return observation.trouble.matter
     return f"waits until another is done (spec.maxParallelFolds is {max_parallel_folds})"
 
 
@@ -74,7 +75,5 @@ def _sentence(clauses: Iterable[tuple[Child, str]]) -> str:
 def _with_subject(children: list[Child], clause: str) -> str:
     if len(children) == 1:
         return f"{children[0].subject} {clause}"
-    verb, _, rest = clause.partition(" ")
     names = [child.fold.name for child in children if child.fold]
-    subject = f"folds {', '.join(names[:-1])} and {names[-1]}"
-    return f"{subject} {_PLURALS.get(verb, verb)} {rest}".rstrip()
+    return f"each of folds {', '.join(names[:-1])} and {names[-1]} {clause}"

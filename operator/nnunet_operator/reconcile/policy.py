@@ -7,6 +7,7 @@ from datetime import datetime
 from nnunet_operator.api.conditions import rfc3339
 from nnunet_operator.api.policy import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
 from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.remedy import Case
 from nnunet_operator.api.status import (
     MAX_DECISIONS,
     MAX_EXCEPTIONS,
@@ -29,8 +30,10 @@ class Finding:
     """What the status keeps of it; None where no policy was ever for the training."""
     compliant: bool
     reason: Reason
-    message: str
-    """Status, reason and message of the condition PolicyCompliant."""
+    matter: str
+    """Status and reason of the condition PolicyCompliant, and what its message says is the matter."""
+    case: str
+    """A Case, where the operator knows more than the reason says."""
     next_change: datetime | None
     """When it changes by the clock alone: an exception ends, or begins to count."""
 
@@ -47,8 +50,9 @@ def find(snapshot: Snapshot) -> Finding:
     decision = decide(subject, snapshot.namespace_labels, snapshot.policies, snapshot.now)
     allowed = decision.allowed and not snapshot.unreadable_policies
     record = _record(training.status.policy, decision, allowed, snapshot.now.replace(microsecond=0))
-    compliant, reason, message = _judge(snapshot, decision, record)
-    return Finding(allowed, record, compliant, reason, message, decision.next_change)
+    compliant, reason, matter = _judge(snapshot, decision, record)
+    case = Case.POLICY_UNREADABLE if snapshot.unreadable_policies else ""
+    return Finding(allowed, record, compliant, reason, matter, case, decision.next_change)
 
 
 def _record(before: AppliedPolicies | None, decision: Decision, allowed: bool, now: datetime) -> AppliedPolicies | None:
@@ -72,7 +76,7 @@ def _decision(verdict: Verdict) -> PolicyDecision:
         generation=verdict.policy.generation,
         mode=verdict.policy.spec.mode.value,
         outcome=verdict.outcome.value,
-        broken_rules=[violation.rule.value for violation in verdict.violations],
+        broken_rules=list(dict.fromkeys(violation.rule.value for violation in verdict.violations)),
         ticket=verdict.exception.ticket if verdict.exception else None,
     )
 
@@ -99,7 +103,7 @@ def _granted(policy: str, exception: PolicyException) -> GrantedException:
 
 
 def _judge(snapshot: Snapshot, decision: Decision, record: AppliedPolicies | None) -> tuple[bool, Reason, str]:
-    """Return status, reason and message of PolicyCompliant."""
+    """Return status, reason and matter of PolicyCompliant."""
     namespace = snapshot.training.namespace
     if snapshot.unreadable_policies:
         problems = "; ".join(
@@ -107,17 +111,15 @@ def _judge(snapshot: Snapshot, decision: Decision, record: AppliedPolicies | Non
         )
         return False, _holding(snapshot.training.status), f"nothing runs as long as a policy can't be read: {problems}"
     if decision.missing:
-        message = (
-            f"namespace {namespace} is labelled {CLINICAL_LABEL} and no NnunetTrainingPolicy is for it: ask those who "
-            "may write policies for one"
-        )
-        return False, Reason.POLICY_MISSING, message
+        matter = f"namespace {namespace} is labelled {CLINICAL_LABEL} and no NnunetTrainingPolicy is for it"
+        return False, Reason.POLICY_MISSING, matter
     if not decision.allowed:
         denied = [verdict for verdict in decision.verdicts if verdict.outcome is Outcome.DENIED]
         return False, _holding(snapshot.training.status), "; ".join(_words(verdict, snapshot.now) for verdict in denied)
-    broken = decision.messages(Outcome.WARNED, Outcome.AUDITED)
+    broken = [verdict for verdict in decision.verdicts if verdict.outcome in (Outcome.WARNED, Outcome.AUDITED)]
     if broken:
-        return False, Reason.POLICY_NOT_ENFORCED, f"it runs all the same: {'; '.join(broken)}"
+        matter = "; ".join(verdict.matter for verdict in broken)
+        return False, Reason.POLICY_NOT_ENFORCED, f"it runs all the same: {matter}"
     if record and record.exceptions:
         return True, Reason.POLICY_EXCEPTED, "; ".join(_exception(granted) for granted in record.exceptions)
     if decision.verdicts:
@@ -133,13 +135,13 @@ def _holding(status: NnunetTrainingStatus) -> Reason:
 def _words(verdict: Verdict, now: datetime) -> str:
     lapsed = verdict.lapsed
     if lapsed is None:
-        return verdict.message
+        return verdict.matter
     end = rfc3339(lapsed.expires_at)
     if lapsed.expires_at > now:
         why = f"does not count: it lasts until {end}, and {LONGEST_EXCEPTION_DAYS} days are the most"
     else:
         why = f"ended at {end}"
-    return f"{verdict.message} (exception {lapsed.ticket} {why})"
+    return f"{verdict.matter} (exception {lapsed.ticket} {why})"
 
 
 def _exception(granted: GrantedException) -> str:

@@ -7,6 +7,7 @@ operator has measured nothing yet), and becomes a restart when the pod goes.
 
 from nnunet_operator.api.fold_key import FoldKey
 from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedy import Case
 from nnunet_operator.api.status import FoldStatus
 from nnunet_operator.builders.model import Training
 from nnunet_operator.progress.model import FoldSample
@@ -15,10 +16,6 @@ from nnunet_operator.reconcile.observe import Observation, State
 
 MEDIANS = 5
 """A fold may take so many times its median epoch before it counts as stalled."""
-_REMEDY = (
-    "See kubectl logs for a dead data-loader worker, a full /dev/shm (spec.resources.sharedMemory) or a hanging volume"
-)
-_BY_HAND = "Deleting the pod lets the fold go on from its checkpoint; spec.restartOnStall does so by itself"
 
 
 def is_stalled(training: Training, fold: Observation, before: FoldStatus | None) -> bool:
@@ -50,8 +47,7 @@ def gives_up(training: Training, fold: Observation, before: FoldStatus | None) -
         return None
     return Trouble(
         Reason.STALLED,
-        f"{fold.child.subject} stands still after {restarts} restarts, which are as many as spec.retryLimit allows. "
-        f"{_REMEDY}",
+        f"{fold.child.subject} stands still after {restarts} restarts, which are as many as spec.retryLimit allows",
     )
 
 
@@ -79,15 +75,15 @@ def to_restart(training: Training, folds: tuple[Observation, ...]) -> tuple[Obse
     )
 
 
-def judge(training: Training, folds: list[FoldStatus]) -> tuple[bool, Reason, str]:
-    """Return the status, reason and message of the condition Stalled. The message does not change with the clock."""
+def found(training: Training, folds: list[FoldStatus]) -> Trouble | None:
+    """Return what stands still, or None. The words do not change with the clock."""
     stalled = [fold for fold in folds if fold.stalled_pod]
     if not stalled:
-        return False, Reason.NOT_STALLED, ""
+        return None
     each = ", ".join(f"fold {fold.name} since epoch {fold.epoch} (pod {fold.stalled_pod})" for fold in stalled)
     limit = f"{training.spec.stall_timeout_seconds} s and {MEDIANS} times its median epoch"
-    then = "The fold is restarted from its checkpoint" if training.spec.restart_on_stall else _BY_HAND
-    return True, Reason.NO_EPOCH_FINISHED, f"no epoch was finished for more than {limit}: {each}. {_REMEDY}. {then}"
+    case = Case.RESTARTED if training.spec.restart_on_stall else ""
+    return Trouble(Reason.NO_EPOCH_FINISHED, f"no epoch was finished for more than {limit}: {each}", case)
 
 
 def _is_told(fold: Observation, before: FoldStatus | None) -> bool:

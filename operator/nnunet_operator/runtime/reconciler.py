@@ -126,7 +126,7 @@ class Reconciler:
         try:
             training = parse_training(body, before)
         except InvalidSpecError as problem:
-            status = invalid_status(before, str(problem), body["metadata"]["generation"], now.replace(microsecond=0))
+            status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
         group = group_of(key)

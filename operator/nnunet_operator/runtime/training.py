@@ -6,8 +6,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nnunet_operator.api.conditions import merge, state_condition
-from nnunet_operator.api.reasons import ConditionType, Phase, Reason
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_operator.api.reasons import ConditionType, Reason
+from nnunet_operator.api.remedies import advice, phase
+from nnunet_operator.api.remedy import told
+from nnunet_operator.api.status import NnunetTrainingStatus, Problem
 from nnunet_operator.api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest, Training
 
@@ -54,7 +56,7 @@ def parse_spec(model: type[Model], body: Manifest) -> Model:
         raise InvalidSpecError(_words(error)) from None
 
 
-def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, now: datetime) -> NnunetTrainingStatus:
+def invalid_status(before: NnunetTrainingStatus, faults: str, body: Manifest, now: datetime) -> NnunetTrainingStatus:
     """Return the status of a training whose spec does not parse. What was reported before stays.
 
     A training that has ended keeps its status as it is: nothing is to be done about it, and another operator may be
@@ -63,16 +65,15 @@ def invalid_status(before: NnunetTrainingStatus, problem: str, generation: int, 
     ended = (before.condition(ConditionType.COMPLETE), before.condition(ConditionType.FAILED))
     if any(end and end.status == "True" and end.reason != Reason.INVALID_SPEC for end in ended):
         return before
-    message = (
-        f"the stored spec is not valid for this version of the operator: {problem}. Delete this training and create "
-        "one that is put right"
-    )
+    metadata, reason = body["metadata"], Reason.INVALID_SPEC
+    problem = Problem(reason=reason, matter=f"the stored spec is not valid for this version of the operator: {faults}")
+    message = told(problem.matter, advice(reason, problem.case, metadata["name"], metadata["namespace"]))
     known = {condition.type: condition for condition in before.conditions}
     for type_, holds in ((ConditionType.PROGRESSING, False), (ConditionType.FAILED, True)):
-        known[type_.value] = state_condition(type_, holds, Reason.INVALID_SPEC, message)
-    merged = merge(before.conditions, list(known.values()), generation, now)
-    changes = {"conditions": merged, "phase": Phase.FAILED, "observed_generation": generation}
-    return before.model_copy(update=changes)
+        known[type_.value] = state_condition(type_, holds, reason, message)
+    merged = merge(before.conditions, list(known.values()), metadata["generation"], now)
+    stated = {"conditions": merged, "problem": problem, "phase": phase(merged)}
+    return before.model_copy(update={**stated, "observed_generation": metadata["generation"]})
 
 
 def _parse(model: type[Model], body: Any) -> Model:

@@ -64,7 +64,7 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
     "allowedConfigurations, redefined": (
         {"allowedConfigurations": ["2d", "3d_fullres", "3d_lowres"]},
         {"planning": {"configurations": {"b": {}, "3d_fullres": {"patch_size": [16, 16, 16]}, "a": {}}}},
-        "spec.planning.configurations defines 3d_fullres and 2 more, must be empty "
+        "spec.planning.configurations sets 3d_fullres and 2 more, must be empty "
         "(so that an allowed name means what nnU-Net plans under it)",
     ),
     "allowedEnv": (
@@ -80,7 +80,7 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
     "maxGpus": (
         {"maxGpus": 3},
         {"resources": {"gpus": 2}},
-        "spec.resources.gpus times the folds at once is 4, must be at most 3 (lower spec.maxParallelFolds)",
+        "spec.resources.gpus is 2 (4 in all folds at once), must be at most 3 in all (lower spec.maxParallelFolds)",
     ),
 }
 

@@ -40,7 +40,7 @@ def differences(
     if not denied and not answer.ok:
         found.append(f"refused: {answer.message}")
     wanted = {name: decision.messages(outcome) for outcome, name in OUTCOMES.items()}
-    wanted["nnunet-advice"] = advice(spec) if created else []
+    wanted["nnunet-advice"] = [each.message for each in advice(spec)] if created else []
     given = {name: answer.warned(name) for name in wanted}
     if any(len(warning) == WARNING_CUT for warning in answer.warnings):
         wanted = {name: [message[:100] for message in messages] for name, messages in wanted.items()}

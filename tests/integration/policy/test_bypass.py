@@ -115,5 +115,5 @@ def test_defining_anything_under_an_allowed_name_is_stopped_by_admission(gate: G
         body = training(clinical, configuration=configuration, planning={"configurations": own})
         answer = gate.create(body, "erin")
         stopped_by_admission(answer, "nnunet-policy-enforce")
-        assert f"spec.planning.configurations defines {min(own)}" in answer.message
+        assert f"spec.planning.configurations sets {min(own)}" in answer.message
     assert gate.create(training(clinical, planning={"configurations": {}}), "erin").ok

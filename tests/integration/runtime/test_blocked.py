@@ -231,7 +231,7 @@ def test_a_webhook_that_does_not_answer_hides_nothing(lab: Lab, webhook_down: Ca
     lab.kubelet.end(lab.kubelet.pod("early", "plan"))
     lab.wait_reason("DatasetReady", "Preprocessed", "early")
     both = lab.wait_reason("Progressing", "PodRejected", "early")["message"]
-    assert both.startswith("folds 0 and 1 wait because the API server refuses its pod: Internal error"), both
+    assert both.startswith("each of folds 0 and 1 waits because the API server refuses its pod: Internal error"), both
     version = lab.training("new")["metadata"]["resourceVersion"]
     before = lab.operator.metrics()[ERRORS]
     wait_for("another attempt", lambda: lab.operator.metrics()[ERRORS] >= before + 2)

@@ -8,45 +8,17 @@ import pytest
 from nnunet_cli.evidence import Evidence
 from nnunet_cli.explanation import Explanation, explain
 from nnunet_cli.explanation_output import as_data, as_text
-from nnunet_cli.remedies import REMEDIES
 from nnunet_cli.watched import Event, watched
 from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
-from nnunet_operator.api.reasons import Phase, Reason
-from nnunet_operator.reconcile.failures import _BY_CODE
+from nnunet_operator.api.reasons import Reason
+from nnunet_operator.api.remedies import REMEDIES
+from nnunet_operator.api.remedy import Group, told
+from nnunet_operator.reconcile.failures import REASONS
 from tests.unit.cli.make import condition, fold
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
-STATES = {
-    # They tell of one side of a training and never stop it.
-    Reason.STANDARD_EPOCHS,
-    Reason.SHORT_SCHEDULE,
-    Reason.VERY_SHORT_SCHEDULE,
-    Reason.POLICIES_KEPT,
-    Reason.NO_POLICY,
-    Reason.POLICY_EXCEPTED,
-    Reason.POLICY_NOT_ENFORCED,
-    Reason.EXCEPTION_ENDS_SOON,
-    Reason.NO_EXCEPTION_ENDS_SOON,
-    Reason.NOT_SUSPENDED,
-    Reason.PREPROCESSED,
-    Reason.NOT_YET_PLANNED,
-    Reason.NOT_STALLED,
-    Reason.PLATEAU_STOPPED,
-    Reason.PLATEAU_ANNEALED,
-    Reason.PLATEAU_OBSERVED,
-    Reason.PLATEAU_ANNEALING,
-    Reason.RULE_NOT_FIRED,
-    Reason.EARLY_STOPPING_DISABLED,
-    Reason.CHECKPOINTS_VERIFIED,
-    Reason.NOT_YET_VERIFIED,
-    Reason.TEST_SET_SCORED,
-    Reason.CROSS_VALIDATION_SCORED,
-    Reason.NOT_YET_EVALUATED,
-    Reason.NOT_COMPLETE,
-    Reason.NOT_FAILED,
-}
-STOPPING = [reason for reason in Reason if reason not in STATES]
+STOPPING = [reason for reason in Reason if REMEDIES[reason].group is not Group.ASIDE]
 
 
 def body(*conditions: Any, age: int = 600, **status: Any) -> dict[str, Any]:
@@ -76,25 +48,26 @@ def test_none_that_stops_a_training_is_without_a_remedy(reason: Reason) -> None:
     assert all(command.startswith(("kubectl ",)) for command in found.look)
 
 
-def test_the_table_has_nothing_else() -> None:
-    assert set(REMEDIES) == set(STOPPING)
-    assert {phase.value for phase in Phase} - {"Pending", "Suspended", "Completed", "Failed"} <= set(REMEDIES)
-
-
 @pytest.mark.parametrize("code", sorted(TERMINAL_EXIT_CODES))
 def test_every_exit_code_that_ends_a_training_is_named_by_its_remedy(code: int) -> None:
-    reason = _BY_CODE[code][0]
+    reason = REASONS[code]
     assert f"(exit code {int(code)})" in said(condition("Failed", reason, "planning: no such file")).matter
 
 
 @pytest.mark.parametrize(
     ("conditions", "reason", "matter", "todo", "look"),
     [
-        ([by("WaitingForGPU")], "WaitingForGPU", "No node has a free GPU", "suspending another", "describe pods -l"),
+        (
+            [by("WaitingForGPU")],
+            "WaitingForGPU",
+            "No node has a free GPU",
+            "kubectl nnunet suspend OTHER",
+            "describe pods -l",
+        ),
         ([by("WaitingForQueue")], "WaitingForQueue", "the queue", "LocalQueue", "localqueues"),
-        ([by("ClaimNotBound")], "ClaimNotBound", "PersistentVolumeClaim", "Create the claim", "describe pvc"),
+        ([by("ClaimNotBound")], "ClaimNotBound", "PersistentVolumeClaim", "Give the claim", "describe pvc"),
         ([by("ImageUnavailable")], "ImageUnavailable", "image", "spec.trainer.image", "{.spec.trainer.image}"),
-        ([by("PodRejected")], "PodRejected", "refuses", "quota", "describe resourcequota"),
+        ([by("PodRejected")], "PodRejected", "refuses", "who runs the cluster", "describe resourcequota"),
         (
             [condition("Suspended", "PolicyDenied", "policy house: at least 1000"), by("PolicyDenied", "nothing runs")],
             "PolicyDenied",
@@ -124,17 +97,6 @@ def test_every_exit_code_that_ends_a_training_is_named_by_its_remedy(code: int) 
             "describe nnt hippo",
         ),
         (
-            [
-                condition(
-                    "Failed", "OutOfMemory", "fold 0: killed. Raise it. To try again (folds go on), set spec.suspend"
-                )
-            ],
-            "OutOfMemory",
-            "The operator says: fold 0: killed. Raise it.",
-            "kubectl nnunet suspend hippo -n clinic, then kubectl nnunet resume hippo -n clinic",
-            "kubectl nnunet logs hippo -n clinic",
-        ),
-        (
             [condition("Complete", "TrainingComplete", "test Dice 0.861"), by("TrainingComplete")],
             "TrainingComplete",
             "test Dice 0.861",
@@ -158,6 +120,31 @@ def test_explanations(conditions: list[Any], reason: str, matter: str, todo: str
     found = said(*conditions)
     assert found.reason == reason
     assert matter in found.matter and todo in found.todo and any(look in command for command in found.look), found
+
+
+OUT_OF_MEMORY = "fold 0: killed because it needed more than spec.resources.memory (8Gi)"
+REMEDY = REMEDIES["OutOfMemory"].advice("", "hippo", "clinic")
+
+
+def test_what_stands_in_the_way_is_told_without_what_to_do_which_is_said_once() -> None:
+    failed = condition("Failed", "OutOfMemory", told(OUT_OF_MEMORY, REMEDY))
+    problem = {"reason": "OutOfMemory", "matter": OUT_OF_MEMORY}
+    found = explain(evidence(body(failed, problem=problem)), NOW)
+    assert found.matter.endswith(f"The operator says: {OUT_OF_MEMORY}.")
+    assert found.todo == REMEDY and "kubectl nnunet suspend hippo -n clinic" in found.todo
+    assert "kubectl nnunet logs hippo -n clinic" in found.look
+
+
+def test_the_case_says_which_remedy_holds() -> None:
+    quota = {"reason": "PodRejected", "matter": "exceeded quota", "case": "Quota"}
+    assert "quota raised" in explain(evidence(body(by("PodRejected"), problem=quota)), NOW).todo
+    newer = {**quota, "case": "OfAnotherVersion"}
+    assert "rule that is named" in explain(evidence(body(by("PodRejected"), problem=newer)), NOW).todo
+
+
+def test_a_problem_of_another_reason_is_not_what_leads() -> None:
+    quota = {"reason": "PodRejected", "matter": "exceeded quota", "case": "Quota"}
+    assert "exceeded" not in explain(evidence(body(by("WaitingForGPU"), problem=quota)), NOW).matter
 
 
 TRAINS = condition("Progressing", "Training", "fold 0 trains")

@@ -9,7 +9,7 @@ import yaml
 
 from nnunet_operator.api.base import API_VERSION
 from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.reasons import ConditionType, EventReason, FoldPhase, Phase, Reason
+from nnunet_operator.api.reasons import ConditionType, EventReason, FoldPhase, Reason
 from nnunet_operator.api.training import KIND, NnunetTrainingSpec
 
 ROOT = Path(__file__).parents[3]
@@ -93,9 +93,14 @@ def test_examples_of_trainings_are_valid(training: dict[str, Any]) -> None:
     NnunetTrainingSpec.model_validate(training["spec"])
 
 
-@pytest.mark.parametrize(
-    "word", [str(member) for kind in (ConditionType, Reason, EventReason, Phase, FoldPhase) for member in kind]
-)
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_heading_to_link_to(reason: Reason) -> None:
+    page = ROOT / "docs" / "reference" / "reasons.md"
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [heading.lower() for heading in headings].count(reason.lower()) == 1, "its anchor is its own"
+
+
+@pytest.mark.parametrize("word", [str(member) for kind in (ConditionType, EventReason, FoldPhase) for member in kind])
 def test_every_word_of_the_status_is_explained(word: str) -> None:
     page = ROOT / "docs" / "user-guide" / "following-progress.md"
     assert f"`{word}`" in page.read_text(encoding="utf-8"), f"{_name(page)} does not explain {word}"

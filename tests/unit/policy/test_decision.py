@@ -74,14 +74,14 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
         (
             {"allowedConfigurations": ["3d_fullres"]},
             {"planning": {"configurations": {"3d_fullres": {"patch_size": [16, 16, 16]}}}},
-            [f"spec.planning.configurations defines 3d_fullres, must be empty {PLANNED}"],
+            [f"spec.planning.configurations sets 3d_fullres, must be empty {PLANNED}"],
         ),
         (
             {"allowedConfigurations": ["b"]},
             {"configuration": "z", "planning": {"configurations": {"z": {"inherits_from": "a"}, "a": {}, "b": {}}}},
             [
-                "spec.configuration is z, must be one of b; "
-                f"spec.planning.configurations defines a and 2 more, must be empty {PLANNED}"
+                "spec.configuration is z, must be one of b",
+                f"spec.planning.configurations sets a and 2 more, must be empty {PLANNED}",
             ],
         ),
         ({}, {"planning": {"configurations": {"3d_fullres": {"patch_size": [16, 16, 16]}}}}, []),
@@ -101,11 +101,18 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
         (
             {"maxGpus": 4},
             {},
-            ["spec.resources.gpus times the folds at once is 5, must be at most 4 (lower spec.maxParallelFolds)"],
+            [
+                "spec.resources.gpus is 1 (5 in all folds at once), must be at most 4 in all (lower "
+                "spec.maxParallelFolds)"
+            ],
         ),
         ({"maxGpus": 4}, {"maxParallelFolds": 4}, []),
         ({"maxGpus": 4}, {"folds": [0, 1, 2], "resources": {"gpus": 2}, "maxParallelFolds": 2}, []),
-        ({"maxGpus": 1}, {"folds": [0], "replicates": 2, "trainer": {"seed": 1}}, ["spec.resources.gpus times "]),
+        (
+            {"maxGpus": 1},
+            {"folds": [0], "replicates": 2, "trainer": {"seed": 1}},
+            ["spec.resources.gpus is 1 (2 in all folds at once), "],
+        ),
         (
             {"minEpochs": 1000, "requireSeed": True},
             {"schedule": {"epochs": 5}},
@@ -313,4 +320,5 @@ def test_an_exception_that_ended_is_told() -> None:
 )
 def test_advice(spec: dict[str, Any], words: list[str]) -> None:
     found = advice(subject(**spec).spec)
-    assert len(found) == len(words) and all(word in text for word, text in zip(words, found, strict=True))
+    assert len(found) == len(words) and all(word in each.message for word, each in zip(words, found, strict=True))
+    assert all(each.message.startswith(each.field) for each in found), "the field stands first for people, too"

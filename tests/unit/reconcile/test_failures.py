@@ -39,7 +39,7 @@ CODES = pytest.mark.parametrize(
     [
         (64, "WrongConfiguration", "create one that is put right"),
         (65, "WrongData", "Put the dataset right"),
-        (69, "CheckpointUnusable", "Restore or remove"),
+        (69, "CheckpointUnusable", "Restore them from a backup"),
         (74, "StorageFailed", "Make room"),
         (76, "GPUOutOfMemory", "larger GPU"),
     ],

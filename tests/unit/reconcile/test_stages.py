@@ -30,6 +30,7 @@ from tests.unit.reconcile.make import (
     world,
 )
 
+STORED = {"metadata": {"namespace": "clinic", "name": "hippo", "generation": 1}}
 THREE = training(folds=[0, 1, 2])
 FOLDS = ["hippo-fold-0", "hippo-fold-1", "hippo-fold-2"]
 
@@ -215,7 +216,7 @@ def test_a_suspension_without_a_failure_keeps_what_is_done() -> None:
 def test_a_spec_that_is_valid_again_goes_on() -> None:
     objects = [*planned(THREE), fold(0), running(fold(0))]
     begun = after(THREE, *objects)
-    invalid = replace(begun, status=invalid_status(begun.status, "folds: too many", 1, NOW))
+    invalid = replace(begun, status=invalid_status(begun.status, "folds: too many", STORED, NOW))
     assert stated(decide(world(begun, *objects)), "Failed") == ("False", "NotFailed")
     assert invalid.status.phase == "Failed"
     result = decide(world(invalid, *objects))
@@ -233,7 +234,7 @@ def test_a_spec_that_is_valid_again_goes_on() -> None:
 )
 def test_what_has_ended_is_not_touched_by_a_spec_that_does_not_parse(objects: list[Manifest]) -> None:
     over = after(THREE, *objects).status
-    assert invalid_status(over, "folds: too many", 2, NOW) == over
+    assert invalid_status(over, "folds: too many", STORED, NOW) == over
 
 
 def test_failure_stops_the_other_folds_once_it_is_stored() -> None:

@@ -56,7 +56,7 @@ def test_a_stall_is_told_with_what_to_look_at_and_without_a_clock() -> None:
     of = training(**STALL)
     objects, samples = still(of, still_seconds=101)
     message = condition(decide(world(of, *objects, samples=samples)), "Stalled").message
-    for words in ("fold 0 since epoch 3", "pod hippo-fold-0-x", "kubectl logs", "sharedMemory", "restartOnStall"):
+    for words in ("fold 0 since epoch 3", "pod hippo-fold-0-x", "See its log", "sharedMemory", "restartOnStall"):
         assert words in message
     known = after(of, *objects, samples=samples)
     objects, samples = still(of, still_seconds=5000)

@@ -12,7 +12,7 @@ from nnunet_operator.api.contract import (
 )
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.spread import spread
+from nnunet_operator.reconcile.facts import deviation
 from tests.unit.builders.make import training
 from tests.unit.reconcile.make import (
     COMPLETE,
@@ -78,7 +78,7 @@ def test_all_folds_of_all_replicates_may_train_at_once(changes: dict[str, Any], 
     [([], None), ([0.5], None), ([0.5, None], None), ([0.5, 0.5], 0.0), ([1.0, 2.0, 3.0, 4.0], 1.2909944)],
 )
 def test_spread(values: list[float | None], expected: float | None) -> None:
-    assert spread(values) == (None if expected is None else pytest.approx(expected))
+    assert deviation(values) == (None if expected is None else pytest.approx(expected))
 
 
 def test_gpu_seconds_are_counted_per_gpu_and_never_go_down() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.reconcile.spread import spread as operators_spread
+from nnunet_operator.reconcile.facts import deviation
 from nnunet_trainer import scores
 
 NAN = math.nan
@@ -59,7 +59,7 @@ def test_mean_and_spread_of_replicates(values: list[float | None], mean: float |
     assert scores.mean(values) == (None if mean is None else pytest.approx(mean))
     assert scores.spread(values) == (None if spread is None else pytest.approx(spread))
     known = [value for value in values if value is None or math.isfinite(value)]
-    assert operators_spread(known) == (None if spread is None else pytest.approx(spread)), "the status says the same"
+    assert deviation(known) == (None if spread is None else pytest.approx(spread)), "the status says the same"
 
 
 def test_read_and_write(tmp_path: Path) -> None:
