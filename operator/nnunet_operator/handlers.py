@@ -1,35 +1,24 @@
 """kopf's handlers. They hand over what was seen; everything else happens in `runtime`."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import kopf
 
-from nnunet_operator.api.base import GROUP, VERSION
-from nnunet_operator.api.labels import TRAINING_LABEL
-from nnunet_operator.api.policy import PLURAL as POLICY_PLURAL
-from nnunet_operator.api.training import PLURAL
-from nnunet_operator.runtime.feed import Feed
+from nnunet_operator.runtime.informers.feed import Take
+from nnunet_operator.runtime.informers.informer import Informer
 
 
-def register(registry: kopf.OperatorRegistry, feed: Feed) -> None:
-    """Add the handlers to kopf's registry. They must not block: kopf calls them in the event loop."""
+def register(registry: kopf.OperatorRegistry, informers: Iterable[Informer], take: Take) -> None:
+    """Add a handler for each kind to kopf's registry. `take` must not block: kopf calls it in the event loop."""
+    for informer in informers:
+        _register(registry, informer, take)
 
-    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
-    async def on_training(event: kopf.RawEvent, **_: Any) -> None:
-        feed.heed(lambda: feed.training(event))
 
-    @kopf.on.event(GROUP, VERSION, POLICY_PLURAL, registry=registry)
-    async def on_policy(event: kopf.RawEvent, **_: Any) -> None:
-        feed.heed(lambda: feed.policy(event))
+def _register(registry: kopf.OperatorRegistry, informer: Informer, take: Take) -> None:
+    resource = informer.resource
+    labels = {informer.selector: kopf.PRESENT} if informer.selector else None
 
-    @kopf.on.event("", "v1", "namespaces", registry=registry)
-    async def on_namespace(event: kopf.RawEvent, **_: Any) -> None:
-        feed.heed(lambda: feed.namespace(event))
-
-    @kopf.on.event("batch", "v1", "jobs", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
-    async def on_job(event: kopf.RawEvent, **_: Any) -> None:
-        feed.heed(lambda: feed.child("jobs", event))
-
-    @kopf.on.event("", "v1", "pods", labels={TRAINING_LABEL: kopf.PRESENT}, registry=registry)
-    async def on_pod(event: kopf.RawEvent, **_: Any) -> None:
-        feed.heed(lambda: feed.child("pods", event))
+    @kopf.on.event(resource.group, resource.version, resource.plural, labels=labels, registry=registry)
+    async def on_event(event: kopf.RawEvent, **_: Any) -> None:
+        take(resource, event)

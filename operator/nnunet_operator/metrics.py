@@ -82,12 +82,14 @@ class Metrics:
         self.described: list[Described] = []
         """What there is, in the order of its declaration, but for the process's own metrics."""
         ProcessCollector(registry=self.registry)
-        self.reconciles = self._counter("reconciles", "Looks at a training, by how they ended.", "result")
-        self.reconcile_seconds = self._histogram("reconcile_duration_seconds", "Duration of a look at a training.")
-        self.queue_wait_seconds = self._histogram(
-            "queue_wait_seconds", "Time that a training which is due waited for a worker."
+        self.reconciles = self._counter(
+            "reconciles", "Reconciles of an object, by its kind and by how they ended.", "kind", "result"
         )
-        self.queue_depth = self._gauge("queue_depth", "Trainings that are due and wait for a worker.")
+        self.reconcile_seconds = self._histogram("reconcile_duration_seconds", "Duration of a reconcile.", "kind")
+        self.queue_wait_seconds = self._histogram(
+            "queue_wait_seconds", "Time that an object which is due to be reconciled waited for a worker.", "kind"
+        )
+        self.queue_depth = self._gauge("queue_depth", "Objects that are due and wait for a worker.", "kind")
         self.api_requests = self._counter(
             "api_requests", "Requests to the API server, watches not included.", "method", "resource", "code"
         )

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import logging
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -12,30 +12,29 @@ import aiohttp
 import kopf
 
 from nnunet_operator.metrics import Metrics, package_version
-from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import Client, load_configuration
-from nnunet_operator.runtime.complaints import ComplaintFinder
-from nnunet_operator.runtime.feed import Feed
+from nnunet_operator.runtime.client.client import Client, load_configuration
+from nnunet_operator.runtime.controllers.parts import Parts
+from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
+from nnunet_operator.runtime.controllers.registry import CONTROLLERS, INFORMERS
 from nnunet_operator.runtime.http import Health, serve
+from nnunet_operator.runtime.informers.controller import Controller
+from nnunet_operator.runtime.informers.feed import Feed, Take
+from nnunet_operator.runtime.informers.informer import Cache, Informer
+from nnunet_operator.runtime.informers.resync import Resync
+from nnunet_operator.runtime.informers.watches import Watches, kopf_settings
 from nnunet_operator.runtime.known import Known
 from nnunet_operator.runtime.patience import USUAL, Patience
-from nnunet_operator.runtime.policies import PolicyBook
-from nnunet_operator.runtime.policy_use import PolicyKeeper
-from nnunet_operator.runtime.queue import WorkQueue
-from nnunet_operator.runtime.reconciler import Reconciler
-from nnunet_operator.runtime.recorder import Recorder
-from nnunet_operator.runtime.resync import Resync
-from nnunet_operator.runtime.scraper import Scraper
-from nnunet_operator.runtime.watches import Watches, kopf_settings
-from nnunet_operator.runtime.workers import work
+from nnunet_operator.runtime.queue.workers import work
+from nnunet_operator.runtime.queue.workqueue import WorkQueue
+from nnunet_operator.runtime.team import Team
 from nnunet_operator.settings import Settings
 
 log = logging.getLogger(__name__)
 
 DRAIN_SECONDS = 10.0
-"""Time that looks in progress have to end after SIGTERM."""
+"""Time that reconciles in progress have to end after SIGTERM."""
 
-Register = Callable[[kopf.OperatorRegistry, Feed], None]
+Register = Callable[[kopf.OperatorRegistry, Sequence[Informer], Take], None]
 
 
 class OperatorDied(Exception):
@@ -51,27 +50,16 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         client = Client(await load_configuration(), settings.request_timeout_seconds, metrics)
         await stack.enter_async_context(client)
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        cache, queue = Cache(), WorkQueue(metrics)
-        book, recorder = PolicyBook(client, cache), Recorder(client)
-        keeper = PolicyKeeper(client, cache, book, recorder, metrics, patience)
-        metrics.tell(Known(cache.trainings, book))
-        feed = Feed(cache, queue, keeper.changed, patience)
-        scraper = Scraper(session, settings.progress_poll_seconds, metrics)
-        complaints = ComplaintFinder(client, patience)
-        options = settings.options()
-        reconciler = Reconciler(
-            client, cache, scraper, complaints, recorder, book, keeper, options, feed.doubt, patience
-        )
-        watches = Watches(
-            client,
-            lambda registry: register(registry, feed),
-            settings.watch_namespaces,
-            kopf_settings(settings.request_timeout_seconds),
-            metrics,
-            feed.doubt,
-        )
-        resync = Resync(client, cache, feed, settings.watch_namespaces, metrics, watches.restart, patience)
-        team = _Team()
+        cache, queue = Cache(INFORMERS), WorkQueue(metrics)
+        feed = Feed(cache, queue)
+        policies = PolicyCache(client, cache)
+        metrics.tell(Known(cache, policies))
+        parts = Parts(client, feed, metrics, policies, session, settings, patience)
+        controllers = [make(parts) for make in CONTROLLERS]
+        feed.serve(controllers)
+        watches = _watches(parts, register)
+        resync = Resync(client, feed, settings.watch_namespaces, metrics, watches.restart, patience)
+        team = Team()
         health = Health(client, team.problem, lambda: None if resync.synced else "the first lists are not complete")
         ports = settings.health_port, settings.metrics_port
         await stack.enter_async_context(serve(settings.bind_address, *ports, health, metrics.registry))
@@ -80,9 +68,7 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
             return
         gc.collect()
         gc.freeze()  # what was imported and listed stays: no need to walk it at each collection
-        for number in range(settings.workers):
-            team.start(f"worker {number}", work(queue, reconciler.reconcile, metrics))
-        team.start("policies", keeper.run())
+        _start_workers(team, queue, controllers, metrics)
         team.start("resync", resync.run(settings.resync_seconds))
         watches_stop = asyncio.Event()
         team.start("watches", watches.run(watches_stop, lambda: _on_signals(stop)))
@@ -97,44 +83,24 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         log.info("stopped")
 
 
-class _Team:
-    """The tasks that run for ever. Held here, because the event loop itself would let them vanish."""
+def _watches(parts: Parts, register: Register) -> Watches:
+    return Watches(
+        parts.client,
+        lambda registry: register(registry, INFORMERS, parts.feed.take),
+        parts.settings.watch_namespaces,
+        kopf_settings(parts.settings.request_timeout_seconds, INFORMERS),
+        parts.metrics,
+        parts.feed.doubt,
+    )
 
-    def __init__(self) -> None:
-        self._tasks: list[asyncio.Task[None]] = []
 
-    def start(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._tasks.append(asyncio.create_task(coroutine, name=name))
-
-    def problem(self) -> str | None:
-        """Return which task has ended, or None."""
-        ended = next((task for task in self._tasks if task.done()), None)
-        return f"{ended.get_name()} has ended" if ended else None
-
-    async def watch(self, stop: asyncio.Event) -> str | None:
-        """Wait until `stop` is set (None), or a task ends (what happened)."""
-        stopping = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopping, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if stop.is_set():
-            return None
-        task = next(task for task in done if task is not stopping)
-        error = None if task.cancelled() else task.exception()
-        log.critical("%s has ended, which it never should", task.get_name(), exc_info=error)
-        return f"{task.get_name()} has ended: {error or 'without an error'}"
-
-    async def finish(self, name: str, seconds: float) -> None:
-        """Wait for tasks to end by themselves, at most `seconds`."""
-        tasks = [task for task in self._tasks if task.get_name().startswith(name)]
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            log.warning("%s did not end within %g s and is cancelled", task.get_name(), seconds)
-
-    async def cancel(self) -> None:
-        """End all tasks."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+def _start_workers(team: Team, queue: WorkQueue, controllers: Sequence[Controller], metrics: Metrics) -> None:
+    """Start as many workers as all controllers ask for together: none of them can take another's."""
+    for controller in controllers:
+        queue.share(controller.resource.kind, controller.at_once)
+    reconciles = {controller.resource.kind: controller.reconcile for controller in controllers}
+    for number in range(sum(controller.at_once for controller in controllers)):
+        team.start(f"worker {number}", work(queue, reconciles, metrics))
 
 
 def _on_signals(stop: asyncio.Event) -> None:

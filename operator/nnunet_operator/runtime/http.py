@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from nnunet_operator.runtime.client import Client
+from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.errors import ApiError
 
 log = logging.getLogger(__name__)

@@ -1,22 +1,26 @@
 """What the metrics tell of trainings and policies whenever somebody asks."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from nnunet_operator.metrics import Row
-from nnunet_operator.runtime.cache import Store
-from nnunet_operator.runtime.policies import PolicyBook
+from nnunet_operator.runtime.client.resources import TRAININGS
+from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.store import Store
+from nnunet_operator.runtime.summary import Summary
 
 
 class Known:
     """`metrics.Known` from the cache."""
 
-    def __init__(self, trainings: Store, book: PolicyBook) -> None:
-        self._trainings = trainings
-        self._book = book
+    def __init__(self, cache: Cache, policies: PolicyCache) -> None:
+        self._trainings: Store[Summary] = cache[TRAININGS]
+        self._policies = policies
 
     def counts(self) -> Mapping[str, int]:
         """Return the number of trainings by phase."""
-        return self._trainings.counts()
+        return Counter(summary.phase for _, summary in self._trainings.summaries())
 
     def phases(self) -> Iterator[Row]:
         """Yield namespace, name and phase of each training, with 1."""
@@ -38,6 +42,6 @@ class Known:
 
     def exceptions(self) -> Iterator[Row]:
         """Yield policy, namespace and training of each exception, with the Unix time of its end."""
-        for policy in self._book.policies().readable:
+        for policy in self._policies.policies().readable:
             for exception in policy.spec.exceptions:
                 yield (policy.name, exception.namespace, exception.name), exception.expires_at.timestamp()

@@ -1,4 +1,4 @@
-"""Logging: one JSON object a line, with the training that a line is about."""
+"""Logging: one JSON object a line, with the object that a line is about."""
 
 import logging
 import sys
@@ -9,19 +9,19 @@ from typing import Any, Literal
 
 from pythonjsonlogger.json import JsonFormatter
 
-from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.keys import Request
 
-_training: ContextVar[Key | None] = ContextVar("training", default=None)
+_request: ContextVar[Request | None] = ContextVar("request", default=None)
 
 
 @contextmanager
-def about(key: Key) -> Iterator[None]:
-    """Mark what is logged inside as being about a training."""
-    token = _training.set(key)
+def about(request: Request) -> Iterator[None]:
+    """Mark what is logged inside as being about an object."""
+    token = _request.set(request)
     try:
         yield
     finally:
-        _training.reset(token)
+        _request.reset(token)
 
 
 class _JsonFormatter(JsonFormatter):
@@ -29,9 +29,9 @@ class _JsonFormatter(JsonFormatter):
         super().add_fields(log_data, record, message_dict)
         log_data["level"] = record.levelname.lower()
         log_data["logger"] = record.name
-        key = _training.get()
-        if key:
-            log_data["namespace"], log_data["name"] = key
+        request = _request.get()
+        if request:
+            log_data["kind"], log_data["namespace"], log_data["name"] = request
         # kopf's way of naming the object that a line is about, and settings that it attaches for its own use
         for foreign in ("k8s_ref", "k8s_skip", "settings"):
             log_data.pop(foreign, None)
@@ -39,9 +39,9 @@ class _JsonFormatter(JsonFormatter):
 
 class _TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        key = _training.get()
+        request = _request.get()
         line = super().format(record)
-        return f"{line} [{key.namespace}/{key.name}]" if key and "\n" not in line else line
+        return f"{line} [{request}]" if request and "\n" not in line else line
 
 
 def configure_logging(level: str, form: Literal["json", "text"]) -> None:

@@ -22,7 +22,7 @@ class Patience:
     """Age up to which a Job without a pod is nothing to wonder about."""
     pod_not_started: float = 20.0
     """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
-    complaints: float = 15.0
+    pod_events: float = 15.0
     """How long is believed what Events said."""
 
 

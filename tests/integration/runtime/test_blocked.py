@@ -17,7 +17,7 @@ from tests.integration.support.quota import allow, forbid
 from tests.integration.support.trainer import Trainer
 from tests.integration.support.worker import ADDRESSES
 
-ERRORS = 'nnunet_operator_reconciles_total{result="error"}'
+ERRORS = 'nnunet_operator_reconciles_total{kind="NnunetTraining",result="error"}'
 
 
 @pytest.fixture

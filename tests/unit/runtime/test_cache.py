@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.runtime.cache import Cache, Store, group_of
+from nnunet_operator.runtime.client.resources import JOBS, TRAININGS
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.kinds import KINDS, group_of
+from nnunet_operator.runtime.informers.store import Store
 from nnunet_operator.runtime.keys import Key
 
 KEY = Key("clinic", "hippo-plan")
@@ -23,9 +26,9 @@ def job(version: int, name: str = "hippo-plan", uid: str = "u1", **body: Any) ->
     return {"metadata": metadata, **body}
 
 
-def replay(*steps: tuple[str, Any]) -> Store:
+def replay(*steps: tuple[str, Any]) -> Store[Any]:
     """Return the Jobs after puts, removals and full lists."""
-    store = Cache().jobs
+    store = Cache(KINDS)[JOBS]
     for step, argument in steps:
         if step == "list":
             version, bodies = argument
@@ -91,23 +94,27 @@ def test_what_a_watch_tells_while_a_list_is_read_proves_nothing() -> None:
 
 
 def test_a_cache_is_replaced_at_once() -> None:
-    cache, fresh = Cache(), Cache()
-    cache.trainings.put(job(50, name="ghost"))
-    cache.jobs.put(job(60))
-    cache.jobs.remove(job(70, name="hippo-fold-0"))
-    fresh.trainings.put(job(2, name="old"))
-    fresh.jobs.put(job(3))
-    fresh.jobs.retain([KEY], 4)
-    revision = cache.jobs.revision
-    assert cache.replace_by(fresh) == {Key("clinic", "ghost"), Key("clinic", "old")}
-    assert cache.trainings.keys() == [Key("clinic", "old")]
-    assert cache.jobs.version(KEY) == 3 and cache.jobs.newest == 4 and cache.jobs.revision > revision
-    assert cache.jobs.put(job(6, name="hippo-fold-0"))  # its end was of the other history
-    assert cache.jobs.put(job(5)) and len(cache.jobs.of(GROUP)) == 2
+    cache, fresh = Cache(KINDS), Cache(KINDS)
+    cache[TRAININGS].put(job(50, name="ghost"))
+    cache[JOBS].put(job(60))
+    cache[JOBS].remove(job(70, name="hippo-fold-0"))
+    fresh[TRAININGS].put(job(2, name="old"))
+    fresh[JOBS].put(job(3))
+    fresh[JOBS].retain([KEY], 4)
+    revision = cache[JOBS].revision
+    changes = cache.replace_by(fresh)[TRAININGS]
+    assert [(change.key.name, bool(change.before), bool(change.after)) for change in changes] == [
+        ("ghost", True, False),
+        ("old", False, True),
+    ]
+    assert cache[TRAININGS].keys() == [Key("clinic", "old")]
+    assert cache[JOBS].version(KEY) == 3 and cache[JOBS].newest == 4 and cache[JOBS].revision > revision
+    assert cache[JOBS].put(job(6, name="hippo-fold-0"))  # its end was of the other history
+    assert cache[JOBS].put(job(5)) and len(cache[JOBS].of(GROUP)) == 2
 
 
 def test_what_did_not_change_is_no_news() -> None:
-    store = Cache().jobs
+    store = Cache(KINDS)[JOBS]
     assert store.put(job(2))
     assert not store.put(job(2))
 
@@ -125,22 +132,31 @@ def test_the_list_of_one_group_leaves_others_alone() -> None:
     other = job(2, name="knee-plan")
     other["metadata"]["labels"] = {"nnunet.dev/training": "knee"}
     store.put(other)
-    assert store.retain([], 9, group=GROUP) == {KEY: GROUP}
+    assert [(change.key, change.group) for change in store.retain([], 9, group=GROUP)] == [(KEY, GROUP)]
     assert store.get(KEY) is None and store.get(Key("clinic", "knee-plan"))
 
 
 def test_a_long_name_is_found_by_its_label() -> None:
     name = "n" * 100
-    cache = Cache()
+    cache = Cache(KINDS)
     body = job(1, name=name)
-    cache.trainings.put(body)
-    assert cache.trainings.keys_of(group_of(Key("clinic", name))) == [Key("clinic", name)]
+    cache[TRAININGS].put(body)
+    assert cache[TRAININGS].keys_of(group_of(Key("clinic", name))) == [Key("clinic", name)]
 
 
-def test_trainings_are_counted_by_phase() -> None:
-    cache = Cache()
-    cache.trainings.put(job(1, name="a", status={"phase": "Training"}))
-    cache.trainings.put(job(2, name="b"))
-    assert cache.trainings.counts() == {"Training": 1, "Pending": 1}
-    cache.trainings.remove(job(3, name="a"))
-    assert cache.trainings.counts() == {"Pending": 1}
+def test_a_change_tells_what_was_and_what_is() -> None:
+    store = Cache(KINDS)[TRAININGS]
+    changes = [
+        store.put(job(1, name="a")),
+        store.put(job(2, name="a", status={"phase": "Training"})),
+        store.put(job(3, name="a", status={"phase": "Training"}, spec={"retryLimit": 3})),
+        store.remove(job(4, name="a")),
+    ]
+    phases = [(c.before and c.before.phase, c.after and c.after.phase, c.differs) for c in changes if c]
+    assert phases == [
+        (None, "Pending", True),
+        ("Pending", "Training", True),
+        ("Training", "Training", False),
+        ("Training", None, True),
+    ]
+    assert store.remove(job(5, name="a")) is None

@@ -11,7 +11,8 @@ from aiohttp import web
 from kubernetes.aio.client import Configuration
 
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.client import TRAININGS, Client
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import TRAININGS
 from nnunet_operator.runtime.errors import LONGEST_RETRY_AFTER_SECONDS, ApiError, Unreachable, retry_after
 from nnunet_operator.runtime.keys import Key
 
@@ -51,7 +52,7 @@ ASKS: list[Ask] = [
     lambda client: client.create(TRAININGS, "clinic", {}),
     lambda client: client.write_status(TRAININGS, KEY, "1", {}),
     lambda client: client.list_all(TRAININGS),
-    lambda client: client.served(),
+    lambda client: client.served([TRAININGS]),
 ]
 BODY = {"metadata": {"name": "hippo", "resourceVersion": "7"}}
 

@@ -2,26 +2,26 @@
 
 import asyncio
 import logging
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import Resource
+from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS, Resource
+from nnunet_operator.runtime.controllers import policies
 from nnunet_operator.runtime.errors import ApiError, Unreachable
-from nnunet_operator.runtime.feed import Feed
-from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.informers.feed import Feed
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.kinds import KINDS
+from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.lasting import Backoff, forever
-from nnunet_operator.runtime.policies import PolicyBook
-from nnunet_operator.runtime.policy_use import PolicyKeeper
-from nnunet_operator.runtime.queue import WorkQueue
-from nnunet_operator.runtime.reconciler import Outcome as Looked
-from nnunet_operator.runtime.recorder import Recorder
-from nnunet_operator.runtime.workers import work
+from nnunet_operator.runtime.queue.workers import Outcome as Looked
+from nnunet_operator.runtime.queue.workers import work
+from nnunet_operator.runtime.queue.workqueue import WorkQueue
 from tests.unit.runtime.clock import run
+from tests.unit.runtime.make import parts
 
-KEY = Key("clinic", "hippo")
+REQUEST = Request("NnunetTraining", "clinic", "hippo")
 
 
 def backoff(first: float = 1, longest: float = 8) -> Backoff:
@@ -109,8 +109,8 @@ def test_a_worker_outlives_a_look(error: BaseException | None) -> None:
             queue.stop()
             return Looked()
 
-        queue.add(KEY)
-        await work(queue, look, Metrics())
+        queue.add(REQUEST)
+        await work(queue, {REQUEST.kind: look}, Metrics())
         return looks
 
     assert run(scenario()) == [0, 0.5, 1.5, 3.5]
@@ -125,13 +125,13 @@ def test_a_worker_leaves_the_server_alone_as_long_as_it_asks_for() -> None:
         async def look(_: Key) -> Looked:
             looks.append(asyncio.get_running_loop().time())
             if len(looks) == 1:
-                asyncio.get_running_loop().call_later(2, queue.add, KEY, 0.5)
+                asyncio.get_running_loop().call_later(2, queue.add, REQUEST, 0.5)
                 raise Unreachable("too many requests", retry_after=30)
             queue.stop()
             return Looked()
 
-        queue.add(KEY)
-        await work(queue, look, Metrics())
+        queue.add(REQUEST)
+        await work(queue, {REQUEST.kind: look}, Metrics())
         return looks
 
     assert run(scenario()) == [0, 30]
@@ -156,24 +156,21 @@ def test_the_policies_statuses_are_written_all_the_same(error: BaseException | N
     """One that can't be written keeps no other from it, and is written later."""
 
     async def scenario() -> list[tuple[float, str]]:
-        cache, server = Cache(), Refusing([error] * 3)
+        server = Refusing([error] * 3)
+        made, queue = parts(server)
         spec = {"mode": "Enforce", "namespaceSelector": {}, "rules": {"minEpochs": 1000}}
         for version, name in enumerate(("bad", "good"), 1):
             metadata = {"name": name, "uid": name, "generation": 1, "resourceVersion": str(version)}
-            cache.policies.put({"metadata": metadata, "spec": spec, "status": {}})
-        client = cast(Any, server)
-        keeper = PolicyKeeper(client, cache, PolicyBook(client, cache), Recorder(client), Metrics())
-        keeper.changed()
-        going = asyncio.create_task(keeper.run())
+            made.feed.seen(POLICIES, {"metadata": metadata, "spec": spec, "status": {}})
+        statuses = policies.controller(made)
+        going = asyncio.create_task(work(queue, {POLICIES.kind: statuses.reconcile}, made.metrics))
         await asyncio.sleep(120)
         assert not going.done()
         going.cancel()
         return server.written
 
     written = run(scenario())
-    assert {name for _, name in written} == {"bad", "good"}
-    # A sub-task that was cancelled ends the turn: it can't be told from the keeper's own end where it was awaited.
-    assert error is None or written[0] == (5, "good")
+    assert written[0] == (5, "good") and {name for _, name in written} == {"bad", "good"}
 
 
 @pytest.mark.parametrize(
@@ -192,10 +189,10 @@ def test_the_policies_statuses_are_written_all_the_same(error: BaseException | N
 )
 def test_an_event_that_can_not_be_read_is_made_up_for_by_a_full_list(event: dict[str, Any]) -> None:
     async def scenario() -> bool:
-        cache = Cache()
+        cache = Cache(KINDS)
         feed = Feed(cache, WorkQueue(Metrics()))
-        feed.heed(lambda: feed.training(event))
-        assert len(cache.trainings) == 0
+        feed.take(TRAININGS, event)
+        assert len(cache[TRAININGS]) == 0
         return feed.relisted.is_set()
 
     assert run(scenario())

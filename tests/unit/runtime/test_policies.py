@@ -1,6 +1,5 @@
 """Policies and namespaces in the cache: what makes trainings be looked at again, and what an unreadable policy does."""
 
-import asyncio
 import itertools
 from typing import Any, cast
 
@@ -9,17 +8,18 @@ import pytest
 from nnunet_operator.api.status import AppliedPolicies, PolicyDecision
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.reconcile.model import Event
-from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import Client
-from nnunet_operator.runtime.feed import Feed
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES, TRAININGS
+from nnunet_operator.runtime.controllers.decisions import count_decisions
+from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
+from nnunet_operator.runtime.controllers.recorder import event_manifest
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.known import Known
-from nnunet_operator.runtime.policies import PolicyBook
-from nnunet_operator.runtime.policy_use import PolicyKeeper
-from nnunet_operator.runtime.queue import WorkQueue
-from nnunet_operator.runtime.recorder import event_manifest
 from tests.unit.policy.make import NOW
 from tests.unit.runtime.clock import run
+from tests.unit.runtime.make import drain, parts
 
 SPEC = {"mode": "Enforce", "namespaceSelector": {}, "rules": {"minEpochs": 1000}}
 
@@ -43,31 +43,16 @@ def looked_at(first: dict[str, Any], second: tuple[str, dict[str, Any]]) -> list
     """Return the trainings that are looked at after the second event about an object."""
 
     async def scenario() -> list[Key]:
-        cache, queue = Cache(), WorkQueue(Metrics())
-        feed = Feed(cache, queue)
+        made, queue = parts()
         for name in ("clinic", "lab"):
-            cache.trainings.put(body("NnunetTraining", 1, "hippo", name, spec={}))
-        take = feed.policy if first["kind"] == "NnunetTrainingPolicy" else feed.namespace
-        take({"type": "ADDED", "object": first})
-        await drain(queue)
-        take({"type": second[0], "object": second[1]})
-        return await drain(queue)
+            made.feed.cache[TRAININGS].put(body("NnunetTraining", 1, "hippo", name, spec={}))
+        resource = POLICIES if first["kind"] == "NnunetTrainingPolicy" else NAMESPACES
+        made.feed.take(resource, {"type": "ADDED", "object": first})
+        await drain(queue, TRAININGS.kind)
+        made.feed.take(resource, {"type": second[0], "object": second[1]})
+        return await drain(queue, TRAININGS.kind)
 
     return run(scenario())
-
-
-async def drain(queue: WorkQueue) -> list[Key]:
-    """Return what is due within a second."""
-    found: list[Key] = []
-    while True:
-        try:
-            async with asyncio.timeout(1):
-                key = await queue.get()
-        except TimeoutError:
-            return sorted(found)
-        assert key is not None
-        found.append(key)
-        queue.done(key)
 
 
 BOTH = [Key("clinic", "hippo"), Key("lab", "hippo")]
@@ -90,32 +75,66 @@ def test_what_makes_trainings_be_looked_at(
     assert looked_at(first, second) == expected
 
 
+def decided(version: int, *outcomes: tuple[str, str], phase: str = "Training") -> dict[str, Any]:
+    """Return a training on which policies decided."""
+    decisions = [{"policy": name, "outcome": outcome} for name, outcome in outcomes]
+    status = {"phase": phase, "policy": {"decisions": decisions}}
+    return body("NnunetTraining", version, "hippo", "clinic", spec={}, status=status)
+
+
+@pytest.mark.parametrize(
+    ("second", "expected"),
+    [
+        pytest.param(("MODIFIED", decided(2, ("a", "Allowed"), ("b", "Denied"))), ["b"], id="one more"),
+        pytest.param(("MODIFIED", decided(2, ("a", "Denied"))), ["a"], id="another outcome"),
+        pytest.param(("MODIFIED", decided(2)), ["a"], id="no longer"),
+        pytest.param(("MODIFIED", decided(2, ("a", "Allowed"), phase="Completed")), [], id="the same"),
+        pytest.param(("DELETED", decided(2, ("a", "Allowed"))), ["a"], id="deleted"),
+    ],
+)
+def test_what_makes_policies_be_counted_anew(second: tuple[str, dict[str, Any]], expected: list[str]) -> None:
+    """Once, after a while: trainings come by the hundred. The same goes for a write of our own."""
+
+    async def scenario(ours: bool) -> list[str]:
+        made, queue = parts()
+        made.feed.take(TRAININGS, {"type": "ADDED", "object": decided(1, ("a", "Allowed"))})
+        await drain(queue, POLICIES.kind, 6)
+        if ours and second[0] == "MODIFIED":
+            made.feed.seen(TRAININGS, second[1], by=TRAININGS)
+            assert await drain(queue, TRAININGS.kind, 4) == []  # who wrote it knows
+        else:
+            made.feed.take(TRAININGS, {"type": second[0], "object": second[1]})
+            assert await drain(queue, POLICIES.kind, 4) == []
+        return [key.name for key in await drain(queue, POLICIES.kind, 2)]
+
+    assert run(scenario(ours=False)) == run(scenario(ours=True)) == expected
+
+
 def test_policies_are_parsed_and_those_that_do_not_parse_are_named() -> None:
-    cache = Cache()
-    book = PolicyBook(cast(Client, None), cache)
+    cache = Cache(KINDS)
+    book = PolicyCache(cast(Client, None), cache)
     assert book.policies().readable == ()
-    cache.policies.put(policy(1))
-    cache.policies.put(body("NnunetTrainingPolicy", 2, "new", spec={**SPEC, "rules": {"colour": "red"}}))
+    cache[POLICIES].put(policy(1))
+    cache[POLICIES].put(body("NnunetTrainingPolicy", 2, "new", spec={**SPEC, "rules": {"colour": "red"}}))
     found = book.policies()
     assert [(one.name, one.generation, one.spec.rules.min_epochs) for one in found.readable] == [("house", 1, 1000)]
     assert list(found.unreadable) == ["new"] and "spec.rules.colour" in found.unreadable["new"]
     assert book.policies() is found
-    cache.policies.remove(body("NnunetTrainingPolicy", 3, "new"))
+    cache[POLICIES].remove(body("NnunetTrainingPolicy", 3, "new"))
     assert book.policies().unreadable == {}
 
 
 def test_decisions_are_summed_up_without_reading_statuses_again() -> None:
-    cache = Cache()
+    cache = Cache(KINDS)
     decisions = [{"policy": "house", "generation": 1, "mode": "Enforce", "outcome": "Excepted"}]
     status = {"phase": "Training", "policy": {"decisions": decisions, "exceptions": [{"ticket": "QM-17"}]}}
-    cache.trainings.put(body("NnunetTraining", 1, "hippo", "clinic", status=status))
-    ((key, summary),) = cache.trainings.summaries()
+    cache[TRAININGS].put(body("NnunetTraining", 1, "hippo", "clinic", status=status))
+    ((key, summary),) = cache[TRAININGS].summaries()
     assert (key, summary.decisions, summary.excepted) == (Key("clinic", "hippo"), (("house", "Excepted"),), True)
 
 
 def test_a_decision_is_counted_once_however_often_the_policy_is_edited() -> None:
     metrics = Metrics()
-    keeper = PolicyKeeper(*(cast(Any, None),) * 4, metrics)
     records = [
         AppliedPolicies(
             decided_at=NOW,
@@ -124,7 +143,7 @@ def test_a_decision_is_counted_once_however_often_the_policy_is_edited() -> None
         for number, outcome in enumerate(["Denied", "Denied", "Denied", "Allowed"], start=1)
     ]
     for before, after in itertools.pairwise([None, *records]):
-        keeper.decided(before, after)
+        count_decisions(metrics, before, after)
     counted = metrics.policy_decisions
     assert [counted.labels("house", "", outcome)._value.get() for outcome in ("Denied", "Allowed")] == [1, 1]
 
@@ -140,8 +159,8 @@ def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
-    cache, metrics = Cache(), Metrics()
-    metrics.tell(Known(cache.trainings, PolicyBook(cast(Client, None), cache)))
+    cache, metrics = Cache(KINDS), Metrics()
+    metrics.tell(Known(cache, PolicyCache(cast(Client, None), cache)))
     usage = {"usage": {"gpuSeconds": 70, "lostGpuSeconds": 0}}
     status = {
         "phase": "Completed",
@@ -163,7 +182,7 @@ def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
         }.items(),
         1,
     ):
-        cache.trainings.put(body("NnunetTraining", number, name, "clinic", status=state))
+        cache[TRAININGS].put(body("NnunetTraining", number, name, "clinic", status=state))
     assert told(metrics, "hippo") == {
         ("phase", "Completed"): 1,
         ("completion_timestamp_seconds",): NOW.timestamp(),
@@ -183,7 +202,7 @@ def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
     }
     assert told(metrics, "broken") == {("phase", "Failed"): 1, ("failed", "StorageFailed"): 1}
     assert told(metrics, "new") == {("phase", "Pending"): 1}
-    cache.trainings.remove(body("NnunetTraining", 9, "hippo", "clinic"))
+    cache[TRAININGS].remove(body("NnunetTraining", 9, "hippo", "clinic"))
     assert told(metrics, "hippo") == {}
 
 

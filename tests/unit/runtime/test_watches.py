@@ -11,7 +11,7 @@ import pytest
 from yarl import URL
 
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.watches import Watches, _Pace, kopf_settings
+from nnunet_operator.runtime.informers.watches import Watches, _Pace, kopf_settings
 from tests.unit.runtime.clock import run
 
 LIST, WATCH = "http://x/pods", "http://x/pods?watch=true"
@@ -92,7 +92,7 @@ def watched(ends: list[BaseException | float | None], restart_at: float = 1e5) -
     """Return when kopf was started."""
 
     async def scenario() -> list[float]:
-        watches = Ending(None, lambda _: None, (), kopf_settings(30), Metrics())  # type: ignore[arg-type]
+        watches = Ending(None, lambda _: None, (), kopf_settings(30, ()), Metrics())  # type: ignore[arg-type]
         watches.ends, watches.begun = list(ends), []
         stop = asyncio.Event()
         task = asyncio.create_task(watches.run(stop, lambda: None))

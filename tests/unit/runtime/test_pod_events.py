@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.runtime.client import Resource
-from nnunet_operator.runtime.complaints import AT_ONCE, ComplaintFinder
+from nnunet_operator.runtime.client.resources import Resource
+from nnunet_operator.runtime.controllers.pod_events import AT_ONCE, PodEventFinder
 from nnunet_operator.runtime.errors import Unreachable
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.patience import USUAL
@@ -59,7 +59,7 @@ def placed(body: Any) -> Any:
 def test_events_are_asked_for_at_the_same_time(jobs: int, seconds: float, with_pods: bool) -> None:
     async def scenario() -> None:
         server, wanted = Server(), folds(jobs)
-        finder = ComplaintFinder(server)  # type: ignore[arg-type]
+        finder = PodEventFinder(server)  # type: ignore[arg-type]
         began = asyncio.get_running_loop().time()
         found = await finder.find(KEY, wanted, map(placed, wanted) if with_pods else [], LATER)
         assert asyncio.get_running_loop().time() - began == pytest.approx(seconds, abs=0.1)
@@ -75,7 +75,7 @@ def test_events_are_asked_for_at_the_same_time(jobs: int, seconds: float, with_p
 def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
     async def scenario() -> None:
         server, wanted = Server(), folds(3)
-        finder = ComplaintFinder(server)  # type: ignore[arg-type]
+        finder = PodEventFinder(server)  # type: ignore[arg-type]
         server.failing = {wanted[1]["metadata"]["uid"]}
         with pytest.raises(Unreachable):
             await finder.find(KEY, wanted, [], LATER)
@@ -83,7 +83,7 @@ def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
         server.asked.clear()
         found = await finder.find(KEY, wanted, [], LATER)
         assert server.asked == [wanted[1]["metadata"]["uid"]] and len(found.refusals) == 3
-        await asyncio.sleep(USUAL.complaints)
+        await asyncio.sleep(USUAL.pod_events)
         await finder.find(KEY, wanted[:2], [], LATER)
         assert len(server.asked) == 3
 

@@ -1,42 +1,34 @@
-"""One look at a training: read, decide (in `reconcile`, which is pure), act, report."""
+"""One reconcile of a training: read, decide (in `reconcile`, which is pure), act, report."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.api.reasons import ConditionType
 from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import Manifest, Options
+from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.model import Action, CreateJob, Decision, DeleteJob, DeleteTraining, Snapshot
 from nnunet_operator.reconcile.objects import is_child, uid_of
-from nnunet_operator.runtime.cache import Cache, Store, group_of, key_of, version_of
-from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
-from nnunet_operator.runtime.complaints import ComplaintFinder
+from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
+from nnunet_operator.runtime.controllers.decisions import count_decisions
+from nnunet_operator.runtime.controllers.parts import Parts
+from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
+from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.kinds import group_of
+from nnunet_operator.runtime.informers.store import Change, key_of, version_of
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.patience import USUAL, Patience
-from nnunet_operator.runtime.policies import PolicyBook
-from nnunet_operator.runtime.policy_use import PolicyKeeper
-from nnunet_operator.runtime.recorder import Recorder
+from nnunet_operator.runtime.queue.workers import Outcome
 from nnunet_operator.runtime.scraper import Scraper
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a look came to."""
-
-    requeue_after: float | None = None
-    """Seconds until the next look without an event; None for never."""
-    rest: bool = False
-    """What Jobs and Pods do meanwhile is no reason to look earlier."""
 
 
 @dataclass
@@ -52,48 +44,34 @@ class _Deeds:
     """The first failure after which all has to be tried again."""
 
 
-class Reconciler:
-    """Looks at trainings. Keeps nothing that it could not read again from the API server."""
+class Trainings:
+    """Reconciles trainings. Keeps nothing that it could not read again from the API server."""
 
-    def __init__(
-        self,
-        client: Client,
-        cache: Cache,
-        scraper: Scraper,
-        complaints: ComplaintFinder,
-        recorder: Recorder,
-        book: PolicyBook,
-        keeper: PolicyKeeper,
-        options: Options,
-        doubt: Callable[[], None] = lambda: None,
-        patience: Patience = USUAL,
-    ) -> None:
-        """`doubt` is called where an answer does not go with what is known: a full list has to tell."""
-        self._doubt = doubt
-        self._patience = patience
-        self._client = client
-        self._cache = cache
+    def __init__(self, parts: Parts, scraper: Scraper, pod_events: PodEventFinder) -> None:
+        self._client = parts.client
+        self._feed = parts.feed
+        self._cache = parts.feed.cache
+        self._recorder = parts.recorder
+        self._policies = parts.policies
+        self._metrics = parts.metrics
+        self._options = parts.options
+        self._patience = parts.patience
         self._scraper = scraper
-        self._complaints = complaints
-        self._recorder = recorder
-        self._book = book
-        self._keeper = keeper
-        self._options = options
+        self._pod_events = pod_events
 
     async def reconcile(self, key: Key) -> Outcome:
-        """Look at a training once.
+        """Reconcile a training once.
 
         Raises Conflict where something had changed unseen (the cache knows by now), Unreachable, ApiError, and
         ValueError for a status that does not parse.
         """
-        body = self._cache.trainings.get(key)
+        body = self._cache[TRAININGS].get(key)
         if body is None:
             self._scraper.forget(key)
-            self._complaints.forget(key)
-            self._keeper.changed()
+            self._pod_events.forget(key)
             return Outcome()
         before = parse_status(body)
-        world, look_again = await self._world(key, body, before)
+        world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
         decision = decide(world)
@@ -101,7 +79,7 @@ class Reconciler:
             await self._refresh(key, body)
         deeds = await self._act(key, world, decision)
         if deeds.created and not deeds.failure:
-            return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next look
+            return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
         if deeds.taken or deeds.refusals:
@@ -115,13 +93,16 @@ class Reconciler:
         await self._report(key, body, before, decision)
         if deeds.failure:
             raise deeds.failure
-        waits = [seconds for seconds in (decision.requeue_after, look_again) if seconds is not None]
+        waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
         return Outcome(min(waits, default=None))
 
     async def _world(
         self, key: Key, body: Manifest, before: NnunetTrainingStatus
     ) -> tuple[Snapshot | None, float | None]:
-        """Return all that a decision needs, and when to look again; no world where the spec does not parse."""
+        """Return all that a decision needs, and after how many seconds to reconcile again.
+
+        No world where the spec does not parse.
+        """
         now = datetime.now(UTC)
         try:
             training = parse_training(body, before)
@@ -130,60 +111,67 @@ class Reconciler:
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
         group = group_of(key)
-        jobs, pods = self._cache.jobs.of(group), self._cache.pods.of(group)
-        complaints = await self._complaints.find(key, jobs, pods, now)
+        jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
+        warnings = await self._pod_events.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
-        policies = self._book.policies()
+        policies = self._policies.policies()
         world = Snapshot(
             training,
             jobs,
             pods,
             samples,
-            complaints.refusals,
+            warnings.refusals,
             now,
             self._options,
-            warnings=complaints.warnings,
+            warnings=warnings.warnings,
             policies=policies.readable,
             unreadable_policies=policies.unreadable,
-            namespace_labels=await self._book.labels(key.namespace),
+            namespace_labels=await self._policies.labels(key.namespace),
         )
-        waits = (complaints.look_again, self._scraper.due_in(key))
+        waits = (warnings.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
 
     async def _refresh(self, key: Key, body: Manifest) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind."""
         group = group_of(key)
         changed: set[Key] = set()
-        for resource, store in ((JOBS, self._cache.jobs), (PODS, self._cache.pods)):
-            labels = f"{TRAINING_LABEL}={group.name}"
+        for resource in (JOBS, PODS):
+            store = self._cache[resource]
             newest = store.newest
-            items, version = await self._client.list_all(resource, key.namespace, labels=labels)
+            items, version = await self._client.list_all(
+                resource, key.namespace, labels=f"{TRAINING_LABEL}={group.name}"
+            )
             if proof := store.disproof({key_of(item): version_of(item) for item in items}, version, newest):
                 self._wonder(f"a list of {resource.plural} {proof}")
-            changed |= {key_of(item) for item in items if store.put(item)}
-            changed |= store.retain(map(key_of, items), version, group=group).keys()
-        try:
-            if self._cache.trainings.put(await self._get(TRAININGS, self._cache.trainings, key)):
-                changed.add(key)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            self._cache.trainings.remove(body)
+            news = [change for item in items if (change := store.put(item))]
+            news += store.retain(map(key_of, items), version, group=group)
+            self._feed.tell({resource: news}, by=TRAININGS)
+            changed |= {change.key for change in news}
+        if await self._reread(key, body):
             changed.add(key)
         if changed:
             raise Conflict(f"{', '.join(map(str, sorted(changed)))} had changed unseen")
 
-    async def _get(self, resource: Resource, store: Store, key: Key) -> Manifest:
+    async def _reread(self, key: Key, body: Manifest) -> bool:
+        """Read a training, known as `body`, from the API server; return whether that was news."""
+        try:
+            return self._feed.seen(TRAININGS, await self._get(TRAININGS, key), by=TRAININGS)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return self._feed.gone(TRAININGS, body, by=TRAININGS)
+
+    async def _get(self, resource: Resource, key: Key) -> Manifest:
         """Return an object from the API server. Raises ApiError, and Unreachable also for one older than is known."""
-        known = store.last(key)
+        known = self._cache[resource].last(key)
         body = await self._client.get(resource, key)
         if version_of(body) < known:
             self._wonder(f"{resource.plural} {key} is at version {version_of(body)}, after {known} was seen")
         return body
 
     def _wonder(self, what: str) -> NoReturn:
-        """Give up this look, because no history that goes on can say so: a full list will tell what is right."""
-        self._doubt()
+        """Give up this reconcile, because no history that goes on can say so: a full list will tell what is right."""
+        self._feed.doubt()
         raise Unreachable(f"{what}: a full list will be made")
 
     async def _act(self, key: Key, world: Snapshot, decision: Decision) -> _Deeds:
@@ -226,7 +214,7 @@ class Reconciler:
             log.info("created Job %s", name)
         except ApiError as error:
             if error.status == 409:
-                job = await self._get(JOBS, self._cache.jobs, Key(world.training.namespace, name))
+                job = await self._get(JOBS, Key(world.training.namespace, name))
                 if not is_child(job, world.training):
                     deeds.taken += (job,)
                     return
@@ -237,18 +225,18 @@ class Reconciler:
             else:
                 raise
         deeds.created = True
-        self._cache.jobs.put(job)
+        self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
-        job = self._cache.jobs.get(key)
+        job = self._cache[JOBS].get(key)
         if job is None or uid_of(job) != uid:
             return
         answer = await self._delete(JOBS, key, uid, job["metadata"]["resourceVersion"])
         log.info("deleted Job %s", key.name)
         if answer is None:
-            self._cache.jobs.remove(job)
+            self._feed.gone(JOBS, job, by=TRAININGS)
         elif answer.get("kind") == "Job":
-            self._cache.jobs.put(answer)
+            self._feed.seen(JOBS, answer, by=TRAININGS)
 
     async def _delete(self, resource: Resource, key: Key, uid: str, version: str) -> Manifest | None:
         """Delete an object; None where it is gone already. Raises Conflict where it has changed."""
@@ -272,20 +260,14 @@ class Reconciler:
             if error.status == 404:
                 return  # deleted meanwhile; the watch tells
             if error.status == 409:
-                await self._read_again(key)
-                raise Conflict(str(error)) from None
+                await self._reread(key, body)
+                if self._cache[TRAININGS].version(key) != version_of(body):
+                    raise Conflict(str(error)) from None
             raise
-        self._cache.trainings.put(stored)
-        self._keeper.decided(before.policy, decision.status.policy)
+        self._feed.seen(TRAININGS, stored, by=TRAININGS)
+        count_decisions(self._metrics, before.policy, decision.status.policy)
         for event in decision.events:
             await self._recorder.record(stored, event)
-
-    async def _read_again(self, key: Key) -> None:
-        try:
-            self._cache.trainings.put(await self._get(TRAININGS, self._cache.trainings, key))
-        except ApiError as error:
-            if error.status != 404:
-                raise
 
 
 def _note_refusal(deeds: _Deeds, manifest: Manifest, error: ApiError | Unreachable) -> None:
@@ -295,15 +277,55 @@ def _note_refusal(deeds: _Deeds, manifest: Manifest, error: ApiError | Unreachab
 
 
 def _answers(error: ApiError | Unreachable) -> bool:
-    """Say whether the API server answers, and does not ask to be left alone."""
+    """Return True if the API server answers, and does not ask to be left alone."""
     return isinstance(error, ApiError) or (error.said is not None and error.retry_after is None)
 
 
 def _is_irreversible(decision: Decision, before: NnunetTrainingStatus) -> bool:
-    """Say whether a decision deletes something or declares the training failed or complete for the first time."""
+    """Return True if a decision deletes something or declares the training failed or complete for the first time."""
     if any(isinstance(action, DeleteJob | DeleteTraining) for action in decision.actions):
         return True
     return any(
         decision.status.holds(type_) and not before.holds(type_)
         for type_ in (ConditionType.FAILED, ConditionType.COMPLETE)
     )
+
+
+def controller(parts: Parts) -> Controller:
+    """Return the controller of trainings."""
+    soon = parts.patience.children
+    trainings = Trainings(
+        parts,
+        Scraper(parts.session, parts.settings.progress_poll_seconds, parts.metrics),
+        PodEventFinder(parts.client, parts.patience),
+    )
+    return Controller(
+        TRAININGS,
+        owns=(
+            Reason(TRAININGS, itself),
+            Reason(JOBS, owners, soon),
+            Reason(PODS, owners, soon),
+            Reason(POLICIES, all_where_it_differs, soon),
+            Reason(NAMESPACES, those_inside, soon),
+        ),
+        reconcile=trainings.reconcile,
+        at_once=parts.settings.workers,
+    )
+
+
+def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
+    """Yield the trainings that Jobs and Pods belong to: one for each, save for a collision of hashes."""
+    for group in {change.group for change in changes}:
+        yield from cache[TRAININGS].keys_of(group)
+
+
+def all_where_it_differs(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:
+    """Return all trainings where the spec of a policy is another one: not for its status, which we write."""
+    return cache[TRAININGS].keys() if any(change.differs for change in changes) else ()
+
+
+def those_inside(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:
+    """Return the trainings in namespaces whose labels, as far as policies may select by them, are others."""
+    changed = {change.key.name for change in changes if change.differs}
+    keys = cache[TRAININGS].keys()
+    return [key for key in keys if key.namespace in changed]

@@ -1,4 +1,4 @@
-"""Trainings, Jobs, Pods, policies and namespaces as they were last seen.
+"""Objects of one kind as they were last seen.
 
 Versions only grow, as long as etcd's history is one. It is another one after etcd was restored from a backup: then what
 was known is no knowledge any more, although its versions are larger. `Store.disproof` tells.
@@ -7,40 +7,56 @@ Objects are kept as trimmed JSON text: a fifth of the memory of dictionaries, an
 """
 
 import json
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from nnunet_operator.api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.summary import Summary, summarize
-from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource
+
+S = TypeVar("S")
+"""What is kept of an object in Python, beside its text: what it is counted by, or what others wait for a change of."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class Change(Generic[S]):
+    """What became known of an object."""
+
+    key: Key
+    group: Key
+    before: S | None = None
+    """Its summary as it was known; None where it was not."""
+    after: S | None = None
+    """Its summary now; None where it is gone."""
+
+    @property
+    def differs(self) -> bool:
+        """The summary is another one."""
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry(Generic[S]):
     version: int
     group: Key
-    summary: Summary
+    summary: S | None
     text: str
 
 
-class Store:
+class Store(Generic[S]):
     """Objects of one kind. An older version never replaces a newer one, whichever way it comes."""
 
     def __init__(
         self,
         trim: Callable[[Manifest], Manifest],
         label: Callable[[Manifest], str],
-        summarize: Callable[[Manifest], Summary] = lambda _: Summary(),
+        summarize: Callable[[Manifest], S | None] = lambda _: None,
     ) -> None:
-        """`label` returns the training's label that objects are found by, `summarize` what they are counted by."""
+        """`label` returns the name of the group that objects are found by, `summarize` their summary."""
         self._trim = trim
         self._label = label
         self._summarize = summarize
-        self._entries: dict[Key, _Entry] = {}
+        self._entries: dict[Key, _Entry[S]] = {}
         self._groups: dict[Key, set[Key]] = {}
         self._removed: dict[Key, int] = {}  # version at which an object was removed
         self.revision = 0
@@ -51,30 +67,30 @@ class Store:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def put(self, body: Manifest) -> bool:
-        """Take an object over; return whether that changed anything."""
+    def put(self, body: Manifest) -> Change[S] | None:
+        """Take an object over; return what that changed, None for nothing."""
         key, version = key_of(body), version_of(body)
         known = self._entries.get(key)
         if self._removed.get(key, -1) >= version or (known is not None and known.version >= version):
-            return False
-        self._set(key, self._read(body))
+            return None
+        change = self._set(key, self._read(body))
         self.newest = max(self.newest, version)
-        return True
+        return change
 
-    def remove(self, body: Manifest) -> bool:
-        """Take over that an object is gone; return whether that changed anything."""
+    def remove(self, body: Manifest) -> Change[S] | None:
+        """Take over that an object is gone; return what that changed, None for nothing."""
         key, version = key_of(body), version_of(body)
         self.newest = max(self.newest, version)
         known = self._entries.get(key)
         if known is not None and known.version > version:
-            return False  # another of the same name has taken its place
+            return None  # another of the same name has taken its place
         self._removed[key] = version
-        return self._drop(key)
+        return self._drop(key) if known else None
 
     def retain(
         self, listed: Iterable[Key], version: int, *, namespace: str = "", group: Key | None = None
-    ) -> Mapping[Key, Key]:
-        """Drop what a full list of version `version` did not show; return what was dropped, each with its group.
+    ) -> list[Change[S]]:
+        """Drop what a full list of version `version` did not show; return what was dropped.
 
         The list may be that of one namespace, or of one group. What is newer than the list stays.
         """
@@ -86,14 +102,12 @@ class Store:
             for key in known
             if key not in shown and self._entries[key].version <= version and namespace in ("", key.namespace)
         ]
-        groups = {key: self._entries[key].group for key in gone}
-        for key in gone:
-            self._drop(key)
+        changes = [self._drop(key) for key in gone]
         if group is None:  # whoever reads a list as old as that has read it by now
             self._removed = {
                 key: at for key, at in self._removed.items() if at > version or namespace not in ("", key.namespace)
             }
-        return groups
+        return changes
 
     def disproof(self, listed: Mapping[Key, int], version: int, newest_before: int) -> str:
         """Return how a full list proves that what is known comes from a history that was replaced; empty if it doesn't.
@@ -117,20 +131,22 @@ class Store:
             "",
         )
 
-    def replace_by(self, other: "Store") -> set[Key]:
-        """Take over what another store of this kind knows, and forget all else. Return all keys, also former ones."""
-        keys = self._entries.keys() | other._entries.keys()
+    def replace_by(self, other: "Store[S]") -> list[Change[S]]:
+        """Take over what another store of this kind knows, and forget all else.
+
+        Each object that was known is gone, and each that the other knows is new: no version of one history can be
+        compared with one of the other.
+        """
+        gone = [Change(key, entry.group, before=entry.summary) for key, entry in self._entries.items()]
+        new = [Change(key, entry.group, after=entry.summary) for key, entry in other._entries.items()]
         self._entries, self._groups, self._removed = other._entries, other._groups, other._removed
         self.newest = other.newest
         self.revision += 1
-        return keys
+        return gone + new
 
-    def leave(self, namespace: str) -> Mapping[Key, Key]:
-        """Drop all objects of a namespace, which is gone; return what was dropped, each with its group."""
-        gone = {key: entry.group for key, entry in self._entries.items() if key.namespace == namespace}
-        for key in gone:
-            self._drop(key)
-        return gone
+    def leave(self, namespace: str) -> list[Change[S]]:
+        """Drop all objects of a namespace, which is gone; return what was dropped."""
+        return [self._drop(key) for key in list(self._entries) if key.namespace == namespace]
 
     def version(self, key: Key) -> int:
         """Return the version of an object as it is known; -1 where it is not."""
@@ -143,15 +159,15 @@ class Store:
         return _load(entry) if entry else None
 
     def of(self, group: Key) -> tuple[Manifest, ...]:
-        """Return copies of the objects with a training's label, by (namespace, value of the label)."""
+        """Return copies of the objects of a group, by name."""
         return tuple(_load(self._entries[key]) for key in sorted(self._groups.get(group, ())))
 
     def keys_of(self, group: Key) -> list[Key]:
-        """Return the keys of the objects with a training's label."""
+        """Return the keys of the objects of a group."""
         return list(self._groups.get(group, ()))
 
     def group(self, body: Manifest) -> Key:
-        """Return the group of an object: its namespace and the value of the training's label."""
+        """Return the group of an object: its namespace and what its kind is found by, for example a label."""
         return Key(key_of(body).namespace, self._label(body))
 
     def keys(self) -> list[Key]:
@@ -162,67 +178,33 @@ class Store:
         """Return copies of all objects, by name. Only for kinds of which there are few."""
         return tuple(_load(self._entries[key]) for key in sorted(self._entries))
 
-    def summaries(self) -> list[tuple[Key, Summary]]:
-        """Return what is counted of each object."""
-        return [(key, entry.summary) for key, entry in self._entries.items()]
-
-    def counts(self) -> Counter[str]:
-        """Return the number of objects by their phase."""
-        return Counter(entry.summary.phase for entry in self._entries.values())
+    def summaries(self) -> Iterable[tuple[Key, S]]:
+        """Return the summary of each object that has one."""
+        return [(key, entry.summary) for key, entry in self._entries.items() if entry.summary is not None]
 
     def last(self, key: Key) -> int:
         """Return the largest version at which an object is known to have been there, or to have gone; -1 for none."""
         return max(self.version(key), self._removed.get(key, -1))
 
-    def _read(self, body: Manifest) -> _Entry:
+    def _read(self, body: Manifest) -> _Entry[S]:
         text = json.dumps(self._trim(body), separators=(",", ":"))
         return _Entry(version_of(body), self.group(body), self._summarize(body), text)
 
-    def _set(self, key: Key, entry: _Entry) -> None:
-        self._drop(key)
+    def _set(self, key: Key, entry: _Entry[S]) -> Change[S]:
+        before = self._drop(key).before if key in self._entries else None
         self._entries[key] = entry
         self.revision += 1
         self._groups.setdefault(entry.group, set()).add(key)
+        return Change(key, entry.group, before, entry.summary)
 
-    def _drop(self, key: Key) -> bool:
-        entry = self._entries.pop(key, None)
-        if entry is None:
-            return False
+    def _drop(self, key: Key) -> Change[S]:
+        entry = self._entries.pop(key)
         self.revision += 1
         members = self._groups[entry.group]
         members.discard(key)
         if not members:
             del self._groups[entry.group]
-        return True
-
-
-class Cache:
-    """The kinds of objects that a look at a training needs."""
-
-    def __init__(self) -> None:
-        self.trainings = Store(trim_resource, lambda body: short_name(body["metadata"]["name"]), summarize)
-        self.jobs = Store(trim_job, label_of)
-        self.pods = Store(trim_pod, label_of)
-        self.policies = Store(trim_resource, lambda body: str(body["metadata"]["name"]))
-        self.namespaces = Store(trim_namespace, lambda body: str(body["metadata"]["name"]))
-
-    def replace_by(self, other: "Cache") -> set[Key]:
-        """Take over what another cache knows, at once. Return the keys of all trainings, former ones included."""
-        self.jobs.replace_by(other.jobs)
-        self.pods.replace_by(other.pods)
-        self.policies.replace_by(other.policies)
-        self.namespaces.replace_by(other.namespaces)
-        return self.trainings.replace_by(other.trainings)
-
-
-def label_of(body: Manifest) -> str:
-    """Return the value of the label that names the training of a Job or Pod."""
-    return str((body["metadata"].get("labels") or {}).get(TRAINING_LABEL, ""))
-
-
-def group_of(training: Key) -> Key:
-    """Return the group of a training's Jobs and Pods."""
-    return Key(training.namespace, short_name(training.name))
+        return Change(key, entry.group, before=entry.summary)
 
 
 def key_of(body: Manifest) -> Key:
@@ -238,5 +220,5 @@ def version_of(body: Manifest) -> int:
     return int(body["metadata"]["resourceVersion"])
 
 
-def _load(entry: _Entry) -> Any:
+def _load(entry: _Entry[Any]) -> Any:
     return json.loads(entry.text)

@@ -8,16 +8,16 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import aiohttp
 import kopf
 
-from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.client import PAGE, Client
+from nnunet_operator.runtime.client.client import PAGE, Client
 from nnunet_operator.runtime.errors import retry_after
+from nnunet_operator.runtime.informers.informer import Informer
 from nnunet_operator.runtime.lasting import Backoff, is_cancelled
 
 log = logging.getLogger(__name__)
@@ -71,8 +71,8 @@ class _Backoffs:
         return itertools.chain((0.2, 0.5, 1, 2), itertools.repeat(4))
 
 
-def kopf_settings(request_timeout_seconds: float) -> kopf.OperatorSettings:
-    """Return settings with which kopf only watches."""
+def kopf_settings(request_timeout_seconds: float, informers: Iterable[Informer]) -> kopf.OperatorSettings:
+    """Return settings with which kopf only watches, and of each kind only what has its label."""
     settings = kopf.OperatorSettings()
     settings.persistence.diffbase_storage = _NoDiffBase()
     settings.persistence.progress_storage = _NoProgress()
@@ -83,8 +83,10 @@ def kopf_settings(request_timeout_seconds: float) -> kopf.OperatorSettings:
     settings.queueing.exit_timeout = 0.5
     settings.watching.initial_streaming = False
     settings.watching.chunk_size = PAGE
-    settings.watching.label_selectors["batch", "v1", "jobs"] = TRAINING_LABEL
-    settings.watching.label_selectors["", "v1", "pods"] = TRAINING_LABEL
+    for informer in informers:
+        if informer.selector:
+            resource = informer.resource
+            settings.watching.label_selectors[resource.group, resource.version, resource.plural] = informer.selector
     settings.networking.request_timeout = request_timeout_seconds
     settings.networking.connect_timeout = request_timeout_seconds
     settings.networking.error_backoffs = _Backoffs()

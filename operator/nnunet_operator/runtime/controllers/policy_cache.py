@@ -1,4 +1,4 @@
-"""The policies, parsed, and the labels of namespaces: what a look at a training needs to apply them."""
+"""The policies, parsed, and the labels of namespaces: what a reconcile of a training needs to apply them."""
 
 import logging
 from collections.abc import Mapping
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 
 from nnunet_operator.api.policy import NnunetTrainingPolicySpec
 from nnunet_operator.policy.decision import Policy
-from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import NAMESPACES, Client
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES
 from nnunet_operator.runtime.errors import ApiError
+from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.training import InvalidSpecError, parse_spec
 
@@ -24,7 +25,7 @@ class Policies:
     """By name: what is wrong with those that do not parse."""
 
 
-class PolicyBook:
+class PolicyCache:
     """Knows the policies and the labels of namespaces. Parses only when something has changed."""
 
     def __init__(self, client: Client, cache: Cache) -> None:
@@ -35,7 +36,7 @@ class PolicyBook:
 
     def policies(self) -> Policies:
         """Return all policies."""
-        revision = self._cache.policies.revision
+        revision = self._cache[POLICIES].revision
         if revision != self._revision:
             self._parsed = self._parse()
             self._revision = revision
@@ -44,19 +45,19 @@ class PolicyBook:
     async def labels(self, namespace: str) -> Mapping[str, str]:
         """Return the labels of a namespace by which policies may select. Raises ApiError and Unreachable."""
         key = Key("", namespace)
-        if self._cache.namespaces.get(key) is None:
+        if self._cache[NAMESPACES].get(key) is None:
             # A training may be seen before the watch tells of its namespace.
             try:
-                self._cache.namespaces.put(await self._client.get(NAMESPACES, key))
+                self._cache[NAMESPACES].put(await self._client.get(NAMESPACES, key))
             except ApiError as error:
                 if error.status != 404:
                     raise
-        body = self._cache.namespaces.get(key)
+        body = self._cache[NAMESPACES].get(key)
         return body["metadata"]["labels"] if body else {}
 
     def _parse(self) -> Policies:
         readable, unreadable = [], {}
-        for body in self._cache.policies.all():
+        for body in self._cache[POLICIES].all():
             name, generation = body["metadata"]["name"], body["metadata"]["generation"]
             try:
                 readable.append(Policy(name, generation, parse_spec(NnunetTrainingPolicySpec, body)))

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from nnunet_operator.api.base import API_VERSION
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import Event
-from nnunet_operator.runtime.client import EVENTS, Client
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 
 log = logging.getLogger(__name__)

@@ -18,7 +18,8 @@ from nnunet_operator.reconcile.objects import (
     true_condition,
     uid_of,
 )
-from nnunet_operator.runtime.client import EVENTS, Client
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.patience import USUAL, Patience
 
@@ -27,19 +28,19 @@ AT_ONCE = 16
 
 
 @dataclass
-class Complaints:
+class PodEvents:
     """What was found."""
 
     refusals: dict[str, str] = field(default_factory=dict)
     """By Job name: what the API server said when it refused the Job's pod."""
     warnings: dict[str, PodWarning] = field(default_factory=dict)
     """By pod name."""
-    look_again: float | None = None
-    """Seconds until the next look; None for never."""
+    again_in_seconds: float | None = None
+    """Seconds until Events are to be asked for again; None for never."""
 
     def again_in(self, seconds: float) -> None:
-        """Look again in so many seconds, or earlier."""
-        self.look_again = seconds if self.look_again is None else min(self.look_again, seconds)
+        """Ask again in so many seconds, or earlier."""
+        self.again_in_seconds = seconds if self.again_in_seconds is None else min(self.again_in_seconds, seconds)
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class _Answer:
     """The newest Event."""
 
 
-class ComplaintFinder:
+class PodEventFinder:
     """Looks for Events on Jobs that should have a pod and have none, and on pods that should have started."""
 
     def __init__(self, client: Client, patience: Patience = USUAL) -> None:
@@ -58,10 +59,10 @@ class ComplaintFinder:
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
 
-    async def find(self, key: Key, jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetime) -> Complaints:
+    async def find(self, key: Key, jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetime) -> PodEvents:
         """Return what Events say. Raises ApiError and Unreachable."""
         pods = tuple(pods)
-        found = Complaints()
+        found = PodEvents()
         without_pod = [
             (job, last_pod)
             for job, last_pod in _jobs_without_pod(jobs, pods)
@@ -104,10 +105,10 @@ class ComplaintFinder:
             raise failure
         return current
 
-    def _wait(self, found: Complaints, since: datetime | None, now: datetime, grace: float) -> bool:
+    def _wait(self, found: PodEvents, since: datetime | None, now: datetime, grace: float) -> bool:
         """Note when to look again; return whether it is too early to wonder."""
         age = (now - since).total_seconds() if since else 0.0
-        found.again_in(self._patience.complaints if age > grace else grace - age + 0.5)
+        found.again_in(self._patience.pod_events if age > grace else grace - age + 0.5)
         return age <= grace
 
     def forget(self, key: Key) -> None:
@@ -117,7 +118,7 @@ class ComplaintFinder:
     async def _answer(self, about: Manifest, namespace: str, known: Mapping[str, _Answer], fields: str = "") -> _Answer:
         now = asyncio.get_running_loop().time()
         before = known.get(uid_of(about))
-        if before and now - before.at < self._patience.complaints:
+        if before and now - before.at < self._patience.pod_events:
             return before
         selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
         async with self._limit:

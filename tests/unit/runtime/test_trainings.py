@@ -1,25 +1,19 @@
 """A look at a training when an action fails, or an answer contradicts what is known."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import aiohttp
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.cache import Cache
-from nnunet_operator.runtime.client import JOBS, NAMESPACES, TRAININGS, Resource
-from nnunet_operator.runtime.complaints import ComplaintFinder
+from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, TRAININGS, Resource
+from nnunet_operator.runtime.controllers import trainings
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.policies import PolicyBook
-from nnunet_operator.runtime.policy_use import PolicyKeeper
-from nnunet_operator.runtime.reconciler import Outcome, Reconciler
-from nnunet_operator.runtime.recorder import Recorder
-from nnunet_operator.runtime.scraper import Scraper
-from tests.unit.builders.make import OPTIONS
+from nnunet_operator.runtime.queue.workers import Outcome
 from tests.unit.runtime.clock import run
+from tests.unit.runtime.make import parts
 
 KEY = Key("clinic", "hippo")
 WEBHOOK = 'Internal error occurred: failed calling webhook "mjob.example.org": connection refused'
@@ -66,15 +60,15 @@ def look(server: Server, doubt: Callable[[], None] = lambda: None) -> Outcome:
     """Look once at a training that is known at version 50 and has no Job."""
 
     async def scenario() -> Outcome:
-        cache, client = Cache(), cast(Any, server)
-        cache.trainings.put(body(50))
-        book, recorder = PolicyBook(client, cache), Recorder(client)
-        keeper = PolicyKeeper(client, cache, book, recorder, Metrics())
         async with aiohttp.ClientSession() as session:
-            scraper = Scraper(session, 15, Metrics())
-            complaints = ComplaintFinder(client)
-            reconciler = Reconciler(client, cache, scraper, complaints, recorder, book, keeper, OPTIONS, doubt)
-            return await reconciler.reconcile(KEY)
+            made, _ = parts(server, session)
+            made.feed.seen(TRAININGS, body(50))
+            made.feed.relisted.clear()
+            try:
+                return await trainings.controller(made).reconcile(KEY)
+            finally:
+                if made.feed.relisted.is_set():
+                    doubt()
 
     return run(scenario())
 

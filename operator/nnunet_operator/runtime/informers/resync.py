@@ -3,15 +3,16 @@
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from typing import Any
 
-from nnunet_operator.api.labels import TRAINING_LABEL
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.cache import Cache, Store, key_of, version_of
-from nnunet_operator.runtime.client import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Client, Resource
+from nnunet_operator.runtime.client.client import Client
+from nnunet_operator.runtime.client.resources import NAMESPACES, Resource
 from nnunet_operator.runtime.errors import ApiError, Unreachable
-from nnunet_operator.runtime.feed import Feed
+from nnunet_operator.runtime.informers.feed import Feed
+from nnunet_operator.runtime.informers.informer import Cache, Informer
+from nnunet_operator.runtime.informers.store import Change, key_of, version_of
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.lasting import Backoff, forever, persistently
 from nnunet_operator.runtime.patience import USUAL, Patience
@@ -23,22 +24,52 @@ RETRY_SECONDS = 2.0
 LONGEST_RETRY_SECONDS = 60.0
 LONGEST_FIRST_SECONDS = 15.0
 """The longest such delays. Without the first lists nothing is done at all."""
+REBUILD_SECONDS = 30.0
+"""Least time from one rebuild of the cache to the next, where histories differ again and again, as behind an address
+that leads to API servers with different storages. It doubles with each further one."""
+LONGEST_REBUILD_SECONDS = 600.0
+REBUILDS_FORGOTTEN_SECONDS = 3600.0
+"""Time without a rebuild after which the next one counts as a first one."""
 
 
 class ReplacedHistoryError(Exception):
     """A list proves that etcd's history is another one than that of what is known."""
 
 
-@dataclass
 class _Found:
     """What differed between full lists and what was known."""
 
-    groups: set[Key] = field(default_factory=set)
-    """Groups of which something was new or gone."""
-    ended: set[Key] = field(default_factory=set)
-    """Trainings that are gone."""
-    policies: bool = False
-    """A policy or a namespace was new or gone."""
+    def __init__(self) -> None:
+        self.changes: dict[Resource, list[Change[Any]]] = {}
+
+    def add(self, informer: Informer, change: Change[Any]) -> None:
+        self.changes.setdefault(informer.resource, []).append(change)
+
+    def missed(self, informers: Iterable[Informer]) -> set[Key]:
+        """Return the groups within namespaces of which something was new or gone."""
+        namespaced = (informer.resource for informer in informers if informer.in_namespaces)
+        return {change.group for resource in namespaced for change in self.changes.get(resource, ())}
+
+
+class _Rebuilds:
+    """When the cache may be rebuilt."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._backoff = Backoff(REBUILD_SECONDS, LONGEST_REBUILD_SECONDS)
+        self._last = float("-inf")
+        self._next = float("-inf")
+
+    def wait(self) -> float:
+        """Return the seconds until a rebuild is allowed."""
+        return max(0.0, self._next - self._loop.time())
+
+    def done(self) -> None:
+        """Take note of one."""
+        now = self._loop.time()
+        if now - self._last > REBUILDS_FORGOTTEN_SECONDS:
+            self._backoff.succeeded()
+        self._last, self._next = now, now + self._backoff.failed()
 
 
 class Resync:
@@ -47,7 +78,6 @@ class Resync:
     def __init__(
         self,
         client: Client,
-        cache: Cache,
         feed: Feed,
         namespaces: Iterable[str],
         metrics: Metrics,
@@ -56,7 +86,7 @@ class Resync:
     ) -> None:
         """`restart_watches` has all watches list anew and go on from there."""
         self._client = client
-        self._cache = cache
+        self._cache = feed.cache
         self._feed = feed
         self._namespaces = tuple(namespaces) or ("",)
         self._metrics = metrics
@@ -66,6 +96,7 @@ class Resync:
         """How it was found out that what is known is of another history; empty where it is not."""
         self._found = _Found()
         """What was found since it was last told, also by lists that failed half-way: no later list shows it again."""
+        self._rebuilds = _Rebuilds()
         self._refused: set[str] = set()
         self.synced = False
         """The cache has been filled once."""
@@ -74,13 +105,7 @@ class Resync:
         """Fill the cache, waiting for the API server and the CustomResourceDefinitions as long as it takes."""
         await persistently("the first full list", self._begin, Backoff(RETRY_SECONDS, LONGEST_FIRST_SECONDS))
         self.synced = True
-        self._feed.enqueue(self._cache.trainings.keys())
-        log.info(
-            "listed %d trainings, %d Jobs, %d Pods",
-            len(self._cache.trainings),
-            len(self._cache.jobs),
-            len(self._cache.pods),
-        )
+        log.info("listed %s", self._cache)
 
     async def run(self, interval_seconds: float) -> None:
         """List everything every so often. Never ends."""
@@ -93,12 +118,12 @@ class Resync:
         await forever("the full list", lambda: self._turn(interval_seconds), backoff)
 
     async def _begin(self) -> None:
-        if not await self._client.served():
+        if not await self._client.served(informer.resource for informer in self._cache.informers):
             raise Unreachable("waiting for the CustomResourceDefinitions of nnunet.dev: they are not installed yet")
-        fresh = Cache()  # with what an attempt before has left, it could not be told from a history that was replaced
+        # With what an attempt before has left, a history that was replaced could not be told.
+        fresh = self._cache.empty()
         await self._list_all(fresh, _Found())
-        self._cache.replace_by(fresh)
-        self._feed.policies_differ()
+        self._feed.tell(self._cache.replace_by(fresh))
 
     async def _turn(self, interval_seconds: float) -> None:
         """Wait until a list is due and make it."""
@@ -126,6 +151,12 @@ class Resync:
                 await self._list_all(self._cache, self._found)
                 self._announce()
             except ReplacedHistoryError as proof:
+                if wait := self._rebuilds.wait():  # the next list has to prove it again
+                    raise Unreachable(
+                        f"the API server's storage was set back so soon after everything was read anew: {proof}. Does "
+                        "the address of the API server lead to servers with different storages?",
+                        wait,
+                    ) from None
                 self._outdated = str(proof)
                 log.error(
                     "the API server's storage was set back, as after etcd was restored from a backup: %s. Everything "
@@ -137,17 +168,12 @@ class Resync:
             await self._rebuild()
 
     def _announce(self) -> None:
-        """Have a look at what differed."""
+        """Have reconciled what differed."""
         found, self._found = self._found, _Found()
-        if found.policies:
-            self._feed.policies_differ()
-        if found.ended:
-            self._feed.enqueue(found.ended)  # the look forgets them, and has the policies counted anew
-        for group in found.groups:
-            self._feed.enqueue_group(group)
-        if found.groups:
-            self._metrics.repairs.inc(len(found.groups))
-            log.info("a full list showed what no watch had told of: %s", ", ".join(map(str, sorted(found.groups)[:10])))
+        self._feed.tell(found.changes)
+        if missed := found.missed(self._cache.informers):
+            self._metrics.repairs.inc(len(missed))
+            log.info("a full list showed what no watch had told of: %s", ", ".join(map(str, sorted(missed)[:10])))
 
     async def _rebuild(self) -> None:
         """Read everything anew, forget what was known, and have the watches begin anew.
@@ -155,21 +181,23 @@ class Resync:
         At once and not bit by bit: no training may be judged while policies or Jobs are half known. The watches wait
         for versions that come only after as many writes as were lost, and tell nothing until then.
         """
-        fresh = Cache()
+        fresh = self._cache.empty()
         await self._list_all(fresh, _Found())
-        trainings = self._cache.replace_by(fresh)
-        self._outdated, self._found = "", _Found()
+        changes = self._cache.replace_by(fresh)
+        self._rebuilds.done()
+        found, self._found, self._outdated = self._found, _Found(), ""
         self._metrics.rebuilds.inc()
         self._restart_watches()
-        self._feed.policies_differ()
-        self._feed.enqueue(trainings)
-        log.warning("read anew: %d trainings, %d Jobs, %d Pods", *map(len, (fresh.trainings, fresh.jobs, fresh.pods)))
+        self._feed.tell(found.changes)
+        self._feed.tell(changes)
+        log.warning("read anew: %s", self._cache)
 
     async def _list_all(self, cache: Cache, found: _Found) -> None:
         """Take full lists over, and note what differed. Raises ReplacedHistoryError, ApiError and Unreachable."""
         # First of all, for no training may be judged without the policies.
-        for resource, store in ((POLICIES, cache.policies), (NAMESPACES, cache.namespaces)):
-            found.policies |= bool((await self._list(resource, store, ""))[0])
+        for informer in self._cache.informers:
+            if not informer.in_namespaces:
+                await self._list(cache, informer, "", found)
         refused: dict[str, ApiError] = {}
         for namespace in self._namespaces:
             try:
@@ -189,11 +217,9 @@ class Resync:
         self._refused = set(refused)
 
     async def _list_namespace(self, cache: Cache, namespace: str, found: _Found) -> None:
-        for resource, store in ((TRAININGS, cache.trainings), (JOBS, cache.jobs), (PODS, cache.pods)):
-            groups, gone = await self._list(resource, store, namespace)
-            found.groups |= groups
-            if resource is TRAININGS:
-                found.ended |= gone
+        for informer in self._cache.informers:
+            if informer.in_namespaces:
+                await self._list(cache, informer, namespace, found)
 
     def _leave(self, cache: Cache, namespace: str, refusal: ApiError, found: _Found) -> None:
         """Go on without a namespace that can't be listed. What is known of it stays as long as the namespace does."""
@@ -203,35 +229,36 @@ class Resync:
             namespace,
             refusal,
         )
-        if cache.namespaces.version(Key("", namespace)) < 0:
-            found.ended |= cache.trainings.leave(namespace).keys()
-            cache.jobs.leave(namespace)
-            cache.pods.leave(namespace)
+        if cache[NAMESPACES].version(Key("", namespace)) >= 0:
+            return
+        for informer in self._cache.informers:
+            if informer.in_namespaces:
+                for change in cache[informer.resource].leave(namespace):
+                    found.add(informer, change)
 
-    async def _list(self, resource: Resource, store: Store, namespace: str) -> tuple[set[Key], set[Key]]:
-        """Take a full list over. Return the groups in which something differed, and the keys of what is gone."""
-        labels = TRAINING_LABEL if resource in (JOBS, PODS) else ""
-        groups: set[Key] = set()
+    async def _list(self, cache: Cache, informer: Informer, namespace: str, found: _Found) -> None:
+        """Take a full list over, and note what differed."""
+        store = cache[informer.resource]
         listed: dict[Key, int] = {}
         newest, version = store.newest, 0
-        async for page, at in self._client.pages(resource, namespace, labels):
+        async for page, at in self._client.pages(informer.resource, namespace, informer.selector):
             version = at
             for body in page:
                 listed[key_of(body)] = version_of(body)
-                if _put(store, body, resource):
-                    groups.add(store.group(body))
+                if change := _put(cache, informer, body):
+                    found.add(informer, change)
         if proof := store.disproof(listed, version, newest):
-            raise ReplacedHistoryError(f"the list of {resource.plural} {proof}")
-        gone = store.retain(listed, version, namespace=namespace)
-        return groups | set(gone.values()), set(gone)
+            raise ReplacedHistoryError(f"the list of {informer.resource.plural} {proof}")
+        for change in store.retain(listed, version, namespace=namespace):
+            found.add(informer, change)
 
 
-def _put(store: Store, body: Manifest, resource: Resource) -> bool:
-    """Take an object of a list over; return whether that changed anything. One that can't be read is left out."""
+def _put(cache: Cache, informer: Informer, body: Manifest) -> Change[Any] | None:
+    """Take an object of a list over; return what that changed. One that can't be read is left out where that may be."""
     try:
-        return store.put(body)
+        return cache[informer.resource].put(body)
     except Exception:
-        if resource in (POLICIES, NAMESPACES):
-            raise  # nothing may be judged without them
-        log.exception("%s %s can't be read and is left out", resource.plural, key_of(body))
-        return False
+        if informer.needed:
+            raise
+        log.exception("%s %s can't be read and is left out", informer.resource.plural, key_of(body))
+        return None

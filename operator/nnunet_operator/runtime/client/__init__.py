@@ -1,0 +1,1 @@
+"""The API server: requests, and what its answers mean."""

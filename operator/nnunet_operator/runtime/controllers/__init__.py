@@ -1,0 +1,1 @@
+"""One module for each kind that is reconciled, and what they share."""

@@ -1,0 +1,45 @@
+"""The kinds that several controllers read."""
+
+import json
+
+from nnunet_operator.api.labels import TRAINING_LABEL, short_name
+from nnunet_operator.builders.model import Manifest
+from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
+from nnunet_operator.runtime.informers.informer import Informer, name_of
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.summary import summarize
+from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource
+
+
+def label_of(body: Manifest) -> str:
+    """Return the value of the label that names the training of a Job or Pod."""
+    return str((body["metadata"].get("labels") or {}).get(TRAINING_LABEL, ""))
+
+
+def group_of(training: Key) -> Key:
+    """Return the group of a training's Jobs and Pods."""
+    return Key(training.namespace, short_name(training.name))
+
+
+def _short_name(body: Manifest) -> str:
+    return short_name(name_of(body))
+
+
+def _policy(body: Manifest) -> tuple[str, str]:
+    """Return what of a policy is a reason to judge anew. Its status, which we write, is none."""
+    return str(body["metadata"]["uid"]), json.dumps(body["spec"], sort_keys=True)
+
+
+def _labels(body: Manifest) -> str:
+    """Return the labels of a namespace by which policies may select."""
+    return json.dumps(trim_namespace(body)["metadata"]["labels"], sort_keys=True)
+
+
+KINDS = (
+    Informer(POLICIES, trim_resource, summarize=_policy, in_namespaces=False, needed=True),
+    Informer(NAMESPACES, trim_namespace, summarize=_labels, in_namespaces=False, needed=True),
+    Informer(TRAININGS, trim_resource, _short_name, summarize),
+    Informer(JOBS, trim_job, label_of, selector=TRAINING_LABEL),
+    Informer(PODS, trim_pod, label_of, selector=TRAINING_LABEL),
+)
+"""In the order in which they are listed."""

@@ -1,0 +1,1 @@
+"""What is due to be reconciled, and the workers that take it."""
