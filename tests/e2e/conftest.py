@@ -41,17 +41,28 @@ class Lab:
 
     # --- trainings that stand still
 
-    def held(self, name: str, namespace: str = "", **spec: Any) -> Object:
-        """Return a training that stands still before epoch `before` until `hold` says otherwise."""
-        return held(name, namespace or self.namespace, self.references["dishonest"], **spec)
+    @contextlib.contextmanager
+    def held(self, name: str, namespace: str = "", **spec: Any) -> Iterator[None]:
+        """Begin a training that stands still before epoch `before` until `hold` says otherwise; delete it at the end,
+        so that it keeps no GPU from others whatever has failed."""
+        namespace = namespace or self.namespace
+        self.kube.apply(held(name, namespace, self.references["dishonest"], **spec))
+        try:
+            yield
+        finally:
+            self.kube.run("delete", "nnt", name, "-n", namespace, "--wait=false", "--ignore-not-found", check=False)
 
     def hold(self, name: str, before: int | None, namespace: str = "") -> None:
         """Let a training of `held` stand still before another epoch (1 = first) from now on, or before none."""
         namespace = namespace or self.namespace
         run = self.volume("nnunet-results", namespace) / self.kube.status(namespace, name)["runPath"]
-        # In place: on a full volume there is no room for another file.
-        with (run / "hold").open("r+" if (run / "hold").exists() else "w") as file:
-            file.write(f"{before or 0:6d}")
+        file, text = run / "hold", f"{before or 0:6d}"
+        if not file.exists():
+            (run / "hold.new").write_text(text)
+            (run / "hold.new").replace(file)  # nobody reads a part of it
+            return
+        with file.open("r+") as known:  # on a full volume there is no room for another
+            known.write(text)
 
     # --- operator
 

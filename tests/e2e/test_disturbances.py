@@ -4,6 +4,7 @@ twice, and all weights are the same in the end."""
 import hashlib
 import signal
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,11 @@ def in_the_background(lab: Lab) -> list[Object]:
 
 
 @pytest.fixture(scope="module")
-def disturbed(lab: Lab) -> Lab:
+def disturbed(lab: Lab) -> Iterator[Lab]:
     """The laboratory with a training that stands still before its third epoch."""
-    lab.kube.apply(lab.held(NAME, before=3, epochs=EPOCHS, trainer={"seed": SEED}, restartOnStall=False))
-    lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=300)
-    return lab
+    with lab.held(NAME, before=3, epochs=EPOCHS, trainer={"seed": SEED}, restartOnStall=False):
+        lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=400)
+        yield lab
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +52,7 @@ def interrupted(disturbed: Lab) -> Lab:
 def go_on(lab: Lab, epoch: int) -> None:
     """Let the training finish an epoch, and stand still before the next."""
     lab.hold(NAME, epoch + 1)
-    lab.kube.wait_epoch(lab.namespace, NAME, epoch, timeout=120)
+    lab.kube.wait_epoch(lab.namespace, NAME, epoch, timeout=180)
 
 
 def test_a_fold_that_stands_still_is_reported_and_restarted(disturbed: Lab) -> None:
@@ -69,7 +70,7 @@ def test_a_fold_that_stands_still_is_reported_and_restarted(disturbed: Lab) -> N
     kube.wait_attempt(namespace, NAME, 2)
     # The next one stands still because these tests want it to.
     kube.change(namespace, NAME, restartOnStall=False, stallTimeoutSeconds=1800)
-    status = kube.wait_epoch(namespace, NAME, 2, timeout=60)
+    status = kube.wait_epoch(namespace, NAME, 2, timeout=180)
     assert status["folds"][0]["stallRestarts"] == 1 and status["folds"][0]["lostEpochs"] <= 1
     assert kube.fold_pod(namespace, NAME)["metadata"]["name"] != frozen["metadata"]["name"]
     moved = lambda: kube.condition(namespace, NAME, "Stalled").get("status") == "False"  # noqa: E731
@@ -100,10 +101,10 @@ def test_the_result_is_that_of_a_training_left_in_peace(interrupted: Lab) -> Non
     lab, kube, about = interrupted, interrupted.kube, (interrupted.namespace, NAME)
     kube.apply(*in_the_background(lab))
     lab.hold(NAME, None)
-    (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=200, about=about)
+    (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=400, about=about)
     kube.evict(evaluating)
-    status = kube.wait_complete(*about, timeout=200)
-    calm = kube.wait_complete(lab.namespace, CALM, timeout=200)
+    status = kube.wait_complete(*about, timeout=400)
+    calm = kube.wait_complete(lab.namespace, CALM, timeout=400)
     disturbed, left = status["folds"][0], calm["folds"][0]
     assert (disturbed["epoch"], left["epoch"], left["attempts"]) == (EPOCHS, EPOCHS, 1)
     assert disturbed["attempts"] >= 4 and disturbed["lostEpochs"] <= disturbed["attempts"] - 1
@@ -127,7 +128,7 @@ def test_without_a_test_set_the_validation_is_what_counts(lab: Lab) -> None:
     """And its evaluation asks for no GPU."""
     kube, about = lab.kube, (lab.namespace, CALM)
     kube.apply(*in_the_background(lab))
-    status = kube.wait_complete(*about, timeout=200)
+    status = kube.wait_complete(*about, timeout=400)
     assert "testDice" not in status["results"]
     assert condition(status, "Evaluated")["reason"] == "CrossValidationScored"
     gpus = {job["metadata"]["labels"]["nnunet.dev/stage"]: gpus_of(job) for job in kube.jobs(*about)}

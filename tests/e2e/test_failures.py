@@ -30,7 +30,7 @@ def in_the_background(lab: Lab) -> list[Object]:
 
 def failed(lab: Lab, name: str, reason: str, namespace: str = "") -> str:
     """Wait until a training has failed for a reason and return what it says."""
-    status = lab.kube.wait_finished(namespace or lab.namespace, name, timeout=300)
+    status = lab.kube.wait_finished(namespace or lab.namespace, name, timeout=400)
     found = condition(status, "Failed")
     assert (found["status"], found["reason"], status["phase"]) == ("True", reason, "Failed"), found
     return str(found["message"])
@@ -57,27 +57,32 @@ def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
     assert len(kube.pods(namespace, name, "fold")) <= 1
     kube.suspend(namespace, name, resources=SMALL | {"memory": "2Gi"})
     kube.resume(namespace, name)
-    kube.wait_epoch(namespace, name, 1, timeout=120)
+    kube.wait_epoch(namespace, name, 1, timeout=300)
     kube.run("delete", "nnt", name, "-n", namespace, "--wait=false")
 
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
-    kube, name = lab.kube, "volume-full"
     namespace, fill = lab.small_results_namespace()
-    kube.apply(lab.held(name, namespace, before=2, epochs=5))
-    kube.wait_epoch(namespace, name, 1, timeout=180)
+    with lab.held("volume-full", namespace, before=2, epochs=5):
+        fold = fill_up_and_make_room(lab, "volume-full", namespace, fill)
+    assert (fold["epoch"], fold["attempts"]) == (5, 2)
+
+
+def fill_up_and_make_room(lab: Lab, name: str, namespace: str, fill: Callable[..., Callable[[], None]]) -> Object:
+    """Let a training meet a volume that is nearly full, full, and no longer; return the fold at its last epoch."""
+    kube = lab.kube
+    kube.wait_epoch(namespace, name, 1, timeout=400)
     fill(leave=6 << 20)
     lab.hold(name, 3, namespace)  # how much is left is told after each epoch
     lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=name)
     assert "nnunet-results" in lab.first_command("NnunetResultsVolumeFilling", namespace, name)
-    free: Callable[[], None] = fill()
+    free = fill()
     lab.hold(name, None, namespace)
     assert "/nnunet/results" in failed(lab, name, "StorageFailed", namespace)
     assert len(kube.pods(namespace, name, "fold")) == 1
     free()
     kube.suspend(namespace, name)
     kube.resume(namespace, name)
-    fold = kube.wait_epoch(namespace, name, 5, timeout=120)["folds"][0]
-    assert (fold["epoch"], fold["attempts"]) == (5, 2)
-    kube.run("delete", "nnt", name, "-n", namespace, "--wait=false")
+    found: Object = kube.wait_epoch(namespace, name, 5, timeout=300)["folds"][0]
+    return found

@@ -6,8 +6,10 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import nibabel
 import numpy
@@ -55,12 +57,12 @@ class Story:
             folds = self.lab.kube.status(*ABOUT).get("folds", [])
             return len(folds) == 2 and all(fold.get("epoch", 0) >= epochs for fold in folds)
 
-        self.lab.kube.wait(f"{epochs} epochs of both folds", there, timeout=300, about=ABOUT)
+        self.lab.kube.wait(f"{epochs} epochs of both folds", there, timeout=500, about=ABOUT)
         self.looked_at = epochs
 
 
 @pytest.fixture(scope="module")
-def story(lab: Lab, pictures: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Story:
+def story(lab: Lab, pictures: Path | None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """The training while both of its folds stand still, and have been watched on their way there."""
     lab.make_namespace(NAMESPACE)
     lab.kube.apply(POLICY)
@@ -70,35 +72,34 @@ def story(lab: Lab, pictures: Path | None, tmp_path_factory: pytest.TempPathFact
     epochs, stops = (150, [100]) if pictures else (15, [2, 4, 6])
     observed = {"mode": "Observe", **PLATEAU}
     both = {"dataset": {"name": DATASET}, "testSet": {}}
-    scored = lab.held(NAME, NAMESPACE, before=stops[0] + 1, epochs=epochs, folds=[0, 1], earlyStopping=observed, **both)
     # nnU-Net's own class, by the same image: what both need is made once.
     sibling = training(
         SIBLING, NAMESPACE, epochs=FLOOR, trainer={"device": "cpu", "image": lab.references["dishonest"]}
     )
     sibling["spec"] |= both
-    began = time.time()
-    lab.kube.apply(scored)
-    lab.kube.wait("the first Job", lambda: lab.kube.jobs(*ABOUT), timeout=60)
-    lab.kube.apply(sibling)
-    told = Story(lab, person, epochs, began)
-    told.watch(stops[0])
-    for stop in stops[1:]:
-        lab.hold(NAME, stop + 1, NAMESPACE)
-        told.watch(stop)
-    return told
+    told = Story(lab, person, epochs, time.time())
+    spec: dict[str, Any] = {"epochs": epochs, "folds": [0, 1], "earlyStopping": observed, **both}
+    with lab.held(NAME, NAMESPACE, before=stops[0] + 1, **spec):
+        lab.kube.wait("the first Job", lambda: lab.kube.jobs(*ABOUT), timeout=60)
+        lab.kube.apply(sibling)
+        told.watch(stops[0])
+        for stop in stops[1:]:
+            lab.hold(NAME, stop + 1, NAMESPACE)
+            told.watch(stop)
+        yield told
 
 
 @pytest.fixture(scope="module")
 def finished(story: Story) -> Object:
     """The status of the training when it is complete."""
     story.lab.hold(NAME, None, NAMESPACE)
-    return story.lab.kube.wait_complete(*ABOUT, timeout=400)
+    return story.lab.kube.wait_complete(*ABOUT, timeout=600)
 
 
 @pytest.fixture(scope="module")
 def sibling(story: Story, finished: Object) -> Object:
     """The status of the other training when it is complete."""
-    return story.lab.kube.wait_complete(NAMESPACE, SIBLING, timeout=400)
+    return story.lab.kube.wait_complete(NAMESPACE, SIBLING, timeout=600)
 
 
 # --- while it trains
