@@ -84,7 +84,7 @@ table-schedules: venv ## Dice of shorter and stopped trainings on tasks of known
 pictures: venv ## Draw live view and dashboards anew for the docs: of made-up data, and of a real training
 	$(PY) -m tests.demo.picture docs/images/live-view.svg
 	$(PY) -m tests.dashboards --output docs/images
-	$(PYTEST) tests/e2e/test_monitoring.py --timeout=900 --pictures=docs/images/local-cluster
+	$(PYTEST) tests/e2e/test_training.py --timeout=900 --pictures=docs/images/local-cluster
 
 generate: venv ## Write the CRDs, the install manifests and the API reference from the models and the chart
 	$(PY) -m tests.tools.generate

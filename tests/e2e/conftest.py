@@ -8,13 +8,14 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests import images
 from tests.cluster import Cluster
 from tests.demo.dataset import write_dataset
-from tests.e2e.builders import DATASET, training
+from tests.e2e.builders import DATASET, held, training
 from tests.e2e.kube import Kube, Object
 from tests.e2e.monitoring import Monitoring, monitoring
 
@@ -38,6 +39,31 @@ class Lab:
         self.monitoring: Monitoring  # runs as long as the tests do
         self._volumes: dict[tuple[str, str], Path] = {}
 
+    # --- trainings that stand still
+
+    @contextlib.contextmanager
+    def held(self, name: str, namespace: str = "", **spec: Any) -> Iterator[None]:
+        """Begin a training that stands still before epoch `before` until `hold` says otherwise; delete it at the end,
+        so that it keeps no GPU from others whatever has failed."""
+        namespace = namespace or self.namespace
+        self.kube.apply(held(name, namespace, self.references["dishonest"], **spec))
+        try:
+            yield
+        finally:
+            self.kube.run("delete", "nnt", name, "-n", namespace, "--wait=false", "--ignore-not-found", check=False)
+
+    def hold(self, name: str, before: int | None, namespace: str = "") -> None:
+        """Let a training of `held` stand still before another epoch (1 = first) from now on, or before none."""
+        namespace = namespace or self.namespace
+        run = self.volume("nnunet-results", namespace) / self.kube.status(namespace, name)["runPath"]
+        file, text = run / "hold", f"{before or 0:6d}"
+        if not file.exists():
+            (run / "hold.new").write_text(text)
+            (run / "hold.new").replace(file)  # nobody reads a part of it
+            return
+        with file.open("r+") as known:  # on a full volume there is no room for another
+            known.write(text)
+
     # --- operator
 
     def helm(self, *args: str, check: bool = True) -> str:
@@ -53,8 +79,8 @@ class Lab:
         command = [str(self.cluster.helm), *args[:1], *args[1:2]]
         if args[0] != "uninstall":
             command += [str(CHART), *(f"--set-string={key}={value}" for key, value in values.items())]
-            # A frozen trainer is waited for so long; the others end within an epoch, which takes a second.
-            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=25"]
+            # A frozen trainer is waited for so long; the others end within a second.
+            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=20"]
         command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
         env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
         done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
@@ -158,7 +184,7 @@ class Lab:
 
     # --- plain nnU-Net
 
-    def run_plain_nnunet(self, name: str, code: str, timeout: float) -> None:
+    def run_plain_nnunet(self, name: str, code: str, timeout: float, namespace: str) -> None:
         """Run Python code in a pod of the trainer image in which nothing of this project can be imported."""
         masked = f"import sys; sys.modules.update(nnunet_trainer=None, nnunet_operator=None); {code}"
         mounts = [
@@ -167,7 +193,7 @@ class Lab:
         pod = {
             "apiVersion": "v1",
             "kind": "Pod",
-            "metadata": {"name": name, "namespace": self.namespace},
+            "metadata": {"name": name, "namespace": namespace},
             "spec": {
                 "restartPolicy": "Never",
                 "securityContext": {
@@ -199,11 +225,11 @@ class Lab:
         self.kube.apply(pod)
 
         def ended() -> str | None:
-            phase: str = self.kube.get("pod", name, self.namespace).get("status", {}).get("phase", "")
+            phase: str = self.kube.get("pod", name, namespace).get("status", {}).get("phase", "")
             return phase if phase in ("Succeeded", "Failed") else None
 
         phase = self.kube.wait(f"pod {name} to end", ended, timeout)
-        log = self.kube.run("logs", name, "-n", self.namespace, "--tail=30", check=False)
+        log = self.kube.run("logs", name, "-n", namespace, "--tail=30", check=False)
         assert phase == "Succeeded", log
 
 
@@ -217,16 +243,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
 
 
-@pytest.fixture
-def pictures(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Where the dashboards are drawn to."""
+@pytest.fixture(scope="session")
+def pictures(request: pytest.FixtureRequest) -> Path | None:
+    """Where the dashboards are to be drawn for the docs; None where nobody wants to keep them."""
     chosen: Path | None = request.config.getoption("--pictures")
-    return chosen or tmp_path
+    return chosen
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1."""
+def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1.
+
+    What the modules of this run name in `in_the_background` trains from the beginning, and fills the waits of others.
+    """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
     cluster = Cluster("e2e")
@@ -239,6 +268,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         _dataset_without_labels(laboratory.volume("nnunet-raw"))
         with monitoring(laboratory.kube, cluster.kubeconfig, tmp_path_factory.mktemp("prometheus")) as watching:
             laboratory.monitoring = watching
+            modules = dict.fromkeys(item.module for item in request.session.items if isinstance(item, pytest.Function))
+            for begun in filter(None, (getattr(module, "in_the_background", None) for module in modules)):
+                laboratory.kube.apply(*begun(laboratory))
             yield laboratory
     finally:
         if not os.environ.get("KEEP"):

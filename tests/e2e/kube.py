@@ -8,16 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.integration.support.api import Api
+
 Object = dict[str, Any]
 Objects = list[Object]  # Kube.list hides the built-in name inside the class
 Reasons = list[tuple[str, str]]
 
 
+POLL_SECONDS = 0.25
+KINDS = {"nnt": "nnunettrainings", "pod": "pods"}
+"""What kubectl calls a kind, where its API has another name."""
+
+
 class Kube:
-    """kubectl bound to one kubeconfig."""
+    """kubectl bound to one kubeconfig; what is asked again and again goes without it, which is a tenth of the cost."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
         self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
+        self.api = Api(kubeconfig)
 
     def run(self, *args: str, stdin: str | None = None, check: bool = True, timeout: float = 60) -> str:
         """Return kubectl's standard output; with `check`, raise AssertionError with its error output."""
@@ -34,15 +42,11 @@ class Kube:
 
     def get(self, kind: str, name: str, namespace: str) -> Object:
         """Return one object; {} where it does not exist."""
-        text = self.run("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
-        loaded: Object = json.loads(text) if text.strip() else {}
-        return loaded
+        return self.api.get(KINDS.get(kind, kind), namespace, name) or {}
 
     def list(self, kind: str, namespace: str, selector: str = "") -> Objects:
         """Return the objects of a kind in a namespace."""
-        text = self.run("get", kind, "-n", namespace, "-o", "json", f"--selector={selector}")
-        items: Objects = json.loads(text)["items"]
-        return items
+        return self.api.list(kind, namespace, labelSelector=selector)
 
     def jobs(self, namespace: str, training: str) -> Objects:
         """Return the Jobs of a training."""
@@ -75,7 +79,7 @@ class Kube:
             if time.monotonic() > deadline:
                 state = self.describe(*about) if about else f"last value: {value!r}"
                 raise AssertionError(f"waited {timeout:.0f} s for {what}\n{state}")
-            time.sleep(0.5)
+            time.sleep(POLL_SECONDS)
 
     def status(self, namespace: str, training: str) -> Object:
         """Return the status of a training; {} while there is none."""
@@ -115,6 +119,38 @@ class Kube:
         found: Object = self.wait(f"epoch {epoch}", reached, timeout, about=(namespace, training))
         return found
 
+    def wait_attempt(self, namespace: str, training: str, number: int) -> Object:
+        """Wait until the first fold is in this attempt and return its status."""
+        about = namespace, training
+
+        def begun() -> Object | None:
+            folds = self.status(*about).get("folds", [])
+            return folds[0] if folds and folds[0]["attempts"] == number else None
+
+        found: Object = self.wait(f"attempt {number}", begun, timeout=120, about=about)
+        return found
+
+    def wait_event(self, namespace: str, training: str, reason: str, times: int = 1) -> None:
+        """Wait for so many Events of a reason: they come after the status that they announce."""
+        about = namespace, training
+        seen = lambda: [found for found, _ in self.events(*about)].count(reason) >= times  # noqa: E731
+        self.wait(f"{times} Events {reason}", seen, timeout=60, about=about)
+
+    def delete(self, namespace: str, training: str) -> None:
+        """Delete a training and wait until its pods are gone."""
+        self.run("delete", "nnt", training, "-n", namespace)
+        self.wait("the pods to be gone", lambda: not self.pods(namespace, training), timeout=120)
+
+    def fold_pod(self, namespace: str, training: str) -> Object:
+        """Return the newest pod of a fold."""
+        return self.pods(namespace, training, "fold")[-1]
+
+    def evict(self, pod: Object) -> None:
+        """Evict a pod, as a drained node does."""
+        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
+        self.api.request("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", eviction)
+
     def suspend(self, namespace: str, training: str, **changes: Any) -> None:
         """Suspend a training, with further `changes` of its spec, and wait until nothing of it runs."""
         self._patch(namespace, training, {"suspend": True, **changes})
@@ -135,8 +171,8 @@ class Kube:
     def events(self, namespace: str, training: str) -> Reasons:
         """Return (reason, message) of the Events on a training, the oldest first."""
         selector = f"involvedObject.kind=NnunetTraining,involvedObject.name={training}"
-        text = self.run("get", "events", "-n", namespace, f"--field-selector={selector}", "-o", "json")
-        items = sorted(json.loads(text)["items"], key=lambda item: str(item.get("firstTimestamp") or item["eventTime"]))
+        found = self.api.list("events", namespace, fieldSelector=selector)
+        items = sorted(found, key=lambda item: str(item.get("firstTimestamp") or item["eventTime"]))
         return [(item["reason"], item["message"]) for item in items]
 
 

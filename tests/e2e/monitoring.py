@@ -15,9 +15,13 @@ from tests.monitoring import Discovery, Prometheus
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "manifests" / "monitoring" / "prometheus.yaml"
 ALERTS = ROOT / "charts" / "nnunet-operator" / "files" / "alerts.yaml"
-SCRAPE_SECONDS = 2
+SCRAPE_SECONDS = 4
+"""A scrape may take as long: one that takes longer ends a series, and what an alert has waited for begins anew."""
+EVALUATION_SECONDS = 2
 FOR_SECONDS = 4
-"""What stands for hours and minutes in the alerts' `for`: a test can't wait for them."""
+"""What stands for minutes in the `for` of alerts that tests wait for."""
+LONG_FOR = ("h", "15m", "30m")
+"""How a `for` ends that stays as it is, so that what is short of it raises no alert here either."""
 
 
 class Monitoring:
@@ -39,12 +43,18 @@ class Monitoring:
         )[0]
         return found
 
-    def wait_values(self, expected: Mapping[str, float], timeout: float = 60) -> None:
+    def wait_values(self, expected: Mapping[str, float], timeout: float = 90) -> None:
         """Wait until expressions have these values; fail with those that they have instead."""
         deadline = time.monotonic() + timeout
         while found := {key: got for key, value in expected.items() if (got := self.value(key)) != value}:
             assert time.monotonic() < deadline, f"waited {timeout:.0f} s for {dict(expected)}, found {found}"
-            time.sleep(SCRAPE_SECONDS)
+            time.sleep(EVALUATION_SECONDS)
+
+    def fired(self, **labels: str) -> list[str]:
+        """Return the names of the alerts with these labels that have fired at any time in the last hour."""
+        matchers = ",".join(f'{name}="{value}"' for name, value in {"alertstate": "firing", **labels}.items())
+        found = self.prometheus.query(f"count_over_time(ALERTS{{{matchers}}}[1h])")
+        return sorted({series["metric"]["alertname"] for series in found})
 
     def firing(self, alert: str, **labels: str) -> list[dict[str, Any]]:
         """Return the alerts of this name with these labels that fire."""
@@ -56,7 +66,7 @@ class Monitoring:
             and labels.items() <= found["labels"].items()
         ]
 
-    def wait_alert(self, alert: str, timeout: float = 60, **labels: str) -> dict[str, Any]:
+    def wait_alert(self, alert: str, timeout: float = 90, **labels: str) -> dict[str, Any]:
         """Wait until an alert fires and return it."""
         fires: list[dict[str, Any]] = self._kube.wait(
             f"alert {alert} {labels}", lambda: self.firing(alert, **labels), timeout
@@ -71,7 +81,7 @@ def monitoring(kube: Kube, kubeconfig: Path, folder: Path) -> Iterator[Monitorin
     configuration["global"] = {
         "scrape_interval": f"{SCRAPE_SECONDS}s",
         "scrape_timeout": f"{SCRAPE_SECONDS}s",
-        "evaluation_interval": f"{SCRAPE_SECONDS}s",
+        "evaluation_interval": f"{EVALUATION_SECONDS}s",
     }
     api = Api(kubeconfig)  # kubectl every two seconds would cost a tenth of a core
     discovery = Discovery(lambda selector: api.list("pods", labelSelector=selector), folder)
@@ -85,10 +95,10 @@ def monitoring(kube: Kube, kubeconfig: Path, folder: Path) -> Iterator[Monitorin
 
 
 def hurried(rules: dict[str, Any]) -> dict[str, Any]:
-    """Return the alerts with a `for` of seconds; their expressions stay as they are."""
+    """Return the alerts with a `for` of seconds where it is of minutes; their expressions stay as they are."""
     for group in rules["groups"]:
         group.pop("interval", None)
         for rule in group["rules"]:
-            if "for" in rule:
+            if "for" in rule and not rule["for"].endswith(LONG_FOR):
                 rule["for"] = f"{FOR_SECONDS}s"
     return rules

@@ -1,61 +1,88 @@
-"""Wrong input and broken surroundings end in a Failed condition whose message can be acted on."""
+"""Wrong input and broken surroundings end in a Failed condition whose message can be acted on, some with an alert.
+
+A training that stands still is in test_disturbances.py, one that a policy holds in test_bystander.py.
+"""
 
 from collections.abc import Callable
 
 from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import condition
+from tests.e2e.kube import Object, condition
+
+SMALL = {
+    "gpus": 1,
+    "cpu": "500m",
+    "memory": "160Mi",
+    "sharedMemory": "64Mi",
+    "preprocessing": {"cpu": "1", "memory": "2Gi"},
+}
+
+
+def in_the_background(lab: Lab) -> list[Object]:
+    """What fails without that anybody does something."""
+    diverging = {"device": "cpu", "className": "DivergingTrainer", "image": lab.references["dishonest"]}
+    return [
+        training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"}),
+        training("too-small", lab.namespace, resources=SMALL),
+        training("diverging", lab.namespace, epochs=9, trainer=diverging, retryLimit=0),
+    ]
+
+
+def failed(lab: Lab, name: str, reason: str, namespace: str = "") -> str:
+    """Wait until a training has failed for a reason and return what it says."""
+    status = lab.kube.wait_finished(namespace or lab.namespace, name, timeout=400)
+    found = condition(status, "Failed")
+    assert (found["status"], found["reason"], status["phase"]) == ("True", reason, "Failed"), found
+    return str(found["message"])
 
 
 def test_wrong_input_fails_in_planning_with_a_remedy(lab: Lab) -> None:
     """No GPU was asked for, no retry was burnt, and the message names what is wrong."""
-    kube, namespace, name = lab.kube, lab.namespace, "no-labels"
-    kube.apply(training(name, namespace, dataset={"name": "Dataset502_NoLabels"}))
-    status = kube.wait_finished(namespace, name, timeout=120)
-    failed = condition(status, "Failed")
-    assert (failed["status"], failed["reason"]) == ("True", "WrongData"), failed
-    assert "labelsTr" in failed["message"] and "mni_00" in failed["message"]
-    assert len(kube.pods(namespace, name)) == 1
-    assert status["phase"] == "Failed"
+    said = failed(lab, "no-labels", "WrongData")
+    assert "labelsTr" in said and "mni_00" in said
+    assert len(lab.kube.pods(lab.namespace, "no-labels")) == 1
+
+
+def test_a_loss_that_is_no_number(lab: Lab) -> None:
+    """Nothing of it is saved, and the alert names the training."""
+    failed(lab, "diverging", "LossNotFinite")
+    lab.monitoring.wait_alert("NnunetTrainingLossNaN", namespace=lab.namespace, training="diverging")
+    assert "not finite numbers" in lab.first_command("NnunetTrainingLossNaN", lab.namespace, "diverging")
 
 
 def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
     """The kernel kills the trainer; the message says which field to raise, and raising it mends the run."""
     kube, namespace, name = lab.kube, lab.namespace, "too-small"
-    resources = {
-        "gpus": 1,
-        "cpu": "500m",
-        "memory": "160Mi",
-        "sharedMemory": "64Mi",
-        "preprocessing": {"cpu": "1", "memory": "2Gi"},
-    }
-    kube.apply(training(name, namespace, resources=resources))
-    failed = condition(kube.wait_finished(namespace, name, timeout=180), "Failed")
-    assert (failed["status"], failed["reason"]) == ("True", "OutOfMemory"), failed
-    assert "resources.memory" in failed["message"]
+    assert "resources.memory" in failed(lab, name, "OutOfMemory")
     assert len(kube.pods(namespace, name, "fold")) <= 1
-    kube.suspend(namespace, name, resources=resources | {"memory": "2Gi"})
+    kube.suspend(namespace, name, resources=SMALL | {"memory": "2Gi"})
     kube.resume(namespace, name)
     kube.wait_epoch(namespace, name, 1, timeout=300)
+    kube.run("delete", "nnt", name, "-n", namespace, "--wait=false")
 
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
-    kube, name = lab.kube, "volume-full"
     namespace, fill = lab.small_results_namespace()
-    kube.apply(training(name, namespace, epochs=300))  # longer than the alert takes
-    kube.wait_epoch(namespace, name, 1, timeout=180)
+    with lab.held("volume-full", namespace, before=2, epochs=5):
+        fold = fill_up_and_make_room(lab, "volume-full", namespace, fill)
+    assert (fold["epoch"], fold["attempts"]) == (5, 2)
+
+
+def fill_up_and_make_room(lab: Lab, name: str, namespace: str, fill: Callable[..., Callable[[], None]]) -> Object:
+    """Let a training meet a volume that is nearly full, full, and no longer; return the fold at its last epoch."""
+    kube = lab.kube
+    kube.wait_epoch(namespace, name, 1, timeout=400)
     fill(leave=6 << 20)
+    lab.hold(name, 3, namespace)  # how much is left is told after each epoch
     lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=name)
     assert "nnunet-results" in lab.first_command("NnunetResultsVolumeFilling", namespace, name)
-    free: Callable[[], None] = fill()
-    status = kube.wait_finished(namespace, name, timeout=180)
-    failed = condition(status, "Failed")
-    assert (failed["status"], failed["reason"]) == ("True", "StorageFailed"), failed
-    assert "/nnunet/results" in failed["message"]
+    free = fill()
+    lab.hold(name, None, namespace)
+    assert "/nnunet/results" in failed(lab, name, "StorageFailed", namespace)
     assert len(kube.pods(namespace, name, "fold")) == 1
     free()
     kube.suspend(namespace, name)
     kube.resume(namespace, name)
-    fold = kube.wait_complete(namespace, name, timeout=300)["folds"][0]
-    assert (fold["epoch"], fold["attempts"]) == (300, 2)
+    found: Object = kube.wait_epoch(namespace, name, 5, timeout=300)["folds"][0]
+    return found

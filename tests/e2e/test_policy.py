@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.builders import training
+from tests.e2e.builders import PLATEAU, training
 from tests.e2e.conftest import CLAIMS, Lab
 from tests.e2e.kube import Object, condition
-from tests.e2e.test_trust import PLATEAU
 
 NAMESPACE = "e2e-policy"
 FLOOR = 6
@@ -71,36 +70,72 @@ def test_the_policy_of_the_chart_guards_clinical_namespaces(lab: Lab) -> None:
         assert field in said, said
 
 
-def test_an_excepted_training_stops_no_earlier_than_its_floor_and_says_so_for_ever(lab: Lab, namespace: str) -> None:
-    """The rule would act at epoch 3; the exception leaves 6. Status, evidence, report and the audit tell of it."""
-    kube, name = lab.kube, "excepted"
+@pytest.fixture(scope="module")
+def excepted(lab: Lab, namespace: str) -> Object:
+    """The status of a complete training under an exception: two replicates of one fold, stopped by the rule."""
+    kube = lab.kube
     kube.apply(excepting())
-    spec: dict[str, Any] = {"earlyStopping": {"mode": "Stop", **PLATEAU}, "testSet": {}}
-    excepted = training(name, namespace, epochs=9, **spec)
-    kube.wait("the exception to be in force", lambda: f"{name} created" in lab.admission(excepted), timeout=60)
-    kube.apply(excepted)
-    status = kube.wait_complete(namespace, name, timeout=300)
+    spec: dict[str, Any] = {
+        "replicates": 2,
+        "trainer": {"device": "cpu", "seed": 5},
+        "earlyStopping": {"mode": "Stop", **PLATEAU},
+        "testSet": {},
+    }
+    body = training("excepted", namespace, epochs=9, **spec)
+    kube.wait("the exception to be in force", lambda: "excepted created" in lab.admission(body), timeout=60)
+    kube.apply(body)
+    return kube.wait_complete(namespace, "excepted", timeout=400)
 
-    (fold,) = status["folds"]
-    assert (fold["epoch"], fold["provenEpochs"]) == (FLOOR, FLOOR)
-    assert (fold["earlyStopping"]["suppressedEpoch"], fold["earlyStopping"]["epoch"]) == (3, FLOOR)
-    compliant = condition(status, "PolicyCompliant")
-    assert (compliant["status"], compliant["reason"]) == ("True", "PolicyExcepted")
-    assert status["policy"]["minEpochs"] == FLOOR
-    (granted,) = status["policy"]["exceptions"]
-    assert (granted["ticket"], granted["minEpochs"]) == ("QM-17", FLOOR)
-    assert {"PolicyDecision", "EarlyStopSuppressed"} <= {reason for reason, _ in kube.events(namespace, name)}
+
+def test_an_excepted_training_stops_no_earlier_than_its_floor(lab: Lab, namespace: str, excepted: Object) -> None:
+    """The rule would act at epoch 3; the exception leaves 6."""
+    assert [fold["fold"] for fold in excepted["folds"]] == ["0-r1", "0-r2"]
+    for fold in excepted["folds"]:
+        assert (fold["epoch"], fold["epochsTarget"], fold["provenEpochs"]) == (FLOOR, 9, FLOOR)
+        told = {"state": "Stopped", "epoch": FLOOR, "endEpoch": FLOOR, "suppressedEpoch": 3, "epochsSaved": 3}
+        assert told.items() <= fold["earlyStopping"].items(), fold
+    assert excepted["progress"]["percent"] == 100
+    stopped = condition(excepted, "EarlyStopped")
+    assert (stopped["status"], stopped["reason"]) == ("True", "PlateauStopped")
+    lab.kube.wait_event(namespace, "excepted", "PolicyDecision")
+    lab.kube.wait_event(namespace, "excepted", "EarlyStopSuppressed")
+
+
+def test_replicates_tell_their_proof_spread_and_usage(lab: Lab, namespace: str, excepted: Object) -> None:
+    """Evidence, seeds, scores of each, GPU-seconds."""
+    for fold in excepted["folds"]:
+        assert len(fold["checkpointHash"]) == 64 and fold["gpuSeconds"] >= 1
+    assert condition(excepted, "EpochsProven")["reason"] == "CheckpointsVerified"
+    results = excepted["results"]
+    assert [(one["replicate"], one["seed"]) for one in results["replicates"]] == [(1, 5), (2, 6)]
+    assert results["spread"]["testDice"] >= 0 and 0 <= results["testSurface"]["nsd"] <= 1
+    # The evaluation predicts the test set with a GPU, too.
+    assert excepted["usage"]["gpuSeconds"] > sum(fold["gpuSeconds"] for fold in excepted["folds"])
+    assert excepted["provenance"]["seed"] == 5 and excepted["provenance"]["configurationHash"]
 
     volume = lab.volume("nnunet-results", namespace)
-    run = volume / status["runPath"]
+    evidence = json.loads((volume / excepted["provenance"]["evidencePath"]).read_text())
+    assert [(fold["fold"], fold["epochs"]) for fold in evidence["folds"]] == [("0-r1", FLOOR), ("0-r2", FLOOR)]
+    page = (volume / results["reportPath"]).read_text()
+    assert "<svg" in page or "<img" in page
+
+
+def test_that_there_was_an_exception_shows_for_ever(lab: Lab, namespace: str, excepted: Object) -> None:
+    """Status, evidence, report and the audit tell of it, also when it is gone."""
+    compliant = condition(excepted, "PolicyCompliant")
+    assert (compliant["status"], compliant["reason"]) == ("True", "PolicyExcepted")
+    assert excepted["policy"]["minEpochs"] == FLOOR
+    (granted,) = excepted["policy"]["exceptions"]
+    assert (granted["ticket"], granted["minEpochs"]) == ("QM-17", FLOOR)
+
+    run = lab.volume("nnunet-results", namespace) / excepted["runPath"]
     lines = [json.loads(line) for line in (run / "policy.jsonl").read_text().splitlines()]
     assert {line["stage"] for line in lines} == {"plan", "train", "verify", "evaluate"}
     assert all(line["policy"]["exceptions"][0]["ticket"] == "QM-17" for line in lines)
     for file in ("evidence.json", "summary.json", "report.html"):
         assert "QM-17" in (run / file).read_text(), file
-    # The exception is gone: that the model was made under one stays.
-    kube.apply(POLICY)
-    after = kube.status(namespace, name)
+    lab.kube.apply(POLICY)
+    after = lab.kube.status(namespace, "excepted")
     assert condition(after, "PolicyCompliant")["reason"] == "PolicyExcepted" and after["phase"] == "Completed"
 
 

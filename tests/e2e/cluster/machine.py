@@ -10,6 +10,7 @@ from tests.cluster.cleanup import OUTSIDE_FOLDERS
 Listing = dict[str, set[str]]
 
 _OUR_KINDS = re.compile(r"kube-|kubelet|etcd|containerd|runc|/pause")
+_OUR_CGROUPS = re.compile(r"/nnunet-|/kubepods|/k8s\.io")  # whatever else runs on the machine makes some, too
 _FOREIGN_MOUNTS = ("/tmp/", "/var/lib/containers/", "/var/tmp/")  # of image builds that run meanwhile
 _OTHER_CLUSTERS = re.compile(rb"NNUNET_CLUSTER_STATE=[^\0]*/(?!clean\0)[^/\0]+\0")
 
@@ -22,7 +23,7 @@ def listing() -> Listing:
         "interfaces": set(re.findall(r"^\d+: ([^:@]+)", host.run("ip", "-oneline", "link"), re.MULTILINE)),
         "addresses": set(re.findall(r"inet6? (\S+)", host.run("ip", "-oneline", "address"))),
         "packet filter": _rules("iptables-save") | _rules("ip6tables-save"),
-        "cgroups": {path for path, _, _ in os.walk("/sys/fs/cgroup")},  # passes over what vanishes meanwhile
+        "cgroups": _cgroups(),
         "kernel settings": {f"{name}={value}" for name, value in host.read_sysctls().items()},
         "folders": _folders(),
     }
@@ -37,6 +38,11 @@ def leftovers(before: Listing, after: Listing) -> Listing:
 
 def _lines(path: str) -> list[str]:
     return Path(path).read_text().splitlines()
+
+
+def _cgroups() -> set[str]:
+    found = (path for path, _, _ in os.walk("/sys/fs/cgroup"))  # passes over what vanishes meanwhile
+    return {path for path in found if _OUR_CGROUPS.search(path)}
 
 
 def _foreign(mount: str) -> bool:

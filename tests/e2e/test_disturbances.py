@@ -1,0 +1,141 @@
+"""One training is disturbed in each way, another left in peace: at most an epoch is lost each time, nothing runs
+twice, and all weights are the same in the end."""
+
+import hashlib
+import signal
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.builders import training
+from tests.e2e.conftest import Lab
+from tests.e2e.kube import Object, condition, kill_container
+
+EPOCHS = 6
+CALM, NAME = "undisturbed", "disturbed"
+SEED = 9
+
+
+def in_the_background(lab: Lab) -> list[Object]:
+    """The training that is left in peace, by nnU-Net's own class in the operator's own image."""
+    return [training(CALM, lab.namespace, epochs=EPOCHS, trainer={"device": "cpu", "seed": SEED})]
+
+
+@pytest.fixture(scope="module")
+def disturbed(lab: Lab) -> Iterator[Lab]:
+    """The laboratory with a training that stands still before its third epoch."""
+    with lab.held(NAME, before=3, epochs=EPOCHS, trainer={"seed": SEED}, restartOnStall=False):
+        lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=400)
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def interrupted(disturbed: Lab) -> Lab:
+    """The same when four more things have happened to it, each before an epoch that it had not finished."""
+    kube, about = disturbed.kube, (disturbed.namespace, NAME)
+    first = kube.status(*about)["folds"][0]["attempts"]
+
+    kill_container(kube.fold_pod(*about), "nnunet-trainer", signal.SIGKILL)
+    kube.wait_attempt(*about, first + 1)
+    go_on(disturbed, 3)
+    kube.run("delete", "pod", kube.fold_pod(*about)["metadata"]["name"], "-n", disturbed.namespace, "--wait=false")
+    kube.wait_attempt(*about, first + 2)
+    go_on(disturbed, 4)
+    kube.evict(kube.fold_pod(*about))
+    kube.wait_attempt(*about, first + 3)
+    go_on(disturbed, 5)
+    return disturbed
+
+
+def go_on(lab: Lab, epoch: int) -> None:
+    """Let the training finish an epoch, and stand still before the next."""
+    lab.hold(NAME, epoch + 1)
+    lab.kube.wait_epoch(lab.namespace, NAME, epoch, timeout=180)
+
+
+def test_a_fold_that_stands_still_is_reported_and_restarted(disturbed: Lab) -> None:
+    """A frozen trainer: Stalled says so, and restartOnStall lets a new one go on from the checkpoint."""
+    lab, kube, namespace = disturbed, disturbed.kube, disturbed.namespace
+    frozen = kube.fold_pod(namespace, NAME)
+    kill_container(frozen, "nnunet-trainer", signal.SIGSTOP)
+    kube.change(namespace, NAME, stallTimeoutSeconds=12)
+    kube.wait_event(namespace, NAME, "NoEpochFinished")
+    lab.monitoring.wait_alert("NnunetTrainingStalled", namespace=namespace, training=NAME)
+    assert "has not finished an epoch" in lab.first_command("NnunetTrainingStalled", namespace, NAME)
+    # A frozen process can't answer SIGTERM either: it is killed when its grace period is over.
+    kube.change(namespace, NAME, restartOnStall=True)
+    kube.wait_event(namespace, NAME, "RestartedAfterStall")
+    kube.wait_attempt(namespace, NAME, 2)
+    # The next one stands still because these tests want it to.
+    kube.change(namespace, NAME, restartOnStall=False, stallTimeoutSeconds=1800)
+    status = kube.wait_epoch(namespace, NAME, 2, timeout=180)
+    assert status["folds"][0]["stallRestarts"] == 1 and status["folds"][0]["lostEpochs"] <= 1
+    assert kube.fold_pod(namespace, NAME)["metadata"]["name"] != frozen["metadata"]["name"]
+    moved = lambda: kube.condition(namespace, NAME, "Stalled").get("status") == "False"  # noqa: E731
+    kube.wait("Stalled to be false", moved, timeout=60, about=(namespace, NAME))
+
+
+def test_kill_9_a_deleted_pod_and_an_eviction_cost_at_most_an_epoch_each(interrupted: Lab) -> None:
+    """The status counts attempts and lost epochs, and Events tell of each."""
+    kube, about = interrupted.kube, (interrupted.namespace, NAME)
+    kube.wait_event(*about, "FoldRestarted", times=3)
+    fold = kube.status(*about)["folds"][0]
+    assert (fold["epoch"], fold["lostEpochs"] <= fold["attempts"] - 1) == (5, True), fold
+
+
+def test_no_pod_holds_a_gpu_while_it_is_suspended(interrupted: Lab) -> None:
+    """It ends before the epoch that it stood before, and goes on from there."""
+    kube, about = interrupted.kube, (interrupted.namespace, NAME)
+    before = kube.status(*about)["folds"][0]["attempts"]
+    kube.suspend(*about)
+    assert not kube.pods(*about, "fold")
+    assert kube.status(*about)["folds"][0]["epoch"] == 5
+    kube.resume(*about)
+    kube.wait_attempt(*about, before + 1)
+
+
+def test_the_result_is_that_of_a_training_left_in_peace(interrupted: Lab) -> None:
+    """Its evaluation is evicted, too: all weights and scores are those of an undisturbed run."""
+    lab, kube, about = interrupted, interrupted.kube, (interrupted.namespace, NAME)
+    kube.apply(*in_the_background(lab))
+    lab.hold(NAME, None)
+    (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=400, about=about)
+    kube.evict(evaluating)
+    status = kube.wait_complete(*about, timeout=400)
+    calm = kube.wait_complete(lab.namespace, CALM, timeout=400)
+    disturbed, left = status["folds"][0], calm["folds"][0]
+    assert (disturbed["epoch"], left["epoch"], left["attempts"]) == (EPOCHS, EPOCHS, 1)
+    assert disturbed["attempts"] >= 4 and disturbed["lostEpochs"] <= disturbed["attempts"] - 1
+    assert len([job for job in kube.jobs(*about) if job["metadata"]["labels"]["nnunet.dev/stage"] == "fold"]) == 1
+    for key in ("trainingLoss", "validationLoss", "emaPseudoDice", "meanValidationDice"):
+        assert disturbed[key] == left[key], key
+    results = lab.volume("nnunet-results")
+    assert tensors(results / status["runPath"]) == tensors(results / calm["runPath"])
+
+
+def tensors(run: Path) -> dict[str, str]:
+    """Return a digest of each tensor of the final checkpoint of a run: weights and the optimizer's state."""
+    (path,) = run.glob("**/checkpoint_final.pth")
+    with zipfile.ZipFile(path) as archive:  # which is what torch.save writes
+        names = [name for name in archive.namelist() if "/data/" in name]
+        assert names
+        return {name.split("/", 1)[1]: hashlib.sha256(archive.read(name)).hexdigest() for name in names}
+
+
+def test_without_a_test_set_the_validation_is_what_counts(lab: Lab) -> None:
+    """And its evaluation asks for no GPU."""
+    kube, about = lab.kube, (lab.namespace, CALM)
+    kube.apply(*in_the_background(lab))
+    status = kube.wait_complete(*about, timeout=400)
+    assert "testDice" not in status["results"]
+    assert condition(status, "Evaluated")["reason"] == "CrossValidationScored"
+    gpus = {job["metadata"]["labels"]["nnunet.dev/stage"]: gpus_of(job) for job in kube.jobs(*about)}
+    assert gpus == {"plan": 0, "fold": 1, "verify": 0, "evaluate": 0}
+
+
+def gpus_of(job: Object) -> int:
+    """Return how many GPUs a Job asks for."""
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    return int(container["resources"].get("limits", {}).get("nvidia.com/gpu", 0))
