@@ -139,7 +139,7 @@ def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
 
 
 def test_sigterm_while_libraries_are_loaded(world: World) -> None:
-    command = world.start("train", "--fold", "0")
+    command = world.anew().start("train", "--fold", "0")
     command.wait_for_log("loading torch and nnU-Net")
     time.sleep(0.7)
     ended = command.kill()
