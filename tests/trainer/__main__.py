@@ -23,7 +23,7 @@ XDIST = "pytest-xdist==3.8.0"
 EXAMPLE = "test_custom_image.py"
 """Runs in an image of its own: the example of the user guide."""
 WORKERS = 2
-"""Half of a trainer's time here goes into importing libraries on one core."""
+"""A trainer here keeps one core busy."""
 
 
 def main() -> int:

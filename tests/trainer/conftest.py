@@ -1,5 +1,6 @@
 """Fixtures of the tests that run inside the trainer image (`python -m tests.trainer`)."""
 
+import fcntl
 import importlib.util
 import subprocess
 from collections.abc import Iterator
@@ -13,14 +14,22 @@ if importlib.util.find_spec("nnunetv2") is None:
 else:
     if not Path("/opt/our-trainers").is_dir():
         collect_ignore = ["test_custom_image.py"]
-    from tests.trainer.world import World, make_world
+    from tests.trainer.world import World, make_contract, make_world
 
     @pytest.fixture(scope="session")
-    def planned(tmp_path_factory: pytest.TempPathFactory) -> World:
+    def planned(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> World:
         """A root folder with the tiny dataset, planned. Not to be written to: copy it."""
-        world = make_world(tmp_path_factory.mktemp("planned"))
-        assert world.finish("plan").code == 0
-        return world
+        base = tmp_path_factory.getbasetemp()
+        # Processes that test side by side make it once; the folder above theirs is that of this run.
+        root = (base if worker_id == "master" else base.parent) / "planned"
+        with root.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            made = root.with_suffix(".made")
+            if not made.exists():
+                ended = make_world(root).finish("plan")
+                assert ended.code == 0, ended.log
+                made.touch()
+        return World(root, make_contract())
 
     @pytest.fixture
     def world(planned: World, tmp_path: Path) -> World:

@@ -8,7 +8,7 @@ SHORT = {"epochs": 1, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2
 
 
 def test_the_class_of_the_example_is_in_its_image(world: World) -> None:
-    world = world.but(trainerClass="RareLesionTrainer", schedule=SHORT).with_env(RARE_LESION_FOREGROUND="0.5")
+    world = world.but(trainerClass="RareLesionTrainer", schedule=SHORT).with_env(RARE_LESION_FOREGROUND="0.5").anew()
     assert "nnUNet_extTrainer" not in world.env
     ended = world.finish("train", "--fold", "0")
     assert ended.code == 0, ended.log

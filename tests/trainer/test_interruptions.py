@@ -23,7 +23,7 @@ LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4
 
 
 def test_sigterm_in_the_middle_of_an_epoch_costs_that_epoch_only(world: World) -> None:
-    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2")
+    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").anew()
     held = world.held_in(3)
     world = held.held_in(None)
     command = held.start("train", "--fold", "0")
@@ -121,7 +121,7 @@ def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tm
 
 
 def test_a_killed_worker_ends_the_validation(world: World) -> None:
-    command = world.but(schedule=LONG | {"epochs": 1, "iterationsPerEpoch": 2}).start("train", "--fold", "0")
+    command = world.but(schedule=LONG | {"epochs": 1, "iterationsPerEpoch": 2}).anew().start("train", "--fold", "0")
     command.wait_for_log("predicting case")
     command.kill_a_worker()
     ended = command.end(seconds=60)
@@ -131,7 +131,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
 
 
 def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
-    command = make_world(tmp_path / "world").start("plan")
+    command = make_world(tmp_path / "world").anew().start("plan")
     command.kill_a_worker()
     ended = command.end(seconds=60)
     assert ended.code == 1, ended.log
@@ -139,7 +139,7 @@ def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
 
 
 def test_sigterm_while_libraries_are_loaded(world: World) -> None:
-    command = world.start("train", "--fold", "0")
+    command = world.anew().start("train", "--fold", "0")
     command.wait_for_log("loading torch and nnU-Net")
     time.sleep(0.7)
     ended = command.kill()

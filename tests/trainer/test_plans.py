@@ -16,6 +16,7 @@ PLAN_WITH_EACH = """
 import json, os, sys
 from pathlib import Path
 import nnunetv2
+import torch
 from nnunet_trainer.classes import class_names, find_planner
 from nnunet_trainer.plan import with_configurations
 
@@ -26,7 +27,9 @@ planners = sorted(
 )
 for name in planners:
     made = find_planner(name)(dataset)
-    made.plan_experiment()
+    # It builds networks to ask them for the sizes of their layers: of weights it needs the shapes alone.
+    with torch.device("meta"):
+        made.plan_experiment()
     plans = json.loads((folder / dataset / f"{made.plans_identifier}.json").read_text())
     with_configurations(plans, {"mine": {"inherits_from": "3d_fullres", "batch_size": 4}})
     print("PASSED", name, ",".join(sorted(plans["configurations"])))

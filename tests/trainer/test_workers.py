@@ -26,6 +26,12 @@ class UnevenTrainer(nnUNetTrainer):
 '''
 
 
+@pytest.fixture
+def world(world: World) -> World:
+    """Started as in the pod: the processes are the point."""
+    return world.anew()
+
+
 @pytest.mark.parametrize(
     ("failure", "code", "says"),
     [

@@ -1,11 +1,13 @@
 """A root folder with the three mounts, and the trainer run in it as the pod would run it."""
 
 import contextlib
-import hashlib
+import functools
 import json
 import os
+import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +25,7 @@ from nnunet_trainer.processes import descendants
 from nnunet_trainer.report import TERMINATION_LOG_ENV
 from tests.networks import small_network
 from tests.trainer import tiny_dataset
+from tests.trainer.zygote import Forked, Zygote
 from tests.trainers import HELD
 
 TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
@@ -65,14 +68,18 @@ class Ended:
 class Command:
     """A running command of the trainer."""
 
-    def __init__(self, arguments: Sequence[str], env: dict[str, str], log: Path) -> None:
+    def __init__(self, arguments: Sequence[str], env: dict[str, str], log: Path, anew: bool) -> None:
         self.arguments = list(arguments)
         self._log = log
         self._report = Path(env[TERMINATION_LOG_ENV])
         self._report.unlink(missing_ok=True)
+        self._process: Forked | subprocess.Popen[bytes]
         with log.open("wb") as output:
-            command = [sys.executable, "-m", "nnunet_trainer", *arguments]
-            self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+            if anew:
+                command = [sys.executable, "-m", "nnunet_trainer", *arguments]
+                self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+            else:
+                self._process = _zygote().start(arguments, env, output.fileno())
 
     @property
     def pid(self) -> int:
@@ -138,6 +145,11 @@ class Command:
         return Ended(code, TerminationReport.model_validate_json(text), self.log())
 
 
+@functools.cache
+def _zygote() -> Zygote:
+    return Zygote()
+
+
 def _pool_workers(pid: int) -> list[int]:
     found = []
     for child in descendants(pid):
@@ -161,6 +173,17 @@ class World:
     root: Path
     contract: RunContract
     env: dict[str, str] = field(default_factory=dict)
+    starts_anew: bool = False
+    """Commands are started by exec, as in the pod, and not forked from a process with their libraries."""
+
+    def unvalidated(self) -> "World":
+        """Return the same folders for the fold "all", which no validation follows: its pools take longer to start than
+        a short training takes."""
+        return self.but(folds=["all"])
+
+    def anew(self) -> "World":
+        """Return the same folders, whose commands are started as in the pod."""
+        return replace(self, starts_anew=True)
 
     def copy(self, root: Path) -> "World":
         """Return the same world in another folder."""
@@ -190,7 +213,7 @@ class World:
     @property
     def metrics_port(self) -> int:
         """The port of the metrics: one of its own, because tests share a network and may run side by side."""
-        return 20_000 + int(hashlib.sha256(str(self.root).encode()).hexdigest(), 16) % 10_000
+        return _free_port(self.root)
 
     def start(self, *arguments: str) -> Command:
         """Start a command."""
@@ -202,14 +225,18 @@ class World:
             METRICS_PORT_ENV: str(self.metrics_port),
             TERMINATION_LOG_ENV: str(self.root / f"{name}-{self.contract.uid[:8]}.termination"),
         }
-        return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log")
+        return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log", self.starts_anew)
 
     def finish(self, *arguments: str, seconds: float = 900) -> Ended:
         """Run a command to its end."""
         return self.start(*arguments).end(seconds)
 
     def processes(self) -> list[int]:
-        """Return the running processes that commands of this world started, also those whose parent is gone."""
+        """Return the running processes that commands of this world started, also those whose parent is gone.
+
+        The commands themselves, and what they fork, are among them only if they were started anew: in /proc a fork of
+        the zygote has the zygote's environment.
+        """
         mark = f"{ROOT_ENV}={self.root}".encode()
         found = []
         for entry in Path("/proc").iterdir():
@@ -230,15 +257,20 @@ class World:
         (folder,) = (self.run / self.contract.dataset).glob(f"{self.contract.trainer_class}__*")
         return folder
 
-    def fold(self, fold: str = "0") -> Path:
-        """The folder of a fold."""
-        return self.model / f"fold_{fold}"
+    @property
+    def first_fold(self) -> str:
+        """The first of the contract's folds."""
+        return self.contract.folds[0]
 
-    def journal(self, fold: str = "0") -> Journal:
-        """The fold's journal."""
+    def fold(self, fold: str | None = None) -> Path:
+        """The folder of a fold, by default of the first."""
+        return self.model / f"fold_{fold or self.first_fold}"
+
+    def journal(self, fold: str | None = None) -> Journal:
+        """The journal of a fold."""
         return read_journal(self.fold(fold)) if (self.fold(fold) / JOURNAL_FILE).exists() else Journal()
 
-    def begun(self, epochs: int, fold: str = "0") -> Callable[[], bool]:
+    def begun(self, epochs: int, fold: str | None = None) -> Callable[[], bool]:
         """Return a condition: so many epochs are begun."""
         return lambda: self.journal(fold).begun >= epochs
 
@@ -249,6 +281,21 @@ def make_world(root: Path, **contract: Any) -> World:
     for mount in ("preprocessed", "results"):
         (root / "nnunet" / mount).mkdir()
     return World(root, make_contract(**contract))
+
+
+@functools.cache
+def _free_port(root: Path) -> int:
+    """Return a port for a world that is free now.
+
+    It is neither one that the kernel hands out to connections, of which one may be taken before it is used, nor one of
+    control planes (tests/cluster/state.py), nor one that a test process beside this one takes meanwhile.
+    """
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    for port in random.SystemRandom().sample(range(10_000 + beside, 20_000, 8), k=200):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("of 200 ports between 10000 and 20000 none is free")
 
 
 def scrape(world: World) -> str:

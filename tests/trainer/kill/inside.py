@@ -60,7 +60,7 @@ def main() -> int:
     options = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        world = make_world(Path(folder) / "peace")
+        world = make_world(Path(folder) / "peace").anew()
         planned = world.finish("plan", seconds=PATIENCE_SECONDS)
         assert planned.code == 0, planned.log
         kills = Kills.share_out(options.kills)
