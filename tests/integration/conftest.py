@@ -12,6 +12,7 @@ from nnunet_operator.api.crd import all_crds
 from tests.cluster import Cluster
 from tests.integration.support.api import Api, Object, wait_for, wait_served
 from tests.integration.support.kubelet import Kubelet
+from tests.integration.support.launch import Launch, Nursery
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.trainer import Trainer
 from tests.integration.support.worker import ADDRESSES, WORKER
@@ -140,7 +141,9 @@ def install_crds(api: Api) -> None:
 @pytest.fixture
 def namespace(api: Api) -> Iterator[str]:
     """A namespace in which pods can be made."""
-    yield make_namespace(api)
+    name = make_namespace(api)
+    yield name
+    api.delete("namespaces", "", name)  # nobody waits for it: what is left of it only costs the controllers time
 
 
 def make_namespace(api: Api, **labels: str) -> str:
@@ -151,13 +154,27 @@ def make_namespace(api: Api, **labels: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    """What starts operators in a moment."""
+    running = Nursery()
+    yield running
+    running.close()
+
+
 @pytest.fixture
-def start_operator(cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
-    """Return a function that starts an operator; all are ended after the test."""
+def start_operator(cluster: Cluster, nursery: Nursery, tmp_path: Path) -> Iterator[Callable[..., OperatorProcess]]:
+    """Return a function that starts an operator, with less patience unless it is told to launch it `as_deployed`.
+
+    All are ended after the test.
+    """
     started: list[OperatorProcess] = []
 
-    def start(namespaces: str = "", kubeconfig: Path = cluster.kubeconfig, **settings: Any) -> OperatorProcess:
-        operator = OperatorProcess(kubeconfig, tmp_path / f"operator-{len(started)}.log", namespaces, **settings)
+    def start(
+        namespaces: str = "", kubeconfig: Path = cluster.kubeconfig, launch: Launch = nursery.launch, **settings: Any
+    ) -> OperatorProcess:
+        log = tmp_path / f"operator-{len(started)}.log"
+        operator = OperatorProcess(kubeconfig, log, namespaces, launch, **settings)
         started.append(operator)
         operator.start()
         return operator

@@ -10,6 +10,7 @@ from tests.integration.cli.conftest import CLINICAL, Site
 from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, Object, wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.launch import Nursery
 from tests.integration.support.node import FakeNode
 from tests.integration.support.process import OperatorProcess
 from tests.unit.cli.conftest import Command
@@ -19,14 +20,15 @@ CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
 @pytest.fixture(scope="module")
-def lab(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(site: Site, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A namespace with an operator and bound claims, and a node without GPUs."""
     site.namespace(HOME)
     site.namespace(CLINIC)
     for name in CLAIMS:
         claim(site.api, name, volume=f"{HOME}-{name}")
     claim(site.api, "unbound", volume="")
-    operator = OperatorProcess(site.kubeconfig, tmp_path_factory.mktemp("operator") / "log", f"{HOME},{CLINIC}")
+    log = tmp_path_factory.mktemp("operator") / "log"
+    operator = OperatorProcess(site.kubeconfig, log, f"{HOME},{CLINIC}", nursery.launch)
     operator.start()
     try:
         with FakeNode(site.api, "reasons-node"):

@@ -14,6 +14,7 @@ from tests.integration.cli.conftest import Site
 from tests.integration.conftest import Lab
 from tests.integration.support.api import wait_for
 from tests.integration.support.builders import training
+from tests.integration.support.launch import Nursery
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.proxy import Proxy, status_answer
 from tests.integration.support.quota import allow, forbid
@@ -24,11 +25,11 @@ READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": 
 
 
 @pytest.fixture(scope="module")
-def lab(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def lab(site: Site, nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A namespace with an operator."""
     site.namespace(HOME)
     log = tmp_path_factory.mktemp("operator") / "log"
-    operator = OperatorProcess(site.kubeconfig, log, HOME)
+    operator = OperatorProcess(site.kubeconfig, log, HOME, nursery.launch)
     operator.start()
     try:
         yield Lab(site.api, HOME, operator)

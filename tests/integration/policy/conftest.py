@@ -6,6 +6,7 @@ import pytest
 
 from tests.cluster import Cluster
 from tests.integration.chart.conftest import Site
+from tests.integration.conftest import install_crds
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
 from tests.integration.support.worker import WORKER
@@ -24,7 +25,9 @@ def gate_cluster() -> Iterator[Cluster]:
 def installed(gate_cluster: Cluster) -> Gate:
     """The chart, as it is installed, without the policy that comes with it."""
     site = Site(gate_cluster.kubectl, gate_cluster.kubeconfig)
-    site.install(VALUES)
+    # Where the definitions come with what needs them, it takes admission up to half a minute to find them.
+    install_crds(site.api)
+    site.install(VALUES, "nnunet-operator", "--take-ownership")
     gate = Gate(site, gate_cluster.kubeconfig)
     gate.active()
     return gate

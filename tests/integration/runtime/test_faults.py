@@ -125,7 +125,8 @@ def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
     proxied.wait_jobs("deleted-plan", "kept-plan")
     proxied.wait_reason("Progressing", "WaitingForResources", "kept")
     proxied.wait_reason("Progressing", "WaitingForResources", "deleted")
-    time.sleep(11)  # the operator holds lists in its first ten seconds for the watches' own
+    listed = 'nnunet_operator_resyncs_total{result="ok"}'  # one that comes after the watches' own first lists
+    wait_for("the operator's second list", lambda: proxied.operator.metrics().get(listed, 0) >= 1)
     proxy.fault = failing(503)
     proxy.cut_watches()
     proxied.api.delete("jobs", proxied.namespace, "kept-plan")

@@ -47,7 +47,7 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
 def test_each_transition_is_announced_once(lab: Lab) -> None:
     """Events tell the story in order, and nothing twice."""
     lab.apply(training(lab.namespace))
-    with Autopilot(lab.api, lab.namespace, lambda: 4.0):  # the operator looks at a new Job after 1.5 s
+    with Autopilot(lab.api, lab.namespace, lambda: 2.0):  # each is seen running
         lab.wait_reason("Complete", "TrainingComplete", timeout=120)
     wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
     story = lab.events()
@@ -80,7 +80,7 @@ def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_fi
     lab.api.delete("jobs", lab.namespace, "hippo-fold-0", propagation="Background")
     message = lab.wait_reason("Progressing", "Stopping")["message"]
     assert f"waits until pod {pod['metadata']['name']}" in message
-    time.sleep(3)
+    time.sleep(1.5)
     lab.wait_jobs("hippo-plan")
     lab.api.request("DELETE", path, {"gracePeriodSeconds": 0})
     lab.wait_jobs("hippo-fold-0", "hippo-plan")

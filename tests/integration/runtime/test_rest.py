@@ -12,6 +12,7 @@ from tests.integration.conftest import Lab
 from tests.integration.support.api import Api, wait_for
 from tests.integration.support.builders import training
 from tests.integration.support.kubelet import Autopilot
+from tests.integration.support.launch import as_deployed
 from tests.integration.support.process import OperatorProcess
 from tests.integration.support.proxy import Proxy
 
@@ -51,12 +52,12 @@ def test_writes_until_the_first_pod_exists(
 ) -> None:
     """One Job, one status, one Event; below the standard schedule a second one, which warns of that."""
     with Proxy(api, tmp_path) as proxy:
-        lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig))
+        lab = Lab(api, namespace, start_operator(namespace, kubeconfig=proxy.kubeconfig, launch=as_deployed))
         # A scheduler that is late costs one more status: of three trainings one has to meet one in time.
-        standard = [first_writes(lab, proxy, f"standard-{number}", schedule={}) for number in range(3)]
-        assert ["POST", "PATCH", "POST"] in standard, standard
-        short = [first_writes(lab, proxy, f"short-{number}") for number in range(3)]
-        assert ["POST", "PATCH", "POST", "POST"] in short, short
+        standard = (first_writes(lab, proxy, f"standard-{number}", schedule={}) for number in range(3))
+        assert ["POST", "PATCH", "POST"] in standard, proxy.writes()
+        short = (first_writes(lab, proxy, f"short-{number}") for number in range(3))
+        assert ["POST", "PATCH", "POST", "POST"] in short, proxy.writes()
         assert lab.condition("StandardSchedule", "short-0")["reason"] == "VeryShortSchedule"
 
 

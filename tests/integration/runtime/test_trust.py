@@ -223,7 +223,7 @@ def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
     writes = lab.training()["metadata"]["resourceVersion"]
     lab.operator.kill()
     lab.operator.start()
-    time.sleep(4)
+    time.sleep(2)
     assert lab.training()["metadata"]["resourceVersion"] == writes, lab.describe()
     assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] == pod["metadata"]["uid"]
     lab.set(restartOnStall=True)

@@ -98,10 +98,10 @@ class Api:
         created: Object = self.request("POST", self.path(kind, namespace, **query), body)
         return created
 
-    def refusal(self, kind: str, body: Object) -> str:
+    def refusal(self, kind: str, body: Object, **query: str) -> str:
         """Return why an object would not be created, "" where it would: it is not made."""
         try:
-            self.create(kind, body, dryRun="All")
+            self.create(kind, body, dryRun="All", **query)
         except ApiError as error:
             return error.message
         return ""

@@ -7,22 +7,23 @@ import random
 import signal
 import socket
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
 from tests.integration.support.api import wait_for
-
-PROGRAM = (sys.executable, "-P", str(Path(__file__).with_name("impatient.py")))
+from tests.integration.support.launch import Launch, Running, as_deployed
 
 
 class OperatorProcess:
     """One operator, which may be ended and started again."""
 
-    def __init__(self, kubeconfig: Path, log: Path, namespaces: str = "", **settings: Any) -> None:
+    def __init__(
+        self, kubeconfig: Path, log: Path, namespaces: str = "", launch: Launch = as_deployed, **settings: Any
+    ) -> None:
         """`settings` are those of nnunet_operator.settings."""
+        self._launch = launch
         self.log = log
         self._ports = free_ports(2)
         chosen = {
@@ -37,7 +38,7 @@ class OperatorProcess:
         }
         variables = {f"NNUNET_OPERATOR_{name.upper()}": str(value) for name, value in chosen.items()}
         self._env = {**os.environ, "KUBECONFIG": str(kubeconfig), **variables}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: Running | None = None
 
     @property
     def pid(self) -> int:
@@ -48,25 +49,29 @@ class OperatorProcess:
     def start(self, wait: bool = True) -> None:
         """Start it and, unless told otherwise, wait until it is ready."""
         assert not self.running, "it would be forgotten, and go on"
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(PROGRAM, stdout=log, stderr=log, env=self._env)
+        self._process = self._launch(self._env, self.log)
         if wait:
             wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 90, self.tail)
 
     def kill(self) -> None:
         """End it by SIGKILL."""
+        self._signal(signal.SIGKILL)
         assert self._process is not None
-        self._process.kill()
-        self._process.wait()
+        self._process.wait(60)
 
     def stop(self, timeout: float = 60) -> int:
         """End it by SIGTERM and return its exit code."""
+        self._signal(signal.SIGTERM)
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
         try:
             return self._process.wait(timeout)
         finally:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self.running:
+            with contextlib.suppress(ProcessLookupError):  # it has just ended
+                os.kill(self.pid, number)
 
     @property
     def running(self) -> bool:
