@@ -18,11 +18,13 @@ from nnunet_operator.reconcile.objects import (
     true_condition,
     uid_of,
 )
+from nnunet_operator.reconcile.settling import PATIENCE_SECONDS
 from nnunet_operator.runtime.client import EVENTS, Client
 from nnunet_operator.runtime.keys import Key
 
-JOB_GRACE_SECONDS = 2.0
-"""Age up to which a Job without a pod is nothing to wonder about."""
+JOB_GRACE_SECONDS = PATIENCE_SECONDS
+"""Age up to which a Job without a pod is nothing to wonder about. A list of Events makes the API server read all of the
+namespace: where hundreds of trainings are applied at once, they should not all ask while their pods are being made."""
 POD_GRACE_SECONDS = 20.0
 """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
 KEEP_SECONDS = 15.0

@@ -14,6 +14,7 @@ from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.model import Action, CreateJob, DeleteJob, DeleteTraining, Plan, World
 from nnunet_operator.reconcile.objects import is_child, uid_of
 from nnunet_operator.reconcile.plan import plan
+from nnunet_operator.reconcile.settling import is_settling
 from nnunet_operator.runtime.cache import Cache, Store, group_of, key_of, version_of
 from nnunet_operator.runtime.client import JOBS, PODS, TRAININGS, Client, Resource
 from nnunet_operator.runtime.complaints import ComplaintFinder
@@ -105,6 +106,8 @@ class Reconciler:
             return Outcome(SETTLE_SECONDS, rest=True)  # its status, and all that follows, at the next look
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
+        if not (decision.actions or world.refusals) and is_settling(world.jobs, world.pods, world.now):
+            return Outcome(SETTLE_SECONDS, rest=True)
         if deeds.taken or deeds.refusals:
             world = replace(
                 world,
