@@ -89,7 +89,7 @@ def excepted(lab: Lab, namespace: str) -> Object:
 
 def test_an_excepted_training_stops_no_earlier_than_its_floor(lab: Lab, namespace: str, excepted: Object) -> None:
     """The rule would act at epoch 3; the exception leaves 6."""
-    assert [fold["fold"] for fold in excepted["folds"]] == ["0-r1", "0-r2"]
+    assert [(fold["fold"], fold["replicate"]) for fold in excepted["folds"]] == [("0", 1), ("0", 2)]
     for fold in excepted["folds"]:
         assert (fold["epoch"], fold["epochsTarget"], fold["provenEpochs"]) == (FLOOR, 9, FLOOR)
         told = {"state": "Stopped", "epoch": FLOOR, "endEpoch": FLOOR, "suppressedEpoch": 3, "epochsSaved": 3}

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 Schema = dict[str, Any]
+FIXED = "self == oldSelf"
+"""The rule of a field that can't change after creation. It is told with those of the object that the field is in."""
 
 
 def api_reference(crd: Schema) -> str:
@@ -119,11 +121,14 @@ def _rules(name: str, field: Schema) -> Iterator[str]:
     fixed = []
     for rule in field.get("x-kubernetes-validations", []):
         if "oldSelf" in rule["rule"]:
-            fixed.append(f"`{rule['message'].split()[0]}`")
+            fixed += [rule] if not name and rule["rule"] != FIXED else []
         else:
             yield f"- {f'`{name}`: ' if name else ''}{rule['message']}"
+    for child in field.get("properties", {}).values() if not name else ():
+        fixed += [rule for rule in child.get("x-kubernetes-validations", []) if rule["rule"] == FIXED]
     if fixed:
-        yield f"- can't change after creation: {', '.join(fixed)}"
+        names = dict.fromkeys(f"`{rule['message'].split()[0]}`" for rule in fixed)
+        yield f"- can't change after creation: {', '.join(names)}"
 
 
 def _columns(columns: list[Schema]) -> Iterator[str]:

@@ -5,6 +5,7 @@ Run `python -m nnunet_operator.api.crd` to print the YAML-compatible JSON of eve
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -97,6 +98,15 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
     return model.model_json_schema(schema_generator=_StructuralSchema)
 
 
+def _fix(schema: dict[str, Any], fixed: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
+    """Add to fields of an object the rules by which they can't change."""
+    name = "x-kubernetes-validations"
+    for field, rule in fixed.items():
+        properties = schema["properties"]
+        properties[field] = {**properties[field], name: [*properties[field].get(name, []), *cel(rule)[name]]}
+    return schema
+
+
 def _prune_defaults(schema: dict[str, Any]) -> dict[str, Any]:
     """Replace the default of an object by {}: the API server then fills in the defaults of its fields."""
     for field in schema.get("properties", {}).values():
@@ -158,6 +168,7 @@ def training_crd() -> dict[str, Any]:
         description="A nnU-Net v2 training: planned, preprocessed, trained fold by fold, and evaluated.",
         spec=training.NnunetTrainingSpec,
         rules=training.spec_rules(),
+        fixed=training.fixed_fields(),
         status=NnunetTrainingStatus,
         columns=_COLUMNS,
         selectable=[".status.phase", ".spec.suspend"],
@@ -174,6 +185,7 @@ def policy_crd() -> dict[str, Any]:
         description="What trainings of some namespaces have to keep to: epochs, early stopping, seed, image, test set.",
         spec=policy.NnunetTrainingPolicySpec,
         rules=policy.policy_rules(),
+        fixed={},
         status=PolicyUse,
         columns=_POLICY_COLUMNS,
         selectable=[".spec.mode"],
@@ -189,6 +201,7 @@ def _crd(
     description: str,
     spec: type[BaseModel],
     rules: list[tuple[str, str]],
+    fixed: Mapping[str, tuple[str, str]],
     status: type[BaseModel],
     columns: list[dict[str, Any]],
     selectable: list[str],
@@ -201,8 +214,9 @@ def _crd(
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": _prune_defaults(_schema(spec)) | cel(*rules),
-            "status": _schema(status),
+            "spec": _fix(_prune_defaults(_schema(spec)), fixed) | cel(*rules),
+            # One writer writes it as a whole: who wrote which of its fields is not worth a quarter of the object.
+            "status": _schema(status) | {"x-kubernetes-map-type": "atomic"},
         },
     }
     return {

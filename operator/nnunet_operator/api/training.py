@@ -312,19 +312,31 @@ class NnunetTrainingSpec(ApiModel):
         return fold_keys(self.configuration, self.fold_names, self.replicates)
 
 
-def _immutable(field: str) -> tuple[str, str]:
-    optional = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || "
+def _fixed(field: str) -> str:
     return (
-        f"{optional}self.{field} == oldSelf.{field})",
         f"{field} can't change after creation: the conditions of a run are fixed. Delete the training and "
-        "create a new one, under a new name to keep both results",
+        "create a new one, under a new name to keep both results"
     )
+
+
+def fixed_fields() -> dict[str, tuple[str, str]]:
+    """Return the CEL rule, and its message, of each field of the spec that can't change after creation.
+
+    They stand on the fields. Each look of a rule into the spec as a whole costs the API server a table of all its
+    fields, and rules are evaluated at each write, those of the status included.
+    """
+    names = [info.alias or name for name, info in NnunetTrainingSpec.model_fields.items()]
+    return {name: ("self == oldSelf", _fixed(name)) for name in names if name not in MUTABLE_FIELDS}
 
 
 def spec_rules() -> list[tuple[str, str]]:
     """CEL rules over the whole spec: (rule, message)."""
-    names = [info.alias or name for name, info in NnunetTrainingSpec.model_fields.items()]
-    immutable = [_immutable(name) for name in names if name not in MUTABLE_FIELDS]
+    # A field without a default may be absent before or after a change, and then no rule on it is asked.
+    absent = [
+        info.alias or name
+        for name, info in NnunetTrainingSpec.model_fields.items()
+        if info.default is None and (info.alias or name) not in MUTABLE_FIELDS
+    ]
     return [
         (
             "self.trainOnAllCases ? self.folds.size() == 0 : self.folds.size() > 0",
@@ -353,5 +365,5 @@ def spec_rules() -> list[tuple[str, str]]:
             "self.schedule.warmupEpochs < self.schedule.epochs",
             "schedule.warmupEpochs must be less than schedule.epochs",
         ),
-        *immutable,
+        *((f"has(self.{name}) == has(oldSelf.{name})", _fixed(name)) for name in absent),
     ]

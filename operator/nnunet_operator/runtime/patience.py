@@ -18,8 +18,10 @@ class Patience:
     """Watches that start over do so together: one list answers all of them."""
     first_lists: float = 5.0
     """Time after the start in which the watches make their own first lists."""
-    job_without_pod: float = 2.0
-    """Age up to which a Job without a pod is nothing to wonder about."""
+    job_without_pod: float = 5.0
+    """Age up to which a Job without a pod, or whose pod no scheduler has seen, is nothing to wonder about: the first
+    status waits for it, and Events are not asked for. Where hundreds of trainings are applied at once their pods show
+    after seconds, and a list of Events makes the API server read all of the namespace."""
     pod_not_started: float = 20.0
     """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
     pod_events: float = 15.0

@@ -225,6 +225,25 @@ def test_a_pod_that_the_job_controller_would_count_is_stopped_by_admission(
         stopped_by_admission(answer, "nnunet-pods-of-jobs")
 
 
+@pytest.mark.parametrize("who", ["stan", "system:kube-scheduler", OPERATOR])
+def test_a_pod_of_a_training_is_counted_by_no_other_job(
+    gate: Gate, stan: str, clinical: str, jobs: dict[str, Object], who: str
+) -> None:
+    """Nobody may, who believes that he may do the rest: nnunet-pods-of-jobs does not look at Pods with our label."""
+    gate.allow(who, [{"apiGroups": [""], "resources": ["pods", "pods/status"], "verbs": ["*"]}], clinical)
+    counted = {"batch.kubernetes.io/controller-uid": jobs["verify"]["metadata"]["ownerReferences"][0]["uid"]}
+    for sub in ("", "status"):
+        answer = gate.ask("PATCH", path_of(gate, jobs["fold"], sub), {"metadata": {"labels": counted}}, who, MERGE)
+        stopped_by_admission(answer, "nnunet-jobs")
+        assert "batch.kubernetes.io/controller-uid" in answer.message
+    both = pod(clinical, labels={**OURS, **counted})
+    stopped_by_admission(make(gate, both, who), "nnunet-jobs")
+    unlabelled = {
+        "metadata": {"labels": {**counted, **dict.fromkeys(jobs["fold"]["metadata"]["labels"], None), **counted}}
+    }
+    assert not gate.ask("PATCH", path_of(gate, jobs["fold"]), unlabelled, who, MERGE).ok, "the label is dropped with it"
+
+
 @pytest.mark.parametrize("how", ["exec?command=sh", "attach?stdin=true"])
 def test_entering_the_verification_is_stopped_by_admission(
     gate: Gate, stan: str, clinical: str, jobs: dict[str, Object], how: str

@@ -14,6 +14,7 @@ from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.model import Action, CreateJob, Decision, DeleteJob, DeleteTraining, Snapshot
 from nnunet_operator.reconcile.objects import is_child, uid_of
+from nnunet_operator.reconcile.settling import is_settling
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.parts import Parts
@@ -82,6 +83,10 @@ class Trainings:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
+        if not (decision.actions or world.refusals) and is_settling(
+            world.jobs, world.pods, world.now, self._patience.job_without_pod
+        ):
+            return Outcome(self._patience.created, rest=True)
         if deeds.taken or deeds.refusals:
             world = replace(
                 world,
