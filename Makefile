@@ -6,7 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
-PYTEST := $(PY) -m pytest -p tests.ledger
+PYTEST := $(PY) -m pytest -p tests.support.ledger
 
 .PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
@@ -26,20 +26,20 @@ $(STAMP): pyproject.toml
 	@rm -f $(VENV)/.installed-* && touch $@
 
 images: venv ## Build the operator and trainer images (BASE_IMAGE=... for a CUDA PyTorch base)
-	$(PY) -m tests.images build operator trainer
+	$(PY) -m hack.images build operator trainer
 
 demo: venv ## Cluster, images, helm install, a real training to a Dice score, and down again (KEEP=1 leaves it up)
-	$(PY) -m tests.demo
+	$(PY) -m hack.demo
 
 # Cheap levels first; what needs nothing built runs before it is built.
 test: lint test-unit prepare test-built test-integration test-timing test-trainer test-e2e ## Everything; needs root
-	@$(PY) -m tests.sizes
+	@$(PY) -m tests.support.sizes
 
 tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus, Grafana's panels (10-20 minutes, once)
-	$(PY) -m tests.tools.prepare
+	$(PY) -m hack.prepare
 
 prepare: venv # tools and images, the one beside the other
-	$(PY) -m tests.tools.prepare --images
+	$(PY) -m hack.prepare --images
 
 test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
 	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile
@@ -56,52 +56,52 @@ test-timing: tools ## Tests that bound a time, with nothing beside them
 test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer
 
-test-soak: prepare ## More of the same: more kills, rounds, seconds (tests/sizes.py); an hour
+test-soak: prepare ## More of the same: more kills, rounds, seconds (tests/support/sizes.py); an hour
 	NNUNET_SOAK=1 $(PYTEST) tests/unit -m soak --numprocesses=auto --timeout=3600
 	NNUNET_SOAK=1 $(PYTEST) tests/integration -m soak
 	NNUNET_SOAK=1 $(PYTEST) tests/e2e -m soak --timeout=1800
-	$(PY) -m tests.trainer.kill
-	$(PY) -m tests.sizes --done
+	$(PY) -m tests.kill
+	$(PY) -m tests.support.sizes --done
 
 test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...): it must end as one left in peace
-	$(PY) -m tests.trainer.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
+	$(PY) -m tests.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 test-e2e: tools ## Real trainings in real pods on the local cluster
 	$(PYTEST) tests/e2e --timeout=900
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
-	$(PY) -m tests.benchmarks.bench_operator
+	$(PY) -m hack.benchmarks.bench_operator
 
 bench-scraping: venv ## What it costs the operator to follow 500 folds, and a trainer to be followed (4 minutes)
-	$(PY) -m tests.benchmarks.bench_scraping
+	$(PY) -m hack.benchmarks.bench_scraping
 
 bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (25 minutes, idle machine)
-	$(PY) -m tests.benchmarks.trainer
+	$(PY) -m hack.benchmarks.trainer
 
 table-schedules: venv ## Dice of shorter and stopped trainings on tasks of known hardness (an hour; goes on where it was)
-	$(PY) -m tests.benchmarks.hardness
+	$(PY) -m hack.benchmarks.hardness
 
 pictures: venv ## Draw live view and dashboards anew for the docs: of made-up data, and of a real training
-	$(PY) -m tests.demo.picture docs/images/live-view.svg
-	$(PY) -m tests.dashboards --output docs/images
+	$(PY) -m hack.demo.picture docs/images/live-view.svg
+	$(PY) -m hack.pictures --output docs/images
 	$(PYTEST) tests/e2e/test_training.py --timeout=900 --pictures=docs/images/local-cluster
 
 generate: venv ## Write the CRDs, the install manifests and the API reference from the models and the chart
-	$(PY) -m tests.tools.generate
+	$(PY) -m hack.generate
 
 lint: venv ## Format, lint, types, layers
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy operator/nnunet_operator operator/nnunet_cli trainer_image/nnunet_trainer tests
+	$(VENV)/bin/mypy operator/nnunet_api operator/nnunet_operator operator/nnunet_cli trainer_image/nnunet_trainer hack tests
 	$(VENV)/bin/lint-imports
 
 verify: lint ## lint, and fail if a generated file is not what `make generate` writes
-	$(PY) -m tests.tools.generate --check
+	$(PY) -m hack.generate --check
 
 format: venv ## Format the code and sort the imports
 	$(VENV)/bin/ruff check --fix --select I .
 	$(VENV)/bin/ruff format .
 
 clean: ## Take the local clusters down and remove all caches, images and the venv
-	[ ! -x $(PY) ] || $(PY) -m tests.cluster down --all
+	[ ! -x $(PY) ] || $(PY) -m hack.localcluster down --all
 	rm -rf $(VENV) .cache .cluster

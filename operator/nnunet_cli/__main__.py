@@ -4,7 +4,7 @@ import sys
 
 from nnunet_cli.app import app
 from nnunet_cli.errors import CliError
-from nnunet_cli.output import note
+from nnunet_cli.text.output import note
 
 
 def main() -> None:

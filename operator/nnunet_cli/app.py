@@ -5,17 +5,17 @@ from typing import Annotated
 
 import typer
 
-from nnunet_cli.commands import dataset
-from nnunet_cli.commands.audit import audit
-from nnunet_cli.commands.curves import curves
-from nnunet_cli.commands.explain import explain
-from nnunet_cli.commands.lint import lint
-from nnunet_cli.commands.list import list_
-from nnunet_cli.commands.logs import logs
-from nnunet_cli.commands.report import report
-from nnunet_cli.commands.resume import resume
-from nnunet_cli.commands.suspend import suspend
-from nnunet_cli.commands.watch import watch
+from nnunet_cli.audit.command import audit
+from nnunet_cli.curves.command import curves
+from nnunet_cli.datasets import command as dataset
+from nnunet_cli.explain.command import explain
+from nnunet_cli.lint.command import lint
+from nnunet_cli.list.command import list_
+from nnunet_cli.logs.command import logs
+from nnunet_cli.report.command import report
+from nnunet_cli.suspend.resume import resume
+from nnunet_cli.suspend.suspend import suspend
+from nnunet_cli.watch.command import watch
 
 HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
 

@@ -2,8 +2,8 @@
 
 import typer
 
-from nnunet_cli.cluster import Cluster, Refused
 from nnunet_cli.errors import CliError
+from nnunet_cli.kube.cluster import Cluster, Refused
 
 TIMEOUT_SECONDS = 3.0
 """Nobody waits longer for the Tab key."""

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests import images
-from tests.cluster import Cluster
-from tests.demo.dataset import write_dataset
-from tests.e2e.builders import DATASET, held, training
-from tests.e2e.kube import Kube, Object
+from hack import images
+from hack.demo.dataset import write_dataset
+from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
+from tests.support.kube import Kube, Object
+from tests.support.small_training import DATASET, held, training
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"

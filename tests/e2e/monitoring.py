@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
-from tests.e2e.kube import Kube
-from tests.integration.support.api import Api
-from tests.monitoring import Discovery, Prometheus
+from hack.monitoring import Discovery, Prometheus
+from tests.support.api import Api
+from tests.support.kube import Kube
 
 ROOT = Path(__file__).parents[2]
 CONFIGURATION = ROOT / "manifests" / "monitoring" / "prometheus.yaml"

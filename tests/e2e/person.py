@@ -6,9 +6,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.demo.dataset import write_dataset
-from tests.e2e.builders import DATASET
+from hack.demo.dataset import write_dataset
 from tests.e2e.conftest import PROGRAM, Lab
+from tests.support.small_training import DATASET
 
 RIGHTS = [
     {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get"]},

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from tests import sizes
-from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import Kube, Object, condition, kill_container
+from tests.support import sizes
+from tests.support.kube import Kube, Object, condition, kill_container
+from tests.support.small_training import training
 
 NAMESPACE, NAME = "e2e-bystander", "bystander"
 ABOUT = NAMESPACE, NAME

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import Object, condition, kill_container
+from tests.support.kube import Object, condition, kill_container
+from tests.support.small_training import training
 
 EPOCHS = 6
 CALM, NAME = "undisturbed", "disturbed"

@@ -5,9 +5,9 @@ A training that stands still is in test_disturbances.py, one that a policy holds
 
 from collections.abc import Callable
 
-from tests.e2e.builders import training
 from tests.e2e.conftest import Lab
-from tests.e2e.kube import Object, condition
+from tests.support.kube import Object, condition
+from tests.support.small_training import training
 
 SMALL = {
     "gpus": 1,

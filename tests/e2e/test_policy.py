@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.builders import PLATEAU, training
 from tests.e2e.conftest import CLAIMS, Lab
-from tests.e2e.kube import Object, condition
+from tests.support.kube import Object, condition
+from tests.support.small_training import PLATEAU, training
 
 NAMESPACE = "e2e-policy"
 FLOOR = 6

@@ -15,14 +15,14 @@ import nibabel
 import numpy
 import pytest
 
-from tests.dashboards.draw import View, draw
-from tests.dashboards.model import PATHS, Span, queries
-from tests.demo import picture
-from tests.e2e.builders import PLATEAU, training
+from hack.demo import picture
+from hack.pictures.draw import View, draw
+from hack.pictures.model import PATHS, Span, queries
 from tests.e2e.conftest import PROGRAM, Lab
-from tests.e2e.kube import Object, condition
 from tests.e2e.monitoring import EVALUATION_SECONDS, SCRAPE_SECONDS, Monitoring
 from tests.e2e.person import Person, make_person
+from tests.support.kube import Object, condition
+from tests.support.small_training import PLATEAU, training
 
 NAMESPACE, NAME, SIBLING = "e2e-main", "scored", "sibling"
 ABOUT = NAMESPACE, NAME

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.crd import all_crds
-from tests.cluster import Cluster
-from tests.integration.support.api import Api, Object, wait_for, wait_served
-from tests.integration.support.kubelet import Kubelet
-from tests.integration.support.launch import Launch, Nursery
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.trainer import Trainer
-from tests.integration.support.worker import ADDRESSES, WORKER
+from hack.localcluster import Cluster
+from nnunet_api.crd import all_crds
+from tests.support.api import Api, Object, wait_for, wait_served
+from tests.support.kubelet import Kubelet
+from tests.support.launch import Launch, Nursery
+from tests.support.process import OperatorProcess
+from tests.support.trainer import Trainer
+from tests.support.worker import ADDRESSES, WORKER
 
 LONGEST = ("runtime", "policy")
 """Folders whose files come first: shared out last, they would run on alone when all others are done."""

@@ -11,11 +11,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.cluster.layout import cache_root
-from tests.cluster.once import made_once
-from tests.fetch import fetch
-from tests.images import ImageError, ensure
-from tests.images.container import SOURCES, command_in
+from hack.fetch import fetch
+from hack.images import ImageError, ensure
+from hack.images.container import SOURCES, command_in
+from hack.localcluster.layout import cache_root
+from hack.localcluster.once import made_once
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_SECONDS = 3600
@@ -52,7 +52,7 @@ def run_in(image: str, arguments: Sequence[str]) -> int:
     """Run pytest in a container of the image."""
     command = ["python3", "-m", "pytest", "-c", "/dev/null", f"--rootdir={SOURCES}", "-p", "no:cacheprovider"]
     # By file: what the tests of one share, trained folds, takes minutes to make.
-    command += ["-p", "tests.ledger", f"--numprocesses={WORKERS}", "--dist=loadfile", *(arguments or ["-q"])]
+    command += ["-p", "tests.support.ledger", f"--numprocesses={WORKERS}", "--dist=loadfile", *(arguments or ["-q"])]
     if not any(argument.startswith("/") for argument in arguments):
         command.append(f"{SOURCES}/tests/trainer")
     site = f"{SOURCES}/site"

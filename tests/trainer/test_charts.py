@@ -7,10 +7,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nnunet_operator.api.contract import EarlyStopFacts
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.charts import Panel, by_class, curves
-from nnunet_trainer.history import History, history_of
+from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.report.charts import Panel, by_class, curves
+from nnunet_trainer.training.history import History, history_of
 
 STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=700, end_epoch=750)
 

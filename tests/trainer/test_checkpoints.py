@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import checkpoints, files
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.fence import FENCE_FILE, Fence
-from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process import files
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.fence import FENCE_FILE, Fence
+from nnunet_trainer.run.paths import BEST, FINAL, LATEST, PREVIOUS
+from nnunet_trainer.training import checkpoints
 
 
 def saves(content: bytes) -> Callable[[str], int]:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.files import read_json, write_json
-from nnunet_trainer.manifest import write_manifest
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.manifest import write_manifest
+from nnunet_trainer.process.files import read_json, write_json
 from tests.trainer.world import World, make_world
 
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from nnunet_operator.api.contract import POLICY_FILE, Metric
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.paths import FINAL, LATEST
+from nnunet_api.contract import POLICY_FILE, Metric
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.run.paths import FINAL, LATEST
+from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer.world import Ended, World, scrape, truncate
 
 SHORT = {"epochs": 6, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 1}

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.paths import FINAL, LATEST
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.run.paths import FINAL, LATEST
+from nnunet_trainer.training.checkpoints import finished_epochs
+from tests.support.trainers import DIVERGING, DIVERGING_LATE
 from tests.trainer.world import World, make_world
-from tests.trainers import DIVERGING, DIVERGING_LATE
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/custom-trainer/trainers"
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}

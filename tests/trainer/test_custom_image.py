@@ -1,7 +1,7 @@
 """The image that the example's Dockerfile makes trains with its class, told nothing but what the pod is told."""
 
-from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.paths import FINAL
+from nnunet_trainer.run.paths import FINAL
+from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer.world import World
 
 SHORT = {"epochs": 1, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}

@@ -12,7 +12,7 @@ import pytest
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     EVIDENCE_FILE,
     POLICY_FILE,
     PROVEN_ENV,
@@ -20,10 +20,10 @@ from nnunet_operator.api.contract import (
     EvaluationFacts,
     EvidenceFacts,
 )
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.files import read_json, write_json
-from nnunet_trainer.identity import file_hash
-from nnunet_trainer.paths import BEST, FINAL
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.run.paths import BEST, FINAL
 from tests.trainer import tiny_dataset
 from tests.trainer.test_verify import Attack
 from tests.trainer.world import World

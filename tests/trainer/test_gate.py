@@ -5,9 +5,9 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.contents import CONTENTS_FILE
-from nnunet_trainer.files import read_json
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.contents import CONTENTS_FILE
+from nnunet_trainer.process.files import read_json
 from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checkpoints import finished_epochs, readable_checkpoints
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.history import read_history
-from nnunet_trainer.identity import file_hash
-from nnunet_trainer.paths import FINAL, LATEST
-from nnunet_trainer.restricted import load_restricted, only_restricted_loads
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.paths import FINAL, LATEST
+from nnunet_trainer.run.restricted import load_restricted, only_restricted_loads
+from nnunet_trainer.training.checkpoints import finished_epochs, readable_checkpoints
+from nnunet_trainer.training.history import read_history
 from tests.trainer.test_verify import Attack
 
 FORCED = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"

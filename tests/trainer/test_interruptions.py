@@ -12,11 +12,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.control import Control
-from nnunet_trainer.paths import BEST, FINAL, LATEST, PREVIOUS
-from nnunet_trainer.scores import foreground_mean, read_scores
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.run.paths import BEST, FINAL, LATEST, PREVIOUS
+from nnunet_trainer.scoring.scores import foreground_mean, read_scores
+from nnunet_trainer.training.checkpoints import finished_epochs
+from nnunet_trainer.training.control import Control
 from tests.trainer.world import World, make_world, truncate
 
 LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from tests.trainer.kill.inside import killed_and_not
-from tests.trainer.kill.run import Kills
+from tests.kill.inside import killed_and_not
+from tests.kill.run import Kills
 from tests.trainer.world import World
 
 

@@ -6,12 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.dataset import load_dataset
-from nnunet_trainer.examination import Examiner
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.integrity import all_findings, choose_reader, described, verify_test_cases, verify_training_cases
-from tests.odd_datasets import (
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.examination import Examiner
+from nnunet_trainer.dataset.integrity import (
+    all_findings,
+    choose_reader,
+    described,
+    verify_test_cases,
+    verify_training_cases,
+)
+from nnunet_trainer.dataset.raw import load_dataset
+from nnunet_trainer.process.failures import TrainerError
+from tests.support.odd_datasets import (
     CASES,
     NAME,
     ODD,

@@ -6,11 +6,11 @@ import nnunetv2
 import pytest
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.classes import class_names, find_trainer
-from nnunet_trainer.control import Control
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.overrides import PARTS, overrides_of, problems, reserved_names
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.training.classes import class_names, find_trainer
+from nnunet_trainer.training.control import Control
+from nnunet_trainer.training.overrides import PARTS, overrides_of, problems, reserved_names
 
 FOLDER = Path(nnunetv2.__path__[0]) / "training" / "nnUNetTrainer"
 REFUSED = {

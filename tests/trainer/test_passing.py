@@ -13,9 +13,9 @@ EXAMINE = """
 import json, resource, sys
 from pathlib import Path
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
-from nnunet_trainer.dataset import Case
-from nnunet_trainer.examination import Examiner, ReaderChoice
-from nnunet_trainer.failures import classify
+from nnunet_trainer.dataset.raw import Case
+from nnunet_trainer.dataset.examination import Examiner, ReaderChoice
+from nnunet_trainer.process.failures import classify
 
 folder = Path(sys.argv[1])
 case = Case((folder / "imagesTr/case_02_0000.nii.gz",), folder / "labelsTr/case_02.nii.gz")

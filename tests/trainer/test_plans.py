@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.training import Planning
-from nnunet_trainer.files import read_json, write_json
-from nnunet_trainer.manifest import MANIFEST_FILE
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.training import Planning
+from nnunet_trainer.dataset.manifest import MANIFEST_FILE
+from nnunet_trainer.process.files import read_json, write_json
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 PLAN_WITH_EACH = """
@@ -17,8 +17,8 @@ import json, os, sys
 from pathlib import Path
 import nnunetv2
 import torch
-from nnunet_trainer.classes import class_names, find_planner
-from nnunet_trainer.plan import with_configurations
+from nnunet_trainer.training.classes import class_names, find_planner
+from nnunet_trainer.commands.plan import with_configurations
 
 folder, dataset = Path(os.environ["nnUNet_preprocessed"]), sys.argv[1]
 planners = sorted(

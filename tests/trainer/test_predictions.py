@@ -10,10 +10,10 @@ import pytest
 from nnunetv2.imageio.simpleitk_reader_writer import SimpleITKIO
 from nnunetv2.inference import export_prediction
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.fence import Fence
-from nnunet_trainer.predictions import export_atomically, whole_ones
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.fence import Fence
+from nnunet_trainer.scoring.predictions import export_atomically, whole_ones
 
 GEOMETRY = {"sitk_stuff": {"spacing": (1, 1, 1), "origin": (0, 0, 0), "direction": (1, 0, 0, 0, 1, 0, 0, 0, 1)}}
 

@@ -13,11 +13,11 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_operator.api.contract import Metric
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checkpoints import finished_epochs
-from nnunet_trainer.files import read_json
-from nnunet_trainer.paths import FINAL, LATEST
+from nnunet_api.contract import Metric
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.files import read_json
+from nnunet_trainer.run.paths import FINAL, LATEST
+from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world, scrape, truncate
 

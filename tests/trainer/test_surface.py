@@ -16,8 +16,8 @@ from nnunetv2.imageio.natural_image_reader_writer import NaturalImage2DIO
 from nnunetv2.imageio.tif_reader_writer import Tiff3DIO
 from skimage import io
 
-from nnunet_trainer.memory import MemoryBudget
-from nnunet_trainer.surface import Files, Measurement, Surface, measure, measure_case, surfaces_of
+from nnunet_trainer.process.memory import MemoryBudget
+from nnunet_trainer.scoring.surface import Files, Measurement, Surface, measure, measure_case, surfaces_of
 
 Spacing = tuple[float, ...]
 

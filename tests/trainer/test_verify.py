@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import torch
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.identity import file_hash
-from nnunet_trainer.paths import FINAL
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.run.paths import FINAL
 from tests.trainer.world import World, truncate
 
 FOLD = {"folds": ["0"]}

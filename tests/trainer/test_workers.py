@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.processes import descendants
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.processes import descendants
 from tests.trainer.world import Command, World
 
 LONG = {"epochs": 3, "iterationsPerEpoch": 400, "validationIterationsPerEpoch": 2}

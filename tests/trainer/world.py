@@ -17,16 +17,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_operator.api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
-from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal
-from nnunet_trainer.metrics import METRICS_PORT_ENV
-from nnunet_trainer.paths import ROOT_ENV
-from nnunet_trainer.processes import descendants
-from nnunet_trainer.report import TERMINATION_LOG_ENV
-from tests.networks import small_network
+from nnunet_api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
+from nnunet_trainer.process.processes import descendants
+from nnunet_trainer.run.journal import JOURNAL_FILE, Journal, read_journal
+from nnunet_trainer.run.metrics import METRICS_PORT_ENV
+from nnunet_trainer.run.paths import ROOT_ENV
+from nnunet_trainer.run.report import TERMINATION_LOG_ENV
+from tests.support.networks import small_network
+from tests.support.trainers import HELD
 from tests.trainer import tiny_dataset
 from tests.trainer.zygote import Forked, Zygote
-from tests.trainers import HELD
 
 TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 
@@ -288,7 +288,7 @@ def _free_port(root: Path) -> int:
     """Return a port for a world that is free now.
 
     It is neither one that the kernel hands out to connections, of which one may be taken before it is used, nor one of
-    control planes (tests/cluster/state.py), nor one that a test process beside this one takes meanwhile.
+    control planes (hack/localcluster/state.py), nor one that a test process beside this one takes meanwhile.
     """
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     for port in random.SystemRandom().sample(range(10_000 + beside, 20_000, 8), k=200):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import sizes
+from tests.support import sizes
 
 # The same examples in each run: a failure belongs to the change that brings it. A soak test finds others.
 FIXED = not sizes.SOAK

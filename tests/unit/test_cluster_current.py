@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.cluster import Cluster, ClusterError, CurrentCluster, cluster_from_environment
-from tests.cluster.__main__ import main
-from tests.cluster.current import registry_reference
+from hack.localcluster import Cluster, ClusterError, CurrentCluster, cluster_from_environment
+from hack.localcluster.__main__ import main
+from hack.localcluster.current import registry_reference
 
 
 @pytest.mark.parametrize(("value", "kind"), [("", Cluster), ("local", Cluster), ("current", CurrentCluster)])

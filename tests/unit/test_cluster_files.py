@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import build, components, pki
-from tests.cluster.errors import ClusterError
-from tests.cluster.images import write_image_archive
-from tests.cluster.layout import Layout
-from tests.cluster.state import State
-from tests.cluster.volumes import size_in_bytes
+from hack.localcluster import build, components, pki
+from hack.localcluster.errors import ClusterError
+from hack.localcluster.images import write_image_archive
+from hack.localcluster.layout import Layout
+from hack.localcluster.state import State
+from hack.localcluster.volumes import size_in_bytes
 
 BINARIES = build.Binaries(kube=Path("/bin/kube"), helm=Path("/bin/helm"), pause=Path("/bin/pause"))
 

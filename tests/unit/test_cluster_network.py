@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.cluster.network import removal_script
+from hack.localcluster.network import removal_script
 
 FOREIGN = """\
 *filter

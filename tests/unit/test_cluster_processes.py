@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import processes
-from tests.cluster.errors import ClusterError
+from hack.localcluster import processes
+from hack.localcluster.errors import ClusterError
 
 
 def _start(owner: Path, script: str, component: str = "etcd") -> None:

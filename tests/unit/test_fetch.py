@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fetch import fetch
+from hack.fetch import fetch
 
 COUNTING = """
 import pathlib, sys, time

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.images import NAMES, ImageError, reference
-from tests.images.content import content_tag, requirements
-from tests.images.engine import choose
+from hack.images import NAMES, ImageError, reference
+from hack.images.content import content_tag, requirements
+from hack.images.engine import choose
 
 
 def test_a_tag_follows_names_and_contents(tmp_path: Path) -> None:

@@ -28,7 +28,10 @@ def _imports(path: Path) -> set[str]:
     ("folder", "foreign"),
     [
         ("operator/nnunet_operator", {"torch", "nnunetv2", "numpy"}),
-        ("operator/nnunet_operator/api", {"kopf", "kubernetes", "aiohttp", "prometheus_client", "yaml"}),
+        (
+            "operator/nnunet_api",
+            {"torch", "nnunetv2", "numpy", "kopf", "kubernetes", "aiohttp", "prometheus_client", "yaml"},
+        ),
         ("trainer_image/nnunet_trainer", {"kopf", "kubernetes", "aiohttp"}),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import ledger
+from tests.support import ledger
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def test_a_test_that_takes_too_long_is_named(test: str, phases: dict[str, float]
 def test_it_is_told_at_the_end_of_a_run(tmp_path: Path) -> None:
     """Also of what ran in other processes."""
     (tmp_path / "test_x.py").write_text("import time\ndef test_slow(): time.sleep(0.3)\ndef test_quick(): pass\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.ledger", "--numprocesses=1", "-q", "test_x.py"]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.support.ledger", "--numprocesses=1", "-q", "test_x.py"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -8,7 +8,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 VALUES = (
-    "import json; from tests import sizes; print(json.dumps({k: v for k, v in vars(sizes).items() if type(v) is int}))"
+    "import json; from tests.support import sizes; "
+    "print(json.dumps({k: v for k, v in vars(sizes).items() if type(v) is int}))"
 )
 
 
@@ -33,14 +34,14 @@ def test_a_soak_test_does_more() -> None:
 
 def test_when_it_last_ran_is_said(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
-    assert "never on this machine" in sizes("-m", "tests.sizes", NNUNET_BUILD_CACHE=cache)
-    sizes("-m", "tests.sizes", "--done", NNUNET_BUILD_CACHE=cache)
-    said = sizes("-m", "tests.sizes", NNUNET_BUILD_CACHE=cache)
+    assert "never on this machine" in sizes("-m", "tests.support.sizes", NNUNET_BUILD_CACHE=cache)
+    sizes("-m", "tests.support.sizes", "--done", NNUNET_BUILD_CACHE=cache)
+    said = sizes("-m", "tests.support.sizes", NNUNET_BUILD_CACHE=cache)
     assert "last ran: 20" in said and "5000 in place of 80 made-up worlds" in said
 
 
 def test_a_seed_is_fixed_unless_asked_for_another() -> None:
-    program = "from tests import sizes; print(sizes.seed(7))"
+    program = "from tests.support import sizes; print(sizes.seed(7))"
     assert sizes("-c", program) == "7\n"
     assert sizes("-c", program, SEED="9", NNUNET_SOAK="1") == "9\n"
     assert sizes("-c", program, NNUNET_SOAK="1") != sizes("-c", program, NNUNET_SOAK="1")

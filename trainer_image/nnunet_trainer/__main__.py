@@ -6,14 +6,14 @@ Imports as little as possible before the signal handler stands: as PID 1 a proce
 import os
 import sys
 
-from nnunet_trainer.preemption import Preemption
+from nnunet_trainer.process.preemption import Preemption
 
 
 def main() -> None:
     """Entry point of the console script. Does not return."""
     preemption = Preemption(lambda: os._exit(75))
     preemption.install()
-    from nnunet_trainer.cli import run
+    from nnunet_trainer.commands.cli import run
 
     run(sys.argv[1:], preemption)
 

@@ -3,9 +3,9 @@
 import io
 from typing import TYPE_CHECKING, Any
 
+from nnunet_api.status import FoldEarlyStopping
 from nnunet_cli.curves.history import History, Values
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_operator.api.status import FoldEarlyStopping
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_cli.watched import Watched
-from nnunet_operator.api.status import FoldEarlyStopping, FoldStatus
+from nnunet_api.status import FoldEarlyStopping, FoldStatus
+from nnunet_cli.kube.watched import Watched
 
 Values = tuple[float | None, ...]
 """One for each finished epoch; None for what is no number."""

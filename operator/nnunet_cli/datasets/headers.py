@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.dataset.beside import detached_problem, voxels_elsewhere
+from nnunet_api.dataset.geometry import GRID_REMEDY, Grid, grid_problems, is_sheared, mixed_readers
+from nnunet_api.dataset.layout import named
+from nnunet_api.dataset.truncation import cut_short
 from nnunet_cli.datasets.layout import Case, Layout
-from nnunet_operator.api.dataset_beside import detached_problem, voxels_elsewhere
-from nnunet_operator.api.dataset_geometry import GRID_REMEDY, Grid, grid_problems, is_sheared, mixed_readers
-from nnunet_operator.api.dataset_layout import named
-from nnunet_operator.api.dataset_truncation import cut_short
 
 NIFTI = (".nii", ".nii.gz")
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.dataset.description import channel_names, description_problems
+from nnunet_api.dataset.layout import find_images, is_hidden, named
+from nnunet_api.dataset.places import look, missing, place_problems
 from nnunet_cli.datasets.splits import split_problems
-from nnunet_operator.api.dataset_description import channel_names, description_problems
-from nnunet_operator.api.dataset_layout import find_images, is_hidden, named
-from nnunet_operator.api.dataset_places import look, missing, place_problems
 
 _NAME = re.compile(r"Dataset\d{3}_.+")
 

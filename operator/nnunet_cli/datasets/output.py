@@ -11,7 +11,7 @@ from rich.text import Text
 from nnunet_cli.datasets.layout import Layout
 from nnunet_cli.datasets.transfer import Progress as Report
 from nnunet_cli.datasets.transfer import Sent
-from nnunet_cli.words import printable
+from nnunet_cli.text.words import printable
 
 
 def check_text(layout: Layout, notes: Sequence[str]) -> str:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Set
 from pathlib import Path
 
-from nnunet_operator.api.dataset_splits import SPLITS_FILE
-from nnunet_operator.api.dataset_splits import split_problems as problems_of
+from nnunet_api.dataset.splits import SPLITS_FILE
+from nnunet_api.dataset.splits import split_problems as problems_of
 
 
 def split_problems(folder: Path, cases: Set[str]) -> Iterator[str]:

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_api.dataset.places import look, place_problems
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.text.words import listed
 from nnunet_cli.volumes.access import Volume
-from nnunet_cli.words import listed
-from nnunet_operator.api.dataset_places import look, place_problems
 
 BLOCK = 1 << 20
 BATCH = 64

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunet_cli.cluster import Cluster, Object, Refused
+from nnunet_api.labels import MANAGED_BY, MANAGED_BY_LABEL, TRAINING_LABEL, short_name
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.output import note
+from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_cli.kube.watched import read_events
+from nnunet_cli.text.output import note
+from nnunet_cli.text.words import duration
 from nnunet_cli.volumes import agent, helper, images
 from nnunet_cli.volumes.helper import Image
 from nnunet_cli.volumes.stream import Remote
-from nnunet_cli.watched import read_events
-from nnunet_cli.words import duration
-from nnunet_operator.api.labels import MANAGED_BY, MANAGED_BY_LABEL, TRAINING_LABEL, short_name
 
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 5.0

@@ -159,9 +159,9 @@ def _sweep(folder: Path) -> None:
 def histories(root: Path, run: str) -> None:
     """Write for each fold in a run folder what its newest checkpoint has logged. Needs this project's trainer image."""
     # By name, because it is the pod that has a trainer, and not this program.
-    checkpoints = import_module("nnunet_trainer.checkpoints")
-    history = import_module("nnunet_trainer.history")
-    failures = import_module("nnunet_trainer.failures")
+    checkpoints = import_module("nnunet_trainer.training.checkpoints")
+    history = import_module("nnunet_trainer.training.history")
+    failures = import_module("nnunet_trainer.process.failures")
     if not (root / run).is_dir():
         raise Refusal(f"the results claim has no folder {run}: nothing has been trained yet, or it was removed")
     for folder in sorted([*(root / run).glob("*/*/fold_*"), *(root / run).glob("replicate-*/*/*/fold_*")]):

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_cli.cluster import Object
-from nnunet_cli.words import listed, printable
+from nnunet_cli.kube.cluster import Object
+from nnunet_cli.text.words import listed, printable
 
 CONTAINER = "volume"
 ROOT = "/volume"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from nnunet_cli.cluster import Object
+from nnunet_api.contract import CONTAINER_NAME
+from nnunet_cli.kube.cluster import Object
 from nnunet_cli.volumes.helper import Image
-from nnunet_operator.api.contract import CONTAINER_NAME
 
 OPERATOR_LABELS = "app.kubernetes.io/name=nnunet-operator"
 _ENV_IMAGE = "NNUNET_OPERATOR_TRAINER_IMAGE"

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from nnunet_cli.cluster import Cluster, Object
+from nnunet_api.folders import run_folder
+from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.volumes.access import Volume, default_image, mounted
 from nnunet_cli.volumes.helper import Image
-from nnunet_operator.api.folders import run_folder
-from nnunet_operator.api.training import Storage
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.words import duration, printable
+from nnunet_cli.text.words import duration, printable
 
 SILENCE_SECONDS = 120.0
 """The agent gives a sign of life every few seconds: after so long the connection is dead."""

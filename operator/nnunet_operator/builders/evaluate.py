@@ -2,8 +2,8 @@
 
 import json
 
-from nnunet_operator.api.contract import PROVEN_ENV
-from nnunet_operator.api.labels import STAGE_EVALUATE, child_labels
+from nnunet_api.contract import PROVEN_ENV
+from nnunet_api.labels import STAGE_EVALUATE, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import raw_mount, results_mount

@@ -1,8 +1,8 @@
 """The Job that trains one fold."""
 
-from nnunet_operator.api.contract import METRICS_PORT
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.labels import STAGE_FOLD, child_labels
+from nnunet_api.contract import METRICS_PORT
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.labels import STAGE_FOLD, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import preprocessed_mount, results_mount

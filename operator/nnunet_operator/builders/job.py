@@ -1,10 +1,10 @@
 """The Job around a trainer pod: ownership, retries, and which exits count as a failure."""
 
-from nnunet_operator.api.base import API_VERSION
-from nnunet_operator.api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_operator.api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
-from nnunet_operator.api.training import KIND
+from nnunet_api.base import API_VERSION
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
+from nnunet_api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import NnunetTrainingSpec
 
 Manifest = dict[str, Any]
 """A Kubernetes object in its JSON form."""

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from nnunet_operator.api.contract import PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH
-from nnunet_operator.api.folders import (
+from nnunet_api.contract import PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH
+from nnunet_api.folders import (
     CLAIMS_PATH,
     PREPROCESSED,
     RAW,

@@ -1,7 +1,7 @@
 """The Job that plans the network and preprocesses the dataset. It never asks for a GPU."""
 
-from nnunet_operator.api.folders import maker_of
-from nnunet_operator.api.labels import PREPROCESSED_LABEL, STAGE_PLAN, child_labels
+from nnunet_api.folders import maker_of
+from nnunet_api.labels import PREPROCESSED_LABEL, STAGE_PLAN, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import Mount, preprocessed_mount, raw_mount, results_mount

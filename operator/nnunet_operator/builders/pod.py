@@ -6,8 +6,8 @@ from typing import Any
 
 from kubernetes.utils.quantity import parse_quantity
 
-from nnunet_operator.api.base import GROUP
-from nnunet_operator.api.contract import (
+from nnunet_api.base import GROUP
+from nnunet_api.contract import (
     CONTAINER_NAME,
     CONTRACT_ENV,
     IMAGE_DIGEST_ENV,
@@ -20,8 +20,8 @@ from nnunet_operator.api.contract import (
     TERMINATION_LOG,
     contract_for,
 )
-from nnunet_operator.api.environment import is_refused
-from nnunet_operator.api.training import EnvVar, PullPolicy
+from nnunet_api.environment import is_refused
+from nnunet_api.training import EnvVar, PullPolicy
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
 

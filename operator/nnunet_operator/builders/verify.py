@@ -1,6 +1,6 @@
 """The Job that proves from the checkpoints what was trained."""
 
-from nnunet_operator.api.labels import STAGE_VERIFY, child_labels
+from nnunet_api.labels import STAGE_VERIFY, child_labels
 from nnunet_operator.builders.job import job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.mounts import results_mount

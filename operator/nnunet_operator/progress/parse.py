@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from nnunet_operator.api.contract import Metric
-from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_api.contract import Metric
+from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.progress.model import FoldSample
 
 MAX_LINES = 200

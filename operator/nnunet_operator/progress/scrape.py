@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import aiohttp
 from yarl import URL
 
-from nnunet_operator.api.contract import METRICS_PORT
+from nnunet_api.contract import METRICS_PORT
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.progress.parse import parse_sample
 

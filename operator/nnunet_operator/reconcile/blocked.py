@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from nnunet_operator.api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
-from nnunet_operator.api.reasons import Reason
-from nnunet_operator.api.remedy import Case
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import PodWarning
 from nnunet_operator.reconcile.objects import container_statuses, shorten, status_of

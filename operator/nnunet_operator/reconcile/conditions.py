@@ -4,12 +4,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from nnunet_operator.api import schedule
-from nnunet_operator.api.conditions import Condition, merge, state_condition
-from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.remedies import advice
-from nnunet_operator.api.remedy import told
-from nnunet_operator.api.status import MAX_MATTER, FoldStatus, Problem, Provenance, Results, Spread
+from nnunet_api import schedule
+from nnunet_api.conditions import Condition, merge, state_condition
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import told
+from nnunet_api.remedies.table import advice
+from nnunet_api.status import MAX_MATTER, FoldStatus, Problem, Provenance, Results, Spread
 from nnunet_operator.reconcile import early_stopping, stall
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.evidence import UNPROVEN

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.remedies import phase
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.table import phase
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.evaluate import gpus_of_evaluation
 from nnunet_operator.reconcile import facts, usage
 from nnunet_operator.reconcile.blocked import Trouble

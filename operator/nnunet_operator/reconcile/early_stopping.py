@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from nnunet_operator.api.contract import EarlyStopFacts
-from nnunet_operator.api.reasons import EarlyStoppingState, Reason
-from nnunet_operator.api.schedule import EarlyStopping, EarlyStoppingMode
-from nnunet_operator.api.status import FoldEarlyStopping, FoldStatus
+from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.reasons import EarlyStoppingState, Reason
+from nnunet_api.schedule import EarlyStopping, EarlyStoppingMode
+from nnunet_api.status import FoldEarlyStopping, FoldStatus
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.rounding import count, number
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nnunet_operator.api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.reasons import Reason
-from nnunet_operator.api.remedy import Case
-from nnunet_operator.api.status import FoldStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.status import FoldStatus
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.blocked import Trouble
 
 UNPROVEN = (Reason.EPOCHS_NOT_REACHED, Reason.POLICY_EPOCHS_NOT_PROVEN)

@@ -3,13 +3,13 @@
 import re
 from collections.abc import Sequence
 
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.remedies import REMEDIES
-from nnunet_operator.api.remedy import Case
-from nnunet_operator.api.stages import STAGES
-from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.remedies.table import REMEDIES
+from nnunet_api.stages import STAGES
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from nnunet_operator.api.contract import FoldEvidence, FoldFacts
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.reasons import FoldPhase
-from nnunet_operator.api.status import FoldStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.contract import FoldEvidence, FoldFacts
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import FoldStatus
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import early_stopping, usage
 from nnunet_operator.reconcile.model import Training

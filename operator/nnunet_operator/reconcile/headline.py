@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nnunet_operator.api.reasons import Reason
-from nnunet_operator.api.stages import STAGES
+from nnunet_api.reasons import Reason
+from nnunet_api.stages import STAGES
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.observe import Child, Observation, State
 from nnunet_operator.reconcile.stages import Stages

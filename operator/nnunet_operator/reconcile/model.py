@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.policy.decision import Policy
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.policy.decision import Policy
 from nnunet_operator.progress.model import FoldSample
 
 __all__ = [

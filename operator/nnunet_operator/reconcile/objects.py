@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     CONTAINER_NAME,
     CONTRACT_ENV,
     IMAGE_ENV,
     PREPARE_CONTAINER_NAME,
     TerminationReport,
 )
-from nnunet_operator.api.labels import TRAINING_LABEL, short_name
+from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest, Training
 
 LAST_WORDS_LIMIT = 1000

@@ -4,16 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from nnunet_operator.api.contract import TerminationReport
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.labels import (
+from nnunet_api.contract import TerminationReport
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.labels import (
     FOLD_LABEL,
     PREPROCESSED_LABEL,
     STAGE_LABEL,
     job_name,
 )
-from nnunet_operator.api.stages import STAGES
-from nnunet_operator.api.training import KIND
+from nnunet_api.stages import STAGES
+from nnunet_api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import failures

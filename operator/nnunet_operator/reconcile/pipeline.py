@@ -6,11 +6,11 @@ A further stage is one more row here, one in `api.stages`, its reason, and the b
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
-from nnunet_operator.api.reasons import ConditionType, FoldPhase, Reason
-from nnunet_operator.api.status import FoldStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
+from nnunet_api.reasons import ConditionType, FoldPhase, Reason
+from nnunet_api.status import FoldStatus
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Options, Training

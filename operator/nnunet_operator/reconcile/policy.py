@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from nnunet_operator.api.conditions import rfc3339
-from nnunet_operator.api.policy import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
-from nnunet_operator.api.reasons import Reason
-from nnunet_operator.api.remedy import Case
-from nnunet_operator.api.status import (
+from nnunet_api.conditions import rfc3339
+from nnunet_api.policy.decision import Decision, Subject, Verdict, decide
+from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.status import (
     MAX_DECISIONS,
     MAX_EXCEPTIONS,
     AppliedPolicies,
@@ -16,7 +17,6 @@ from nnunet_operator.api.status import (
     NnunetTrainingStatus,
     PolicyDecision,
 )
-from nnunet_operator.policy.decision import Decision, Subject, Verdict, decide
 from nnunet_operator.reconcile.model import Snapshot
 
 

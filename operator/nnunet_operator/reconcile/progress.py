@@ -4,8 +4,8 @@ import heapq
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from nnunet_operator.api.reasons import FoldPhase
-from nnunet_operator.api.status import FoldStatus, Progress
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import FoldStatus, Progress
 from nnunet_operator.progress.model import FoldSample
 
 CLOCK_SKEW = timedelta(minutes=5)

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnunet_operator.api.contract import EvaluationFacts, EvidenceFacts
-from nnunet_operator.api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
-from nnunet_operator.api.reasons import ConditionType
-from nnunet_operator.api.stages import STAGES
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts
+from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
+from nnunet_api.reasons import ConditionType
+from nnunet_api.stages import STAGES
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.model import Snapshot, Training
 from nnunet_operator.reconcile.observe import Child, Observation, State, observe
 from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, StageRule, all_needs

@@ -5,10 +5,10 @@ that stands still: it is stored before the pod's Job is deleted, stays as long a
 operator has measured nothing yet), and becomes a restart when the pod goes.
 """
 
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.remedy import Case
-from nnunet_operator.api.status import FoldStatus
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.status import FoldStatus
 from nnunet_operator.builders.model import Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.blocked import Trouble

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nnunet_operator.api.contract import EvaluationFacts
-from nnunet_operator.api.status import FoldStatus, Usage
+from nnunet_api.contract import EvaluationFacts
+from nnunet_api.status import FoldStatus, Usage
 from nnunet_operator.reconcile.rounding import number
 
 

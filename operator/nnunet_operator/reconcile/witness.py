@@ -4,7 +4,7 @@ The guard of Jobs and Pods at admission keeps others from writing such pods and 
 sees for itself, also where that guard is off.
 """
 
-from nnunet_operator.api.contract import CONTAINER_NAME
+from nnunet_api.contract import CONTAINER_NAME
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.objects import (
     asked_image,

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import aiohttp
 
-from nnunet_operator.api.labels import FOLD_LABEL
+from nnunet_api.labels import FOLD_LABEL
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import FoldSample

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunet_operator.api.reasons import ConditionType, Phase
+from nnunet_api.reasons import ConditionType, Phase
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.objects import parse_time, true_condition
 

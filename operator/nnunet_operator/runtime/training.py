@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nnunet_operator.api.conditions import merge, state_condition
-from nnunet_operator.api.reasons import ConditionType, Reason
-from nnunet_operator.api.remedies import advice, phase
-from nnunet_operator.api.remedy import told
-from nnunet_operator.api.status import NnunetTrainingStatus, Problem
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.conditions import merge, state_condition
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import told
+from nnunet_api.remedies.table import advice, phase
+from nnunet_api.status import NnunetTrainingStatus, Problem
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest, Training
 
 Model = TypeVar("Model", bound=BaseModel)

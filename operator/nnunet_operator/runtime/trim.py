@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from nnunet_operator.api.base import GROUP
-from nnunet_operator.api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV
-from nnunet_operator.api.policy import NAMESPACE_NAME_LABEL
+from nnunet_api.base import GROUP
+from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV
+from nnunet_api.policy.model import NAMESPACE_NAME_LABEL
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.objects import told, told_min_epochs
 

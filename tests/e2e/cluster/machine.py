@@ -4,8 +4,8 @@ import os
 import re
 from pathlib import Path
 
-from tests.cluster import host
-from tests.cluster.cleanup import OUTSIDE_FOLDERS
+from hack.localcluster import host
+from hack.localcluster.cleanup import OUTSIDE_FOLDERS
 
 Listing = dict[str, set[str]]
 

@@ -12,17 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests import sizes
-from tests.cluster import Cluster, ClusterError, processes
-from tests.cluster.build import binaries_folder
-from tests.cluster.console import Console
-from tests.cluster.kubectl import Kubectl
-from tests.cluster.node import PAUSE_IMAGE
-from tests.cluster.state import State
+from hack.images.engine import Engine
+from hack.localcluster import Cluster, ClusterError, processes
+from hack.localcluster.build import binaries_folder
+from hack.localcluster.console import Console
+from hack.localcluster.kubectl import Kubectl
+from hack.localcluster.node import PAUSE_IMAGE
+from hack.localcluster.state import State
 from tests.e2e.cluster.machine import Listing, leftovers, listing
-from tests.images.engine import Engine
+from tests.support import sizes
 
-UP = [sys.executable, "-m", "tests.cluster", "up", "--name=clean"]
+UP = [sys.executable, "-m", "hack.localcluster", "up", "--name=clean"]
 POD = """
 apiVersion: v1
 kind: Pod
@@ -227,7 +227,7 @@ def test_the_users_own_cluster(control_plane: Cluster, monkeypatch: pytest.Monke
     monkeypatch.setenv("CLUSTER", "current")
     monkeypatch.setenv("IMAGE_REGISTRY", "127.0.0.1:1/none")
     monkeypatch.setenv("KUBECONFIG", str(control_plane.kubeconfig))
-    command = [sys.executable, "-m", "tests.cluster"]
+    command = [sys.executable, "-m", "hack.localcluster"]
     subprocess.run([*command, "up"], check=True, timeout=60)
     shown = subprocess.run([*command, "kubeconfig"], check=True, timeout=60, capture_output=True, text=True)
     pinned = Kubectl(Path(shown.stdout.strip()))

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster import Cluster
-from tests.e2e.kube import Kube, Object
-from tests.integration.support.api import Api
-from tests.integration.support.worker import WORKER
-from tests.tools.helm import CHART, IMAGES, helm, merged
+from hack.localcluster import Cluster
+from hack.prepare.helm import CHART, IMAGES, helm, merged
+from tests.support.api import Api
+from tests.support.kube import Kube, Object
+from tests.support.worker import WORKER
 
 NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"

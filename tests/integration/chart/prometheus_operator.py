@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.tools.gomodule import module_folder
+from hack.prepare.gomodule import module_folder
 
 MODULE = "github.com/prometheus-operator/prometheus-operator"
 VERSION = "v0.85.0"

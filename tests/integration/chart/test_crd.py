@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.kube import Object
+from hack.prepare.helm import ROOT
 from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
-from tests.integration.support.api import wait_served
-from tests.networks import small_network
-from tests.tools.helm import ROOT
+from tests.support.api import wait_served
+from tests.support.kube import Object
+from tests.support.networks import small_network
 
 SAMPLES = ROOT / "manifests" / "samples"
 MINIMAL: Object = {

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.builders import training
+from hack.prepare.helm import CHART, ROOT, HelmError
 from tests.integration.chart.conftest import CRD, NAMESPACE, Site
-from tests.tools.helm import CHART, ROOT, HelmError
+from tests.support.small_training import training
 
 
 def deployment(site: Site) -> dict[str, Any]:

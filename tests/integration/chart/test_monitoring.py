@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hack.generate.files import MONITORING
+from hack.monitoring import programs
+from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged, render
 from tests.integration.chart.conftest import NAMESPACE, Site
 from tests.integration.chart.prometheus_operator import GROUP, definitions
 from tests.integration.chart.prometheus_operator import KINDS as DEFINED
-from tests.integration.support.api import wait_served
-from tests.monitoring import programs
-from tests.tools.generate import MONITORING
-from tests.tools.helm import CHART, ROOT, HelmError, Object, merged, render
+from tests.support.api import wait_served
 
 MANIFESTS = ROOT / "manifests" / "monitoring"
 EVERYTHING = merged(

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.builders import training
-from tests.e2e.kube import Object, condition
+from hack.processes import free_ports
 from tests.integration.chart.conftest import NAMESPACE, Site
-from tests.integration.support.api import Api
-from tests.integration.support.process import free_ports
-from tests.integration.support.quota import allow, forbid
+from tests.support.api import Api
+from tests.support.kube import Object, condition
+from tests.support.quota import allow, forbid
+from tests.support.small_training import training
 
 OPERATOR = Path(sys.executable).parent / "nnunet-operator"
 

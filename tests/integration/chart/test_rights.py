@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.builders import training
 from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.support.small_training import training
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:nnunet-operator"
 NEEDED = [

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.cluster import Cluster
+from hack.localcluster import Cluster
 from tests.integration.conftest import install_crds
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.worker import WORKER
-from tests.unit.cli.conftest import Command, Run, run_main
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.command import Command, Run, run_main
+from tests.support.worker import WORKER
 
 ROOT = Path(__file__).parents[3]
 CLINICAL = "nnunet.dev/clinical"

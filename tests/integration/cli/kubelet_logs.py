@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from tests.integration.support.api import Api
+from tests.support.api import Api
 
 NODE = "logs-node"
 

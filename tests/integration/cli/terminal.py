@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from tests.integration.support.api import wait_for
+from tests.support.api import wait_for
 
 PROGRAM = Path(sys.executable).with_name("kubectl-nnunet")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")

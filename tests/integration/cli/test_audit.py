@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli import cluster
+from nnunet_cli.kube import cluster
 from tests.integration.cli.conftest import Site
-from tests.integration.support.builders import training
-from tests.unit.cli.conftest import Command
-from tests.unit.cli.test_runs import STATUS
+from tests.support.audited import STATUS
+from tests.support.builders import training
+from tests.support.command import Command
 
 READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}
 NAMESPACES = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list"]}

@@ -7,9 +7,9 @@ import pytest
 import yaml
 
 from tests.integration.cli.conftest import CLINICAL, Site
-from tests.integration.support.api import Object
-from tests.integration.support.builders import training
-from tests.unit.cli.conftest import Command
+from tests.support.api import Object
+from tests.support.builders import training
+from tests.support.command import Command
 
 CREATE = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["create"]}
 READ_POLICIES = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainingpolicies"], "verbs": ["list"]}

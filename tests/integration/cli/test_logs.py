@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.labels import child_labels
+from nnunet_api.labels import child_labels
 from tests.integration.cli.conftest import Site
 from tests.integration.cli.kubelet_logs import NODE, LogServer, log_node
 from tests.integration.cli.terminal import Terminal
-from tests.integration.support.builders import training
-from tests.unit.cli.conftest import Command
+from tests.support.builders import training
+from tests.support.command import Command
 
 HOME = "logs"
 

@@ -8,12 +8,12 @@ import pytest
 
 from tests.integration.cli.conftest import CLINICAL, Site
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.launch import Nursery
-from tests.integration.support.node import FakeNode
-from tests.integration.support.process import OperatorProcess
-from tests.unit.cli.conftest import Command
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.command import Command
+from tests.support.launch import Nursery
+from tests.support.node import FakeNode
+from tests.support.process import OperatorProcess
 
 HOME, CLINIC = "reasons", "reasons-clinic"
 CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")

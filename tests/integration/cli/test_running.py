@@ -12,13 +12,13 @@ from aiohttp import web
 
 from tests.integration.cli.conftest import Site
 from tests.integration.conftest import Lab
-from tests.integration.support.api import wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.launch import Nursery
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.proxy import Proxy, status_answer
-from tests.integration.support.quota import allow, forbid
-from tests.unit.cli.conftest import Command
+from tests.support.api import wait_for
+from tests.support.builders import training
+from tests.support.command import Command
+from tests.support.launch import Nursery
+from tests.support.process import OperatorProcess
+from tests.support.proxy import Proxy, status_answer
+from tests.support.quota import allow, forbid
 
 HOME = "running"
 READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}

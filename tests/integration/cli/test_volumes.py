@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from tests.integration.cli.conftest import Site
-from tests.integration.support.api import Object
-from tests.integration.support.builders import training
-from tests.unit.cli.conftest import Command
+from tests.support.api import Object
+from tests.support.builders import training
+from tests.support.command import Command
 
 READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "delete"]}

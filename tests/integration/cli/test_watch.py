@@ -7,10 +7,10 @@ import pytest
 
 from tests.integration.cli.conftest import Site
 from tests.integration.cli.terminal import Terminal
-from tests.integration.support.builders import training
-from tests.integration.support.proxy import Proxy, failing
-from tests.unit.cli.conftest import Command
-from tests.unit.cli.make import DONE, TRAINING, condition
+from tests.support.builders import training
+from tests.support.command import Command
+from tests.support.made_statuses import DONE, TRAINING, condition
+from tests.support.proxy import Proxy, failing
 
 FAILED = {"phase": "Failed", "conditions": [condition("Failed", "WrongData", "there is no such dataset")]}
 

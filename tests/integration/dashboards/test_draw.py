@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.dashboards import sample
-from tests.dashboards.draw import DrawError, View, ask, draw, page
-from tests.dashboards.model import PATHS, Span, Value, load, queries
-from tests.dashboards.workshop import Workshop, WorkshopError
-from tests.monitoring import Prometheus
+from hack.monitoring import Prometheus
+from hack.pictures import sample
+from hack.pictures.draw import DrawError, View, ask, draw, page
+from hack.pictures.model import PATHS, Span, Value, load, queries
+from hack.pictures.workshop import Workshop, WorkshopError
 
 CHOSEN: dict[str, dict[str, Value]] = {"training": {"namespace": sample.NAMESPACE, "training": sample.TRAINING}}
 DASHBOARDS = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

@@ -9,14 +9,14 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, start_http_server
 
-from nnunet_operator.api.contract import Metric
+from hack.monitoring import Discovery, Prometheus
+from hack.prepare.helm import CHART, ROOT
+from nnunet_api.contract import Metric
 from nnunet_operator.metrics import Metrics
-from nnunet_trainer.metrics import FoldMetrics
-from tests.integration.support.api import wait_for
-from tests.monitoring import Discovery, Prometheus
-from tests.tools.helm import CHART, ROOT
-from tests.unit.monitoring.test_metrics_lint import OneTraining
-from tests.unit.trainer.builders import contract
+from nnunet_trainer.run.metrics import FoldMetrics
+from tests.support.api import wait_for
+from tests.support.made_contracts import contract
+from tests.support.made_figures import OneTraining
 
 TRAINER = {"nnunet.dev/stage": "fold"}
 OPERATOR = {"app.kubernetes.io/name": "nnunet-operator"}

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from tests.integration.network.router import kube_router
+from hack.prepare.helm import ROOT
+from hack.prepare.router import kube_router
 from tests.integration.network.trial import METRICS, OPERATOR_METRICS
 from tests.integration.network.wires import NODE, Way
-from tests.tools.helm import ROOT
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),

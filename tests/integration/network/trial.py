@@ -14,14 +14,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunet_operator.api.labels import STAGE_FOLD, STAGE_PLAN, child_labels
-from tests.cluster import Cluster
-from tests.cluster.host import run
-from tests.e2e.kube import Kube, Object
+from hack.generate.files import MONITORING
+from hack.localcluster import Cluster
+from hack.localcluster.host import run
+from hack.prepare.helm import render
+from hack.processes import end
+from nnunet_api.labels import STAGE_FOLD, STAGE_PLAN, child_labels
 from tests.integration.network.wires import NODE, Way, Wires
-from tests.integration.support.process import end
-from tests.tools.generate import MONITORING
-from tests.tools.helm import render
+from tests.support.kube import Kube, Object
 
 METRICS, OTHER, OPERATOR_METRICS = 8080, 8081, 9090
 PORTS = (METRICS, OTHER, OPERATOR_METRICS)

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.cluster.host import run, write_sysctl
-from tests.e2e.kube import Kube, Object
+from hack.localcluster.host import run, write_sysctl
+from tests.support.kube import Kube, Object
 
 NODE = "router"
 GATEWAY = "10.99.0.1"

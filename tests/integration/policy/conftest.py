@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster import Cluster
+from hack.localcluster import Cluster
 from tests.integration.chart.conftest import Site
 from tests.integration.conftest import install_crds
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
-from tests.integration.support.worker import WORKER
+from tests.support.worker import WORKER
 
 VALUES = {"policies": {"clinical": {"create": False}}}
 

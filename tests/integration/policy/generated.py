@@ -3,10 +3,10 @@
 import random
 from typing import Any, get_args
 
-from nnunet_operator.api.policy import LiftableRule
+from nnunet_api.policy.model import LiftableRule
 from tests.integration.policy.support import DIGEST, exception, in_time
-from tests.integration.support.api import Object
-from tests.integration.support.builders import training
+from tests.support.api import Object
+from tests.support.builders import training
 
 NAMES = ["hippo", "prostate", "x"]
 LABELS = {"nnunet.dev/clinical": ["true", "false", ""], "nnunet.dev/site": ["a", "b", "c"], "nnunet.dev/x": ["", "1"]}

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.chart.conftest import Site
-from tests.integration.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object, wait_for
 
 POLICIES = "/apis/nnunet.dev/v1alpha1/nnunettrainingpolicies"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.policy.advice import STOP_ADVICE
+from nnunet_api.policy.advice import STOP_ADVICE
 from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, exception, in_time, sleep_until
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import training
+from tests.support.api import Object, wait_for
+from tests.support.builders import training
 
 REMEDY = ": change the training, or ask those who may write the policy for an exception"
 STANDARD: dict[str, Any] = {"schedule": {"epochs": 1000}}

@@ -9,14 +9,14 @@ from typing import Any, get_args
 import pytest
 import yaml
 
-from nnunet_operator.api.policy import LiftableRule, NnunetTrainingPolicySpec, Outcome, Rule
-from nnunet_operator.api.training import NnunetTrainingSpec
-from nnunet_operator.policy.advice import advice
-from nnunet_operator.policy.decision import Policy, Subject, Verdict, decide
-from tests import sizes
+from nnunet_api.policy.advice import advice
+from nnunet_api.policy.decision import Policy, Subject, Verdict, decide
+from nnunet_api.policy.model import LiftableRule, NnunetTrainingPolicySpec, Outcome, Rule
+from nnunet_api.training import NnunetTrainingSpec
 from tests.integration.policy.generated import NAMES, labels, one_training, policy
 from tests.integration.policy.support import MERGE, POLICIES, Answer, Gate, policy_body, without
-from tests.integration.support.api import Object, wait_for
+from tests.support import sizes
+from tests.support.api import Object, wait_for
 
 POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 50
 SEED = sizes.seed(20261125)

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from tests.cluster import Cluster
-from tests.cluster.build import ensure_binaries
-from tests.cluster.components import component
-from tests.cluster.console import Console
-from tests.cluster.state import State
+from hack.localcluster import Cluster
+from hack.localcluster.build import ensure_binaries
+from hack.localcluster.components import component
+from hack.localcluster.console import Console
+from hack.localcluster.state import State
+from hack.prepare.helm import ROOT
+from hack.processes import end
 from tests.integration.policy.support import MERGE, Client, Gate, exception
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.process import end
-from tests.tools.helm import ROOT
+from tests.support.api import Object, wait_for
+from tests.support.builders import training
 
 AUDIT_POLICY = ROOT / "manifests" / "policies" / "audit-policy.yaml"
 PREFIX = "validation.policy.admission.k8s.io/validation_failure"

@@ -11,7 +11,7 @@ from tests.integration.policy.support import (
     Answer,
     Gate,
 )
-from tests.integration.support.builders import training
+from tests.support.builders import training
 
 
 def raw(gate: Gate, namespace: str, spec: str, as_: str = "erin") -> Answer:

@@ -7,8 +7,8 @@ import pytest
 
 from tests.integration.policy.bypass import stopped_by_admission, stopped_by_schema
 from tests.integration.policy.support import JSON_PATCH, MERGE, Answer, Gate
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import training
+from tests.support.api import Object, wait_for
+from tests.support.builders import training
 
 OPERATOR = "system:serviceaccount:nnunet-system:nnunet-operator"
 POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trainer", "image": "trainer:1"}]}

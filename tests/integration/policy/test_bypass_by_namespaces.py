@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.policy.bypass import LABEL, stopped_by_admission
 from tests.integration.policy.support import APPLY, JSON_PATCH, MERGE, STRATEGIC, Gate
-from tests.integration.support.api import Object, wait_for
+from tests.support.api import Object, wait_for
 
 POINTER = "/metadata/labels/nnunet.dev~1clinical"
 

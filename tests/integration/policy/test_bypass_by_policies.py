@@ -5,7 +5,7 @@ import pytest
 from nnunet_operator.settings import Settings
 from tests.integration.policy.bypass import LABEL, stopped_by_admission, stopped_by_rbac, stopped_by_schema
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception, in_time, policy_body, sleep_until
-from tests.integration.support.builders import training
+from tests.support.builders import training
 
 
 def test_the_operators_settings_are_stopped_by_rbac(gate: Gate, clinical: str) -> None:

@@ -9,18 +9,18 @@ from dataclasses import replace
 
 import pytest
 
-from nnunet_operator.api.fold_key import FoldKey
+from nnunet_api.fold_key import FoldKey
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.pipeline import manifest_of
 from tests.integration.policy.bypass import stopped_by_admission
 from tests.integration.policy.support import MERGE, STRATEGIC, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import OPERATOR, OURS, POD, allowed, job, make, pod
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import report
-from tests.integration.support.kubelet import contract_of
-from tests.unit.builders.make import OPTIONS
-from tests.unit.builders.make import training as training_of
+from tests.support.api import Object, wait_for
+from tests.support.builders import report
+from tests.support.kubelet import contract_of
+from tests.support.made_trainings import OPTIONS
+from tests.support.made_trainings import training as training_of
 
 NODE = "n1"
 STAGES = ("plan", "fold", "verify", "evaluate")

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from hack.prepare.helm import CHART, ROOT
 from tests.integration.chart.conftest import CRD, NAMESPACE, POLICY_CRD
 from tests.integration.policy.conftest import VALUES
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
-from tests.integration.support.api import Object, wait_for, wait_served
-from tests.integration.support.builders import training
-from tests.tools.helm import CHART, ROOT
+from tests.support.api import Object, wait_for, wait_served
+from tests.support.builders import training
 
 CLINICAL = f"{POLICIES}/clinical"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

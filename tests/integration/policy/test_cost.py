@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from nnunet_operator.api.policy import (
+from nnunet_api.policy.model import (
     MAX_EXCEPTIONS,
     MAX_NAMES,
     MAX_NAMESPACES,
@@ -17,10 +17,10 @@ from nnunet_operator.api.policy import (
     MAX_WORD,
     LiftableRule,
 )
-from tests import sizes
 from tests.integration.policy.support import DIGEST, Gate, exception, policy_body
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import training
+from tests.support import sizes
+from tests.support.api import Object, wait_for
+from tests.support.builders import training
 
 REQUESTS, ORDINARY = 25, 10
 ADDED_MS = 3.0

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nnunet_operator.api.contract import METRICS_PORT
+from nnunet_api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.node import FakeNode
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.quota import allow, forbid
-from tests.integration.support.trainer import Trainer
-from tests.integration.support.worker import ADDRESSES
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.node import FakeNode
+from tests.support.process import OperatorProcess
+from tests.support.quota import allow, forbid
+from tests.support.trainer import Trainer
+from tests.support.worker import ADDRESSES
 
 ERRORS = 'nnunet_operator_reconciles_total{kind="NnunetTraining",result="error"}'
 

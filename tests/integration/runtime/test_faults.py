@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests import sizes
-from tests.cluster import Cluster
+from hack.localcluster import Cluster
 from tests.integration.conftest import Lab, make_namespace
-from tests.integration.support.api import Api, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
+from tests.support import sizes
+from tests.support.api import Api, wait_for
+from tests.support.builders import training
+from tests.support.process import OperatorProcess
+from tests.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
 
 WATCHES = 5
 """Trainings, policies, namespaces, Jobs and Pods."""

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from tests import sizes
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.kubelet import Autopilot
-from tests.integration.support.process import OperatorProcess
+from tests.support import sizes
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.kubelet import Autopilot
+from tests.support.process import OperatorProcess
 
 SEED = 20260301
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.kubelet import Autopilot
+from tests.support.api import Api, wait_for
+from tests.support.builders import training
+from tests.support.kubelet import Autopilot
 
 
 def test_from_apply_to_a_score(lab: Lab) -> None:

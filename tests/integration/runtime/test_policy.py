@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import EarlyStopFacts, FoldEvidence, TerminationReport
-from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_api.contract import EarlyStopFacts, FoldEvidence, TerminationReport
+from nnunet_api.reasons import EarlyStoppingState
 from tests.integration.conftest import Lab, make_namespace
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import evidence, training, words
-from tests.integration.support.kubelet import contract_of
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.trainer import Trainer
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import evidence, training, words
+from tests.support.kubelet import contract_of
+from tests.support.process import OperatorProcess
+from tests.support.trainer import Trainer
 
 ONE: dict[str, Any] = {"folds": [0], "schedule": {"epochs": 10}}
 STOP = {"mode": "Stop", "minEpochs": 2, "patienceEpochs": 1}

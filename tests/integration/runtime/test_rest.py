@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from tests import sizes
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.kubelet import Autopilot
-from tests.integration.support.launch import as_deployed
-from tests.integration.support.process import OperatorProcess
-from tests.integration.support.proxy import Proxy
+from tests.support import sizes
+from tests.support.api import Api, wait_for
+from tests.support.builders import training
+from tests.support.kubelet import Autopilot
+from tests.support.launch import as_deployed
+from tests.support.process import OperatorProcess
+from tests.support.proxy import Proxy
 
 FINISHED, SUSPENDED = sizes.RESTING_TRAININGS, 2
 

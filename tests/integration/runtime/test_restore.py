@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.cluster import Cluster
+from hack.localcluster import Cluster
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.process import OperatorProcess
+from tests.support.api import Api, wait_for
+from tests.support.builders import training
+from tests.support.process import OperatorProcess
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 MANY = 1500

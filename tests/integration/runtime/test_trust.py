@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import EarlyStopFacts, EvidenceFacts, FoldFacts, TerminationReport
-from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_api.contract import EarlyStopFacts, EvidenceFacts, FoldFacts, TerminationReport
+from nnunet_api.reasons import EarlyStoppingState
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Object, wait_for
-from tests.integration.support.builders import evidence, training, words
-from tests.integration.support.kubelet import Autopilot
-from tests.integration.support.trainer import Trainer
+from tests.support.api import Object, wait_for
+from tests.support.builders import evidence, training, words
+from tests.support.kubelet import Autopilot
+from tests.support.trainer import Trainer
 
 LONG: dict[str, Any] = {"folds": [0], "schedule": {"epochs": 1000}}
 FORTY = evidence({"0": 40})

@@ -2,18 +2,18 @@
 
 from collections.abc import Callable
 
-from nnunet_operator.api.folders import maker_of
-from nnunet_operator.api.labels import PREPROCESSED_LABEL
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.folders import maker_of
+from nnunet_api.labels import PREPROCESSED_LABEL
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Options
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
-from tests.integration.support.api import Api, Object, wait_for
-from tests.integration.support.builders import training
-from tests.integration.support.kubelet import Autopilot
-from tests.integration.support.process import OperatorProcess
-from tests.plan_facts import PLAN_FACTS
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.kubelet import Autopilot
+from tests.support.plan_facts import PLAN_FACTS
+from tests.support.process import OperatorProcess
 
 
 def on_whole_claims(body: Object) -> Object:

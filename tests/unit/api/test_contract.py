@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from nnunet_operator.api.contract import RunContract, contract_for
-from nnunet_operator.api.status import AppliedPolicies
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.contract import RunContract, contract_for
+from nnunet_api.status import AppliedPolicies
+from nnunet_api.training import NnunetTrainingSpec
 
 MINIMAL: dict[str, Any] = {
     "configuration": "3d_fullres",

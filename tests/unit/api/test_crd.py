@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from nnunet_operator.api.crd import policy_crd, training_crd
-from nnunet_operator.api.policy import NnunetTrainingPolicySpec
-from nnunet_operator.api.training import MUTABLE_FIELDS, NnunetTrainingSpec
+from nnunet_api.crd import policy_crd, training_crd
+from nnunet_api.policy.model import NnunetTrainingPolicySpec
+from nnunet_api.training import MUTABLE_FIELDS, NnunetTrainingSpec
 
 SCHEMA = training_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]

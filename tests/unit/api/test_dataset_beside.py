@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.dataset_beside import spacing_files, voxels_elsewhere
+from nnunet_api.dataset.beside import spacing_files, voxels_elsewhere
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_operator.api.dataset_geometry import Grid, grid_problems
+from nnunet_api.dataset.geometry import Grid, grid_problems
 
 SHAPE = (512, 512, 300)
 SPACING = (0.7, 0.7, 1.5)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_operator.api.dataset_layout import find_images, name_problem
+from nnunet_api.dataset.layout import find_images, name_problem
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nnunet_operator.api.dataset_regions import order_problems, right_order
+from nnunet_api.dataset.regions import order_problems, right_order
 
 NESTED = {"whole": [1, 2, 3], "core": [1, 3], "enhancing": [3]}
 """BraTS: 1 necrosis, 2 oedema, 3 enhancing tumour."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_operator.api.environment import is_refused
+from nnunet_api.environment import is_refused
 
 
 @pytest.mark.parametrize(

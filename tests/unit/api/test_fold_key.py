@@ -2,8 +2,8 @@
 
 import pytest
 
-from nnunet_operator.api.fold_key import FoldKey, fold_keys
-from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_api.fold_key import FoldKey, fold_keys
+from nnunet_api.status import FoldStatus, NnunetTrainingStatus
 
 
 @pytest.mark.parametrize(

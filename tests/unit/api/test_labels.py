@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from nnunet_operator.api.labels import MAX_LABEL, STAGE_FOLD, STAGE_PLAN, child_labels, job_name, short_name
+from nnunet_api.labels import MAX_LABEL, STAGE_FOLD, STAGE_PLAN, child_labels, job_name, short_name
 
 LABEL_VALUE = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nnunet_operator.api.contract import contract_for
-from nnunet_operator.api.folders import run_folder
-from nnunet_operator.api.schedule import STANDARD_EPOCHS
-from nnunet_operator.api.status import NnunetTrainingStatus
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.contract import contract_for
+from nnunet_api.folders import run_folder
+from nnunet_api.schedule import STANDARD_EPOCHS
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import NnunetTrainingSpec
 
 
 def spec(**changes: Any) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nnunet_operator.api.crd import training_crd
-from nnunet_operator.api.plan_rules import configuration_faults, plans_faults
-from nnunet_operator.api.training import Planning
-from tests.networks import small_network
+from nnunet_api.crd import training_crd
+from nnunet_api.plan_rules import configuration_faults, plans_faults
+from nnunet_api.training import Planning
+from tests.support.networks import small_network
 
 NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.conditions import MAX_MESSAGE, state_condition
-from nnunet_operator.api.reasons import HELD_BY_POLICY, Phase, Reason
-from nnunet_operator.api.remedies import REMEDIES, phase, phase_of
-from nnunet_operator.api.remedy import Case, Group, told
+from nnunet_api.conditions import MAX_MESSAGE, state_condition
+from nnunet_api.reasons import HELD_BY_POLICY, Phase, Reason
+from nnunet_api.remedies.remedy import Case, Group, told
+from nnunet_api.remedies.table import REMEDIES, phase, phase_of
 
 ROOT = Path(__file__).parents[3]
 NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu"}
@@ -20,7 +20,7 @@ _CUTS = {
 _MATCHES = {"match", "fullmatch", "search", "findall", "finditer", "sub", "split"}
 SOURCES = [
     path
-    for folder in ("nnunet_cli", "nnunet_operator/api", "nnunet_operator/policy", "nnunet_operator/reconcile")
+    for folder in ("nnunet_cli", "nnunet_api", "nnunet_operator/reconcile")
     for path in sorted((ROOT / "operator" / folder).rglob("*.py"))
 ]
 

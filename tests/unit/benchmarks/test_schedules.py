@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.benchmarks.hardness.cells import ARMS, Budget, Cell
-from tests.benchmarks.hardness.table import Row, page, rows
-from tests.benchmarks.hardness.tasks import EASY, HARD, LABELS, TASKS, Task, draw_case
+from hack.benchmarks.hardness.cells import ARMS, Budget, Cell
+from hack.benchmarks.hardness.table import Row, page, rows
+from hack.benchmarks.hardness.tasks import EASY, HARD, LABELS, TASKS, Task, draw_case
 
 BUDGET = Budget(epochs=200)
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.benchmarks.trainer.report import checkpoint_rows, page, side_rows
-from tests.benchmarks.trainer.sides import between_seconds, epoch_seconds, training_losses
+from hack.benchmarks.trainer.report import checkpoint_rows, page, side_rows
+from hack.benchmarks.trainer.sides import between_seconds, epoch_seconds, training_losses
 
 PAGE = Path(__file__).parents[3] / "docs/benchmarks/trainer.md"
 LOG = """\

@@ -8,18 +8,18 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import V1Job
 
-from nnunet_operator.api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.labels import child_labels
-from nnunet_operator.api.reasons import FoldPhase
-from nnunet_operator.api.status import FoldStatus, NnunetTrainingStatus, Provenance
+from nnunet_api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.labels import child_labels
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import FoldStatus, NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Options, Training
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
-from tests.unit.builders.make import OPTIONS, UID, training
+from tests.support.made_trainings import OPTIONS, UID, training
 
 ZERO = FoldKey("3d_fullres", "0")
 Build = Callable[[Training], Manifest]

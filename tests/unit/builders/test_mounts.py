@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.fold_key import FoldKey
-from nnunet_operator.api.folders import inside, maker_of, owned_part
-from nnunet_operator.api.labels import PREPROCESSED_LABEL
-from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.folders import inside, maker_of, owned_part
+from nnunet_api.labels import PREPROCESSED_LABEL
+from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
-from tests.unit.builders.make import OPTIONS, training
+from tests.support.made_trainings import OPTIONS, training
 
 RUN = "clinic/hippo-0a1b2c3d"
 DATASET = "Dataset004_Hippocampus"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from tests.tools.generate import difference, generated
-from tests.tools.helm import ROOT
+from hack.generate.files import difference, generated
+from hack.prepare.helm import ROOT
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 

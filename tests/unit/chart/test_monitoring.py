@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 import yaml
 
-from nnunet_operator.api.contract import METRICS_PORT
-from nnunet_operator.api.fold_key import FoldKey
+from hack.generate.files import MONITORING
+from hack.generate.metrics_reference import operator_metrics, trainer_metrics
+from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged, render
+from nnunet_api.contract import METRICS_PORT
+from nnunet_api.fold_key import FoldKey
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
-from tests.tools.generate import MONITORING
-from tests.tools.helm import CHART, ROOT, HelmError, Object, merged, render
-from tests.tools.metrics_reference import operator_metrics, trainer_metrics
-from tests.unit.builders.make import OPTIONS, training
+from tests.support.made_trainings import OPTIONS, training
 from tests.unit.chart.test_render import find
 
 ALERTS = CHART / "files" / "alerts.yaml"

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 import yaml
 
-from nnunet_operator.api.environment import is_refused
-from nnunet_operator.api.policy import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, NnunetTrainingPolicySpec, PolicyMode
-from nnunet_operator.policy.advice import STOP_ADVICE
-from nnunet_operator.policy.rules import SHOWN_CHARACTERS
-from tests.tools.helm import ROOT, Object, render
+from hack.prepare.helm import ROOT, Object, render
+from nnunet_api.environment import is_refused
+from nnunet_api.policy.advice import STOP_ADVICE
+from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, NnunetTrainingPolicySpec, PolicyMode
+from nnunet_api.policy.rules import SHOWN_CHARACTERS
 from tests.unit.chart.test_render import find
 
 MODES = [mode.lower() for mode in PolicyMode]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.tools.helm import Object, render
+from hack.prepare.helm import Object, render
 from tests.unit.chart.test_render import find
 
 Rules = list[dict[str, Any]]

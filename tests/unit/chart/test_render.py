@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.crd import all_crds
-from tests.tools.helm import Object, render
+from hack.prepare.helm import Object, render
+from nnunet_api.crd import all_crds
 
 SELECTOR = {"app.kubernetes.io/name": "nnunet-operator", "app.kubernetes.io/instance": "nnunet-operator"}
 DIGEST = f"sha256:{'ab' * 32}"

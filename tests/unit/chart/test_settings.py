@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from hack.prepare.helm import CHART, Object, render
 from nnunet_operator.settings import ENV_PREFIX, Settings, load_settings
-from tests.tools.helm import CHART, Object, render
 from tests.unit.chart.test_render import environment
 
 IN_SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]

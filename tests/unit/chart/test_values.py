@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.tools.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged, render
-from tests.tools.values_table import leaves
+from hack.generate.values_table import leaves
+from hack.prepare.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged, render
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Object = yaml.safe_load((CHART / "values.yaml").read_text())

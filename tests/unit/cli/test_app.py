@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nnunet_api.reasons import Reason
 from nnunet_cli.errors import ExitCode
-from nnunet_cli.output import as_json, as_yaml
-from nnunet_operator.api.reasons import Reason
-from tests.unit.cli.conftest import Command
+from nnunet_cli.text.output import as_json, as_yaml
+from tests.support.command import Command
 
 COMMANDS = [
     "list",

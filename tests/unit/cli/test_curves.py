@@ -10,7 +10,7 @@ import pytest
 from nnunet_cli.curves.drawing import draw
 from nnunet_cli.curves.history import History, as_data, history_of
 from nnunet_cli.curves.page import page
-from tests.unit.cli.make import fold, watched
+from tests.support.made_statuses import fold, watched
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

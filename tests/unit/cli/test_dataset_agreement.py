@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.dataset import load_dataset
-from nnunet_trainer.failures import TrainerError
-from tests.odd_datasets import NAME, ODD, Odd, make
-from tests.unit.cli.conftest import Command
+from nnunet_trainer.dataset.raw import load_dataset
+from nnunet_trainer.process.failures import TrainerError
+from tests.support.command import Command
+from tests.support.odd_datasets import NAME, ODD, Odd, make
 
 
 def said_by_planning(raw: Path) -> str:

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nnunet_operator.api.dataset_labels import label_problems
-from nnunet_trainer.dataset import load_dataset
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.labels import declared_labels
-from tests.unit.cli.conftest import Command
+from nnunet_api.dataset.labels import label_problems
+from nnunet_trainer.dataset.labels import declared_labels
+from nnunet_trainer.dataset.raw import load_dataset
+from nnunet_trainer.process.failures import TrainerError
+from tests.support.command import Command
 
 NAME = "Dataset004_Hippo"
 DESCRIPTION = {

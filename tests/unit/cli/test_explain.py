@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.evidence import Evidence
-from nnunet_cli.explanation import Explanation, explain
-from nnunet_cli.explanation_output import as_data, as_text
-from nnunet_cli.watched import Event, watched
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
-from nnunet_operator.api.reasons import Reason
-from nnunet_operator.api.remedies import REMEDIES
-from nnunet_operator.api.remedy import Group, told
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Group, told
+from nnunet_api.remedies.table import REMEDIES
+from nnunet_cli.explain.explanation import Explanation, explain
+from nnunet_cli.explain.output import as_data, as_text
+from nnunet_cli.kube.evidence import Evidence
+from nnunet_cli.kube.watched import Event, watched
 from nnunet_operator.reconcile.failures import REASONS
-from tests.unit.cli.make import condition, fold
+from tests.support.made_statuses import condition, fold
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hack.prepare.helm import render
 from nnunet_cli.volumes import agent
 from nnunet_cli.volumes.helper import (
     DEADLINE_SECONDS,
@@ -17,8 +18,7 @@ from nnunet_cli.volumes.helper import (
     why_waiting,
 )
 from nnunet_cli.volumes.images import image_of_jobs, image_of_operator, image_of_training
-from tests.tools.helm import render
-from tests.unit.cli.make import training_body
+from tests.support.made_statuses import training_body
 
 AGENT = Path(agent.__file__).read_text()
 

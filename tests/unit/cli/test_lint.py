@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from nnunet_operator.api.policy import Rule
-from tests.unit.cli.conftest import Command
-from tests.unit.policy.make import exception
+from nnunet_api.policy.model import Rule
+from tests.support.command import Command
+from tests.support.made_policies import exception
 
 SAMPLES = Path(__file__).parents[3] / "manifests/samples"
 CLINICAL = "nnunet.dev/clinical=true"

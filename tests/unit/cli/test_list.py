@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.rows import data, table
-from nnunet_cli.watched import Watched, watched
-from tests.unit.cli.make import DONE, TRAINING, condition, fold
+from nnunet_cli.kube.watched import Watched, watched
+from nnunet_cli.list.rows import data, table
+from tests.support.made_statuses import DONE, TRAINING, condition, fold
 
 NOW = datetime(2026, 3, 1, 15, 0, 0, tzinfo=UTC)
 SAID = "waits for a GPU: 0/9 nodes are available: 3 Insufficient nvidia.com/gpu, 6 node(s) had untolerated taints"

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.cluster import Answer, Refused
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.log_streams import show_logs
-from nnunet_cli.pods import Wanted, choose
+from nnunet_cli.kube.cluster import Answer, Refused
+from nnunet_cli.kube.pods import Wanted, choose
+from nnunet_cli.logs.streams import show_logs
 
 
 def pod(name: str, stage: str, created: int, code: int | None = None, runs: bool = True, fold: str = "") -> Any:

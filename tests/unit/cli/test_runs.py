@@ -7,50 +7,10 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.output import as_json
-from nnunet_cli.runs import read_run, sort_runs
-from nnunet_cli.runs_output import as_csv, columns, harmless, print_table, runs_data
-
-FOLD = {"phase": "Completed", "provenEpochs": 1000, "checkpointHash": "c0"}
-STATUS: dict[str, Any] = {
-    "phase": "Completed",
-    "startTime": "2026-03-01T12:00:00+02:00",
-    "completionTime": "2026-03-05T12:00:00Z",
-    "conditions": [
-        {
-            "type": "PolicyCompliant",
-            "status": "True",
-            "reason": "PolicyExcepted",
-            "lastTransitionTime": "2026-03-01T12:00:00Z",
-        }
-    ],
-    "folds": [{**FOLD, "fold": "0"}, {**FOLD, "fold": "1", "provenEpochs": 600, "checkpointHash": "c1"}],
-    "policy": {
-        "decidedAt": "2026-03-01T12:00:00Z",
-        "minEpochs": 500,
-        "decisions": [
-            {"policy": "house", "generation": 2, "mode": "Warn", "outcome": "Warned", "brokenRules": ["requireSeed"]},
-            {"policy": "clinical", "generation": 3, "mode": "Enforce", "outcome": "Excepted", "ticket": "QM-17"},
-        ],
-        "exceptions": [
-            {
-                "policy": "clinical",
-                "minEpochs": 500,
-                "reason": "the scanner is gone",
-                "ticket": "=HYPERLINK(A1)",
-                "approvedBy": "dr.x@example.org",
-                "expiresAt": "2026-06-01T00:00:00Z",
-            }
-        ],
-    },
-    "provenance": {
-        "datasetHash": "d",
-        "plansHash": "p",
-        "splitsHash": "s",
-        "imageDigest": "sha256:1",
-        "evidencePath": "e",
-    },
-}
+from nnunet_cli.audit.output import as_csv, columns, harmless, print_table, runs_data
+from nnunet_cli.audit.runs import read_run, sort_runs
+from nnunet_cli.text.output import as_json
+from tests.support.audited import FOLD, STATUS
 
 
 def body(name: str = "hippo", status: Any = STATUS, **spec: Any) -> dict[str, Any]:

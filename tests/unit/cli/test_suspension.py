@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.suspension import State, judge_resumption, judge_suspension
-from nnunet_cli.watched import Watched, watched
-from tests.unit.cli.make import condition
+from nnunet_cli.kube.watched import Watched, watched
+from nnunet_cli.suspend.suspension import State, judge_resumption, judge_suspension
+from tests.support.made_statuses import condition
 
 
 def training(*conditions: dict[str, Any], generation: int = 2) -> Watched:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli import view
-from nnunet_cli.watched import Event, Watched, message
-from nnunet_cli.watched import watched as read
-from nnunet_cli.words import age, duration, short_duration
-from tests.unit.cli.make import DONE, NOW, TRAINING, condition, fold, rendered, watched
+from nnunet_cli.kube.watched import Event, Watched, message
+from nnunet_cli.kube.watched import watched as read
+from nnunet_cli.text.words import age, duration, short_duration
+from nnunet_cli.watch import view
+from tests.support.made_statuses import DONE, NOW, TRAINING, condition, fold, rendered, watched
 
 
 def test_live_view_of_a_training_shows_every_fold_and_what_goes_on() -> None:

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.reasons import Phase
-from tests.dashboards.model import COLUMNS, PATHS, SILENT, Panel, load, queries, variables_of
-from tests.tools.metrics_reference import operator_metrics, trainer_metrics
+from hack.generate.metrics_reference import operator_metrics, trainer_metrics
+from hack.pictures.model import COLUMNS, PATHS, SILENT, Panel, load, queries, variables_of
+from nnunet_api.reasons import Phase
 
 NAMES = {"fleet", "training", "operator", "compliance"}
 TYPES = {"stat", "table", "timeseries"}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards.model import Span, Value, panels, queries, substitute
+from hack.pictures.model import Span, Value, panels, queries, substitute
 
 
 def panel(**more: Any) -> dict[str, Any]:

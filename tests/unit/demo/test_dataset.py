@@ -9,7 +9,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from tests.demo import dataset
+from hack.demo import dataset
 
 
 @pytest.fixture(scope="module")

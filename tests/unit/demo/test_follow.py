@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from nnunet_cli.watched import Event, Watched, watched
-from tests.cluster import ClusterError
-from tests.demo import follow, trouble
+from hack.demo import follow, trouble
+from hack.localcluster import ClusterError
+from nnunet_cli.kube.watched import Event, Watched, watched
 
 TRAINING: dict[str, Any] = {
     "kind": "NnunetTraining",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from tests.demo import __main__ as program
+from hack.demo import __main__ as program
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import RenderableType
 
-from nnunet_operator.api.training import KIND
-from tests.demo import picture
-from tests.unit.cli.make import TRAINING, rendered
+from hack.demo import picture
+from nnunet_api.training import KIND
+from tests.support.made_statuses import TRAINING, rendered
 
 DOCS = Path(__file__).parents[3] / "docs"
 COLUMNS = 100
@@ -34,7 +34,7 @@ def view(looks: list[picture.Look]) -> RenderableType:
 
 def test_the_picture_in_the_docs_is_what_the_view_draws(looks: list[picture.Look]) -> None:
     drawn, there = picture.draw(looks), (DOCS / "images" / "live-view.svg").read_text()
-    assert words(drawn) == words(there), "draw it anew: python -m tests.demo.picture docs/images/live-view.svg"
+    assert words(drawn) == words(there), "draw it anew: python -m hack.demo.picture docs/images/live-view.svg"
     title = "kubectl nnunet watch hippocampus"
     assert title in html.unescape(drawn).replace("\xa0", " ") and "@font-face" not in drawn
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import yaml
 
-from nnunet_operator.api.training import NnunetTrainingSpec
-from tests.demo import __main__ as demo
-from tests.demo import dataset, storage
+from hack.demo import __main__ as demo
+from hack.demo import dataset, storage
+from nnunet_api.training import NnunetTrainingSpec
 
 
 def _load(name: str) -> dict[str, Any]:

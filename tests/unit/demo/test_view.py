@@ -1,7 +1,7 @@
 """What the demo shows beside the live view: the table at its end."""
 
-from tests.demo import view
-from tests.unit.cli.make import DONE, rendered, watched
+from hack.demo import view
+from tests.support.made_statuses import DONE, rendered, watched
 
 
 def test_results_show_scores_interruptions_and_the_model() -> None:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 import yaml
 
-from nnunet_operator.api.base import API_VERSION
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.reasons import ConditionType, EventReason, FoldPhase, Reason
-from nnunet_operator.api.training import KIND, NnunetTrainingSpec
+from nnunet_api.base import API_VERSION
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.reasons import ConditionType, EventReason, FoldPhase, Reason
+from nnunet_api.training import KIND, NnunetTrainingSpec
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("charts/**/*.md")])

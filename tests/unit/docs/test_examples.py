@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from nnunet_operator.api.training import NnunetTrainingSpec
+from nnunet_api.training import NnunetTrainingSpec
 
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/custom-trainer"
 

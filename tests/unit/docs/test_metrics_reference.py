@@ -2,11 +2,7 @@
 
 from prometheus_client import generate_latest
 
-from nnunet_operator.api.contract import METRIC_LABELS, EarlyStopFacts, FoldFacts, Metric
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_operator.metrics import Metrics
-from nnunet_trainer.metrics import FoldMetrics
-from tests.tools.metrics_reference import (
+from hack.generate.metrics_reference import (
     CLASSES,
     metrics_reference,
     operator_metrics,
@@ -14,7 +10,11 @@ from tests.tools.metrics_reference import (
     series_of_a_training,
     trainer_metrics,
 )
-from tests.unit.trainer.builders import contract
+from nnunet_api.contract import METRIC_LABELS, EarlyStopFacts, FoldFacts, Metric
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_operator.metrics import Metrics
+from nnunet_trainer.run.metrics import FoldMetrics
+from tests.support.made_contracts import contract
 
 
 def full() -> FoldMetrics:

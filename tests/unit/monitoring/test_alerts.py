@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.monitoring import programs
+from hack.monitoring import programs
 from tests.unit.monitoring import cases_of_folds, cases_of_trainings
 from tests.unit.monitoring.cases import Case
 

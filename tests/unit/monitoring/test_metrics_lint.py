@@ -1,39 +1,16 @@
 """What operator and trainer export is named and typed as Prometheus asks: promtool finds nothing to complain about."""
 
 import subprocess
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from nnunet_operator.metrics import FIGURES, Metrics, Row
-from tests.monitoring import programs
-from tests.tools.metrics_reference import operator_metrics, trainer_metrics
+from hack.generate.metrics_reference import operator_metrics, trainer_metrics
+from hack.monitoring import programs
+from nnunet_operator.metrics import FIGURES, Metrics
+from tests.support.made_figures import OneTraining
 from tests.unit.docs.test_metrics_reference import full
-
-TRAINING = ("clinic", "hippo")
-
-
-class OneTraining:
-    """All that an operator can know of one training that has failed, and of one exception."""
-
-    def counts(self) -> Mapping[str, int]:
-        return {"Failed": 1}
-
-    def phases(self) -> Iterable[Row]:
-        return [((*TRAINING, "Failed"), 1)]
-
-    def failed(self) -> Iterable[Row]:
-        return [((*TRAINING, "StorageFailed"), 1)]
-
-    def figures(self, name: str) -> Iterable[Row]:
-        return [(TRAINING, 1)]
-
-    def excepted(self) -> Iterable[Row]:
-        return [(TRAINING, 1)]
-
-    def exceptions(self) -> Iterable[Row]:
-        return [(("clinical", *TRAINING), 1)]
 
 
 def operator() -> CollectorRegistry:

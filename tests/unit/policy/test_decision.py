@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.policy import Outcome
-from nnunet_operator.policy.advice import advice
-from nnunet_operator.policy.decision import decide
-from nnunet_operator.policy.selector import is_for
-from tests.unit.policy.make import NOW, exception, policy, subject
+from nnunet_api.policy.advice import advice
+from nnunet_api.policy.decision import decide
+from nnunet_api.policy.model import Outcome
+from nnunet_api.policy.selector import is_for
+from tests.support.made_policies import NOW, exception, policy, subject
 
 DIGEST = f"registry.example/trainer@sha256:{'0' * 64}"
 CLINICAL = {"nnunet.dev/clinical": "true", "kubernetes.io/metadata.name": "clinic"}

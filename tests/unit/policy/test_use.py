@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from nnunet_operator.api.status import PolicyUse
-from nnunet_operator.policy.use import next_change, policy_use
-from tests.unit.policy.make import NOW, exception, policy
+from nnunet_api.policy.use import next_change, policy_use
+from nnunet_api.status import PolicyUse
+from tests.support.made_policies import NOW, exception, policy
 
 END = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
 

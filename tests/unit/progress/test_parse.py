@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
 
-from nnunet_operator.api.contract import METRIC_LABELS, Metric
+from nnunet_api.contract import METRIC_LABELS, Metric
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.progress.parse import MAX_LINES, parse_sample
 

@@ -4,18 +4,18 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from nnunet_operator.api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, FoldFacts, TerminationReport
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, FoldFacts, TerminationReport
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_api.policy.decision import Policy
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.policy.decision import Policy
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, Snapshot
-from tests.plan_facts import PLAN_FACTS
-from tests.unit.builders.make import NOW, OPTIONS, training
-from tests.unit.policy.make import policy
-from tests.unit.reconcile import make
+from tests.support import made_worlds as make
+from tests.support.made_policies import policy
+from tests.support.made_trainings import NOW, OPTIONS, training
+from tests.support.plan_facts import PLAN_FACTS
 
 ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished", "lies")
 EPOCHS = 10

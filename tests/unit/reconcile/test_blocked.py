@@ -9,8 +9,8 @@ import pytest
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import PodWarning
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     FOLD,
     PLAN,
     condition,

@@ -4,14 +4,14 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     EarlyStopFacts,
 )
-from nnunet_operator.api.reasons import EarlyStoppingState
+from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     COMPLETE,
     FOLD,
     after,

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from nnunet_operator.api.contract import EvaluationFacts, TerminationReport
+from nnunet_api.contract import EvaluationFacts, TerminationReport
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,

@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     EvidenceFacts,
     FoldFacts,
     TerminationReport,
 )
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import TerminationReport
+from nnunet_api.contract import TerminationReport
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     EVALUATE,
     FOLD,
     PLAN,

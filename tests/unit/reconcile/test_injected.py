@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.reasons import FoldPhase
-from nnunet_operator.api.status import NnunetTrainingStatus, Provenance
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob
 from nnunet_operator.reconcile.objects import asked_image, ending_of, is_over, told_min_epochs
 from nnunet_operator.runtime.trim import trim_job, trim_pod
-from tests.unit.builders.make import OPTIONS, training
-from tests.unit.reconcile.make import FOLD, IMAGE_ID, PLAN, after, condition, job, planned, pod, running, world
+from tests.support.made_trainings import OPTIONS, training
+from tests.support.made_worlds import FOLD, IMAGE_ID, PLAN, after, condition, job, planned, pod, running, world
 
 ONE = training(folds=[0], schedule={"epochs": 10})
 AGENT = {"name": "agent", "image": "agent:7", "env": [{"name": "NNUNET_RUN_IMAGE", "value": "agent:7"}]}

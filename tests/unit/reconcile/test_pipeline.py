@@ -1,9 +1,9 @@
 """The stages as data: what the code that walks along them takes for granted."""
 
-from nnunet_operator.api.reasons import Phase, Reason
-from nnunet_operator.api.stages import STAGES
+from nnunet_api.reasons import Phase, Reason
+from nnunet_api.stages import STAGES
 from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, all_needs
-from tests.unit.builders.make import OPTIONS, training
+from tests.support.made_trainings import OPTIONS, training
 
 
 def test_each_stage_has_words_and_rules() -> None:

@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import CONTRACT_ENV, TerminationReport
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.contract import CONTRACT_ENV, TerminationReport
+from nnunet_api.policy.decision import Policy
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.policy.decision import Policy
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import Decision
 from nnunet_operator.runtime.trim import trim_job
-from tests.unit.builders.make import training
-from tests.unit.policy.make import NOW, exception, policy
-from tests.unit.reconcile import make
-from tests.unit.reconcile.make import COMPLETE, FOLD, condition, created, deleted, fold_done, job, planned, stated
+from tests.support import made_worlds as make
+from tests.support.made_policies import NOW, exception, policy
+from tests.support.made_trainings import training
+from tests.support.made_worlds import COMPLETE, FOLD, condition, created, deleted, fold_done, job, planned, stated
 
 ONE = training(folds=[0], schedule={"epochs": 10})
 STOPPING = training(folds=[0], schedule={"epochs": 10}, earlyStopping={"mode": "Stop", "minEpochs": 2})

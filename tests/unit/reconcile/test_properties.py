@@ -13,9 +13,9 @@ from nnunet_operator.builders.model import Manifest
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import DeleteJob, Snapshot
-from tests import sizes
-from tests.unit.builders.make import NOW, training
-from tests.unit.reconcile import make
+from tests.support import made_worlds as make
+from tests.support import sizes
+from tests.support.made_trainings import NOW, training
 from tests.unit.reconcile.simulator import EPOCHS, check, simulate
 
 CONDITIONS: list[list[dict[str, str]]] = [

@@ -2,10 +2,10 @@
 
 import pytest
 
-from nnunet_operator.api.schedule import Schedule, judge
+from nnunet_api.schedule import Schedule, judge
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import after, condition, stated, world
+from tests.support.made_trainings import training
+from tests.support.made_worlds import after, condition, stated, world
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import DeleteTraining
 from nnunet_operator.runtime.training import invalid_status
-from tests.unit.builders.make import NOW, training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import NOW, training
+from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,

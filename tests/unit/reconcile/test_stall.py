@@ -7,8 +7,8 @@ import pytest
 
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.decide import decide
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     FOLD,
     after,
     condition,

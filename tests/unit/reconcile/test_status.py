@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import EvaluationFacts, FoldFacts, TerminationReport
-from nnunet_operator.api.folders import maker_of
-from nnunet_operator.api.labels import PREPROCESSED_LABEL
-from nnunet_operator.api.reasons import FoldPhase
-from nnunet_operator.api.status import FoldStatus, Progress
+from nnunet_api.contract import EvaluationFacts, FoldFacts, TerminationReport
+from nnunet_api.folders import maker_of
+from nnunet_api.labels import PREPROCESSED_LABEL
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import FoldStatus, Progress
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.progress import seconds_left, total_progress
-from tests.unit.builders.make import NOW, training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import NOW, training
+from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     EvaluationFacts,
     FoldProvenance,
     ReplicateScores,
@@ -13,8 +13,8 @@ from nnunet_operator.api.contract import (
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.facts import deviation
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import (
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,

@@ -9,8 +9,8 @@ from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import Decision
 from nnunet_operator.reconcile.witness import doubt_of
 from nnunet_operator.runtime.trim import trim_job, trim_pod
-from tests.unit.builders.make import training
-from tests.unit.reconcile.make import condition, created, evidence_of, fold_done, planned, verified, world
+from tests.support.made_trainings import training
+from tests.support.made_worlds import condition, created, evidence_of, fold_done, planned, verified, world
 
 DIGEST = f"sha256:{'0' * 64}"
 ONE = training(folds=[0], schedule={"epochs": 10})

@@ -13,7 +13,7 @@ from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.queue.workqueue import WorkQueue
 from nnunet_operator.settings import Settings
-from tests.unit.builders.make import OPTIONS
+from tests.support.made_trainings import OPTIONS
 
 
 def parts(server: Any = None, session: Any = None, metrics: Metrics | None = None) -> tuple[Parts, WorkQueue]:

@@ -11,8 +11,8 @@ from nnunet_operator.runtime.controllers.pod_events import AT_ONCE, PodEventFind
 from nnunet_operator.runtime.errors import Unreachable
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.patience import USUAL
-from tests.unit.builders.make import NOW, training
-from tests.unit.reconcile.make import FOLD, job, pod
+from tests.support.made_trainings import NOW, training
+from tests.support.made_worlds import FOLD, job, pod
 from tests.unit.runtime.clock import run
 
 KEY = Key("clinic", "hippo")

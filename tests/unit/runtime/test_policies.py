@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from nnunet_operator.api.status import AppliedPolicies, PolicyDecision
+from nnunet_api.status import AppliedPolicies, PolicyDecision
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.client import Client
@@ -17,7 +17,7 @@ from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.known import Known
-from tests.unit.policy.make import NOW
+from tests.support.made_policies import NOW
 from tests.unit.runtime.clock import run
 from tests.unit.runtime.make import drain, parts
 

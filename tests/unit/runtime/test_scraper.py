@@ -11,7 +11,7 @@ from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.scraper import Scraper
-from tests.unit.builders.make import training
+from tests.support.made_trainings import training
 from tests.unit.runtime.clock import run
 
 KEY = Key("clinic", "hippo")

@@ -3,9 +3,9 @@
 import math
 from typing import Any
 
-from nnunet_operator.api.contract import FoldEvidence
-from nnunet_trainer.results import Replicate, Results
-from nnunet_trainer.scores import EnsembleScores
+from nnunet_api.contract import FoldEvidence
+from nnunet_trainer.scoring.results import Replicate, Results
+from nnunet_trainer.scoring.scores import EnsembleScores
 
 NAN = math.nan
 LABELS = {"background": 0, "liver": 1, "tumour": 2}

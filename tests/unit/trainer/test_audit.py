@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import POLICY_FILE, RunContract
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import audit
-from nnunet_trainer.audit import record, records
-from nnunet_trainer.failures import TrainerError
-from tests.unit.trainer.builders import contract, exception, policy
+from nnunet_api.contract import POLICY_FILE, RunContract
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run import audit
+from nnunet_trainer.run.audit import record, records
+from tests.support.made_contracts import contract, exception, policy
 
 
 def run(**policies: Any) -> RunContract:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.checked_plans import check_plans, read_checked_plans
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import write_json
-from nnunet_trainer.plan import with_configurations
-from tests.networks import small_network
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands.plan import with_configurations
+from nnunet_trainer.dataset.checked_plans import check_plans, read_checked_plans
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import write_json
+from tests.support.networks import small_network
 from tests.unit.api.test_plan_rules import changed
 
 NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])

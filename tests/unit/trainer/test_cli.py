@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import CONTRACT_ENV, POLICY_FILE
-from nnunet_trainer import environment
-from nnunet_trainer.files import write_json
-from nnunet_trainer.paths import ROOT_ENV
-from nnunet_trainer.report import TERMINATION_LOG_ENV
-from tests.unit.trainer.builders import contract, paths_of, plan_facts, policy
+from nnunet_api.contract import CONTRACT_ENV, POLICY_FILE
+from nnunet_trainer.process.files import write_json
+from nnunet_trainer.run import environment
+from nnunet_trainer.run.paths import ROOT_ENV
+from nnunet_trainer.run.report import TERMINATION_LOG_ENV
+from tests.support.made_contracts import contract, paths_of, plan_facts, policy
 
 
 def run(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.contents import (
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.contents import (
     CONTENTS_FILE,
     CaseContents,
     fingerprint,
@@ -17,8 +17,8 @@ from nnunet_trainer.contents import (
     torn_apart,
     write_contents,
 )
-from nnunet_trainer.dataset import Case, RawDataset
-from nnunet_trainer.failures import TrainerError
+from nnunet_trainer.dataset.raw import Case, RawDataset
+from nnunet_trainer.process.failures import TrainerError
 
 IMAGES = np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32)
 FOLDER = Path("/raw/Dataset004_Hippocampus")

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.dataset_layout import named
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.training import TestSet
-from nnunet_trainer.dataset import check_test_set, check_test_set_whole, load_dataset
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.identity import dataset_hash, prediction_inputs
+from nnunet_api.dataset.layout import named
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.training import TestSet
+from nnunet_trainer.dataset.identity import dataset_hash, prediction_inputs
+from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, load_dataset
+from nnunet_trainer.process.failures import TrainerError
 
 NAME = "Dataset004_Hippocampus"
 FIVE = ["0", "1", "2", "3", "4"]

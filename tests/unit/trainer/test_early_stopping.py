@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_operator.api.schedule import EarlyStopping
-from nnunet_trainer.early_stopping import end_of, fires_at, judge, judge_proven
-from nnunet_trainer.journal import Journal
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.schedule import EarlyStopping
+from nnunet_trainer.run.journal import Journal
+from nnunet_trainer.training.early_stopping import end_of, fires_at, judge, judge_proven
 
 NAN = math.nan
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import evaluate as module
-from nnunet_trainer.ensemble import HeldOut
-from nnunet_trainer.evaluate import LOCK_FILE, evaluate
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import write_json
-from tests.unit.trainer.builders import contract, paths_of, plan_facts
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands import evaluate as module
+from nnunet_trainer.commands.evaluate import LOCK_FILE, evaluate
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import write_json
+from nnunet_trainer.scoring.ensemble import HeldOut
+from tests.support.made_contracts import contract, paths_of, plan_facts
 from tests.unit.trainer.test_files import HOLDER
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_trainer.evidence import HISTORY_KEYS, Finding, checkpoint_of, prove
-from tests.unit.trainer.builders import contract, policy
+from nnunet_trainer.evidence.proven import HISTORY_KEYS, Finding, checkpoint_of, prove
+from tests.support.made_contracts import contract, policy
 
 NAN = math.nan
 HASH = "a" * 64

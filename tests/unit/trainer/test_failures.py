@@ -9,8 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import UNEXPECTED, classify, is_missing_or_damaged, may_be_damage, one_line, wrong_data
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import (
+    UNEXPECTED,
+    classify,
+    is_missing_or_damaged,
+    may_be_damage,
+    one_line,
+    wrong_data,
+)
 
 
 class OutOfMemoryError(RuntimeError):

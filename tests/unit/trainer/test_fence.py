@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.fence import FENCE_FILE, Fence
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.fence import FENCE_FILE, Fence
 
 
 def test_the_newest_attempt_may_write_and_no_other(tmp_path: Path) -> None:

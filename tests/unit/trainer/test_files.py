@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import Locked, lock, read_json, write_atomically, write_json
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import Locked, lock, read_json, write_atomically, write_json
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import lock
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import lock
 with lock(Path(sys.argv[1]), "test"):
     print("held", flush=True)
     time.sleep(60)

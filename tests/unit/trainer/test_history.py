@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from nnunet_trainer.history import history_of, thinned
+from nnunet_trainer.training.history import history_of, thinned
 
 
 def test_the_history_in_a_checkpoint() -> None:

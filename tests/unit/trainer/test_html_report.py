@@ -6,13 +6,21 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import REPORT_FILE, EarlyStopFacts, FoldProvenance, RunContract
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_operator.api.schedule import Schedule
-from nnunet_trainer import html_report
-from nnunet_trainer.html_report import fold_rows, grouped, lowest_cases, render, schedule_warning, verdict, write_report
-from nnunet_trainer.results import Results
-from tests.unit.trainer.builders import contract, exception, paths_of, plan_facts, policy
+from nnunet_api.contract import REPORT_FILE, EarlyStopFacts, FoldProvenance, RunContract
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.schedule import Schedule
+from nnunet_trainer.report import html_report
+from nnunet_trainer.report.html_report import (
+    fold_rows,
+    grouped,
+    lowest_cases,
+    render,
+    schedule_warning,
+    verdict,
+    write_report,
+)
+from nnunet_trainer.scoring.results import Results
+from tests.support.made_contracts import contract, exception, paths_of, plan_facts, policy
 from tests.unit.trainer.scored import ensemble, evidence, replicate, results
 
 PICTURE = "data:image/svg+xml;base64,AAAA"

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_trainer.identity import dataset_hash, preprocessed_key, sources_hash
-from tests.unit.trainer.builders import contract
+from nnunet_trainer.dataset.identity import dataset_hash, preprocessed_key, sources_hash
+from tests.support.made_contracts import contract
 
 
 def key(dataset: str = "d" * 64, version: str = "2.8.1", sources: str = "s" * 64, **changes: Any) -> str:

@@ -1,7 +1,7 @@
 """What is said of the findings in a dataset. That they are found, tests/trainer/test_odd_datasets.py shows."""
 
-from nnunet_trainer.examination import Examined, Finding, Kind, ReaderChoice
-from nnunet_trainer.integrity import all_findings, described
+from nnunet_trainer.dataset.examination import Examined, Finding, Kind, ReaderChoice
+from nnunet_trainer.dataset.integrity import all_findings, described
 
 
 class SimpleITKIO: ...

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.journal import JOURNAL_FILE, Journal, read_journal, write_journal
+from nnunet_api.contract import EarlyStopFacts, FoldFacts
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.run.journal import JOURNAL_FILE, Journal, read_journal, write_journal
 
 
 def attempt(journal: Journal, checkpoint: int | None, begin: int) -> Journal:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.labels import declared_labels
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.labels import declared_labels
+from nnunet_trainer.process.failures import TrainerError
 
 PLAIN = {"background": 0, "anterior": 1, "posterior": 2}
 TUMOR = {"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": 3}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.memory import MemoryBudget, memory_limit
+from nnunet_trainer.process.memory import MemoryBudget, memory_limit
 
 MIB = 1 << 20
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts, Metric
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.metrics import FoldMetrics, serve
-from tests.unit.trainer.builders import contract, exception, policy
+from nnunet_api.contract import EarlyStopFacts, FoldFacts, Metric
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.run.metrics import FoldMetrics, serve
+from tests.support.made_contracts import contract, exception, policy
 
 
 def make() -> FoldMetrics:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_trainer.overrides import IMPOSED, PARTS, overrides_of, own_epochs, problems, reserved_names
+from nnunet_trainer.training.overrides import IMPOSED, PARTS, overrides_of, own_epochs, problems, reserved_names
 
 
 class Base:

@@ -13,10 +13,12 @@ from typing import Any, NoReturn
 
 import pytest
 
-from nnunet_operator.api.dataset_truncation import cut_short
-from nnunet_operator.api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_trainer import contents, dataset, evaluate, examination, plan
-from nnunet_trainer.failures import (
+from nnunet_api.dataset.truncation import cut_short
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_trainer.commands import evaluate, plan
+from nnunet_trainer.dataset import contents, examination
+from nnunet_trainer.dataset import raw as dataset
+from nnunet_trainer.process.failures import (
     PASSING_ERRNOS,
     STORAGE_ERRNOS,
     UNEXPECTED,
@@ -26,7 +28,7 @@ from nnunet_trainer.failures import (
     may_pass,
     wrong_data,
 )
-from tests.unit.trainer.builders import contract
+from tests.support.made_contracts import contract
 
 PATH = "/nnunet/raw/Dataset004_Hippocampus/imagesTr/a_0000.nii.gz"
 
@@ -186,9 +188,9 @@ def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
 WITHOUT_FILES = """
 import json, resource, sys
 from pathlib import Path
-from nnunet_operator.api.dataset_truncation import cut_short
-from nnunet_trainer import examination
-from nnunet_trainer.failures import classify
+from nnunet_api.dataset.truncation import cut_short
+from nnunet_trainer.dataset import examination
+from nnunet_trainer.process.failures import classify
 
 path, codes = Path(sys.argv[1]), []
 def hidden():

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.trainer.builders import contract, paths_of
+from tests.support.made_contracts import contract, paths_of
 
 
 @pytest.mark.parametrize("linked", ["nothing", "the file", "its folder", "the run's folder", "the namespace's folder"])

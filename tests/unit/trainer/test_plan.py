@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import plan
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import write_json
-from nnunet_trainer.plan import with_configurations
-from tests.unit.trainer.builders import contract, paths_of, plan_facts
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands import plan
+from nnunet_trainer.commands.plan import with_configurations
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import write_json
+from tests.support.made_contracts import contract, paths_of, plan_facts
 
 PLANS: dict[str, Any] = {
     "plans_name": "nnUNetPlans",

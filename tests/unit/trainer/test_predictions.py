@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.identity import prediction_inputs
-from nnunet_trainer.predictions import INPUTS_FILE, fresh_ones
+from nnunet_trainer.dataset.identity import prediction_inputs
+from nnunet_trainer.scoring.predictions import INPUTS_FILE, fresh_ones
 
 ENDING = ".nii.gz"
 INPUTS = {"a": "1", "b": "2"}

@@ -8,15 +8,15 @@ import time
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.processes import descendants
-from tests import sizes
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.processes import descendants
+from tests.support import sizes
 
 PROGRAM = """
 import multiprocessing, os, subprocess, sys, time
-from nnunet_operator.api.contract import TerminationReport
-from nnunet_trainer.cli import Standing
-from nnunet_trainer.preemption import Preemption
+from nnunet_api.contract import TerminationReport
+from nnunet_trainer.commands.cli import Standing
+from nnunet_trainer.process.preemption import Preemption
 
 preemption = Preemption(lambda: os._exit(1))
 preemption.install()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.folders import run_folder
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.prepare import Folders, prepare
-from tests.unit.trainer.builders import contract
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.folders import run_folder
+from nnunet_trainer.commands.prepare import Folders, prepare
+from nnunet_trainer.process.failures import TrainerError
+from tests.support.made_contracts import contract
 
 DATASET = contract().dataset
 RUN = run_folder(contract().namespace, contract().name, contract().uid)

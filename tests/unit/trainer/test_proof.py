@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import EVIDENCE_FILE, PROVEN_ENV, EarlyStopFacts, EvidenceFacts, FoldEvidence
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.identity import file_hash
-from nnunet_trainer.paths import FINAL
-from nnunet_trainer.proof import read_evidence, require_complete, require_proven
-from tests.unit.trainer.builders import contract, paths_of
+from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EarlyStopFacts, EvidenceFacts, FoldEvidence
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.evidence.proof import read_evidence, require_complete, require_proven
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.paths import FINAL
+from tests.support.made_contracts import contract, paths_of
 
 STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450)
 OBSERVED = EarlyStopFacts(state=EarlyStoppingState.OBSERVED, epoch=500, epochs_saved=500)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, FoldProvenance
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer import provenance
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import read_json, write_json
-from nnunet_trainer.fold_run import FoldRun
-from nnunet_trainer.metrics import FoldMetrics
-from tests.unit.trainer.builders import contract, plan_facts, policy
+from nnunet_api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, FoldProvenance
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.run import provenance
+from nnunet_trainer.run.fold_run import FoldRun
+from nnunet_trainer.run.metrics import FoldMetrics
+from tests.support.made_contracts import contract, plan_facts, policy
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import (
+from nnunet_api.contract import (
     EarlyStopFacts,
     EvaluationFacts,
     EvidenceFacts,
@@ -14,8 +14,8 @@ from nnunet_operator.api.contract import (
     ReplicateScores,
     TerminationReport,
 )
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer.report import TERMINATION_LOG_ENV, encode, write
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.run.report import TERMINATION_LOG_ENV, encode, write
 
 CLASSES = {f"a class with a long name, number {index:02d}": index / 64 for index in range(64)}
 

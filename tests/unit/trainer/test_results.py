@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.api.contract import EvaluationFacts, RunContract
-from nnunet_trainer.results import Results, evaluation_facts, message, notes, summary
-from tests.unit.trainer.builders import contract, exception, policy
+from nnunet_api.contract import EvaluationFacts, RunContract
+from nnunet_trainer.scoring.results import Results, evaluation_facts, message, notes, summary
+from tests.support.made_contracts import contract, exception, policy
 from tests.unit.trainer.scored import NAN, ensemble, replicate, results
 
 TWO_FOLDS = contract(folds=["0", "1"])

@@ -5,15 +5,15 @@ from itertools import pairwise
 
 import pytest
 
-from nnunet_operator.api.schedule import LearningRatePolicy
-from nnunet_trainer.schedule import (
+from nnunet_api.schedule import LearningRatePolicy
+from nnunet_trainer.process.numbers import number
+from nnunet_trainer.training.schedule import (
     annealed_learning_rate,
     best,
     epochs_since_best,
     learning_rate,
     moving_average,
     nonfinite_at_end,
-    number,
     poly_learning_rate,
 )
 

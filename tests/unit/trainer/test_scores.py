@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_operator.reconcile.facts import deviation
-from nnunet_trainer import scores
+from nnunet_trainer.scoring import scores
 
 NAN = math.nan
 

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.contents import CONTENTS_FILE, CaseContents, write_contents
-from nnunet_trainer.failures import TrainerError
-from nnunet_trainer.files import write_json
-from nnunet_trainer.identity import file_hash
-from nnunet_trainer.manifest import MANIFEST_FILE, write_manifest
-from nnunet_trainer.shared_result import (
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands.train import require_preprocessed_data
+from nnunet_trainer.dataset.contents import CONTENTS_FILE, CaseContents, write_contents
+from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.dataset.manifest import MANIFEST_FILE, write_manifest
+from nnunet_trainer.dataset.shared_result import (
     FACTS_FILE,
     existing_result,
     maker,
@@ -21,8 +20,9 @@ from nnunet_trainer.shared_result import (
     remove_leftovers,
     temporary_folder,
 )
-from nnunet_trainer.train import require_preprocessed_data
-from tests.unit.trainer.builders import contract, paths_of, plan_facts
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import write_json
+from tests.support.made_contracts import contract, paths_of, plan_facts
 
 FACTS = plan_facts()
 HOME = contract().dataset

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nnunet_trainer.surface import box_around, mask_of, unit_of, without_single_slices
+from nnunet_trainer.scoring.surface import box_around, mask_of, unit_of, without_single_slices
 
 
 @pytest.mark.parametrize(

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.contract import EarlyStopFacts, FoldFacts
-from nnunet_operator.api.reasons import EarlyStoppingState
-from nnunet_trainer import train as module
-from nnunet_trainer.files import write_json
-from nnunet_trainer.fold_run import FoldRun
-from nnunet_trainer.journal import Journal, write_journal
-from nnunet_trainer.metrics import FoldMetrics
-from nnunet_trainer.paths import FINAL
-from tests.unit.trainer.builders import contract, policy
+from nnunet_api.contract import EarlyStopFacts, FoldFacts
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.commands import train as module
+from nnunet_trainer.process.files import write_json
+from nnunet_trainer.run.fold_run import FoldRun
+from nnunet_trainer.run.journal import Journal, write_journal
+from nnunet_trainer.run.metrics import FoldMetrics
+from nnunet_trainer.run.paths import FINAL
+from tests.support.made_contracts import contract, policy
 
 STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450)
 

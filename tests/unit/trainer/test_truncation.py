@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_operator.api.dataset_truncation import cut_short
+from nnunet_api.dataset.truncation import cut_short
 
 
 def save(path: Path, dtype: str = "float32") -> Path:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.turn import turn
+from nnunet_trainer.process.turn import turn
 
 HOLDER = """
 import sys, time
 from pathlib import Path
-from nnunet_trainer import turn
+from nnunet_trainer.process import turn
 turn.BEAT_SECONDS = float(sys.argv[2])
 with turn.turn(Path(sys.argv[1]), "test", "planning of ns/other in pod other-plan-x"):
     print("held", flush=True)

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.api.exit_codes import ExitCode
-from nnunet_trainer.report import TERMINATION_LOG_ENV
-from tests import sizes
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.run.report import TERMINATION_LOG_ENV
+from tests.support import sizes
 
 PROGRAM = """
 import multiprocessing, os, signal, sys, time
-from nnunet_operator.api.contract import TerminationReport
-from nnunet_trainer.cli import Standing, watch_workers
-from nnunet_trainer.preemption import Preemption
+from nnunet_api.contract import TerminationReport
+from nnunet_trainer.commands.cli import Standing, watch_workers
+from nnunet_trainer.process.preemption import Preemption
 
 preemption = Preemption(lambda: os._exit(1))
 preemption.install()
@@ -55,7 +55,7 @@ time.sleep(60)
 # Module of the process that trains together with the trainer's own; spawned, it can't have it from the program.
 FOLLOW = """
 import os, signal, time
-from nnunet_trainer.failures import wrong_configuration
+from nnunet_trainer.process.failures import wrong_configuration
 
 def follow(rank, what):
     time.sleep(0.1)
@@ -64,7 +64,7 @@ def follow(rank, what):
 
 FOLLOWED = """
 from pathlib import Path
-from nnunet_trainer.followers import Follower
+from nnunet_trainer.process.followers import Follower
 from work import follow
 Follower(1, 2, follow, ({what!r},), Path({folder!r})).start()
 time.sleep(60)
@@ -74,8 +74,8 @@ time.sleep(60)
 TAKEN_ALONG = """
 import multiprocessing.connection
 from pathlib import Path
-from nnunet_trainer.failures import classify
-from nnunet_trainer.followers import Follower
+from nnunet_trainer.process.failures import classify
+from nnunet_trainer.process.followers import Follower
 from work import follow
 watchdog = watch_workers(standing, preemption, 0.3)
 follower = Follower(1, 2, follow, ({what!r},), Path({folder!r}))

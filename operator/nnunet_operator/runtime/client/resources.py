@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from nnunet_operator.api import policy, training
-from nnunet_operator.api.base import GROUP, VERSION
+from nnunet_api import training
+from nnunet_api.base import GROUP, VERSION
+from nnunet_api.policy import model as policy
 
 
 @dataclass(frozen=True)

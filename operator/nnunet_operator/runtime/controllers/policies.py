@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 
 from pydantic import ValidationError
 
-from nnunet_operator.api.reasons import EventReason, PolicyConditionType
-from nnunet_operator.api.status import PolicyUse
+from nnunet_api.policy.decision import Policy
+from nnunet_api.policy.use import next_change, policy_use
+from nnunet_api.reasons import EventReason, PolicyConditionType
+from nnunet_api.status import PolicyUse
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.policy.decision import Policy
-from nnunet_operator.policy.use import next_change, policy_use
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.parts import Parts

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nnunet_operator.api.policy import NnunetTrainingPolicySpec
-from nnunet_operator.policy.decision import Policy
+from nnunet_api.policy.decision import Policy
+from nnunet_api.policy.model import NnunetTrainingPolicySpec
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES
 from nnunet_operator.runtime.errors import ApiError

@@ -4,7 +4,7 @@ import hashlib
 import logging
 from datetime import UTC, datetime
 
-from nnunet_operator.api.base import API_VERSION
+from nnunet_api.base import API_VERSION
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.client import Client

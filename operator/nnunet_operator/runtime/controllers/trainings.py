@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-from nnunet_operator.api.labels import TRAINING_LABEL
-from nnunet_operator.api.reasons import ConditionType
-from nnunet_operator.api.status import NnunetTrainingStatus
+from nnunet_api.labels import TRAINING_LABEL
+from nnunet_api.reasons import ConditionType
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.events import events

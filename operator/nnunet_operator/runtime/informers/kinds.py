@@ -2,7 +2,7 @@
 
 import json
 
-from nnunet_operator.api.labels import TRAINING_LABEL, short_name
+from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
 from nnunet_operator.runtime.informers.informer import Informer, name_of

@@ -1,0 +1,1 @@
+"""Tools that users and CI run and that are no tests."""

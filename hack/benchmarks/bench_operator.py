@@ -1,0 +1,344 @@
+"""The operator against bare Jobs on one API server: latency, throughput, writes, CPU, memory.
+
+A bare Job is what anybody pays who runs something on Kubernetes; the ratio to it holds on other machines, too. Bare
+Jobs and trainings alternate, so that both meet the same load. Run it by `make bench-operator`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import ssl
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from hack.localcluster import Cluster
+from nnunet_api.labels import TRAINING_LABEL
+from tests.integration.conftest import install_crds, make_namespace
+from tests.support.api import Api, Object, wait_for
+from tests.support.builders import training
+from tests.support.process import OperatorProcess
+
+SETTLE_SECONDS = 3.0
+"""After the last Pod, until nothing more is written."""
+CONCURRENCY = 16
+"""Connections over which many objects are created at once."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the report."""
+
+    what: str
+    bare: str
+    operator: str
+    ratio: str
+    budget: str
+    met: bool | None = None
+
+
+class Watch:
+    """Notes when objects of a kind first appear."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, float] = {}
+        self._changed = asyncio.Event()
+
+    async def run(self, session: aiohttp.ClientSession, path: str, ready: asyncio.Event) -> None:
+        """Watch until cancelled. Names are those of the Jobs; a Pod counts for its Job."""
+        async with session.get(path) as answer:
+            version = (await answer.json())["metadata"]["resourceVersion"]
+        limit = aiohttp.ClientTimeout(total=None)
+        query = {"watch": "true", "resourceVersion": version}
+        async with session.get(path, params=query, timeout=limit) as stream:
+            ready.set()
+            async for line in stream.content:
+                event = json.loads(line)
+                metadata = event["object"]["metadata"]
+                owner = next((o["name"] for o in metadata.get("ownerReferences", []) if o["kind"] == "Job"), "")
+                self.seen.setdefault(owner or metadata["name"], time.perf_counter())
+                self._changed.set()
+
+    async def all_of(self, names: list[str], seconds: float = 120) -> float:
+        """Wait until all have appeared and return when the last one did."""
+        async with asyncio.timeout(seconds):
+            while not all(name in self.seen for name in names):
+                self._changed.clear()
+                await self._changed.wait()
+        return max(self.seen[name] for name in names)
+
+
+class Bench:
+    """One namespace, in which bare Jobs and trainings are created by turns."""
+
+    def __init__(self, api: Api, operator: OperatorProcess, namespace: str, session: aiohttp.ClientSession) -> None:
+        self.api = api
+        self.operator = operator
+        self.namespace = namespace
+        self._session = session
+        self.pods, self.jobs = Watch(), Watch()
+
+    @asynccontextmanager
+    async def watching(self) -> Any:
+        """Watch Jobs and Pods of the namespace."""
+        tasks = []
+        for kind, watch in (("jobs", self.jobs), ("pods", self.pods)):
+            ready = asyncio.Event()
+            path = self.api.path(kind, self.namespace)
+            tasks.append(asyncio.create_task(watch.run(self._session, path, ready)))
+            await ready.wait()
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def create(self, kind: str, body: Object) -> None:
+        """Create an object."""
+        async with self._session.post(self.api.path(kind, self.namespace), json=body) as answer:
+            assert answer.status == 201, await answer.text()
+
+    async def create_all(self, kind: str, bodies: list[Object]) -> None:
+        """Create many objects as fast as the API server takes them."""
+        waiting = iter(bodies)
+
+        async def creator() -> None:
+            for body in waiting:
+                await self.create(kind, body)
+
+        await asyncio.gather(*(creator() for _ in range(CONCURRENCY)))
+
+    def job(self, name: str) -> Object:
+        """Return a bare Job of the same form as a planning Job of the operator."""
+        pod = {
+            "restartPolicy": "Never",
+            "containers": [{"name": "trainer", "image": "registry.example/trainer:1", "command": ["nnunet-trainer"]}],
+        }
+        body = {"completions": 1, "parallelism": 1, "backoffLimit": 3, "template": {"spec": pod}}
+        return {"metadata": {"name": name, "namespace": self.namespace}, "spec": body}
+
+    def training(self, name: str, **spec: Any) -> Object:
+        """Return a training."""
+        return training(self.namespace, name, schedule={}, **spec)
+
+    async def delete_all(self) -> None:
+        """Delete all trainings, Jobs and Pods, and wait until they are gone."""
+        for kind in ("nnunettrainings", "jobs"):
+            body = {"propagationPolicy": "Background"}
+            async with self._session.delete(self.api.path(kind, self.namespace), json=body) as answer:
+                assert answer.status == 200, await answer.text()
+        for _ in range(600):
+            async with self._session.get(self.api.path("pods", self.namespace, limit="1")) as answer:
+                if not (await answer.json())["items"]:
+                    break
+            await asyncio.sleep(0.2)
+        await asyncio.sleep(SETTLE_SECONDS)
+
+
+async def one_at_a_time(bench: Bench, number: int) -> list[Row]:
+    """Measure creation -> Pod by turns, and the writes that one object causes."""
+    bare, ours, bare_writes, our_writes = [], [], [], []
+    await _to_pod(bench, "nnunettrainings", bench.training("first"), "first-plan")  # warms all caches up
+    for turn in range(number):
+        bare.append(await _to_pod(bench, "jobs", bench.job(f"bare-{turn}"), f"bare-{turn}"))
+        ours.append(await _to_pod(bench, "nnunettrainings", bench.training(f"one-{turn}"), f"one-{turn}-plan"))
+        await asyncio.sleep(0.7)  # until the statuses are written: a user's next training comes later, too
+    for turn in range(5):
+        # Pods that nobody can place make the scheduler write from time to time: none may be left.
+        await bench.delete_all()
+        before = bench.api.writes()
+        await _to_pod(bench, "jobs", bench.job(f"counted-{turn}"), f"counted-{turn}")
+        await asyncio.sleep(SETTLE_SECONDS)
+        bare_writes.append(bench.api.writes() - before)
+        await bench.delete_all()
+        before = bench.api.writes()
+        name = f"counted-t-{turn}"
+        await _to_pod(bench, "nnunettrainings", bench.training(name), f"{name}-plan")
+        await asyncio.sleep(SETTLE_SECONDS)
+        our_writes.append(bench.api.writes() - before)
+    p50 = statistics.median(bare), statistics.median(ours)
+    p99 = _p99(bare), _p99(ours)
+    count = statistics.median(bare_writes), statistics.median(our_writes)
+    # 9 against a bare Job's 6: creating the training, its status, one Event
+    extra, met = f"+{count[1] - count[0]:.0f}", count[1] - count[0] <= 3
+    return [
+        Row("apply -> Pod, p50, ms", *_ms(*p50), "<= 3", p50[1] <= 3 * p50[0]),
+        Row("apply -> Pod, p99, ms", *_ms(*p99), ""),
+        Row("API writes by all for one, until 3 s after", f"{count[0]:.0f}", f"{count[1]:.0f}", extra, "<= +3", met),
+    ]
+
+
+async def _to_pod(bench: Bench, kind: str, body: Object, job: str) -> float:
+    began = time.perf_counter()
+    await bench.create(kind, body)
+    return await bench.pods.all_of([job]) - began
+
+
+async def many_at_once(bench: Bench, number: int, rounds: int) -> list[Row]:
+    """Measure how long it takes until all Jobs exist, by turns."""
+    bare, created, ours, cpu, our_writes, memory = [], [], [], [], [], 0.0
+    for turn in range(rounds):
+        names = [f"many-bare-{turn}-{i}" for i in range(number)]
+        began = time.perf_counter()
+        await bench.create_all("jobs", [bench.job(name) for name in names])
+        bare.append(await bench.jobs.all_of(names) - began)
+        await bench.pods.all_of(names)
+        await bench.delete_all()
+        names = [f"many-{turn}-{i}" for i in range(number)]
+        used, wrote = cpu_seconds(bench.operator.pid), bench.api.writes()
+        began = time.perf_counter()
+        await bench.create_all("nnunettrainings", [bench.training(name) for name in names])
+        created.append(time.perf_counter() - began)
+        jobs = [f"{name}-plan" for name in names]
+        ours.append(await bench.jobs.all_of(jobs) - began)
+        await bench.pods.all_of(jobs)
+        await asyncio.sleep(3 * SETTLE_SECONDS)
+        cpu.append(cpu_seconds(bench.operator.pid) - used)
+        our_writes.append(bench.api.writes() - wrote)
+        memory = max(memory, rss_mib(bench.operator.pid))
+        await bench.delete_all()
+    jobs_s, crs_s, all_s = (statistics.median(values) for values in (bare, created, ours))
+    what = f"{number} at once"
+    ratio = statistics.median(mine / theirs for mine, theirs in zip(ours, created, strict=True))
+    return [
+        Row(f"{what}: bare Jobs exist, s", f"{jobs_s:.2f}", "", "", ""),
+        Row(f"{what}: trainings exist, s", "", f"{crs_s:.2f}", "1", ""),
+        Row(f"{what}: all their Jobs exist, s", "", f"{all_s:.2f}", f"{ratio:.2f}", "<= 1.5", ratio <= 1.5),
+        Row(f"{what}: API writes for each", "", f"{statistics.median(our_writes) / number:.1f}", "", ""),
+        Row(f"{what}: operator's CPU, s", "", f"{statistics.median(cpu):.2f}", "", ""),
+        Row(f"{what}: operator's memory, MiB", "", f"{memory:.0f}", "", "<= 100", memory <= 100),
+    ]
+
+
+async def at_rest(bench: Bench, seconds: float) -> list[Row]:
+    """Count writes while 50 finished and 2 suspended trainings are there."""
+    await bench.create_all("nnunettrainings", [bench.training(f"done-{i}") for i in range(50)])
+    await bench.create_all("nnunettrainings", [bench.training(f"paused-{i}", suspend=True) for i in range(2)])
+    await bench.pods.all_of([f"done-{i}-plan" for i in range(50)])
+    for pod in bench.api.list("pods", bench.namespace, labelSelector=TRAINING_LABEL):
+        ended = {"exitCode": 65, "reason": "Error", "message": '{"message": "case 3 has no label"}'}
+        container = {"name": "trainer", "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+        status = {"phase": "Failed", "containerStatuses": [{**container, "state": {"terminated": ended}}]}
+        bench.api.merge("pods", bench.namespace, pod["metadata"]["name"], {"status": status}, sub="status")
+    wait_for("50 failed trainings", lambda: phases(bench).count("Failed") == 50, 60)
+    wait_for("2 suspended trainings", lambda: phases(bench).count("Suspended") == 2, 60)
+    await asyncio.sleep(4 * SETTLE_SECONDS)
+    before, used = bench.api.writes(), cpu_seconds(bench.operator.pid)
+    await asyncio.sleep(seconds)
+    written, cpu = bench.api.writes() - before, cpu_seconds(bench.operator.pid) - used
+    await bench.delete_all()
+    return [
+        Row(f"writes in {seconds:.0f} s at rest", "", f"{written:.0f}", "", "0", written == 0),
+        Row("CPU at rest, %", "", f"{100 * cpu / seconds:.1f}", "", ""),
+    ]
+
+
+async def thousands(bench: Bench, number: int) -> list[Row]:
+    """Measure the memory with very many trainings."""
+    await bench.create_all("nnunettrainings", [bench.training(f"t-{i}", suspend=True) for i in range(number)])
+    wait_for(f"{number} suspended trainings", lambda: phases(bench).count("Suspended") == number, 300)
+    await asyncio.sleep(SETTLE_SECONDS)
+    grown = rss_mib(bench.operator.pid)
+    bench.operator.stop()
+    bench.operator.start()
+    await asyncio.sleep(30)
+    restarted = rss_mib(bench.operator.pid)
+    await bench.delete_all()
+    what = f"{number} trainings: memory"
+    return [
+        Row(f"{what}, MiB", "", f"{grown:.0f}", "", "<= 200", grown <= 200),
+        Row(f"{what} after a restart, MiB", "", f"{restarted:.0f}", "", "<= 200", restarted <= 200),
+    ]
+
+
+def phases(bench: Bench) -> list[str]:
+    """Return the phases of all trainings."""
+    return [item.get("status", {}).get("phase", "") for item in bench.api.list("nnunettrainings", bench.namespace)]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _p99(values: list[float]) -> float:
+    return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
+
+
+def _ms(bare: float, ours: float) -> tuple[str, str, str]:
+    return f"{bare * 1000:.1f}", f"{ours * 1000:.1f}", f"{ours / bare:.2f}"
+
+
+async def run(api: Api, operator: OperatorProcess, arguments: argparse.Namespace) -> list[Row]:
+    """Run all parts."""
+    context = ssl.create_default_context(cafile=api.ca)
+    context.load_cert_chain(api.certificate, api.key)
+    connector = aiohttp.TCPConnector(ssl=context, limit=CONCURRENCY + 4)
+    rows: list[Row] = []
+    async with aiohttp.ClientSession(api.server, connector=connector, read_bufsize=2**22) as session:
+        bench = Bench(api, operator, make_namespace(api), session)
+        async with bench.watching():
+            rows += await one_at_a_time(bench, arguments.singles)
+            await bench.delete_all()
+            rows += await many_at_once(bench, arguments.burst, arguments.rounds)
+            rows += await at_rest(bench, arguments.rest_seconds)
+            if arguments.many:
+                rows += await thousands(bench, arguments.many)
+    return rows
+
+
+def show(rows: list[Row]) -> None:
+    """Print the report."""
+    table = Table("", "bare Job", "operator", "ratio", "budget", "")
+    words: dict[bool | None, str] = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}
+    for row in rows:
+        table.add_row(row.what, row.bare, row.operator, row.ratio, row.budget, words[row.met])
+    Console(width=110).print(table)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the benchmark; return 1 where a budget is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    number: Callable[..., Any] = parser.add_argument
+    number("--singles", type=int, default=40, help="trainings that are applied one at a time")
+    number("--burst", type=int, default=300, help="trainings that are applied at once")
+    number("--rounds", type=int, default=3, help="repetitions of that")
+    number("--rest-seconds", type=float, default=60, help="length of the rest in which no write is allowed")
+    number("--many", type=int, default=5000, help="trainings for the last measurement of memory; 0 leaves it out")
+    arguments = parser.parse_args(argv)
+    with Cluster(name="bench", control_plane_only=True) as cluster, tempfile.TemporaryDirectory() as folder:
+        api = Api(cluster.kubeconfig)
+        install_crds(api)
+        operator = OperatorProcess(cluster.kubeconfig, Path(folder) / "operator.log", log_level="WARNING")
+        operator.start()
+        try:
+            rows = asyncio.run(run(api, operator, arguments))
+        except BaseException:
+            print(operator.tail(), file=sys.stderr)
+            raise
+        finally:
+            operator.close()
+    show(rows)
+    return 1 if any(row.met is False for row in rows) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Builds the images, each once for each content of what it is made of."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from hack.images.base import ensure_base
+from hack.images.content import ROOT, content_tag, requirements
+from hack.images.engine import Engine, ImageError
+from tests.support.trainers import DIVERGING
+
+__all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
+
+NAMES = ("operator", "trainer", "custom-trainer", "dishonest")
+"""custom-trainer is the example of the guide; dishonest is what tests train with that mean ill."""
+
+_OPERATOR = ROOT / "operator"
+_TRAINER = ROOT / "trainer_image"
+_EXAMPLE = ROOT / "docs" / "examples" / "custom-trainer"
+_DISHONEST = ROOT / "hack" / "images" / "dishonest"
+_PROJECT = (ROOT / "pyproject.toml", ROOT / "LICENSE")
+_API = _OPERATOR / "nnunet_api"
+
+
+def ensure(names: Iterable[str]) -> dict[str, str]:
+    """Build the images that the local store lacks; return the reference of each.
+
+    The environment variable BASE_IMAGE replaces the CPU base of the trainer. Raises ImageError.
+    """
+    engine = Engine.find()
+    return {name: _ensure_one(engine, name) for name in names}
+
+
+def reference(name: str) -> str:
+    """Return the reference that `ensure` gives an image for what it is made of now."""
+    return f"localhost/nnunet-{name}:{_tag(name)}"
+
+
+def _tag(name: str) -> str:
+    if name == "operator":
+        parts = (_OPERATOR / "Dockerfile", _OPERATOR / "nnunet_operator", _API, *_PROJECT)
+        return content_tag(parts, " ".join(requirements("operator")))
+    base = os.environ.get("BASE_IMAGE", "")
+    inputs = " ".join([base, *requirements("trainer")])
+    if name == "trainer":
+        files = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py", _TRAINER / "nnunet_trainer")
+        return content_tag((*files, _API, *_PROJECT), inputs)
+    if name == "custom-trainer":
+        return content_tag([_EXAMPLE], _tag("trainer"))
+    if name == "dishonest":
+        return content_tag([_DISHONEST], _tag("trainer") + DIVERGING)
+    raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
+
+
+def _ensure_one(engine: Engine, name: str) -> str:
+    built = reference(name)
+    if not engine.exists(built):
+        _build(engine, name, built)
+    engine.tag(built, f"localhost/nnunet-{name}:dev")
+    return built
+
+
+def _build(engine: Engine, name: str, built: str) -> None:
+    if name == "custom-trainer":
+        arguments = {"TRAINER_IMAGE": _ensure_one(engine, "trainer")}
+        engine.build(built, _EXAMPLE / "Dockerfile", _EXAMPLE, arguments)
+        return
+    if name == "dishonest":
+        arguments = {"TRAINER_IMAGE": _ensure_one(engine, "trainer")}
+        with tempfile.TemporaryDirectory() as context:
+            shutil.copytree(_DISHONEST, context, dirs_exist_ok=True)
+            classes = Path(context, "trainers")
+            classes.mkdir()
+            (classes / "diverging.py").write_text(DIVERGING)
+            engine.build(built, Path(context, "Dockerfile"), Path(context), arguments)
+        return
+    if name == "operator":
+        base, dockerfile = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile"
+    else:
+        base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
+        dockerfile = _TRAINER / "Dockerfile"
+    extra = "operator" if name == "operator" else "trainer"
+    arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
+    engine.build(built, dockerfile, ROOT, arguments)

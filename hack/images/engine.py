@@ -1,0 +1,105 @@
+"""The program that builds images: buildah, or podman or docker where an engine answers."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hack.fetch import fetch
+
+PREFERENCE = ("buildah", "podman", "docker")
+
+
+class ImageError(Exception):
+    """A build that can't be done; the message says what to do."""
+
+
+def say(text: str) -> None:
+    """Print a line of progress."""
+    print(f"images: {text}", file=sys.stderr, flush=True)
+
+
+def answers(program: str) -> bool:
+    """Tell whether an engine stands behind the program: a docker client without a daemon can't build."""
+    if shutil.which(program) is None:
+        return False
+    probe = subprocess.run([program, "info"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+    return probe.returncode == 0
+
+
+def choose(works: Callable[[str], bool] = answers) -> str | None:
+    """Return the first program of `PREFERENCE` that works, or None."""
+    return next((program for program in PREFERENCE if works(program)), None)
+
+
+def require(package: str, program: str) -> None:
+    """Install a Debian package unless its program is there. Raises ImageError when not root."""
+    if shutil.which(program):
+        return
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise ImageError(f"{program} is missing: sudo apt-get install {package}")
+    say(f"installing {package}")
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", package]):
+        done = fetch(["apt-get", *command], env=env)
+        if done.returncode != 0:
+            raise ImageError(f"apt-get {command[0]} failed:\n{(done.stdout + done.stderr).strip()[-800:]}")
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One of the programs, with the few calls that differ between them."""
+
+    program: str
+
+    @classmethod
+    def find(cls) -> "Engine":
+        """Return the engine of this machine, installing buildah where there is none and that is possible."""
+        program = choose()
+        if program is None:
+            require("buildah", "buildah")
+            program = "buildah"
+        return cls(program)
+
+    def exists(self, reference: str) -> bool:
+        """Tell whether the local store has an image."""
+        kind = ["inspect", "--type", "image"] if self.program == "buildah" else ["image", "inspect"]
+        done = subprocess.run(
+            [self.program, *kind, reference], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False
+        )
+        return done.returncode == 0
+
+    def tag(self, reference: str, alias: str) -> None:
+        """Give an image a further name."""
+        subprocess.run([self.program, "tag", reference, alias], check=True)
+
+    def build(self, reference: str, dockerfile: Path, context: Path, arguments: Mapping[str, str]) -> None:
+        """Build an image. Raises ImageError with the end of the build's output."""
+        command = [self.program, "build", "--file", str(dockerfile), "--tag", reference]
+        if self.program != "docker":
+            command += ["--layers", "--network=host", "--isolation=chroot"]
+        bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE") or "/etc/ssl/certs/ca-certificates.crt"
+        command.append(f"--secret=id=ca,src={bundle if Path(bundle).is_file() else os.devnull}")
+        command += [f"--build-arg={name}={value}" for name, value in arguments.items()]
+        _run_quietly([*command, str(context)], f"building {reference}")
+
+
+def _run_quietly(command: Sequence[str], what: str) -> None:
+    """Run a command, with a sign of life every 15 s and its output only when it fails."""
+    began = time.monotonic()
+    say(what)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while True:
+        try:
+            output, _ = process.communicate(timeout=15)
+            break
+        except subprocess.TimeoutExpired:
+            say(f"{what}: {time.monotonic() - began:.0f} s")
+    if process.returncode != 0:
+        tail = "\n".join(output.splitlines()[-25:])
+        raise ImageError(f"{what} failed with exit code {process.returncode}:\n{tail}")
+    say(f"{what}: done in {time.monotonic() - began:.0f} s")

@@ -1,0 +1,1 @@
+"""Builds and fetches what tests and demo run."""

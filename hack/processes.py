@@ -1,0 +1,31 @@
+"""Processes and ports of servers that run for a while on this machine."""
+
+import contextlib
+import random
+import socket
+import subprocess
+
+
+def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
+    """End a process by SIGTERM, and by SIGKILL where it has not ended in time."""
+    process.terminate()
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def free_ports(number: int) -> list[int]:
+    """Return TCP ports of loopback that are free now. They are not those that the kernel hands out to connections, of
+    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py)."""
+    found: list[int] = []
+    with contextlib.ExitStack() as held:  # all at once, so that none is found twice
+        for port in random.SystemRandom().sample(range(10_000, 20_000), k=200):
+            probe = held.enter_context(socket.socket())
+            with contextlib.suppress(OSError):
+                probe.bind(("127.0.0.1", port))
+                found.append(port)
+            if len(found) == number:
+                return found
+    raise AssertionError(f"of 200 ports between 10000 and 20000 fewer than {number} are free")

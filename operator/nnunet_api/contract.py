@@ -1,0 +1,394 @@
+"""What the operator tells the trainer and what the trainer answers: paths, the run contract, the report, metrics."""
+
+import json
+from typing import Annotated
+
+from pydantic import Field
+
+from nnunet_api.base import ApiModel, StatusModel
+from nnunet_api.conditions import Time
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.folders import run_folder
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.schedule import EarlyStopping, Schedule
+from nnunet_api.status import MAX_CLASSES, AppliedPolicies
+from nnunet_api.training import Device, Evaluation, NnunetTrainingSpec, Planning, TestSet
+
+CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
+"""Environment variable that carries `RunContract` as JSON."""
+IMAGE_ENV = "NNUNET_RUN_IMAGE"
+"""Environment variable with the image of the pod as the operator asked for it."""
+IMAGE_DIGEST_ENV = "NNUNET_RUN_IMAGE_DIGEST"
+"""The same as the first node that pulled it for the training resolved it; not set as long as none has."""
+PROVEN_ENV = "NNUNET_RUN_PROVEN"
+"""JSON: by the name of a fold's run, the SHA-256 of the final checkpoint that was verified, or the beginning of it."""
+
+RAW_PATH = "/nnunet/raw"
+PREPROCESSED_PATH = "/nnunet/preprocessed"
+RESULTS_PATH = "/nnunet/results"
+SCRATCH_PATH = "/tmp"
+
+METRICS_PORT = 8080
+METRICS_PORT_NAME = "metrics"
+CONTAINER_NAME = "trainer"
+PREPARE_CONTAINER_NAME = "prepare"
+"""Init container of planning, in the operator's own image: makes the folders that the training may use."""
+TERMINATION_LOG = "/dev/termination-log"
+TERMINATION_LOG_LIMIT = 4096
+"""Bytes of a termination message that Kubernetes keeps."""
+
+PLAIN_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,199}$"
+"""A name that is joined to paths, and leads nowhere else."""
+PlainName = Annotated[str, Field(pattern=PLAIN_NAME)]
+
+SHA256_DIGITS = 64
+"""Hexadecimal digits of a SHA-256."""
+
+PLAN_RESULT_FILE = "plan.json"
+"""In the run folder: `PlanFacts`, by which fold and evaluation pods find the preprocessed data."""
+SUMMARY_FILE = "summary.json"
+"""In the run folder: `EvaluationFacts` with all classes and cases."""
+REPORT_FILE = "report.html"
+"""In the run folder: the evaluation for people."""
+EVIDENCE_FILE = "evidence.json"
+"""In the run folder: `EvidenceFacts`, what `verify` found in the checkpoints."""
+POLICY_FILE = "policy.jsonl"
+"""In the run folder: one `PolicyRecord` in JSON a line, for each decision of the policies that a pod ran under."""
+PROVENANCE_FILE = "provenance.json"
+"""In a fold's folder: `FoldProvenance`, the conditions under which it is trained."""
+
+
+class RunContract(ApiModel):
+    """Everything that a trainer pod needs to know about its run. All but `policy` is fixed while the training lives.
+
+    An image refuses what it does not know, and a run keeps the image that it began with over upgrades of the operator.
+    So a field that comes new has a default, and that is today's behaviour (see `to_text`); a default never changes.
+    """
+
+    namespace: str
+    """Namespace of the training."""
+    name: str
+    """Name of the training."""
+    uid: str
+    """UID of the training."""
+    dataset: str
+    """nnU-Net's name of the dataset, for example Dataset004_Hippocampus."""
+    planning: Planning
+    """Planning and preprocessing."""
+    configuration: str
+    """nnU-Net configuration."""
+    folds: list[str]
+    """Folds in nnU-Net's spelling: "0" to "4", or "all"."""
+    schedule: Schedule
+    """Length and learning rate."""
+    trainer_class: str
+    """Trainer class by name."""
+    device: Device
+    """cuda or cpu."""
+    processes: Annotated[int, Field(ge=1)]
+    """Worker processes that fit the pod's CPU request."""
+    test_set: TestSet | None = None
+    """Test set, if any."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    """What happens on a plateau."""
+    evaluation: Evaluation = Evaluation()
+    """What is measured in the end."""
+    seed: int | None = None
+    """Seed of the first replicate, if any."""
+    replicates: int = 1
+    """How many times everything is trained."""
+    gpus: int = 1
+    """GPUs of one fold (processes that train it, on the CPU); 0 and 1 mean one process."""
+    policy: AppliedPolicies | None = None
+    """What the policies came to when the pod's Job was made; none where no policy is for the training."""
+
+    def to_text(self) -> str:
+        """Return the JSON that the pod gets, without what has its default: older images know it under no name."""
+        # Not exclude_none: a null inside a user's configuration means something to nnU-Net.
+        return json.dumps(self.model_dump(mode="json", by_alias=True, exclude_defaults=True), sort_keys=True)
+
+    @property
+    def min_epochs(self) -> int:
+        """Epochs before which no early stop may act, by the policies; 0 where none asks for any."""
+        return (self.policy.min_epochs if self.policy else None) or 0
+
+    def seed_of(self, replicate: int) -> int | None:
+        """Return the seed of a replicate (1 = first)."""
+        return None if self.seed is None else self.seed + replicate - 1
+
+    def fold_key(self, fold: str, replicate: int = 1) -> FoldKey:
+        """Return the fold run of a fold and a replicate (1 = first)."""
+        return FoldKey(self.configuration, fold, None if self.replicates == 1 else replicate)
+
+    def fold_keys_of(self, replicate: int) -> list[FoldKey]:
+        """Return the fold runs of a replicate (1 = first)."""
+        return [self.fold_key(fold, replicate) for fold in self.folds]
+
+    @property
+    def run_folder(self) -> str:
+        """Folder of the run inside the results claim: NAMESPACE/NAME-UID8."""
+        return run_folder(self.namespace, self.name, self.uid)
+
+
+def contract_for(
+    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: AppliedPolicies | None = None
+) -> RunContract:
+    """Return the contract of a training for a pod with `processes` CPU cores."""
+    return RunContract(
+        namespace=namespace,
+        name=name,
+        uid=uid,
+        dataset=spec.dataset.name,
+        planning=spec.planning,
+        configuration=spec.configuration,
+        folds=spec.fold_names,
+        schedule=spec.schedule,
+        trainer_class=spec.trainer.class_name,
+        device=spec.trainer.device,
+        processes=processes,
+        test_set=spec.test_set,
+        early_stopping=spec.early_stopping,
+        evaluation=spec.evaluation,
+        seed=spec.trainer.seed,
+        replicates=spec.replicates,
+        gpus=spec.resources.gpus,
+        policy=policy,
+    )
+
+
+class PolicyRecord(StatusModel):
+    """A line of the audit in the run folder: under which decision of the policies a pod worked."""
+
+    time: Time
+    """When the pod began to work under it."""
+    namespace: str
+    """Namespace of the training."""
+    name: str
+    """Name of the training."""
+    uid: str
+    """UID of the training."""
+    stage: str
+    """plan, train, verify or evaluate."""
+    policy: AppliedPolicies
+    """The decision."""
+
+
+class PlanFacts(StatusModel):
+    """Outcome of planning and preprocessing."""
+
+    preprocessed_key: PlainName
+    """Folder under the preprocessed claim that plays the part of nnUNet_preprocessed for this run."""
+    plans_name: PlainName
+    """nnU-Net's plans identifier, for example nnUNetPlans."""
+    reused: bool
+    """True where the result existed already."""
+    dataset_hash: str
+    """SHA-256 over the names and contents of the dataset's files."""
+    plans_hash: str
+    """SHA-256 of the plans file."""
+    splits_hash: str
+    """SHA-256 of splits_final.json."""
+    nnunet_version: str
+    """Version of nnunetv2."""
+    torch_version: str
+    """Version of torch."""
+
+
+class EarlyStopFacts(StatusModel):
+    """What the early-stopping rule came to in one fold."""
+
+    state: EarlyStoppingState
+    """Disabled, Watching, Observed, Annealing or Stopped."""
+    epoch: int | None = None
+    """Finished epochs at which the rule fired; none as long as it has not."""
+    end_epoch: int | None = None
+    """Finished epochs at which the training ends because of it; none where the rule has no effect."""
+    ema_pseudo_dice: float | None = None
+    """EMA of the pseudo-Dice when it fired."""
+    ema_gain: float | None = None
+    """Observed: EMA of the pseudo-Dice at the end of the schedule minus that when the rule fired: what stopping would
+    have cost."""
+    epochs_saved: int | None = None
+    """Epochs of the schedule that are not trained because of the rule; Observed: that would not have been."""
+    suppressed_epoch: int | None = None
+    """Finished epochs at which the rule would have acted, had a policy not asked for more (modes Anneal and Stop)."""
+
+
+class FoldProvenance(StatusModel):
+    """The conditions under which a fold is trained."""
+
+    seed: int | None = None
+    """Seed, if there is one."""
+    device: str | None = None
+    """Name of the GPU, or of the processor's architecture for the CPU."""
+    cuda_version: str | None = None
+    """Version of CUDA that torch was built for."""
+    torch_version: str | None = None
+    """Version of torch."""
+    nnunet_version: str | None = None
+    """Version of nnunetv2."""
+    configuration_hash: str | None = None
+    """SHA-256 over the full effective configuration, which provenance.json in the fold's folder holds."""
+
+
+class FoldFacts(StatusModel):
+    """State of one fold at the end of an attempt."""
+
+    fold: str
+    """Name of the fold run (`FoldKey.name`): nnU-Net's name of the fold, with the replicate where there are several."""
+    epoch: int
+    """Finished epochs."""
+    epochs_target: int
+    """Epochs to train."""
+    checkpoint_epoch: int | None = None
+    """Finished epochs in the newest durable checkpoint."""
+    attempts: int = 0
+    """Times the trainer of this fold was started."""
+    lost_epochs: int = 0
+    """Epochs that were begun and had to be trained again."""
+    training_loss: float | None = None
+    """Training loss of the last finished epoch."""
+    validation_loss: float | None = None
+    """Validation loss of the last finished epoch."""
+    ema_pseudo_dice: float | None = None
+    """EMA of the pseudo-Dice at the end."""
+    best_ema_pseudo_dice: float | None = None
+    """Best EMA pseudo-Dice."""
+    learning_rate: float | None = None
+    """Learning rate of the last epoch."""
+    mean_validation_dice: float | None = None
+    """Mean foreground Dice of the full-volume validation; set when the fold is complete."""
+    early_stopping: EarlyStopFacts | None = None
+    """What the early-stopping rule came to."""
+    held_seconds: float | None = None
+    """Seconds that all attempts so far ran."""
+    lost_seconds: float | None = None
+    """Seconds of them whose work was lost: from the last durable checkpoint to the end of an interrupted attempt."""
+    median_epoch_seconds: float | None = None
+    """Median duration of an epoch in this attempt, seconds."""
+    passed_over: Annotated[str | None, Field(max_length=300)] = None
+    """Checkpoints that this attempt found damaged and passed over, by name."""
+    provenance: FoldProvenance | None = None
+    """The conditions under which it is trained."""
+
+    @property
+    def planned_end(self) -> int:
+        """Finished epochs at which this fold's training ends."""
+        stopping = self.early_stopping
+        return stopping.end_epoch if stopping and stopping.end_epoch is not None else self.epochs_target
+
+
+class FoldEvidence(StatusModel):
+    """What a fold's final checkpoint proves."""
+
+    fold: str
+    """Name of the fold run (`FoldKey.name`)."""
+    epochs: int
+    """Epochs that were trained, by the checkpoint's counter and the length of its metrics history, which agree."""
+    checkpoint_hash: str
+    """SHA-256 of checkpoint_final.pth; only its first digits in a report on many folds, see `is_abridged`."""
+    early_stopping: EarlyStopFacts | None = None
+    """The verdict of the early-stopping rule, computed anew from the metrics history in the checkpoint."""
+
+    @property
+    def is_abridged(self) -> bool:
+        """A report on many folds had no room for more: the verdict may be missing, too. evidence.json has all."""
+        return 0 < len(self.checkpoint_hash) < SHA256_DIGITS
+
+
+class EvidenceFacts(StatusModel):
+    """Outcome of `verify`."""
+
+    folds: Annotated[list[FoldEvidence], Field(max_length=50)] = []
+    """What each fold proves."""
+
+
+class ReplicateScores(StatusModel):
+    """Scores of one replicate."""
+
+    replicate: int
+    """1 = first."""
+    seed: int | None = None
+    """Its seed."""
+    mean_validation_dice: float | None = None
+    """Its cross-validation Dice."""
+    test_mean: float | None = None
+    """Mean foreground Dice of its ensemble on the test set."""
+
+
+class EvaluationFacts(StatusModel):
+    """Outcome of the evaluation."""
+
+    mean_validation_dice: float | None = None
+    """Cross-validation Dice over all validation cases of the trained folds."""
+    fold_dice: dict[str, float] = {}
+    """Mean validation Dice of each fold run, by its name (`FoldKey.name`)."""
+    test_mean: float | None = None
+    """Mean foreground Dice of the ensemble on the test set."""
+    test_cases: int | None = None
+    """Number of test cases."""
+    test_per_class: Annotated[dict[str, float], Field(max_length=MAX_CLASSES)] = {}
+    """Mean test Dice of each class, by label name."""
+    model_path: str | None = None
+    """Model folder inside the results claim (of the first replicate)."""
+    test_nsd: float | None = None
+    """Mean normalized surface Dice (0 to 1) on the test set."""
+    test_hd95_mm: float | None = None
+    """Mean 95th percentile of the Hausdorff distance on the test set, mm."""
+    best_checkpoint_test_mean: float | None = None
+    """Mean foreground Dice on the test set with the best checkpoints in place of the final ones."""
+    held_seconds: float | None = None
+    """Seconds that all attempts at the evaluation ran. None of it counts as lost: the next attempt goes on."""
+    replicates: Annotated[list[ReplicateScores], Field(max_length=10)] = []
+    """Scores of each replicate, where there are several. The scores above are then means over them."""
+
+
+class TerminationReport(StatusModel):
+    """The termination message of a trainer pod: one line of JSON, at most 4096 bytes."""
+
+    message: str
+    """What happened, in one line; for a failure also what to do about it."""
+    plan: PlanFacts | None = None
+    """Set by `plan`."""
+    fold: FoldFacts | None = None
+    """Set by `train`."""
+    evaluation: EvaluationFacts | None = None
+    """Set by `evaluate`."""
+    evidence: EvidenceFacts | None = None
+    """Set by `verify`."""
+
+
+class Metric:
+    """Names of the trainer's metrics. All carry the labels of `METRIC_LABELS`."""
+
+    EPOCH = "nnunet_epoch"
+    EPOCHS_TARGET = "nnunet_epochs_target"
+    LOSS = "nnunet_loss"  # + split: train | validation
+    PSEUDO_DICE = "nnunet_pseudo_dice"  # + label: name of the class
+    EMA_PSEUDO_DICE = "nnunet_ema_pseudo_dice"
+    BEST_EMA_PSEUDO_DICE = "nnunet_best_ema_pseudo_dice"
+    LEARNING_RATE = "nnunet_learning_rate"
+    EPOCH_DURATION = "nnunet_epoch_duration_seconds"  # histogram
+    LAST_EPOCH_TIMESTAMP = "nnunet_last_epoch_timestamp_seconds"
+    CHECKPOINT_TIMESTAMP = "nnunet_checkpoint_timestamp_seconds"
+    CHECKPOINT_EPOCH = "nnunet_checkpoint_epoch"
+    EPOCHS_SINCE_IMPROVEMENT = "nnunet_epochs_since_improvement"
+    NONFINITE_LOSS_EPOCHS = "nnunet_nonfinite_loss_epochs"
+    VOLUME_AVAILABLE = "nnunet_volume_available_bytes"  # + volume: results
+    VOLUME_CAPACITY = "nnunet_volume_capacity_bytes"  # + volume: results
+    ATTEMPTS = "nnunet_attempts"
+    LOST_EPOCHS = "nnunet_lost_epochs"
+    EARLY_STOPPING_STATE = "nnunet_early_stopping_state"  # + state: 1 for the present one, 0 for the others
+    EARLY_STOPPING_EPOCH = "nnunet_early_stopping_epoch"
+    EARLY_STOPPING_SUPPRESSED_EPOCH = "nnunet_early_stopping_suppressed_epoch"
+    POLICY_MIN_EPOCHS = "nnunet_policy_min_epochs"
+    POLICY_EXCEPTED = "nnunet_policy_excepted"  # 1 where the training ran under an exception at any time, else 0
+    END_EPOCH = "nnunet_end_epoch"
+    MEDIAN_EPOCH = "nnunet_median_epoch_seconds"
+    HELD_SECONDS = "nnunet_held_seconds"
+    LOST_SECONDS = "nnunet_lost_seconds"
+    PASSED_OVER = "nnunet_checkpoint_passed_over"  # + checkpoint: name of the file
+    RUN_INFO = "nnunet_run_info"  # + dataset, configuration, trainer_class, plans
+
+
+METRIC_LABELS = ("namespace", "training", "fold")

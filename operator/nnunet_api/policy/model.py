@@ -1,0 +1,240 @@
+"""`NnunetTrainingPolicy`: what a cluster's owners ask of trainings. The CRD's schema is generated from here."""
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field
+
+from nnunet_api.base import GROUP, INTEGER, ApiModel, cel
+from nnunet_api.schedule import EarlyStoppingMode
+from nnunet_api.training import ConfigurationName, Identifier
+
+KIND = "NnunetTrainingPolicy"
+PLURAL = "nnunettrainingpolicies"
+CLINICAL_LABEL = f"{GROUP}/clinical"
+"""Label of namespaces, with the value "true", in which no training runs that no policy is for."""
+NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
+"""Label that Kubernetes sets on each namespace to its name."""
+LONGEST_EXCEPTION_DAYS = 366
+"""An exception that ends later than that from now counts for nothing: at most a year, leap years included."""
+
+Count = Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)]
+# The API server reads a policy as a whole, several times, whenever a training is written: its size is what admission
+# costs. With these bounds 30 policies that are as large as can be cost less than a second.
+MAX_NAMESPACES = 64
+MAX_REQUIREMENTS = 8
+MAX_VALUES = 16
+MAX_NAMES = 16
+MAX_EXCEPTIONS = 64
+MAX_REASON = 256
+MAX_WORD = 64
+Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+EnvPattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\*?$")]
+LabelValue = Annotated[str, Field(max_length=63)]
+_GUARDED = (
+    f"only labels under {GROUP}/ and {NAMESPACE_NAME_LABEL} are guarded against change by those whom a policy is for, "
+    "so only they may select"
+)
+_SET = {"x-kubernetes-list-type": "set"}
+
+
+class PolicyMode(StrEnum):
+    """What comes of a training that breaks the rules."""
+
+    ENFORCE = "Enforce"
+    WARN = "Warn"
+    AUDIT = "Audit"
+
+
+class Outcome(StrEnum):
+    """What a policy came to for a training."""
+
+    ALLOWED = "Allowed"
+    EXCEPTED = "Excepted"
+    """It keeps what an exception has left of the rules."""
+    DENIED = "Denied"
+    WARNED = "Warned"
+    AUDITED = "Audited"
+
+
+class Rule(StrEnum):
+    """The rules, by their fields under spec.rules."""
+
+    MIN_EPOCHS = "minEpochs"
+    MIN_ITERATIONS = "minIterationsPerEpoch"
+    EARLY_STOPPING_MODES = "earlyStopping.allowedModes"
+    EARLY_STOPPING_MIN_EPOCHS = "earlyStopping.minEpochs"
+    IMAGE_DIGEST = "requireImageDigest"
+    SEED = "requireSeed"
+    TEST_SET = "requireTestSet"
+    TRAINER_CLASSES = "allowedTrainerClasses"
+    CONFIGURATIONS = "allowedConfigurations"
+    ENV = "allowedEnv"
+    MAX_GPUS = "maxGpus"
+
+
+LiftableRule = Literal[
+    "minIterationsPerEpoch",
+    "earlyStopping.allowedModes",
+    "requireImageDigest",
+    "requireSeed",
+    "requireTestSet",
+    "allowedTrainerClasses",
+    "allowedConfigurations",
+    "allowedEnv",
+    "maxGpus",
+]
+"""Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
+
+
+class SelectorRequirement(ApiModel):
+    """A requirement on a label of a namespace."""
+
+    key: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=317,
+            json_schema_extra=cel((f"self.startsWith('{GROUP}/') || self == '{NAMESPACE_NAME_LABEL}'", _GUARDED)),
+        ),
+    ]
+    """Key of the label: under nnunet.dev/, or kubernetes.io/metadata.name."""
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """In, NotIn (also where the label is missing), Exists or DoesNotExist."""
+    values: Annotated[list[LabelValue], Field(max_length=MAX_VALUES)] = []
+    """Values for In and NotIn; none for the others."""
+
+
+class NamespaceSelector(ApiModel):
+    """Selects namespaces by their labels, as everywhere in Kubernetes: all requirements must hold, {} selects all."""
+
+    match_labels: Annotated[
+        dict[Annotated[str, Field(max_length=317)], LabelValue],
+        Field(
+            max_length=MAX_REQUIREMENTS,
+            json_schema_extra=cel(
+                (f"self.all(key, key.startsWith('{GROUP}/') || key == '{NAMESPACE_NAME_LABEL}')", _GUARDED)
+            ),
+        ),
+    ] = {}
+    """Labels and the values that they must have."""
+    match_expressions: Annotated[
+        list[SelectorRequirement],
+        Field(
+            max_length=MAX_REQUIREMENTS,
+            json_schema_extra=cel(
+                (
+                    "self.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : "
+                    "!has(e.values) || e.values.size() == 0)",
+                    "In and NotIn need values; Exists and DoesNotExist take none",
+                )
+            ),
+        ),
+    ] = []
+    """Further requirements on labels."""
+
+
+class EarlyStoppingRules(ApiModel):
+    """What is asked of early stopping."""
+
+    allowed_modes: Annotated[list[EarlyStoppingMode], Field(max_length=4, json_schema_extra=_SET)] = []
+    """Modes that spec.earlyStopping.mode may have. Default: all."""
+    min_epochs: Count | None = None
+    """Least spec.earlyStopping.minEpochs with the modes Anneal and Stop. No early stop acts before it, either."""
+
+
+class Rules(ApiModel):
+    """What is asked of a training. A rule that is not given asks nothing."""
+
+    min_epochs: Count | None = None
+    """Epochs that each fold has to be trained for, at least: of the schedule, and at the end proven from the
+    checkpoints. No early stop acts before them."""
+    min_iterations_per_epoch: Count | None = None
+    """Least spec.schedule.iterationsPerEpoch; nnU-Net's standard is 250. Without it 1000 epochs may be of one each."""
+    early_stopping: EarlyStoppingRules = EarlyStoppingRules()
+    """What is asked of early stopping."""
+    require_image_digest: bool = False
+    """spec.trainer.image must be given with a digest: a tag can be moved to another image."""
+    require_seed: bool = False
+    """spec.trainer.seed must be given."""
+    require_test_set: bool = False
+    """spec.testSet must be given: nothing else tells how good the model is on cases that it has not seen."""
+    allowed_trainer_classes: Annotated[list[Identifier], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
+    """Classes that spec.trainer.className may name. Default: all."""
+    allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
+    """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
+    could define anything under an allowed name. Default: all."""
+    # No set: the API server would keep each name a second time in metadata.managedFields, and read it each time.
+    allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES)] = None
+    """Variables that spec.trainer.env may set: names, or beginnings of names with * at the end. An empty list allows
+    none. Default: all that the schema takes."""
+    max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None
+    """GPUs that a training may hold at the same time: spec.resources.gpus times the folds that train at once."""
+
+
+class PolicyException(ApiModel):
+    """Lets one training off some rules of this policy, for a time. Whoever may write the policy grants it."""
+
+    namespace: Namespace
+    """Namespace of the training."""
+    name: Annotated[str, Field(min_length=1, max_length=253)]
+    """Name of the training."""
+    min_epochs: Count | None = None
+    """The least number of epochs that still holds, for both rules on epochs. Default: the rules' own."""
+    lifted_rules: Annotated[
+        list[LiftableRule],
+        Field(max_length=9, json_schema_extra=_SET),
+    ] = []
+    """Rules that do not hold for the training. Epochs are never lifted: give minEpochs. Default: none."""
+    reason: Annotated[str, Field(min_length=10, max_length=MAX_REASON)]
+    """Why, in a sentence that an auditor understands."""
+    ticket: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
+    """Where the request and its discussion are kept."""
+    approved_by: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]
+    """Who answers for it: somebody else than who asked."""
+    # The pattern is what date-time, CEL's timestamp() and Python all read alike. date-time alone lets in what CEL fails
+    # on, and then one bad exception would deny every training.
+    expires_at: Annotated[
+        AwareDatetime,
+        Field(
+            json_schema_extra={
+                "format": "date-time",
+                "maxLength": 25,
+                "pattern": r"^20[0-9]{2}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+                r"(Z|[+-](0[0-9]|1[0-4]):[0-5][0-9])$",
+            }
+        ),
+    ]
+    """From when on it counts no more, for example 2027-02-20T00:00:00Z; at most a year from now. A training that is not
+    complete by then is suspended."""
+
+
+class NnunetTrainingPolicySpec(ApiModel):
+    """Rules for the trainings of some namespaces. Where several policies are for one, each of them has to be kept."""
+
+    mode: PolicyMode
+    """Enforce: what breaks a rule is refused, or suspended. Warn: the user is warned. Audit: it is only recorded."""
+    namespaces: Annotated[list[Namespace] | None, Field(max_length=MAX_NAMESPACES, json_schema_extra=_SET)] = None
+    """Names of namespaces that it is for, besides those that namespaceSelector selects."""
+    namespace_selector: NamespaceSelector | None = None
+    """Selects namespaces that it is for; {} selects all."""
+    rules: Rules
+    """What it asks of a training."""
+    exceptions: Annotated[
+        list[PolicyException],
+        Field(
+            max_length=MAX_EXCEPTIONS,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["namespace", "name"]},
+        ),
+    ] = []
+    """Trainings that are let off some of the rules."""
+
+
+def policy_rules() -> list[tuple[str, str]]:
+    """CEL rules over the whole spec: (rule, message)."""
+    return [
+        (
+            "has(self.namespaceSelector) || has(self.namespaces)",
+            "give namespaces or namespaceSelector ({} selects every namespace)",
+        ),
+    ]

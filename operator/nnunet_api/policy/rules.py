@@ -1,0 +1,147 @@
+"""The rules: what a training breaks, in the words that admission uses, too."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from nnunet_api.environment import is_allowed
+from nnunet_api.policy.model import PolicyException, Rule, Rules
+from nnunet_api.training import NnunetTrainingSpec
+
+DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+SHOWN_CHARACTERS = 200
+"""Characters of a list that a message shows."""
+_NAMES_HAVE_TO_MEAN = "(so that an allowed name means what nnU-Net plans under it)"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A rule that a training breaks."""
+
+    rule: Rule
+    field: str
+    """Path of the field, from spec on."""
+    value: str | int | Sequence[str] | None
+    """What it is; the names of what it sets, where it is a list or a map; None where it is not set."""
+    wanted: str
+    """What is asked for, after the value: must be at least 1000."""
+
+    @property
+    def message(self) -> str:
+        """Field, value, and what is asked for; admission says the same, word for word."""
+        return f"{self.field} {self._has}, {self.wanted}"
+
+    @property
+    def _has(self) -> str:
+        if self.value is None:
+            return "is not set"
+        if isinstance(self.value, str | int):
+            return f"is {self.value}"
+        more = f" and {len(self.value) - 1} more" if len(self.value) > 1 else ""
+        return f"sets {self.value[0]}{more}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is left of a policy's rules for one training, after its exception."""
+
+    rules: Rules
+    exception: PolicyException | None = None
+
+    @property
+    def min_epochs(self) -> int | None:
+        """Least epochs of the schedule."""
+        return self._floor(self.rules.min_epochs)
+
+    @property
+    def early_stopping_min_epochs(self) -> int | None:
+        """Least spec.earlyStopping.minEpochs."""
+        return self._floor(self.rules.early_stopping.min_epochs)
+
+    @property
+    def proven_epochs(self) -> int:
+        """Epochs that each fold has to be trained for, and before which no early stop acts; 0 for none."""
+        return max(self.min_epochs or 0, self.early_stopping_min_epochs or 0)
+
+    def holds(self, rule: Rule) -> bool:
+        """Say whether no exception lifts a rule."""
+        return self.exception is None or rule.value not in self.exception.lifted_rules
+
+    def _floor(self, asked: int | None) -> int | None:
+        floor = self.exception.min_epochs if self.exception else None
+        return asked if asked is None or floor is None else min(asked, floor)
+
+
+def gpus_at_once(spec: NnunetTrainingSpec) -> int:
+    """Return the GPUs that a training may hold at the same time."""
+    return spec.resources.gpus * min(spec.max_parallel_folds, len(spec.fold_names) * spec.replicates)
+
+
+def violations(spec: NnunetTrainingSpec, standing: Standing) -> list[Violation]:
+    """Return what a training breaks, in the order of `Rule`."""
+    return [found for found in _all(spec, standing) if standing.holds(found.rule)]
+
+
+def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
+    rules, stopping = standing.rules, spec.early_stopping
+    if standing.min_epochs is not None and spec.schedule.epochs < standing.min_epochs:
+        yield _too_few(Rule.MIN_EPOCHS, "spec.schedule.epochs", spec.schedule.epochs, standing.min_epochs)
+    iterations, least_iterations = spec.schedule.iterations_per_epoch, rules.min_iterations_per_epoch
+    if least_iterations is not None and iterations < least_iterations:
+        yield _too_few(Rule.MIN_ITERATIONS, "spec.schedule.iterationsPerEpoch", iterations, least_iterations)
+    if rules.early_stopping.allowed_modes and stopping.mode not in rules.early_stopping.allowed_modes:
+        modes = rules.early_stopping.allowed_modes
+        yield _not_among(Rule.EARLY_STOPPING_MODES, "spec.earlyStopping.mode", stopping.mode, modes)
+    least = standing.early_stopping_min_epochs
+    if least is not None and stopping.can_end_early and stopping.min_epochs < least:
+        yield _too_few(Rule.EARLY_STOPPING_MIN_EPOCHS, "spec.earlyStopping.minEpochs", stopping.min_epochs, least)
+    image = spec.trainer.image
+    if rules.require_image_digest and not DIGEST.fullmatch(image):
+        yield Violation(Rule.IMAGE_DIGEST, "spec.trainer.image", image or None, "must have a digest (NAME@sha256:...)")
+    if rules.require_seed and spec.trainer.seed is None:
+        yield Violation(Rule.SEED, "spec.trainer.seed", None, "must be a number")
+    if rules.require_test_set and spec.test_set is None:
+        yield Violation(Rule.TEST_SET, "spec.testSet", None, "must name the folders of the test cases")
+    if rules.allowed_trainer_classes and spec.trainer.class_name not in rules.allowed_trainer_classes:
+        name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
+        yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
+    yield from _configurations(spec, rules)
+    yield from _environment(spec, rules)
+    gpus = gpus_at_once(spec)
+    if rules.max_gpus is not None and gpus > rules.max_gpus:
+        value = f"{spec.resources.gpus} ({gpus} in all folds at once)"
+        wanted = f"must be at most {rules.max_gpus} in all (lower spec.maxParallelFolds)"
+        yield Violation(Rule.MAX_GPUS, "spec.resources.gpus", value, wanted)
+
+
+def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    """A name says nothing where the training itself may define what it stands for, or what that inherits from."""
+    allowed, own = rules.allowed_configurations, spec.planning.configurations
+    if allowed and spec.configuration not in allowed:
+        yield _not_among(Rule.CONFIGURATIONS, "spec.configuration", spec.configuration, allowed)
+    if allowed and own:
+        wanted = f"must be empty {_NAMES_HAVE_TO_MEAN}"
+        yield Violation(Rule.CONFIGURATIONS, "spec.planning.configurations", sorted(own), wanted)
+
+
+def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    allowed = rules.allowed_env
+    if allowed is None:
+        return
+    strange = [variable.name for variable in spec.trainer.env if not is_allowed(variable.name, allowed)]
+    if strange:
+        may = f"may set only {_shown(allowed)}" if allowed else "may set none"
+        yield Violation(Rule.ENV, "spec.trainer.env", strange, may)
+
+
+def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
+    return Violation(rule, field, value, f"must be at least {least}")
+
+
+def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:
+    return Violation(rule, field, value, f"must be one of {_shown(allowed)}")
+
+
+def _shown(allowed: Sequence[str]) -> str:
+    names = ", ".join(allowed)
+    return names if len(names) <= SHOWN_CHARACTERS else names[:SHOWN_CHARACTERS] + "..."

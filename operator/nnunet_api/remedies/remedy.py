@@ -1,0 +1,126 @@
+"""What there is to know of a reason: what it means, what to do, where to look. The rows are in `api.remedies`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from nnunet_api.conditions import MAX_MESSAGE
+
+ASK_FOR_EXCEPTION = "ask those who may write policies for an exception"
+LOOK_FOR_STALL = (
+    "Look for a dead data-loader worker, a full /dev/shm (raise spec.resources.sharedMemory) or a hanging volume."
+)
+
+
+class Group(StrEnum):
+    """What a reason says about the training as a whole."""
+
+    WORKS = "At work"
+    WAITS = "Waiting"
+    """Something outside has to change first."""
+    HELD = "Held by a policy"
+    SUSPENDED = "Suspended"
+    FAILED = "Failed"
+    COMPLETE = "Complete"
+    STALLS = "Not getting on"
+    """It runs, and yet does not get on."""
+    ASIDE = "Told beside it"
+    """It tells of one side of a training, and never leads."""
+
+
+class Then(StrEnum):
+    """How a training goes on after what was to do was done; in the words that everybody gets."""
+
+    NOTHING = ""
+    BY_ITSELF = "It goes on by itself after that; no retry is used up."
+    RETRY = (
+        "To try again (finished folds stay finished, the others go on from their last checkpoints): kubectl nnunet "
+        "suspend {name} -n {namespace}, then kubectl nnunet resume {name} -n {namespace}; that is, set spec.suspend to "
+        "true, wait for phase Suspended, and set it to false."
+    )
+    ANEW = (
+        "What a training computes can't change after creation: delete this training and create one that is put right. "
+        "Check it before: kubectl nnunet lint FILE."
+    )
+
+
+class Case(StrEnum):
+    """What the operator knows beyond the reason, where that makes something else the thing to do."""
+
+    TOLD = "Told"
+    """What is the matter, in the trainer's own words, says what to do."""
+    SAID = "Said"
+    """What is the matter, as another version put it, says all."""
+    JOB_SUSPENDED = "JobSuspended"
+    """Somebody has suspended the Job, and it is in no queue."""
+    NODE_LABELS = "NodeLabels"
+    NODE_TAINTS = "NodeTaints"
+    CLAIM_MISSING = "ClaimMissing"
+    INJECTED = "Injected"
+    """It is about a container that a webhook of the cluster has put into the pod."""
+    FOLDERS = "Folders"
+    """It is about the container that makes the folders, or about a folder that is gone."""
+    ON_NODE = "OnNode"
+    """The kubelet can't start the pod."""
+    WEBHOOK = "Webhook"
+    QUOTA = "Quota"
+    POD_SECURITY = "PodSecurity"
+    NO_EVIDENCE = "NoEvidence"
+    """The verification has left nothing that can be believed."""
+    POLICY_RAISED = "PolicyRaised"
+    """The policies asked for less when it was trained."""
+    POLICY_UNREADABLE = "PolicyUnreadable"
+    RESTARTED = "Restarted"
+    """The operator restarts it by itself."""
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """What a person needs to know of a reason.
+
+    In `todo`, `cases` and `then` {name} and {namespace} are filled in; in `look` {label} (of the training's pods) and
+    {gpu} (its resource, for a JSONPath) as well.
+    """
+
+    group: Group
+    meaning: str
+    """What it means, a sentence without its capital and its full stop."""
+    todo: str = ""
+    then: Then = Then.NOTHING
+    look: tuple[str, ...] = ()
+    """Commands to look further, the best first."""
+    cases: Mapping[str, str] = field(default_factory=dict)
+    """By Case: what is to do in place of `todo`."""
+    exit_code: int | None = None
+    """Code with which the trainer ends for it."""
+
+    @property
+    def sentence(self) -> str:
+        """What it means, as a sentence."""
+        has_failed = "It has failed: " if self.group is Group.FAILED else ""
+        code = f" (exit code {self.exit_code})" if self.exit_code else ""
+        words = f"{has_failed}{self.meaning}{code}."
+        return f"{words[0].upper()}{words[1:]}"
+
+    def advice(self, case: str, name: str, namespace: str) -> str:
+        """Return what to do about it for a training. A case of a newer version counts for none."""
+        if case == Case.SAID:
+            return ""
+        todo = "" if case == Case.TOLD else self.cases.get(case, self.todo)
+        text = " ".join(part for part in (todo, self.then.value) if part)
+        return text.format(name=name, namespace=namespace)
+
+
+def told(matter: str, *advice: str) -> str:
+    """Return the message of a condition: what is the matter, and what to do.
+
+    The only place where the two are joined; nothing takes them apart again. What is the matter is cut where it is too
+    long, what to do never is.
+    """
+    todo = " ".join(dict.fromkeys(text for text in advice if text))
+    if not todo:
+        return matter
+    room = MAX_MESSAGE - len(todo) - len(" ... ")
+    if len(matter) > room:
+        return f"{matter[:room]} ... {todo}"
+    return f"{matter.rstrip('. ')}. {todo}"

@@ -1,0 +1,144 @@
+"""Remedies of what keeps a training from running although nothing has failed."""
+
+from collections.abc import Mapping
+
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA
+from nnunet_api.remedies.remedy import ASK_FOR_EXCEPTION, Case, Group, Remedy, Then
+
+_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
+
+WAITING: Mapping[str, Remedy] = {
+    Reason.WAITING_FOR_GPU: Remedy(
+        Group.WAITS,
+        "no node has a free GPU",
+        "Wait: it starts as soon as one is free. Or free one: kubectl nnunet suspend OTHER. If no node has GPUs of the "
+        "kind in spec.resources.gpuResourceName, change it, then suspend and resume.",
+        look=(
+            "kubectl nnunet list -A",
+            "kubectl get nodes -o custom-columns='NAME:.metadata.name,GPUS:.status.allocatable.{gpu}'",
+            PODS,
+        ),
+    ),
+    Reason.WAITING_FOR_RESOURCES: Remedy(
+        Group.WAITS,
+        "no node has the CPU, the memory, the labels or the tolerated taints that it asks for",
+        "It starts as soon as a node has room. If no node is that large, ask for less in spec.resources, then suspend "
+        "and resume.",
+        look=("kubectl describe nodes", PODS),
+        cases={
+            Case.NODE_LABELS: "No free node has the labels that spec.podTemplate or a volume asks for: put "
+            "spec.podTemplate.nodeSelector right, then suspend and resume; or wait for such a node.",
+            Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations; after a change suspend and resume.",
+        },
+    ),
+    Reason.WAITING_FOR_QUEUE: Remedy(
+        Group.WAITS,
+        "its Job is suspended from outside, or its pod held back: the queue has not admitted it yet",
+        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace, and "
+        "whether its ClusterQueue has enough quota.",
+        Then.BY_ITSELF,
+        ("kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
+        cases={Case.JOB_SUSPENDED: "The operator never suspends a Job: resume it, or see what suspended it."},
+    ),
+    Reason.CLAIM_NOT_BOUND: Remedy(
+        Group.WAITS,
+        "a PersistentVolumeClaim does not exist or has no volume",
+        "Give the claim a StorageClass that can provide a volume, or a volume that matches; who runs the cluster knows "
+        "which.",
+        Then.BY_ITSELF,
+        (CLAIMS, "kubectl get storageclasses"),
+        cases={Case.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named."},
+    ),
+    Reason.VOLUME_UNAVAILABLE: Remedy(
+        Group.WAITS,
+        "a volume is bound and can't be attached to the node or mounted there",
+        "See whether another node holds the volume: folds on several nodes need claims with the access mode "
+        "ReadWriteMany, or spec.maxParallelFolds 1. If the storage is down, its people have to mend it.",
+        Then.BY_ITSELF,
+        (PODS, CLAIMS),
+    ),
+    Reason.IMAGE_UNAVAILABLE: Remedy(
+        Group.WAITS,
+        "the image of the trainer can't be pulled",
+        "Check the image's name and tag, the registry, and spec.podTemplate.imagePullSecrets. The image is "
+        "spec.trainer.image; where that is empty, and for the verification, the chart's trainer.image (after a change "
+        "of that, suspend and resume).",
+        Then.BY_ITSELF,
+        (PODS, "kubectl -n {namespace} get nnt {name} -o jsonpath='{{.spec.trainer.image}}'"),
+        cases={
+            Case.FOLDERS: "Check the chart's trainer.image, which makes the folders, the registry, and "
+            "spec.podTemplate.imagePullSecrets.",
+            Case.INJECTED: _INJECTED,
+        },
+    ),
+    Reason.POD_REJECTED: Remedy(
+        Group.WAITS,
+        "the API server refuses to create its pod",
+        "Ask who runs the cluster about the rule that is named.",
+        Then.BY_ITSELF,
+        (QUOTA, JOBS),
+        cases={
+            Case.WEBHOOK: "A webhook of the cluster does not answer: ask who runs the cluster.",
+            Case.QUOTA: "Have the namespace's quota raised, or free some of it: suspend another training.",
+            Case.POD_SECURITY: "Change spec.podTemplate (then suspend and resume), or the namespace's Pod "
+            "Security level.",
+        },
+    ),
+    Reason.CONTAINER_CONFIG_ERROR: Remedy(
+        Group.WAITS,
+        "its node can't create the pod or its container",
+        "Put right what is named: usually a Secret or ConfigMap of spec.trainer.env that does not exist, or a runtime "
+        "class.",
+        Then.BY_ITSELF,
+        (PODS,),
+        cases={
+            Case.FOLDERS: "A folder of the training is gone from its claim, or the node may not enter one above it "
+            "(NFS with root_squash: give it o+x). Suspend and resume the training to have its folders made again.",
+            Case.INJECTED: _INJECTED,
+            Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
+        },
+    ),
+    Reason.CHILD_NOT_OWNED: Remedy(
+        Group.WAITS,
+        "a Job with a name that it needs exists and is not its own",
+        "Delete that Job if nobody needs it (kubectl -n {namespace} delete job NAME), or create the training under "
+        "another name.",
+        Then.BY_ITSELF,
+        ("kubectl -n {namespace} get jobs --show-labels",),
+    ),
+}
+
+HELD: Mapping[str, Remedy] = {
+    Reason.POLICY_DENIED: Remedy(
+        Group.HELD,
+        "a policy forbids this training, and it has not begun",
+        "Delete it and create it anew with values that are allowed (kubectl nnunet lint FILE checks them), or "
+        f"{ASK_FOR_EXCEPTION}. With an exception it begins by itself.",
+        look=(DESCRIBE, POLICIES),
+        cases={Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator."},
+    ),
+    Reason.POLICY_CHANGED: Remedy(
+        Group.HELD,
+        "it had begun, and is no longer allowed: a policy, an exception or a label of the namespace has changed, or an "
+        "exception has ended. It stands at its last checkpoint and nothing is lost",
+        f"Ask those who may write policies what has changed, or {ASK_FOR_EXCEPTION}. It goes on from its checkpoint by "
+        "itself as soon as it is allowed.",
+        look=(DESCRIBE, POLICIES, NAMESPACE),
+        cases={Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator."},
+    ),
+    Reason.POLICY_MISSING: Remedy(
+        Group.HELD,
+        "its namespace is clinical, and there nothing trains without a policy",
+        "Ask those who may write policies for one that selects namespace {namespace}; or, if no model from here goes "
+        "into clinical use, for taking the label nnunet.dev/clinical off it. It begins by itself after that.",
+        look=(POLICIES, NAMESPACE),
+    ),
+    Reason.SUSPENDED_BY_USER: Remedy(
+        Group.SUSPENDED,
+        "it is suspended: spec.suspend is true",
+        "To have it go on from its last checkpoint, set spec.suspend to false: kubectl nnunet resume {name} -n "
+        "{namespace}",
+        look=("kubectl -n {namespace} get nnt {name} --show-managed-fields -o yaml", DESCRIBE),
+    ),
+}

@@ -1,0 +1,62 @@
+"""`kubectl nnunet audit`: all runs with what was asked, what was proven, and what they were made of."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nnunet_cli.audit.output import as_csv, print_table, runs_data
+from nnunet_cli.audit.runs import read_run, sort_runs
+from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.trainings import say_none, trainings_asked_for
+from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
+from nnunet_cli.text.output import note, print_data
+
+
+class AuditOutput(StrEnum):
+    """How the runs are written."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def audit(
+    namespace: Namespace = None,
+    all_namespaces: AllNamespaces = False,
+    output: Annotated[AuditOutput, typer.Option("--output", "-o", help="Form of the output.")] = AuditOutput.TABLE,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """List all runs: epochs required, asked for and proven, policies, exceptions, hashes, evidence.
+
+    What is listed is what the cluster still knows. A training that was deleted is found on the results volume
+    (policy.jsonl and evidence.json in its run folder) and in the API server's audit log.
+
+    \b
+    Examples:
+      kubectl nnunet audit
+      kubectl nnunet audit -A -o csv > runs.csv
+      kubectl nnunet audit -A -o json | jq '.items[] | select(.compliant != "True").name'
+
+    \b
+    Exit codes:
+      0  the runs were listed, whatever is said of them
+      2  wrong usage
+      3  the cluster can't be reached, or refuses
+    """
+    one_or_all(namespace, all_namespaces)
+    bodies, where = trainings_asked_for(Cluster(kubeconfig, context), namespace, all_namespaces)
+    runs = sort_runs([read_run(body) for body in bodies])
+    for run in runs:
+        if run.problem:
+            note(f"note: {run.namespace}/{run.name}: {run.problem}")
+    if print_data(output, lambda: runs_data(runs)):
+        return
+    if output is AuditOutput.CSV:
+        typer.echo(as_csv(runs), nl=False)
+    elif runs:
+        print_table(runs)
+    else:
+        say_none(where)

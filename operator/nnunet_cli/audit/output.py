@@ -1,0 +1,109 @@
+"""The list of runs as a table, as CSV and as data."""
+
+import csv
+import io
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from nnunet_api.status import NnunetTrainingStatus, PolicyDecision, Provenance
+from nnunet_cli.audit.runs import Run, utc
+from nnunet_cli.text.words import printable
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+"""What a spreadsheet may take for a formula at the start of a cell."""
+_WIDE = 10_000
+_NONE = Run("", "", "", "", None, "", NnunetTrainingStatus())
+"""For the titles."""
+
+
+def columns(run: Run) -> dict[str, str]:
+    """Return all columns of a run, in their order. None of them may be renamed or moved: scripts read them."""
+    compliant, reason = run.compliant
+    made_of = run.status.provenance or Provenance()
+    return {
+        "namespace": run.namespace,
+        "name": run.name,
+        "uid": run.uid,
+        "phase": run.status.phase.value if run.status.phase else "",
+        "created": run.created,
+        "started": utc(run.status.start_time),
+        "completed": utc(run.status.completion_time),
+        "epochsRequired": _number(run.epochs_required),
+        "epochsAsked": _number(run.epochs_asked),
+        "epochsProven": _number(run.epochs_proven),
+        "compliant": compliant,
+        "compliantReason": reason,
+        "policies": "; ".join(_decision(decision) for decision in run.decisions),
+        "exceptionTickets": "; ".join(granted.ticket for granted in run.exceptions),
+        "exceptionApprovedBy": "; ".join(granted.approved_by for granted in run.exceptions),
+        "exceptionFloors": "; ".join(_number(granted.min_epochs) for granted in run.exceptions),
+        "datasetHash": made_of.dataset_hash or "",
+        "plansHash": made_of.plans_hash or "",
+        "splitsHash": made_of.splits_hash or "",
+        "checkpointHashes": "; ".join(f"{fold}:{digest}" for fold, digest in run.checkpoints),
+        "image": made_of.image or "",
+        "imageDigest": made_of.image_digest or "",
+        "resultsClaim": run.results_claim,
+        "evidencePath": made_of.evidence_path or "",
+    }
+
+
+def as_csv(runs: list[Run]) -> str:
+    """Return a line for each run and one of titles."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns(_NONE))
+    for run in runs:
+        writer.writerow(harmless(value) for value in columns(run).values())
+    return text.getvalue()
+
+
+def harmless(cell: str) -> str:
+    """Return a cell that no spreadsheet takes for a formula: names and tickets come from other people."""
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+
+
+def runs_data(runs: list[Run]) -> dict[str, Any]:
+    """Return what scripts read: lists in the place of joined texts, and the exceptions in full."""
+    return {"items": [_item(run) for run in runs]}
+
+
+def print_table(runs: list[Run]) -> None:
+    """Print the columns that fit a terminal, in the manner of kubectl."""
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for title in ("NAMESPACE", "NAME", "PHASE", "REQUIRED", "ASKED", "PROVEN", "COMPLIANT", "POLICIES", "TICKETS"):
+        table.add_column(title, no_wrap=True, overflow="ignore")
+    for run in runs:
+        cells = columns(run)
+        verdict = " ".join(part for part in (cells["compliant"], cells["compliantReason"]) if part)
+        shown = [cells[key] for key in ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "epochsProven")]
+        shown += [verdict, cells["policies"], cells["exceptionTickets"]]
+        table.add_row(*(printable(cell) or "-" for cell in shown))
+    # Never cut: what does not fit the terminal is wrapped by it, and whoever searches the output finds it whole.
+    Console(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
+
+
+def _decision(decision: PolicyDecision) -> str:
+    broken = f" ({', '.join(decision.broken_rules)})" if decision.broken_rules else ""
+    return f"{decision.policy}@{decision.generation} {decision.mode} {decision.outcome}{broken}"
+
+
+def _item(run: Run) -> dict[str, Any]:
+    item: dict[str, Any] = {key: value or None for key, value in columns(run).items()}
+    for key in [key for key in item if key.startswith("exception")]:
+        del item[key]
+    item |= {
+        "epochsRequired": run.epochs_required,
+        "epochsAsked": run.epochs_asked,
+        "epochsProven": run.epochs_proven,
+        "policies": [decision.to_json_dict() for decision in run.decisions],
+        "exceptions": [granted.to_json_dict() for granted in run.exceptions],
+        "checkpointHashes": dict(run.checkpoints),
+    }
+    return item
+
+
+def _number(value: int | None) -> str:
+    return "" if value is None else str(value)

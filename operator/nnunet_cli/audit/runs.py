@@ -1,0 +1,87 @@
+"""What there is to be said of a training to somebody who has to answer for its model. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_api.conditions import Time, rfc3339
+from nnunet_api.reasons import ConditionType
+from nnunet_api.status import GrantedException, NnunetTrainingStatus, PolicyDecision
+from nnunet_cli.kube.watched import read_status
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training as its object tells of it."""
+
+    namespace: str
+    name: str
+    uid: str
+    created: str
+    epochs_asked: int | None
+    """spec.schedule.epochs."""
+    results_claim: str
+    """Claim that holds its results, with the folder in it that counts as the root."""
+    status: NnunetTrainingStatus
+    problem: str = ""
+    """Why the status can't be read; it is empty then."""
+
+    @property
+    def epochs_required(self) -> int | None:
+        """Epochs that the policies asked for, where they asked for any."""
+        return self.status.policy.min_epochs if self.status.policy else None
+
+    @property
+    def epochs_proven(self) -> int | None:
+        """Least number that a final checkpoint proves; None as long as one fold proves none."""
+        proven = [fold.proven_epochs for fold in self.status.folds]
+        known = [epochs for epochs in proven if epochs is not None]
+        return min(known) if known and len(known) == len(proven) else None
+
+    @property
+    def compliant(self) -> tuple[str, str]:
+        """Status and reason of the condition PolicyCompliant; empty before the first look of the operator."""
+        condition = self.status.condition(ConditionType.POLICY_COMPLIANT)
+        return (condition.status, condition.reason) if condition else ("", "")
+
+    @property
+    def decisions(self) -> list[PolicyDecision]:
+        """What each policy came to, by name."""
+        return sorted(self.status.policy.decisions, key=lambda d: d.policy) if self.status.policy else []
+
+    @property
+    def exceptions(self) -> list[GrantedException]:
+        """Exceptions under which it ran at any time."""
+        return self.status.policy.exceptions if self.status.policy else []
+
+    @property
+    def checkpoints(self) -> list[tuple[str, str]]:
+        """Fold and hash of each final checkpoint that was verified."""
+        return [(fold.name, fold.checkpoint_hash) for fold in self.status.folds if fold.checkpoint_hash]
+
+
+def read_run(body: dict[str, Any]) -> Run:
+    """Return what a stored training tells. Never raises: a list with a gap would be no audit."""
+    metadata, spec = body["metadata"], body.get("spec") or {}
+    results = (spec.get("storage") or {}).get("results") or {}
+    claim, folder = results.get("claimName", ""), results.get("subPath", "")
+    status, problem = read_status(body)
+    return Run(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        created=metadata["creationTimestamp"],
+        epochs_asked=(spec.get("schedule") or {}).get("epochs"),
+        results_claim=f"{claim}/{folder}" if folder else claim,
+        status=status,
+        problem=problem,
+    )
+
+
+def sort_runs(runs: list[Run]) -> list[Run]:
+    """Return the runs in an order that two calls agree on."""
+    return sorted(runs, key=lambda run: (run.namespace, run.name, run.uid))
+
+
+def utc(time: Time | None) -> str:
+    """Return a time in UTC; empty where there is none."""
+    return rfc3339(time) if time else ""

@@ -1,0 +1,41 @@
+"""`kubectl nnunet explain`: why a training does not run, or what it does, with the remedy."""
+
+from datetime import UTC, datetime
+
+from nnunet_cli.explain.explanation import explain as explained
+from nnunet_cli.explain.output import as_data, as_text
+from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.evidence import gather
+from nnunet_cli.kube.trainings import read_training
+from nnunet_cli.options import Context, Kubeconfig, Name, Namespace, Output, TextOutput
+from nnunet_cli.text.output import print_data, print_lines
+
+
+def explain(
+    name: Name,
+    namespace: Namespace = None,
+    output: Output = TextOutput.TEXT,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Explain why a training does not run, or what it is doing, and what to do about it.
+
+    It reads the conditions, the Jobs and pods with their newest warnings, quotas and claims. What you may not read is
+    left out, and that is said.
+
+    \b
+    Examples:
+      kubectl nnunet explain hippocampus
+      kubectl nnunet explain hippocampus -n radiology -o json | jq -r .reason
+
+    \b
+    Exit codes:
+      0  it was explained, whatever its state
+      2  wrong usage
+      3  there is no such training, or the cluster can't be reached, or refuses
+    """
+    cluster = Cluster(kubeconfig, context)
+    evidence = gather(cluster, read_training(cluster, namespace or cluster.namespace, name))
+    found = explained(evidence, datetime.now(UTC))
+    if not print_data(output, lambda: as_data(found)):
+        print_lines(lambda width: as_text(found, width))

@@ -1,0 +1,340 @@
+"""The cluster of a kubeconfig, by the official client. Every failure is said in words."""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from nnunet_api import training
+from nnunet_api.base import GROUP, VERSION
+from nnunet_api.contract import CONTAINER_NAME
+from nnunet_api.policy import model as policy
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.admission import Said, read
+from nnunet_cli.kube.kubeconfig import client_and_namespace
+
+Object = dict[str, Any]
+
+PAGE = 500
+"""Objects that are asked for at once."""
+TIMEOUT_SECONDS = 30
+_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+_SERVER_FIELDS = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API server answers."""
+
+    status: int
+    body: Any
+    warnings: tuple[Said, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """Its words."""
+        return str(self.body.get("message", "")) if isinstance(self.body, dict) else str(self.body).strip()
+
+    @property
+    def forbidden(self) -> bool:
+        """Whether it is forbidden: for what only reads, to this user by RBAC; for a change perhaps by admission."""
+        return self.status == 403
+
+    @property
+    def details(self) -> Object:
+        """What a Status tells of the object that was asked for: its name and kind, and causes."""
+        details = self.body.get("details") if isinstance(self.body, dict) else None
+        return details if isinstance(details, dict) else {}
+
+    @property
+    def causes(self) -> list[Object]:
+        """What is wrong with what was sent: those of the schema have a field, those of admission policies none."""
+        return self.details.get("causes") or []
+
+    @property
+    def denials(self) -> list[Said]:
+        """What admission policies say against what was sent."""
+        return [read(str(cause.get("message", ""))) for cause in self.causes if not cause.get("field")]
+
+
+class Refused(Exception):
+    """The API server refuses a request."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer.message} (HTTP {answer.status})")
+        self.answer = answer
+
+
+class Cluster:
+    """Reads what the commands need. Raises CliError where the cluster can't be reached, NoKubeconfig before that."""
+
+    def __init__(
+        self, kubeconfig: str | None = None, context: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
+        # Loading the client takes longer than everything that works without a cluster.
+        from kubernetes import client
+
+        settings = client.Configuration()
+        settings.retries = False  # a cluster that is away is said so at once
+        self._client, namespace = client_and_namespace(kubeconfig, context, settings)
+        self.namespace: str = namespace
+        """Namespace of the context."""
+        self._host = settings.host
+        self._timeout_seconds = timeout_seconds
+
+    def trainings(self, namespace: str | None) -> list[Object]:
+        """Return all trainings of a namespace, or of the cluster. Raises Refused."""
+        where = (
+            {"plural": training.PLURAL} if namespace is None else {"plural": training.PLURAL, "namespace": namespace}
+        )
+        return self._pages(self._list_custom, **where)
+
+    def training(self, namespace: str, name: str) -> Object | None:
+        """Return a training, or None where there is none of this name. Raises Refused."""
+        try:
+            found: Object = self._ask(self._custom.get_namespaced_custom_object, **_one(namespace, name)).body
+        except Refused as refused:
+            if refused.answer.status == 404 and refused.answer.details.get("name") == name:
+                return None  # and not the kind that is missing, of which a Status has no name
+            raise
+        return found
+
+    def change(self, namespace: str, name: str, patch: Object) -> Object:
+        """Change a training by a merge patch and return it. Raises Refused."""
+        send = self._custom.patch_namespaced_custom_object
+        kind = "application/merge-patch+json"
+        changed: Object = self._ask(send, **_one(namespace, name), body=patch, _content_type=kind).body
+        return changed
+
+    def jobs(self, namespace: str, labels: str) -> list[Object]:
+        """Return the Jobs of a namespace with these labels. Raises Refused."""
+        return self._pages(self._batch.list_namespaced_job, namespace=namespace, label_selector=labels)
+
+    def pods(self, namespace: str, labels: str) -> list[Object]:
+        """Return the pods of a namespace with these labels. Raises Refused."""
+        return self._pages(self._core.list_namespaced_pod, namespace=namespace, label_selector=labels)
+
+    def events(self, namespace: str, fields: str = "") -> list[Object]:
+        """Return the Events of a namespace, or those of them with these fields. Raises Refused."""
+        return self._pages(self._core.list_namespaced_event, namespace=namespace, field_selector=fields)
+
+    def quotas(self, namespace: str) -> list[Object]:
+        """Return the ResourceQuotas of a namespace. Raises Refused."""
+        return self._pages(self._core.list_namespaced_resource_quota, namespace=namespace)
+
+    def claims(self, namespace: str) -> list[Object]:
+        """Return the PersistentVolumeClaims of a namespace. Raises Refused."""
+        return self._pages(self._core.list_namespaced_persistent_volume_claim, namespace=namespace)
+
+    def log(self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None) -> Iterator[str]:
+        """Yield the lines of a trainer pod's log; with `follow` until its container ends. Raises Refused."""
+        from urllib3.exceptions import HTTPError
+
+        response = self._send(
+            self._core.read_namespaced_pod_log,
+            namespace=namespace,
+            name=pod,
+            container=CONTAINER_NAME,
+            follow=follow,
+            tail_lines=tail,
+            # A trainer may be silent for the length of an epoch.
+            _request_timeout=(self._timeout_seconds, 24 * 3600.0) if follow else self._timeout_seconds,
+        )
+        try:
+            for line in response:
+                yield line.decode(errors="replace").rstrip("\r\n")
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(str(error)) from None
+        finally:
+            response.close()
+
+    def create_pod(self, namespace: str, body: Object) -> Object:
+        """Create a pod and return it. Raises Refused."""
+        made: Object = self._ask(self._core.create_namespaced_pod, namespace=namespace, body=body).body
+        return made
+
+    def pod(self, namespace: str, name: str) -> Object:
+        """Return a pod. Raises Refused."""
+        found: Object = self._ask(self._core.read_namespaced_pod, namespace=namespace, name=name).body
+        return found
+
+    def delete_pod(self, namespace: str, name: str) -> None:
+        """Delete a pod. Raises Refused."""
+        self._ask(self._core.delete_namespaced_pod, namespace=namespace, name=name)
+
+    def run_in_pod(self, namespace: str, pod: str, container: str, command: list[str]) -> Any:
+        """Run a command in a pod; return its kubernetes.stream.ws_client.WSClient, for bytes. Raises Refused."""
+        from kubernetes.client import ApiException
+        from kubernetes.stream import stream
+        from websocket import WebSocketBadStatusException
+
+        try:
+            return stream(
+                self._core.connect_get_namespaced_pod_exec,
+                pod,
+                namespace,
+                container=container,
+                command=command,
+                stdin=True,
+                stdout=True,
+                stderr=True,
+                tty=False,
+                _preload_content=False,
+                binary=True,
+            )
+        except ApiException as error:
+            # The client makes words of the HTTP answer that refuses a websocket; what it had is the exception before.
+            if isinstance(refused := error.__context__, WebSocketBadStatusException):
+                raise Refused(_answer(refused.status_code, refused.resp_body, None)) from None
+            raise self._unreachable(str(error.reason)) from None
+
+    def deployments(self, labels: str) -> list[Object]:
+        """Return the Deployments of all namespaces with these labels. Raises Refused."""
+        return self._pages(self._apps.list_deployment_for_all_namespaces, label_selector=labels)
+
+    def policies(self) -> list[Object]:
+        """Return all policies. Raises Refused."""
+        return self._pages(self._list_custom, plural=policy.PLURAL)
+
+    def namespaces(self) -> list[str]:
+        """Return the names of all namespaces. Raises Refused."""
+        return sorted(body["metadata"]["name"] for body in self._pages(self._core.list_namespace))
+
+    def labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace. Raises Refused."""
+        answer = self._ask(self._core.read_namespace, name=namespace)
+        return answer.body["metadata"].get("labels") or {}
+
+    def try_create(self, body: Object, namespace: str) -> Answer:
+        """Let the API server say what it would say to a new training; nothing is created."""
+        metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVER_FIELDS}
+        tried = {**body, "metadata": {**metadata, "namespace": namespace}}
+        try:
+            return self._ask(
+                self._custom.create_namespaced_custom_object,
+                **_CUSTOM,
+                plural=training.PLURAL,
+                namespace=namespace,
+                body=tried,
+                dry_run="All",
+                field_validation="Strict",
+            )
+        except Refused as refused:
+            return refused.answer
+
+    def may(self, verb: str, namespace: str) -> bool:
+        """Say whether the user may do something with trainings of a namespace, as far as RBAC goes."""
+        attributes = {"verb": verb, "group": GROUP, "resource": training.PLURAL, "namespace": namespace}
+        body = {"spec": {"resourceAttributes": attributes}}
+        try:
+            answer = self._ask(self._authorization.create_self_subject_access_review, body=body)
+        except Refused:
+            return False
+        return bool((answer.body.get("status") or {}).get("allowed"))
+
+    @cached_property
+    def _authorization(self) -> Any:
+        from kubernetes import client
+
+        return client.AuthorizationV1Api(self._client)
+
+    @cached_property
+    def _core(self) -> Any:
+        from kubernetes import client
+
+        return client.CoreV1Api(self._client)
+
+    @cached_property
+    def _apps(self) -> Any:
+        from kubernetes import client
+
+        return client.AppsV1Api(self._client)
+
+    @cached_property
+    def _batch(self) -> Any:
+        from kubernetes import client
+
+        return client.BatchV1Api(self._client)
+
+    @cached_property
+    def _custom(self) -> Any:
+        from kubernetes import client
+
+        return client.CustomObjectsApi(self._client)
+
+    def _list_custom(self, **arguments: Any) -> Any:
+        if "namespace" in arguments:
+            return self._custom.list_namespaced_custom_object(**_CUSTOM, **arguments)
+        return self._custom.list_cluster_custom_object(**_CUSTOM, **arguments)
+
+    def _pages(self, ask: Callable[..., Any], **arguments: Any) -> list[Object]:
+        """Return the items of a list, which is asked for page by page."""
+        items: list[Object] = []
+        token = ""
+        while True:
+            page = {"limit": PAGE, "_continue": token} if token else {"limit": PAGE}
+            try:
+                body = self._ask(ask, **arguments, **page).body
+            except Refused as refused:
+                if refused.answer.status != 410 or not token:
+                    raise
+                # The list took so long that the server has forgotten its beginning: all at once, then.
+                items, body = [], self._ask(ask, **arguments).body
+            items += body["items"]
+            token = body["metadata"].get("continue") or ""
+            if not token:
+                return items
+
+    def _ask(self, request: Callable[..., Any], **arguments: Any) -> Answer:
+        """Send a request and read the answer. Raises Refused, and CliError where there is no answer to it."""
+        from urllib3.exceptions import HTTPError
+
+        response = self._send(request, _request_timeout=self._timeout_seconds, **arguments)
+        try:
+            return _answer(response.status, response.data, response.headers)
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(str(error)) from None
+
+    def _send(self, request: Callable[..., Any], **arguments: Any) -> Any:
+        """Send a request and return the response, of which only the head is read. Raises as _ask does."""
+        from kubernetes.client import ApiException
+        from urllib3.exceptions import HTTPError
+
+        try:
+            response = request(**arguments, _preload_content=False)
+            if response.status < 300:
+                return response
+            answer = _answer(response.status, response.data, response.headers)
+        except ApiException as error:
+            if not error.status:
+                raise self._unreachable(str(error.reason)) from None
+            answer = _answer(error.status, error.body, error.headers)
+        except (HTTPError, OSError) as error:
+            raise self._unreachable(str(error)) from None
+        if answer.status == 401 or answer.status >= 500:
+            raise self._unreachable(f"{answer.message or 'no words'} (HTTP {answer.status})")
+        raise Refused(answer)
+
+    def _unreachable(self, words: str) -> CliError:
+        said = " ".join(words.split())
+        return CliError(f"the cluster at {self._host} can't be reached: {said}", ExitCode.CLUSTER)
+
+
+_CUSTOM = {"group": GROUP, "version": VERSION}
+
+
+def _one(namespace: str, name: str) -> dict[str, str]:
+    return {**_CUSTOM, "plural": training.PLURAL, "namespace": namespace, "name": name}
+
+
+def _answer(status: int, data: bytes | str | None, headers: Any) -> Answer:
+    text = data.decode(errors="replace") if isinstance(data, bytes) else data or ""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        body = text
+    said = headers.getlist("Warning") if headers is not None else []
+    warnings = [re.sub(r"\\(.)", r"\1", found) for line in said for found in _WARNING.findall(line)]
+    return Answer(status, body, tuple(read(text) for text in warnings))

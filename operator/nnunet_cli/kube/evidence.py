@@ -1,0 +1,76 @@
+"""What the cluster knows of a training beside its status: Jobs, pods, Events, quotas, claims."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_api.labels import TRAINING_LABEL, short_name
+from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_cli.kube.watched import Event, Watched, read_events, watched
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that an explanation rests on. None stands for what may not be read."""
+
+    training: Watched
+    spec: Mapping[str, Any]
+    jobs: Sequence[Object] | None = ()
+    pods: Sequence[Object] | None = ()
+    warnings: Sequence[tuple[str, Event]] | None = ()
+    """Warnings on its Jobs and pods, with kind and name of what they are about; oldest first."""
+    quotas: Sequence[Object] | None = ()
+    claims: Sequence[str] | None = ()
+    """Names of the claims of the namespace that have a volume."""
+
+    @property
+    def claims_used(self) -> list[str]:
+        """Names of the claims that the training mounts."""
+        storage = self.spec.get("storage") or {}
+        parts = [self.spec.get("dataset"), storage.get("preprocessed"), storage.get("results")]
+        names = [str(part["claimName"]) for part in parts if part and part.get("claimName")]
+        return list(dict.fromkeys(names))
+
+    @property
+    def unread(self) -> list[str]:
+        """What may not be read."""
+        parts = {"Jobs": self.jobs, "pods": self.pods, "Events": self.warnings}
+        more = {"quotas": self.quotas, "claims": self.claims}
+        return [name for name, value in (parts | more).items() if value is None]
+
+
+def gather(cluster: Cluster, training: Object) -> Evidence:
+    """Read all there is to a training."""
+    namespace, name = training["metadata"]["namespace"], training["metadata"]["name"]
+    labels = f"{TRAINING_LABEL}={short_name(name)}"
+    jobs = _read(lambda: cluster.jobs(namespace, labels))
+    pods = _read(lambda: cluster.pods(namespace, labels))
+    events = _read(lambda: cluster.events(namespace, "type=Warning"))
+    claims = _read(lambda: cluster.claims(namespace))
+    bound = None if claims is None else [c["metadata"]["name"] for c in claims if c["status"].get("phase") == "Bound"]
+    return Evidence(
+        training=watched(training),
+        spec=training.get("spec") or {},
+        jobs=jobs,
+        pods=pods,
+        warnings=None if events is None else _about(events, [*(jobs or []), *(pods or [])]),
+        quotas=_read(lambda: cluster.quotas(namespace)),
+        claims=bound,
+    )
+
+
+def _about(events: Sequence[Object], children: Sequence[Object]) -> list[tuple[str, Event]]:
+    uids = {child["metadata"]["uid"] for child in children}
+    ours = [item for item in events if item["involvedObject"].get("uid") in uids]
+    found = []
+    for item in ours:
+        about = item["involvedObject"]
+        found.append((f"{about['kind']} {about['name']}", read_events([item])[0]))
+    return sorted(found, key=lambda pair: pair[1].time)
+
+
+def _read(ask: Callable[[], list[Object]]) -> list[Object] | None:
+    try:
+        return ask()
+    except Refused:
+        return None

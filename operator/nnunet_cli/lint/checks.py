@@ -1,0 +1,156 @@
+"""What is to be said of a training before it is applied: schema, policies, advice. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from nnunet_api.conditions import rfc3339
+from nnunet_api.policy.advice import advice
+from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
+from nnunet_api.policy.model import CLINICAL_LABEL, Outcome, PolicyException
+from nnunet_api.remedies.table import POLICY_REMEDY
+from nnunet_api.training import NnunetTrainingSpec
+from nnunet_cli.lint.documents import Document
+from nnunet_cli.lint.schema import Invalid, parse
+
+
+class Level(StrEnum):
+    """How much a finding weighs."""
+
+    INVALID = "invalid"
+    DENIED = "denied"
+    WARNED = "warned"
+    """A rule of a policy with the mode Warn is broken, or the API server warns."""
+    AUDITED = "recorded"
+    """A rule of a policy with the mode Audit is broken."""
+    ADVICE = "advice"
+    NOTE = "note"
+
+
+FAILING = (Level.INVALID, Level.DENIED)
+STRICT = (Level.WARNED, Level.AUDITED, Level.ADVICE)
+"""What counts as a failure, too, with --strict."""
+_LEVELS = {Outcome.DENIED: Level.DENIED, Outcome.WARNED: Level.WARNED, Outcome.AUDITED: Level.AUDITED}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a training."""
+
+    level: Level
+    message: str
+    """Field, value, and what is asked for."""
+    field: str = ""
+    policy: str = ""
+    mode: str = ""
+    """Mode of the policy."""
+    rule: str = ""
+    remedy: str = ""
+    """What to do."""
+    source: str = ""
+    """schema, policies, advice, or API server."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a training is held against."""
+
+    policies: tuple[Policy, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By name: what is wrong with the policies that do not parse."""
+    labels: Mapping[str, str] | None = None
+    """Labels of the training's namespace; None where they are not known, and the policies are not applied then."""
+
+
+@dataclass
+class Result:
+    """All that is to be said of one document."""
+
+    document: Document
+    namespace: str = ""
+    name: str = ""
+    findings: list[Finding] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    """The same as admission words it."""
+
+    @property
+    def outcome(self) -> str:
+        """In one word: invalid, denied or allowed."""
+        levels = {finding.level for finding in self.findings}
+        return next((level.value for level in FAILING if level in levels), "allowed")
+
+    def fails(self, strict: bool) -> bool:
+        """Say whether it counts as a failure."""
+        counted = (*FAILING, *STRICT) if strict else FAILING
+        return any(finding.level in counted for finding in self.findings)
+
+    def add(self, answers: Iterable[Finding]) -> None:
+        """Take in what the API server says, but for what is there already in the same words."""
+        self.findings += [answer for answer in answers if answer.message not in self.said]
+
+
+def check(document: Document, namespace: str, known: Known, now: datetime) -> Result:
+    """Hold a training against the schema, the policies and the advice."""
+    metadata = document.body.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
+    # Without a name yet: no exception can be for it, not even one for the name that begins it.
+    name = str(metadata.get("name") or "")
+    result = Result(document, namespace, name or str(metadata.get("generateName") or ""))
+    try:
+        spec = parse(NnunetTrainingSpec, document.body)
+    except Invalid as invalid:
+        result.findings += [
+            Finding(Level.INVALID, message, field, remedy="correct the file", source="schema")
+            for field, message in invalid.problems
+        ]
+        return result
+    if known.labels is not None:
+        decision = decide(Subject(namespace, name, spec), known.labels, known.policies, now)
+        result.findings += _decided(decision, namespace)
+        result.said += [verdict.message for verdict in decision.verdicts if verdict.violations]
+        result.findings += [
+            Finding(
+                Level.DENIED,
+                f"policy {policy} can't be read, so nothing can be said about it: {problem}",
+                policy=policy,
+                remedy="put the policy right, or use a kubectl nnunet of the operator's version",
+                source="policies",
+            )
+            for policy, problem in sorted(known.unreadable.items())
+        ]
+    found = advice(spec)
+    result.said += [each.message for each in found]
+    result.findings += [Finding(Level.ADVICE, each.message, each.field, source="advice") for each in found]
+    return result
+
+
+def _decided(decision: Decision, namespace: str) -> Iterator[Finding]:
+    if decision.missing:
+        yield Finding(
+            Level.DENIED,
+            f"namespace {namespace} is labelled {CLINICAL_LABEL} and no policy is for it",
+            remedy="ask those who may write policies for one",
+            source="policies",
+        )
+    for verdict in decision.verdicts:
+        yield from _verdict(verdict)
+
+
+def _verdict(verdict: Verdict) -> Iterator[Finding]:
+    policy, mode = verdict.policy.name, verdict.policy.spec.mode.value
+    for violation in verdict.violations:
+        level, rule = _LEVELS[verdict.outcome], violation.rule.value
+        yield Finding(level, violation.message, violation.field, policy, mode, rule, POLICY_REMEDY, "policies")
+    if verdict.exception:
+        yield Finding(Level.NOTE, f"excepted {_words(verdict.exception)}", "", policy, mode, source="policies")
+    if verdict.lapsed:
+        text = f"the exception that names it does not count {_words(verdict.lapsed)}"
+        yield Finding(Level.NOTE, text, "", policy, mode, remedy="ask for a new one", source="policies")
+
+
+def _words(exception: PolicyException) -> str:
+    floor = [f"at least {exception.min_epochs} epochs hold"] if exception.min_epochs else []
+    lifted = [f"without {', '.join(exception.lifted_rules)}"] if exception.lifted_rules else []
+    parts = [*floor, *lifted, f"ticket {exception.ticket}", f"approved by {exception.approved_by}"]
+    return f"(until {rfc3339(exception.expires_at)}; {'; '.join(parts)})"

@@ -1,0 +1,116 @@
+"""`kubectl nnunet lint`: what schema, policies and API server will say to a file."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from nnunet_api.training import KIND
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.kubeconfig import NoKubeconfig
+from nnunet_cli.lint.checks import Finding, Known, Level, Result, check
+from nnunet_cli.lint.documents import STDIN, Document, read_all
+from nnunet_cli.lint.findings import Report, show
+from nnunet_cli.lint.surroundings import Offline, Online, Surroundings, read_policies
+from nnunet_cli.options import Context, Kubeconfig, Output, TextOutput
+
+
+def lint(
+    files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - for the standard input.")],
+    policies: Annotated[
+        list[str] | None,
+        typer.Option("--policies", metavar="FILE", help="Offline: policies from a file or folder; may be repeated."),
+    ] = None,
+    namespace_labels: Annotated[
+        list[str] | None,
+        typer.Option("--namespace-labels", metavar="KEY=VALUE", help="With --policies: labels of the namespace."),
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no cluster: schema and advice alone.")] = False,
+    namespace: Annotated[
+        str | None, typer.Option("--namespace", "-n", help="Namespace of trainings that give none.")
+    ] = None,
+    output: Output = TextOutput.TEXT,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings and advice count as failures.")] = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """Check trainings before they are applied: schema, policies, advice.
+
+    By default the policies and the labels of the namespace come from the cluster, and the API server is asked what it
+    would say (a dry run: nothing is created).
+
+    \b
+    Examples:
+      kubectl nnunet lint training.yaml
+      kubectl nnunet lint --offline --strict trainings/
+      kubectl nnunet lint training.yaml --policies policies/ --namespace-labels nnunet.dev/clinical=true
+      helm template my-chart | kubectl nnunet lint - -n clinic -o json
+
+    \b
+    Exit codes:
+      0  nothing stands in the way; there may be warnings and advice
+      1  something is denied or invalid; with --strict also warned or advised
+      2  wrong usage, a file can't be read, or there is no NnunetTraining in what was given
+      3  the cluster can't be reached, or does not answer what it was asked
+    """
+    documents = read_all(files)
+    if policies or offline:
+        surroundings: Surroundings = _offline(policies or [], namespace_labels or [], namespace)
+    elif namespace_labels:
+        raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
+    else:
+        surroundings = _online(kubeconfig, context, namespace)
+    report = _report(documents, surroundings)
+    show(report, output)
+    if not report.results:
+        # Most likely a wrong path: in CI nobody would notice that nothing is checked.
+        raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
+    if any(result.fails(strict) for result in report.results):
+        raise typer.Exit(ExitCode.FOUND)
+
+
+def _report(documents: list[Document], surroundings: Surroundings) -> Report:
+    report = Report()
+    for document in documents:
+        problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
+        if problem:
+            finding = Finding(Level.INVALID, problem, remedy="correct the file", source="schema")
+            report.results.append(Result(document, findings=[finding]))
+        elif document.kind == KIND:
+            report.results.append(_check(document, surroundings))
+        else:
+            report.skipped.append(document)
+    report.notes += surroundings.notes
+    return report
+
+
+def _named(file: str) -> str:
+    return "the standard input" if file == STDIN else file
+
+
+def _check(document: Document, surroundings: Surroundings) -> Result:
+    metadata = document.body.get("metadata")
+    own = metadata.get("namespace") if isinstance(metadata, dict) else None
+    namespace = own if isinstance(own, str) and own else surroundings.namespace
+    result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
+    result.add(surroundings.ask(namespace, document.body))
+    return result
+
+
+def _online(kubeconfig: str | None, context: str | None, namespace: str | None) -> Online:
+    try:
+        return Online(Cluster(kubeconfig, context), namespace)
+    except NoKubeconfig as error:
+        raise CliError(f"{error}, or work offline, by --offline or --policies", error.exit_code) from None
+
+
+def _offline(files: list[str], labels: list[str], namespace: str | None) -> Offline:
+    readable, unreadable = read_policies(read_all(files))
+    if files and not readable and not unreadable:
+        raise CliError(f"{', '.join(files)}: there is no NnunetTrainingPolicy in it", ExitCode.USAGE)
+    pairs = [label.partition("=") for label in labels]
+    if wrong := [key for key, equals, _ in pairs if not key or not equals]:
+        raise typer.BadParameter(f"{wrong[0]!r} is not of the form KEY=VALUE", param_hint="--namespace-labels")
+    known = Known(readable, unreadable, {key: value for key, _, value in pairs})
+    return Offline(namespace or "default", known, with_policies=bool(files))

@@ -1,0 +1,92 @@
+"""The findings on all trainings, for people and for scripts."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import typer
+
+from nnunet_cli.lint.checks import Finding, Level, Result
+from nnunet_cli.lint.documents import Document
+from nnunet_cli.text.output import print_data
+
+_COLOURS = {Level.INVALID: "red", Level.DENIED: "red", Level.WARNED: "yellow", Level.ADVICE: "yellow"}
+_INDENT = " " * 11
+
+
+@dataclass
+class Report:
+    """What a run of the command has found."""
+
+    results: list[Result] = field(default_factory=list)
+    skipped: list[Document] = field(default_factory=list)
+    """Documents of other kinds."""
+    notes: list[str] = field(default_factory=list)
+
+
+def show(report: Report, form: str) -> None:
+    """Print the findings as text, json or yaml."""
+    if not print_data(form, lambda: _data(report)):
+        for line in _text(report):
+            typer.echo(line)
+
+
+def _data(report: Report) -> dict[str, Any]:
+    return {
+        "results": [
+            {
+                **_place(result.document),
+                "namespace": result.namespace,
+                "name": result.name,
+                "outcome": result.outcome,
+                "findings": [_finding(finding) for finding in result.findings],
+            }
+            for result in report.results
+        ],
+        "skipped": [{**_place(document), "kind": document.kind} for document in report.skipped],
+        "notes": report.notes,
+    }
+
+
+def _place(document: Document) -> dict[str, str]:
+    return {"file": document.source, "document": document.number}
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    """Return what a finding has; what it has not is left out."""
+    pairs = {name: str(value) for name, value in vars(finding).items()}
+    return {name: value for name, value in pairs.items() if value}
+
+
+def _text(report: Report) -> list[str]:
+    lines = []
+    for result in report.results:
+        what = f"{result.namespace}/{result.name or '(no name)'}: " if result.namespace else ""
+        lines.append(typer.style(f"{result.document.place}: {what}{result.outcome}", bold=True))
+        for finding in result.findings:
+            lines += _block(finding)
+        lines.append("")
+    for document in report.skipped:
+        lines.append(f"{document.place}: {document.kind or 'no kind'}, skipped")
+    lines += [f"note: {text}" for text in report.notes]
+    return [*lines, _summary(report)]
+
+
+def _block(finding: Finding) -> list[str]:
+    level = typer.style(f"{finding.level.value:8}", fg=_COLOURS.get(finding.level))
+    lines = [f"  {level} {finding.message}"]
+    if finding.mode:
+        rule = f", rule {finding.rule}" if finding.rule else ""
+        lines.append(f"{_INDENT}by policy {finding.policy} ({finding.mode}){rule}")
+    elif finding.source == "API server":
+        lines.append(f"{_INDENT}by the API server")
+    return [*lines, f"{_INDENT}to do: {finding.remedy}"] if finding.remedy else lines
+
+
+def _summary(report: Report) -> str:
+    if not report.results:
+        return "no NnunetTraining was found"
+    counts = Counter(result.outcome for result in report.results)
+    plural = "" if len(report.results) == 1 else "s"
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("allowed", "denied", "invalid") if counts[outcome])
+    return f"{len(report.results)} training{plural}: {said}"

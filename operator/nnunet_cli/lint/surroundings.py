@@ -1,0 +1,142 @@
+"""What a training is held against: the policies and labels of a cluster, those of files, or none."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+from nnunet_api.policy.decision import Policy
+from nnunet_api.policy.model import KIND, NAMESPACE_NAME_LABEL, NnunetTrainingPolicySpec
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.cluster import Answer, Cluster, Refused
+from nnunet_cli.lint.checks import Finding, Known, Level
+from nnunet_cli.lint.documents import Document
+from nnunet_cli.lint.schema import Invalid, parse
+
+NOT_CHECKED_OFFLINE = (
+    "not checked offline: rules over several fields, such as folds with trainOnAllCases, or a GPU for cuda; only the "
+    "API server can (leave --offline and --policies out)"
+)
+
+
+class Surroundings(Protocol):
+    """Where a training is to be applied."""
+
+    namespace: str
+    """Namespace of trainings that give none."""
+    notes: list[str]
+    """What could not be checked, for all trainings alike."""
+
+    def known(self, namespace: str) -> Known:
+        """Return what a training in a namespace is held against."""
+
+    def ask(self, namespace: str, body: Any) -> list[Finding]:
+        """Return what the API server says of a training."""
+
+
+class Offline:
+    """Policies and labels of files, or none at all."""
+
+    def __init__(self, namespace: str, known: Known, with_policies: bool) -> None:
+        self.namespace = namespace
+        self.notes = [NOT_CHECKED_OFFLINE] + ([] if with_policies else ["not checked offline: policies"])
+        self._known = known
+        self._with_policies = with_policies
+
+    def known(self, namespace: str) -> Known:
+        """Return the policies, and the labels with the one that Kubernetes itself sets."""
+        if not self._with_policies:
+            return Known()
+        labels = {NAMESPACE_NAME_LABEL: namespace, **(self._known.labels or {})}
+        return Known(self._known.policies, self._known.unreadable, labels)
+
+    def ask(self, namespace: str, body: Any) -> list[Finding]:
+        """Return nothing: there is no API server."""
+        return []
+
+
+class Online:
+    """The cluster of a kubeconfig."""
+
+    def __init__(self, cluster: Cluster, namespace: str | None) -> None:
+        self.namespace = namespace or cluster.namespace
+        self.notes: list[str] = []
+        self._cluster = cluster
+        self._labels: dict[str, Mapping[str, str] | None] = {}
+        self._policies, self._unreadable = self._read_policies()
+
+    def known(self, namespace: str) -> Known:
+        """Return the policies of the cluster and the labels of the namespace, as far as the user may read them."""
+        if self._policies is None:
+            return Known()
+        if namespace not in self._labels:
+            self._labels[namespace] = self._read_labels(namespace)
+        return Known(self._policies, self._unreadable, self._labels[namespace])
+
+    def ask(self, namespace: str, body: Any) -> list[Finding]:
+        """Return what the API server answers to a dry run, its warnings included."""
+        if not isinstance(body.get("metadata"), dict):
+            return []
+        answer = self._cluster.try_create(body, namespace)
+        allowed = not answer.forbidden or bool(answer.causes) or self._cluster.may("create", namespace)
+        # Of several denials one is the error, at random, and each is a warning.
+        denied = [said.message for said in answer.denials]
+        warnings = [said.message for said in answer.warnings if said.message not in denied]
+        return [*_findings(answer, allowed), *(_says(Level.WARNED, text) for text in warnings)]
+
+    def _read_policies(self) -> tuple[tuple[Policy, ...] | None, Mapping[str, str]]:
+        try:
+            bodies = self._cluster.policies()
+        except Refused as refused:
+            if refused.answer.forbidden:
+                self.notes.append("you may not read policies, so the API server's answer is all there is")
+                return None, {}
+            words = "the cluster has no NnunetTrainingPolicies: is the operator installed?"
+            raise CliError(f"{words} ({refused}). Use --offline without one", ExitCode.CLUSTER) from None
+        return read_policies(Document("the cluster", "", body) for body in bodies)
+
+    def _read_labels(self, namespace: str) -> Mapping[str, str] | None:
+        try:
+            return self._cluster.labels(namespace)
+        except Refused as refused:
+            if refused.answer.status == 404:
+                words = "does not exist, so its labels are not known and no policy was applied"
+            else:
+                words = "can't be read by you, so its labels are not known and the API server's answer is all there is"
+            self.notes.append(f"namespace {namespace} {words}")
+            return None
+
+
+def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], dict[str, str]]:
+    """Return the policies among some documents, and by name what is wrong with those that do not parse."""
+    readable, unreadable = [], {}
+    for document in documents:
+        if document.problem:
+            unreadable[document.place] = document.problem
+        if document.kind != KIND:
+            continue
+        metadata = document.body.get("metadata")
+        metadata = metadata if isinstance(metadata, dict) else {}
+        name, generation = str(metadata.get("name", document.place)), metadata.get("generation", 0)
+        try:
+            readable.append(Policy(name, generation, parse(NnunetTrainingPolicySpec, document.body)))
+        except Invalid as invalid:
+            unreadable[name] = str(invalid)
+    return tuple(readable), unreadable
+
+
+def _findings(answer: Answer, allowed: bool) -> list[Finding]:
+    """Return what the API server answers; `allowed` says whether the user may create trainings at all."""
+    if answer.status < 300:
+        return [_says(Level.NOTE, "would create it")]
+    if answer.status == 409:
+        return [_says(Level.NOTE, "a training of this name exists: most of it is fixed, so choose another name")]
+    if not allowed:
+        return [_says(Level.NOTE, f"can't be asked: {answer.message}")]
+    if answer.denials:
+        return [_says(Level.DENIED, said.message) for said in answer.denials]
+    if answer.causes:
+        return [_says(Level.INVALID, f"{c['field']}: {c.get('message')}", c["field"]) for c in answer.causes]
+    return [_says(Level.DENIED if answer.forbidden else Level.INVALID, answer.message)]
+
+
+def _says(level: Level, message: str, field: str = "") -> Finding:
+    return Finding(level, message, field, source="API server")

@@ -1,0 +1,58 @@
+"""`kubectl nnunet list`: all trainings with what is going on."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.trainings import say_none, trainings_asked_for
+from nnunet_cli.kube.watched import watched
+from nnunet_cli.list.rows import data, table
+from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
+from nnunet_cli.text.output import print_data, print_lines
+
+
+class ListOutput(StrEnum):
+    """How the list is written."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+
+
+def list_(
+    namespace: Namespace = None,
+    all_namespaces: AllNamespaces = False,
+    output: Annotated[ListOutput, typer.Option("--output", "-o", help="Form of the output.")] = ListOutput.TABLE,
+    kubeconfig: Kubeconfig = None,
+    context: Context = None,
+) -> None:
+    """List trainings: phase, epochs, time left, Dice, and what is going on in words.
+
+    LEFT is the time until the last epoch at the present speed. Columns on early stopping and policies are there where
+    there is something to say. On a terminal lines are cut to its width.
+
+    \b
+    Examples:
+      kubectl nnunet list
+      kubectl nnunet list -A
+      kubectl nnunet list -A -o json | jq -r '.items[] | select(.phase == "Failed").name'
+
+    \b
+    Exit codes:
+      0  the trainings were listed, whatever their state
+      2  wrong usage
+      3  the cluster can't be reached, or refuses
+    """
+    one_or_all(namespace, all_namespaces)
+    bodies, where = trainings_asked_for(Cluster(kubeconfig, context), namespace, all_namespaces)
+    found = [watched(body) for body in bodies]
+    found.sort(key=lambda training: (training.namespace, training.name))
+    if print_data(output, lambda: {"items": [data(each) for each in found]}):
+        return
+    if found:
+        print_lines(lambda width: table(found, datetime.now(UTC), width, with_namespace=all_namespaces))
+    else:
+        say_none(where)

@@ -1,0 +1,1 @@
+"""`kubectl nnunet suspend` and `resume`."""

@@ -1,0 +1,35 @@
+"""Builders of trainings for tests: the smallest that works, and the changes that a test cares about."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import NnunetTrainingSpec
+from nnunet_operator.builders.model import Options, Training
+
+UID = "0a1b2c3d-0000-4000-8000-000000000001"
+NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+OPTIONS = Options(trainer_image="registry.example/trainer:1")
+
+
+def training(
+    *,
+    name: str = "hippo",
+    status: NnunetTrainingStatus | None = None,
+    deleting: bool = False,
+    generation: int = 1,
+    uid: str = UID,
+    **spec: Any,
+) -> Training:
+    """Return a training of the smallest spec with `spec` (camelCase) on top."""
+    return Training(
+        namespace="clinic",
+        name=name,
+        uid=uid,
+        generation=generation,
+        resource_version="1",
+        creation_timestamp=NOW,
+        spec=NnunetTrainingSpec.model_validate({"dataset": {"name": "Dataset004_Hippocampus"}, **spec}),
+        status=status or NnunetTrainingStatus(),
+        deleting=deleting,
+    )

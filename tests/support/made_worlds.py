@@ -1,0 +1,222 @@
+"""Builders of worlds for tests: Jobs and Pods as Kubernetes shows them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from nnunet_api.conditions import Condition
+from nnunet_api.contract import (
+    EarlyStopFacts,
+    EvidenceFacts,
+    FoldEvidence,
+    FoldFacts,
+    TerminationReport,
+)
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile.decide import decide
+from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, PodWarning, Snapshot
+from nnunet_operator.reconcile.observe import Child
+from nnunet_operator.reconcile.pipeline import manifest_of
+from tests.support.made_trainings import NOW, OPTIONS
+from tests.support.plan_facts import PLAN_FACTS
+
+PLAN, FOLD, VERIFY, EVALUATE = "plan", "fold", "verify", "evaluate"
+IMAGE_ID = "registry.example/trainer@sha256:" + "0" * 64
+COMPLETE = {"type": "Complete", "status": "True"}
+
+
+def job(
+    of: Training,
+    stage: str,
+    fold: str = "",
+    *,
+    conditions: Sequence[Mapping[str, Any]] = (),
+    failed: int = 0,
+    suspended: bool = False,
+    deleting: bool = False,
+    created: datetime = NOW,
+) -> Manifest:
+    """Return a Job of a training as it stands in the cluster."""
+    key = FoldKey.parse(fold, of.spec.configuration) if fold else None
+    body = manifest_of(of, OPTIONS, Child(of.name, stage, key))
+    body["metadata"] |= {"uid": f"job-{stage}{fold}", "creationTimestamp": rfc3339(created)}
+    if deleting:
+        body["metadata"]["deletionTimestamp"] = rfc3339(created)
+    body["spec"]["suspend"] = suspended
+    body["status"] = {"conditions": [dict(c) for c in conditions], "failed": failed}
+    return body
+
+
+def failed_by(type_: str = "Failed", reason: str = "PodFailurePolicy", message: str = "") -> dict[str, str]:
+    """Return a Job condition that says that it failed."""
+    return {"type": type_, "status": "True", "reason": reason, "message": message}
+
+
+def pod(
+    of: Manifest,
+    *,
+    name: str = "",
+    phase: str = "Pending",
+    state: Mapping[str, Any] | None = None,
+    conditions: Sequence[Mapping[str, Any]] = (),
+    deleting: bool = False,
+    created: str = "2026-03-01T12:00:00Z",
+    **status: Any,
+) -> Manifest:
+    """Return a pod of a Job; `state` is that of the trainer's container."""
+    owner = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "name": of["metadata"]["name"],
+        "uid": of["metadata"]["uid"],
+        "controller": True,
+    }
+    metadata = {
+        "name": name or f"{of['metadata']['name']}-x",
+        "uid": f"pod-{name}",
+        "creationTimestamp": created,
+        "labels": of["spec"]["template"]["metadata"]["labels"],
+        "ownerReferences": [owner],
+    }
+    if deleting:
+        metadata["deletionTimestamp"] = created
+    pulled = {"imageID": IMAGE_ID} if state and "waiting" not in state else {}
+    trainer = {"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state or {}), **pulled}
+    containers = [trainer] if state else []
+    body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
+    images = [{"name": one["name"], "image": one["image"]} for one in of["spec"]["template"]["spec"]["containers"]]
+    return {"metadata": metadata, "spec": {"containers": images}, "status": body}
+
+
+def running(of: Manifest, **changes: Any) -> Manifest:
+    """Return a pod whose trainer runs."""
+    return pod(of, **{"phase": "Running", "state": {"running": {}}, **changes})
+
+
+def ended(of: Manifest, code: int, message: str | TerminationReport = "", reason: str = "", **changes: Any) -> Manifest:
+    """Return a pod whose trainer has ended with an exit code and a termination message."""
+    text = message if isinstance(message, str) else json.dumps(message.to_json_dict())
+    reason = reason or ("Completed" if code == 0 else "Error")
+    ran = {"containerID": f"containerd://{'0' * 64}", "startedAt": "2026-03-01T12:00:05Z"}
+    state = {"terminated": {"exitCode": code, "reason": reason, "message": text, **ran}}
+    return pod(of, **{"phase": "Failed" if code else "Succeeded", "state": state, **changes})
+
+
+def waiting(of: Manifest, reason: str, message: str = "", **changes: Any) -> Manifest:
+    """Return a pod whose trainer's container waits."""
+    return pod(of, state={"waiting": {"reason": reason, "message": message}}, **changes)
+
+
+def unschedulable(of: Manifest, message: str) -> Manifest:
+    """Return a pod that the scheduler can't place."""
+    said = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}
+    return pod(of, conditions=[said])
+
+
+def planned(of: Training) -> tuple[Manifest, Manifest]:
+    """Return the completed planning Job and its pod."""
+    done = job(of, PLAN, conditions=[COMPLETE])
+    return done, ended(done, 0, TerminationReport(message="planned", plan=PLAN_FACTS))
+
+
+def fold_done(of: Training, fold: str, dice: float = 0.87) -> tuple[Manifest, Manifest]:
+    """Return a completed fold's Job and its pod."""
+    done = job(of, FOLD, fold, conditions=[COMPLETE])
+    epochs = of.spec.schedule.epochs
+    facts = FoldFacts(fold=fold, epoch=epochs, epochs_target=epochs, attempts=1, mean_validation_dice=dice)
+    return done, ended(done, 0, TerminationReport(message="trained", fold=facts))
+
+
+def reported(of: Training, code: int = 0, fold: str = "0", **facts: Any) -> list[Manifest]:
+    """Return a fold's Job and the pod of an attempt that reported these facts; by default ten epochs of ten."""
+    body = job(of, FOLD, fold, conditions=[COMPLETE] if code == 0 else [])
+    told = FoldFacts(**({"fold": fold, "epoch": 10, "epochs_target": 10, "attempts": 1} | facts))
+    return [body, ended(body, code, TerminationReport(message="ended", fold=told))]
+
+
+def still(of: Training, **sample: Any) -> tuple[list[Manifest], dict[str, FoldSample]]:
+    """Return the objects of a running fold, and what its metrics say; by default three epochs."""
+    body = job(of, FOLD, "0")
+    objects = [*planned(of), body, running(body)]
+    return objects, {"hippo-fold-0-x": FoldSample(**({"epoch": 3} | sample))}
+
+
+def verdict(epoch: int, end: int) -> EarlyStopFacts:
+    """Return the verdict of a rule that fired at `epoch` of ten and ended the training at `end`."""
+    return EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=epoch, end_epoch=end, epochs_saved=10 - end)
+
+
+def proof(epochs: int, stopping: EarlyStopFacts | None = None, fold: str = "0", hash_: str = "c" * 64) -> EvidenceFacts:
+    """Return evidence of so many epochs of one fold."""
+    return EvidenceFacts(folds=[FoldEvidence(fold=fold, epochs=epochs, checkpoint_hash=hash_, early_stopping=stopping)])
+
+
+def evidence_of(of: Training, epochs: int | None = None) -> EvidenceFacts:
+    """Return evidence of so many epochs of each fold; by default of all that the training asks for."""
+    proven = of.spec.schedule.epochs if epochs is None else epochs
+    folds = [FoldEvidence(fold=key.name, epochs=proven, checkpoint_hash="c" * 64) for key in of.spec.fold_keys]
+    return EvidenceFacts(folds=folds)
+
+
+def verified(of: Training, evidence: EvidenceFacts | None = None) -> tuple[Manifest, Manifest]:
+    """Return the completed verification Job and its pod."""
+    done = job(of, VERIFY, conditions=[COMPLETE])
+    return done, ended(done, 0, TerminationReport(message="verified", evidence=evidence or evidence_of(of)))
+
+
+def world(
+    of: Training,
+    *objects: Manifest,
+    samples: Mapping[str, FoldSample] | None = None,
+    refusals: Mapping[str, str] | None = None,
+    warnings: Mapping[str, PodWarning] | None = None,
+    now: datetime = NOW,
+) -> Snapshot:
+    """Return a world of these Jobs and Pods."""
+    jobs = tuple(o for o in objects if o.get("kind") == "Job")
+    pods = tuple(o for o in objects if o.get("kind") != "Job")
+    return Snapshot(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS, warnings or {})
+
+
+def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
+    """Return the status as it is read back from the API server."""
+    return NnunetTrainingStatus.model_validate(json.loads(json.dumps(status.to_json_dict())))
+
+
+def after(of: Training, *objects: Manifest, **changes: Any) -> Training:
+    """Return the training with the status that these Jobs and Pods gave it."""
+    return replace(of, status=stored(decide(world(of, *objects, **changes)).status))
+
+
+def created(result: Decision) -> list[str]:
+    """Return the names of the Jobs to create."""
+    return [action.manifest["metadata"]["name"] for action in result.actions if isinstance(action, CreateJob)]
+
+
+def deleted(result: Decision) -> list[str]:
+    """Return the names of the Jobs to delete."""
+    return [action.name for action in result.actions if isinstance(action, DeleteJob)]
+
+
+def condition(result: Decision, type_: str) -> Condition:
+    """Return a condition of the new status."""
+    found = result.status.condition(type_)
+    assert found is not None, f"no condition {type_} among {result.status.conditions}"
+    return found
+
+
+def stated(result: Decision, type_: str) -> tuple[str, str]:
+    """Return status and reason of a condition of the new status."""
+    found = condition(result, type_)
+    return found.status, found.reason
+
+
+def rfc3339(time: datetime) -> str:
+    """Return a time as Kubernetes writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,73 @@
+"""How much of the same the tests do: enough in `make test`, more in `make test-soak`.
+
+What is here is quantity alone: each behaviour has its case in both, in the same test functions, which bear the mark
+`soak`. `python -m tests.support.sizes` says what `make test-soak` does beyond `make test`, and when it last ran here.
+"""
+
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+SOAK = os.environ.get("NNUNET_SOAK") == "1"
+_LINES: list[str] = []
+
+
+def _size(usual: int, soak: int, what: str) -> int:
+    _LINES.append(f"{soak} in place of {usual} {what}")
+    return soak if SOAK else usual
+
+
+RECONCILED_WORLDS = _size(80, 5000, "made-up worlds that the operator looks at")
+RECONCILED_LIVES = _size(30, 1000, "made-up lives of a training")
+POOLS = _size(15, 40, "pools of workers that are forked and ended")
+
+OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
+FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
+RESTING_TRAININGS = _size(20, 50, "trainings that are over, beside which the operator writes nothing")
+REST_SECONDS = _size(20, 30, "seconds for which it is watched")
+AGREEMENT_ROUNDS = _size(24, 60, "rounds of made-up policies with 50 trainings each, admitted and decided alike")
+AGREEMENT_SEEN = _size(8, 20, "cases at least of each rule and outcome among them")
+UPDATE_ROUNDS = _size(8, 20, "rounds of such policies for changes of 18 trainings")
+COST_PAIRS = _size(4, 16, "times 50 requests that tell what a policy object costs")
+COST_REQUESTS = _size(10, 25, "requests each under the largest policies")
+
+UP_KILLS = list(range(7)) if SOAK else [1, 6]
+"""Components of the local cluster that are started when `up` is killed; there are seven."""
+_LINES.append("kills of `up` after each component that it starts in place of two")
+POD_KILLS = _size(3, 20, "kills of the operator's pod beside a training")
+OUTAGE_SECONDS = _size(30, 60, "seconds without an API server beside a training")
+
+
+def seed(usual: int) -> int:
+    """Return the seed of a test: $SEED, or else always the same; in a soak test another each time."""
+    given = os.environ.get("SEED")
+    return int(given) if given else int.from_bytes(os.urandom(4), "big") if SOAK else usual
+
+
+def _record() -> Path:
+    from hack.localcluster.layout import cache_root
+
+    return cache_root() / "last-soak.txt"
+
+
+def main() -> int:
+    """Say what there is more of, or with `--done` write down that it ran; return 0."""
+    record = _record()
+    if sys.argv[1:] == ["--done"]:
+        describe = ["git", "describe", "--always", "--dirty"]
+        commit = subprocess.run(describe, capture_output=True, text=True, check=False).stdout.strip() or "no commit"
+        record.parent.mkdir(parents=True, exist_ok=True)
+        record.write_text(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC at {commit}\n", encoding="utf-8")
+        return 0
+    last = record.read_text(encoding="utf-8").strip() if record.exists() else "never on this machine"
+    print(f"make test-soak does more of the same; it last ran: {last}")
+    for line in _LINES:
+        print(f"  {line}")
+    print("  50 in place of 6 kills of a trainer (make test-kill)")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,293 @@
+"""`nnunet-trainer train --fold N`: train one fold to the end of its schedule, from wherever it stands."""
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnunet_api.contract import FoldFacts, PlanFacts, RunContract, TerminationReport
+from nnunet_api.exit_codes import ExitCode
+from nnunet_api.training import Device
+from nnunet_trainer.dataset.checked_plans import read_checked_plans
+from nnunet_trainer.dataset.manifest import missing, read_manifest
+from nnunet_trainer.process.failures import (
+    TrainerError,
+    is_missing_or_damaged,
+    one_line,
+    wrong_configuration,
+    wrong_data,
+)
+from nnunet_trainer.process.files import Locked, lock, read_json
+from nnunet_trainer.process.gpu import require_gpu
+from nnunet_trainer.process.preemption import Preemption
+from nnunet_trainer.run import environment
+from nnunet_trainer.run.fence import Fence
+from nnunet_trainer.run.fold_run import FoldRun
+from nnunet_trainer.run.metrics import FoldMetrics, serve
+from nnunet_trainer.run.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
+from nnunet_trainer.run.provenance import conditions, fix_conditions
+from nnunet_trainer.scoring.scores import foreground_mean, read_scores
+
+if TYPE_CHECKING:
+    from nnunet_trainer.training.control import Control
+
+log = logging.getLogger(__name__)
+
+LOCK_FILE = ".attempt.lock"
+LOCK_TIMEOUT_SECONDS = 120.0
+"""How long an attempt waits for the one before it to be gone."""
+VALIDATION_SUMMARY = Path("validation", "summary.json")
+
+
+def read_plan(paths: RunPaths) -> PlanFacts:
+    """Return the outcome of planning. Raises TrainerError with WRONG_CONFIGURATION where there is none."""
+    try:
+        return PlanFacts.model_validate_json(paths.plan_result.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong_configuration(
+            f"{paths.plan_result} is missing, which planning leaves there: was the folder of the run deleted? Suspend "
+            "and resume the training to have it planned again"
+        ) from None
+
+
+def train(
+    contract: RunContract,
+    paths: RunPaths,
+    fold: str,
+    replicate: int,
+    report_on_stop: Callable[[Callable[[], TerminationReport]], None],
+    preemption: Preemption,
+) -> TerminationReport:
+    """Train a fold of a replicate (1 = first), validate it on full volumes and return the report."""
+    if fold not in contract.folds:
+        raise wrong_configuration(f"fold {fold} is not part of this training, which has {', '.join(contract.folds)}")
+    if not 1 <= replicate <= contract.replicates:
+        raise wrong_configuration(f"there is no replicate {replicate}: replicates is {contract.replicates}")
+    plan = read_plan(paths)
+    name = contract.fold_key(fold, replicate).name
+    folder = paths.fold(contract, plan.plans_name, fold, replicate)
+    try:
+        with lock(folder / LOCK_FILE, f"fold {name}", LOCK_TIMEOUT_SECONDS):
+            metrics = FoldMetrics(contract, name, plan.plans_name)
+            run = FoldRun(contract, fold, folder, metrics, replicate=replicate)
+            report_on_stop(run.preempted_report)
+            return _attempt(run, paths, plan, preemption)
+    except Locked as error:
+        # Another attempt is alive: not a failure of this one, and none to be counted.
+        raise TrainerError(
+            ExitCode.PREEMPTED, f"another trainer works on fold {name} ({error}); trying again later"
+        ) from error
+
+
+def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preemption) -> TerminationReport:
+    contract = run.contract
+    environment.prepare(
+        contract, paths, paths.preprocessed / plan.preprocessed_key, paths.results_of(contract, run.replicate)
+    )
+    if _is_complete(run):
+        log.info("fold %s is complete already", run.name)
+        return _report(run)
+    require_preprocessed_data(contract, paths, plan)
+    run.start_attempt()
+    serve(run.metrics)
+    log.info("loading torch and nnU-Net")
+    if contract.gpus > 1:
+        from nnunet_trainer.training import ranks
+
+        _require_large_batch(contract, paths, plan)
+        rendezvous = ranks.start_followers(
+            contract.gpus,
+            _follow,
+            run.fold,
+            run.replicate,
+            contract,
+            paths,
+            plan,
+            run.fence,
+            volumes=[paths.run, Path("/tmp")],
+            read_only=[paths.preprocessed],
+        )
+        ranks.join_group(0, contract.gpus, rendezvous, contract.device)
+    trainer = _make_trainer(run, paths, plan)
+    trainer.take_control(run, preemption)
+    fix_conditions(run, conditions(run, plan, trainer))
+    run.complete(_train_and_validate(run, trainer))
+    (run.folder / PREVIOUS).unlink(missing_ok=True)
+    return _report(run)
+
+
+def _follow(
+    rank: int,
+    rendezvous: Path,
+    fold: str,
+    replicate: int,
+    contract: RunContract,
+    paths: RunPaths,
+    plan: PlanFacts,
+    fence: Fence,
+) -> None:
+    """Work as one of several processes on a fold that another process leads."""
+    from nnunet_trainer.training import ranks
+
+    log_format = f"%(asctime)s nnunet-trainer rank {rank} %(levelname)s %(message)s"
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=log_format)
+    ranks.join_group(rank, contract.gpus, rendezvous, contract.device)
+    folder = paths.fold(contract, plan.plans_name, fold, replicate)
+    metrics = FoldMetrics(contract, fold, plan.plans_name)
+    run = FoldRun(contract, fold, folder, metrics, replicate=replicate, follows=fence)
+    trainer = _make_trainer(run, paths, plan)
+    # Signals are for the leader to answer.
+    trainer.take_control(run, Preemption(lambda: None))
+    _train_and_validate(run, trainer)
+
+
+def _train_and_validate(run: FoldRun, trainer: "Control") -> float | None:
+    """Bring a fold to its end and return its Dice on full volumes; every process that works on it calls this."""
+    from nnunet_trainer.training.ranks import agreed
+
+    trainer.restore_newest_checkpoint()
+    # A final checkpoint may be that of an earlier end, where policies ask for more epochs since.
+    if agreed(
+        lambda: trainer.current_epoch < trainer.planned_end or _epochs_in(run.folder / FINAL) < trainer.current_epoch
+    ):
+        if run.leads:
+            # Whatever was validated, it was not with the network that comes out now.
+            shutil.rmtree(run.folder / "validation", ignore_errors=True)
+        trainer.run_training()
+    if run.fold == "all":
+        # Every case was trained on: a "validation" would only measure how well the network remembers.
+        return None
+    return _validate(trainer, run)
+
+
+def _require_large_batch(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
+    """Raise TrainerError with WRONG_CONFIGURATION where there are fewer samples in a batch than GPUs."""
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    data = paths.preprocessed / plan.preprocessed_key / contract.dataset
+    plans = read_checked_plans(data / f"{plan.plans_name}.json")
+    size = PlansManager(plans).get_configuration(contract.configuration).batch_size
+    if size < contract.gpus:
+        raise wrong_configuration(
+            f"resources.gpus is {contract.gpus}, but a batch of configuration {contract.configuration} has {size} "
+            "samples, and each GPU needs one. Ask for fewer GPUs, or for a larger batch_size under "
+            "planning.configurations"
+        )
+
+
+def require_preprocessed_data(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
+    """Raise TrainerError with WRONG_DATA when what planning made is no longer there: no attempt can mend that."""
+    folder = paths.preprocessed / plan.preprocessed_key
+    manifest = read_manifest(folder)
+    wrong = missing(folder, manifest) if manifest else ""
+    if wrong or not has_preprocessed_data(contract, folder, plan.plans_name):
+        raise wrong_data(
+            f"the preprocessed data of this training is gone: {folder} is missing or incomplete"
+            f"{f' ({wrong})' if wrong else ''}. Suspend and resume the training to have it made again; it then goes on "
+            "from its checkpoints"
+        )
+
+
+def _epochs_in(path: Path) -> int:
+    """Return the finished epochs in a checkpoint, 0 for one that is missing or damaged. Loads torch."""
+    from nnunet_trainer.training.checkpoints import finished_epochs
+
+    try:
+        return finished_epochs(path)
+    except Exception as error:
+        if not is_missing_or_damaged(error):
+            raise
+        log.warning("%s can't be read: %s", path.name, one_line(str(error))[:300])
+        return 0
+
+
+def _is_complete(run: FoldRun) -> bool:
+    """Tell whether nothing is left to do; torch is loaded only where that seems to be so."""
+    facts = run.facts
+    # Policies may ask for more epochs than when early stopping ended the fold.
+    epochs = max(facts.planned_end, min(run.contract.min_epochs, facts.epochs_target))
+    if facts.epoch < epochs or not (run.folder / FINAL).is_file():
+        return False
+    validated = run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
+    return validated and _epochs_in(run.folder / FINAL) >= epochs
+
+
+def _summary_is_there(folder: Path) -> bool:
+    try:
+        return "foreground_mean" in read_json(folder / VALIDATION_SUMMARY)
+    except (OSError, ValueError):
+        return False
+
+
+def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
+    import torch
+
+    contract = run.contract
+    torch.set_num_threads(environment.torch_threads(contract))
+    if contract.device is Device.CUDA:
+        require_gpu()
+        # As nnU-Net's run_training does.
+        torch.backends.cudnn.deterministic = False
+        torch.backends.cudnn.benchmark = True
+
+    from nnunet_trainer.training import seeds
+    from nnunet_trainer.training.classes import find_trainer
+    from nnunet_trainer.training.control import controlled
+
+    if run.seed is not None:
+        seeds.make_deterministic()
+        seeds.seed_everything(seeds.seed_of(run.seed, seeds.Stream.INITIALISATION))
+    base = find_trainer(contract.trainer_class)
+    data = paths.preprocessed / plan.preprocessed_key / contract.dataset
+    plans = read_checked_plans(data / f"{plan.plans_name}.json")
+    # nnU-Net's trainers take this out of the plans again; it only concerns external loggers.
+    plans["continue_training"] = (run.folder / LATEST).exists()
+    trainer = controlled(base)(
+        plans=plans,
+        configuration=contract.configuration,
+        fold=run.fold if run.fold == "all" else int(run.fold),
+        dataset_json=read_json(data / "dataset.json"),
+        device=torch.device(contract.device.value),
+    )
+    if contract.device is Device.CPU:
+        # With several processes nnU-Net takes a GPU for granted.
+        trainer.device, trainer.grad_scaler = torch.device("cpu"), None
+    return trainer
+
+
+def _validate(trainer: "Control", run: FoldRun) -> float | None:
+    """Predict the fold's validation cases as full volumes, unless that is done, and return their Dice."""
+    from nnunet_trainer.training.ranks import agreed
+
+    summary = run.folder / VALIDATION_SUMMARY
+    if not agreed(lambda: _summary_is_there(run.folder)):
+        log.info("full-volume validation of fold %s", run.name)
+        if run.leads:
+            # nnU-Net writes the summary last and in place: a part of one must not look finished.
+            summary.unlink(missing_ok=True)
+        trainer.perform_actual_validation(False)
+    if not run.leads:
+        return None
+    if not _summary_is_there(run.folder):
+        raise wrong_configuration(
+            f"trainer class {type(trainer).__name__} writes no validation/summary.json, so its result can't be told"
+        )
+    return foreground_mean(read_scores(summary, trainer.dataset_json["file_ending"]).values())
+
+
+def _report(run: FoldRun) -> TerminationReport:
+    facts: FoldFacts = run.facts
+    dice = facts.mean_validation_dice
+    if dice is not None:
+        result = f"mean validation Dice {dice:.4f}"
+    elif run.fold == "all":
+        result = "no validation cases"
+    else:
+        result = "validation Dice undefined: no validation case holds or predicts any class"
+    early = " (early stopping)" if facts.planned_end < facts.epochs_target else ""
+    return TerminationReport(
+        message=f"fold {run.name} is complete: {facts.epoch} of {facts.epochs_target} epochs{early}, {result}",
+        fold=facts,
+    )

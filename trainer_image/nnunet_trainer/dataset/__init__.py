@@ -1,0 +1,1 @@
+"""Raw dataset and preprocessed data."""

@@ -1,0 +1,148 @@
+"""Every image and label of a dataset is read once before anything long is done: what is wrong is named, all at once."""
+
+import logging
+import multiprocessing
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from nnunet_api.dataset.geometry import mixed_readers
+from nnunet_trainer.dataset.contents import Contents
+from nnunet_trainer.dataset.examination import REMEDIES, Examined, Examiner, Finding, Kind, ReaderChoice, attempt
+from nnunet_trainer.dataset.raw import Case, RawDataset
+from nnunet_trainer.process.failures import wrong_data
+from nnunet_trainer.process.heartbeat import heartbeat
+
+log = logging.getLogger(__name__)
+
+_NAMED_CHARACTERS = 700
+"""Room for the findings of one kind in a message; all of them are in the log."""
+_OVERWRITE = "overwrite_image_reader_writer"
+"""nnU-Net's key in dataset.json that names the reader."""
+
+
+def verify_training_cases(dataset: RawDataset, processes: int) -> Contents:
+    """Read every image and label of the training cases and return what they hold; see `_verify`."""
+    return _verify("the dataset", dataset, dataset.cases, processes, choose_reader(dataset))
+
+
+def verify_test_cases(dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> Contents:
+    """Read every image and label of the test set, by the training set's reader, and return what they hold."""
+    # Whatever the first reader can read of it: the choice is made.
+    choice = replace(choose_reader(dataset), first=None)
+    return _verify("the test set", dataset, cases, processes, choice)
+
+
+def choose_reader(dataset: RawDataset) -> ReaderChoice:
+    """Return the reader that nnU-Net takes for this dataset, and note in the log which it is and why.
+
+    nnU-Net takes the first of its readers for the file ending that can read the first case. Raises TrainerError with
+    WRONG_DATA where there is none.
+    """
+    from nnunetv2.imageio import reader_writer_registry as registry
+
+    named = dataset.description.get(_OVERWRITE, "None")
+    listed = "dataset" in dataset.description
+    first = dataset.cases[next(iter(dataset.cases)) if listed else min(dataset.cases)].images[0]
+    if named != "None":
+        try:
+            reader = registry.recursive_find_reader_writer_by_name(named)
+        except (RuntimeError, TypeError, AttributeError) as error:
+            # nnU-Net would take another one with no more than a line in the log.
+            raise wrong_data(
+                f"dataset.json: {_OVERWRITE} is {named!r}, and nnU-Net has no such reader. Correct it, or leave it out"
+            ) from error
+        return _chosen(ReaderChoice(reader, why=f"dataset.json names it ({_OVERWRITE})"))
+    ending, name = dataset.ending.lower(), dataset.name_of(first)
+    candidates = [reader for reader in registry.LIST_OF_IO_CLASSES if ending in reader.supported_file_endings]
+    if not candidates:
+        raise wrong_data(
+            f"dataset.json: file_ending is {dataset.ending}, which none of nnU-Net's readers takes. Convert the files, "
+            f"or name a reader by {_OVERWRITE}"
+        )
+    refused: list[str] = []
+    for reader in candidates:
+        _, trouble = attempt(partial(_read_first, reader, str(first)), [first])
+        if trouble is None:
+            why = f"the first of nnU-Net's readers for {dataset.ending} that can read {name}"
+            if refused:
+                return _chosen(ReaderChoice(reader, first=candidates[0], why="; ".join([why, *refused])))
+            return _chosen(ReaderChoice(reader, later=tuple(candidates[1:]), why=why))
+        refused.append(f"{reader.__name__} can't: {trouble[-200:]}")
+    raise wrong_data(f"none of nnU-Net's readers can read {name}: {'; '.join(refused)}. Make or copy it again")
+
+
+def _read_first(reader: Any, file: str) -> None:
+    reader().read_images((file,))
+
+
+def _chosen(choice: ReaderChoice) -> ReaderChoice:
+    log.info("images are read by %s: %s", choice.reader.__name__, choice.why)
+    return choice
+
+
+def _verify(
+    what: str, dataset: RawDataset, cases: Mapping[str, Case], processes: int, choice: ReaderChoice
+) -> Contents:
+    """Check grids, voxels, label values and whatever else nnU-Net's verify_dataset_integrity checks of a case.
+
+    That function reads each label image twice and knows imagesTr only; so what it calls for each case is called here,
+    on what was read once. What it checks beside that, `load_dataset` has checked.
+
+    Raises TrainerError with WRONG_DATA and all findings, as far as a message has room.
+    """
+    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
+    examined: dict[str, Examined] = {}
+    with (
+        heartbeat(f"verifying {what}", lambda: f"{len(examined)}/{len(cases)} cases"),
+        multiprocessing.get_context("spawn").Pool(processes) as pool,
+    ):
+        for name, found in zip(cases, pool.imap(examine, cases.values()), strict=True):
+            examined[name] = found
+            for note in found.notes:
+                log.warning("%s", note)
+    if findings := all_findings(examined.values(), choice):
+        for finding in findings:
+            log.error("%s: %s", finding.kind, finding.text)
+        raise wrong_data(f"{what} of {dataset.folder.name} can't be used: {described(findings, choice)}")
+    return {name: contents for name, found in examined.items() if (contents := found.contents) is not None}
+
+
+def all_findings(examined: Collection[Examined], choice: ReaderChoice) -> list[Finding]:
+    """Return what is wrong with the cases.
+
+    Where the first reader for the file ending can read none of them, it is no choice; where it can read some, nnU-Net's
+    choice depends on which case comes first.
+    """
+    findings = [finding for found in examined for finding in found.findings]
+    if choice.first is None or any(found.by_first for found in examined):
+        return findings
+    return [finding for finding in findings if finding.kind != Kind.OTHER_READER]
+
+
+def described(findings: Iterable[Finding], choice: ReaderChoice) -> str:
+    """Return the findings by their kinds, each with its remedy, as far as a message has room."""
+    by_kind: dict[Kind, list[str]] = {}
+    for finding in findings:
+        by_kind.setdefault(finding.kind, []).append(finding.text)
+    return "; ".join(
+        f"{len(texts)} {kind}: {_within(texts)}. {REMEDIES[kind]}"
+        if kind != Kind.OTHER_READER
+        else _mixed(texts, choice)
+        for kind, texts in by_kind.items()
+    )
+
+
+def _mixed(texts: Sequence[str], choice: ReaderChoice) -> str:
+    first, other = (choice.reader, choice.later[0]) if choice.first is None else (choice.first, choice.reader)
+    return mixed_readers(_within(texts), len(texts), first.__name__, other.__name__)
+
+
+def _within(texts: Sequence[str]) -> str:
+    told = [texts[0]]
+    for text in texts[1:]:
+        if len("; ".join([*told, text])) > _NAMED_CHARACTERS:
+            return f"{'; '.join(told)}; and {len(texts) - len(told)} more in the log of this pod"
+        told.append(text)
+    return "; ".join(told)

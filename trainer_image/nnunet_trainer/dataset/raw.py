@@ -1,0 +1,256 @@
+"""Cheap checks of a dataset in nnU-Net's raw format, each with a message that names what to mend. No torch in here."""
+
+import difflib
+import json
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_api.dataset.beside import detached_problem, spacing_files, voxels_elsewhere
+from nnunet_api.dataset.description import channel_names, description_problems
+from nnunet_api.dataset.layout import find_images, named
+from nnunet_api.dataset.places import look, missing, place_problems
+from nnunet_api.dataset.splits import SPLITS_FILE, split_problems
+from nnunet_api.dataset.truncation import cut_short
+from nnunet_api.training import TestSet
+from nnunet_trainer.dataset.labels import Labels, declared_labels
+from nnunet_trainer.process.failures import wrong_configuration, wrong_data
+
+CROSS_VALIDATION_FOLDS = 5
+"""Folds of nnU-Net's own cross-validation."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """Files of one case."""
+
+    images: tuple[Path, ...]
+    label: Path
+
+    def files(self) -> list[Path]:
+        """Return every file that nnU-Net reads for the case, also those that its reader looks for beside the images."""
+        beside = [path for path in spacing_files(self.images, self.label) if path.is_file()]
+        return [*self.images, self.label, *beside]
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A dataset whose file names were found in order."""
+
+    folder: Path
+    description: dict[str, Any]
+    """Contents of dataset.json."""
+    cases: dict[str, Case]
+    """Training cases by name."""
+    splits: list[dict[str, list[str]]] | None
+    """The dataset's own splits_final.json, if it brings one."""
+
+    @property
+    def channels(self) -> int:
+        """Number of image channels."""
+        return len(channel_names(self.description))
+
+    @property
+    def ending(self) -> str:
+        """File ending of images and labels, for example .nii.gz."""
+        return str(self.description["file_ending"])
+
+    @property
+    def labels(self) -> Labels:
+        """The labels that dataset.json declares."""
+        return declared_labels(self.description)
+
+    def name_of(self, path: Path) -> str:
+        """Return the name of a file inside the dataset (or its path outside of it)."""
+        return str(_relative(path, self.folder))
+
+    def check_whole(self) -> None:
+        """Raise TrainerError with WRONG_DATA for files that were cut short, or that hold only a part of an image."""
+        _require_whole(self.folder, self.files().values())
+
+    def files(self) -> dict[str, Path]:
+        """Return every file that planning reads, by its name inside the dataset (or its path outside of it)."""
+        paths = [self.folder / "dataset.json"]
+        if self.splits is not None:
+            paths.append(self.folder / SPLITS_FILE)
+        for case in self.cases.values():
+            paths += case.files()
+        return {self.name_of(path): path for path in paths}
+
+
+def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
+    """Return the dataset, complete in its file names, with enough cases for the folds.
+
+    Raises TrainerError with WRONG_DATA (or WRONG_CONFIGURATION for a fold that the splits don't have).
+    """
+    folder = _folder(raw, name)
+    description = _description(raw, folder)
+    if "dataset" in description:
+        cases, problems = _listed_cases(folder, description["dataset"]), list[str]()
+    else:
+        cases, problems = _found_cases(folder, description)
+    problems += _place_problems(raw, folder, cases, "training")
+    if not problems and len(cases) != description["numTraining"]:
+        problems.append(
+            f"dataset.json: numTraining is {description['numTraining']}, but there are {len(cases)} training cases. "
+            "Correct numTraining, or add the missing images to imagesTr"
+        )
+    _require_none(name, problems)
+    splits = _splits(folder, cases)
+    _check_folds(name, list(folds), len(cases), splits)
+    return RawDataset(folder, description, cases, splits)
+
+
+def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
+    """Return the test cases by name. Raises TrainerError with WRONG_DATA where one is incomplete."""
+    images, labels = dataset.folder / test_set.images, dataset.folder / test_set.labels
+    for folder, field in ((images, "testSet.images"), (labels, "testSet.labels")):
+        if not folder.is_dir():
+            raise wrong_data(
+                f"the test set's folder {folder.name} is not in {dataset.folder.name}. Correct {field}, add the "
+                "folder, or leave testSet out"
+            )
+    cases, problems = _cases_in(images, labels, dataset.ending, dataset.channels)
+    problems += _place_problems(dataset.folder.parent, dataset.folder, cases, "test")
+    _require_none(dataset.folder.name, problems)
+    return cases
+
+
+def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case]) -> None:
+    """Raise TrainerError with WRONG_DATA for files of the test set as `RawDataset.check_whole` does."""
+    _require_whole(dataset.folder, [path for case in cases.values() for path in (*case.images, case.label)])
+
+
+def _require_whole(folder: Path, paths: Collection[Path]) -> None:
+    problems = []
+    if damaged := cut_short(paths):
+        names = {str(_relative(path, folder)) for path in damaged}
+        problems.append(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+    if detached := [(str(_relative(path, folder)), where) for path in paths if (where := _voxels_elsewhere(path))]:
+        problems.append(detached_problem(detached))
+    if problems:
+        raise wrong_data("; ".join(problems))
+
+
+def _voxels_elsewhere(path: Path) -> str:
+    if path.name.endswith((".nii.gz", ".json")):
+        return ""
+    with path.open("rb") as file:
+        return voxels_elsewhere(path.name, file.read)
+
+
+def _folder(raw: Path, name: str) -> Path:
+    folder = raw / name
+    if folder.is_dir():
+        return folder
+    present = sorted(entry.name for entry in raw.iterdir() if entry.is_dir()) if raw.is_dir() else []
+    near = difflib.get_close_matches(name, present, n=1, cutoff=0.5)
+    there = f"the claim holds {named(present)}" if present else "the claim holds no folder at all"
+    hint = f" Did you mean {near[0]}?" if near else ""
+    raise wrong_data(
+        f"dataset {name} is not there: {there}.{hint} Correct dataset.name, dataset.claimName or dataset.subPath"
+    )
+
+
+def _require_none(name: str, problems: list[str]) -> None:
+    if problems:
+        raise wrong_data(f"{name}: {'; '.join(problems)}")
+
+
+def _description(raw: Path, folder: Path) -> dict[str, Any]:
+    path = folder / "dataset.json"
+    _require_none(folder.name, list(place_problems(look({path.name: path}), os.path.realpath(raw), "the claim")))
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise wrong_data(f"{folder.name} has no dataset.json; nnU-Net's dataset format asks for one") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise wrong_data(f"dataset.json of {folder.name} is not valid JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise wrong_data(f"dataset.json of {folder.name} must hold an object, not a {type(content).__name__}")
+    _require_none(folder.name, [f"dataset.json: {problem}" for problem in description_problems(content)])
+    return content
+
+
+def _listed_cases(folder: Path, entries: Mapping[str, Any]) -> dict[str, Case]:
+    """Cases named one by one under the key "dataset", nnU-Net's other way of describing them."""
+
+    def at(path: str) -> Path:
+        # As nnU-Net finds them: by names alone, whatever is a link.
+        return Path(os.path.abspath(folder / path))  # noqa: PTH100 (resolve() would follow links)
+
+    return {
+        name: Case(tuple(at(path) for path in entry["images"]), at(entry["label"])) for name, entry in entries.items()
+    }
+
+
+def _found_cases(folder: Path, description: Mapping[str, Any]) -> tuple[dict[str, Case], list[str]]:
+    """Cases found by their file names in imagesTr and labelsTr, and what is wrong with these."""
+    absent = [f"there is no folder {sub}" for sub in ("imagesTr", "labelsTr") if not (folder / sub).is_dir()]
+    if absent:
+        return {}, absent
+    ending, channels = str(description["file_ending"]), len(channel_names(description))
+    return _cases_in(folder / "imagesTr", folder / "labelsTr", ending, channels)
+
+
+def _cases_in(images: Path, labels: Path, ending: str, channels: int) -> tuple[dict[str, Case], list[str]]:
+    found = find_images(images.name, [path.name for path in images.iterdir()], ending, channels)
+    cases = {
+        name: Case(tuple(images / file for file in files), labels / f"{name}{ending}")
+        for name, files in found.cases.items()
+    }
+    return cases, [*found.hidden, *found.problems]
+
+
+def _place_problems(raw: Path, folder: Path, cases: Mapping[str, Case], kind: str) -> list[str]:
+    """Return what is wrong with where the files of cases lie."""
+    images = look({str(_relative(path, folder)): path for case in cases.values() for path in case.images})
+    labels = look({str(_relative(case.label, folder)): case.label for case in cases.values()})
+    problems = list(place_problems(images | labels, os.path.realpath(raw), "the claim"))
+    if gone := missing(images):
+        problems.append(f"{len(gone)} images are missing: {named(gone)}. Add them, or correct dataset.json")
+    if gone := missing(labels):
+        problems.append(
+            f"labels are missing for {len(gone)} of {len(cases)} {kind} cases: {named(gone)}. Add them or remove the "
+            "images"
+        )
+    return problems
+
+
+def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]]] | None:
+    path = folder / SPLITS_FILE
+    if not path.is_file():
+        return None
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise wrong_data(f"{SPLITS_FILE} is not valid JSON: {error}. Correct it, or remove it") from error
+    _require_none(folder.name, list(split_problems(content, cases)))
+    return [{"train": split["train"], "val": split["val"]} for split in content]
+
+
+def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str, list[str]]] | None) -> None:
+    if folds == ["all"]:
+        return
+    if splits is not None:
+        # nnU-Net would go on with a random 80:20 split, which nobody asked for.
+        absent = [fold for fold in folds if int(fold) >= len(splits)]
+        if absent:
+            raise wrong_configuration(
+                f"fold {', '.join(absent)} does not exist: {SPLITS_FILE} of {name} has {len(splits)} folds, counted "
+                "from 0"
+            )
+    elif cases < CROSS_VALIDATION_FOLDS:
+        raise wrong_data(
+            f"{name} has {cases} training cases, five-fold cross-validation needs at least {CROSS_VALIDATION_FOLDS}. "
+            "Add cases, bring a splits_final.json, or set trainOnAllCases: true with folds: []"
+        )
+
+
+def _relative(path: Path, folder: Path) -> Path:
+    """Return a path as seen from a dataset; files of other datasets on the claim with ../ before them."""
+    if not path.is_relative_to(folder.parent):
+        return path
+    return path.relative_to(folder) if path.is_relative_to(folder) else Path("..") / path.relative_to(folder.parent)

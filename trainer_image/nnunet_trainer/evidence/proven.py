@@ -1,0 +1,122 @@
+"""What a final checkpoint proves about the epochs of its fold: pure functions of its contents. No torch in here."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_api.contract import FoldEvidence, RunContract
+from nnunet_api.dataset.layout import named
+from nnunet_api.policy.model import PolicyMode
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.schedule import EarlyStopping
+from nnunet_trainer.run.journal import OWNER_KEY
+from nnunet_trainer.training.early_stopping import end_of, judge, judge_proven
+
+HISTORY_KEYS = (
+    "train_losses",
+    "val_losses",
+    "mean_fg_dice",
+    "ema_fg_dice",
+    "lrs",
+    "epoch_start_timestamps",
+    "epoch_end_timestamps",
+)
+"""What nnU-Net logs once in every epoch, and keeps in its checkpoints."""
+
+
+@dataclass(frozen=True)
+class FinalCheckpoint:
+    """What the proof rests on."""
+
+    counter: int
+    """Finished epochs, as nnU-Net counts them."""
+    history: Mapping[str, Sequence[float]]
+    """One value for each finished epoch, under each of `HISTORY_KEYS`."""
+    owner: tuple[str, str] | None = None
+    """UID of the training and name of the fold's run that it was saved by; none in a checkpoint of an older image."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found in the final checkpoint of a fold."""
+
+    evidence: FoldEvidence
+    trouble: str | None
+    """Why it does not prove what was asked for, as the end of a sentence about the fold; none where it does."""
+
+
+def checkpoint_of(content: Any) -> FinalCheckpoint:
+    """Return what the proof rests on from the contents of a checkpoint. Raises ValueError for what is none."""
+    try:
+        counter, logging = content["current_epoch"], content["logging"]
+        if type(counter) is not int or counter < 0:
+            raise ValueError(f"its counter of epochs is {type(counter).__name__} {str(counter)[:40]}")
+        history = {key: _numbers(key, logging[key]) for key in HISTORY_KEYS}
+        return FinalCheckpoint(counter, history, _owner(content.get("init_args")))
+    except KeyError as error:
+        raise ValueError(f"it has no {error}") from error
+    except TypeError as error:
+        raise ValueError(f"it is not built as nnU-Net's checkpoints are ({error})") from error
+
+
+def _owner(arguments: Any) -> tuple[str, str] | None:
+    owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
+    return (str(owner.get("uid"))[:64], str(owner.get("fold"))[:64]) if isinstance(owner, dict) else None
+
+
+def _numbers(key: str, values: Any) -> list[float]:
+    if not isinstance(values, list):
+        raise ValueError(f"its history has no list of {key}")
+    try:
+        return [float(value) for value in values]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"its history holds something else than numbers under {key} ({error})") from error
+
+
+def prove(fold: str, checkpoint: FinalCheckpoint, checkpoint_hash: str, contract: RunContract) -> Finding:
+    """Return what a checkpoint proves about the fold's run of that name, held against what the contract asks for."""
+    rule, epochs = contract.early_stopping, contract.schedule.epochs
+    lengths = {key: len(checkpoint.history[key]) for key in HISTORY_KEYS}
+    # The times of the epochs prove nothing: attempts run on nodes whose clocks differ, by hours where one has no NTP.
+    proven = min(checkpoint.counter, *lengths.values())
+    ema, pseudo_dice = checkpoint.history["ema_fg_dice"][:proven], checkpoint.history["mean_fg_dice"][:proven]
+    if contract.policy is None:
+        verdict = judge(ema, pseudo_dice, rule, epochs)
+    else:
+        verdict = judge_proven(ema, pseudo_dice, rule, epochs, contract.min_epochs)
+    end = end_of(verdict, epochs)
+    evidence = FoldEvidence(
+        fold=fold,
+        epochs=proven,
+        checkpoint_hash=checkpoint_hash,
+        early_stopping=None if verdict.state is EarlyStoppingState.DISABLED else verdict,
+    )
+    doubts = []
+    if differing := {key: length for key, length in lengths.items() if length != checkpoint.counter}:
+        values = ", ".join(f"{key} {length}" for key, length in differing.items())
+        doubts.append(f"its counter says {checkpoint.counter} epochs, but its history has values of {values}")
+    if not doubts and proven != end:
+        doubts.append(_why_not(rule, end, epochs))
+    if checkpoint.owner not in (None, (contract.uid, fold)):
+        doubts.append("it was saved by fold {1} of the training with UID {0}".format(*checkpoint.owner or ()))
+    if proven < contract.min_epochs:
+        doubts.append(f"{_policies(contract)} for at least {contract.min_epochs}")
+    trouble = f"{proven} of {epochs} epochs are proven: {'; '.join(doubts)}" if doubts else None
+    return Finding(evidence, trouble)
+
+
+def _policies(contract: RunContract) -> str:
+    """Return who asks for a minimum of epochs: only what is enforced does."""
+    decisions = contract.policy.decisions if contract.policy else []
+    names = sorted(decision.policy for decision in decisions if decision.mode == PolicyMode.ENFORCE)
+    if len(names) == 1:
+        return f"policy {names[0]} asks"
+    return f"policies {named(names)} ask" if names else "the policies ask"
+
+
+def _why_not(rule: EarlyStopping, end: int, epochs: int) -> str:
+    if end < epochs:
+        return f"the early-stopping rule ends the training at {end}"
+    if rule.can_end_early:
+        return "the early-stopping rule has not fired"
+    return "there is no early stopping"

@@ -1,0 +1,1 @@
+"""The process and its surroundings: failures, files, memory, signals, child processes."""

@@ -1,0 +1,1 @@
+"""The run folder: paths, journal, facts, and who may write."""

@@ -1,0 +1,58 @@
+"""Environment variables that nnU-Net and torch read when they are imported: set before, never after."""
+
+import os
+import shutil
+from pathlib import Path
+
+from nnunet_api.contract import RunContract
+from nnunet_api.training import Device
+from nnunet_trainer.run.paths import RunPaths
+
+
+def augmentation_workers(processes: int) -> int:
+    """Return the number of data augmentation workers for a pod with that many CPU cores.
+
+    nnU-Net starts half as many again for validation batches, which idle most of the time. Below three cores the
+    trainer augments in its own process: measured on two, workers only take the network's time and memory.
+    """
+    return processes if processes >= 3 else 0
+
+
+def defaults(contract: RunContract) -> dict[str, str]:
+    """Return the variables to set where the user has not set them (spec.trainer.env)."""
+    variables = {
+        # As `python -m nnunetv2.run.run_training` does; its console script forgets it.
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",
+        # nnU-Net's defaults are 8 and 12, whatever the container may use.
+        "nnUNet_def_n_proc": str(contract.processes),
+        "nnUNet_n_proc_DA": str(augmentation_workers(contract.processes // max(1, contract.gpus))),
+        # Some of nnU-Net's trainers (warmup, Primus) call torch.load without weights_only=False and can't read
+        # their own checkpoints since torch 2.6. The checkpoints are this run's own.
+        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+        # Worker processes print through pipes too.
+        "PYTHONUNBUFFERED": "1",
+        # Caches are named after the user; the pod's user ID has no name.
+        "USER": "nnunet",
+    }
+    if contract.seed is not None:
+        # Without it cuBLAS may choose another order of summation each time.
+        variables["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
+    if contract.device is Device.CPU or not (shutil.which("gcc") or shutil.which("cc")):
+        variables["nnUNet_compile"] = "f"
+    return variables
+
+
+def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path, results: Path | None = None) -> None:
+    """Set what nnU-Net needs: its nnUNet_preprocessed, and its nnUNet_results if that is not the run folder."""
+    for name, value in defaults(contract).items():
+        os.environ.setdefault(name, value)
+    folders = {"nnUNet_raw": paths.raw, "nnUNet_preprocessed": preprocessed, "nnUNet_results": results or paths.run}
+    os.environ.update({name: str(folder) for name, folder in folders.items()})
+
+
+def torch_threads(contract: RunContract) -> int:
+    """Return the threads for the network: all cores on the CPU, one beside a GPU (as nnU-Net does)."""
+    return max(1, contract.processes // max(1, contract.gpus)) if contract.device is Device.CPU else 1

@@ -1,0 +1,133 @@
+"""One attempt at one fold, as seen from outside: journal, metrics, report. No torch in here."""
+
+import statistics
+import time
+from pathlib import Path
+
+from nnunet_api.contract import FoldFacts, FoldProvenance, Metric, RunContract, TerminationReport
+from nnunet_trainer.run.fence import Fence
+from nnunet_trainer.run.journal import read_journal, write_journal
+from nnunet_trainer.run.metrics import FoldMetrics
+from nnunet_trainer.run.pulse import Pulse
+
+
+class FoldRun:
+    """Keeps journal, metrics and the fold's facts in step."""
+
+    def __init__(
+        self,
+        contract: RunContract,
+        fold: str,
+        folder: Path,
+        metrics: FoldMetrics,
+        *,
+        replicate: int = 1,
+        follows: Fence | None = None,
+    ) -> None:
+        """`fold` is nnU-Net's name of it.
+
+        Of several processes that train one fold, one leads: it alone writes, save for the segmentations of the
+        validation. The others follow it, by its right to do so.
+        """
+        self.contract = contract
+        self.fold = fold
+        self.replicate = replicate
+        self.name = contract.fold_key(fold, replicate).name
+        self.folder = folder
+        self.metrics = metrics
+        self.leads = follows is None
+        self.passed_over: list[str] = []
+        """Checkpoints that this attempt found damaged."""
+        self.provenance: FoldProvenance | None = None
+        self._durations: list[float] = []
+        self._fence = follows
+        self._pulse = Pulse(folder)
+        self._journal = read_journal(folder)
+        blank = FoldFacts(fold=self.name, epoch=0, epochs_target=contract.schedule.epochs)
+        self.facts = self._journal.facts or blank
+        metrics.set_facts(self.facts)
+
+    @property
+    def seed(self) -> int | None:
+        """Seed of this fold's run, if there is one."""
+        return self.contract.seed_of(self.replicate)
+
+    @property
+    def floor(self) -> int:
+        """Finished epochs before which the early-stopping rule does not act, by the policies."""
+        return self._journal.floor
+
+    def set_min_epochs(self, finished: int) -> None:
+        """Take over what the policies ask for; the checkpoint that was loaded has so many epochs, 0 without any."""
+        self._journal = self._journal.with_floor(self.contract.min_epochs, finished)
+
+    def start_attempt(self) -> None:
+        """Count this attempt and take the right to write over from the one before."""
+        self._fence = Fence(self.folder)
+        begun = self._journal.attempt_started(time.time(), self._pulse.last())
+        self._journal = begun.model_copy(update={"uid": self.contract.uid})
+        self._publish(self.facts)
+        self._pulse.start()
+
+    @property
+    def fence(self) -> Fence:
+        """The right of this attempt to write, once it is started."""
+        assert self._fence is not None, "the attempt is not started"
+        return self._fence
+
+    def check_fence(self) -> None:
+        """Raise TrainerError with PREEMPTED when another attempt has taken over."""
+        if self._fence is not None:
+            self._fence.check()
+
+    def resume(self, facts: FoldFacts) -> None:
+        """Note the state that the loaded checkpoint holds; what was begun beyond it is lost."""
+        self._journal = self._journal.resumed(facts.epoch)
+        self._publish(facts)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note that an epoch (0 = first) is under way."""
+        self._journal = self._journal.epoch_started(epoch)
+        if self.leads:
+            self.check_fence()
+            # Not flushed: should the node die, at worst one lost epoch goes uncounted.
+            write_journal(self.folder, self._journal, durable=False, fence=self._fence)
+
+    def finish_epoch(self, facts: FoldFacts, seconds: float) -> None:
+        """Note a finished epoch whose checkpoint is on disk."""
+        self._durations.append(seconds)
+        self._journal = self._journal.durable(time.time())
+        self._publish(facts)
+        self.metrics.observe_epoch(seconds)
+        self.metrics.set(Metric.LAST_EPOCH_TIMESTAMP, time.time())
+
+    def complete(self, mean_validation_dice: float | None) -> None:
+        """Note the result of the full-volume validation."""
+        self._journal = self._journal.durable(time.time())
+        self._publish(self.facts.model_copy(update={"mean_validation_dice": mean_validation_dice}))
+
+    def preempted_report(self) -> TerminationReport:
+        """Return the report for an attempt that SIGTERM ended."""
+        self._pulse.beat()
+        facts = self.facts
+        done = facts.checkpoint_epoch or 0
+        return TerminationReport(
+            message=f"stopped on request; {done} of {facts.planned_end} epochs of fold {self.name} are in the "
+            "checkpoint and the next attempt goes on from there",
+            fold=facts,
+        )
+
+    def _publish(self, facts: FoldFacts) -> None:
+        stated = {
+            "median_epoch_seconds": round(statistics.median(self._durations), 3) if self._durations else None,
+            "passed_over": ", ".join(self.passed_over)[:300] or None,
+            "provenance": self.provenance or facts.provenance,
+        }
+        self._journal = self._journal.with_facts(facts.model_copy(update=stated))
+        assert self._journal.facts is not None
+        self.facts = self._journal.facts
+        if self.leads:
+            self.check_fence()
+            write_journal(self.folder, self._journal, fence=self._fence)
+            self.metrics.set_volume("results", self.folder)
+        self.metrics.set_facts(self.facts)

@@ -1,0 +1,172 @@
+"""Prometheus metrics of a fold, on a registry of their own, up before torch is imported."""
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from nnunet_api.contract import METRIC_LABELS, METRICS_PORT, FoldFacts, Metric, RunContract
+from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.process.numbers import number
+
+log = logging.getLogger(__name__)
+
+METRICS_PORT_ENV = "NNUNET_RUN_METRICS_PORT"
+"""Another port, where trainers share a network because there is no container runtime."""
+
+EPOCH_DURATION_HELP = "Duration of an epoch with its checkpoint."
+EPOCH_SECONDS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
+GAUGES = {
+    Metric.EPOCH: "Finished epochs.",
+    Metric.EPOCHS_TARGET: "Epochs to train.",
+    Metric.LOSS: "Loss of the last finished epoch.",
+    Metric.PSEUDO_DICE: "Pseudo-Dice (0 to 1) of a class in the last finished epoch, on random validation patches.",
+    Metric.EMA_PSEUDO_DICE: "Exponential moving average of the mean foreground pseudo-Dice.",
+    Metric.BEST_EMA_PSEUDO_DICE: "Best moving average so far.",
+    Metric.LEARNING_RATE: "Learning rate of the last begun epoch.",
+    Metric.LAST_EPOCH_TIMESTAMP: "When the last epoch was finished, Unix time.",
+    Metric.CHECKPOINT_TIMESTAMP: "When the newest durable checkpoint was written, Unix time.",
+    Metric.CHECKPOINT_EPOCH: "Finished epochs in the newest durable checkpoint.",
+    Metric.EPOCHS_SINCE_IMPROVEMENT: "Epochs since the moving average was best.",
+    Metric.NONFINITE_LOSS_EPOCHS: "Epochs in a row, up to the last one, whose training loss was NaN or infinite.",
+    Metric.VOLUME_AVAILABLE: "Space left on a volume for the trainer, at the last finished epoch.",
+    Metric.VOLUME_CAPACITY: "Size of a volume.",
+    Metric.ATTEMPTS: "Times the trainer of this fold was started.",
+    Metric.LOST_EPOCHS: "Epochs that were begun and had to be trained again.",
+    Metric.EARLY_STOPPING_STATE: "1 for the present state of the early-stopping rule, 0 for the others.",
+    Metric.EARLY_STOPPING_EPOCH: "Finished epochs at which the early-stopping rule fired.",
+    Metric.EARLY_STOPPING_SUPPRESSED_EPOCH: "Finished epochs at which the rule would have acted but for a policy.",
+    Metric.POLICY_MIN_EPOCHS: "Epochs that policies ask each fold to be trained for, 0 for none.",
+    Metric.POLICY_EXCEPTED: "1 where the training ran under an exception of a policy at any time, else 0.",
+    Metric.END_EPOCH: "Finished epochs at which the training ends, early stopping included.",
+    Metric.MEDIAN_EPOCH: "Median duration of an epoch in this attempt.",
+    Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
+    Metric.LOST_SECONDS: "Running time of earlier attempts whose work was lost.",
+    Metric.PASSED_OVER: "A checkpoint that this attempt found damaged and passed over; the value is always 1.",
+    Metric.RUN_INFO: "What is trained; the value is always 1.",
+}
+"""What each gauge tells. All carry `METRIC_LABELS`, and these further ones:"""
+FURTHER_LABELS = {
+    Metric.LOSS: ("split",),
+    Metric.PSEUDO_DICE: ("label",),
+    Metric.EARLY_STOPPING_STATE: ("state",),
+    Metric.PASSED_OVER: ("checkpoint",),
+    Metric.VOLUME_AVAILABLE: ("volume",),
+    Metric.VOLUME_CAPACITY: ("volume",),
+    Metric.RUN_INFO: ("dataset", "configuration", "trainer_class", "plans"),
+}
+
+
+class FoldMetrics(Collector):
+    """What the scrape of a fold's trainer sees. A value that is unknown is absent, never 0."""
+
+    def __init__(self, contract: RunContract, fold: str, plans_name: str) -> None:
+        self._labels = (contract.namespace, contract.name, fold)
+        self._lock = threading.Lock()
+        self._values: dict[tuple[str, tuple[str, ...]], float] = {}
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        self._duration = Histogram(
+            Metric.EPOCH_DURATION,
+            EPOCH_DURATION_HELP,
+            METRIC_LABELS,
+            registry=self.registry,
+            buckets=EPOCH_SECONDS,
+        ).labels(*self._labels)
+        info = (contract.dataset, contract.configuration, contract.trainer_class, plans_name)
+        self._values[Metric.RUN_INFO, info] = 1
+        self._values[Metric.POLICY_MIN_EPOCHS, ()] = contract.min_epochs
+        self._values[Metric.POLICY_EXCEPTED, ()] = float(bool(contract.policy and contract.policy.exceptions))
+
+    def set(self, name: str, value: float | None, *labels: str) -> None:
+        """Set a gauge; None or NaN leaves the last known value."""
+        if (finite := number(value)) is not None:
+            with self._lock:
+                self._values[name, labels] = finite
+
+    def set_facts(self, facts: FoldFacts) -> None:
+        """Set all gauges that the state of a fold holds."""
+        self.set(Metric.EPOCH, facts.epoch)
+        self.set(Metric.EPOCHS_TARGET, facts.epochs_target)
+        self.set(Metric.CHECKPOINT_EPOCH, facts.checkpoint_epoch)
+        self.set(Metric.ATTEMPTS, facts.attempts)
+        self.set(Metric.LOST_EPOCHS, facts.lost_epochs)
+        self._set_or_drop(Metric.LOSS, facts.training_loss, "train")
+        self._set_or_drop(Metric.LOSS, facts.validation_loss, "validation")
+        self.set(Metric.EMA_PSEUDO_DICE, facts.ema_pseudo_dice)
+        self.set(Metric.BEST_EMA_PSEUDO_DICE, facts.best_ema_pseudo_dice)
+        self.set(Metric.LEARNING_RATE, facts.learning_rate)
+        self.set(Metric.END_EPOCH, facts.planned_end)
+        self._set_or_drop(Metric.MEDIAN_EPOCH, facts.median_epoch_seconds)
+        self.set(Metric.HELD_SECONDS, facts.held_seconds)
+        self.set(Metric.LOST_SECONDS, facts.lost_seconds)
+        for name in facts.passed_over.split(", ") if facts.passed_over else ():
+            self.set(Metric.PASSED_OVER, 1, name)
+        if facts.early_stopping is not None:
+            self._set_or_drop(Metric.EARLY_STOPPING_EPOCH, facts.early_stopping.epoch)
+            self._set_or_drop(Metric.EARLY_STOPPING_SUPPRESSED_EPOCH, facts.early_stopping.suppressed_epoch)
+            for state in EarlyStoppingState:
+                self.set(Metric.EARLY_STOPPING_STATE, float(state is facts.early_stopping.state), state.value)
+
+    def _set_or_drop(self, name: str, value: float | None, *labels: str) -> None:
+        """Set a gauge, or drop it where there is no value.
+
+        A loss that is no number must not look like the last good one; policies that changed may take a verdict back.
+        """
+        if number(value) is None:
+            with self._lock:
+                self._values.pop((name, labels), None)
+        self.set(name, value, *labels)
+
+    def set_volume(self, volume: str, folder: Path) -> None:
+        """Set what is left of the volume that holds a folder. A volume that can't be asked keeps its last values."""
+        with contextlib.suppress(OSError):
+            stat = os.statvfs(folder)
+            self.set(Metric.VOLUME_AVAILABLE, stat.f_bavail * stat.f_frsize, volume)
+            self.set(Metric.VOLUME_CAPACITY, stat.f_blocks * stat.f_frsize, volume)
+
+    def set_pseudo_dice(self, names: Sequence[str], values: Sequence[float]) -> None:
+        """Set the pseudo-Dice of each class."""
+        for name, value in zip(names, values, strict=True):
+            self.set(Metric.PSEUDO_DICE, value, name)
+
+    def observe_epoch(self, seconds: float) -> None:
+        """Count an epoch of that duration."""
+        self._duration.observe(seconds)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield what is known."""
+        with self._lock:
+            values = dict(self._values)
+        for name, text in GAUGES.items():
+            family = GaugeMetricFamily(name, text, labels=[*METRIC_LABELS, *FURTHER_LABELS.get(name, ())])
+            for (key, labels), value in values.items():
+                if key == name:
+                    family.add_metric([*self._labels, *labels], value)
+            if family.samples:
+                yield family
+
+
+def serve(metrics: FoldMetrics, port: int | None = None) -> None:
+    """Serve the metrics from a thread. A port that is taken costs the metrics, never the training."""
+    port = int(os.environ.get(METRICS_PORT_ENV, METRICS_PORT)) if port is None else port
+    try:
+        start_http_server(port, registry=metrics.registry)
+        log.info("metrics on port %d", port)
+    except OSError as error:
+        log.warning("no metrics: port %d can't be opened: %s", port, error)
+
+
+@contextlib.contextmanager
+def never_fail(what: str) -> Iterator[None]:
+    """Log an error in something that the training does not depend on, and go on."""
+    try:
+        yield
+    except Exception:
+        log.exception("%s failed; the training goes on", what)

@@ -1,0 +1,108 @@
+"""Where everything of a run is, inside the pod."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from nnunet_api.contract import (
+    PLAN_RESULT_FILE,
+    PREPROCESSED_PATH,
+    RAW_PATH,
+    RESULTS_PATH,
+    SUMMARY_FILE,
+    RunContract,
+)
+from nnunet_api.fold_key import replicate_folder
+from nnunet_api.folders import CLAIMS_PATH
+
+ROOT_ENV = "NNUNET_RUN_ROOT"
+"""Folder that takes the place of / for the mounts, where there is no container runtime."""
+
+FINAL = "checkpoint_final.pth"
+LATEST = "checkpoint_latest.pth"
+BEST = "checkpoint_best.pth"
+PREVIOUS = "checkpoint_previous.pth"
+"""The latest checkpoint but one: what there is should the latest turn out damaged."""
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """The mounts and the run's folders in them."""
+
+    raw: Path
+    """nnUNet_raw."""
+    preprocessed: Path
+    """Folder of preprocessed data that this training may share."""
+    results: Path
+    """Where the results claim would begin: the run's folder alone is mounted, below it."""
+    run: Path
+    """The run's folder: nnUNet_results for nnU-Net."""
+
+    @property
+    def plan_result(self) -> Path:
+        """`PlanFacts` of the run."""
+        return self.run / PLAN_RESULT_FILE
+
+    @property
+    def summary(self) -> Path:
+        """The evaluation in full."""
+        return self.run / SUMMARY_FILE
+
+    def own_file(self, path: Path) -> Path:
+        """Return where a file of the run really is.
+
+        Raises FileNotFoundError, or ValueError for what is no file or lies elsewhere: neither a link in the run's
+        folder nor one in the place of it, or of the namespace's, may lead to another run's files.
+        """
+        real = path.resolve(strict=True)
+        if not real.is_relative_to(self.results.resolve() / self.run.relative_to(self.results)) or not real.is_file():
+            raise ValueError("it is no file inside the run's folder")
+        return real
+
+    def results_of(self, contract: RunContract, replicate: int = 1) -> Path:
+        """Return nnU-Net's nnUNet_results: the run's folder, or one in it for each of several replicates."""
+        return self.run / replicate_folder(None if contract.replicates == 1 else replicate)
+
+    def model(self, contract: RunContract, plans_name: str, replicate: int = 1) -> Path:
+        """Return the model folder of a replicate (1 = first), in nnU-Net's naming."""
+        name = f"{contract.trainer_class}__{plans_name}__{contract.configuration}"
+        return self.results_of(contract, replicate) / contract.dataset / name
+
+    def fold(self, contract: RunContract, plans_name: str, fold: str, replicate: int = 1) -> Path:
+        """Return the folder of a fold of a replicate (1 = first)."""
+        return self.model(contract, plans_name, replicate) / contract.fold_key(fold, replicate).folder
+
+    def folds(self, contract: RunContract, plans_name: str) -> dict[str, Path]:
+        """Return the folder of each fold of each replicate by the name of its run."""
+        return {
+            key.name: self.fold(contract, plans_name, key.fold, replicate)
+            for replicate in range(1, contract.replicates + 1)
+            for key in contract.fold_keys_of(replicate)
+        }
+
+
+def run_paths(contract: RunContract) -> RunPaths:
+    """Return the paths of a run in this pod."""
+    root = _root()
+    results = root / RESULTS_PATH.lstrip("/")
+    return RunPaths(
+        raw=root / RAW_PATH.lstrip("/"),
+        preprocessed=root / PREPROCESSED_PATH.lstrip("/"),
+        results=results,
+        run=results / contract.run_folder,
+    )
+
+
+def claims_root() -> Path:
+    """Return where the claims are mounted as a whole, in the container that prepares the folders."""
+    return _root() / CLAIMS_PATH.lstrip("/")
+
+
+def _root() -> Path:
+    return Path(os.environ.get(ROOT_ENV, "/"))
+
+
+def has_preprocessed_data(contract: RunContract, folder: Path, plans_name: str) -> bool:
+    """Tell whether a folder of the preprocessed claim still holds what training reads first."""
+    dataset = folder / contract.dataset
+    return all((dataset / name).is_file() for name in (f"{plans_name}.json", "dataset.json"))

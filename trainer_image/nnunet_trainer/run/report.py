@@ -1,0 +1,110 @@
+"""The termination message: one line of JSON that Kubernetes keeps and the operator reads."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nnunet_api.contract import (
+    TERMINATION_LOG,
+    TERMINATION_LOG_LIMIT,
+    EarlyStopFacts,
+    EvaluationFacts,
+    EvidenceFacts,
+    FoldEvidence,
+    TerminationReport,
+)
+
+TERMINATION_LOG_ENV = "NNUNET_RUN_TERMINATION_LOG"
+"""Another path for the termination message, where there is no container runtime."""
+
+DECIMALS = 5
+"""Decimals of a score in a report that would be too long otherwise."""
+HASH_DIGITS = 12
+"""Digits of a checkpoint's hash in a report that would be too long otherwise."""
+
+
+def encode(report: TerminationReport, limit: int = TERMINATION_LOG_LIMIT) -> bytes:
+    """Return the report as one line of at most `limit` bytes.
+
+    What does not fit goes in this order: of the evidence, which evidence.json holds in full, what nobody decides by;
+    digits of the scores, which summary.json holds in full; classes of the test Dice from the end; the end of the
+    message. The scores of all folds and replicates are never left out.
+    """
+    for shorter in _shorter_and_shorter(report):
+        report, line = shorter, _line(shorter)
+        if len(line) <= limit:
+            return line
+    if report.evaluation is not None and report.evaluation.test_per_class:
+        # A class costs at least 8 bytes, so this drops no more than needed plus a few.
+        keep = max(0, len(report.evaluation.test_per_class) - max(1, (len(line) - limit) // 64))
+        classes = dict(list(report.evaluation.test_per_class.items())[:keep])
+        evaluation = report.evaluation.model_copy(update={"test_per_class": classes})
+        return encode(report.model_copy(update={"evaluation": evaluation}), limit)
+    if report.message:
+        # Every character costs at least one byte; the loop ends because the message gets shorter.
+        excess = max(2, (len(line) - limit) // 4)
+        message = report.message[: max(0, len(report.message) - excess)].rstrip("…")
+        return encode(report.model_copy(update={"message": message + "…" if message else ""}), limit)
+    raise ValueError(f"the report does not fit into {limit} bytes even without a message")
+
+
+def _shorter_and_shorter(report: TerminationReport) -> Iterator[TerminationReport]:
+    """Yield the report as it is, then with less and less said about each fold; the epochs are never left out."""
+    yield report
+    if report.evaluation is not None:
+        report = _with_shorter_scores(report, report.evaluation)
+        yield report
+    if report.evidence is None:
+        return
+    for shorten in (_without_numbers, _with_short_hash, _without_verdict):
+        evidence = EvidenceFacts(folds=[shorten(fold) for fold in report.evidence.folds])
+        report = report.model_copy(update={"evidence": evidence})
+        yield report
+
+
+def _with_shorter_scores(report: TerminationReport, scores: EvaluationFacts) -> TerminationReport:
+    """Return the report with the digits of its scores that mean something: 50 folds have as many numbers."""
+    content = _rounded(scores.model_dump(by_alias=True))
+    return report.model_copy(update={"evaluation": EvaluationFacts.model_validate(content)})
+
+
+def _rounded(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _rounded(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_rounded(value) for value in content]
+    return round(content, DECIMALS) if isinstance(content, float) else content
+
+
+def _without_numbers(fold: FoldEvidence) -> FoldEvidence:
+    """Leave of the verdict what shows that the rule ended the training where it did."""
+    verdict = fold.early_stopping
+    if verdict is None:
+        return fold
+    # A rule without an effect needs no proof.
+    kept = None
+    if verdict.end_epoch is not None:
+        kept = EarlyStopFacts(state=verdict.state, epoch=verdict.epoch, end_epoch=verdict.end_epoch)
+    return fold.model_copy(update={"early_stopping": kept})
+
+
+def _with_short_hash(fold: FoldEvidence) -> FoldEvidence:
+    return fold.model_copy(update={"checkpoint_hash": fold.checkpoint_hash[:HASH_DIGITS]})
+
+
+def _without_verdict(fold: FoldEvidence) -> FoldEvidence:
+    return fold.model_copy(update={"early_stopping": None})
+
+
+def write(report: TerminationReport) -> None:
+    """Write the termination message. Failing to do so must not hide the exit code: it is only noted on stderr."""
+    path = Path(os.environ.get(TERMINATION_LOG_ENV, TERMINATION_LOG))
+    try:
+        path.write_bytes(encode(report))
+    except (OSError, ValueError) as error:
+        os.write(2, f"the termination message could not be written to {path}: {error}\n".encode())
+
+
+def _line(report: TerminationReport) -> bytes:
+    return report.model_dump_json(by_alias=True, exclude_none=True).encode()

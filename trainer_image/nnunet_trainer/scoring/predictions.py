@@ -1,0 +1,110 @@
+"""Segmentations that are whole when they are there, so that an interrupted prediction goes on case by case.
+
+nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI file that was cut short without an error.
+"""
+
+import errno
+import logging
+import os
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nnunet_api.dataset.truncation import cut_short
+from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, write_json
+from nnunet_trainer.run.fence import Fence
+
+log = logging.getLogger(__name__)
+
+INPUTS_FILE = "inputs.json"
+"""Beside predictions: a hash of what each of them is made from."""
+
+
+def export_atomically(
+    logits: Any,
+    properties: dict[str, Any],
+    configuration_manager: Any,
+    plans_manager: Any,
+    dataset_json: dict[str, Any],
+    output_file_truncated: str,
+    save_probabilities: bool = False,
+    *,
+    fence: Fence | None = None,
+) -> None:
+    """Take the place of nnU-Net's export_prediction_from_logits: write beside the target, flush, rename.
+
+    With a fence, raises TrainerError with PREEMPTED instead of renaming when another attempt has taken over.
+    """
+    from nnunetv2.inference.export_prediction import export_prediction_from_logits
+
+    target = Path(output_file_truncated)
+    temporary = fence.temporary(target) if fence else temporary_path(target)
+    try:
+        export_prediction_from_logits(
+            logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
+        )
+        endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
+        if temporary.with_name(f"{temporary.name}.json").exists():
+            # The spacing, beside a tif that can't hold it.
+            endings.append(".json")
+        for ending in endings:
+            _make_durable(temporary.with_name(temporary.name + ending))
+    except Exception:
+        if fence:
+            # Whoever has taken over removes what this attempt was writing: no failure of the volume.
+            fence.check()
+        raise
+    if fence:
+        fence.check()
+    # The segmentation last: it is what counts as done.
+    for ending in reversed(endings):
+        temporary.with_name(temporary.name + ending).replace(target.with_name(target.name + ending))
+
+
+def _make_durable(written: Path) -> None:
+    fsync_file(written)
+    if not written.stat().st_size or cut_short([written]):
+        # ITK reports no error when it writes to a full volume.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(written))
+
+
+def make_exports_atomic(*modules: Any, fence: Fence | None = None) -> None:
+    """Let the nnU-Net modules that call export_prediction_from_logits by its global name call ours."""
+    for module in modules:
+        assert hasattr(module, "export_prediction_from_logits"), f"{module.__name__} exports in another way now"
+        module.export_prediction_from_logits = partial(export_atomically, fence=fence)
+
+
+def whole_ones(folder: Path, ending: str) -> set[str]:
+    """Return the cases whose segmentation is in the folder; remove what an interruption left of others."""
+    for path in [*folder.glob(".tmp-*"), *cut_short(folder.glob(f"*{ending}"))]:
+        path.unlink(missing_ok=True)
+    return {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+
+
+def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str]) -> set[str]:
+    """Return the cases that are predicted from the same inputs already; remove every other prediction.
+
+    `inputs` has a hash for each case that is to be scored. It is kept in the folder, and compared the next time.
+    """
+    earlier = _read_inputs(folder / INPUTS_FILE)
+    present = whole_ones(folder, ending)
+    fresh = {case for case in present if case in inputs and earlier.get(case) == inputs[case]}
+    for case in sorted(present - fresh):
+        log.info("removing the prediction of %s: made from other images or another model", case)
+        (folder / f"{case}{ending}").unlink()
+    # After the removal and before new predictions: what is there always has the hash that is noted, or none at all.
+    write_json(folder / INPUTS_FILE, dict(inputs))
+    return fresh
+
+
+def _read_inputs(path: Path) -> dict[str, str]:
+    try:
+        content: dict[str, str] = read_json(path)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        log.warning("%s can't be read, everything is predicted again: %s", path.name, error)
+        return {}
+    return content

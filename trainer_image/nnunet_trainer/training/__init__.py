@@ -1,0 +1,1 @@
+"""Training a fold under this project's schedule."""

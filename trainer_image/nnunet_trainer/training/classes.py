@@ -1,0 +1,106 @@
+"""Trainer and planner classes by name, with an answer that helps when there is no such class."""
+
+import difflib
+import inspect
+import logging
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import nnunetv2
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
+from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
+
+from nnunet_api.dataset.layout import named
+from nnunet_trainer.process.failures import TrainerError, may_pass, one_line, wrong_configuration
+from nnunet_trainer.training import overrides
+
+log = logging.getLogger(__name__)
+
+_NNUNET = Path(nnunetv2.__path__[0])
+_CLASS = re.compile(r"^class (\w+)\s*[(:]", re.MULTILINE)
+_EXTERNAL_TRAINERS = "nnUNet_extTrainer"
+"""nnU-Net's variable with the folders of people's own trainers."""
+_TROUBLES_NAMED = 4
+_TRAINER_ARGUMENTS = {"plans", "configuration", "fold", "dataset_json", "device"}
+
+
+def find_trainer(name: str) -> type:
+    """Return the trainer class, found as nnUNetv2_train finds it (nnU-Net's own, then nnUNet_extTrainer).
+
+    Raises TrainerError with WRONG_CONFIGURATION for a class that is unknown, broken, not built as nnU-Net asks or out
+    of control.
+    """
+    folders = [_NNUNET / "training" / "nnUNetTrainer"]
+    folders += [Path(path) for path in os.environ.get(_EXTERNAL_TRAINERS, "").split(os.pathsep) if path.strip()]
+    try:
+        found: type = recursive_find_trainer_class_by_name(name)
+    except Exception as error:
+        if may_pass(error):
+            raise
+        if name not in (known := class_names(folders)):
+            raise _unknown("trainer class", "trainer.className", name, known) from error
+        raise wrong_configuration(
+            f"trainer class {name} can't be used: {one_line(f'{type(error).__name__}: {error}')[:600]}"
+        ) from error
+    arguments = set(inspect.signature(found).parameters)
+    if arguments != _TRAINER_ARGUMENTS:
+        raise wrong_configuration(
+            f"trainer class {name} has __init__ arguments {', '.join(sorted(arguments))}; nnU-Net needs exactly plans, "
+            "configuration, fold, dataset_json, device. Read further settings from environment variables (trainer.env)"
+        )
+    _require_control(found)
+    return found
+
+
+def _require_control(trainer: type) -> None:
+    """Raise TrainerError with WRONG_CONFIGURATION for a class that this project's control can't work with."""
+    from nnunet_trainer.training.control import Control
+
+    found = overrides.overrides_of(trainer, nnUNetTrainer)
+    troubles = overrides.problems(found, overrides.reserved_names(Control, nnUNetTrainer))
+    if troubles:
+        more = len(troubles) - _TROUBLES_NAMED
+        raise wrong_configuration(
+            f"trainer class {trainer.__name__} can't be used: {'. '.join(troubles[:_TROUBLES_NAMED])}"
+            + (f". And {more} more" if more > 0 else "")
+        )
+    if found.hidden:
+        log.warning("no source of %s, so it is not known whether control can work with it", named(found.hidden))
+    if epochs := overrides.own_epochs(found):
+        log.info("%s sets num_epochs to %s; schedule.epochs is what counts", trainer.__name__, epochs)
+
+
+def find_planner(name: str) -> Any:
+    """Return the planner class. Raises TrainerError with WRONG_CONFIGURATION for an unknown one."""
+    folder = _NNUNET / "experiment_planning"
+    try:
+        found = recursive_find_python_class(str(folder), name, current_module="nnunetv2.experiment_planning")
+    except ImportError as error:
+        if may_pass(error):
+            raise
+        raise wrong_configuration(f"planner {name} can't be loaded: {one_line(str(error))}") from error
+    if found is None or not hasattr(found, "plan_experiment"):
+        planners = {known for known in class_names([folder]) if "Plan" in known}
+        raise _unknown("planner", "planning.planner", name, planners)
+    return found
+
+
+def class_names(folders: Iterable[Path]) -> set[str]:
+    """Return the names of the classes defined at top level in the Python files of the folders, without importing."""
+    return {
+        name
+        for folder in folders
+        for path in folder.rglob("*.py")
+        for name in _CLASS.findall(path.read_text(encoding="utf-8", errors="replace"))
+    }
+
+
+def _unknown(kind: str, field: str, name: str, known: set[str]) -> TrainerError:
+    by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
+    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {named(known)}."
+    return wrong_configuration(f"there is no {kind} {name} in this image. {hint} Correct {field} or use another image")
