@@ -39,6 +39,7 @@ def test_no_write_at_rest(
         with Autopilot(api, namespace, lambda: 0.0):
             wait_for("all to end", lambda: number_of("Completed") == FINISHED, 180, lab.operator.tail)
         wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
+        wait_for("what other tests have left to be gone", lambda: not terminating(api), 180)
         wait_for("nobody to write any more", lambda: written(api) == written(api, after=5), 120)
         mine, everybodys = len(proxy.writes()), written(api)
         time.sleep(sizes.REST_SECONDS)
@@ -69,6 +70,13 @@ def first_writes(lab: Lab, proxy: Proxy, name: str, **spec: Any) -> list[str]:
     lab.wait_event("WaitingForResources", name=name)
     time.sleep(1)  # nothing may come after it
     return [method for method, _ in proxy.writes()[before:]]
+
+
+def terminating(api: Api) -> list[str]:
+    """Return the namespaces that are being deleted with all that is in them."""
+    return [
+        space["metadata"]["name"] for space in api.list("namespaces", "") if "deletionTimestamp" in space["metadata"]
+    ]
 
 
 def written(api: Api, after: float = 0.0) -> float:
