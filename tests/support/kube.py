@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.api import Api
+from tests.support.api import PATHS, Api
 
 Object = dict[str, Any]
 Objects = list[Object]  # Kube.list hides the built-in name inside the class
@@ -16,8 +16,8 @@ Reasons = list[tuple[str, str]]
 
 
 POLL_SECONDS = 0.25
-KINDS = {"nnt": "nnunettrainings", "pod": "pods"}
-"""What kubectl calls a kind, where its API has another name."""
+KINDS = {"nnt": "nnunettrainings", "pod": "pods", "crd": "customresourcedefinitions"}
+"""What kubectl calls a kind, where its API has another name. Kinds that are asked for seldom go by kubectl."""
 
 
 class Kube:
@@ -42,11 +42,20 @@ class Kube:
 
     def get(self, kind: str, name: str, namespace: str) -> Object:
         """Return one object; {} where it does not exist."""
-        return self.api.get(KINDS.get(kind, kind), namespace, name) or {}
+        known = KINDS.get(kind, kind)
+        if known in PATHS:
+            return self.api.get(known, namespace, name) or {}
+        said = self.run("get", kind, name, "-n", namespace, "-o", "json", "--ignore-not-found")
+        found: Object = json.loads(said) if said else {}
+        return found
 
     def list(self, kind: str, namespace: str, selector: str = "") -> Objects:
         """Return the objects of a kind in a namespace."""
-        return self.api.list(kind, namespace, labelSelector=selector)
+        known = KINDS.get(kind, kind)
+        if known in PATHS:
+            return self.api.list(known, namespace, labelSelector=selector)
+        items: Objects = json.loads(self.run("get", kind, "-n", namespace, "-o", "json", "-l", selector))["items"]
+        return items
 
     def jobs(self, namespace: str, training: str) -> Objects:
         """Return the Jobs of a training."""
