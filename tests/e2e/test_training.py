@@ -72,10 +72,13 @@ def story(lab: Lab, pictures: Path | None, tmp_path_factory: pytest.TempPathFact
     epochs, stops = (150, [100]) if pictures else (15, [2, 4, 6])
     observed = {"mode": "Observe", **PLATEAU}
     both = {"dataset": {"name": DATASET}, "testSet": {}}
-    # nnU-Net's own class, by the same image: what both need is made once.
-    sibling = training(
-        SIBLING, NAMESPACE, epochs=FLOOR, trainer={"device": "cpu", "image": lab.references["dishonest"]}
-    )
+    # nnU-Net's own class, by the same image and in the same environment: what both need is made once.
+    trainer = {
+        "device": "cpu",
+        "image": lab.references["dishonest"],
+        "env": [{"name": "HOLD_BEFORE_EPOCH", "value": str(stops[0] + 1)}],
+    }
+    sibling = training(SIBLING, NAMESPACE, epochs=FLOOR, trainer=trainer)
     sibling["spec"] |= both
     told = Story(lab, person, epochs, time.time())
     spec: dict[str, Any] = {"epochs": epochs, "folds": [0, 1], "earlyStopping": observed, **both}
