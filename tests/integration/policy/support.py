@@ -189,7 +189,7 @@ class Gate:
         self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
 
     def active(self) -> None:
-        """Wait until the admission policies act, after they were installed."""
+        """Wait until each admission policy acts after their installation: the API server hears of them one by one."""
         self.settle()
         labels = {"metadata": {"name": "never", "labels": {"nnunet.dev/x": "1"}}}
         self.allow("probe", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]}])
@@ -203,9 +203,14 @@ class Gate:
                 "POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {**job, "spec": spec}, "probe"
             ),
             "nnunet-exceptions": lambda: self.ask("POST", f"{POLICIES}?dryRun=All", wrong),
+            "nnunet-policy-enforce": self._probed,
         }
+        assert self._probe
+        self.put("zz-enforced", mode="Enforce", namespaces=[self._probe], rules={"minEpochs": 100_000})
         for name, attempt in tries.items():
             wait_for(f"{name} to act", lambda name=name, attempt=attempt: attempt().denial[0] == name)  # type: ignore[misc]
+        self.done("DELETE", f"{POLICIES}/zz-enforced")
+        self.settle()
 
     def allow(self, user: str, rules: list[Object], namespace: str = "") -> None:
         """Give a user rights of their own, in a namespace or everywhere."""
