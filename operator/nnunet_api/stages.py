@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
-from nnunet_api.reasons import Phase, Reason
+from nnunet_api.reasons import Reason
 from nnunet_api.training import NnunetTrainingSpec
 
 
@@ -18,8 +18,6 @@ class Stage:
     """How sentences call its Job; one that trains a fold run is called by that."""
     running: Reason
     """Reason of condition Progressing while it runs."""
-    phase: Phase
-    """Phase of the training while it runs."""
     verb: str = "runs"
     """What its Job does then."""
     on_gpu: Callable[[NnunetTrainingSpec], bool] = lambda _: False
@@ -33,14 +31,13 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage(STAGE_PLAN, "planning and preprocessing", Reason.PLANNING, Phase.PLANNING),
-        Stage(STAGE_FOLD, "training", Reason.TRAINING, Phase.TRAINING, verb="trains", on_gpu=lambda _: True),
-        Stage(STAGE_VERIFY, "verification", Reason.VERIFYING, Phase.VERIFYING, proves=True),
+        Stage(STAGE_PLAN, "planning and preprocessing", Reason.PLANNING),
+        Stage(STAGE_FOLD, "training", Reason.TRAINING, verb="trains", on_gpu=lambda _: True),
+        Stage(STAGE_VERIFY, "verification", Reason.VERIFYING, proves=True),
         Stage(
             STAGE_EVALUATE,
             "evaluation",
             Reason.EVALUATING,
-            Phase.EVALUATING,
             on_gpu=lambda spec: spec.test_set is not None,
             counts_while_deleted=True,  # it is the end of all
         ),

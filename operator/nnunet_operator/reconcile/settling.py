@@ -16,8 +16,8 @@ def is_settling(jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetim
 
     Clocks that differ only make it say no.
     """
-    spoken = {controller_of(pod).get("uid") for pod in pods if _is_spoken_on(pod)}
-    return any(_is_young(job, now, patience_seconds) and uid_of(job) not in spoken for job in jobs)
+    young = {uid_of(job) for job in jobs if _is_young(job, now, patience_seconds)}
+    return bool(young) and not young <= {controller_of(pod).get("uid") for pod in pods if _is_spoken_on(pod)}
 
 
 def _is_young(job: Manifest, now: datetime, patience_seconds: float) -> bool:

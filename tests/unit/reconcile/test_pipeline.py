@@ -1,6 +1,7 @@
 """The stages as data: what the code that walks along them takes for granted."""
 
 from nnunet_api.reasons import Phase, Reason
+from nnunet_api.remedies.table import phase_of
 from nnunet_api.stages import STAGES
 from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, all_needs
 from tests.support.made_trainings import OPTIONS, training
@@ -20,7 +21,7 @@ def test_stages_come_after_all_that_they_need_and_lead_to_the_last() -> None:
 
 def test_what_runs_can_be_told_apart() -> None:
     running: set[Reason] = {stage.running for stage in STAGES.values()}
-    phases: set[Phase] = {stage.phase for stage in STAGES.values()}
+    phases: set[Phase] = {phase_of(stage.running) for stage in STAGES.values()}
     assert len(running) == len(phases) == len(STAGES)
 
 
