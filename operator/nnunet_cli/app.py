@@ -13,6 +13,7 @@ from nnunet_cli.lint.command import lint
 from nnunet_cli.list.command import list_
 from nnunet_cli.logs.command import logs
 from nnunet_cli.report.command import report
+from nnunet_cli.rights.command import rights
 from nnunet_cli.suspend.resume import resume
 from nnunet_cli.suspend.suspend import suspend
 from nnunet_cli.watch.command import watch
@@ -58,3 +59,4 @@ app.command()(curves)
 app.add_typer(dataset.app, name="dataset")
 app.command()(lint)
 app.command()(audit)
+app.command()(rights)

@@ -198,6 +198,21 @@ class Cluster:
         """Return all policies. Raises Refused."""
         return self._pages(self._list_custom, plural=policy.PLURAL)
 
+    def roles_and_bindings(self) -> tuple[list[Object], list[Object]]:
+        """Return all Roles and ClusterRoles, and all their bindings, each with its kind. Raises Refused."""
+        rbac = self._rbac
+        roles = {"ClusterRole": rbac.list_cluster_role, "Role": rbac.list_role_for_all_namespaces}
+        bindings = {
+            "ClusterRoleBinding": rbac.list_cluster_role_binding,
+            "RoleBinding": rbac.list_role_binding_for_all_namespaces,
+        }
+        # The items of a list do not say their kind.
+        both = [
+            [{**body, "kind": kind} for kind, ask in kinds.items() for body in self._pages(ask)]
+            for kinds in (roles, bindings)
+        ]
+        return both[0], both[1]
+
     def namespaces(self) -> list[str]:
         """Return the names of all namespaces. Raises Refused."""
         return sorted(body["metadata"]["name"] for body in self._pages(self._core.list_namespace))
@@ -239,6 +254,12 @@ class Cluster:
         from kubernetes import client
 
         return client.AuthorizationV1Api(self._client)
+
+    @cached_property
+    def _rbac(self) -> Any:
+        from kubernetes import client
+
+        return client.RbacAuthorizationV1Api(self._client)
 
     @cached_property
     def _core(self) -> Any:

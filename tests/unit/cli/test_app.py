@@ -30,9 +30,10 @@ COMMANDS = [
     "dataset ls",
     "lint",
     "audit",
+    "rights",
 ]
 WITHOUT = {
-    ExitCode.FOUND: ["list", "explain", "audit"],  # nothing that they tell is a failure
+    ExitCode.FOUND: ["list", "explain", "audit", "rights"],  # nothing that they tell is a failure
     ExitCode.CLUSTER: ["dataset check"],  # it asks none
 }
 
@@ -57,6 +58,7 @@ FOR_SCRIPTS = {
     "dataset ls": ("dataset", "ls"),
     "lint": ("lint", "t.yaml", "--offline"),
     "audit": ("audit",),
+    "rights": ("rights",),
 }
 
 
@@ -123,6 +125,16 @@ def test_a_kubeconfig_that_can_not_be_read_is_named(nnunet: Command, text: bytes
 def test_only_a_command_that_can_work_offline_advises_it(nnunet: Command) -> None:
     Path("t.yaml").write_text("a: 1")
     assert "or work offline, by --offline or --policies" in nnunet("lint", "t.yaml").err
-    for command in ("watch a", "explain a", "logs a", "suspend a", "report a", "curves a", "dataset ls", "audit"):
+    for command in (
+        "watch a",
+        "explain a",
+        "logs a",
+        "suspend a",
+        "report a",
+        "curves a",
+        "dataset ls",
+        "audit",
+        "rights",
+    ):
         run = nnunet(*command.split())
         assert run.code == 3 and "there is no file" in run.err and "offline" not in run.err, run.err
