@@ -13,7 +13,8 @@ from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.admission import Said, read
-from nnunet_cli.kube.kubeconfig import client_and_namespace
+from nnunet_cli.kube.impersonation import in_websockets
+from nnunet_cli.kube.kubeconfig import log_in
 
 Object = dict[str, Any]
 
@@ -78,8 +79,9 @@ class Cluster:
 
         settings = client.Configuration()
         settings.retries = False  # a cluster that is away is said so at once
-        self._client, namespace = client_and_namespace(kubeconfig, context, settings)
-        self.namespace: str = namespace
+        login = log_in(kubeconfig, context, settings)
+        self._client, self._impersonation = login.client, login.impersonation
+        self.namespace = login.namespace
         """Namespace of the context."""
         self._host = settings.host
         self._timeout_seconds = timeout_seconds
@@ -171,19 +173,20 @@ class Cluster:
         from websocket import WebSocketBadStatusException
 
         try:
-            return stream(
-                self._core.connect_get_namespaced_pod_exec,
-                pod,
-                namespace,
-                container=container,
-                command=command,
-                stdin=True,
-                stdout=True,
-                stderr=True,
-                tty=False,
-                _preload_content=False,
-                binary=True,
-            )
+            with in_websockets(self._impersonation):
+                return stream(
+                    self._core.connect_get_namespaced_pod_exec,
+                    pod,
+                    namespace,
+                    container=container,
+                    command=command,
+                    stdin=True,
+                    stdout=True,
+                    stderr=True,
+                    tty=False,
+                    _preload_content=False,
+                    binary=True,
+                )
         except ApiException as error:
             # The client makes words of the HTTP answer that refuses a websocket; what it had is the exception before.
             if isinstance(refused := error.__context__, WebSocketBadStatusException):

@@ -2,12 +2,14 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.impersonation import Headers, headers_of, impersonate
 
 
 class NoKubeconfig(CliError):
@@ -18,29 +20,65 @@ class NoKubeconfig(CliError):
         super().__init__(words, ExitCode.CLUSTER)
 
 
-def client_and_namespace(kubeconfig: str | None, context: str | None, settings: Any) -> tuple[Any, str]:
-    """Return a client with these settings, and the namespace of the context. Raises NoKubeconfig."""
+@dataclass(frozen=True)
+class Login:
+    """What a kubeconfig says of a context."""
+
+    client: Any
+    """kubernetes.client.ApiClient; acts as whom the kubeconfig says."""
+    namespace: str
+    impersonation: Headers
+    """What websockets, which the client does not open itself, have to send to act as the same."""
+
+
+def log_in(kubeconfig: str | None, context: str | None, settings: Any) -> Login:
+    """Return a client with these settings, for a context or the current one. Raises NoKubeconfig."""
     # Loading the client takes longer than everything that works without a cluster.
     from kubernetes import config
     from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
 
+    paths = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
     try:
+        context = context or _current_context(paths)
         client = config.new_client_from_config(kubeconfig, context, client_configuration=settings)
-        contexts, current = config.list_kube_config_contexts(kubeconfig)
-        chosen = next((entry for entry in contexts if entry["name"] == context), current)
-        return client, chosen["context"].get("namespace") or "default"
+        chosen = _entry(paths, "context", context)
+        impersonation = headers_of(_entry(paths, "user", chosen.get("user")))
+        if impersonation:
+            impersonate(client, impersonation)
+        return Login(client, chosen.get("namespace") or "default", impersonation)
     except (config.ConfigException, OSError, ValueError, yaml.YAMLError) as error:
         # The client quotes entries whole, with the tokens that may be in them.
         said = re.sub(r"/\{.*\}", "", " ".join(str(error).split())).rstrip(".")
     except (TypeError, AttributeError, KeyError):  # the client takes for granted that it has the form of one
         said = "it has not the form of one"
-    raise NoKubeconfig(_wrong_file(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION) or said)
+    raise NoKubeconfig(_wrong_file(paths) or said)
+
+
+def _current_context(paths: str) -> str | None:
+    """Return the current context: the first file that names one decides, as in kubectl; the client takes the last."""
+    for path in _files(paths):
+        body = yaml.safe_load(path.read_bytes())
+        if isinstance(body, dict) and body.get("current-context"):
+            return str(body["current-context"])
+    return None
+
+
+def _entry(paths: str, kind: str, name: str | None) -> dict[str, Any]:
+    """Return a context or a user: the first file that has it decides, as in kubectl."""
+    bodies = (yaml.safe_load(path.read_bytes()) or {} for path in _files(paths))
+    entries = (entry for body in bodies for entry in body.get(f"{kind}s") or [] if entry["name"] == name)
+    return next((entry[kind] for entry in entries if entry.get(kind)), {})
+
+
+def _files(paths: str) -> list[Path]:
+    given = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+    return [path for path in given if path.exists()]
 
 
 def _wrong_file(paths: str) -> str:
     """Return which of the files can't be read as a kubeconfig, and why; empty where all can."""
     given = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
-    there = [path for path in given if path.exists()]
+    there = _files(paths)
     for path in there:
         try:
             body = yaml.safe_load(path.read_bytes())
