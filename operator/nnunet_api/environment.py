@@ -1,5 +1,6 @@
 """Environment variables of the trainer: which no training may set, and what a list of allowed ones says of a name."""
 
+import re
 from collections.abc import Sequence
 
 OPERATORS_NAMES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
@@ -43,6 +44,33 @@ LOADERS_NAMES = (
 """What the loader, the interpreter, shells, libraries or the container runtime act upon before the program can look, or
 by which they run other code than the image's. Which of all others are harmless depends on the image: policies say which
 may be set (allowedEnv)."""
+
+VALUES = {
+    "nnUNet_n_proc_DA": ("[0-9]{1,4}", "a whole number: of workers that augment, 0 for none"),
+    "nnUNet_def_n_proc": ("[1-9][0-9]{0,3}", "a whole number from 1: of worker processes"),
+    # nnU-Net takes all others for false, without a word.
+    "nnUNet_compile": ("[Tt]|[Tt]rue|TRUE|1|[Ff]|[Ff]alse|FALSE|0", "true or false"),
+    "nnUNet_wandb_enabled": ("0|1|[Tt]rue|[Ff]alse", "0 or 1"),
+}
+"""Variables of nnU-Net 2.8 whose values it reads as something else than text: what it can read, as a regular
+expression, and in words."""
+
+
+def value_fault(name: str, value: str) -> str:
+    """Return what is wrong with the value of a variable; empty where nothing is known to be."""
+    pattern, wanted = VALUES.get(name, ("", ""))
+    return f"{name} is {value!r}, must be {wanted}" if wanted and not re.fullmatch(pattern, value) else ""
+
+
+def value_rules() -> list[tuple[str, str]]:
+    """CEL rules over a variable: (rule, message)."""
+    return [
+        (
+            f"self.name != '{name}' || (has(self.value) && self.value.matches('^({pattern})$'))",
+            f"{name} must be {wanted}",
+        )
+        for name, (pattern, wanted) in VALUES.items()
+    ]
 
 
 def is_refused(name: str) -> bool:

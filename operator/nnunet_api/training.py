@@ -3,10 +3,10 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from nnunet_api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
-from nnunet_api.environment import refusal_rules
+from nnunet_api.environment import refusal_rules, value_rules
 from nnunet_api.fold_key import FoldKey, fold_keys
 from nnunet_api.plan_rules import PlanConfiguration
 from nnunet_api.schedule import EarlyStopping, Schedule
@@ -61,6 +61,8 @@ class Planning(ApiModel):
 
 class EnvVar(ApiModel):
     """An environment variable of the trainer."""
+
+    model_config = ConfigDict(json_schema_extra=cel(*value_rules()))
 
     name: Annotated[
         str,

@@ -10,6 +10,7 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_api.training import Planning
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
+from tests.support.networks import small_network
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 PLAN_WITH_EACH = """
@@ -18,7 +19,7 @@ from pathlib import Path
 import nnunetv2
 import torch
 from nnunet_trainer.training.classes import class_names, find_planner
-from nnunet_trainer.commands.plan import with_configurations
+from nnunet_trainer.dataset.configurations import with_configurations
 
 folder, dataset = Path(os.environ["nnUNet_preprocessed"]), sys.argv[1]
 planners = sorted(
@@ -95,3 +96,18 @@ def test_plans_that_somebody_changed_on_the_claim_are_not_used(world: World, tmp
         assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
         assert f"configurations.3d_tiny.{said} is" in ended.report.message
     assert victim.is_dir() and not marker.exists()
+
+
+def test_a_network_that_deep_supervision_can_not_train_is_refused_before_the_work(tmp_path: Path) -> None:
+    """Two stages: nnU-Net would divide 0 by 0 in the first iteration, on a GPU, at each attempt."""
+    small = {"configurations": {"3d_tiny": small_network("3d_fullres", [16, 16, 16], [4, 8])}}
+    world = make_world(tmp_path / "world").but(planning=small)
+    ended = world.finish("plan")
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "has 2 stages, and nnU-Net's deep supervision needs 3" in ended.report.message
+    assert "30 x 34 x 32 voxels" in ended.report.message and "preprocessing 3d_tiny" not in ended.log
+    without = world.but(trainerClass="nnUNetTrainerNoDeepSupervision").finish("plan")
+    assert without.code == 0, without.log
+    # What the other one has made is shared, and no reason to take it.
+    again = world.finish("plan")
+    assert (again.code, again.report.message) == (ended.code, ended.report.message), again.log

@@ -108,6 +108,15 @@ REJECTED: dict[str, tuple[Object, str]] = {
         )
         for name in ("LD_PRELOAD", "PYTHONWARNINGS", "BROWSER", "PATH", "HOME", "BASH_ENV", "NVIDIA_VISIBLE_DEVICES")
     },
+    **{
+        f"{name}={value}": ({"trainer": {"env": [{"name": name, "value": value}]}}, f"{name} must be {wanted}")
+        for name, value, wanted in (
+            ("nnUNet_n_proc_DA", "auto", "a whole number"),
+            ("nnUNet_n_proc_DA", "", "a whole number"),
+            ("nnUNet_def_n_proc", "0", "a whole number from 1"),
+            ("nnUNet_compile", "yes", "true or false"),
+        )
+    },
     "a variable twice": ({"trainer": {"env": [{"name": "A"}, {"name": "A"}]}}, "spec.trainer.env[1]: Duplicate value"),
     "name of a configuration": (
         {"planning": {"configurations": {"my-net": {}}}},

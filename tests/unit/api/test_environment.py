@@ -2,7 +2,7 @@
 
 import pytest
 
-from nnunet_api.environment import is_refused
+from nnunet_api.environment import is_refused, value_fault
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,27 @@ from nnunet_api.environment import is_refused
 )
 def test_what_leads_to_other_code_is_refused(name: str, refused: bool) -> None:
     assert is_refused(name) is refused
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("nnUNet_n_proc_DA", "auto", "nnUNet_n_proc_DA is 'auto', must be a whole number"),
+        ("nnUNet_n_proc_DA", "", "must be a whole number"),
+        ("nnUNet_n_proc_DA", "-1", "must be a whole number"),
+        ("nnUNet_n_proc_DA", "8\n", "must be a whole number"),
+        ("nnUNet_n_proc_DA", "0", ""),
+        ("nnUNet_n_proc_DA", "28", ""),
+        ("nnUNet_def_n_proc", "0", "from 1"),
+        ("nnUNet_def_n_proc", "4", ""),
+        ("nnUNet_compile", "yes", "must be true or false"),
+        ("nnUNet_compile", "on", "must be true or false"),
+        ("nnUNet_compile", "f", ""),
+        ("nnUNet_compile", "TRUE", ""),
+        ("nnUNet_wandb_enabled", "yes", "must be 0 or 1"),
+        ("OURS", "yes", ""),
+    ],
+)
+def test_values_that_nnunet_can_not_read_are_named(name: str, value: str, said: str) -> None:
+    fault = value_fault(name, value)
+    assert said in fault and bool(said) == bool(fault)

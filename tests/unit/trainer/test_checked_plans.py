@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.commands.plan import with_configurations
 from nnunet_trainer.dataset.checked_plans import check_plans, read_checked_plans
+from nnunet_trainer.dataset.configurations import with_configurations
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from tests.support.networks import small_network

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from nnunet_api.contract import CONTRACT_ENV, POLICY_FILE
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import ROOT_ENV
@@ -79,6 +81,17 @@ def test_preprocessed_data_that_is_gone_ends_the_fold_at_once(tmp_path: Path) ->
     assert code == 65, output
     assert "Dataset004_Hippocampus-0123456789abcdef is missing" in message
     assert "Suspend and resume the training" in message
+
+
+def test_a_value_that_nnunet_can_not_read_ends_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, value in (("nnUNet_n_proc_DA", "auto"), ("nnUNet_compile", "yes")):
+        monkeypatch.setenv(name, value)
+    said = "nnUNet_n_proc_DA is 'auto', must be .*; nnUNet_compile is 'yes', must"
+    with pytest.raises(TrainerError, match=said) as caught:
+        environment.prepare(contract(), paths_of(contract(), tmp_path), tmp_path)
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION and "trainer.env" in caught.value.message
 
 
 def test_workers_follow_the_cores_of_the_pod() -> None:

@@ -1,6 +1,6 @@
 """Configurations that a training brings, merged into nnU-Net's plans."""
 
-from nnunet_trainer.commands.plan import with_configurations
+from nnunet_trainer.dataset.configurations import with_configurations
 
 PLANS = {"plans_name": "nnUNetPlans", "configurations": {"3d_fullres": {"batch_size": 2}}}
 

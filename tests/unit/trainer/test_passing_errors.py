@@ -104,7 +104,7 @@ def building_the_network(error: BaseException, folder: Path, patch: pytest.Monke
         patch.setitem(sys.modules, ".".join(parts[:end]), types.ModuleType(parts[end - 1]))
     patch.setattr(sys.modules[name], "PlansManager", fail_with(error), raising=False)
     run = contract()
-    plan._preprocess(run, None, {"configurations": {run.configuration: {}}}, folder)  # type: ignore[arg-type]
+    plan._preprocess(run, None, object, {"configurations": {run.configuration: {}}}, folder)  # type: ignore[arg-type]
 
 
 PHASES = [

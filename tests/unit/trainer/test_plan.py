@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands import plan
-from nnunet_trainer.commands.plan import with_configurations
+from nnunet_trainer.dataset.configurations import with_configurations
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from tests.support.made_contracts import contract, paths_of, plan_facts

@@ -9,14 +9,15 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.contract import PLAIN_NAME, PlanFacts, RunContract, TerminationReport
 from nnunet_api.dataset.layout import named
 from nnunet_api.dataset.splits import SPLITS_FILE
-from nnunet_api.plan_rules import configuration_faults
-from nnunet_trainer.dataset.checked_plans import check_plans, read_checked_plans
+from nnunet_trainer.dataset.checked_plans import read_checked_plans
+from nnunet_trainer.dataset.configurations import with_configurations
 from nnunet_trainer.dataset.contents import (
     Contents,
     read_contents,
@@ -67,6 +68,14 @@ _COMPRESSION_AT_BEST = 0.1
 """No dataset is compressed better than this; a volume with less room than that is refused before the work."""
 
 
+@dataclass(frozen=True)
+class Classes:
+    """nnU-Net's classes that the training names."""
+
+    trainer: type
+    planner: Any
+
+
 def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report."""
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds)
@@ -78,8 +87,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     log.info("%s: %d training cases; loading torch and nnU-Net", contract.dataset, len(dataset.cases))
     from nnunet_trainer.training.classes import find_planner, find_trainer
 
-    find_trainer(contract.trainer_class)
-    planner = find_planner(contract.planning.planner)
+    classes = Classes(find_trainer(contract.trainer_class), find_planner(contract.planning.planner))
     # Not part of what is shared, and needed only after all folds are trained: the time to look at it is now.
     test = verify_test_cases(dataset, test_cases, contract.processes) if test_cases else {}
 
@@ -87,7 +95,11 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         require_labels(dataset, training)
         require_disjoint(dataset, training, test_cases, test)
 
-    facts = _shared_result(contract, paths, dataset, planner, admit)
+    facts = _shared_result(contract, paths, dataset, classes, admit)
+    if facts.reused:
+        # It may have been made for a trainer class that can do with a smaller network.
+        plans = paths.preprocessed / facts.preprocessed_key / contract.dataset / f"{facts.plans_name}.json"
+        _require_stages(contract, classes.trainer, read_checked_plans(plans))
     _warn_of_twins(paths.preprocessed / facts.preprocessed_key, contract)
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"
@@ -95,7 +107,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
 
 
 def _shared_result(
-    contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any, admit: Callable[[Contents], None]
+    contract: RunContract, paths: RunPaths, dataset: RawDataset, classes: Classes, admit: Callable[[Contents], None]
 ) -> PlanFacts:
     """Return the result of planning and preprocessing, made or reused.
 
@@ -121,7 +133,7 @@ def _shared_result(
         temporary = temporary_folder(folder, passing=not alone)
         contents = verify_training_cases(dataset, contract.processes)
         admit(contents)
-        facts = _build(contract, paths, dataset, planner, temporary, digest, key)
+        facts = _build(contract, paths, dataset, classes, temporary, digest, key)
         write_contents(temporary, contents)
         write_manifest(temporary, maker(contract), contract.processes)
         # Everything must be on disk before the name says that it is: a node may die right after the rename.
@@ -167,7 +179,7 @@ def _earlier_facts(paths: RunPaths) -> PlanFacts | None:
 
 
 def _build(
-    contract: RunContract, paths: RunPaths, dataset: RawDataset, planner: Any, folder: Path, digest: str, key: str
+    contract: RunContract, paths: RunPaths, dataset: RawDataset, classes: Classes, folder: Path, digest: str, key: str
 ) -> PlanFacts:
     """Run nnU-Net's planning and preprocessing with `folder` as nnUNet_preprocessed."""
     from nnunetv2.experiment_planning.dataset_fingerprint.fingerprint_extractor import DatasetFingerprintExtractor
@@ -180,7 +192,7 @@ def _build(
         extractor.show_progress_bar = False
         extractor.run(overwrite_existing=True)
     with heartbeat("planning"):
-        plans_name = _plan_experiment(contract, planner)
+        plans_name = _plan_experiment(contract, classes.planner)
     if not re.fullmatch(PLAIN_NAME, plans_name):
         raise wrong_configuration(
             f"planner {contract.planning.planner} calls its plans {plans_name!r}: use letters, digits, _, . and - only"
@@ -188,7 +200,7 @@ def _build(
     plans_file = home / f"{plans_name}.json"
     plans = with_configurations(read_json(plans_file), contract.planning.configurations)
     write_json(plans_file, plans)
-    _preprocess(contract, dataset, plans, home)
+    _preprocess(contract, dataset, classes.trainer, plans, home)
     _copy_references(dataset, home)
     splits_file = _write_splits(dataset, home)
     facts = PlanFacts(
@@ -215,51 +227,7 @@ def _plan_experiment(contract: RunContract, planner: Any) -> str:
     return str(made.plans_identifier)
 
 
-def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the plans with the training's own configurations; one that exists already is changed where it differs.
-
-    Each of them gets preprocessed data of its own, in a folder that is named here and never by the training.
-
-    Raises TrainerError with WRONG_CONFIGURATION for a value that nnU-Net must not get, and for an inherits_from that
-    leads nowhere or in a circle.
-    """
-    configurations = dict(plans["configurations"])
-    for name, settings in extra.items():
-        for fault in configuration_faults(settings):
-            raise wrong_configuration(f"planning.configurations.{name}.{fault}")
-        identifier = {"data_identifier": f"{plans['plans_name']}_{name}"}
-        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings), **identifier}
-    for name in extra:
-        seen = [name]
-        while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
-            if parent in seen:
-                raise wrong_configuration(
-                    f"planning.configurations.{name} inherits from itself: {' -> '.join([*seen, parent])}"
-                )
-            if parent not in configurations:
-                raise wrong_configuration(
-                    f"planning.configurations.{seen[-1]}: inherits_from {parent} is not in the plans, which have "
-                    f"{named(configurations)}"
-                )
-            seen.append(parent)
-    merged = {**plans, "configurations": configurations}
-    check_plans(merged, "plans with planning.configurations" if extra else "plans")
-    return merged
-
-
-def _with_nulls(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings of a configuration with the nulls that `kubectl apply` drops from a manifest.
-
-    nnU-Net looks every name of _kw_requires_import up among the arguments and fails where `dropout_op: null` is absent.
-    """
-    architecture = settings.get("architecture")
-    if not isinstance(architecture, dict) or not isinstance(architecture.get("arch_kwargs"), dict):
-        return settings
-    arguments = {**dict.fromkeys(architecture.get("_kw_requires_import", [])), **architecture["arch_kwargs"]}
-    return {**settings, "architecture": {**architecture, "arch_kwargs": arguments}}
-
-
-def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any], home: Path) -> None:
+def _preprocess(contract: RunContract, dataset: RawDataset, trainer: type, plans: dict[str, Any], home: Path) -> None:
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     if contract.configuration not in plans["configurations"]:
@@ -281,6 +249,7 @@ def _preprocess(contract: RunContract, dataset: RawDataset, plans: dict[str, Any
             f"configuration {contract.configuration} can't be used: "
             f"{one_line(f'{type(error).__name__}: {error}')[:800]}"
         ) from error
+    _require_stages(contract, trainer, plans)
     _check_room(home, voxels * len(dataset.cases) * (4 * dataset.channels + 1))
     preprocessor = manager.preprocessor_class(verbose=False)
     preprocessor.show_progress_bar = False
@@ -305,6 +274,16 @@ def _check_network(contract: RunContract, dataset: RawDataset, plans: dict[str, 
         manager.get_label_manager(dataset.description).num_segmentation_heads,
         deep_supervision=True,
     )
+
+
+def _require_stages(contract: RunContract, trainer: type, plans: dict[str, Any]) -> None:
+    from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
+
+    from nnunet_trainer.training.classes import require_stages
+
+    found = PlansManager(plans).get_configuration(contract.configuration)
+    size = found.median_image_size_in_voxels
+    require_stages(trainer, contract.configuration, found.network_arch_init_kwargs, size)
 
 
 def _check_room(folder: Path, uncompressed_bytes: float) -> None:

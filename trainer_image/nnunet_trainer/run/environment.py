@@ -5,7 +5,9 @@ import shutil
 from pathlib import Path
 
 from nnunet_api.contract import RunContract
+from nnunet_api.environment import VALUES, value_fault
 from nnunet_api.training import Device
+from nnunet_trainer.process.failures import wrong_configuration
 from nnunet_trainer.run.paths import RunPaths
 
 
@@ -46,7 +48,13 @@ def defaults(contract: RunContract) -> dict[str, str]:
 
 
 def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path, results: Path | None = None) -> None:
-    """Set what nnU-Net needs: its nnUNet_preprocessed, and its nnUNet_results if that is not the run folder."""
+    """Set what nnU-Net needs: its nnUNet_preprocessed, and its nnUNet_results if that is not the run folder.
+
+    Raises TrainerError with WRONG_CONFIGURATION for a variable whose value nnU-Net can't read. The schema refuses those
+    of trainer.env; the image may bring others along.
+    """
+    if faults := [fault for name in VALUES if name in os.environ and (fault := value_fault(name, os.environ[name]))]:
+        raise wrong_configuration(f"{'; '.join(faults)}. Correct trainer.env, or ENV of the image")
     for name, value in defaults(contract).items():
         os.environ.setdefault(name, value)
     folders = {"nnUNet_raw": paths.raw, "nnUNet_preprocessed": preprocessed, "nnUNet_results": results or paths.run}

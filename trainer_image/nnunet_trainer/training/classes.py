@@ -5,7 +5,7 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,46 @@ def _require_control(trainer: type) -> None:
         log.warning("no source of %s, so it is not known whether control can work with it", named(found.hidden))
     if epochs := overrides.own_epochs(found):
         log.info("%s sets num_epochs to %s; schedule.epochs is what counts", trainer.__name__, epochs)
+
+
+STAGES_OF_DEEP_SUPERVISION = 3
+"""nnU-Net weighs the outputs of all stages but the last by 1/2^i and the last of them by 0: with two stages all weights
+are 0/0, with one there is none (nnUNetTrainer._build_loss)."""
+
+
+def require_stages(
+    trainer: type, configuration: str, architecture: Mapping[str, Any], image_size: Sequence[float]
+) -> None:
+    """Raise TrainerError with WRONG_CONFIGURATION where a network is too small for the trainer's deep supervision.
+
+    `architecture` are the network's arguments in the plans, `image_size` the median size of the images in voxels.
+    """
+    stages = len(architecture.get("strides") or [])
+    if not 0 < stages < STAGES_OF_DEEP_SUPERVISION or not _supervises_deeply(trainer):
+        return
+    size = " x ".join(f"{voxels:g}" for voxels in image_size)
+    raise wrong_configuration(
+        f"the network of configuration {configuration} has {stages} stage{'s' * (stages > 1)}, and nnU-Net's deep "
+        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}: each halves the image, and images of {size} voxels (median) "
+        "are too small. Use images with more around, another spacing or configuration, or trainer class "
+        "nnUNetTrainerNoDeepSupervision"
+    )
+
+
+def _supervises_deeply(trainer: type) -> bool:
+    """Return whether nnU-Net's own deep supervision acts, as far as that can be told without making a trainer.
+
+    A class of one's own that has its own loss is left to itself.
+    """
+    own = trainer.__mro__[: trainer.__mro__.index(nnUNetTrainer)]
+    for owner in own:
+        names = vars(owner)
+        init = getattr(names.get("__init__"), "__code__", None)
+        if init is not None and "enable_deep_supervision" in init.co_names:
+            return False
+        if "_build_loss" in names and not owner.__module__.startswith("nnunetv2."):
+            return False
+    return True
 
 
 def find_planner(name: str) -> Any:
