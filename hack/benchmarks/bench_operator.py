@@ -36,7 +36,7 @@ SETTLE_SECONDS = 3.0
 """After the last Pod, until nothing more is written."""
 CONCURRENCY = 8
 """Clients that create many objects at once."""
-CPU_RATIO, CREATE_RATIO = 4.5, 4.5
+CPU_RATIO, CREATE_RATIO = 4.5, 5.5
 """Of the API server's CPU time, and of the median time of a request that creates one, for many trainings at once
 against as many bare Jobs (docs/decisions/0016)."""
 
