@@ -242,6 +242,21 @@ class Cluster:
         except Refused as refused:
             return refused.answer
 
+    def try_update(self, body: Object, namespace: str) -> Answer:
+        """Let the API server say what it would say to a training that takes the place of one; nothing is changed."""
+        name = str(body["metadata"].get("name") or "")
+        try:
+            stored = self._ask(self._custom.get_namespaced_custom_object, **_one(namespace, name)).body
+            return self._ask(
+                self._custom.replace_namespaced_custom_object,
+                **_one(namespace, name),
+                body={**stored, "apiVersion": body.get("apiVersion"), "spec": body.get("spec")},
+                dry_run="All",
+                field_validation="Strict",
+            )
+        except Refused as refused:
+            return refused.answer
+
     def may(self, verb: str, namespace: str) -> bool:
         """Say whether the user may do something with trainings of a namespace, as far as RBAC goes."""
         attributes = {"verb": verb, "group": GROUP, "resource": training.PLURAL, "namespace": namespace}

@@ -26,6 +26,8 @@ class Level(StrEnum):
     """A rule of a policy with the mode Audit is broken."""
     ADVICE = "advice"
     NOTE = "note"
+    UNKNOWN = "unknown"
+    """Neither the policies could be read nor the API server be asked: nobody has judged."""
 
 
 FAILING = (Level.INVALID, Level.DENIED)
@@ -76,9 +78,9 @@ class Result:
 
     @property
     def outcome(self) -> str:
-        """In one word: invalid, denied or allowed."""
+        """In one word: invalid, denied, unknown or allowed."""
         levels = {finding.level for finding in self.findings}
-        return next((level.value for level in FAILING if level in levels), "allowed")
+        return next((level.value for level in (*FAILING, Level.UNKNOWN) if level in levels), "allowed")
 
     def fails(self, strict: bool) -> bool:
         """Say whether it counts as a failure."""

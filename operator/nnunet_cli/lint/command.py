@@ -38,7 +38,7 @@ def lint(
     """Check trainings before they are applied: schema, policies, advice.
 
     By default the policies and the labels of the namespace come from the cluster, and the API server is asked what it
-    would say (a dry run: nothing is created).
+    would say (a dry run: nothing is created or changed). Folders are searched with all folders in them.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def lint(
       0  nothing stands in the way; there may be warnings and advice
       1  something is denied or invalid; with --strict also warned or advised
       2  wrong usage, a file can't be read, or there is no NnunetTraining in what was given
-      3  the cluster can't be reached, or does not answer what it was asked
+      3  the cluster can't be reached, or tells you nothing by which it could be judged
     """
     documents = read_all(files)
     if policies or offline:
@@ -68,6 +68,8 @@ def lint(
         raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
     if any(result.fails(strict) for result in report.results):
         raise typer.Exit(ExitCode.FOUND)
+    if any(result.outcome == Level.UNKNOWN for result in report.results):
+        raise typer.Exit(ExitCode.CLUSTER)
 
 
 def _report(documents: list[Document], surroundings: Surroundings) -> Report:

@@ -1,6 +1,7 @@
 """YAML and JSON files as kubectl reads them: several documents in a file, lists unfolded."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -71,7 +72,7 @@ def _read(name: str) -> Iterator[Document]:
         yield from _parse("standard input", sys.stdin.buffer.read())
         return
     path = Path(name)
-    files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES) if path.is_dir() else [path]
+    files = _files_in(path) if path.is_dir() else [path]
     if not files:
         raise CliError(f"{name} holds no file that ends in {', '.join(_SUFFIXES)}", ExitCode.USAGE)
     for file in files:
@@ -80,6 +81,16 @@ def _read(name: str) -> Iterator[Document]:
         except OSError as error:
             raise CliError(f"{file} can't be read: {error.strerror}", ExitCode.USAGE) from None
         yield from _parse(str(file), data)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return the files of a folder and of those in it: what is passed over in silence would count as checked."""
+
+    def unreadable(error: OSError) -> None:
+        raise CliError(f"{error.filename} can't be read: {error.strerror}", ExitCode.USAGE)
+
+    found = (Path(where, name) for where, _, names in os.walk(folder, onerror=unreadable) for name in names)
+    return sorted(file for file in found if file.suffix in _SUFFIXES)
 
 
 def _parse(source: str, data: bytes) -> Iterator[Document]:

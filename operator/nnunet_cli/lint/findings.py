@@ -10,7 +10,14 @@ from nnunet_cli.lint.checks import Finding, Level, Result
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.text.output import print_data
 
-_COLOURS = {Level.INVALID: "red", Level.DENIED: "red", Level.WARNED: "yellow", Level.ADVICE: "yellow"}
+_COLOURS = {
+    Level.INVALID: "red",
+    Level.DENIED: "red",
+    Level.UNKNOWN: "red",
+    Level.WARNED: "yellow",
+    Level.ADVICE: "yellow",
+}
+_OUTCOMES = ("allowed", "denied", "invalid", "unknown")
 _INDENT = " " * 11
 
 
@@ -88,5 +95,5 @@ def _summary(report: Report) -> str:
         return "no NnunetTraining was found"
     counts = Counter(result.outcome for result in report.results)
     plural = "" if len(report.results) == 1 else "s"
-    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("allowed", "denied", "invalid") if counts[outcome])
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome])
     return f"{len(report.results)} training{plural}: {said}"

@@ -75,12 +75,17 @@ class Online:
         """Return what the API server answers to a dry run, its warnings included."""
         if not isinstance(body.get("metadata"), dict):
             return []
-        answer = self._cluster.try_create(body, namespace)
-        allowed = not answer.forbidden or bool(answer.causes) or self._cluster.may("create", namespace)
+        answer, verbs = self._cluster.try_create(body, namespace), ["create"]
+        changed = answer.status == 409
+        if changed:
+            answer, verbs = self._cluster.try_update(body, namespace), ["get", "update"]
         # Of several denials one is the error, at random, and each is a warning.
         denied = [said.message for said in answer.denials]
-        warnings = [said.message for said in answer.warnings if said.message not in denied]
-        return [*_findings(answer, allowed), *(_says(Level.WARNED, text) for text in warnings)]
+        warnings = [_says(Level.WARNED, said.message) for said in answer.warnings if said.message not in denied]
+        if answer.forbidden and not answer.causes and not all(self._cluster.may(verb, namespace) for verb in verbs):
+            judged = self._policies is not None and self._labels.get(namespace) is not None
+            return [_says(Level.NOTE if judged else Level.UNKNOWN, f"can't be asked: {answer.message}"), *warnings]
+        return [*_findings(answer, changed), *warnings]
 
     def _read_policies(self) -> tuple[tuple[Policy, ...] | None, Mapping[str, str]]:
         try:
@@ -123,14 +128,10 @@ def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], di
     return tuple(readable), unreadable
 
 
-def _findings(answer: Answer, allowed: bool) -> list[Finding]:
-    """Return what the API server answers; `allowed` says whether the user may create trainings at all."""
+def _findings(answer: Answer, changed: bool) -> list[Finding]:
+    """Return what the API server answers; `changed`: to a change of a training that is there."""
     if answer.status < 300:
-        return [_says(Level.NOTE, "would create it")]
-    if answer.status == 409:
-        return [_says(Level.NOTE, "a training of this name exists: most of it is fixed, so choose another name")]
-    if not allowed:
-        return [_says(Level.NOTE, f"can't be asked: {answer.message}")]
+        return [_says(Level.NOTE, "would change the training of this name" if changed else "would create it")]
     if answer.denials:
         return [_says(Level.DENIED, said.message) for said in answer.denials]
     if answer.causes:

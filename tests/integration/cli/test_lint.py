@@ -1,5 +1,6 @@
 """`kubectl nnunet lint` against a real API server: its policies, labels, rules and refusals."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,14 @@ def test_one_that_exists(site: Site, nnunet: Command) -> None:
     stored = site.api.get("nnunettrainings", namespace, "hippo")
     assert stored
     run = nnunet("lint", write(stored))
-    assert run.code == 0 and "a training of this name exists" in run.out, run.out
+    assert run.code == 0 and "would change the training of this name" in run.out, run.out
+    longer = {"schedule": {"epochs": 1001}}
+    run = nnunet("lint", write(training(namespace, **longer)), "-o", "json")
+    assert run.code == 1 and ("invalid", "API server") in findings(run), run.out
+    assert "can't change after creation" in run.out and '"field": "spec.schedule"' in run.out, run.out
+    assert nnunet("lint", write(training(namespace, schedule={"epochs": 1000}, suspend=True))).code == 0
+    after = site.api.get("nnunettrainings", namespace, "hippo")
+    assert after and after["metadata"]["resourceVersion"] == stored["metadata"]["resourceVersion"]
 
 
 def test_a_namespace_that_does_not_exist(nnunet: Command) -> None:
@@ -126,6 +134,27 @@ def test_who_may_not_create_hears_the_policies_alone(site: Site, nnunet: Command
     (finding,) = run.data["results"][0]["findings"]
     assert (run.code, finding["level"]) == (0, "note") and "can't be asked" in finding["message"]
     assert nnunet("lint", write(training(home)), "--kubeconfig", config).code == 1
+
+
+def test_where_nobody_can_judge_nothing_is_allowed(site: Site, nnunet: Command) -> None:
+    home = site.namespace("lint-nobody")
+    site.policy(home, home, minEpochs=1000)
+    list_pods = {"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}
+    config = site.person("someone", home, list_pods)
+    run = nnunet("lint", write(training(home)), "-o", "json", "--kubeconfig", config)
+    assert (run.code, run.data["results"][0]["outcome"]) == (3, "unknown"), run.out
+    assert "can't be asked" in run.out and "1 unknown" in nnunet("lint", "t.yaml", "--kubeconfig", config).out
+
+
+def test_folders_in_folders_are_checked(nnunet: Command, tmp_path: Path) -> None:
+    deep = tmp_path / "trainings" / "clinic" / "ct"
+    deep.mkdir(parents=True)
+    (tmp_path / "trainings" / "good.yaml").write_text(yaml.safe_dump(training("first", schedule={"epochs": 1000})))
+    (deep / "bad.json").write_text(json.dumps(training("first", schedule={"epochs": 0})))
+    run = nnunet("lint", "--offline", "trainings")
+    assert (
+        run.code == 1 and "trainings/clinic/ct/bad.json" in run.out and "2 trainings: 1 allowed, 1 invalid" in run.out
+    )
 
 
 def test_a_token_that_is_not_accepted(site: Site, nnunet: Command, tmp_path: Path) -> None:
