@@ -7,6 +7,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest -p tests.support.ledger
+# Where it is set, each process that a test starts compiles the project anew, and pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
@@ -42,7 +44,7 @@ prepare: venv # tools and images, the one beside the other
 	$(PY) -m hack.prepare --images
 
 test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
-	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile
+	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=worksteal
 
 test-built: tools ## Fast tests that run helm or promtool
 	$(PYTEST) tests/unit -m built --numprocesses=auto --dist=loadfile

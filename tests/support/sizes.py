@@ -19,9 +19,9 @@ def _size(usual: int, soak: int, what: str) -> int:
     return soak if SOAK else usual
 
 
-RECONCILED_WORLDS = _size(80, 5000, "made-up worlds that the operator looks at")
-RECONCILED_LIVES = _size(30, 1000, "made-up lives of a training")
-POOLS = _size(15, 40, "pools of workers that are forked and ended")
+RECONCILED_WORLDS = _size(60, 5000, "made-up worlds that the operator looks at")
+RECONCILED_LIVES = _size(15, 1000, "made-up lives of a training")
+POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
 OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
 FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
