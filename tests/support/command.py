@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 
 from nnunet_cli import __main__ as program
+from nnunet_cli.app import app
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ Command = Callable[..., Run]
 @functools.cache
 def _commands() -> Callable[[], Any]:
     """What `app` builds anew each time that it is called: all commands with all their options."""
-    return get_command(program.app)
+    return get_command(app)
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> Run:
