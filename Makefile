@@ -61,6 +61,7 @@ test-trainer: venv ## Real nnU-Net inside the trainer image
 test-soak: prepare ## More of the same: more kills, rounds, seconds (tests/support/sizes.py); an hour
 	NNUNET_SOAK=1 $(PYTEST) tests/unit -m soak --numprocesses=auto --timeout=3600
 	NNUNET_SOAK=1 $(PYTEST) tests/integration -m soak
+	NNUNET_SOAK=1 $(PY) -m tests.trainer -q -m soak
 	NNUNET_SOAK=1 $(PYTEST) tests/e2e -m soak --timeout=1800
 	$(PY) -m tests.kill
 	$(PY) -m tests.support.sizes --done
