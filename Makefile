@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest -p tests.support.ledger
 # Where it is set, each process that a test starts compiles the project anew, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
+.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer test-two \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
 	lint format clean
 
@@ -34,8 +34,12 @@ demo: venv ## Cluster, images, helm install, a real training to a Dice score, an
 	$(PY) -m hack.demo
 
 # Cheap levels first; what needs nothing built runs before it is built.
-test: lint test-unit prepare test-built test-integration test-timing test-trainer test-e2e ## Everything; needs root
+test: lint test-unit prepare test-built test-two test-timing test-e2e ## Everything; needs root
 	@$(PY) -m tests.support.sizes
+
+# Integration tests mostly wait, trainers compute: beside each other they take less time than one after the other.
+test-two: tools
+	$(MAKE) --jobs=2 test-integration test-trainer
 
 tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus, Grafana's panels (10-20 minutes, once)
 	$(PY) -m hack.prepare
