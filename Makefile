@@ -48,7 +48,7 @@ prepare: venv # tools and images, the one beside the other
 	$(PY) -m hack.prepare --images
 
 test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
-	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=worksteal
+	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test-built: tools ## Fast tests that run helm or promtool
 	$(PYTEST) tests/unit -m built --numprocesses=auto --dist=loadfile

@@ -46,7 +46,7 @@ SHIELDED = """
 with preemption.shield():
     worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     worker.start()
-    time.sleep(0.5)
+    time.sleep(0.1)
     worker.kill()
     print("ready", flush=True)
     end = time.monotonic() + {seconds}
@@ -157,7 +157,7 @@ def test_killed_worker_of_a_pool(begin: Begin, tmp_path: Path, method: str, numb
 
 
 def test_checkpoint_is_finished_first(begin: Begin, tmp_path: Path) -> None:
-    process = begin(SHIELDED.format(seconds=2))
+    process = begin(SHIELDED.format(seconds=1))
     output, errors = end(process)
     assert process.returncode == 1, errors
     assert output == "ready\nsaved\n"
