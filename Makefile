@@ -7,8 +7,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest -p tests.support.ledger
+# Where it is set, each process that a test starts compiles the project anew, and pytest all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer \
+.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer test-two \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
 	lint format clean
 
@@ -32,8 +34,12 @@ demo: venv ## Cluster, images, helm install, a real training to a Dice score, an
 	$(PY) -m hack.demo
 
 # Cheap levels first; what needs nothing built runs before it is built.
-test: lint test-unit prepare test-built test-integration test-timing test-trainer test-e2e ## Everything; needs root
+test: lint test-unit prepare test-built test-two test-timing test-e2e ## Everything; needs root
 	@$(PY) -m tests.support.sizes
+
+# Integration tests mostly wait, trainers compute: beside each other they take less time than one after the other.
+test-two: tools
+	$(MAKE) --jobs=2 test-integration test-trainer
 
 tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus, Grafana's panels (10-20 minutes, once)
 	$(PY) -m hack.prepare
@@ -42,7 +48,7 @@ prepare: venv # tools and images, the one beside the other
 	$(PY) -m hack.prepare --images
 
 test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
-	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile
+	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test-built: tools ## Fast tests that run helm or promtool
 	$(PYTEST) tests/unit -m built --numprocesses=auto --dist=loadfile
@@ -59,6 +65,7 @@ test-trainer: venv ## Real nnU-Net inside the trainer image
 test-soak: prepare ## More of the same: more kills, rounds, seconds (tests/support/sizes.py); an hour
 	NNUNET_SOAK=1 $(PYTEST) tests/unit -m soak --numprocesses=auto --timeout=3600
 	NNUNET_SOAK=1 $(PYTEST) tests/integration -m soak
+	NNUNET_SOAK=1 $(PY) -m tests.trainer -q -m soak
 	NNUNET_SOAK=1 $(PYTEST) tests/e2e -m soak --timeout=1800
 	$(PY) -m tests.kill
 	$(PY) -m tests.support.sizes --done

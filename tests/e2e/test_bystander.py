@@ -70,11 +70,18 @@ def bystander(begun: Bystander) -> Bystander:
     return begun
 
 
+def test_an_operator_that_is_killed_while_it_plans_changes_nothing(begun: Bystander) -> None:
+    """SIGKILL to the operator: the one that follows it waits for the same Job and goes on."""
+    kube = begun.lab.kube
+    kill_operator_once(begun.lab, "plan")
+    kube.wait("a pod of a fold", lambda: kube.pods(*ABOUT, "fold"), timeout=400, about=ABOUT)
+    assert len(kube.jobs(*ABOUT)) == 2
+
+
 @pytest.mark.soak
-def test_an_operator_that_is_killed_changes_nothing(begun: Bystander) -> None:
-    """SIGKILL to the operator while it plans and trains, and more in a soak test."""
+def test_an_operator_that_is_killed_while_it_trains_changes_nothing(begun: Bystander) -> None:
+    """SIGKILL to the operator, and more in a soak test."""
     lab = begun.lab
-    kill_operator_once(lab, "plan")
     kill_operator_once(lab, "fold")
     begun.wait_training()
     rng = random.Random(sizes.seed(20))

@@ -19,19 +19,25 @@ def _size(usual: int, soak: int, what: str) -> int:
     return soak if SOAK else usual
 
 
-RECONCILED_WORLDS = _size(80, 5000, "made-up worlds that the operator looks at")
-RECONCILED_LIVES = _size(30, 1000, "made-up lives of a training")
-POOLS = _size(15, 40, "pools of workers that are forked and ended")
+RECONCILED_WORLDS = _size(60, 5000, "made-up worlds that the operator looks at")
+RECONCILED_LIVES = _size(15, 1000, "made-up lives of a training")
+POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
 OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
 FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
 RESTING_TRAININGS = _size(20, 50, "trainings that are over, beside which the operator writes nothing")
 REST_SECONDS = _size(20, 30, "seconds for which it is watched")
-AGREEMENT_ROUNDS = _size(24, 60, "rounds of made-up policies with 50 trainings each, admitted and decided alike")
-AGREEMENT_SEEN = _size(8, 20, "cases at least of each rule and outcome among them")
-UPDATE_ROUNDS = _size(8, 20, "rounds of such policies for changes of 18 trainings")
+AGREEMENT_ROUNDS = _size(12, 60, "rounds of made-up policies with 50 trainings each, admitted and decided alike")
+AGREEMENT_SEEN = _size(4, 20, "cases at least of each rule and outcome among them")
+UPDATE_ROUNDS = _size(5, 20, "rounds of such policies for changes of 18 trainings")
 COST_PAIRS = _size(4, 16, "times 50 requests that tell what a policy object costs")
 COST_REQUESTS = _size(10, 25, "requests each under the largest policies")
+
+STOCK_CLASSES = ["nnUNetTrainerDA5", "nnUNetTrainer_250epochs_NoMirroring", "nnUNetTrainer_warmup"]
+"""Of nnU-Net's trainer classes: other augmentation, an epoch budget of its own, a learning rate of its own."""
+if SOAK:
+    STOCK_CLASSES += ["nnUNetTrainerNoMirroring", "nnUNetTrainerDiceCELoss_noSmooth"]
+_LINES.append("5 in place of 3 stock trainer classes that are trained")
 
 UP_KILLS = list(range(7)) if SOAK else [1, 6]
 """Components of the local cluster that are started when `up` is killed; there are seven."""

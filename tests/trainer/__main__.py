@@ -5,6 +5,7 @@ tested is the project as the image has it.
 """
 
 import importlib.metadata
+import os
 import shutil
 import subprocess
 import sys
@@ -57,9 +58,10 @@ def run_in(image: str, arguments: Sequence[str]) -> int:
         command.append(f"{SOURCES}/tests/trainer")
     site = f"{SOURCES}/site"
     # A test mounts a volume of 2 MiB to fill it.
-    rights = ["--cap-add=CAP_SYS_ADMIN"]
+    options = ["--cap-add=CAP_SYS_ADMIN"]
+    options += [f"--env={name}={os.environ[name]}" for name in ("NNUNET_SOAK", "SEED") if name in os.environ]
     mounts = {_pytest_folder(): site, ROOT / "docs" / "examples": f"{SOURCES}/docs/examples"}
-    with command_in(image, command, read_only=mounts, python_path=[site], options=rights) as full_command:
+    with command_in(image, command, read_only=mounts, python_path=[site], options=options) as full_command:
         return subprocess.run(full_command, timeout=TIMEOUT_SECONDS).returncode
 
 

@@ -8,6 +8,7 @@ import torch
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.manifest import write_manifest
 from nnunet_trainer.process.files import read_json, write_json
+from tests.support import sizes
 from tests.trainer.world import World, make_world
 
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
@@ -39,33 +40,26 @@ class BadTrainer(nnUNetTrainer):
 '''
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "nnUNetTrainerDA5",
-        "nnUNetTrainerNoMirroring",
-        "nnUNetTrainerDiceCELoss_noSmooth",
-        "nnUNetTrainer_250epochs_NoMirroring",
-        "nnUNetTrainer_warmup",
-    ],
-)
+@pytest.mark.soak
+@pytest.mark.parametrize("name", sizes.STOCK_CLASSES)
 def test_stock_variants_keep_the_epoch_budget(world: World, name: str) -> None:
-    world = world.but(trainerClass=name, schedule=SHORT)
-    command = world.start("train", "--fold", "1")
+    world = world.but(trainerClass=name, schedule=SHORT).unvalidated()
+    command = world.start("train", "--fold", "all")
     command.wait_for_log("Epoch 1")
     first = command.kill()
     assert first.code == ExitCode.PREEMPTED, first.log
-    ended = world.finish("train", "--fold", "1")
+    ended = world.finish("train", "--fold", "all")
     assert ended.code == 0, ended.log
     assert ended.fold.epoch == 2
-    checkpoint = torch.load(world.fold("1") / "checkpoint_final.pth", weights_only=False)
+    checkpoint = torch.load(world.fold() / "checkpoint_final.pth", weights_only=False)
     assert (checkpoint["trainer_name"], checkpoint["current_epoch"]) == (name, 2)
 
 
 def test_learning_rate_of_the_class_is_kept(world: World) -> None:
     """AdamW does not converge at the 0.01 of SGD."""
     schedule = SHORT | {"epochs": 1}
-    ended = world.but(trainerClass="nnUNetTrainerAdam3en4", schedule=schedule).finish("train", "--fold", "1")
+    world = world.but(trainerClass="nnUNetTrainerAdam3en4", schedule=schedule).unvalidated()
+    ended = world.finish("train", "--fold", "all")
     assert ended.code == 0, ended.log
     assert ended.fold.learning_rate == pytest.approx(3e-4)
 
@@ -75,15 +69,15 @@ def test_class_of_the_users_own(world: World, tmp_path: Path) -> None:
     trainers.mkdir()
     (trainers / "ours.py").write_text(CUSTOM)
     world = world.but(trainerClass="OurTrainer", schedule=SHORT | {"initialLearningRate": 0.01})
-    world = world.with_env(nnUNet_extTrainer=str(trainers))
-    ended = world.finish("train", "--fold", "1")
+    world = world.with_env(nnUNet_extTrainer=str(trainers)).unvalidated()
+    ended = world.finish("train", "--fold", "all")
     assert ended.code == 0, ended.log
     assert ended.fold.epochs_target == 2
     assert ended.fold.learning_rate == pytest.approx(0.01 * 0.5**0.9)
     assert "OurTrainer sets a learning rate of 0.5; schedule.initialLearningRate 0.01 is used" in ended.log
     assert ended.fold.ema_pseudo_dice is not None, "an epoch without pseudo-Dice poisons the average"
 
-    bad = world.but(trainerClass="BadTrainer").finish("train", "--fold", "1")
+    bad = world.but(trainerClass="BadTrainer").finish("train", "--fold", "all")
     assert bad.code == ExitCode.WRONG_CONFIGURATION, bad.log
     assert "BadTrainer" in bad.report.message and "exactly plans, configuration, fold" in bad.report.message
 

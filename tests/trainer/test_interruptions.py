@@ -65,15 +65,15 @@ def all_numbers(path: Path) -> bool:
 def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
     world: World, damage: Callable[[Path], None], words: str
 ) -> None:
-    held = world.but(schedule=LONG | {"iterationsPerEpoch": 5}).held_in(3)
-    command = held.start("train", "--fold", "0")
+    held = world.but(schedule=LONG | {"iterationsPerEpoch": 5}).unvalidated().held_in(3)
+    command = held.start("train", "--fold", "all")
     command.wait_until(held.begun(3), "the third epoch")
     assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
     damage(held.fold() / LATEST)
     # Where the second epoch was the best, that file is intact and as new.
     (held.fold() / BEST).unlink(missing_ok=True)
 
-    command = held.start("train", "--fold", "0")
+    command = held.start("train", "--fold", "all")
     command.wait_for_log("going on from checkpoint_previous.pth: 1 epochs finished")
     assert words in command.log()
     command.wait_until(held.begun(3), "the third epoch")
@@ -82,7 +82,7 @@ def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
     assert [finished_epochs(held.fold() / name) for name in (PREVIOUS, LATEST)] == [1, 2]
     assert all_numbers(held.fold() / PREVIOUS)
 
-    resumed = held.held_in(None).finish("train", "--fold", "0")
+    resumed = held.held_in(None).finish("train", "--fold", "all")
     assert resumed.code == 0, resumed.log
     assert "going on from checkpoint_latest.pth: 2 epochs finished" in resumed.log
     assert (resumed.fold.epoch, resumed.fold.attempts, resumed.fold.lost_epochs) == (4, 3, 3)

@@ -25,9 +25,17 @@ from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support.networks import small_network
 from tests.support.trainers import HELD
+from tests.support.zygote import Forked, Zygote
 from tests.trainer import tiny_dataset
-from tests.trainer.zygote import Forked, Zygote
 
+LIBRARIES = """
+    torch torch._dynamo torch.distributed torchvision timm monai SimpleITK nibabel tifffile imagecodecs cc3d pandas
+    scipy.ndimage scipy.stats skimage.io skimage.measure skimage.transform sklearn seaborn matplotlib.pyplot pydantic
+    jinja2 prometheus_client batchgenerators batchgeneratorsv2 acvl_utils
+    dynamic_network_architectures.architectures.unet
+"""
+"""What a trainer imports from others, but for blosc2, which starts threads. Nothing of nnU-Net or of this project:
+nnU-Net reads its folders from the environment when it is imported."""
 TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 
 
@@ -79,7 +87,7 @@ class Command:
                 command = [sys.executable, "-m", "nnunet_trainer", *arguments]
                 self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
             else:
-                self._process = _zygote().start(arguments, env, output.fileno())
+                self._process = _zygote().start(["-m", "nnunet_trainer", *arguments], env, output.fileno())
 
     @property
     def pid(self) -> int:
@@ -147,7 +155,9 @@ class Command:
 
 @functools.cache
 def _zygote() -> Zygote:
-    return Zygote()
+    # As the trainer sets it before it imports torch; libraries that are loaded can't be told any more.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+    return Zygote(LIBRARIES.split(), threads)
 
 
 def _pool_workers(pid: int) -> list[int]:

@@ -40,7 +40,9 @@ def test_it_is_told_at_the_end_of_a_run(tmp_path: Path) -> None:
     """Also of what ran in other processes."""
     (tmp_path / "test_x.py").write_text("import time\ndef test_slow(): time.sleep(0.3)\ndef test_quick(): pass\n")
     command = [sys.executable, "-m", "pytest", "-p", "tests.support.ledger", "--numprocesses=1", "-q", "test_x.py"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    # With no plugins but those that it needs, of which some take a second to import.
+    command += ["-p", "xdist.plugin"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     told = done.stdout.split("slowest 25 of 2 tests")[1].splitlines()

@@ -24,13 +24,17 @@ def gate_cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="package")
 def installed(gate_cluster: Cluster) -> Gate:
     """The chart, as it is installed, without the policy that comes with it."""
-    site = Site(gate_cluster.kubectl, gate_cluster.kubeconfig)
-    # Where the definitions come with what needs them, it takes admission up to half a minute to find them.
-    install_crds(site.api)
-    site.install(VALUES, "nnunet-operator", "--take-ownership")
-    gate = Gate(site, gate_cluster.kubeconfig)
-    gate.active()
+    gate = Gate(Site(gate_cluster.kubectl, gate_cluster.kubeconfig), gate_cluster.kubeconfig)
+    install(gate)
     return gate
+
+
+def install(gate: Gate) -> None:
+    """Install the chart and wait until its admission policies act."""
+    # Where the definitions come with what needs them, it takes admission up to half a minute to find them.
+    install_crds(gate.site.api)
+    gate.site.install(VALUES, "nnunet-operator", "--take-ownership")
+    gate.active()
 
 
 @pytest.fixture

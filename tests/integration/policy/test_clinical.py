@@ -6,7 +6,7 @@ import pytest
 
 from hack.prepare.helm import CHART, ROOT
 from tests.integration.chart.conftest import CRD, NAMESPACE, POLICY_CRD
-from tests.integration.policy.conftest import VALUES
+from tests.integration.policy.conftest import VALUES, install
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
 from tests.support.api import Object, wait_for, wait_served
 from tests.support.builders import training
@@ -15,15 +15,20 @@ CLINICAL = f"{POLICIES}/clinical"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-@pytest.fixture
-def emptied(installed: Gate) -> Iterator[Gate]:
-    """A cluster without the operator and the definitions; after the test all is as it was."""
+@pytest.fixture(scope="module")
+def lent(installed: Gate) -> Iterator[Gate]:
+    """The cluster; after these tests all is as it was."""
     installed.clear()
-    installed.site.wipe()
     yield installed
     installed.site.wipe()
-    installed.site.install(VALUES)
-    installed.active()
+    install(installed)
+
+
+@pytest.fixture
+def emptied(lent: Gate) -> Gate:
+    """A cluster without the operator and the definitions."""
+    lent.site.wipe()
+    return lent
 
 
 def clinical(gate: Gate) -> Object:

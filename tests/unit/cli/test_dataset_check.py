@@ -1,6 +1,7 @@
 """nnunetctl dataset check on real folders: everything that is wrong, in words, at once."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,9 +34,14 @@ def save(path: Path, shape: tuple[int, ...] = (4, 5, 6), spacing: float = 1.0, a
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(made: Path, tmp_path: Path) -> Path:
     """Five cases of two channels, one test case without a label."""
-    folder = tmp_path / NAME
+    return Path(shutil.copytree(made, tmp_path / NAME))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made") / NAME
     for number in range(5):
         for channel in range(2):
             save(folder / "imagesTr" / f"case_{number}_{channel:04d}.nii.gz")

@@ -7,19 +7,40 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_cli import kubectl_completion
+from nnunet_cli.kubectl_completion import FILES, NO_FILES
+
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 
 @pytest.mark.parametrize(
     ("words", "expected", "directive"),
     [
-        (["a"], ["audit"], 4),
-        (["explain", "--name"], ["--namespace"], 4),
-        (["list", "-o", ""], ["table", "json", "yaml"], 4),
-        (["dataset", ""], ["check", "push", "ls"], 0),
-        (["lint", ""], [], 0),
-        (["explain", "it's $(a"], [], 4),  # words of people: nothing may come of them
+        (["a"], ["audit"], NO_FILES),
+        (["explain", "--name"], ["--namespace"], NO_FILES),
+        (["list", "-o", ""], ["table", "json", "yaml"], NO_FILES),
+        (["dataset", ""], ["check", "push", "ls"], FILES),
+        (["lint", ""], [], FILES),
+        (["explain", "it's $(a"], [], NO_FILES),  # words of people: nothing may come of them
     ],
+)
+def test_words_are_completed(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    words: list[str],
+    expected: list[str],
+    directive: int,
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["kubectl_complete-nnunet", *words])
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    kubectl_completion.main()
+    assert capsys.readouterr().out.split() == [*expected, f":{directive}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected", "directive"),
+    [(["dataset", ""], ["check", "push", "ls"], 0), (["explain", "it's $(a"], [], 4)],
 )
 def test_kubectl_completes(tmp_path: Path, words: list[str], expected: list[str], directive: int) -> None:
     program = tmp_path / "kubectl_complete-nnunet"
@@ -34,7 +55,5 @@ def test_kubectl_completes(tmp_path: Path, words: list[str], expected: list[str]
     assert said.stdout.split() == [*expected, f":{directive}"], said
 
 
-def test_all_commands(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "nnunet_cli.kubectl_completion", ""]
-    said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert {"list", "watch", "report", "curves", "dataset"} <= set(said.stdout.split()), said
+def test_all_commands() -> None:
+    assert {"list", "watch", "report", "curves", "dataset"} <= set(kubectl_completion.completions([""]))

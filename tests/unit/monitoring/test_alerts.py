@@ -1,5 +1,6 @@
 """Each alert fires for what it is meant for, and not for its nearest harmless neighbour; promtool decides."""
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -17,6 +18,7 @@ CASES = [*cases_of_folds.CASES, *cases_of_trainings.CASES]
 FIRING = [case for case in CASES if case.labels is not None]
 
 
+@functools.cache
 def rules() -> list[dict[str, Any]]:
     """Return all alerts."""
     groups = yaml.safe_load(RULES.read_text())["groups"]

@@ -1,8 +1,10 @@
 """What an API server, or something that stands in for it, may answer: never more than an error with words."""
 
 import asyncio
+import functools
 import json
-from collections.abc import Awaitable, Callable
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +22,14 @@ KEY = Key("clinic", "hippo")
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 Ask = Callable[[Client], Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def certificates() -> Iterator[None]:
+    """Read the machine's certificates once, in place of once for each client: here they are not the point."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(ssl, "create_default_context", functools.cache(ssl.create_default_context))
+        yield
 
 
 async def _served(text: str, status: int, headers: dict[str, str], ask: Ask) -> Any:

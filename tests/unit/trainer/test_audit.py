@@ -101,7 +101,7 @@ def _pod(folder: Path, number: int, start: Barrier) -> None:
 
 
 def test_pods_that_write_at_once_lose_no_line_and_repeat_none(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("fork")
     start = context.Barrier(4)
     pods = [context.Process(target=_pod, args=(tmp_path, number, start)) for number in range(4)]
     for pod in pods:

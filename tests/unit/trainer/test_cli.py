@@ -2,8 +2,7 @@
 
 import json
 import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,34 +15,43 @@ from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support.made_contracts import contract, paths_of, plan_facts, policy
+from tests.unit.trainer.piped import Start
+
+Run = Callable[..., tuple[int, str, str]]
 
 
-def run(tmp_path: Path, *arguments: str, **variables: str) -> tuple[int, str, str]:
-    """Return exit code, message of the termination log and output."""
-    log = tmp_path / "termination"
-    env = os.environ | {TERMINATION_LOG_ENV: str(log), ROOT_ENV: str(tmp_path)} | variables
-    command = [sys.executable, "-m", "nnunet_trainer", *arguments]
-    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
-    message = json.loads(log.read_text())["message"] if log.exists() else ""
-    return result.returncode, message, result.stdout + result.stderr
+@pytest.fixture
+def run(start: Start, tmp_path: Path) -> Run:
+    """Return a function that runs a command and returns exit code, message of the termination log and output."""
+
+    def run(*arguments: str, **variables: str) -> tuple[int, str, str]:
+        log = tmp_path / "termination"
+        env = os.environ | {TERMINATION_LOG_ENV: str(log), ROOT_ENV: str(tmp_path)} | variables
+        process = start(["-m", "nnunet_trainer", *arguments], env)
+        output, errors = process.communicate(60)
+        assert process.returncode is not None
+        message = json.loads(log.read_text())["message"] if log.exists() else ""
+        return process.returncode, message, output + errors
+
+    return run
 
 
-def test_help(tmp_path: Path) -> None:
-    code, _, output = run(tmp_path, "--help")
+def test_help(run: Run) -> None:
+    code, _, output = run("--help")
     assert code == 0
     for word in ("plan", "train", "evaluate", "exit codes", CONTRACT_ENV):
         assert word in output
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"dataset": "x"}'])
-def test_contract_that_is_missing_or_foreign(tmp_path: Path, text: str) -> None:
-    code, message, _ = run(tmp_path, "plan", **{CONTRACT_ENV: text})
+def test_contract_that_is_missing_or_foreign(run: Run, text: str) -> None:
+    code, message, _ = run("plan", **{CONTRACT_ENV: text})
     assert code == 64
     assert CONTRACT_ENV in message
 
 
-def test_dataset_that_is_missing_is_told_without_torch(tmp_path: Path) -> None:
-    code, message, output = run(tmp_path, "plan", **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
+def test_dataset_that_is_missing_is_told_without_torch(run: Run) -> None:
+    code, message, output = run("plan", **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
     assert code == 65, output
     assert "Dataset004_Hippocampus is not there" in message
 
@@ -56,28 +64,26 @@ def test_dataset_that_is_missing_is_told_without_torch(tmp_path: Path) -> None:
         (["evaluate"], "plan.json is missing, which planning leaves there"),
     ],
 )
-def test_order_of_the_commands(tmp_path: Path, arguments: list[str], words: str) -> None:
-    code, message, output = run(tmp_path, *arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
+def test_order_of_the_commands(run: Run, arguments: list[str], words: str) -> None:
+    code, message, output = run(*arguments, **{CONTRACT_ENV: contract().model_dump_json(by_alias=True)})
     assert code == 64, output
     assert words in message
 
 
 @pytest.mark.parametrize("arguments", [["plan"], ["train", "--fold", "0"], ["verify"], ["evaluate"]])
-def test_the_policies_are_recorded_before_anything_else(tmp_path: Path, arguments: list[str]) -> None:
+def test_the_policies_are_recorded_before_anything_else(run: Run, tmp_path: Path, arguments: list[str]) -> None:
     run_contract = contract(policy=policy())
-    run(tmp_path, *arguments, **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)})
+    run(*arguments, **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)})
     (line,) = (paths_of(run_contract, tmp_path).run / POLICY_FILE).read_text().splitlines()
     assert json.loads(line)["stage"] == arguments[0]
 
 
-def test_preprocessed_data_that_is_gone_ends_the_fold_at_once(tmp_path: Path) -> None:
+def test_preprocessed_data_that_is_gone_ends_the_fold_at_once(run: Run, tmp_path: Path) -> None:
     run_contract = contract()
     paths = paths_of(run_contract, tmp_path)
     paths.run.mkdir(parents=True)
     write_json(paths.plan_result, plan_facts().to_json_dict())
-    code, message, output = run(
-        tmp_path, "train", "--fold", "0", **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)}
-    )
+    code, message, output = run("train", "--fold", "0", **{CONTRACT_ENV: run_contract.model_dump_json(by_alias=True)})
     assert code == 65, output
     assert "Dataset004_Hippocampus-0123456789abcdef is missing" in message
     assert "Suspend and resume the training" in message

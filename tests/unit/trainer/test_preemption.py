@@ -3,14 +3,17 @@
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.processes import descendants
 from tests.support import sizes
+from tests.unit.trainer.piped import Piped, Start
+
+Begin = Callable[[str], Piped]
 
 PROGRAM = """
 import multiprocessing, os, subprocess, sys, time
@@ -63,21 +66,16 @@ print("ended", flush=True)
 """
 
 
-def start(body: str) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-c", PROGRAM.format(body=body)]
+@pytest.fixture
+def begin(start: Start) -> Begin:
+    """Return a function that starts a program with this body."""
     environment = {"NNUNET_RUN_TERMINATION_LOG": "/dev/null", "PATH": "/usr/bin:/bin"}
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, text=True, env=environment, start_new_session=True, stdout=pipe, stderr=pipe)
+    return lambda body: start(["-c", PROGRAM.format(body=body)], environment)
 
 
-def first_line(process: "subprocess.Popen[str]") -> str:
-    assert process.stdout is not None
-    return process.stdout.readline()
-
-
-def test_no_worker_outlives_the_trainer() -> None:
-    process = start(WORKERS)
-    assert first_line(process) == "ready\n"
+def test_no_worker_outlives_the_trainer(begin: Begin) -> None:
+    process = begin(WORKERS)
+    assert process.first_line() == "ready\n"
     deadline = time.monotonic() + 30
     while len(children := descendants(process.pid)) < 4:  # a worker, the shell and what it started
         assert time.monotonic() < deadline, f"the workers do not start: {children}"
@@ -89,9 +87,9 @@ def test_no_worker_outlives_the_trainer() -> None:
     assert not set(children) & set(descendants(1)), "workers are left"
 
 
-def test_shielded_block_is_finished_first() -> None:
-    process = start(SHIELD)
-    assert first_line(process) == "ready\n"
+def test_shielded_block_is_finished_first(begin: Begin) -> None:
+    process = begin(SHIELD)
+    assert process.first_line() == "ready\n"
     process.terminate()
     time.sleep(0.2)
     process.terminate()
@@ -102,9 +100,9 @@ def test_shielded_block_is_finished_first() -> None:
 
 
 @pytest.mark.soak
-def test_pools_of_forked_workers_end() -> None:
+def test_pools_of_forked_workers_end(begin: Begin) -> None:
     """Pools end their workers by SIGTERM; one that is about to wait for a lock must not miss it."""
-    process = start(POOLS)
+    process = begin(POOLS)
     try:
         output, errors = process.communicate(timeout=120)
     except subprocess.TimeoutExpired:
@@ -113,9 +111,9 @@ def test_pools_of_forked_workers_end() -> None:
     assert output == "ended\n", errors
 
 
-def test_forked_workers_keep_the_default_action() -> None:
-    process = start(CHILD)
-    assert first_line(process) == "ready -15\n"
+def test_forked_workers_keep_the_default_action(begin: Begin) -> None:
+    process = begin(CHILD)
+    assert process.first_line() == "ready -15\n"
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == ExitCode.PREEMPTED

@@ -49,11 +49,11 @@ def test_a_holder_without_a_sign_of_life_is_named_and_passed_by(
 
 @pytest.mark.parametrize("holder", [0.05], indirect=True)
 def test_a_holder_that_lives_is_waited_for(path: Path, holder: subprocess.Popen[str]) -> None:
-    threading.Timer(6.0, holder.kill).start()
+    threading.Timer(3.0, holder.kill).start()
     start = time.monotonic()
-    with turn(path, "test", "me", patience_seconds=4.0) as alone:  # 80 beats
+    with turn(path, "test", "me", patience_seconds=2.0) as alone:  # 40 beats
         assert alone
-    assert time.monotonic() - start > 5, "it was not waited for"
+    assert time.monotonic() - start > 2.5, "it was not waited for"
 
 
 def test_the_lock_is_free_afterwards_and_holds_meanwhile(path: Path) -> None:

@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,9 +13,13 @@ import pytest
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support import sizes
+from tests.unit.trainer.piped import Piped, Start
+
+Begin = Callable[[str], Piped]
 
 PROGRAM = """
 import multiprocessing, os, signal, sys, time
+sys.path.insert(0, {folder!r})
 from nnunet_api.contract import TerminationReport
 from nnunet_trainer.commands.cli import Standing, watch_workers
 from nnunet_trainer.process.preemption import Preemption
@@ -42,7 +46,7 @@ SHIELDED = """
 with preemption.shield():
     worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
     worker.start()
-    time.sleep(0.5)
+    time.sleep(0.1)
     worker.kill()
     print("ready", flush=True)
     end = time.monotonic() + {seconds}
@@ -115,22 +119,22 @@ print("ended", flush=True)
 """
 
 
-def start(tmp_path: Path, body: str) -> "subprocess.Popen[str]":
-    (tmp_path / "work.py").write_text(FOLLOW)
-    environment = {
-        TERMINATION_LOG_ENV: str(tmp_path / "termination"),
-        "PATH": "/usr/bin:/bin",
-        "PYTHONPATH": str(tmp_path),
-    }
-    command = [sys.executable, "-c", PROGRAM.format(body=body)]
-    pipe = subprocess.PIPE
-    return subprocess.Popen(command, text=True, env=environment, start_new_session=True, stdout=pipe, stderr=pipe)
+@pytest.fixture
+def begin(start: Start, tmp_path: Path) -> Begin:
+    """Return a function that starts a program with this body."""
+
+    def begin(body: str) -> Piped:
+        (tmp_path / "work.py").write_text(FOLLOW)
+        environment = {TERMINATION_LOG_ENV: str(tmp_path / "termination"), "PATH": "/usr/bin:/bin"}
+        return start(["-c", PROGRAM.format(folder=str(tmp_path), body=body)], environment)
+
+    return begin
 
 
-def end(process: "subprocess.Popen[str]", seconds: float = 60) -> tuple[str, str]:
+def end(process: Piped, seconds: float = 60) -> tuple[str, str]:
     """Return the output; the process and every worker that its pools started have to be gone in time."""
     try:
-        return process.communicate(timeout=seconds)
+        return process.communicate(seconds)
     except subprocess.TimeoutExpired:
         state = "a worker is left" if process.poll() is not None else "it did not end"
         os.killpg(process.pid, signal.SIGKILL)
@@ -142,8 +146,8 @@ def message(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(("method", "number"), [("fork", signal.SIGKILL), ("spawn", signal.SIGSEGV)])
-def test_killed_worker_of_a_pool(tmp_path: Path, method: str, number: signal.Signals) -> None:
-    process = start(tmp_path, KILLED.format(method=method, number=int(number)))
+def test_killed_worker_of_a_pool(begin: Begin, tmp_path: Path, method: str, number: signal.Signals) -> None:
+    process = begin(KILLED.format(method=method, number=int(number)))
     output, errors = end(process)
     assert process.returncode == 1, errors
     assert output == "ready\n"
@@ -152,16 +156,16 @@ def test_killed_worker_of_a_pool(tmp_path: Path, method: str, number: signal.Sig
     assert "exit code 1: a worker process died" in errors
 
 
-def test_checkpoint_is_finished_first(tmp_path: Path) -> None:
-    process = start(tmp_path, SHIELDED.format(seconds=2))
+def test_checkpoint_is_finished_first(begin: Begin, tmp_path: Path) -> None:
+    process = begin(SHIELDED.format(seconds=1))
     output, errors = end(process)
     assert process.returncode == 1, errors
     assert output == "ready\nsaved\n"
 
 
-def test_stop_request_wins(tmp_path: Path) -> None:
-    process = start(tmp_path, SHIELDED.format(seconds=30))
-    assert process.stdout is not None and process.stdout.readline() == "ready\n"
+def test_stop_request_wins(begin: Begin, tmp_path: Path) -> None:
+    process = begin(SHIELDED.format(seconds=30))
+    assert process.first_line() == "ready\n"
     time.sleep(0.2)
     process.terminate()
     output, errors = end(process)
@@ -171,8 +175,8 @@ def test_stop_request_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_workers_that_end_in_order(tmp_path: Path) -> None:
-    process = start(tmp_path, ENDED_IN_ORDER)
+def test_workers_that_end_in_order(begin: Begin, tmp_path: Path) -> None:
+    process = begin(ENDED_IN_ORDER)
     output, errors = end(process, 120)
     assert output == "ended\n", errors
     assert process.returncode == 0, errors
@@ -216,17 +220,17 @@ def test_workers_that_end_in_order(tmp_path: Path) -> None:
     ],
 )
 def test_what_another_process_that_trains_along_fails_of_is_told(
-    tmp_path: Path, what: str, code: int, says: str
+    begin: Begin, tmp_path: Path, what: str, code: int, says: str
 ) -> None:
-    process = start(tmp_path, FOLLOWED.format(what=what, folder=str(tmp_path)))
+    process = begin(FOLLOWED.format(what=what, folder=str(tmp_path)))
     _, errors = end(process)
     assert process.returncode == code, errors
     assert message(tmp_path).startswith(says)
     assert ("resources.memory" in message(tmp_path)) is ("SIGKILL" in what)
 
 
-def test_a_process_that_another_one_takes_along_tells_of_that_one(tmp_path: Path) -> None:
+def test_a_process_that_another_one_takes_along_tells_of_that_one(begin: Begin, tmp_path: Path) -> None:
     wait = f"while not os.path.exists({str(tmp_path / 'fail')!r}): time.sleep(0.02)"
     what = f"{wait}\nraise RuntimeError('CUDA out of memory. Tried 2 GiB')"
-    output, errors = end(start(tmp_path, TAKEN_ALONG.format(what=what, folder=str(tmp_path))))
+    output, errors = end(begin(TAKEN_ALONG.format(what=what, folder=str(tmp_path))))
     assert output.startswith(f"76 {MISSED}the GPU's memory is too small"), errors
