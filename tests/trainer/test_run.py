@@ -13,9 +13,9 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_api.contract import Metric
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.files import read_json
+from nnunet_trainer.run.metrics import Metric
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer import tiny_dataset

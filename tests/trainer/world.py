@@ -17,10 +17,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
+from nnunet_api.contract import CONTRACT_ENV, RunContract, TerminationReport
+from nnunet_api.facts import FoldFacts
 from nnunet_trainer.process.processes import descendants
 from nnunet_trainer.run.journal import JOURNAL_FILE, Journal, read_journal
-from nnunet_trainer.run.metrics import METRICS_PORT_ENV
+from nnunet_trainer.run.serving import METRICS_PORT_ENV
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support.networks import small_network
