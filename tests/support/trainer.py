@@ -43,6 +43,10 @@ class Trainer:
         told = {"attempts": 1, "ema_pseudo_dice": 0.7, "nonfinite_loss_epochs": 0, **facts}
         self.answer = FoldFacts.model_validate({"fold": "0", "epoch": epoch, "epochs_target": 10, **told})
 
+    def is_older(self) -> None:
+        """Answer from now on as a trainer that knows no facts does: with its metrics, whatever the path."""
+        self.answer, self.content_type = b'nnunet_epoch{fold="0"} 5.0\n', "text/plain; version=0.0.4; charset=utf-8"
+
     def body(self) -> bytes:
         """Return the answer as it is sent."""
         if isinstance(self.answer, bytes):
