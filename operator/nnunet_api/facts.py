@@ -53,7 +53,7 @@ UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc), PlainSerializer(rfc3
 
 
 class FoldNumbers(StatusModel):
-    """What a fold's status takes over from its trainer as it is: a field here is in the status, and nothing else is."""
+    """What a fold's status inherits, and takes over from its trainer by name: a field here needs nothing else there."""
 
     checkpoint_epoch: int | None = None
     """Finished epochs that the newest durable checkpoint holds."""
