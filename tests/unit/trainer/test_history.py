@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.commands.history import name_of
+from nnunet_trainer.commands.history import lines, name_of
 from nnunet_trainer.training.history import history_of, thinned
 
 
@@ -45,3 +45,15 @@ def test_what_is_not_a_number_leaves_a_gap_in_the_curve() -> None:
 )
 def test_the_fold_run_of_a_folder(folder: str, name: str) -> None:
     assert name_of(Path(folder)) == name
+
+
+@pytest.mark.parametrize("linked", ["Dataset001_A", "Dataset001_A/nnUNetTrainer__nnUNetPlans__2d", "replicate-2"])
+def test_a_link_to_anothers_run_is_not_followed(tmp_path: Path, linked: str) -> None:
+    inside = "" if not linked.startswith("replicate") else linked
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    fold = Path(inside, "Dataset001_A", "nnUNetTrainer__nnUNetPlans__2d", "fold_0")
+    (other / fold).mkdir(parents=True)
+    (mine / linked).parent.mkdir(parents=True)
+    (mine / linked).symlink_to(other / linked)
+    (told,) = lines(mine)
+    assert told["fold"] == ("0-r2" if inside else "0") and "is a link out of the run" in told["problem"]

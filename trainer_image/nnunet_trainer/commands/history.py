@@ -28,17 +28,24 @@ def print_history(run: Path) -> None:
 
 def lines(run: Path) -> Iterator[dict[str, Any]]:
     """Yield what the folds have logged, in the order of their folders; nothing of one without a checkpoint."""
-    from nnunet_trainer.training.checkpoints import readable_checkpoints
-    from nnunet_trainer.training.history import read_history
-
     for folder in sorted([*run.glob("*/*/fold_*"), *run.glob(f"{_REPLICATES}*/*/*/fold_*")]):
         fold = name_of(folder)
         try:
-            found, _ = readable_checkpoints(folder)
-            if found:
-                yield {"fold": fold, "epoch": found[0].epoch, **vars(read_history(found[0].path))}
+            if not folder.resolve().is_relative_to(run.resolve()):
+                raise ValueError("its folder is a link out of the run: put what it leads to in its place")
+            if logged := _logged(folder):
+                yield {"fold": fold, **logged}
         except Exception as error:  # whatever is in one fold's checkpoints, the others' curves are drawn
             yield {"fold": fold, "problem": one_line(str(error))[:1000]}
+
+
+def _logged(folder: Path) -> dict[str, Any]:
+    """Return what the newest checkpoint of a fold has logged; nothing where there is none. Loads torch."""
+    from nnunet_trainer.training.checkpoints import readable_checkpoints
+    from nnunet_trainer.training.history import read_history
+
+    found, _ = readable_checkpoints(folder)
+    return {"epoch": found[0].epoch, **vars(read_history(found[0].path))} if found else {}
 
 
 def name_of(folder: Path) -> str:
