@@ -1,6 +1,6 @@
 """What it costs the operator to follow many running folds, and a trainer to be followed.
 
-The operator's part: its own process beside a real API server, with pods whose metrics are those of real trainers,
+The operator's part: its own process beside a real API server, with pods whose facts are those of real trainers,
 served from addresses of loopback. The trainer's part: the time in which a scrape, and the setting of the metrics after
 an epoch, keep Python from anything else, against the epochs in which they happen. Run it by `make bench-scraping`.
 """
@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from rich.progress import Progress, track
 
 from hack.benchmarks.bench_operator import Row, cpu_seconds, show
 from hack.localcluster import Cluster
-from nnunet_api.contract import METRICS_PORT, EarlyStopFacts, FoldFacts, Metric
+from nnunet_api.contract import METRICS_PORT
+from nnunet_api.facts import FACTS_TYPE, EarlyStopFacts, FoldFacts, ServedFacts
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_trainer.run.metrics import FoldMetrics
+from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from tests.integration.conftest import install_crds, make_namespace
 from tests.support.api import Api, wait_for
 from tests.support.builders import training
@@ -39,23 +41,25 @@ TRAINER_SHARE = 0.001
 
 
 class Trainers:
-    """The metrics of many trainers, each on its own address; epochs go by as time does."""
+    """The facts of many trainers, each on its own address; epochs go by as time does."""
 
     def __init__(self) -> None:
-        self.folds: dict[str, FoldMetrics] = {}
+        self.folds: dict[str, tuple[str, str]] = {}
+        """By address: UID of the training, and fold."""
         began, trainers = time.monotonic(), self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                metrics = trainers.folds[self.headers["Host"].split(":")[0]]
-                metrics.set_facts(facts(metrics, int((time.monotonic() - began) / EPOCH_SECONDS)))
-                text = generate_latest(metrics.registry)
+                uid, fold = trainers.folds[self.headers["Host"].split(":")[0]]
+                epoch = int((time.monotonic() - began) / EPOCH_SECONDS)
+                body = ServedFacts(uid=uid, facts=facts(epoch, fold)).to_body()
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(text)))
+                self.send_header("Content-Type", FACTS_TYPE)
+                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(text)
+                self.wfile.write(body)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -70,14 +74,17 @@ class Trainers:
         self._server.server_close()
 
 
-def facts(metrics: FoldMetrics, epoch: int) -> FoldFacts:
-    """Return the state of a fold after so many epochs, and set what is not part of it."""
+def set_details(metrics: FoldMetrics) -> None:
+    """Set what is not part of the facts."""
     metrics.set_pseudo_dice([f"class {number}" for number in range(3)], [0.8, 0.7, 0.6])
     metrics.set(Metric.EPOCHS_SINCE_IMPROVEMENT, 0)
-    metrics.set(Metric.LAST_EPOCH_TIMESTAMP, time.time() - time.time() % EPOCH_SECONDS)
     metrics.set(Metric.CHECKPOINT_TIMESTAMP, time.time() - time.time() % EPOCH_SECONDS)
+
+
+def facts(epoch: int, fold: str = "0") -> FoldFacts:
+    """Return the state of a fold after so many epochs."""
     return FoldFacts(
-        fold="0",
+        fold=fold,
         epoch=epoch,
         epochs_target=1000,
         checkpoint_epoch=epoch,
@@ -90,6 +97,8 @@ def facts(metrics: FoldMetrics, epoch: int) -> FoldFacts:
         early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING),
         held_seconds=60.0 * epoch,
         lost_seconds=0.0,
+        epoch_seconds=EPOCH_SECONDS,
+        last_epoch_time=datetime.fromtimestamp(time.time() - time.time() % EPOCH_SECONDS, UTC),
         median_epoch_seconds=EPOCH_SECONDS,
     )
 
@@ -105,7 +114,7 @@ def start_trainings(api: Api, namespace: str, trainers: Trainers, number: int) -
         for fold in range(FOLDS):
             pod = kubelet.pod(name, "fold", str(fold), timeout=120)
             address = f"127.1.{index}.{fold + 1}"
-            trainers.folds[address] = FoldMetrics(contract_of(pod), str(fold), "nnUNetPlans")
+            trainers.folds[address] = contract_of(pod).uid, str(fold)
             kubelet.run(pod, address)
 
     with ThreadPoolExecutor(4) as pool:
@@ -154,24 +163,29 @@ def operator_rows(pods: int, seconds: float) -> list[Row]:
 def trainer_rows(rounds: int = 200) -> list[Row]:
     """Measure what an epoch's metrics and the scrapes of an epoch cost the trainer's process."""
     metrics = FoldMetrics(contract(), "0", "nnUNetPlans")
-    setting, scraping = [], []
+    setting, scraping, answering = [], [], []
     for number in range(rounds):
         began = time.thread_time()
-        metrics.set_facts(facts(metrics, number))
+        metrics.set_facts(facts(number))
+        set_details(metrics)
         metrics.set_volume("results", Path.cwd())
         metrics.observe_epoch(EPOCH_SECONDS)
         setting.append(time.thread_time() - began)
         began = time.thread_time()
         generate_latest(metrics.registry)
         scraping.append(time.thread_time() - began)
-    epoch, scrape = statistics.median(setting), statistics.median(scraping)
+        began = time.thread_time()
+        ServedFacts(uid="5b3c", facts=facts(number)).to_body()
+        answering.append(time.thread_time() - began)
+    epoch, scrape, answer = map(statistics.median, (setting, scraping, answering))
     # The operator and a Prometheus, both every 15 s.
-    share = (epoch + 2 * EPOCH_SECONDS / POLL_SECONDS * scrape) / EPOCH_SECONDS
+    share = (epoch + EPOCH_SECONDS / POLL_SECONDS * (scrape + answer)) / EPOCH_SECONDS
     return [
         Row("setting the metrics after an epoch, ms", "", f"{epoch * 1000:.2f}", "", ""),
         Row("answering one scrape, ms", "", f"{scrape * 1000:.2f}", "", ""),
+        Row("answering the operator, ms", "", f"{answer * 1000:.2f}", "", ""),
         Row(
-            f"share of an epoch of {EPOCH_SECONDS:.0f} s, two scrapers",
+            f"share of an epoch of {EPOCH_SECONDS:.0f} s, Prometheus and the operator",
             "",
             f"{share:.5f}",
             "",

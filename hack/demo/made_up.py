@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-from nnunet_api.contract import EarlyStopFacts, FoldFacts, TerminationReport
+from nnunet_api.contract import TerminationReport
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.labels import FOLD_LABEL
 from nnunet_api.reasons import EarlyStoppingState, FoldPhase
 from nnunet_api.schedule import EarlyStopping
 from nnunet_cli.kube.watched import Watched, read_events, watched
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob
 from nnunet_trainer.training import early_stopping, schedule
@@ -120,7 +121,7 @@ class Story:
     def _look(self, seconds: float) -> None:
         now = NOW + timedelta(seconds=seconds)
         objects: list[Manifest] = []
-        samples: dict[str, FoldSample] = {}
+        samples: dict[str, LiveFacts] = {}
         for job, created in self._jobs.values():
             objects += self._objects(job, seconds - created, samples)
         world = make.world(self._training, *objects, samples=samples, now=now)
@@ -136,8 +137,8 @@ class Story:
             said = {"type": event.type, "reason": event.reason, "message": event.message}
             self._events.append({"metadata": metadata, **said})
 
-    def _objects(self, job: Manifest, age: float, samples: dict[str, FoldSample]) -> tuple[Manifest, ...]:
-        """Return a Job with its pod at that age, and add what the pod's metrics say."""
+    def _objects(self, job: Manifest, age: float, samples: dict[str, LiveFacts]) -> tuple[Manifest, ...]:
+        """Return a Job with its pod at that age, and add what the pod's trainer says."""
         fold = job["metadata"]["labels"].get(FOLD_LABEL)
         if fold is None:
             return make.planned(self._training) if age >= PLANNING_SECONDS else (job, make.running(job))
@@ -149,7 +150,7 @@ class Story:
             return self._done(fold)
         pod = make.running(job)
         epoch = min(ends, int((age - STARTING_SECONDS) / each))
-        samples[pod["metadata"]["name"]] = _sample(made, epoch, each)
+        samples[pod["metadata"]["name"]] = LiveFacts(_facts(fold, made, epoch, each))
         return job, pod
 
     def _done(self, fold: str) -> tuple[Manifest, Manifest]:
@@ -167,11 +168,12 @@ class Story:
         return job, make.ended(job, 0, TerminationReport(message="trained", fold=facts))
 
 
-def _sample(made: Curve, epoch: int, epoch_seconds: float) -> FoldSample:
+def _facts(fold: str, made: Curve, epoch: int, epoch_seconds: float) -> FoldFacts:
     if not epoch:
-        return FoldSample(epoch=0, epochs_target=EPOCHS, attempts=1, end_epoch=EPOCHS)
-    verdict, value = made.verdicts[epoch - 1], made.ema[epoch - 1]
-    return FoldSample(
+        return FoldFacts(fold=fold, epoch=0, epochs_target=EPOCHS, attempts=1)
+    value = made.ema[epoch - 1]
+    return FoldFacts(
+        fold=fold,
         epoch=epoch,
         epochs_target=EPOCHS,
         training_loss=0.02 - value,
@@ -182,8 +184,5 @@ def _sample(made: Curve, epoch: int, epoch_seconds: float) -> FoldSample:
         epoch_seconds=epoch_seconds,
         checkpoint_epoch=epoch,
         attempts=1,
-        early_stopping_state=verdict.state.value,
-        early_stopping_epoch=verdict.epoch,
-        early_stopping_suppressed_epoch=verdict.suppressed_epoch,
-        end_epoch=early_stopping.end_of(verdict, EPOCHS),
+        early_stopping=made.verdicts[epoch - 1],
     )

@@ -6,7 +6,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from nnunet_api.status import FoldStatus
+from nnunet_api.fold_status import FoldStatus
 from nnunet_cli.kube.watched import Watched
 from nnunet_cli.text.words import dice
 from nnunet_cli.text.words import duration as duration

@@ -15,9 +15,8 @@ from hack.pictures import sample_operator
 from hack.pictures.curves import Epoch, Plan, train
 from hack.pictures.model import Span
 from hack.pictures.openmetrics import histogram, sample
-from nnunet_api.contract import Metric
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_trainer.run.metrics import EPOCH_SECONDS
+from nnunet_trainer.run.metrics import EPOCH_SECONDS, Metric
 
 END = 1772437200.0
 """2 March 2026, 07:40 UTC."""

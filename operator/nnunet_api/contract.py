@@ -1,4 +1,4 @@
-"""What the operator tells the trainer and what the trainer answers: paths, the run contract, the report, metrics."""
+"""What the operator tells the trainer and what the trainer answers: paths, the run contract, the report."""
 
 import json
 from typing import Annotated
@@ -7,11 +7,12 @@ from pydantic import Field
 
 from nnunet_api.base import ApiModel, StatusModel
 from nnunet_api.conditions import Time
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.folders import run_folder
-from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.policy.status import AppliedPolicies
+from nnunet_api.results import MAX_CLASSES
 from nnunet_api.schedule import EarlyStopping, Schedule
-from nnunet_api.status import MAX_CLASSES, AppliedPolicies
 from nnunet_api.training import Device, Evaluation, NnunetTrainingSpec, Planning, TestSet
 
 CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
@@ -194,90 +195,6 @@ class PlanFacts(StatusModel):
     """Version of torch."""
 
 
-class EarlyStopFacts(StatusModel):
-    """What the early-stopping rule came to in one fold."""
-
-    state: EarlyStoppingState
-    """Disabled, Watching, Observed, Annealing or Stopped."""
-    epoch: int | None = None
-    """Finished epochs at which the rule fired; none as long as it has not."""
-    end_epoch: int | None = None
-    """Finished epochs at which the training ends because of it; none where the rule has no effect."""
-    ema_pseudo_dice: float | None = None
-    """EMA of the pseudo-Dice when it fired."""
-    ema_gain: float | None = None
-    """Observed: EMA of the pseudo-Dice at the end of the schedule minus that when the rule fired: what stopping would
-    have cost."""
-    epochs_saved: int | None = None
-    """Epochs of the schedule that are not trained because of the rule; Observed: that would not have been."""
-    suppressed_epoch: int | None = None
-    """Finished epochs at which the rule would have acted, had a policy not asked for more (modes Anneal and Stop)."""
-
-
-class FoldProvenance(StatusModel):
-    """The conditions under which a fold is trained."""
-
-    seed: int | None = None
-    """Seed, if there is one."""
-    device: str | None = None
-    """Name of the GPU, or of the processor's architecture for the CPU."""
-    cuda_version: str | None = None
-    """Version of CUDA that torch was built for."""
-    torch_version: str | None = None
-    """Version of torch."""
-    nnunet_version: str | None = None
-    """Version of nnunetv2."""
-    configuration_hash: str | None = None
-    """SHA-256 over the full effective configuration, which provenance.json in the fold's folder holds."""
-
-
-class FoldFacts(StatusModel):
-    """State of one fold at the end of an attempt."""
-
-    fold: str
-    """Name of the fold run (`FoldKey.name`): nnU-Net's name of the fold, with the replicate where there are several."""
-    epoch: int
-    """Finished epochs."""
-    epochs_target: int
-    """Epochs to train."""
-    checkpoint_epoch: int | None = None
-    """Finished epochs in the newest durable checkpoint."""
-    attempts: int = 0
-    """Times the trainer of this fold was started."""
-    lost_epochs: int = 0
-    """Epochs that were begun and had to be trained again."""
-    training_loss: float | None = None
-    """Training loss of the last finished epoch."""
-    validation_loss: float | None = None
-    """Validation loss of the last finished epoch."""
-    ema_pseudo_dice: float | None = None
-    """EMA of the pseudo-Dice at the end."""
-    best_ema_pseudo_dice: float | None = None
-    """Best EMA pseudo-Dice."""
-    learning_rate: float | None = None
-    """Learning rate of the last epoch."""
-    mean_validation_dice: float | None = None
-    """Mean foreground Dice of the full-volume validation; set when the fold is complete."""
-    early_stopping: EarlyStopFacts | None = None
-    """What the early-stopping rule came to."""
-    held_seconds: float | None = None
-    """Seconds that all attempts so far ran."""
-    lost_seconds: float | None = None
-    """Seconds of them whose work was lost: from the last durable checkpoint to the end of an interrupted attempt."""
-    median_epoch_seconds: float | None = None
-    """Median duration of an epoch in this attempt, seconds."""
-    passed_over: Annotated[str | None, Field(max_length=300)] = None
-    """Checkpoints that this attempt found damaged and passed over, by name."""
-    provenance: FoldProvenance | None = None
-    """The conditions under which it is trained."""
-
-    @property
-    def planned_end(self) -> int:
-        """Finished epochs at which this fold's training ends."""
-        stopping = self.early_stopping
-        return stopping.end_epoch if stopping and stopping.end_epoch is not None else self.epochs_target
-
-
 class FoldEvidence(StatusModel):
     """What a fold's final checkpoint proves."""
 
@@ -356,39 +273,3 @@ class TerminationReport(StatusModel):
     """Set by `evaluate`."""
     evidence: EvidenceFacts | None = None
     """Set by `verify`."""
-
-
-class Metric:
-    """Names of the trainer's metrics. All carry the labels of `METRIC_LABELS`."""
-
-    EPOCH = "nnunet_epoch"
-    EPOCHS_TARGET = "nnunet_epochs_target"
-    LOSS = "nnunet_loss"  # + split: train | validation
-    PSEUDO_DICE = "nnunet_pseudo_dice"  # + label: name of the class
-    EMA_PSEUDO_DICE = "nnunet_ema_pseudo_dice"
-    BEST_EMA_PSEUDO_DICE = "nnunet_best_ema_pseudo_dice"
-    LEARNING_RATE = "nnunet_learning_rate"
-    EPOCH_DURATION = "nnunet_epoch_duration_seconds"  # histogram
-    LAST_EPOCH_TIMESTAMP = "nnunet_last_epoch_timestamp_seconds"
-    CHECKPOINT_TIMESTAMP = "nnunet_checkpoint_timestamp_seconds"
-    CHECKPOINT_EPOCH = "nnunet_checkpoint_epoch"
-    EPOCHS_SINCE_IMPROVEMENT = "nnunet_epochs_since_improvement"
-    NONFINITE_LOSS_EPOCHS = "nnunet_nonfinite_loss_epochs"
-    VOLUME_AVAILABLE = "nnunet_volume_available_bytes"  # + volume: results
-    VOLUME_CAPACITY = "nnunet_volume_capacity_bytes"  # + volume: results
-    ATTEMPTS = "nnunet_attempts"
-    LOST_EPOCHS = "nnunet_lost_epochs"
-    EARLY_STOPPING_STATE = "nnunet_early_stopping_state"  # + state: 1 for the present one, 0 for the others
-    EARLY_STOPPING_EPOCH = "nnunet_early_stopping_epoch"
-    EARLY_STOPPING_SUPPRESSED_EPOCH = "nnunet_early_stopping_suppressed_epoch"
-    POLICY_MIN_EPOCHS = "nnunet_policy_min_epochs"
-    POLICY_EXCEPTED = "nnunet_policy_excepted"  # 1 where the training ran under an exception at any time, else 0
-    END_EPOCH = "nnunet_end_epoch"
-    MEDIAN_EPOCH = "nnunet_median_epoch_seconds"
-    HELD_SECONDS = "nnunet_held_seconds"
-    LOST_SECONDS = "nnunet_lost_seconds"
-    PASSED_OVER = "nnunet_checkpoint_passed_over"  # + checkpoint: name of the file
-    RUN_INFO = "nnunet_run_info"  # + dataset, configuration, trainer_class, plans
-
-
-METRIC_LABELS = ("namespace", "training", "fold")

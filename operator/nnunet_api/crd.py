@@ -14,7 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from nnunet_api import training
 from nnunet_api.base import GROUP, VERSION, cel
 from nnunet_api.policy import model as policy
-from nnunet_api.status import NnunetTrainingStatus, PolicyUse
+from nnunet_api.policy.status import PolicyUse
+from nnunet_api.status import NnunetTrainingStatus
 
 _DROPPED = {"title", "$defs", "discriminator", "uniqueItems"}
 _VERBATIM = {"x-kubernetes-validations", "x-kubernetes-list-map-keys", "enum", "required"}

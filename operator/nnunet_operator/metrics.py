@@ -94,7 +94,7 @@ class Metrics:
             "api_requests", "Requests to the API server, watches not included.", "method", "resource", "code"
         )
         self.api_seconds = self._histogram("api_request_duration_seconds", "Duration of API requests.", "method")
-        self.scrapes = self._counter("scrapes", "Requests for a trainer's metrics, by how they ended.", "result")
+        self.scrapes = self._counter("scrapes", "Requests for the facts of a fold, by how they ended.", "result")
         self.resyncs = self._counter("resyncs", "Full lists of everything, by how they ended.", "result")
         self.repairs = self._counter("resync_repairs", "Objects that a full list showed and no watch had.")
         self.rebuilds = self._counter("cache_rebuilds", "Times that etcd's history was replaced and all was read anew.")

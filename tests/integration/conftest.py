@@ -186,7 +186,7 @@ def start_operator(cluster: Cluster, nursery: Nursery, tmp_path: Path) -> Iterat
 
 @pytest.fixture
 def trainer() -> Iterator[Trainer]:
-    """A trainer's metrics endpoint."""
+    """What a trainer serves to the operator."""
     serving = Trainer(f"{ADDRESSES}.77")
     yield serving
     serving.close()

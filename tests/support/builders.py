@@ -3,15 +3,8 @@
 import json
 from typing import Any
 
-from nnunet_api.contract import (
-    EarlyStopFacts,
-    EvaluationFacts,
-    EvidenceFacts,
-    FoldEvidence,
-    FoldFacts,
-    RunContract,
-    TerminationReport,
-)
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, RunContract, TerminationReport
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from tests.support.api import Object
 from tests.support.plan_facts import PLAN_FACTS
 

@@ -10,6 +10,7 @@ import urllib3
 from nnunet_api.contract import CONTRACT_ENV, RunContract
 from tests.support.api import Api, ApiError, Object
 from tests.support.builders import report
+from tests.support.trainer import contracts
 
 STAGE, FOLD, TRAINING = "nnunet.dev/stage", "nnunet.dev/fold", "nnunet.dev/training"
 
@@ -39,7 +40,9 @@ class Kubelet:
         return pods[0]
 
     def run(self, pod: Object, address: str = "") -> None:
-        """Report that the trainer runs, on this IP address."""
+        """Report that the trainer runs, on this IP address. A `Trainer` there learns what it was told."""
+        if address:
+            contracts[address] = contract_of(pod)
         status = self._status(pod, "Running", {"running": {"startedAt": _now()}})
         if address:
             status |= {"podIP": address, "podIPs": [{"ip": address}]}

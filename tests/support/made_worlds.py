@@ -7,18 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from nnunet_api.conditions import Condition
-from nnunet_api.contract import (
-    EarlyStopFacts,
-    EvidenceFacts,
-    FoldEvidence,
-    FoldFacts,
-    TerminationReport,
-)
+from nnunet_api.contract import EvidenceFacts, FoldEvidence, TerminationReport
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, PodWarning, Snapshot
 from nnunet_operator.reconcile.observe import Child
@@ -140,11 +135,16 @@ def reported(of: Training, code: int = 0, fold: str = "0", **facts: Any) -> list
     return [body, ended(body, code, TerminationReport(message="ended", fold=told))]
 
 
-def still(of: Training, **sample: Any) -> tuple[list[Manifest], dict[str, FoldSample]]:
-    """Return the objects of a running fold, and what its metrics say; by default three epochs."""
+def live(fold: str = "0", *, still_seconds: float | None = None, **facts: Any) -> LiveFacts:
+    """Return what the trainer of a running fold says; by default no epoch of ten is finished."""
+    return LiveFacts(FoldFacts(**{"fold": fold, "epoch": 0, "epochs_target": 10, **facts}), still_seconds)
+
+
+def still(of: Training, **sample: Any) -> tuple[list[Manifest], dict[str, LiveFacts]]:
+    """Return the objects of a running fold, and what its trainer says; by default three epochs."""
     body = job(of, FOLD, "0")
     objects = [*planned(of), body, running(body)]
-    return objects, {"hippo-fold-0-x": FoldSample(**({"epoch": 3} | sample))}
+    return objects, {"hippo-fold-0-x": live(**({"epoch": 3} | sample))}
 
 
 def verdict(epoch: int, end: int) -> EarlyStopFacts:
@@ -173,7 +173,7 @@ def verified(of: Training, evidence: EvidenceFacts | None = None) -> tuple[Manif
 def world(
     of: Training,
     *objects: Manifest,
-    samples: Mapping[str, FoldSample] | None = None,
+    samples: Mapping[str, LiveFacts] | None = None,
     refusals: Mapping[str, str] | None = None,
     warnings: Mapping[str, PodWarning] | None = None,
     now: datetime = NOW,

@@ -1,27 +1,36 @@
-"""Plays the trainer, as far as the operator can see one that runs: its metrics."""
+"""Plays the trainer, as far as the operator can see one that runs: the facts of its fold."""
 
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-from nnunet_api.contract import METRICS_PORT, Metric
+from nnunet_api.contract import METRICS_PORT, RunContract
+from nnunet_api.facts import FACTS_PATH, FACTS_TYPE, FoldFacts, ServedFacts
+
+contracts: dict[str, RunContract] = {}
+"""By IP address: what the pod there was told, as the kubelet last reported one to run there."""
 
 
 class Trainer:
-    """The metrics of fold 0's trainer, on an address of loopback."""
+    """Fold 0's trainer, on an address of loopback."""
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self.text = ""
+        self.answer: bytes | FoldFacts = b""
+        """What it says; bytes for what no trainer of this release would."""
+        self.content_type = FACTS_TYPE
         self.asked: list[float] = []
         trainer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 trainer.asked.append(time.monotonic())
+                assert self.path == FACTS_PATH, self.path
                 self.send_response(200)
+                self.send_header("Content-Type", trainer.content_type)
                 self.end_headers()
-                self.wfile.write(trainer.text.encode())
+                self.wfile.write(trainer.body())
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -29,19 +38,20 @@ class Trainer:
         self._server = ThreadingHTTPServer((address, METRICS_PORT), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def says(self, namespace: str, epoch: int, state: str = "", **values: float) -> None:
-        """Report an epoch, the state of the early-stopping rule, and further values by the names in `Metric`."""
-        labels = f'namespace="{namespace}",training="hippo",fold="0"'
-        series = {
-            Metric.EPOCH: epoch,
-            Metric.EPOCHS_TARGET: 10,
-            Metric.ATTEMPTS: 1,
-            Metric.EMA_PSEUDO_DICE: 0.7,
-            **{getattr(Metric, name): value for name, value in values.items()},
-        }
-        self.text = "".join(f"{name}{{{labels}}} {value}\n" for name, value in series.items())
-        if state:
-            self.text += f'{Metric.EARLY_STOPPING_STATE}{{{labels},state="{state}"}} 1\n'
+    def says(self, epoch: int, **facts: Any) -> None:
+        """Report an epoch of ten, and further values by the names in `FoldFacts`."""
+        told = {"attempts": 1, "ema_pseudo_dice": 0.7, "nonfinite_loss_epochs": 0, **facts}
+        self.answer = FoldFacts.model_validate({"fold": "0", "epoch": epoch, "epochs_target": 10, **told})
+
+    def is_older(self) -> None:
+        """Answer from now on as a trainer that knows no facts does: with its metrics, whatever the path."""
+        self.answer, self.content_type = b'nnunet_epoch{fold="0"} 5.0\n', "text/plain; version=0.0.4; charset=utf-8"
+
+    def body(self) -> bytes:
+        """Return the answer as it is sent."""
+        if isinstance(self.answer, bytes):
+            return self.answer
+        return ServedFacts(uid=contracts[self.address].uid, facts=self.answer).to_body()
 
     def close(self) -> None:
         """Answer no more."""

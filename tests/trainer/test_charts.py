@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.report.charts import Panel, by_class, curves
 from nnunet_trainer.training.history import History, history_of

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 
-from nnunet_api.contract import POLICY_FILE, Metric
+from nnunet_api.contract import POLICY_FILE
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.run.metrics import Metric
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer.world import Ended, World, scrape, truncate

@@ -12,14 +12,7 @@ import pytest
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
-from nnunet_api.contract import (
-    EVIDENCE_FILE,
-    POLICY_FILE,
-    PROVEN_ENV,
-    REPORT_FILE,
-    EvaluationFacts,
-    EvidenceFacts,
-)
+from nnunet_api.contract import EVIDENCE_FILE, POLICY_FILE, PROVEN_ENV, REPORT_FILE, EvaluationFacts, EvidenceFacts
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.files import read_json, write_json

@@ -13,9 +13,10 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_api.contract import Metric
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import FACTS_PATH, ServedFacts
 from nnunet_trainer.process.files import read_json
+from nnunet_trainer.run.metrics import Metric
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer import tiny_dataset
@@ -33,6 +34,7 @@ def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     command = pod.start("train", "--fold", "0")
     command.wait_until(world.begun(3), "the third epoch")
     (world.root / "scrape.txt").write_text(scrape(world))
+    (world.root / "facts.json").write_text(scrape(world, FACTS_PATH))
     assert command.end().code == 0, command.log()
     for arguments in (("train", "--fold", "1"), ("verify",), ("evaluate",)):
         ended = pod.finish(*arguments)
@@ -55,6 +57,20 @@ def test_metrics_while_it_trains(trained: World) -> None:
     for wanted in ('split="train"', 'split="validation"', 'label="shell"', 'label="core"', 'configuration="3d_tiny"'):
         assert any(wanted in key for key in values), wanted
     assert all(label in text for label in labels.split(","))
+
+
+def test_facts_while_it_trains(trained: World) -> None:
+    served = ServedFacts.of((trained.root / "facts.json").read_bytes())
+    facts = served.facts
+    assert (served.uid, facts.fold, facts.epochs_target) == (trained.contract.uid, "0", 6)
+    assert 2 <= facts.epoch == facts.checkpoint_epoch
+    assert (facts.attempts, facts.lost_epochs, facts.nonfinite_loss_epochs) == (1, 0, 0)
+    assert facts.last_epoch_time is not None and facts.last_epoch_time.year >= 2024
+    assert facts.early_stopping is not None and facts.provenance is not None
+    for name in ("training_loss", "validation_loss", "ema_pseudo_dice", "best_ema_pseudo_dice", "learning_rate"):
+        assert getattr(facts, name) is not None, name
+    for name in ("epoch_seconds", "median_epoch_seconds", "held_seconds"):
+        assert getattr(facts, name) > 0, name
 
 
 def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.contract import CONTRACT_ENV, FoldFacts, RunContract, TerminationReport
+from nnunet_api.contract import CONTRACT_ENV, RunContract, TerminationReport
+from nnunet_api.facts import FoldFacts
 from nnunet_trainer.process.processes import descendants
 from nnunet_trainer.run.journal import JOURNAL_FILE, Journal, read_journal
-from nnunet_trainer.run.metrics import METRICS_PORT_ENV
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
+from nnunet_trainer.run.serving import METRICS_PORT_ENV
 from tests.support.networks import small_network
 from tests.support.trainers import HELD
 from tests.support.zygote import Forked, Zygote
@@ -308,9 +309,9 @@ def _free_port(root: Path) -> int:
     raise AssertionError("of 200 ports between 10000 and 20000 none is free")
 
 
-def scrape(world: World) -> str:
-    """Return the metrics of the trainer that runs."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{world.metrics_port}/metrics", timeout=10) as answer:
+def scrape(world: World, path: str = "/metrics") -> str:
+    """Return the metrics of the trainer that runs, or what else it serves."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{world.metrics_port}{path}", timeout=10) as answer:
         text: str = answer.read().decode()
         return text
 

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from nnunet_api.conditions import Condition, merge, rfc3339, state_condition
 from nnunet_api.policy.decision import Policy
 from nnunet_api.policy.model import Outcome, PolicyException
+from nnunet_api.policy.status import PolicyUse
 from nnunet_api.reasons import PolicyConditionType, Reason
-from nnunet_api.status import PolicyUse
 
 WARNING_DAYS = 14
 """So long before its end an exception is warned about."""

@@ -7,7 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from nnunet_api.status import NnunetTrainingStatus, PolicyDecision, Provenance
+from nnunet_api.policy.status import PolicyDecision
+from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
 from nnunet_cli.text.words import printable
 

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.conditions import Time, rfc3339
+from nnunet_api.policy.status import GrantedException, PolicyDecision
 from nnunet_api.reasons import ConditionType
-from nnunet_api.status import GrantedException, NnunetTrainingStatus, PolicyDecision
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.kube.watched import read_status
 
 

@@ -3,7 +3,7 @@
 import io
 from typing import TYPE_CHECKING, Any
 
-from nnunet_api.status import FoldEarlyStopping
+from nnunet_api.fold_status import FoldEarlyStopping
 from nnunet_cli.curves.history import History, Values
 from nnunet_cli.errors import CliError, ExitCode
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_api.status import FoldEarlyStopping, FoldStatus
+from nnunet_api.fold_status import FoldEarlyStopping, FoldStatus
 from nnunet_cli.kube.watched import Watched
 
 Values = tuple[float | None, ...]

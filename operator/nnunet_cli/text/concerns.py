@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase, Reason
-from nnunet_api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.text.words import listed
 
 EARLY_STOP_BELOW_POLICY = "EarlyStopBelowPolicy"

@@ -12,16 +12,20 @@ import os
 import re
 import secrets
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
 BLOCK = 1 << 20
 ALIVE_SECONDS = 5.0
 GRACE_SECONDS = 3.0
+TRAINER = "nnunet-trainer"
+"""The program in this project's trainer image."""
+USAGE = 2
+"""Its exit code for a command that it does not have."""
 PART = ".part"
 """Ending of a file that is being written."""
 STALE_SECONDS = 900.0
@@ -157,24 +161,22 @@ def _sweep(folder: Path) -> None:
 
 
 def histories(root: Path, run: str) -> None:
-    """Write for each fold in a run folder what its newest checkpoint has logged. Needs this project's trainer image."""
-    # By name, because it is the pod that has a trainer, and not this program.
-    checkpoints = import_module("nnunet_trainer.training.checkpoints")
-    history = import_module("nnunet_trainer.training.history")
-    failures = import_module("nnunet_trainer.process.failures")
+    """Have the image's trainer write, for each fold in a run folder, what its newest checkpoint has logged."""
     if not (root / run).is_dir():
         raise Refusal(f"the results claim has no folder {run}: nothing has been trained yet, or it was removed")
-    for folder in sorted([*(root / run).glob("*/*/fold_*"), *(root / run).glob("replicate-*/*/*/fold_*")]):
-        fold = folder.name.removeprefix("fold_")
-        replicate = folder.parents[2].name
-        if replicate.startswith("replicate-"):
-            fold += f"-r{replicate.removeprefix('replicate-')}"
-        try:
-            found, _ = checkpoints.readable_checkpoints(folder)
-            if found:
-                say(fold=fold, epoch=found[0].epoch, **vars(history.read_history(found[0].path)))
-        except failures.TrainerError as error:
-            say(fold=fold, problem=str(error))
+    remedy = "give a trainer image of this release with --image"
+    try:
+        ended = subprocess.run(
+            [TRAINER, "history", str(root / run)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+        )
+    except FileNotFoundError:
+        raise Refusal(f"the image holds no trainer that can read checkpoints: {remedy}") from None
+    if ended.returncode == USAGE:
+        raise Refusal(f"the image's trainer is older than this program and has no command history: {remedy}")
+    if ended.returncode:
+        words = ended.stderr.decode(errors="replace").split("\n")
+        last = next((line for line in reversed(words) if line.strip()), f"exit code {ended.returncode}")
+        raise Refusal(f"the checkpoints can't be read: {last.strip()[:500]}")
     say(done=True)
 
 
@@ -231,8 +233,6 @@ def main(command: str, *arguments: str) -> None:
         COMMANDS[command](Path(root), name)
     except Refusal as error:
         say(error=str(error))
-    except ImportError as error:
-        say(error=f"the image holds no trainer that can read checkpoints ({error}): give a trainer image with --image")
     except OSError as error:
         full = " (the volume is full: enlarge the claim, or make room)" if error.errno == errno.ENOSPC else ""
         say(error=f"{error.filename or name}: {error.strerror}{full}")

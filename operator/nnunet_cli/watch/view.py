@@ -11,8 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase, Phase, Reason
-from nnunet_api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.kube.watched import Event, Watched, message
 from nnunet_cli.text.words import dice, duration
 from nnunet_cli.watch.view_words import early_stopping, remarks

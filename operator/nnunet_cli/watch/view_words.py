@@ -1,8 +1,9 @@
 """What the live view says beside the numbers: conditions that are to be minded, and where early stopping stands."""
 
 from nnunet_api.conditions import leading
+from nnunet_api.fold_status import FoldEarlyStopping
 from nnunet_api.reasons import ConditionType, EarlyStoppingState, Reason
-from nnunet_api.status import FoldEarlyStopping, NnunetTrainingStatus
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.text.concerns import concerns
 from nnunet_cli.text.words import printable
 

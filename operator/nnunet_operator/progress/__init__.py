@@ -1,1 +1,1 @@
-"""Reads the metrics of trainer pods."""
+"""Asks trainer pods for the facts of their folds."""

@@ -6,10 +6,12 @@ from enum import StrEnum
 
 from nnunet_api import schedule
 from nnunet_api.conditions import Condition, merge, state_condition
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice
-from nnunet_api.status import MAX_MATTER, FoldStatus, Problem, Provenance, Results, Spread
+from nnunet_api.results import Results, Spread
+from nnunet_api.status import MAX_MATTER, Problem, Provenance
 from nnunet_operator.reconcile import early_stopping, stall
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.evidence import UNPROVEN

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 
-from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.facts import EarlyStopFacts
+from nnunet_api.fold_status import FoldEarlyStopping, FoldStatus
 from nnunet_api.reasons import EarlyStoppingState, Reason
 from nnunet_api.schedule import EarlyStopping, EarlyStoppingMode
-from nnunet_api.status import FoldEarlyStopping, FoldStatus
-from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.rounding import count, number
 
 _FIRED = (EarlyStoppingState.OBSERVED, EarlyStoppingState.ANNEALING, EarlyStoppingState.STOPPED)
@@ -14,8 +13,8 @@ _Words = Callable[[FoldStatus, FoldEarlyStopping], str]
 _CAUTION = "An early stop is not convergence: only a comparison with the whole schedule on the test set tells the cost"
 
 
-def of_facts(facts: EarlyStopFacts | None) -> FoldEarlyStopping | None:
-    """Return what a trainer's report says of the rule; None with mode Disabled."""
+def stated(facts: EarlyStopFacts | None) -> FoldEarlyStopping | None:
+    """Return what a trainer says of the rule; None with mode Disabled."""
     if facts is None or facts.state is EarlyStoppingState.DISABLED:
         return None
     return FoldEarlyStopping(
@@ -25,27 +24,6 @@ def of_facts(facts: EarlyStopFacts | None) -> FoldEarlyStopping | None:
         suppressed_epoch=count(facts.suppressed_epoch),
         ema_gain=number(facts.ema_gain),
         epochs_saved=count(facts.epochs_saved),
-    )
-
-
-def of_sample(sample: FoldSample) -> FoldEarlyStopping | None:
-    """Return what a trainer's metrics say of the rule; None with mode Disabled, or where they don't."""
-    state = next((known for known in EarlyStoppingState if known.value == sample.early_stopping_state), None)
-    if state is None or state is EarlyStoppingState.DISABLED:
-        return None
-    suppressed = count(sample.early_stopping_suppressed_epoch)
-    if state not in _FIRED:
-        return FoldEarlyStopping(state=state, suppressed_epoch=suppressed)
-    ends = state is not EarlyStoppingState.OBSERVED
-    end = count(sample.end_epoch) if ends else None
-    left_at = end if ends else sample.early_stopping_epoch
-    saved = None if left_at is None or sample.epochs_target is None else sample.epochs_target - left_at
-    return FoldEarlyStopping(
-        state=state,
-        epoch=count(sample.early_stopping_epoch),
-        end_epoch=end,
-        epochs_saved=count(saved),
-        suppressed_epoch=suppressed,
     )
 
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from nnunet_api.fold_status import FoldStatus
+from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
-from nnunet_api.status import FoldStatus, NnunetTrainingStatus, PolicyDecision
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.reconcile import early_stopping
 from nnunet_operator.reconcile.model import Event
 

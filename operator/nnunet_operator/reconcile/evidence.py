@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from nnunet_api.contract import EarlyStopFacts, EvidenceFacts, FoldEvidence, FoldFacts
+from nnunet_api.contract import EvidenceFacts, FoldEvidence
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.reconcile.blocked import Trouble
 

@@ -4,15 +4,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nnunet_api.contract import (
-    EVIDENCE_FILE,
-    REPORT_FILE,
-    RESULTS_PATH,
-    EvaluationFacts,
-    FoldProvenance,
-)
+from nnunet_api.contract import EVIDENCE_FILE, REPORT_FILE, RESULTS_PATH, EvaluationFacts
+from nnunet_api.facts import FoldProvenance
 from nnunet_api.folders import inside, run_folder
-from nnunet_api.status import Provenance, ReplicateResult, Results, Spread, TestDice, TestSurface
+from nnunet_api.results import ReplicateResult, Results, Spread, TestDice, TestSurface
+from nnunet_api.status import Provenance
 from nnunet_operator.builders.pod import image_of
 from nnunet_operator.reconcile.model import Options, Training
 from nnunet_operator.reconcile.observe import Observation

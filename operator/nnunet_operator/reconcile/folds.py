@@ -1,13 +1,14 @@
-"""State of each fold: from its metrics, from its last words, or from what the status remembers."""
+"""State of each fold: from its trainer's facts, served or as last words, or from what the status remembers."""
 
+from collections.abc import Iterator
 from typing import Any
 
-from nnunet_api.contract import FoldEvidence, FoldFacts
+from nnunet_api.contract import FoldEvidence
+from nnunet_api.facts import FoldFacts, FoldNumbers
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase
-from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import early_stopping, usage
 from nnunet_operator.reconcile.model import Training
 from nnunet_operator.reconcile.observe import Observation, State
@@ -20,6 +21,8 @@ _PHASES = {
     State.RUNNING: FoldPhase.RUNNING,
     State.FAILED: FoldPhase.FAILED,
 }
+_NUMBERS = ("epoch", "epochs_target", *FoldNumbers.model_fields)
+"""Fields that a fold's status takes over from its trainer's facts under the same name."""
 
 
 def fold_statuses(
@@ -65,7 +68,7 @@ def _proven(proof: FoldEvidence | None, status: FoldStatus, done: bool) -> dict[
         return {"proven_epochs": None, "checkpoint_hash": None}
     if proof is None:
         return {}
-    verdict, told = early_stopping.of_facts(proof.early_stopping), status.early_stopping
+    verdict, told = early_stopping.stated(proof.early_stopping), status.early_stopping
     if verdict and told and (verdict.epoch, verdict.end_epoch) == (told.epoch, told.end_epoch):
         verdict = told  # the same, perhaps in more words
     return _known(
@@ -80,21 +83,8 @@ def _with_numbers(
     before: FoldStatus, observation: Observation, phase: FoldPhase, spec: NnunetTrainingSpec
 ) -> FoldStatus:
     changes: dict[str, Any] = {"phase": phase}
-    gpus = spec.resources.gpus
-    facts = observation.report.fold if observation.report else None
-    # An attempt that reports less attempts than the status knows is older than what the status knows.
-    if facts and facts.fold == before.name and (count(facts.attempts) or 0) >= before.attempts:
-        changes.update(_facts(facts))
-        changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
-        changes.update(usage.of_fold(before, gpus, facts.held_seconds, facts.lost_seconds))
-    if observation.sample:
-        sample = observation.sample
-        changes.update(_sample(sample))
-        changes["nonfinite_loss_epochs"] = count(sample.nonfinite_loss_epochs) or None
-        if changes["nonfinite_loss_epochs"]:  # the last good loss would look like the present one
-            changes["training_loss"] = None
-        changes["passed_over"] = _passed_over(before, sample.attempts, sample.passed_over)
-        changes.update(usage.of_fold(before, gpus, sample.held_seconds, sample.lost_seconds))
+    for facts in _told(before, observation):
+        changes.update(_taken_over(before, facts, spec.resources.gpus))
     status = before.model_copy(update=changes)
     if phase == FoldPhase.COMPLETED and "epoch" not in changes:  # its report was lost
         return status.model_copy(update={"epoch": max(before.epoch, _end(status, spec))})
@@ -113,40 +103,33 @@ def _passed_over(before: FoldStatus, attempts: int | None, named: str | None) ->
     return text(named) or (before.passed_over if (attempts or 0) <= before.attempts else None)
 
 
-def _facts(facts: FoldFacts) -> dict[str, Any]:
-    return _known(
-        epoch=count(facts.epoch),
-        epochs_target=count(facts.epochs_target),
-        training_loss=number(facts.training_loss),
-        validation_loss=number(facts.validation_loss),
-        ema_pseudo_dice=dice(facts.ema_pseudo_dice),
-        best_ema_pseudo_dice=dice(facts.best_ema_pseudo_dice),
-        learning_rate=number(facts.learning_rate),
-        checkpoint_epoch=count(facts.checkpoint_epoch),
-        attempts=count(facts.attempts),
-        lost_epochs=count(facts.lost_epochs),
-        mean_validation_dice=dice(facts.mean_validation_dice),
-        early_stopping=early_stopping.of_facts(facts.early_stopping),
-        median_epoch_seconds=number(facts.median_epoch_seconds),
-    )
+def _told(before: FoldStatus, observation: Observation) -> Iterator[FoldFacts]:
+    """Yield what the trainers said: the attempt that ended last, then the one that runs."""
+    facts = observation.report.fold if observation.report else None
+    # An attempt that reports less attempts than the status knows is older than what the status knows.
+    if facts and facts.fold == before.name and (count(facts.attempts) or 0) >= before.attempts:
+        yield facts
+    if observation.live:
+        yield observation.live
 
 
-def _sample(sample: FoldSample) -> dict[str, Any]:
-    return _known(
-        epoch=count(sample.epoch),
-        epochs_target=count(sample.epochs_target),
-        training_loss=number(sample.training_loss),
-        validation_loss=number(sample.validation_loss),
-        ema_pseudo_dice=dice(sample.ema_pseudo_dice),
-        best_ema_pseudo_dice=dice(sample.best_ema_pseudo_dice),
-        learning_rate=number(sample.learning_rate),
-        epoch_seconds=number(sample.epoch_seconds),
-        checkpoint_epoch=count(sample.checkpoint_epoch),
-        attempts=count(sample.attempts),
-        lost_epochs=count(sample.lost_epochs),
-        early_stopping=early_stopping.of_sample(sample),
-        median_epoch_seconds=number(sample.median_epoch_seconds),
+def _taken_over(before: FoldStatus, facts: FoldFacts, gpus: int) -> dict[str, Any]:
+    """Return the changes to a fold's status: numbers by their name, and what is not a mere number."""
+    changes = _known(
+        **{name: _fit(getattr(facts, name)) for name in _NUMBERS},
+        early_stopping=early_stopping.stated(facts.early_stopping),
     )
+    changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
+    if facts.nonfinite_loss_epochs is not None:
+        changes["nonfinite_loss_epochs"] = count(facts.nonfinite_loss_epochs) or None
+        if changes["nonfinite_loss_epochs"]:  # the last good loss would look like the present one
+            changes["training_loss"] = None
+    return changes | usage.of_fold(before, gpus, facts.held_seconds, facts.lost_seconds)
+
+
+def _fit(value: float | None) -> float | None:
+    """Return a number fit for the status; None where it means nothing."""
+    return count(value) if isinstance(value, int) else number(value)
 
 
 def _known(**values: Any) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.observe import Child, Observation, State
 from nnunet_operator.reconcile.stages import Stages
 
+_OLD_TRAINER = "its image is older than the operator and tells no epochs: its log does, and this status at its end"
+
 
 @dataclass(frozen=True)
 class Headline:
@@ -54,7 +56,8 @@ def _clause(observation: Observation, creating: frozenset[Child], max_parallel_f
     """Return what a child does, as a clause that starts with a verb."""
     state = _state(observation, creating)
     if state is State.RUNNING:
-        return STAGES[observation.child.stage].verb
+        verb = STAGES[observation.child.stage].verb
+        return f"{verb} ({_OLD_TRAINER})" if observation.sample and observation.sample.facts is None else verb
     if state is State.STARTING:
         return f"starts ({observation.note})" if observation.note else "starts"
     if state is State.STOPPING:

@@ -8,7 +8,7 @@ from typing import Literal
 from nnunet_api.policy.decision import Policy
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 
 __all__ = [
     "Action",
@@ -17,7 +17,7 @@ __all__ = [
     "DeleteJob",
     "DeleteTraining",
     "Event",
-    "FoldSample",
+    "LiveFacts",
     "Manifest",
     "Options",
     "PodWarning",
@@ -45,8 +45,8 @@ class Snapshot:
     that stands where one of the training's has to (creating ours said AlreadyExists)."""
     pods: tuple[Manifest, ...]
     """Pods of those Jobs."""
-    samples: Mapping[str, FoldSample]
-    """Latest scrape of each running pod, by pod name."""
+    samples: Mapping[str, LiveFacts]
+    """The last answer of each running pod's trainer, by pod name."""
     refusals: Mapping[str, str]
     """By Job name: the message of the newest FailedCreate Event of a Job that has no living pod, or what the
     API server said when it refused the Job itself."""

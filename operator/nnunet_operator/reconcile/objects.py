@@ -8,13 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from nnunet_api.contract import (
-    CONTAINER_NAME,
-    CONTRACT_ENV,
-    IMAGE_ENV,
-    PREPARE_CONTAINER_NAME,
-    TerminationReport,
-)
+from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME, TerminationReport
 from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest, Training
 

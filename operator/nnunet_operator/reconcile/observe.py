@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from nnunet_api.contract import TerminationReport
+from nnunet_api.facts import FoldFacts
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.labels import (
     FOLD_LABEL,
@@ -15,7 +16,7 @@ from nnunet_api.labels import (
 from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile import failures
 from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not_owned, queued, rejected
 from nnunet_operator.reconcile.model import Snapshot
@@ -105,8 +106,8 @@ class Observation:
     """Why what that pod said is not believed."""
     pod: str = ""
     """Name of the pod of its present or last attempt."""
-    sample: FoldSample | None = None
-    """What the running attempt's metrics say."""
+    sample: LiveFacts | None = None
+    """What the running attempt's trainer says."""
     image: str = ""
     """Image that its Job was made with."""
     image_digest: str = ""
@@ -117,6 +118,11 @@ class Observation:
     """Epochs before which its trainer was told not to stop."""
     created: datetime | None = None
     finished: datetime | None = None
+
+    @property
+    def live(self) -> FoldFacts | None:
+        """What the running attempt's trainer says of its fold, as far as it can."""
+        return self.sample.facts if self.sample else None
 
     @property
     def exists(self) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_api.reasons import ConditionType, FoldPhase, Reason
-from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job

@@ -7,16 +7,10 @@ from datetime import datetime
 from nnunet_api.conditions import rfc3339
 from nnunet_api.policy.decision import Decision, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
+from nnunet_api.policy.status import MAX_DECISIONS, MAX_EXCEPTIONS, AppliedPolicies, GrantedException, PolicyDecision
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_api.status import (
-    MAX_DECISIONS,
-    MAX_EXCEPTIONS,
-    AppliedPolicies,
-    GrantedException,
-    NnunetTrainingStatus,
-    PolicyDecision,
-)
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.reconcile.model import Snapshot
 
 

@@ -4,16 +4,17 @@ import heapq
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase
-from nnunet_api.status import FoldStatus, Progress
-from nnunet_operator.progress.model import FoldSample
+from nnunet_api.status import Progress
+from nnunet_operator.progress.model import LiveFacts
 
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a node's clock may be ahead before its time stamps are taken for nonsense."""
 
 
 def total_progress(
-    folds: Sequence[FoldStatus], samples: Iterable[FoldSample | None], before: Progress | None, now: datetime
+    folds: Sequence[FoldStatus], samples: Iterable[LiveFacts | None], before: Progress | None, now: datetime
 ) -> Progress:
     """Return the progress over all folds. It depends on `now` only to refuse time stamps from the future."""
     epoch = sum(fold.epoch for fold in folds)
@@ -52,8 +53,10 @@ def seconds_left(folds: Sequence[FoldStatus]) -> int | None:
     return round(max(ends))
 
 
-def _last_epoch_time(samples: Iterable[FoldSample | None], before: Progress | None, now: datetime) -> datetime | None:
-    times = [sample.last_epoch_time for sample in samples if sample and sample.last_epoch_time]
+def _last_epoch_time(samples: Iterable[LiveFacts | None], before: Progress | None, now: datetime) -> datetime | None:
+    times = [
+        sample.facts.last_epoch_time for sample in samples if sample and sample.facts and sample.facts.last_epoch_time
+    ]
     seen = [time.replace(microsecond=0) for time in times if time <= now + CLOCK_SKEW]
     if before and before.last_epoch_time:
         seen.append(before.last_epoch_time)

@@ -2,9 +2,9 @@
 
 import math
 
+from nnunet_api.facts import MAX_COUNT
+
 SIGNIFICANT_DIGITS = 5
-MOST = 10**9
-"""Upper limit of counts; far above any real one and safe for JSON and int64."""
 LONGEST = 512
 """Characters of a string that a trainer reports."""
 
@@ -24,7 +24,7 @@ def dice(value: float | None) -> float | None:
 
 def count(value: int | None) -> int | None:
     """Return a count, or None where it is absent, negative or absurd."""
-    return value if value is not None and 0 <= value <= MOST else None
+    return value if value is not None and 0 <= value <= MAX_COUNT else None
 
 
 def text(value: str | None) -> str | None:

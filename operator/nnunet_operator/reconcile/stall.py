@@ -5,14 +5,15 @@ that stands still: it is stored before the pod's Job is deleted, stays as long a
 operator has measured nothing yet), and becomes a restart when the pod goes.
 """
 
+from nnunet_api.facts import FoldFacts
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_api.status import FoldStatus
 from nnunet_operator.builders.model import Training
-from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.observe import Observation, State
+from nnunet_operator.reconcile.rounding import count
 
 MEDIANS = 5
 """A fold may take so many times its median epoch before it counts as stalled."""
@@ -22,20 +23,21 @@ def is_stalled(training: Training, fold: Observation, before: FoldStatus | None)
     """Say whether a fold that runs has not finished an epoch for too long.
 
     After its last epoch a fold validates on full volumes, for which there is no limit. A pod that has never answered
-    tells nothing: perhaps the network keeps the operator away from it.
+    tells nothing: perhaps the network keeps the operator away from it. Nor does a trainer older than the facts.
     """
-    if fold.state is not State.RUNNING:
+    if fold.state is not State.RUNNING or (fold.sample and fold.sample.facts is None):
         return False
-    sample = fold.sample
+    facts = fold.live
     end = training.spec.schedule.epochs
-    if sample and sample.epoch is not None and sample.epoch >= min(end, sample.end_epoch or end):
+    if facts and facts.epoch >= min(end, count(facts.planned_end) or end):
         return False
-    if _is_known(training, fold, before) and not _has_moved(sample, before):
+    if _is_known(training, fold, before) and not _has_moved(facts, before):
         return True
-    if sample is None or sample.epoch is None or sample.still_seconds is None:
+    still = fold.sample.still_seconds if fold.sample else None
+    if facts is None or still is None:
         return False
-    limit = max(float(training.spec.stall_timeout_seconds), MEDIANS * (sample.median_epoch_seconds or 0.0))
-    return sample.still_seconds > limit
+    limit = max(float(training.spec.stall_timeout_seconds), MEDIANS * (facts.median_epoch_seconds or 0.0))
+    return still > limit
 
 
 def gives_up(training: Training, fold: Observation, before: FoldStatus | None) -> Trouble | None:
@@ -98,8 +100,8 @@ def _is_known(training: Training, fold: Observation, before: FoldStatus | None) 
     return current and _is_told(fold, before)
 
 
-def _has_moved(sample: FoldSample | None, before: FoldStatus | None) -> bool:
-    return sample is not None and sample.epoch is not None and before is not None and sample.epoch != before.epoch
+def _has_moved(facts: FoldFacts | None, before: FoldStatus | None) -> bool:
+    return facts is not None and before is not None and facts.epoch != before.epoch
 
 
 def _has_failed(training: Training) -> bool:

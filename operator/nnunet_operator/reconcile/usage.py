@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from nnunet_api.contract import EvaluationFacts
-from nnunet_api.status import FoldStatus, Usage
+from nnunet_api.fold_status import FoldStatus
+from nnunet_api.status import Usage
 from nnunet_operator.reconcile.rounding import number
 
 

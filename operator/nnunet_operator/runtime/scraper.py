@@ -10,7 +10,7 @@ import aiohttp
 from nnunet_api.labels import FOLD_LABEL
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.progress.scrape import scrape
 from nnunet_operator.reconcile.objects import is_deleting, name_of, status_of, trainer_state, uid_of
 from nnunet_operator.runtime.keys import Key
@@ -30,10 +30,10 @@ class Scraper:
         self._poll = poll_seconds
         self._metrics = metrics
         self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
-        self._samples: dict[Key, dict[str, FoldSample]] = {}  # by training: pod UID -> last answer
+        self._samples: dict[Key, dict[str, LiveFacts]] = {}  # by training: pod UID -> last answer
         self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time of the last epoch seen
 
-    async def samples(self, key: Key, training: Training, pods: Iterable[Manifest]) -> Mapping[str, FoldSample]:
+    async def samples(self, key: Key, training: Training, pods: Iterable[Manifest]) -> Mapping[str, LiveFacts]:
         """Return the last answer of each running fold's pod by the pod's name, asking those that are due."""
         now = asyncio.get_running_loop().time()
         running = {uid_of(pod): pod for pod in pods if _is_running_fold(pod)}
@@ -44,9 +44,10 @@ class Scraper:
         answers = await asyncio.gather(*(self._scrape(training, running[uid]) for uid in due))
         for uid, answer in zip(due, answers, strict=True):
             asked[uid] = now
-            if answer is None or (answer.epoch is None and uid in samples):
+            known = samples.get(uid)
+            if answer is None or (answer.facts is None and known is not None):
                 continue  # as good as silence
-            if uid not in samples or samples[uid].epoch != answer.epoch:
+            if known is None or _epoch(known) != _epoch(answer):
                 moved[uid] = now
             samples[uid] = answer
         if not running:
@@ -74,20 +75,19 @@ class Scraper:
         self._samples.pop(key, None)
         self._moved.pop(key, None)
 
-    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
-        labels = {
-            "namespace": training.namespace,
-            "training": training.name,
-            "fold": pod["metadata"]["labels"][FOLD_LABEL],
-        }
-        address = status_of(pod)["podIP"]
+    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
+        address, fold = status_of(pod)["podIP"], pod["metadata"]["labels"][FOLD_LABEL]
         try:
-            sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, labels=labels)
+            sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, uid=training.uid, fold=fold)
         except Exception:  # what a pod answers must not keep the rest of its training from being looked after
-            log.exception("the metrics of pod %s can't be read", name_of(pod))
+            log.exception("the facts of pod %s can't be read", name_of(pod))
             sample = None
-        self._metrics.scrapes.labels("ok" if sample else "failed").inc()
+        self._metrics.scrapes.labels("ok" if sample and sample.facts else "failed").inc()
         return sample
+
+
+def _epoch(sample: LiveFacts) -> int | None:
+    return sample.facts.epoch if sample.facts else None
 
 
 def _is_running_fold(pod: Manifest) -> bool:

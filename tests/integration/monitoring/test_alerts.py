@@ -11,9 +11,8 @@ from prometheus_client import CollectorRegistry, start_http_server
 
 from hack.monitoring import Discovery, Prometheus
 from hack.prepare.helm import CHART, ROOT
-from nnunet_api.contract import Metric
 from nnunet_operator.metrics import Metrics
-from nnunet_trainer.run.metrics import FoldMetrics
+from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from tests.support.api import wait_for
 from tests.support.made_contracts import contract
 from tests.support.made_figures import OneTraining

@@ -263,15 +263,15 @@ def test_someone_elses_job_has_the_name(lab: Lab, claims: bool) -> None:
 
 
 @pytest.mark.timing
-def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> None:
+def test_progress_comes_from_the_pods_facts(lab: Lab, trainer: Trainer) -> None:
     """At most a poll interval old, and asked for once in an interval; it stays when the pod is silent."""
-    trainer.says(lab.namespace, 0)
+    trainer.says(0)
     lab.apply(training(lab.namespace, folds=[0]))
     lab.plan_and_train()
     lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), trainer.address)
     took = []
     for epoch in (3, 4, 5, 7):
-        trainer.says(lab.namespace, epoch)
+        trainer.says(epoch)
         began = time.monotonic()
         wait_for(f"epoch {epoch}", lambda: lab.status()["folds"][0]["epoch"] == epoch, 60, lab.describe)  # noqa: B023
         took.append(time.monotonic() - began)
@@ -281,7 +281,7 @@ def test_progress_comes_from_the_pods_metrics(lab: Lab, trainer: Trainer) -> Non
     time.sleep(5)
     more = len(trainer.asked) - asked
     assert 2 <= more <= (time.monotonic() - began) / 0.9 + 1, more  # a look may be a tenth early
-    trainer.text = "garbage that is no metric"
+    trainer.answer = b"garbage that is no facts"
     time.sleep(2)
     assert lab.status()["progress"]["summary"] == "7/10"
     assert lab.condition("Progressing")["reason"] == "Training"

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EarlyStopFacts, FoldEvidence, TerminationReport
+from nnunet_api.contract import FoldEvidence, TerminationReport
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.reasons import EarlyStoppingState
 from tests.integration.conftest import Lab, make_namespace
 from tests.support.api import Api, Object, wait_for
@@ -189,7 +190,7 @@ def test_a_suppressed_stop_is_recorded(lab: Lab, policy: Write, trainer: Trainer
     policy(minEpochs=10)
     lab.apply(training(lab.namespace, **ONE, earlyStopping=STOP))
     lab.plan_and_train()
-    trainer.says(lab.namespace, 5, "Watching", EARLY_STOPPING_SUPPRESSED_EPOCH=3)
+    trainer.says(5, early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING, suppressed_epoch=3))
     lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"), trainer.address)
     lab.wait_event("EarlyStopSuppressed")
     assert lab.status()["folds"][0]["earlyStopping"]["suppressedEpoch"] == 3

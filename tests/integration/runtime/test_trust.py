@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EarlyStopFacts, EvidenceFacts, FoldFacts, TerminationReport
+from nnunet_api.contract import EvidenceFacts, TerminationReport
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from tests.integration.conftest import Lab
 from tests.support.api import Object, wait_for
@@ -157,11 +158,12 @@ def test_an_early_stop_is_told_and_proven(lab: Lab, trainer: Trainer) -> None:
     rule = {"mode": "Anneal", "minEpochs": 4, "patienceEpochs": 2, "annealEpochs": 2}
     lab.apply(training(lab.namespace, folds=[0], earlyStopping=rule))
     lab.plan_and_train()
-    trainer.says(lab.namespace, 3, state="Watching")
+    trainer.says(3, early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING))
     pod = lab.kubelet.pod("hippo", "fold", "0")
     lab.kubelet.run(pod, trainer.address)
     lab.wait_reason("EarlyStopped", "RuleNotFired")
-    trainer.says(lab.namespace, 5, state="Annealing", EARLY_STOPPING_EPOCH=5, END_EPOCH=7, HELD_SECONDS=50)
+    annealing = EarlyStopFacts(state=EarlyStoppingState.ANNEALING, epoch=5, end_epoch=7, epochs_saved=3)
+    trainer.says(5, early_stopping=annealing, held_seconds=50)
     message = lab.wait_reason("EarlyStopped", "PlateauAnnealing")["message"]
     assert "until epoch 7 (plateau at 5)" in message
     assert (lab.status()["progress"]["summary"], lab.status()["usage"]["gpuSeconds"]) == ("5/7", 50)
@@ -186,7 +188,7 @@ STALL: dict[str, Any] = {"folds": [0], "stallTimeoutSeconds": 10}
 @pytest.mark.parametrize("answers", [True, False], ids=["it answers", "it is frozen"])
 def test_a_fold_that_stands_still_is_restarted_from_its_checkpoint(lab: Lab, trainer: Trainer, answers: bool) -> None:
     """Told first, then restarted, counted once."""
-    trainer.says(lab.namespace, 3)
+    trainer.says(3)
     lab.apply(training(lab.namespace, **STALL, restartOnStall=True))
     lab.plan_and_train()
     first = lab.kubelet.pod("hippo", "fold", "0")
@@ -194,13 +196,13 @@ def test_a_fold_that_stands_still_is_restarted_from_its_checkpoint(lab: Lab, tra
     lab.kubelet.run(first, trainer.address)
     wait_for("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3, about=lab.describe)
     if not answers:
-        trainer.text = "nothing that is a metric, nor {"
+        trainer.answer = b"no facts, nor {"
     wait_for("an Event", lambda: "RestartedAfterStall" in lab.events(), 90, lab.describe)
     assert time.monotonic() - began > 8
     lab.wait_event("NoEpochFinished")
     second = another_pod(lab, first)
     assert second["metadata"]["ownerReferences"][0]["uid"] != first["metadata"]["ownerReferences"][0]["uid"]
-    trainer.says(lab.namespace, 4)
+    trainer.says(4)
     lab.kubelet.run(second, trainer.address)
     wait_for("epoch 4", lambda: lab.status()["folds"][0]["epoch"] == 4, about=lab.describe)
     assert lab.condition("Stalled")["reason"] == "NotStalled"
@@ -212,7 +214,7 @@ def test_a_fold_that_stands_still_is_restarted_from_its_checkpoint(lab: Lab, tra
 
 def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
     """Without restartOnStall nothing is touched. A new operator knows of it; switched on, the restart follows."""
-    trainer.says(lab.namespace, 3)
+    trainer.says(3)
     lab.apply(training(lab.namespace, **STALL))
     lab.plan_and_train()
     pod = lab.kubelet.pod("hippo", "fold", "0")

@@ -14,6 +14,7 @@ from tests.support.builders import training
 from tests.support.kubelet import Autopilot
 from tests.support.plan_facts import PLAN_FACTS
 from tests.support.process import OperatorProcess
+from tests.support.trainer import Trainer
 
 
 def on_whole_claims(body: Object) -> Object:
@@ -64,6 +65,24 @@ def test_a_training_that_began_on_whole_claims_goes_on_and_ends(
     fold = next(job for job in lab.jobs() if job["metadata"]["name"] == "new-fold-0")
     run = f"{namespace}/new-{new['metadata']['uid'][:8]}"
     assert claims(fold) == {"/nnunet/preprocessed": folder, f"/nnunet/results/{run}": run}
+
+
+def test_a_fold_in_an_image_older_than_the_operator_goes_on(lab: Lab, trainer: Trainer) -> None:
+    """It tells no epochs while it runs. That is said, is no stall, and its report at the end counts."""
+    trainer.says(3)
+    lab.apply(training(lab.namespace, folds=[0], stallTimeoutSeconds=10, restartOnStall=True))
+    lab.plan_and_train()
+    pod = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(pod, trainer.address)
+    wait_for("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3, about=lab.describe)
+    lab.operator.kill()
+    trainer.is_older()
+    lab.operator.start()
+    wait_for("the note", lambda: "its image is older" in lab.condition("Progressing")["message"], about=lab.describe)
+    assert lab.condition("Stalled")["status"] == "False" and lab.status()["folds"][0]["epoch"] == 3
+    lab.kubelet.end(pod)
+    wait_for("its end", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    assert (lab.status()["folds"][0]["epoch"], lab.status()["folds"][0].get("stallRestarts")) == (10, 0)
 
 
 def by_name(folds: list[Object]) -> list[Object]:

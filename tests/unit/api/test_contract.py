@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel
 
 from nnunet_api.contract import RunContract, contract_for
-from nnunet_api.status import AppliedPolicies
+from nnunet_api.policy.status import AppliedPolicies
 from nnunet_api.training import NnunetTrainingSpec
 
 MINIMAL: dict[str, Any] = {

@@ -3,7 +3,8 @@
 import pytest
 
 from nnunet_api.fold_key import FoldKey, fold_keys
-from nnunet_api.status import FoldStatus, NnunetTrainingStatus
+from nnunet_api.fold_status import FoldStatus
+from nnunet_api.status import NnunetTrainingStatus
 
 
 @pytest.mark.parametrize(

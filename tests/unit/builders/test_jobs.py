@@ -11,9 +11,10 @@ from kubernetes.aio.client import V1Job
 from nnunet_api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.labels import child_labels
 from nnunet_api.reasons import FoldPhase
-from nnunet_api.status import FoldStatus, NnunetTrainingStatus, Provenance
+from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
 from nnunet_operator.builders.model import Manifest, Options, Training

@@ -10,10 +10,10 @@ from hack.generate.metrics_reference import (
     series_of_a_training,
     trainer_metrics,
 )
-from nnunet_api.contract import METRIC_LABELS, EarlyStopFacts, FoldFacts, Metric
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Metrics
-from nnunet_trainer.run.metrics import FoldMetrics
+from nnunet_trainer.run.metrics import METRIC_LABELS, FoldMetrics, Metric
 from tests.support.made_contracts import contract
 
 

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from nnunet_api.policy.status import PolicyUse
 from nnunet_api.policy.use import next_change, policy_use
-from nnunet_api.status import PolicyUse
 from tests.support.made_policies import NOW, exception, policy
 
 END = datetime.fromisoformat("2026-06-01T00:00:00+00:00")

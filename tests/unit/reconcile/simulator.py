@@ -4,12 +4,13 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, FoldFacts, TerminationReport
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, TerminationReport
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_api.facts import FoldFacts
 from nnunet_api.policy.decision import Policy
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, Snapshot
 from tests.support import made_worlds as make
@@ -30,7 +31,7 @@ class Cluster:
         self.training = of
         self.jobs: dict[str, Manifest] = {}
         self.pods: dict[str, Manifest] = {}
-        self.samples: dict[str, FoldSample] = {}
+        self.samples: dict[str, LiveFacts] = {}
         self.trained: dict[str, int] = {}
         """By fold: the epochs that its final checkpoint really holds."""
         self.policies: tuple[Policy, ...] = ()
@@ -146,7 +147,7 @@ class Cluster:
         name = pod["metadata"]["name"]
         how = random.choice(ENDINGS) if random else 0
         if random and random.random() < 0.4:
-            self.samples[name] = FoldSample(
+            self.samples[name] = make.live(
                 epoch=random.randint(0, EPOCHS - 1),
                 attempts=random.randint(1, 3),
                 epoch_seconds=3,

@@ -4,11 +4,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import (
-    EarlyStopFacts,
-)
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
@@ -17,6 +15,7 @@ from tests.support.made_worlds import (
     after,
     condition,
     job,
+    live,
     planned,
     proof,
     reported,
@@ -52,26 +51,32 @@ def test_an_early_stop_is_told_with_its_epoch() -> None:
 @pytest.mark.parametrize(
     ("rule", "sample", "expected", "says"),
     [
-        ({}, FoldSample(epoch=3), ("False", "EarlyStoppingDisabled"), "Disabled"),
-        (STOP, FoldSample(epoch=3, early_stopping_state="Watching"), ("False", "RuleNotFired"), "3 epochs"),
+        ({}, live(epoch=3), ("False", "EarlyStoppingDisabled"), "Disabled"),
+        (
+            STOP,
+            live(epoch=3, early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING)),
+            ("False", "RuleNotFired"),
+            "3 epochs",
+        ),
         (
             ANNEAL,
-            FoldSample(
-                epoch=6, early_stopping_state="Annealing", early_stopping_epoch=5, end_epoch=8, epochs_target=10
+            live(
+                epoch=6,
+                early_stopping=EarlyStopFacts(state=EarlyStoppingState.ANNEALING, epoch=5, end_epoch=8),
             ),
             ("False", "PlateauAnnealing"),
             "until epoch 8 (plateau at 5)",
         ),
         (
             STOP | {"mode": "Observe"},
-            FoldSample(epoch=6, early_stopping_state="Observed", early_stopping_epoch=5, epochs_target=10),
+            live(epoch=6, early_stopping=EarlyStopFacts(state=EarlyStoppingState.OBSERVED, epoch=5, epochs_saved=5)),
             ("False", "PlateauObserved"),
             "would have been cut off at epoch 5 of 10",
         ),
     ],
 )
 def test_the_rule_while_a_fold_trains(
-    rule: dict[str, Any], sample: FoldSample, expected: tuple[str, str], says: str
+    rule: dict[str, Any], sample: LiveFacts, expected: tuple[str, str], says: str
 ) -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=rule)
     fold = job(of, FOLD, "0")

@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_api.contract import EvaluationFacts, TerminationReport
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
@@ -19,6 +19,7 @@ from tests.support.made_worlds import (
     ended,
     fold_done,
     job,
+    live,
     planned,
     running,
     stored,
@@ -33,7 +34,7 @@ POD = "hippo-fold-0-x"
 BOTH = ("checkpoint_latest.pth", "checkpoint_best.pth")
 
 
-def said(of: Training, *objects: Manifest, samples: dict[str, FoldSample] | None = None) -> list[str]:
+def said(of: Training, *objects: Manifest, samples: dict[str, LiveFacts] | None = None) -> list[str]:
     """Return the reasons of the Events, after checking that a second look announces nothing."""
     result = decide(world(of, *objects, samples=samples))
     again = decide(world(replace(of, status=stored(result.status)), *objects, samples=samples))
@@ -77,14 +78,14 @@ def test_completion_tells_the_dice() -> None:
 @pytest.mark.parametrize(
     ("sample", "expected"),
     [
-        (FoldSample(epoch=5, attempts=1), []),
-        (FoldSample(epoch=4, attempts=2, checkpoint_epoch=4), ["FoldRestarted"]),
+        (live(epoch=5, attempts=1), []),
+        (live(epoch=4, attempts=2, checkpoint_epoch=4), ["FoldRestarted"]),
     ],
 )
-def test_a_restart_tells_attempt_and_epoch(sample: FoldSample, expected: list[str]) -> None:
+def test_a_restart_tells_attempt_and_epoch(sample: LiveFacts, expected: list[str]) -> None:
     fold = job(ONE, FOLD, "0")
     objects = [*planned(ONE), fold, running(fold)]
-    known = after(ONE, *objects, samples={POD: FoldSample(epoch=4, attempts=1)})
+    known = after(ONE, *objects, samples={POD: live(epoch=4, attempts=1)})
     assert said(known, *objects, samples={POD: sample}) == expected
     if expected:
         (event,) = decide(world(known, *objects, samples={POD: sample})).events
@@ -104,8 +105,8 @@ def test_a_restart_tells_attempt_and_epoch(sample: FoldSample, expected: list[st
 def test_damaged_checkpoints_are_named(named: str, words: str) -> None:
     fold = job(ONE, FOLD, "0")
     objects = [*planned(ONE), fold, running(fold)]
-    known = after(ONE, *objects, samples={POD: FoldSample(epoch=4, attempts=1)})
-    sample = FoldSample(epoch=3, attempts=2, checkpoint_epoch=3, passed_over=named)
+    known = after(ONE, *objects, samples={POD: live(epoch=4, attempts=1)})
+    sample = live(epoch=3, attempts=2, checkpoint_epoch=3, passed_over=named)
     assert said(known, *objects, samples={POD: sample}) == ["FoldRestarted", "CheckpointPassedOver"]
     assert decide(world(known, *objects, samples={POD: sample})).events[1].message == f"fold 0: {words}"
 
@@ -113,12 +114,12 @@ def test_damaged_checkpoints_are_named(named: str, words: str) -> None:
 def test_the_first_sample_is_no_second_start() -> None:
     fold = job(ONE, FOLD, "0")
     objects = [*planned(ONE), fold, running(fold)]
-    assert said(after(ONE, *objects), *objects, samples={POD: FoldSample(epoch=0, attempts=1)}) == []
+    assert said(after(ONE, *objects), *objects, samples={POD: live(epoch=0, attempts=1)}) == []
 
 
 def test_a_new_pod_that_has_not_spoken_yet_is_no_second_start() -> None:
     fold = job(ONE, FOLD, "0")
-    known = after(ONE, *planned(ONE), fold, running(fold), samples={POD: FoldSample(epoch=4, attempts=1)})
+    known = after(ONE, *planned(ONE), fold, running(fold), samples={POD: live(epoch=4, attempts=1)})
     between = after(known, *planned(ONE), fold)
     assert said(between, *planned(ONE), fold, running(fold, name="new")) == ["Training"]
 

@@ -5,11 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import (
-    EvidenceFacts,
-    FoldFacts,
-    TerminationReport,
-)
+from nnunet_api.contract import EvidenceFacts, TerminationReport
+from nnunet_api.facts import FoldFacts
 from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (

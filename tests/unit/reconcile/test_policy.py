@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from nnunet_api.contract import CONTRACT_ENV, TerminationReport
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.policy.decision import Policy
+from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.reconcile.decide import decide
@@ -314,7 +316,9 @@ def test_what_is_proven_while_it_is_held_counts_against_what_held_before() -> No
 
 
 def test_a_suppressed_stop_is_told_once() -> None:
-    objects, samples = make.still(STOPPING, early_stopping_state="Watching", early_stopping_suppressed_epoch=3)
+    objects, samples = make.still(
+        STOPPING, early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING, suppressed_epoch=3)
+    )
     result = look(STOPPING, *objects, samples=samples, policies=(SHORT,))
     (event,) = [event for event in result.events if event.reason == "EarlyStopSuppressed"]
     assert "fold 0 would have acted on a plateau at epoch 3" in event.message and "(10 epochs)" in event.message

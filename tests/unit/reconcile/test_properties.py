@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
+from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.model import DeleteJob, Snapshot
 from tests.support import made_worlds as make
@@ -60,25 +62,32 @@ POD_CONDITIONS = st.lists(
     ),
     max_size=2,
 )
-SAMPLES = st.builds(
-    FoldSample,
-    epoch=st.none() | st.integers(-2, 10**12),
-    epochs_target=st.none() | st.integers(-2, 20),
+FACTS = st.builds(
+    FoldFacts,
+    fold=st.sampled_from(["0", "3", "x" * 5000]),
+    epoch=st.integers(-2, 10**12),
+    epochs_target=st.integers(-2, 20),
     ema_pseudo_dice=st.none() | st.floats(),
+    training_loss=st.none() | st.floats(),
+    nonfinite_loss_epochs=st.none() | st.integers(-2, 10**12),
     epoch_seconds=st.none() | st.floats(),
-    attempts=st.none() | st.integers(-1, 5),
+    attempts=st.integers(-1, 5),
     last_epoch_time=st.none() | st.just(NOW) | st.just(NOW + timedelta(days=9)),
-    early_stopping_state=st.sampled_from(
-        [None, "Disabled", "Watching", "Observed", "Annealing", "Stopped", "Dreaming"]
+    early_stopping=st.none()
+    | st.builds(
+        EarlyStopFacts,
+        state=st.sampled_from(EarlyStoppingState),
+        epoch=st.none() | st.integers(-2, 20),
+        end_epoch=st.none() | st.integers(-2, 20),
+        epochs_saved=st.none() | st.integers(-2, 10**12),
+        ema_gain=st.none() | st.floats(),
     ),
-    early_stopping_epoch=st.none() | st.integers(-2, 20),
-    end_epoch=st.none() | st.integers(-2, 20),
     median_epoch_seconds=st.none() | st.floats(),
     held_seconds=st.none() | st.floats(),
     lost_seconds=st.none() | st.floats(),
-    passed_over=st.sampled_from([None, "checkpoint_latest.pth", "x" * 5000]),
-    still_seconds=st.none() | st.floats(0, 1e6),
+    passed_over=st.sampled_from([None, "checkpoint_latest.pth", "x" * 300]),
 )
+SAMPLES = st.builds(LiveFacts, st.none() | FACTS, still_seconds=st.none() | st.floats(0, 1e6))
 
 
 @st.composite

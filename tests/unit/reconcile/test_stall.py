@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Training
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
@@ -18,6 +19,7 @@ from tests.support.made_worlds import (
     running,
     stated,
     still,
+    verdict,
     world,
 )
 
@@ -30,7 +32,7 @@ from tests.support.made_worlds import (
         ({"still_seconds": 101, "median_epoch_seconds": 30}, False),
         ({"still_seconds": 151, "median_epoch_seconds": 30}, True),
         ({"still_seconds": 9999, "epoch": 10}, False),
-        ({"still_seconds": 9999, "epoch": 5, "end_epoch": 5}, False),
+        ({"still_seconds": 9999, "epoch": 5, "early_stopping": verdict(5, 5)}, False),
         ({}, False),
     ],
 )
@@ -50,6 +52,16 @@ RESTARTED = training(**STALL, restartOnStall=True)
 def restarts(of: Training) -> tuple[str | None, int]:
     (fold,) = of.status.folds
     return fold.stalled_pod, fold.stall_restarts
+
+
+@pytest.mark.parametrize("known_to_stand_still", [False, True])
+def test_a_trainer_older_than_the_facts_never_counts_as_stalled(known_to_stand_still: bool) -> None:
+    """Nobody knows whether it moves, whatever an older operator saw. A restart would cost one that does an epoch."""
+    objects, samples = still(RESTARTED, still_seconds=101)
+    of = after(RESTARTED, *objects, samples=samples) if known_to_stand_still else RESTARTED
+    result = decide(world(of, *objects, samples={"hippo-fold-0-x": LiveFacts(None, still_seconds=1e6)}))
+    assert stated(result, "Stalled") == ("False", "NotStalled")
+    assert deleted(result) == [] and result.status.folds[0].stall_restarts == 0
 
 
 def test_a_stall_is_told_with_what_to_look_at_and_without_a_clock() -> None:

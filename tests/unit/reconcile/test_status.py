@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, FoldFacts, TerminationReport
+from nnunet_api.contract import EvaluationFacts, TerminationReport
+from nnunet_api.facts import FoldFacts
+from nnunet_api.fold_status import FoldStatus
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.reasons import FoldPhase
-from nnunet_api.status import FoldStatus, Progress
+from nnunet_api.status import Progress
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.progress import seconds_left, total_progress
 from tests.support.made_trainings import NOW, training
@@ -27,6 +29,7 @@ from tests.support.made_worlds import (
     ended,
     fold_done,
     job,
+    live,
     planned,
     pod,
     running,
@@ -38,7 +41,7 @@ from tests.support.made_worlds import (
 TEN = {"epochs": 10}
 ONE = training(folds=[0], schedule=TEN)
 POD = "hippo-fold-0-x"
-SAMPLE = FoldSample(
+SAMPLE = live(
     epoch=4,
     epochs_target=10,
     training_loss=-0.812345678,
@@ -51,11 +54,16 @@ SAMPLE = FoldSample(
 )
 
 
+def changed(**facts: Any) -> LiveFacts:
+    """Return what the trainer says with these changes."""
+    return live(**(dict(SAMPLE.facts or ()) | facts))
+
+
 def report(**facts: Any) -> TerminationReport:
     return TerminationReport(message="ended", fold=FoldFacts(**{"fold": "0", "epochs_target": 10, **facts}))
 
 
-def trained(of: Training = ONE, sample: FoldSample = SAMPLE) -> Training:
+def trained(of: Training = ONE, sample: LiveFacts = SAMPLE) -> Training:
     """Return the training after one look at a running fold."""
     return after(of, *planned(of), *fold(of), samples={POD: sample})
 
@@ -65,7 +73,7 @@ def fold(of: Training, index: str = "0") -> tuple[Manifest, Manifest]:
     return body, running(body)
 
 
-def look(of: Training, *objects: Manifest, sample: FoldSample | None = None) -> FoldStatus:
+def look(of: Training, *objects: Manifest, sample: LiveFacts | None = None) -> FoldStatus:
     result = decide(world(of, *planned(of), *objects, samples={POD: sample} if sample else {}))
     return result.status.folds[0]
 
@@ -89,7 +97,7 @@ def test_numbers_do_not_go_back_when_a_pod_vanishes() -> None:
 
 
 def test_numbers_go_back_when_an_attempt_really_resumes_from_an_earlier_epoch() -> None:
-    resumed = replace(SAMPLE, epoch=3, checkpoint_epoch=3, attempts=2, lost_epochs=1)
+    resumed = changed(epoch=3, checkpoint_epoch=3, attempts=2, lost_epochs=1)
     known = look(trained(), *fold(ONE), sample=resumed)
     assert (known.epoch, known.attempts, known.lost_epochs) == (3, 2, 1)
 
@@ -100,7 +108,7 @@ def test_last_words_count_until_the_next_attempt_speaks() -> None:
     new = running(body, name=POD)
     assert look(trained(), body, old).epoch == 5
     assert look(trained(), body, old, new).epoch == 5
-    second = after(trained(), *planned(ONE), body, old, new, samples={POD: replace(SAMPLE, epoch=6, attempts=2)})
+    second = after(trained(), *planned(ONE), body, old, new, samples={POD: live(epoch=6, attempts=2)})
     assert look(second, body, old, new).epoch == 6  # the old pod still lies about; its words are older
 
 
@@ -124,16 +132,24 @@ def test_a_job_that_is_complete_before_its_pod_is_seen_to_end_keeps_its_facts() 
 @pytest.mark.parametrize(
     "sample",
     [
-        FoldSample(),
-        FoldSample(epoch=-1, epochs_target=10**12, attempts=-5),
-        FoldSample(training_loss=math.inf, validation_loss=math.nan, ema_pseudo_dice=17.0, epoch_seconds=math.nan),
-        FoldSample(last_epoch_time=datetime(2999, 1, 1, tzinfo=UTC)),
+        changed(epoch=-1, epochs_target=10**12, attempts=-5),
+        changed(training_loss=math.inf, validation_loss=math.nan, ema_pseudo_dice=17, epoch_seconds=math.nan),
+        changed(last_epoch_time=datetime(2999, 1, 1, tzinfo=UTC)),
     ],
 )
-def test_nonsense_changes_nothing(sample: FoldSample) -> None:
+def test_nonsense_changes_nothing(sample: LiveFacts) -> None:
     known = trained()
     result = decide(world(known, *planned(ONE), *fold(ONE), samples={POD: sample}))
     assert result.status == known.status
+
+
+def test_a_trainer_older_than_the_facts_is_named_and_its_numbers_stay() -> None:
+    known = trained()
+    result = decide(world(known, *planned(ONE), *fold(ONE), samples={POD: LiveFacts(None)}))
+    assert result.status.folds == known.status.folds
+    progressing = condition(result, "Progressing")
+    assert (progressing.status, progressing.reason) == ("True", "Training")
+    assert "fold 0 trains (its image is older than the operator" in progressing.message
 
 
 def test_another_folds_report_changes_nothing() -> None:

@@ -4,12 +4,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import (
-    EvaluationFacts,
-    FoldProvenance,
-    ReplicateScores,
-    TerminationReport,
-)
+from nnunet_api.contract import EvaluationFacts, ReplicateScores, TerminationReport
+from nnunet_api.facts import FoldProvenance
 from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.facts import deviation

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from nnunet_api.status import AppliedPolicies, PolicyDecision
+from nnunet_api.policy.status import AppliedPolicies, PolicyDecision
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.client import Client

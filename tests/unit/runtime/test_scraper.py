@@ -1,4 +1,4 @@
-"""When the pods of a training are asked for their metrics."""
+"""When the pods of a training are asked for their facts."""
 
 import asyncio
 from typing import Any
@@ -8,10 +8,11 @@ import pytest
 
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.scraper import Scraper
 from tests.support.made_trainings import training
+from tests.support.made_worlds import live
 from tests.unit.runtime.clock import run
 
 KEY = Key("clinic", "hippo")
@@ -24,7 +25,7 @@ POD: dict[str, Any] = {
 class Silent(Scraper):
     """Gets no answer, at once: real connections would take time of a clock that is not real."""
 
-    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
         return None
 
 
@@ -63,14 +64,18 @@ def test_nobody_is_asked_where_nothing_runs() -> None:
 class Scripted(Scraper):
     """Gets these answers one after the other, and none when they are used up."""
 
-    answers: list[FoldSample | None]
+    answers: list[LiveFacts | None]
 
-    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
         return self.answers.pop(0) if self.answers else None
 
 
-def epoch(number: int | None) -> FoldSample:
-    return FoldSample(epoch=number)
+def epoch(number: int) -> LiveFacts:
+    return live(epoch=number)
+
+
+OLD = LiveFacts(None)
+"""A trainer older than the facts."""
 
 
 @pytest.mark.parametrize(
@@ -79,7 +84,7 @@ def epoch(number: int | None) -> FoldSample:
         pytest.param([epoch(3)], [0], id="the first answer is the beginning"),
         pytest.param([epoch(3)] * 3, [0, 15, 30], id="it counts from there"),
         pytest.param([epoch(3), epoch(3), epoch(4), epoch(4)], [0, 15, 0, 15], id="an epoch begins anew"),
-        pytest.param([epoch(3), epoch(None), epoch(None)], [0, 15, 30], id="nor does an answer without an epoch"),
+        pytest.param([epoch(3), OLD, OLD], [0, 15, 30], id="one that told epochs can't have become older"),
         pytest.param([epoch(3), None, None], [0, 15, 30], id="a pod that falls silent does not stop it"),
         pytest.param(
             [None, None, epoch(3), epoch(3)], [None, None, 0, 15], id="silence before the first answer is none"
@@ -88,7 +93,7 @@ def epoch(number: int | None) -> FoldSample:
     ],
 )
 def test_how_long_a_fold_stands_still_by_the_operators_clock(
-    answers: list[FoldSample | None], still: list[float | None]
+    answers: list[LiveFacts | None], still: list[float | None]
 ) -> None:
     async def scenario() -> list[float | None]:
         async with aiohttp.ClientSession() as session:

@@ -2,9 +2,11 @@
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 
+from nnunet_trainer.commands.history import lines, name_of
 from nnunet_trainer.training.history import history_of, thinned
 
 
@@ -30,3 +32,28 @@ def test_thinned_curves(length: int) -> None:
 
 def test_what_is_not_a_number_leaves_a_gap_in_the_curve() -> None:
     assert thinned([math.nan, 0.5, math.inf, 0.7], 10) == [(2, 0.5), (4, 0.7)]
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("run/Dataset001_A/nnUNetTrainer__nnUNetPlans__2d/fold_0", "0"),
+        ("run/Dataset001_A/nnUNetTrainer__nnUNetPlans__2d/fold_all", "all"),
+        ("run/replicate-2/Dataset001_A/nnUNetTrainer__nnUNetPlans__2d/fold_3", "3-r2"),
+        ("run/replicate-x/Dataset001_A/nnUNetTrainer__nnUNetPlans__2d/fold_3", "3"),
+    ],
+)
+def test_the_fold_run_of_a_folder(folder: str, name: str) -> None:
+    assert name_of(Path(folder)) == name
+
+
+@pytest.mark.parametrize("linked", ["Dataset001_A", "Dataset001_A/nnUNetTrainer__nnUNetPlans__2d", "replicate-2"])
+def test_a_link_to_anothers_run_is_not_followed(tmp_path: Path, linked: str) -> None:
+    inside = "" if not linked.startswith("replicate") else linked
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    fold = Path(inside, "Dataset001_A", "nnUNetTrainer__nnUNetPlans__2d", "fold_0")
+    (other / fold).mkdir(parents=True)
+    (mine / linked).parent.mkdir(parents=True)
+    (mine / linked).symlink_to(other / linked)
+    (told,) = lines(mine)
+    assert told["fold"] == ("0-r2" if inside else "0") and "is a link out of the run" in told["problem"]

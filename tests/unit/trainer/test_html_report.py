@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_api.contract import REPORT_FILE, EarlyStopFacts, FoldProvenance, RunContract
+from nnunet_api.contract import REPORT_FILE, RunContract
+from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import Schedule
 from nnunet_trainer.report import html_report

@@ -3,17 +3,15 @@
 import math
 import re
 import shutil
-import socket
-import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
 
-from nnunet_api.contract import EarlyStopFacts, FoldFacts, Metric
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_trainer.run.metrics import FoldMetrics, serve
+from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from tests.support.made_contracts import contract, exception, policy
 
 
@@ -57,25 +55,6 @@ def test_the_volume_is_that_of_the_folder(tmp_path: Path) -> None:
     assert samples[Metric.VOLUME_CAPACITY].value == usage.total
     assert abs(samples[Metric.VOLUME_AVAILABLE].value - usage.free) < 1 << 30
     assert samples[Metric.VOLUME_CAPACITY].labels["volume"] == "results"
-
-
-def test_taken_port_is_survived(caplog: pytest.LogCaptureFixture) -> None:
-    with socket.socket() as taken:
-        taken.bind(("", 0))
-        taken.listen()
-        serve(make(), taken.getsockname()[1])
-    assert "no metrics" in caplog.text
-
-
-def test_served_over_http() -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    metrics = make()
-    serve(metrics, port)
-    metrics.set(Metric.EPOCH, 7)
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-        assert f"{Metric.EPOCH}{{{LABELS}}} 7.0" in answer.read().decode()
 
 
 def test_state_of_the_early_stopping_rule() -> None:

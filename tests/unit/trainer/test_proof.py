@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EarlyStopFacts, EvidenceFacts, FoldEvidence
+from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EvidenceFacts, FoldEvidence
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.evidence.proof import read_evidence, require_complete, require_proven

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, FoldProvenance
+from nnunet_api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import FoldProvenance
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run import provenance

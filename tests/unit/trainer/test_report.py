@@ -5,15 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import (
-    EarlyStopFacts,
-    EvaluationFacts,
-    EvidenceFacts,
-    FoldEvidence,
-    FoldFacts,
-    ReplicateScores,
-    TerminationReport,
-)
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, ReplicateScores, TerminationReport
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV, encode, write
 

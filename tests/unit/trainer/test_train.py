@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_api.contract import EarlyStopFacts, FoldFacts
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.commands import train as module
 from nnunet_trainer.process.files import write_json

@@ -34,7 +34,8 @@ from nnunet_trainer.run.paths import RunPaths, claims_root, run_paths
 log = logging.getLogger(__name__)
 
 _EPILOG = f"""\
-The run is described by the environment variable {CONTRACT_ENV} (JSON), which the operator sets.
+The run is described by the environment variable {CONTRACT_ENV} (JSON), which the operator sets;
+history needs none.
 
 exit codes:
   0   done
@@ -53,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = top.add_subparsers(dest="command", required=True, metavar="prepare | plan | train | verify | evaluate")
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="prepare | plan | train | verify | evaluate | history"
+    )
     prepare = commands.add_parser("prepare", help="make the training's folders on its claims (the operator's image)")
     for part in (RAW, PREPROCESSED, RESULTS):
         prepare.add_argument(f"--{part}", required=True, help=f"folder of the {part} data, from the root of its claim")
@@ -65,6 +68,8 @@ def parser() -> argparse.ArgumentParser:
         "verify", help="prove from the final checkpoints what was trained (no GPU, the operator's image)"
     )
     commands.add_parser("evaluate", help="cross-validation Dice, and the ensemble's Dice on the test set")
+    history = commands.add_parser("history", help="print as JSON what each fold's newest checkpoint has logged")
+    history.add_argument("folder", type=Path, help="folder of a run")
     return top
 
 
@@ -86,6 +91,12 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     """Run a command to the end of the process."""
     # A test may run commands on its way; --help and wrong usage end here.
     options = parser().parse_args(arguments)
+    if options.command == "history":
+        # Of no run in particular: without a contract, and it leaves no report.
+        from nnunet_trainer.commands.history import print_history
+
+        print_history(options.folder)
+        sys.exit(0)
     _line_buffering()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="%(asctime)s nnunet-trainer %(levelname)s %(message)s"

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnunet_api.contract import FoldFacts, PlanFacts, RunContract, TerminationReport
+from nnunet_api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import FoldFacts
 from nnunet_api.training import Device
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.dataset.manifest import missing, read_manifest
@@ -25,9 +26,10 @@ from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.fold_run import FoldRun
-from nnunet_trainer.run.metrics import FoldMetrics, serve
+from nnunet_trainer.run.metrics import FoldMetrics
 from nnunet_trainer.run.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
 from nnunet_trainer.run.provenance import conditions, fix_conditions
+from nnunet_trainer.run.serving import serve
 from nnunet_trainer.scoring.scores import foreground_mean, read_scores
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
         return _report(run)
     require_preprocessed_data(contract, paths, plan)
     run.start_attempt()
-    serve(run.metrics)
+    serve(run.metrics.registry, run.served)
     log.info("loading torch and nnU-Net")
     if contract.gpus > 1:
         from nnunet_trainer.training import ranks

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_trainer.training.history import History, thinned
 
 if TYPE_CHECKING:

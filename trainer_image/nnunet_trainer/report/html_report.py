@@ -8,18 +8,11 @@ from typing import Any
 
 from nnunet_api.base import StatusModel
 from nnunet_api.conditions import rfc3339
-from nnunet_api.contract import (
-    PROVENANCE_FILE,
-    REPORT_FILE,
-    EarlyStopFacts,
-    FoldEvidence,
-    FoldProvenance,
-    PlanFacts,
-    RunContract,
-)
+from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, FoldEvidence, PlanFacts, RunContract
+from nnunet_api.facts import EarlyStopFacts, FoldProvenance
+from nnunet_api.policy.status import AppliedPolicies, GrantedException
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import Schedule, judge
-from nnunet_api.status import AppliedPolicies, GrantedException
 from nnunet_trainer.process.files import write_atomically
 from nnunet_trainer.report.charts import Panel, by_class, curves
 from nnunet_trainer.run.paths import FINAL, RunPaths

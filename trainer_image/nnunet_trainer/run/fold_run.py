@@ -2,9 +2,11 @@
 
 import statistics
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
-from nnunet_api.contract import FoldFacts, FoldProvenance, Metric, RunContract, TerminationReport
+from nnunet_api.contract import RunContract, TerminationReport
+from nnunet_api.facts import FoldFacts, FoldProvenance, ServedFacts
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.journal import read_journal, write_journal
 from nnunet_trainer.run.metrics import FoldMetrics
@@ -44,8 +46,13 @@ class FoldRun:
         self._pulse = Pulse(folder)
         self._journal = read_journal(folder)
         blank = FoldFacts(fold=self.name, epoch=0, epochs_target=contract.schedule.epochs)
-        self.facts = self._journal.facts or blank
+        # The time is of this attempt: that of the one before would look as if nothing had been done since.
+        self.facts = (self._journal.facts or blank).model_copy(update={"last_epoch_time": None})
         metrics.set_facts(self.facts)
+
+    def served(self) -> ServedFacts:
+        """Return what the operator reads while the attempt runs."""
+        return ServedFacts(uid=self.contract.uid, facts=self.facts)
 
     @property
     def seed(self) -> int | None:
@@ -97,9 +104,8 @@ class FoldRun:
         """Note a finished epoch whose checkpoint is on disk."""
         self._durations.append(seconds)
         self._journal = self._journal.durable(time.time())
-        self._publish(facts)
+        self._publish(facts.model_copy(update={"last_epoch_time": datetime.now(UTC)}))
         self.metrics.observe_epoch(seconds)
-        self.metrics.set(Metric.LAST_EPOCH_TIMESTAMP, time.time())
 
     def complete(self, mean_validation_dice: float | None) -> None:
         """Note the result of the full-volume validation."""
@@ -119,6 +125,7 @@ class FoldRun:
 
     def _publish(self, facts: FoldFacts) -> None:
         stated = {
+            "epoch_seconds": round(statistics.fmean(self._durations), 3) if self._durations else None,
             "median_epoch_seconds": round(statistics.median(self._durations), 3) if self._durations else None,
             "passed_over": ", ".join(self.passed_over)[:300] or None,
             "provenance": self.provenance or facts.provenance,

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from nnunet_api.base import StatusModel
-from nnunet_api.contract import FoldFacts
+from nnunet_api.facts import FoldFacts
 from nnunet_trainer.process.files import write_atomically
 from nnunet_trainer.run.fence import Fence
 

@@ -1,4 +1,4 @@
-"""Prometheus metrics of a fold, on a registry of their own, up before torch is imported."""
+"""Prometheus metrics of a fold, on a registry of their own."""
 
 import contextlib
 import logging
@@ -7,19 +7,52 @@ import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from prometheus_client import CollectorRegistry, Histogram, start_http_server
+from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from nnunet_api.contract import METRIC_LABELS, METRICS_PORT, FoldFacts, Metric, RunContract
+from nnunet_api.contract import RunContract
+from nnunet_api.facts import FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.process.numbers import number
 
 log = logging.getLogger(__name__)
 
-METRICS_PORT_ENV = "NNUNET_RUN_METRICS_PORT"
-"""Another port, where trainers share a network because there is no container runtime."""
 
+class Metric:
+    """Names of the trainer's metrics. All carry the labels of `METRIC_LABELS`."""
+
+    EPOCH = "nnunet_epoch"
+    EPOCHS_TARGET = "nnunet_epochs_target"
+    LOSS = "nnunet_loss"  # + split: train | validation
+    PSEUDO_DICE = "nnunet_pseudo_dice"  # + label: name of the class
+    EMA_PSEUDO_DICE = "nnunet_ema_pseudo_dice"
+    BEST_EMA_PSEUDO_DICE = "nnunet_best_ema_pseudo_dice"
+    LEARNING_RATE = "nnunet_learning_rate"
+    EPOCH_DURATION = "nnunet_epoch_duration_seconds"  # histogram
+    LAST_EPOCH_TIMESTAMP = "nnunet_last_epoch_timestamp_seconds"
+    CHECKPOINT_TIMESTAMP = "nnunet_checkpoint_timestamp_seconds"
+    CHECKPOINT_EPOCH = "nnunet_checkpoint_epoch"
+    EPOCHS_SINCE_IMPROVEMENT = "nnunet_epochs_since_improvement"
+    NONFINITE_LOSS_EPOCHS = "nnunet_nonfinite_loss_epochs"
+    VOLUME_AVAILABLE = "nnunet_volume_available_bytes"  # + volume: results
+    VOLUME_CAPACITY = "nnunet_volume_capacity_bytes"  # + volume: results
+    ATTEMPTS = "nnunet_attempts"
+    LOST_EPOCHS = "nnunet_lost_epochs"
+    EARLY_STOPPING_STATE = "nnunet_early_stopping_state"  # + state: 1 for the present one, 0 for the others
+    EARLY_STOPPING_EPOCH = "nnunet_early_stopping_epoch"
+    EARLY_STOPPING_SUPPRESSED_EPOCH = "nnunet_early_stopping_suppressed_epoch"
+    POLICY_MIN_EPOCHS = "nnunet_policy_min_epochs"
+    POLICY_EXCEPTED = "nnunet_policy_excepted"  # 1 where the training ran under an exception at any time, else 0
+    END_EPOCH = "nnunet_end_epoch"
+    MEDIAN_EPOCH = "nnunet_median_epoch_seconds"
+    HELD_SECONDS = "nnunet_held_seconds"
+    LOST_SECONDS = "nnunet_lost_seconds"
+    PASSED_OVER = "nnunet_checkpoint_passed_over"  # + checkpoint: name of the file
+    RUN_INFO = "nnunet_run_info"  # + dataset, configuration, trainer_class, plans
+
+
+METRIC_LABELS = ("namespace", "training", "fold")
 EPOCH_DURATION_HELP = "Duration of an epoch with its checkpoint."
 EPOCH_SECONDS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
 GAUGES = {
@@ -97,6 +130,9 @@ class FoldMetrics(Collector):
         self.set(Metric.CHECKPOINT_EPOCH, facts.checkpoint_epoch)
         self.set(Metric.ATTEMPTS, facts.attempts)
         self.set(Metric.LOST_EPOCHS, facts.lost_epochs)
+        self.set(Metric.NONFINITE_LOSS_EPOCHS, facts.nonfinite_loss_epochs)
+        if facts.last_epoch_time is not None:
+            self.set(Metric.LAST_EPOCH_TIMESTAMP, facts.last_epoch_time.timestamp())
         self._set_or_drop(Metric.LOSS, facts.training_loss, "train")
         self._set_or_drop(Metric.LOSS, facts.validation_loss, "validation")
         self.set(Metric.EMA_PSEUDO_DICE, facts.ema_pseudo_dice)
@@ -151,16 +187,6 @@ class FoldMetrics(Collector):
                     family.add_metric([*self._labels, *labels], value)
             if family.samples:
                 yield family
-
-
-def serve(metrics: FoldMetrics, port: int | None = None) -> None:
-    """Serve the metrics from a thread. A port that is taken costs the metrics, never the training."""
-    port = int(os.environ.get(METRICS_PORT_ENV, METRICS_PORT)) if port is None else port
-    try:
-        start_http_server(port, registry=metrics.registry)
-        log.info("metrics on port %d", port)
-    except OSError as error:
-        log.warning("no metrics: port %d can't be opened: %s", port, error)
 
 
 @contextlib.contextmanager

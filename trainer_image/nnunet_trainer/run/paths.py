@@ -4,14 +4,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from nnunet_api.contract import (
-    PLAN_RESULT_FILE,
-    PREPROCESSED_PATH,
-    RAW_PATH,
-    RESULTS_PATH,
-    SUMMARY_FILE,
-    RunContract,
-)
+from nnunet_api.contract import PLAN_RESULT_FILE, PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH, SUMMARY_FILE, RunContract
 from nnunet_api.fold_key import replicate_folder
 from nnunet_api.folders import CLAIMS_PATH
 

@@ -10,13 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.contract import (
-    IMAGE_DIGEST_ENV,
-    IMAGE_ENV,
-    PROVENANCE_FILE,
-    FoldProvenance,
-    PlanFacts,
-)
+from nnunet_api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, PlanFacts
+from nnunet_api.facts import FoldProvenance
 from nnunet_trainer.process.failures import wrong_configuration
 from nnunet_trainer.process.files import read_json, to_json
 from nnunet_trainer.run.fold_run import FoldRun

@@ -8,12 +8,12 @@ from typing import Any
 from nnunet_api.contract import (
     TERMINATION_LOG,
     TERMINATION_LOG_LIMIT,
-    EarlyStopFacts,
     EvaluationFacts,
     EvidenceFacts,
     FoldEvidence,
     TerminationReport,
 )
+from nnunet_api.facts import EarlyStopFacts
 
 TERMINATION_LOG_ENV = "NNUNET_RUN_TERMINATION_LOG"
 """Another path for the termination message, where there is no container runtime."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from nnunet_api.contract import EvaluationFacts, ReplicateScores, RunContract
 from nnunet_api.dataset.layout import named
-from nnunet_api.status import MAX_CLASSES
+from nnunet_api.results import MAX_CLASSES
 from nnunet_trainer.process.numbers import number
 from nnunet_trainer.scoring import scores
 

@@ -18,15 +18,15 @@ from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_trainer_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
-from nnunet_api.contract import EarlyStopFacts, FoldFacts, Metric
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.process.failures import TrainerError, may_be_damage
 from nnunet_trainer.process.numbers import number
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run.fold_run import FoldRun
 from nnunet_trainer.run.journal import OWNER_KEY
-from nnunet_trainer.run.metrics import never_fail
+from nnunet_trainer.run.metrics import Metric, never_fail
 from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predictions import make_exports_atomic, whole_ones
@@ -211,8 +211,6 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
-        losses = self.logger.get_value("train_losses", step=None)
-        self._fold_run.metrics.set(Metric.NONFINITE_LOSS_EPOCHS, schedule.nonfinite_at_end(losses))
         self._require_numbers()
         with self._preemption.shield():
             if self._best_ema is not None and math.isnan(self._best_ema):
@@ -297,6 +295,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             epochs_target=self.num_epochs,
             checkpoint_epoch=self.current_epoch,
             training_loss=self._last("train_losses"),
+            nonfinite_loss_epochs=schedule.nonfinite_at_end(self.logger.get_value("train_losses", step=None)),
             validation_loss=self._last("val_losses"),
             ema_pseudo_dice=self._last("ema_fg_dice"),
             best_ema_pseudo_dice=schedule.best(averages),

@@ -7,7 +7,7 @@ the training and by whoever verifies it.
 import math
 from collections.abc import Sequence
 
-from nnunet_api.contract import EarlyStopFacts
+from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import EarlyStopping, EarlyStoppingMode
 from nnunet_trainer.process.numbers import number

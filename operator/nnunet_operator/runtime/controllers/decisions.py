@@ -1,6 +1,6 @@
 """Counts what policies decided."""
 
-from nnunet_api.status import AppliedPolicies
+from nnunet_api.policy.status import AppliedPolicies
 from nnunet_operator.metrics import Metrics
 
 

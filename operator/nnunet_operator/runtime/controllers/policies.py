@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pydantic import ValidationError
 
 from nnunet_api.policy.decision import Policy
+from nnunet_api.policy.status import PolicyUse
 from nnunet_api.policy.use import next_change, policy_use
 from nnunet_api.reasons import EventReason, PolicyConditionType
-from nnunet_api.status import PolicyUse
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS

@@ -1,0 +1,110 @@
+"""What the status says of one fold run. Its mere numbers are `FoldNumbers`, as the trainer names them."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from nnunet_api.base import StatusModel
+from nnunet_api.facts import FoldNumbers
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.reasons import EarlyStoppingState, FoldPhase
+
+
+def _known_fold_phase(value: Any) -> Any:
+    """Read a word of another version as Pending: it is computed anew at the next look."""
+    return value if value in list(FoldPhase) else FoldPhase.PENDING
+
+
+def _known_state(value: Any) -> Any:
+    """Read a word of another version as Watching, for the same reason."""
+    return value if value in list(EarlyStoppingState) else EarlyStoppingState.WATCHING
+
+
+class FoldEarlyStopping(StatusModel):
+    """What the early-stopping rule came to in one fold."""
+
+    state: Annotated[EarlyStoppingState, BeforeValidator(_known_state)] = EarlyStoppingState.WATCHING
+    """Disabled, Watching, Observed (it fired and only that is recorded), Annealing or Stopped."""
+    epoch: int | None = None
+    """Finished epochs at which the rule fired."""
+    end_epoch: int | None = None
+    """Finished epochs at which the training ends, or ended, because of it."""
+    ema_gain: float | None = None
+    """Observed: how much the EMA of the pseudo-Dice still gained until the end of the schedule."""
+    epochs_saved: int | None = None
+    """Epochs of the schedule that are not trained because of the rule; Observed: that would not have been."""
+    suppressed_epoch: int | None = None
+    """Finished epochs at which the rule would have acted, had a policy not asked for more."""
+
+
+class _FoldStanding(StatusModel):
+    """Which fold run it is and how far: a base of its own, so that these fields come before the numbers."""
+
+    configuration: str | None = None
+    """nnU-Net's name of the configuration."""
+    fold: str
+    """nnU-Net's name of the fold, 0 to 4 or all."""
+    replicate: int | None = None
+    """1 = first; absent where everything is trained once."""
+    phase: Annotated[FoldPhase, BeforeValidator(_known_fold_phase)] = FoldPhase.PENDING
+    """Pending, Starting, Running, Completed or Failed."""
+    epoch: int = 0
+    """Finished epochs."""
+    epochs_target: int = 0
+    """Epochs to train."""
+
+
+class FoldStatus(FoldNumbers, _FoldStanding):
+    """State of one fold run."""
+
+    nonfinite_loss_epochs: int | None = None
+    """Epochs in a row, up to the last one, whose training loss was NaN or infinite. Absent while it is a number."""
+    early_stopping: FoldEarlyStopping | None = None
+    """What the early-stopping rule came to; absent with mode Disabled."""
+    gpu_seconds: int | None = None
+    """GPU-seconds that the fold's trainers held: their running time times spec.resources.gpus."""
+    lost_gpu_seconds: int | None = None
+    """GPU-seconds of them whose work was lost to interruptions."""
+    stalled_pod: str | None = None
+    """Name of its pod, while that has not finished an epoch for too long."""
+    passed_over: Annotated[str | None, Field(max_length=512)] = None
+    """Checkpoints that the present attempt found damaged and passed over."""
+    stall_restarts: int = 0
+    """Times that the operator restarted the fold because it had stalled, since the last retry of the training."""
+    proven_epochs: int | None = None
+    """Epochs that the final checkpoint proves."""
+    checkpoint_hash: str | None = None
+    """SHA-256 of checkpoint_final.pth."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_parts(cls, value: Any) -> Any:
+        """Take apart what former operators stored as one name, such as 0-r2."""
+        if not isinstance(value, dict) or value.get("replicate") is not None:
+            return value
+        try:
+            key = FoldKey.parse(value["fold"], "")
+        except (KeyError, TypeError, ValueError):
+            return value
+        return value if key.replicate is None else {**value, "fold": key.fold, "replicate": key.replicate}
+
+    @property
+    def key(self) -> FoldKey:
+        """Which fold run it is."""
+        return FoldKey(self.configuration or "", self.fold, self.replicate)
+
+    @property
+    def name(self) -> str:
+        """How people, logs and reports call the fold run: 0, or 0-r2 for the second of several replicates."""
+        return self.key.name
+
+    @classmethod
+    def of(cls, key: FoldKey, **known: Any) -> "FoldStatus":
+        """Return the state of a fold run of which no more than this is known."""
+        return cls(configuration=key.configuration, fold=key.fold, replicate=key.replicate, **known)
+
+    @property
+    def planned_end(self) -> int:
+        """Finished epochs at which its training ends, early stopping included."""
+        end = self.early_stopping.end_epoch if self.early_stopping else None
+        return self.epochs_target if end is None else min(end, self.epochs_target)

@@ -1,0 +1,55 @@
+"""What a trainer answers over HTTP; nothing about it may end a training."""
+
+import socket
+import urllib.request
+from collections.abc import Callable
+from email.message import Message
+
+import pytest
+
+from nnunet_api.facts import FACTS_PATH, FACTS_TYPE, FoldFacts, ServedFacts
+from nnunet_trainer.run.metrics import FoldMetrics, Metric
+from nnunet_trainer.run.serving import serve
+from tests.support.made_contracts import contract
+
+
+def served(epoch: int = 7) -> ServedFacts:
+    return ServedFacts(uid="5b3c", facts=FoldFacts(fold="2", epoch=epoch, epochs_target=9))
+
+
+def start(facts: Callable[[], ServedFacts]) -> tuple[FoldMetrics, int]:
+    metrics = FoldMetrics(contract(), "2", "nnUNetPlans")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    serve(metrics.registry, facts, port)
+    return metrics, port
+
+
+def ask(port: int, path: str) -> tuple[Message, bytes]:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return answer.headers, answer.read()
+
+
+def test_metrics_and_facts() -> None:
+    metrics, port = start(served)
+    metrics.set(Metric.EPOCH, 7)
+    headers, body = ask(port, "/metrics")
+    assert f'{Metric.EPOCH}{{fold="2",namespace="imaging",training="hippocampus"}} 7.0' in body.decode()
+    assert headers.get_content_type() == "text/plain"
+    headers, body = ask(port, FACTS_PATH)
+    assert (headers.get_content_type(), ServedFacts.of(body)) == (FACTS_TYPE, served())
+
+
+def test_facts_are_those_of_the_moment() -> None:
+    epochs = iter((3, 4))
+    _, port = start(lambda: served(next(epochs)))
+    assert [ServedFacts.of(ask(port, FACTS_PATH)[1]).facts.epoch for _ in range(2)] == [3, 4]
+
+
+def test_a_taken_port_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as taken:
+        taken.bind(("", 0))
+        taken.listen()
+        serve(FoldMetrics(contract(), "2", "nnUNetPlans").registry, served, taken.getsockname()[1])
+    assert "no metrics and no facts" in caplog.text
