@@ -65,6 +65,7 @@ ROLES = {
     for name in ("trainer", "policy-admin", "auditor")
     for part in ("", "-base")
 }
+ROLES |= {(kind, "", "nnunet-operator-definition-view") for kind in ("ClusterRole", "ClusterRoleBinding")}
 DEFAULT = {
     *CRDS,
     *ADMISSION,
