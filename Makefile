@@ -10,7 +10,7 @@ PYTEST := $(PY) -m pytest -p tests.support.ledger
 # Where it is set, each process that a test starts compiles the project anew, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv images demo tools prepare test test-unit test-built test-integration test-timing test-trainer test-two \
+.PHONY: help venv images lock demo tools prepare test test-unit test-built test-integration test-timing test-trainer test-two \
 	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
 	lint format clean
 
@@ -27,8 +27,11 @@ $(STAMP): pyproject.toml
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@rm -f $(VENV)/.installed-* && touch $@
 
-images: venv ## Build the operator and trainer images (BASE_IMAGE=... for a CUDA PyTorch base)
+images: venv ## Build the operator and trainer images, and say what is in them (BASE_IMAGE=... for a CUDA PyTorch base)
 	$(PY) -m hack.images build operator trainer
+
+lock: venv ## Lock what the images install, by version and hash (UPGRADE=1: the newest versions)
+	$(PY) -m hack.images lock $(if $(UPGRADE),--upgrade)
 
 demo: venv ## Cluster, images, helm install, a real training to a Dice score, and down again (KEEP=1 leaves it up)
 	$(PY) -m hack.demo
@@ -102,8 +105,9 @@ lint: venv ## Format, lint, types, layers
 	$(VENV)/bin/mypy operator/nnunet_api operator/nnunet_operator operator/nnunet_cli trainer_image/nnunet_trainer hack tests
 	$(VENV)/bin/lint-imports
 
-verify: lint ## lint, and fail if a generated file is not what `make generate` writes
+verify: lint ## lint, and fail if a generated file or a lock is not what `make generate` or `make lock` writes
 	$(PY) -m hack.generate --check
+	$(PY) -m hack.images check
 
 format: venv ## Format the code and sort the imports
 	$(VENV)/bin/ruff check --fix --select I .

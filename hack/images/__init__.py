@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hack.images.base import ensure_base
-from hack.images.content import ROOT, content_tag, requirements
-from hack.images.engine import Engine, ImageError
+from hack.images.content import ROOT, content_tag
+from hack.images.engine import Engine, ImageError, say
 from tests.support.trainers import DIVERGING
 
 __all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
@@ -22,6 +22,9 @@ _EXAMPLE = ROOT / "docs" / "examples" / "custom-trainer"
 _DISHONEST = ROOT / "hack" / "images" / "dishonest"
 _PROJECT = (ROOT / "pyproject.toml", ROOT / "LICENSE")
 _API = _OPERATOR / "nnunet_api"
+_BUILD_LOCK = ROOT / "hack" / "images" / "build.lock"
+LOCKS = {name: folder / "requirements.lock" for name, folder in (("operator", _OPERATOR), ("trainer", _TRAINER))}
+"""What is installed in the images, by version and hash (see `locks`)."""
 
 
 def ensure(names: Iterable[str]) -> dict[str, str]:
@@ -40,13 +43,12 @@ def reference(name: str) -> str:
 
 def _tag(name: str) -> str:
     if name == "operator":
-        parts = (_OPERATOR / "Dockerfile", _OPERATOR / "nnunet_operator", _API, *_PROJECT)
-        return content_tag(parts, " ".join(requirements("operator")))
+        parts = (_OPERATOR / "Dockerfile", LOCKS["operator"], _OPERATOR / "nnunet_operator", _API, *_PROJECT)
+        return content_tag((*parts, _BUILD_LOCK))
     base = os.environ.get("BASE_IMAGE", "")
-    inputs = " ".join([base, *requirements("trainer")])
     if name == "trainer":
-        files = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py", _TRAINER / "nnunet_trainer")
-        return content_tag((*files, _API, *_PROJECT), inputs)
+        files = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py", LOCKS["trainer"], _TRAINER / "nnunet_trainer")
+        return content_tag((*files, _API, *_PROJECT, _BUILD_LOCK), base)
     if name == "custom-trainer":
         return content_tag([_EXAMPLE], _tag("trainer"))
     if name == "dishonest":
@@ -80,7 +82,7 @@ def _build(engine: Engine, name: str, built: str) -> None:
         base, dockerfile = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile"
     else:
         base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
+        if os.environ.get("BASE_IMAGE") and "@" not in base:
+            say(f"{base} is a tag, behind which another image may be tomorrow: give it by digest (NAME@sha256:...)")
         dockerfile = _TRAINER / "Dockerfile"
-    extra = "operator" if name == "operator" else "trainer"
-    arguments = {"BASE_IMAGE": base, "REQUIREMENTS": " ".join(requirements(extra))}
-    engine.build(built, dockerfile, ROOT, arguments)
+    engine.build(built, dockerfile, ROOT, {"BASE_IMAGE": base})

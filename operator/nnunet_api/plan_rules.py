@@ -32,6 +32,8 @@ IMPORTED_ARGUMENTS = ("conv_op", "norm_op", "dropout_op", "nonlin", "block")
 """Arguments of the networks in dynamic_network_architectures that are classes."""
 LONGEST_NAME = 128
 LONGEST_IMPORT = 256
+MOST_SETTINGS = 64
+"""Keys of a configuration; nnU-Net's own have some 20."""
 DEEPEST = 8
 """Levels of objects and lists in a configuration; nnU-Net's own have four."""
 
@@ -236,6 +238,7 @@ _ARCHITECTURE = _free(
 
 _SCHEMA: dict[str, Any] = {
     "x-kubernetes-preserve-unknown-fields": True,
+    "maxProperties": MOST_SETTINGS,
     "properties": {
         "data_identifier": {"type": "string", "maxLength": LONGEST_NAME, "description": "Not to be given."},
         "inherits_from": _text(CONFIGURATION_NAME, "Configuration that this one starts from."),
@@ -251,5 +254,10 @@ _SCHEMA: dict[str, Any] = {
     "x-kubernetes-validations": [{"rule": "!has(self.data_identifier)", "message": f"data_identifier: {_OURS}"}],
 }
 
-PlanConfiguration = Annotated[dict[str, Any], AfterValidator(_checked), Field(json_schema_extra=_SCHEMA)]
+PlanConfiguration = Annotated[
+    dict[str, Any],
+    Field(max_length=MOST_SETTINGS),
+    AfterValidator(_checked),
+    Field(json_schema_extra=_SCHEMA),
+]
 """A configuration that a training brings, in the form of nnU-Net's plans file."""

@@ -183,17 +183,18 @@ class TestSet(ApiModel):
     """Folder of the test labels inside the dataset."""
 
 
+MAX_PARTS = 16
+"""Fields of an opaque part; Kubernetes' own have fewer. How large it is in all, admission measures (see `bounds`)."""
+
+
 def _opaque(kind: Literal["object", "array"]) -> dict[str, Any]:
     """Schema of a part that Kubernetes itself validates when the pod is created."""
     if kind == "object":
-        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    return {
-        "type": "array",
-        "maxItems": 32,
-        "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-    }
+        return {"type": "object", "maxProperties": MAX_PARTS, "x-kubernetes-preserve-unknown-fields": True}
+    return {"type": "array", "maxItems": 32, "items": _opaque("object")}
 
 
+_Part = Annotated[dict[str, Any], Field(max_length=MAX_PARTS)]
 StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
 
 
@@ -213,9 +214,9 @@ class PodTemplate(ApiModel):
     """Extra annotations of the pods, but not of the verification's."""
     node_selector: StringMap = {}
     """Node labels that a pod needs."""
-    tolerations: Annotated[list[dict[str, Any]], Field(json_schema_extra=_opaque("array"))] = []
+    tolerations: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
     """Taints that the pods tolerate."""
-    affinity: Annotated[dict[str, Any] | None, Field(json_schema_extra=_opaque("object"))] = None
+    affinity: Annotated[_Part | None, Field(json_schema_extra=_opaque("object"))] = None
     """Node and pod affinity."""
     priority_class_name: Annotated[str | None, Field(max_length=253)] = None
     """PriorityClass of the pods."""
@@ -225,7 +226,7 @@ class PodTemplate(ApiModel):
     """RuntimeClass of the pods, for example nvidia."""
     service_account_name: Annotated[str | None, Field(max_length=253)] = None
     """ServiceAccount of the pods, but not of the verification's. Its token is never mounted."""
-    topology_spread_constraints: Annotated[list[dict[str, Any]], Field(json_schema_extra=_opaque("array"))] = []
+    topology_spread_constraints: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
     """How the folds spread over nodes or zones."""
 
 

@@ -16,6 +16,7 @@ from nnunet_cli.report.command import report
 from nnunet_cli.rights.command import rights
 from nnunet_cli.suspend.resume import resume
 from nnunet_cli.suspend.suspend import suspend
+from nnunet_cli.text.output import say
 from nnunet_cli.watch.command import watch
 
 HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
@@ -33,9 +34,9 @@ app = typer.Typer(
 def _version(asked: bool) -> None:
     if asked:
         try:
-            typer.echo(version("nnunet-operator"))
+            say(version("nnunet-operator"))
         except PackageNotFoundError:
-            typer.echo("unknown")
+            say("unknown")
         raise typer.Exit
 
 

@@ -12,9 +12,8 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-import typer
-
 from nnunet_cli.app import app
+from nnunet_cli.text.output import say
 
 FILES, NO_FILES = 0, 4
 """ShellCompDirectiveDefault: files where there is nothing else; ShellCompDirectiveNoFileComp."""
@@ -26,8 +25,8 @@ def main() -> None:
     """Print what the words may go on with."""
     words = sys.argv[1:] or [""]
     for completion in completions(words):
-        typer.echo(completion)
-    typer.echo(f":{FILES if words[0] in _TAKE_FILES and len(words) > 1 else NO_FILES}")
+        say(completion)
+    say(f":{FILES if words[0] in _TAKE_FILES and len(words) > 1 else NO_FILES}")
 
 
 def completions(words: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnunet_cli.completion import complete_trainings
+from nnunet_cli.volumes.access import IMAGE_VARIABLE
 
 Kubeconfig = Annotated[
     str | None,
@@ -31,7 +32,8 @@ HelperImage = Annotated[
     typer.Option(
         "--image",
         metavar="IMAGE",
-        help="Image of the helper pod, with python3. Default: that of the namespace's trainings.",
+        envvar=IMAGE_VARIABLE,
+        help="Image of the helper pod, with python3. Default: the trainer image that the operator was installed with.",
         show_default=False,
     ),
 ]

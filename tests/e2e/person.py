@@ -3,8 +3,10 @@
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hack.demo.dataset import write_dataset
 from tests.e2e.conftest import PROGRAM, Lab
@@ -19,26 +21,32 @@ RIGHTS = [
 
 @dataclass
 class Person:
-    """Somebody with a folder and a kubeconfig."""
+    """Somebody with a folder and a kubeconfig. They name no image: the chart's is taken."""
 
     folder: Path
     kubeconfig: Path
-    image: str
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start a command."""
         env = {**os.environ, "KUBECONFIG": str(self.kubeconfig)}
         # A shell lets what it runs in the background, these tests for example, ignore Ctrl-C; a person's does not.
-        command = ["env", "--default-signal=INT", PROGRAM, *words, "--image", self.image]
+        command = ["env", "--default-signal=INT", PROGRAM, *words]
         out, err = subprocess.PIPE, subprocess.PIPE
         return subprocess.Popen(command, cwd=self.folder, env=env, stdout=out, stderr=err, text=True)
 
     def run(self, *words: str, code: int = 0) -> str:
         """Run a command and return what it says."""
+        return "".join(self._run(words, code))
+
+    def data(self, *words: str) -> Any:
+        """Run a command with -o json and return its data."""
+        return json.loads(self._run((*words, "-o", "json"), 0)[0])
+
+    def _run(self, words: Sequence[str], code: int) -> tuple[str, str]:
         process = self.start(*words)
         out, err = process.communicate(timeout=120)
         assert process.returncode == code, f"{' '.join(words)}: {process.returncode}\n{out}\n{err}"
-        return out + err
+        return out, err
 
 
 def make_person(lab: Lab, namespace: str, folder: Path, dataset: str) -> Person:
@@ -64,7 +72,7 @@ def make_person(lab: Lab, namespace: str, folder: Path, dataset: str) -> Person:
     kubeconfig.write_text(json.dumps(config))
     write_dataset(folder)
     (folder / DATASET).rename(folder / dataset)
-    return Person(folder, kubeconfig, lab.references["trainer"])
+    return Person(folder, kubeconfig)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

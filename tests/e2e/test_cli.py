@@ -4,7 +4,6 @@ Somebody with no more rights than the documentation asks for does it, in a names
 Curves and reports of a training are in test_training.py.
 """
 
-import json
 import os
 import signal
 from collections.abc import Iterator
@@ -103,7 +102,7 @@ def test_what_was_changed_here_or_damaged_there_is_sent_again(person: Person, pu
 
 
 def test_datasets_are_listed(person: Person, pushed: Path) -> None:
-    items: list[dict[str, Any]] = json.loads(person.run("dataset", "ls", "-o", "json"))["items"]
+    items: list[dict[str, Any]] = person.data("dataset", "ls")["items"]
     (ours,) = [item for item in items if item["name"] == NAME]
     assert (ours["trainingCases"], ours["labels"]) == (15, ["grey_matter", "white_matter"])
     assert ours["bytes"] == sum(map(len, contents(person.folder / NAME).values()))

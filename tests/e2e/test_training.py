@@ -165,7 +165,7 @@ def test_live_view_and_dashboards_are_drawn(story: Story, pictures: Path | None,
 def test_curves_while_it_trains(story: Story) -> None:
     """By whoever has no more than the documented rights; the report is not there yet, and that is said."""
     person = story.person
-    history = json.loads(person.run("curves", NAME, "-o", "json"))
+    history = person.data("curves", NAME)
     assert [fold["epoch"] for fold in history["folds"]] == [story.looked_at] * 2
     assert history["epochs"] == story.epochs
     for fold in history["folds"]:

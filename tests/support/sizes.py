@@ -30,6 +30,8 @@ REST_SECONDS = _size(20, 30, "seconds for which it is watched")
 AGREEMENT_ROUNDS = _size(12, 60, "rounds of made-up policies with 50 trainings each, admitted and decided alike")
 AGREEMENT_SEEN = _size(4, 20, "cases at least of each rule and outcome among them")
 UPDATE_ROUNDS = _size(5, 20, "rounds of such policies for changes of 18 trainings")
+ADMITTED_LARGEST = _size(60, 500, "trainings as large as they may be, under the operator's memory limit")
+SMUGGLED_LARGEST = _size(20, 120, "trainings of 1.2 MB, larger than the operator reads, under it")
 COST_PAIRS = _size(4, 16, "times 50 requests that tell what a policy object costs")
 COST_REQUESTS = _size(10, 25, "requests each under the largest policies")
 

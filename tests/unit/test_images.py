@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hack.images import NAMES, ImageError, reference
-from hack.images.content import content_tag, requirements
+from hack.images import LOCKS, NAMES, ImageError, reference
+from hack.images.content import ROOT, content_tag
 from hack.images.engine import choose
+from hack.images.locks import Lock, locks, pinned, problems
+from hack.images.sbom import packages
 
 
 def test_a_tag_follows_names_and_contents(tmp_path: Path) -> None:
@@ -54,6 +56,57 @@ def test_an_unknown_image_is_named() -> None:
 
 
 def test_the_trainer_needs_no_kubernetes_client_and_the_operator_no_torch() -> None:
-    trainer, operator = " ".join(requirements("trainer")), " ".join(requirements("operator"))
-    assert "nnunetv2" in trainer and "kopf" not in trainer and "kubernetes" not in trainer
-    assert "kopf" in operator and "torch" not in operator and "nnunetv2" not in operator
+    trainer, operator = ({name for name, _ in pinned(LOCKS[name].read_text())} for name in ("trainer", "operator"))
+    assert "nnunetv2" in trainer and not trainer & {"kopf", "kubernetes"}
+    assert "kopf" in operator and not operator & {"torch", "nnunetv2"}
+
+
+@pytest.mark.parametrize("name", locks())
+def test_the_locks_are_those_of_the_project(name: str) -> None:
+    assert list(problems(locks()[name])) == []
+
+
+def test_the_base_keeps_its_torch_and_what_only_torch_needs() -> None:
+    """Another torch than the base's would not fit its driver, and one torchvision fits one torch."""
+    held = {package for package, _ in pinned(LOCKS["trainer"].read_text())}
+    needless = {package for package in held if package.startswith(("torch", "nvidia", "triton", "cuda"))}
+    assert not needless and not held & {"sympy", "mpmath"}
+
+
+def test_each_package_has_hashes() -> None:
+    for lock in locks().values():
+        entries = [entry for entry in (ROOT / lock.path).read_text().split("\n") if entry and not entry.startswith("#")]
+        heads = [number for number, line in enumerate(entries) if not line.startswith(" ")]
+        assert heads and all(entries[number + 1].strip().startswith("--hash=sha256:") for number in heads), lock.path
+
+
+GOOD = "a==1.5 ; sys_platform == 'linux' \\\n    --hash=sha256:0\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "is missing: run `make lock`"),
+        (GOOD, "was made from other requirements than those of pyproject.toml"),
+        (GOOD.replace("1.5", "3"), "has a 3, must have a<2,>=1"),
+        ("", "has a not at all, must have a<2,>=1"),
+        (GOOD + GOOD.replace("a==", "torch=="), "holds torch, which the base image brings"),
+    ],
+)
+def test_a_lock_that_is_not_current_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str | None, said: str
+) -> None:
+    monkeypatch.setattr("hack.images.locks.ROOT", tmp_path)
+    lock = Lock(Path("x.lock"), ("a>=1,<2",), ("torch",))
+    if text is not None:
+        (tmp_path / lock.path).write_text(text)
+    assert said in "\n".join(problems(lock))
+    (tmp_path / lock.path).write_text(lock.first_line + GOOD)
+    assert list(problems(lock)) == []
+    assert Lock(lock.path, ("a>=1,<3",), ("torch",)).first_line != lock.first_line
+
+
+def test_a_bill_of_materials_has_hashes_of_the_lock_and_the_packages_of_the_base() -> None:
+    lock = f"# made\n{GOOD}b-c==2 ; python_full_version < '3.12' \\\n    --hash=sha256:1\n"
+    found = packages(lock, ["a==1.5", "B_C==3", "torch==2.6.0+debian", "Editable project location"])
+    assert found == "a==1.5 \\\n    --hash=sha256:0\nB_C==3\ntorch==2.6.0+debian\n"

@@ -66,6 +66,21 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- include "nnunet-operator.image" (dict "image" .Values.trainer.image "default" .Chart.AppVersion "name" "trainer.image" "example" "nnunet-trainer") }}
 {{- end }}
 
+{{- define "nnunet-operator.crdAnnotations" -}}
+{{- if .Values.crds.keep }}
+helm.sh/resource-policy: keep
+{{- end }}
+{{- end }}
+
+{{/* The definition of trainings says which image the operator was installed with: `kubectl nnunet` runs it in its pods. */}}
+{{- define "nnunet-operator.trainingCrdAnnotations" -}}
+{{- include "nnunet-operator.crdAnnotations" . }}
+nnunet.dev/trainer-image: {{ include "nnunet-operator.trainerImage" . | quote }}
+{{- with include "nnunet-operator.trainerPullSecrets" . }}
+nnunet.dev/trainer-image-pull-secrets: {{ . | quote }}
+{{- end }}
+{{- end }}
+
 {{/* Names of the trainer's pull secrets, joined by commas. */}}
 {{- define "nnunet-operator.trainerPullSecrets" -}}
 {{- $names := list }}

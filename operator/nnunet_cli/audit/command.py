@@ -10,7 +10,7 @@ from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.trainings import say_none, trainings_asked_for
 from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
-from nnunet_cli.text.output import note, print_data
+from nnunet_cli.text.output import note, print_data, say
 
 
 class AuditOutput(StrEnum):
@@ -55,7 +55,7 @@ def audit(
     if print_data(output, lambda: runs_data(runs)):
         return
     if output is AuditOutput.CSV:
-        typer.echo(as_csv(runs), nl=False)
+        say(as_csv(runs), end="")
     elif runs:
         print_table(runs)
     else:

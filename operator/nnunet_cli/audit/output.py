@@ -4,13 +4,12 @@ import csv
 import io
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
-from nnunet_cli.text.words import printable
+from nnunet_cli.text.output import Terminal
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for a formula at the start of a cell."""
@@ -81,9 +80,9 @@ def print_table(runs: list[Run]) -> None:
         verdict = " ".join(part for part in (cells["compliant"], cells["compliantReason"]) if part)
         shown = [cells[key] for key in ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "epochsProven")]
         shown += [verdict, cells["policies"], cells["exceptionTickets"]]
-        table.add_row(*(printable(cell) or "-" for cell in shown))
+        table.add_row(*(cell or "-" for cell in shown))
     # Never cut: what does not fit the terminal is wrapped by it, and whoever searches the output finds it whole.
-    Console(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
+    Terminal(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
 
 
 def _decision(decision: PolicyDecision) -> str:

@@ -13,9 +13,8 @@ from nnunet_cli.datasets.transfer import push as push_files
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Namespace, Output, TextOutput
-from nnunet_cli.text.output import note, print_data, print_lines
-from nnunet_cli.volumes.access import default_image, mounted
-from nnunet_cli.volumes.helper import Image
+from nnunet_cli.text.output import note, print_data, print_lines, say
+from nnunet_cli.volumes.access import choose_image, mounted
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, push and list datasets.")
 
@@ -40,8 +39,13 @@ SubPath = Annotated[
 ]
 
 
+FollowLinks = Annotated[
+    bool, typer.Option("--follow-links", help="Take also what links lead to outside of the folder.")
+]
+
+
 @app.command()
-def check(folder: Folder, output: Output = TextOutput.TEXT) -> None:
+def check(folder: Folder, follow_links: FollowLinks = False, output: Output = TextOutput.TEXT) -> None:
     """Check whether a folder is a dataset that nnU-Net can train on. Asks no cluster.
 
     File names, dataset.json and splits_final.json are checked; with nibabel installed also shape, spacing and position
@@ -58,10 +62,10 @@ def check(folder: Folder, output: Output = TextOutput.TEXT) -> None:
       1  something has to be put right
       2  wrong usage, or the folder can't be read
     """
-    layout, notes = _checked(folder)
+    layout, notes = _checked(folder, follow_links)
     layout.problems += layout.hidden
     if not print_data(output, lambda: check_data(layout, notes)):
-        typer.echo(check_text(layout, notes))
+        say(check_text(layout, notes))
     if layout.problems:
         raise typer.Exit(ExitCode.FOUND)
 
@@ -73,9 +77,7 @@ def push(
     claim: Claim = "nnunet-raw",
     sub_path: SubPath = "",
     no_check: Annotated[bool, typer.Option("--no-check", help="Send it even if the check finds something.")] = False,
-    follow_links: Annotated[
-        bool, typer.Option("--follow-links", help="Send also what links lead to outside of the folder.")
-    ] = False,
+    follow_links: FollowLinks = False,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
     kubeconfig: Kubeconfig = None,
@@ -99,21 +101,21 @@ def push(
       2  wrong usage, or the folder can't be read
       3  the claim can't be mounted, the connection broke, or the cluster can't be reached, or refuses
     """
-    layout, notes = _checked(folder)
+    layout, notes = _checked(folder, follow_links)
     if layout.problems and not no_check:
-        typer.echo(check_text(layout, notes), err=True)
+        note(check_text(layout, notes))
         raise CliError("nothing was sent. Put it right, or send it as it is with --no-check", ExitCode.FOUND)
     files = local_files(layout.folder, follow_links=follow_links)
     cluster = Cluster(kubeconfig, context)
     where = namespace or cluster.namespace
     target = "/".join(part for part in (sub_path, layout.folder.name) if part)
-    chosen = Image(image) if image else default_image(cluster, where)
+    chosen = choose_image(cluster, image)
     with (
         mounted(cluster, where, claim, chosen, read_only=False, limit_seconds=timeout) as volume,
         bar(sum(file.size for file in files)) as progress,
     ):
         sent = push_files(volume, target, files, progress)
-    typer.echo(f"{where}/{claim}: {target}: {said_of(sent)}")
+    say(f"{where}/{claim}: {target}: {said_of(sent)}")
     if sent.strangers:
         first = ", ".join(sent.strangers[:5]) + (", ..." if len(sent.strangers) > 5 else "")
         note(f"note: {len(sent.strangers)} files on the claim are not in {folder} and were left there: {first}")
@@ -148,7 +150,7 @@ def list_(
     """
     cluster = Cluster(kubeconfig, context)
     where = namespace or cluster.namespace
-    chosen = Image(image) if image else default_image(cluster, where)
+    chosen = choose_image(cluster, image)
     with (
         mounted(cluster, where, claim, chosen, read_only=True, limit_seconds=timeout) as volume,
         volume.run("datasets", sub_path) as remote,
@@ -162,11 +164,11 @@ def list_(
         note(f"there is no folder on {where}/{claim}{f', in {sub_path}' if sub_path else ''}")
 
 
-def _checked(folder: Path) -> tuple[Layout, list[str]]:
+def _checked(folder: Path, follow_links: bool) -> tuple[Layout, list[str]]:
     if not folder.is_dir():
         raise CliError(f"{folder} is no folder: give the folder of a dataset, DatasetNNN_Name", ExitCode.USAGE)
     try:
-        layout = read_layout(folder)
+        layout = read_layout(folder, follow_links)
         headers = read_headers(layout)
     except OSError as error:
         raise CliError(f"{error.filename or folder} can't be read: {error.strerror}", ExitCode.USAGE) from None

@@ -48,8 +48,11 @@ class Layout:
         return len(channel_names(self.description))
 
 
-def read_layout(folder: Path) -> Layout:
-    """Return what a folder holds and all that is wrong with it. Raises OSError where it can't be read."""
+def read_layout(folder: Path, follow_links: bool = False) -> Layout:
+    """Return what a folder holds and all that is wrong with it. Raises OSError where it can't be read.
+
+    With `follow_links` links may lead anywhere.
+    """
     layout = Layout(folder.resolve())
     if not _NAME.fullmatch(layout.folder.name):
         words = f"the folder is called {layout.folder.name}, must be DatasetNNN_Name with three digits: rename it"
@@ -69,7 +72,7 @@ def read_layout(folder: Path) -> Layout:
     if isinstance(ending, str) and layout.channels and (folder / "imagesTs").is_dir():
         # Labels of a test set are only needed where it is to be scored.
         layout.test = _cases(layout, "imagesTs", "labelsTs" if (folder / "labelsTs").is_dir() else None, ending)
-    _look_at_places(layout)
+    _look_at_places(layout, follow_links)
     declared = content.get("numTraining")
     if type(declared) is int and layout.training and declared != len(layout.training):
         words = f"numTraining is {declared}, but there are {len(layout.training)} training cases: correct it"
@@ -133,14 +136,20 @@ def _names(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
-def _look_at_places(layout: Layout) -> None:
+def _look_at_places(layout: Layout, follow_links: bool) -> None:
     """Add what is wrong with where the files lie, after all links."""
     cases = [*layout.training.values(), *layout.test.values()]
     images = look({_name(layout, path): path for case in cases for path in case.images})
     labels = look({_name(layout, case.label): case.label for case in cases if case.label})
-    whole = look({name: layout.folder / name for name in ("dataset.json",)}) | images | labels
+    # Others are not read, but sent: the README of somebody's dataset could be any file of this machine.
+    links = {_name(layout, path): path for path in layout.folder.rglob("*") if path.is_symlink() and not path.is_dir()}
+    links = {name: path for name, path in links.items() if not any(map(is_hidden, name.split("/")))}
+    whole = look({"dataset.json": layout.folder / "dataset.json", **links}) | images | labels
     raw = layout.folder.parent
-    layout.problems += place_problems(whole, os.path.realpath(raw), f"{raw}, where the claim would end")
+    whole = {name: place for name, place in whole.items() if not (follow_links and place.is_file)}
+    hint = "" if follow_links else ". Or take what links lead to, where they are meant so: --follow-links"
+    outside = place_problems(whole, os.path.realpath(raw), f"{raw}, where the claim would end")
+    layout.problems += [problem + hint for problem in outside]
     if gone := missing(images):
         layout.problems.append(f"{len(gone)} images are missing: {named(gone)}: add them, or correct dataset.json")
     if gone := missing(labels):

@@ -4,20 +4,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
 from nnunet_cli.datasets.layout import Layout
 from nnunet_cli.datasets.transfer import Progress as Report
 from nnunet_cli.datasets.transfer import Sent
-from nnunet_cli.text.words import printable
+from nnunet_cli.text.output import Terminal
 
 
 def check_text(layout: Layout, notes: Sequence[str]) -> str:
     """Return the findings, one a line."""
     lines = [f"{layout.folder.name}: {'in order' if not layout.problems else f'{len(layout.problems)} to put right'}"]
-    lines += [f"  {printable(problem)}" for problem in layout.problems]
+    lines += [f"  {problem}" for problem in layout.problems]
     lines.append(f"  {_counted(layout)}")
     lines += [f"note: {text}" for text in notes]
     return "\n".join(lines)
@@ -59,7 +58,7 @@ def dataset_table(messages: Sequence[dict[str, Any]]) -> list[Text]:
         rows.append((data["name"], counts[0], counts[1], counts[2], counts[3], size(data["bytes"])))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [Text(printable(line), style="bold" if number == 0 else "") for number, line in enumerate(lines)]
+    return [Text(line, style="bold" if number == 0 else "") for number, line in enumerate(lines)]
 
 
 def said_of(sent: Sent) -> str:
@@ -84,7 +83,7 @@ def size(count: float) -> str:
 @contextmanager
 def bar(total: int) -> Iterator[Report]:
     """Show a progress bar on the standard error, where that is a terminal; give what takes the bytes that are done."""
-    console = Console(stderr=True)
+    console = Terminal(stderr=True)
     columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=total)

@@ -56,26 +56,34 @@ def local_files(folder: Path, follow_links: bool = False) -> list[LocalFile]:
 
     Raises CliError for links that lead nowhere, and for those that lead out of the folder unless they are followed.
     """
-    paths, linked = {}, []
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if any(part.startswith(".") for part in parts):
-            continue
-        if not path.is_dir():
-            paths["/".join(parts)] = path
-        elif path.is_symlink():
-            linked.append("/".join(parts))
+    if problems := _link_problems(folder, follow_links):
+        raise CliError(f"nothing was sent: {'; '.join(problems)}", ExitCode.FOUND)
+    found = [LocalFile(name, path, path.stat().st_size) for name, path in _paths(folder).items() if path.is_file()]
+    return sorted(found, key=lambda file: file.name == _LAST)
+
+
+def _link_problems(folder: Path, follow_links: bool) -> list[str]:
+    """Return which links keep a folder from being sent, with what to do."""
+    paths = _paths(folder)
+    linked = [name for name, path in paths.items() if path.is_dir()]
+    problems = []
     if linked:
         words = f"{len(linked)} folders are links, and what is in them would be left out: {listed(linked[:5])}"
-        raise CliError(f"nothing was sent: {words}. Put the folders themselves there (cp -rL)", ExitCode.FOUND)
-    places = look(paths)
-    root = str(folder.resolve())
-    inside = {name: place for name, place in places.items() if not (follow_links and place.is_file)}
-    if problems := list(place_problems(inside, root, "the folder")):
-        hint = "" if follow_links else ". Or send what links lead to, where they are meant so: --follow-links"
-        raise CliError(f"nothing was sent: {'; '.join(problems)}{hint}", ExitCode.FOUND)
-    found = [LocalFile(name, path, path.stat().st_size) for name, path in paths.items() if places[name].is_file]
-    return sorted(found, key=lambda file: file.name == _LAST)
+        problems.append(f"{words}. Put the folders themselves there (cp -rL)")
+    places = look({name: path for name, path in paths.items() if not path.is_dir()})
+    places = {name: place for name, place in places.items() if not (follow_links and place.is_file)}
+    hint = "" if follow_links else ". Or send what links lead to, where they are meant so: --follow-links"
+    return [*problems, *(problem + hint for problem in place_problems(places, str(folder.resolve()), "the folder"))]
+
+
+def _paths(folder: Path) -> dict[str, Path]:
+    """Return what is no folder, and folders that are links, by their paths inside; nothing that is hidden."""
+    found = {path.relative_to(folder): path for path in sorted(folder.rglob("*"))}
+    return {
+        name.as_posix(): path
+        for name, path in found.items()
+        if not any(part.startswith(".") for part in name.parts) and (path.is_symlink() or not path.is_dir())
+    }
 
 
 def plan(files: Sequence[LocalFile], there: Mapping[str, int]) -> Plan:

@@ -193,9 +193,11 @@ class Cluster:
                 raise Refused(_answer(refused.status_code, refused.resp_body, None)) from None
             raise self._unreachable(str(error.reason)) from None
 
-    def deployments(self, labels: str) -> list[Object]:
-        """Return the Deployments of all namespaces with these labels. Raises Refused."""
-        return self._pages(self._apps.list_deployment_for_all_namespaces, label_selector=labels)
+    def definition(self) -> Object:
+        """Return the CustomResourceDefinition of trainings. Raises Refused."""
+        name = f"{training.PLURAL}.{GROUP}"
+        found: Object = self._ask(self._extensions.read_custom_resource_definition, name=name).body
+        return found
 
     def policies(self) -> list[Object]:
         """Return all policies. Raises Refused."""
@@ -286,10 +288,10 @@ class Cluster:
         return client.CoreV1Api(self._client)
 
     @cached_property
-    def _apps(self) -> Any:
+    def _extensions(self) -> Any:
         from kubernetes import client
 
-        return client.AppsV1Api(self._client)
+        return client.ApiextensionsV1Api(self._client)
 
     @cached_property
     def _batch(self) -> Any:

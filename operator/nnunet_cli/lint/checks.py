@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from nnunet_api.bounds import MAX_SPEC, size_problem, written_size
 from nnunet_api.conditions import rfc3339
 from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
@@ -106,6 +107,9 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
             Finding(Level.INVALID, message, field, remedy="correct the file", source="schema")
             for field, message in invalid.problems
         ]
+        return result
+    if problem := size_problem(written_size(spec.to_json_dict()), MAX_SPEC):
+        result.findings.append(Finding(Level.INVALID, problem, "spec", remedy="correct the file", source="schema"))
         return result
     if known.labels is not None:
         decision = decide(Subject(namespace, name, spec), known.labels, known.policies, now)

@@ -4,11 +4,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-import typer
+from rich.text import Text
 
 from nnunet_cli.lint.checks import Finding, Level, Result
 from nnunet_cli.lint.documents import Document
-from nnunet_cli.text.output import print_data
+from nnunet_cli.text.output import print_data, print_lines
 
 _COLOURS = {
     Level.INVALID: "red",
@@ -34,8 +34,7 @@ class Report:
 def show(report: Report, form: str) -> None:
     """Print the findings as text, json or yaml."""
     if not print_data(form, lambda: _data(report)):
-        for line in _text(report):
-            typer.echo(line)
+        print_lines(lambda width: _text(report))
 
 
 def _data(report: Report) -> dict[str, Any]:
@@ -65,29 +64,29 @@ def _finding(finding: Finding) -> dict[str, str]:
     return {name: value for name, value in pairs.items() if value}
 
 
-def _text(report: Report) -> list[str]:
-    lines = []
+def _text(report: Report) -> list[Text]:
+    lines: list[Text] = []
     for result in report.results:
         what = f"{result.namespace}/{result.name or '(no name)'}: " if result.namespace else ""
-        lines.append(typer.style(f"{result.document.place}: {what}{result.outcome}", bold=True))
+        lines.append(Text(f"{result.document.place}: {what}{result.outcome}", style="bold"))
         for finding in result.findings:
             lines += _block(finding)
-        lines.append("")
+        lines.append(Text())
     for document in report.skipped:
-        lines.append(f"{document.place}: {document.kind or 'no kind'}, skipped")
-    lines += [f"note: {text}" for text in report.notes]
-    return [*lines, _summary(report)]
+        lines.append(Text(f"{document.place}: {document.kind or 'no kind'}, skipped"))
+    lines += [Text(f"note: {text}") for text in report.notes]
+    return [*lines, Text(_summary(report))]
 
 
-def _block(finding: Finding) -> list[str]:
-    level = typer.style(f"{finding.level.value:8}", fg=_COLOURS.get(finding.level))
-    lines = [f"  {level} {finding.message}"]
+def _block(finding: Finding) -> list[Text]:
+    level = (f"{finding.level.value:8}", _COLOURS.get(finding.level, ""))
+    lines = [Text.assemble("  ", level, f" {finding.message}")]
     if finding.mode:
         rule = f", rule {finding.rule}" if finding.rule else ""
-        lines.append(f"{_INDENT}by policy {finding.policy} ({finding.mode}){rule}")
+        lines.append(Text(f"{_INDENT}by policy {finding.policy} ({finding.mode}){rule}"))
     elif finding.source == "API server":
-        lines.append(f"{_INDENT}by the API server")
-    return [*lines, f"{_INDENT}to do: {finding.remedy}"] if finding.remedy else lines
+        lines.append(Text(f"{_INDENT}by the API server"))
+    return [*lines, Text(f"{_INDENT}to do: {finding.remedy}")] if finding.remedy else lines
 
 
 def _summary(report: Report) -> str:

@@ -12,6 +12,7 @@ from nnunet_cli.kube.pods import Wanted, choose
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.logs.streams import show_logs
 from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
+from nnunet_cli.text.output import say
 
 
 class Stage(StrEnum):
@@ -71,7 +72,7 @@ def logs(
         chosen = choose(found, Wanted(_label(stage, folds), folds, previous_attempts))
         if not chosen:
             raise CliError(_nothing(name, where), ExitCode.FOUND)
-        found_any = show_logs(cluster, chosen, follow=follow, tail=tail, echo=typer.echo)
+        found_any = show_logs(cluster, chosen, follow=follow, tail=tail, echo=say)
     except Refused as refused:
         raise CliError(f"the log can't be read: {refused}", ExitCode.CLUSTER) from None
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
-from nnunet_cli.text.output import note, write_file
+from nnunet_cli.text.output import note, print_file, write_file
 from nnunet_cli.volumes.runs import open_run
 
 
@@ -75,7 +75,7 @@ def report(
             raise CliError(f"{words}. See kubectl nnunet explain {name} -n {where}", ExitCode.FOUND)
         data = remote.read(head["size"])
     if output == "-":
-        typer.get_binary_stream("stdout").write(data)
+        print_file(data)
         return
     target = Path(output or f"{name}-{file}")
     write_file(target, data)

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable
 
-import typer
-
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.kube.watched import Watched
 from nnunet_cli.suspend.suspension import Outcome, State, change, wait
+from nnunet_cli.text.output import say
 
 
 def carry_out(
@@ -28,7 +27,7 @@ def carry_out(
         found = change(cluster, found, suspend)
     place = f"{where}/{name}"
     if limit_seconds is None:
-        typer.echo(f"{place}: spec.suspend is {str(suspend).lower()}")
+        say(f"{place}: spec.suspend is {str(suspend).lower()}")
         return
     try:
         outcome = wait(cluster, found, judge, limit_seconds)
@@ -37,4 +36,4 @@ def carry_out(
         raise CliError(f"{place}: not waited for; spec.suspend is {str(suspend).lower()}", ExitCode.FOUND) from None
     if outcome.state is not State.DONE:
         raise CliError(f"{place}: {outcome.text}", ExitCode.FOUND)
-    typer.echo(f"{place}: {outcome.text}")
+    say(f"{place}: {outcome.text}")

@@ -1,32 +1,60 @@
-"""Writing to the terminal, to files and to other programs."""
+"""Writing to the terminal, to files and to other programs.
+
+The only module that writes to a terminal. What it writes may come from anybody who can write a training, an Event, a
+log or a file name, so nothing in it reaches the terminal as a command.
+"""
 
 import json
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import typer
 import yaml
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.text.words import printable
+
+
+class Terminal(Console):
+    """A console whose only control characters are its own: whatever is drawn on it is cleaned."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Yield what is drawn, cleaned."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+
+def say(text: str, *, end: str = "\n") -> None:
+    """Write a part of the result."""
+    typer.echo(printable(text) + end, nl=False)
 
 
 def note(text: str) -> None:
     """Say something that is no part of the result."""
-    typer.echo(text, err=True)
+    typer.echo(printable(text), err=True)
 
 
 def as_json(value: Any) -> str:
-    """Return JSON for scripts."""
-    return json.dumps(value, indent=2, ensure_ascii=False)
+    """Return JSON for scripts. What no terminal should see is escaped in it, so that nothing is lost."""
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    return "".join(char if char.isprintable() or char == "\n" else json.dumps(char)[1:-1] for char in text)
 
 
 def as_yaml(value: Any) -> str:
     """Return YAML for scripts: the same as the JSON, where words of this program are words."""
-    text: str = yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, allow_unicode=True, width=120)
-    return text.rstrip("\n")
+    plain = json.loads(json.dumps(value))
+
+    def dump(allow_unicode: bool) -> str:
+        text: str = yaml.safe_dump(plain, sort_keys=False, allow_unicode=allow_unicode, width=120)
+        return text.rstrip("\n")
+
+    text = dump(allow_unicode=True)
+    return text if printable(text) == text else dump(allow_unicode=False)
 
 
 _FOR_SCRIPTS = {"json": as_json, "yaml": as_yaml}
@@ -39,15 +67,23 @@ def print_data(form: str, data: Callable[[], Any]) -> bool:
     """
     write = _FOR_SCRIPTS.get(form)
     if write:
-        typer.echo(write(data()))
+        say(write(data()))
     return write is not None
 
 
 def print_lines(lines: Callable[[int | None], Iterable[Text]]) -> None:
     """Print lines that fit the terminal; `lines` gets its width, None where the output is none."""
-    console = Console(markup=False, highlight=False, soft_wrap=True)
+    console = Terminal(markup=False, highlight=False, soft_wrap=True)
     for line in lines(console.width if console.is_terminal else None):
         console.print(line)
+
+
+def print_file(data: bytes) -> None:
+    """Write a file to the standard output: as it is to a program, as text to a terminal."""
+    if sys.stdout.isatty():
+        say(data.decode(errors="replace"), end="")
+    else:
+        typer.get_binary_stream("stdout").write(data)
 
 
 def write_file(path: Path, data: bytes) -> None:

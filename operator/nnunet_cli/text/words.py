@@ -47,5 +47,9 @@ def listed(words: list[str]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text that leaves a terminal in peace: what trainers and servers write may hold control characters."""
-    return "".join(char if char.isprintable() or char == "\n" else " " if char == "\t" else "�" for char in text)
+    """Return a text that leaves a terminal in peace, with as many characters.
+
+    Control characters, and those that change the direction of writing, become �; tabs and carriage returns, which
+    progress bars write, become spaces.
+    """
+    return "".join(char if char.isprintable() or char == "\n" else " " if char in "\t\r" else "�" for char in text)

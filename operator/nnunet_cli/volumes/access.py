@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nnunet_api.labels import MANAGED_BY, MANAGED_BY_LABEL, TRAINING_LABEL, short_name
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object, Refused
 from nnunet_cli.kube.watched import read_events
@@ -21,6 +20,8 @@ from nnunet_cli.volumes.stream import Remote
 POLL_SECONDS = 0.5
 PATIENCE_SECONDS = 5.0
 """After this long it is said what is waited for."""
+IMAGE_VARIABLE = "NNUNET_IMAGE"
+"""Environment variable in the place of --image."""
 RIGHTS = "it takes the rights to create, get and delete pods, and to create and get pods/exec"
 
 
@@ -59,6 +60,7 @@ def mounted(
         words = f"the helper pod that mounts claim {claim} can't be created: {refused}; {RIGHTS}"
         raise CliError(words, ExitCode.CLUSTER) from None
     name = pod["metadata"]["name"]
+    note(f"note: helper pod {namespace}/{name} runs the image {image.reference}")
     # A program that is told to end deletes its pod, as with Ctrl-C.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
@@ -69,29 +71,18 @@ def mounted(
         signal.signal(signal.SIGTERM, before)
 
 
-def default_image(cluster: Cluster, namespace: str, training: Object | None = None) -> Image:
-    """Return the image that the namespace's trainings use, that of `training` first. Raises CliError without any."""
-    own = ""
-    if training is not None:
-        own = f"{TRAINING_LABEL}={short_name(training['metadata']['name'])}"
-    for labels in filter(None, (own, f"{MANAGED_BY_LABEL}={MANAGED_BY}")):
-        try:
-            if found := images.image_of_jobs(cluster.jobs(namespace, labels)):
-                return found
-        except Refused:
-            pass  # who may not read Jobs may be able to read what follows
-        if labels == own and training is not None and (found := images.image_of_training(training)):
-            return found
+def choose_image(cluster: Cluster, given: str | None) -> Image:
+    """Return the image that was given, or else the one that the operator was installed with. Raises CliError."""
+    if given:
+        return Image(given)
+    why = "the definition of trainings does not say which image the operator was installed with"
     try:
-        if found := images.image_of_operator(cluster.deployments(images.OPERATOR_LABELS)):
+        if found := images.image_of_definition(cluster.definition()):
             return found
-    except Refused:
-        pass  # who trains usually may not look into the operator's namespace
-    raise CliError(
-        f"no training in namespace {namespace} tells which image to use: give one with --image, such as the chart's "
-        "trainer.image",
-        ExitCode.USAGE,
-    )
+    except Refused as refused:
+        why = f"which image the operator was installed with can't be read: {refused}"
+    remedy = f"give one with --image or in {IMAGE_VARIABLE}, such as the chart's trainer.image"
+    raise CliError(f"{why}: {remedy}", ExitCode.USAGE)
 
 
 def _check_claim(cluster: Cluster, namespace: str, claim: str) -> str | None:

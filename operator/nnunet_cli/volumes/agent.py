@@ -28,8 +28,11 @@ USAGE = 2
 """Its exit code for a command that it does not have."""
 PART = ".part"
 """Ending of a file that is being written."""
+DESCRIPTION_BYTES = 8 << 20
+"""A dataset.json that is larger is not read: thousands of cases that are named one by one take 1 MB."""
 STALE_SECONDS = 900.0
 """After so long without a byte nobody writes a part any more: a connection is given up sooner."""
+_MEND = "put what it leads to in its place, or give that folder"
 _OURS = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(PART))
 
 
@@ -65,10 +68,27 @@ def wait(idle_seconds: float) -> None:
             end = time.monotonic() + idle_seconds
 
 
+def on_claim(root: Path, name: str) -> Path:
+    """Return a path on the claim that no link is part of.
+
+    Whoever can write one folder of a claim could otherwise put a link there and have another one read or written.
+    Raises Refusal.
+    """
+    path = root
+    for part in Path(name).parts:
+        path /= part
+        if part in ("..", "/"):
+            raise Refusal(f"{name} leads out of the claim: give a path inside it")
+        if path.is_symlink():
+            where = path.relative_to(root).as_posix()
+            raise Refusal(f"{where} on the claim is a link to {path.readlink()}, and links are not followed: {_MEND}")
+    return path
+
+
 def send(root: Path, name: str) -> None:
     """Write the size of a file, then the file."""
     try:
-        with (root / name).open("rb") as file:
+        with _opened(on_claim(root, name)) as file:
             size = os.fstat(file.fileno()).st_size
             say(size=size)
             # A file that grows meanwhile is cut where it was announced to end.
@@ -82,21 +102,22 @@ def send(root: Path, name: str) -> None:
 
 def sizes(root: Path, folder: str) -> None:
     """Name each file in a folder with its size."""
-    for path in _files(root / folder):
-        say(path=path.relative_to(root / folder).as_posix(), size=path.stat().st_size)
+    base = on_claim(root, folder)
+    for path in _files(base):
+        say(path=path.relative_to(base).as_posix(), size=path.lstat().st_size)
     say(done=True)
 
 
 def datasets(root: Path, folder: str) -> None:
     """Name each folder in a folder, with its number of files, their bytes, and its dataset.json."""
-    base = root / folder
+    base = on_claim(root, folder)
     if not base.is_dir():
         raise Refusal(f"{folder or '/'} is no folder on the claim")
     for entry in sorted(base.iterdir()):
-        if entry.is_dir() and not entry.name.startswith("."):
+        if entry.is_dir() and not entry.is_symlink() and not entry.name.startswith("."):
             alive, count, size = time.monotonic(), 0, 0
             for path in _files(entry):
-                count, size = count + 1, size + path.stat().st_size
+                count, size = count + 1, size + path.lstat().st_size
                 alive = _alive(alive)
             say(name=entry.name, files=count, bytes=size, description=_description(entry / "dataset.json"))
     say(done=True)
@@ -106,7 +127,7 @@ def hashes(root: Path, folder: str) -> None:
     """Read names of files, each in a line of JSON (path), until an empty line, and write the SHA-256 of each."""
     while (line := sys.stdin.buffer.readline()) not in (b"", b"\n"):
         name = json.loads(line)["path"]
-        say(path=name, sha256=_hash(root / folder / name))
+        say(path=name, sha256=_hash(on_claim(root, f"{folder}/{name}")))
     say(done=True)
 
 
@@ -115,10 +136,12 @@ def receive(root: Path, folder: str) -> None:
 
     A file gets its name when it is whole and on disk.
     """
-    _sweep(root / folder)
+    _sweep(on_claim(root, folder))
     while (line := sys.stdin.buffer.readline()) not in (b"", b"\n"):
         head = json.loads(line)
-        _receive_one(root / folder / head["path"], head["size"], sys.stdin.buffer)
+        *parents, last = Path(head["path"]).parts
+        # A link in the file's own place is replaced by the file.
+        _receive_one(on_claim(root, "/".join([folder, *parents])) / last, head["size"], sys.stdin.buffer)
         say(path=head["path"])
     if line:
         say(done=True)
@@ -181,16 +204,16 @@ def histories(root: Path, run: str) -> None:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder; not those that are being written."""
+    """Yield the files of a folder; not those that are being written, and no links."""
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not (path.name.startswith(".") and path.name.endswith(PART)):
+        if path.is_file() and not path.is_symlink() and not (path.name.startswith(".") and path.name.endswith(PART)):
             yield path
 
 
 def _hash(path: Path) -> str | None:
     digest, alive = hashlib.sha256(), time.monotonic()
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             while block := file.read(BLOCK):
                 digest.update(block)
                 alive = _alive(alive)
@@ -206,10 +229,16 @@ def _alive(last: float) -> float:
     return time.monotonic()
 
 
+def _opened(path: Path) -> BinaryIO:
+    """Open a file, which became no link since it was looked at."""
+    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+
+
 def _description(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        with _opened(path) as file:
+            return json.loads(file.read(DESCRIPTION_BYTES))  # one that is larger is cut off, and so no JSON
+    except (OSError, ValueError, RecursionError):
         return None
 
 

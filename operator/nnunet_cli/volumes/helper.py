@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_cli.kube.cluster import Object
-from nnunet_cli.text.words import listed, printable
+from nnunet_cli.text.words import listed
 
 CONTAINER = "volume"
 ROOT = "/volume"
@@ -133,12 +133,12 @@ def why_waiting(pod: Object, warnings: Sequence[str]) -> Waiting | None:
     held = state.get("waiting") or {}
     if held.get("reason") in _FAILURES:
         remedy = ". Give another image with --image" if held["reason"] in _PULL_FAILURES else ""
-        return Waiting(printable(f"{held['reason']}: {held.get('message', '')}") + remedy, hopeless=True)
+        return Waiting(f"{held['reason']}: {held.get('message', '')}{remedy}", hopeless=True)
     for condition in status.get("conditions") or []:
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Waiting(printable(f"it has no node: {condition.get('message') or condition.get('reason')}"))
+            return Waiting(f"it has no node: {condition.get('message') or condition.get('reason')}")
     if warnings:
-        return Waiting(printable(warnings[-1]))
+        return Waiting(warnings[-1])
     return Waiting("its volume is being mounted and its image pulled")
 
 

@@ -8,8 +8,7 @@ from nnunet_api.folders import run_folder
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
-from nnunet_cli.volumes.access import Volume, default_image, mounted
-from nnunet_cli.volumes.helper import Image
+from nnunet_cli.volumes.access import Volume, choose_image, mounted
 
 
 @dataclass(frozen=True)
@@ -31,6 +30,6 @@ def open_run(cluster: Cluster, training: Object, image: str | None, limit_second
     except ValueError as error:
         raise CliError(f"spec.storage of {metadata['name']} can't be read: {error}", ExitCode.CLUSTER) from None
     folder = run_folder(namespace, metadata["name"], metadata["uid"])
-    chosen = Image(image) if image else default_image(cluster, namespace, training)
+    chosen = choose_image(cluster, image)
     with mounted(cluster, namespace, results.claim_name, chosen, read_only=True, limit_seconds=limit_seconds) as volume:
         yield Run(volume, f"{results.sub_path}/{folder}" if results.sub_path else folder)

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.text.words import duration, printable
+from nnunet_cli.text.words import duration
 
 SILENCE_SECONDS = 120.0
 """The agent gives a sign of life every few seconds: after so long the connection is dead."""
@@ -52,7 +52,7 @@ class Remote:
             del self._read[: end + 1]
             content: dict[str, Any] = json.loads(line)
             if "error" in content:
-                raise CliError(printable(content["error"]), ExitCode.FOUND)
+                raise CliError(str(content["error"]), ExitCode.FOUND)
             if "alive" not in content:
                 return content
 
@@ -104,5 +104,5 @@ class Remote:
             with contextlib.suppress(Exception):  # it may be broken, and what has come before is still there
                 words = self._socket.read_channel(channel).decode(errors="replace").strip()
                 if words:
-                    return printable(words.splitlines()[-1])[:500]
+                    return str(words.splitlines()[-1])[:500]
         return str(error) if error else "it was closed"

@@ -3,11 +3,11 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from nnunet_cli.errors import ExitCode
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
+from nnunet_cli.text.output import Terminal
 from nnunet_cli.watch.following import Follower, follow, frame
 
 TIMEOUT_SECONDS = 10.0
@@ -45,7 +45,7 @@ def watch(
     try:
         cluster = Cluster(kubeconfig, context, TIMEOUT_SECONDS)
         follower = Follower(cluster, namespace or cluster.namespace, name)
-        console = Console(highlight=False)
+        console = Terminal(highlight=False)
         if once or not console.is_terminal:
             console.print(frame(follower, None))
         else:

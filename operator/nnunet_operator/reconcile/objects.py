@@ -12,6 +12,8 @@ from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE
 from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_operator.builders.model import Manifest, Training
 
+SPEC_SIZE = "specSize"
+"""Key of what is kept of a training whose spec is too large to be kept: its characters."""
 LAST_WORDS_LIMIT = 1000
 """Characters of a trainer's message that conditions repeat."""
 

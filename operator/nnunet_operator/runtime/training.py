@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from nnunet_api.bounds import MAX_READ, size_problem
 from nnunet_api.conditions import merge, state_condition
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
@@ -12,6 +13,7 @@ from nnunet_api.remedies.table import advice, phase
 from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.reconcile.objects import SPEC_SIZE
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -50,6 +52,8 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
 
 def parse_spec(model: type[Model], body: Manifest) -> Model:
     """Return the spec of an object. Raises InvalidSpecError."""
+    if problem := size_problem(body.get(SPEC_SIZE, 0), MAX_READ):
+        raise InvalidSpecError(problem)
     try:
         return _parse(model, body.get("spec"))
     except ValidationError as error:

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from nnunet_api.base import GROUP
+from nnunet_api.bounds import MAX_READ, written_size
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV
 from nnunet_api.policy.model import NAMESPACE_NAME_LABEL
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import told, told_min_epochs
+from nnunet_operator.reconcile.objects import SPEC_SIZE, told, told_min_epochs
 
 _METADATA = (
     "name",
@@ -26,8 +27,16 @@ _JOB_STATUS = ("conditions", "active", "ready", "succeeded", "failed", "terminat
 
 
 def trim_resource(body: Manifest) -> Manifest:
-    """Return what is needed of a training or a policy."""
+    """Return what is needed of a policy."""
     return {"metadata": _metadata(body), "spec": body.get("spec") or {}, "status": body.get("status") or {}}
+
+
+def trim_training(body: Manifest) -> Manifest:
+    """Return what is needed of a training; of a spec that is too large its size alone."""
+    size = written_size(body.get("spec") or {})
+    if size <= MAX_READ:
+        return trim_resource(body)
+    return {**trim_resource({**body, "spec": {}}), SPEC_SIZE: size}
 
 
 def trim_job(body: Manifest) -> Manifest:

@@ -51,7 +51,10 @@ def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> N
     assert named(monitored, "servicemonitors", NAMESPACE) == {"nnunet-operator"}
     assert named(monitored, "prometheusrules", NAMESPACE) == {"nnunet-operator"}
     assert named(monitored, "networkpolicies", NAMESPACE) == {"nnunet-operator"}
-    assert named(monitored, "networkpolicies", "trainings") == {"nnunet-operator-trainers"}
+    assert named(monitored, "networkpolicies", "trainings") == {
+        "nnunet-operator-trainers",
+        "nnunet-operator-helpers",
+    }
     dashboards = {path.stem for path in (CHART / "files" / "dashboards").glob("*.json")}
     assert named(monitored, "configmaps", NAMESPACE) >= {f"nnunet-operator-dashboard-{name}" for name in dashboards}
     monitored.upgrade()
@@ -84,7 +87,10 @@ def test_kustomize_installs_the_same(monitored: Site) -> None:
     monitored.kube.run("apply", "-k", str(MANIFESTS))
     trainings = str(MANIFESTS / "network-policy-trainings.yaml")
     monitored.kube.run("apply", "-n", "trainings", "-f", trainings)
-    assert named(monitored, "networkpolicies", "trainings") == {"nnunet-operator-trainers"}
+    assert named(monitored, "networkpolicies", "trainings") == {
+        "nnunet-operator-trainers",
+        "nnunet-operator-helpers",
+    }
     monitored.kube.run("delete", "-n", "trainings", "-f", trainings)
     monitored.kube.run("delete", "-k", str(MANIFESTS))
 

@@ -1,5 +1,6 @@
 """report, curves and dataset where the helper pod can't run: a control plane without a node."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,12 @@ from tests.support.command import Command
 READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "delete"]}
 IMAGE = ("--image", "registry.example/trainer:1")
+RESTRICTED: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "runAsNonRoot": True,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 
 
 def claim(site: Site, namespace: str, name: str) -> None:
@@ -38,10 +45,64 @@ def home(site: Site) -> str:
     return home
 
 
-@pytest.mark.parametrize("command", [["report", "hippo"], ["curves", "hippo"], ["dataset", "ls", "--claim", "x"]])
+def named(site: Site, image: str) -> Iterator[None]:
+    """Let the definition of trainings name the image that the operator was installed with."""
+    definition = "nnunettrainings.nnunet.dev"
+    note = {"metadata": {"annotations": {"nnunet.dev/trainer-image": image}}}
+    site.api.merge("customresourcedefinitions", "", definition, note)
+    yield
+    site.api.merge("customresourcedefinitions", "", definition, {"metadata": {"annotations": None}})
+
+
+@pytest.fixture
+def installed(site: Site) -> Iterator[None]:
+    """The definition of trainings as the chart installs it."""
+    yield from named(site, "registry.example/installed:1")
+
+
+@pytest.fixture
+def foreign(site: Site, home: str) -> None:
+    """What somebody who may train, or who has a namespace of his own, can make to have his image run with a claim."""
+    labels = {"app.kubernetes.io/managed-by": "nnunet-operator", "app.kubernetes.io/name": "nnunet-operator"}
+    container: dict[str, Any] = {"name": "trainer", "image": "attacker.example/x:1", "securityContext": RESTRICTED}
+    container["env"] = [{"name": "NNUNET_OPERATOR_TRAINER_IMAGE", "value": "attacker.example/x:1"}]
+    template: dict[str, Any] = {"spec": {"containers": [container], "restartPolicy": "Never"}}
+    job = {"metadata": {"name": "newest", "namespace": home, "labels": labels}, "spec": {"template": template}}
+    if site.api.get("jobs", home, "newest") is None:
+        site.api.create("jobs", job)
+        site.api.create("nnunettrainings", training(home, "newest", trainer={"image": "attacker.example/x:1"}))
+
+
+COMMANDS = [["report", "hippo"], ["curves", "hippo"], ["dataset", "ls", "--claim", "nnunet-results"]]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("foreign")
 def test_without_an_image_it_is_asked_for(home: str, nnunet: Command, command: list[str]) -> None:
     run = nnunet(*command, "-n", home)
-    assert (run.code, run.out) == (2, "") and "give one with --image" in run.err, run.err
+    assert (run.code, run.out) == (2, "") and "give one with --image or in NNUNET_IMAGE" in run.err, run.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.usefixtures("installed", "foreign")
+def test_no_image_of_others_runs_and_it_is_said_which_one_does(home: str, nnunet: Command, command: list[str]) -> None:
+    run = nnunet(*command, "-n", home, "--timeout", "1")
+    assert run.code == 3 and "runs the image registry.example/installed:1\n" in run.err, run.err
+    assert "attacker" not in run.err
+    run = nnunet(*command, "-n", home, "--timeout", "1", "--image", "registry.example/own:2")
+    assert run.code == 3 and "runs the image registry.example/own:2\n" in run.err, run.err
+
+
+@pytest.mark.usefixtures("installed")
+def test_who_may_not_read_the_definition_names_the_image(
+    site: Site, home: str, nnunet: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = site.person("stranger", home, READ, PODS)
+    run = nnunet("report", "hippo", "--kubeconfig", config)
+    assert run.code == 2 and "can't be read: customresourcedefinitions" in run.err and "NNUNET_IMAGE" in run.err
+    monkeypatch.setenv("NNUNET_IMAGE", "registry.example/env:1")
+    run = nnunet("report", "hippo", "--timeout", "1", "--kubeconfig", config)
+    assert run.code == 3 and "runs the image registry.example/env:1" in run.err, run.err
 
 
 def test_a_claim_that_is_not_there(home: str, nnunet: Command) -> None:
@@ -57,13 +118,7 @@ def test_a_pod_that_gets_no_node_is_explained_and_deleted(site: Site, home: str,
 
 def test_one_that_was_left_behind_is_deleted_by_the_next(site: Site, home: str, nnunet: Command) -> None:
     labels = {"app.kubernetes.io/name": "nnunetctl", "app.kubernetes.io/component": "volume-access"}
-    security: dict[str, Any] = {
-        "allowPrivilegeEscalation": False,
-        "runAsNonRoot": True,
-        "capabilities": {"drop": ["ALL"]},
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
-    spec = {"containers": [{"name": "volume", "image": "i", "securityContext": security}]}
+    spec = {"containers": [{"name": "volume", "image": "i", "securityContext": RESTRICTED}]}
     site.api.create("pods", {"metadata": {"name": "left", "namespace": home, "labels": labels}, "spec": spec})
     site.api.merge("pods", home, "left", {"status": {"phase": "Succeeded"}}, "status")
     nnunet("report", "hippo", "-n", home, *IMAGE, "--timeout", "1")

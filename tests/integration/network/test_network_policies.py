@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root"),
     pytest.mark.timeout(900),  # kube-router is built the first time
 ]
-SHUT = ("fold", "plan", "operator")
+SHUT = ("fold", "plan", "operator", "helper")
 """Pods that a policy selects."""
 LET_IN = {
     ("operator", "fold", METRICS),
@@ -54,4 +54,11 @@ def test_the_node_gets_in_for_its_probes(reached: dict[str, set[Way]]) -> None:
 
 def test_other_pods_of_the_namespace_are_left_alone(reached: dict[str, set[Way]]) -> None:
     """Which is also to say: what trainers and the operator connect to is left free."""
-    assert {way for way in reached["ways"] if way[1] not in SHUT} <= reached["under"]
+    others = {way for way in reached["ways"] if way[1] not in SHUT and way[0] != "helper"}
+    assert others and others <= reached["under"]
+
+
+def test_a_pod_that_the_command_line_made_reaches_nobody(reached: dict[str, set[Way]]) -> None:
+    """It may hold a claim that it can write, and all that is asked of it comes through the kubelet."""
+    assert {way for way in reached["ways"] if way[0] == "helper"}
+    assert not {way for way in reached["under"] if way[0] == "helper"}

@@ -20,6 +20,7 @@ from hack.localcluster.host import run
 from hack.prepare.helm import render
 from hack.processes import end
 from nnunet_api.labels import STAGE_FOLD, STAGE_PLAN, child_labels
+from nnunet_cli.volumes.helper import Image, helper_pod
 from tests.integration.network.wires import NODE, Way, Wires
 from tests.support.kube import Kube, Object
 
@@ -33,12 +34,14 @@ def pods(objects: list[Object]) -> dict[str, tuple[str, dict[str, str]]]:
     (deployment,) = [thing for thing in objects if thing["kind"] == "Deployment"]
     operator: dict[str, str] = deployment["spec"]["template"]["metadata"]["labels"]
     prometheus = {"app.kubernetes.io/name": "prometheus"}
+    helper = helper_pod("trainings", "nnunet-raw", Image("trainer:1"), "", read_only=True)
     return {
         "fold": ("trainings", child_labels("hippo", STAGE_FOLD, "0")),
         "plan": ("trainings", child_labels("hippo", STAGE_PLAN)),
         "operator": ("nnunet-system", operator),
         "prometheus": ("monitoring", prometheus),
         "grafana": ("monitoring", {"app.kubernetes.io/name": "grafana"}),
+        "helper": ("trainings", helper["metadata"]["labels"]),
         "neighbour": ("trainings", {"app": "notebook"}),
         "operator-elsewhere": ("elsewhere", operator),
         "prometheus-elsewhere": ("elsewhere", prometheus),
@@ -79,7 +82,7 @@ def main() -> int:
     ways = [
         (source, target, port)
         for source, target, port in itertools.product([*wanted, NODE], wanted, PORTS)
-        if source != target and target in ("fold", "plan", "operator", "neighbour")
+        if source != target and target in ("fold", "plan", "operator", "helper", "neighbour")
     ]
     with Cluster(name="network", control_plane_only=True) as cluster, tempfile.TemporaryDirectory() as folder:
         kube = Kube(cluster.kubectl, cluster.kubeconfig)
@@ -91,7 +94,7 @@ def main() -> int:
             before = wires.open(ways)
             kube.apply(*policies)
             with enforced(program, cluster.kubeconfig, Path(folder)):
-                wait_shut(wires, [("grafana", target, OTHER) for target in ("fold", "plan", "operator")])
+                wait_shut(wires, [("grafana", target, OTHER) for target in ("fold", "plan", "operator", "helper")])
                 print(json.dumps({"ways": ways, "before": before, "under": wires.open(ways)}))
     return 0
 

@@ -8,6 +8,8 @@ import yaml
 
 from hack.generate.files import difference, generated
 from hack.prepare.helm import ROOT
+from nnunet_cli.volumes.helper import Image
+from nnunet_cli.volumes.images import image_of_definition
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 
@@ -28,6 +30,8 @@ def test_kustomize_sets_both_images() -> None:
     assert operator["image"] == "registry.example.org/nnunet-operator:0.1.0"
     assert env["NNUNET_OPERATOR_TRAINER_IMAGE"] == "registry.example.org/nnunet-trainer:0.1.0"
     assert env["NNUNET_OPERATOR_LOG_LEVEL"] == "INFO"
+    (definition,) = [thing for thing in objects if thing["metadata"]["name"] == "nnunettrainings.nnunet.dev"]
+    assert image_of_definition(definition) == Image("registry.example.org/nnunet-trainer:0.1.0")
     kinds = {thing["kind"] for thing in objects}
     assert kinds == {
         "Namespace",

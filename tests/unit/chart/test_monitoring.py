@@ -75,6 +75,18 @@ def test_the_pod_monitor_finds_pods_that_train_and_no_others(objects: list[Objec
     assert spec["namespaceSelector"] == {"any": True}
 
 
+def test_what_one_pod_can_bring_is_bounded_alike_with_and_without_the_prometheus_operator(
+    objects: list[Object],
+) -> None:
+    spec = find(objects, "PodMonitor", "nnunet-operator-trainers")["spec"]
+    plain = yaml.safe_load((ROOT / "manifests" / "monitoring" / "prometheus.yaml").read_text())
+    (job,) = [job for job in plain["scrape_configs"] if job["job_name"] == "nnunet-training"]
+    limits = {"sampleLimit", "labelLimit", "labelNameLengthLimit", "labelValueLengthLimit", "bodySizeLimit"}
+    bounds = {name: spec[name] for name in limits}
+    assert bounds == {name: job[re.sub("([A-Z])", r"_\1", name).lower()] for name in limits}
+    assert bounds["sampleLimit"] >= 10 * len(trainer_metrics()) and bounds["labelLimit"] >= 20
+
+
 def test_the_pod_monitor_looks_where_the_operator_looks() -> None:
     values = {"watch": {"namespaces": ["a", "b"]}, "monitoring": {"podMonitor": {"create": True}}}
     spec = find(render(values), "PodMonitor", "nnunet-operator-trainers")["spec"]

@@ -31,7 +31,7 @@ def granted(rules: Rules) -> dict[tuple[str, str], set[str]]:
     """Return the verbs by (API group, resource)."""
     out: dict[tuple[str, str], set[str]] = {}
     for rule in rules:
-        assert set(rule) == {"apiGroups", "resources", "verbs"}
+        assert set(rule) <= {"apiGroups", "resources", "verbs", "resourceNames"}
         for group in rule["apiGroups"]:
             for resource in rule["resources"]:
                 out.setdefault((group, resource), set()).update(rule["verbs"])
@@ -102,6 +102,15 @@ POLICY_ADMIN = {
     ("nnunet.dev", "nnunettrainingpolicies/status"): {"get"},
     ("", "namespaces"): READ | {"patch"},
 }
+
+
+def test_everybody_may_read_the_definition_of_trainings_and_nothing_else() -> None:
+    role = find(render(), "ClusterRole", "nnunet-operator-definition-view")
+    (rule,) = role["rules"]
+    assert granted([rule]) == {("apiextensions.k8s.io", "customresourcedefinitions"): {"get"}}
+    assert rule["resourceNames"] == ["nnunettrainings.nnunet.dev"]
+    binding = find(render(), "ClusterRoleBinding", "nnunet-operator-definition-view")
+    assert [subject["name"] for subject in binding["subjects"]] == ["system:authenticated"]
 
 
 @pytest.mark.parametrize(("role", "rights"), [("trainer", TRAINER), ("policy-admin", POLICY_ADMIN)])

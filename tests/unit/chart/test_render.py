@@ -40,7 +40,7 @@ def identities(objects: list[Object]) -> set[tuple[str, str, str]]:
 
 ADMISSION = {
     ("ValidatingAdmissionPolicy", "", f"nnunet-{name}")
-    for name in ("policy-enforce", "policy-warn", "policy-audit", "clinical-needs-a-policy", "advice")
+    for name in ("policy-enforce", "policy-warn", "policy-audit", "clinical-needs-a-policy", "advice", "sizes")
 }
 ADMISSION |= {
     ("ValidatingAdmissionPolicyBinding", "", f"nnunet-{name}")
@@ -51,6 +51,7 @@ ADMISSION |= {
         "policy-audit",
         "there-is-none-ask-those-who-write-policies",
         "advice",
+        "sizes",
     )
 }
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
@@ -65,6 +66,7 @@ ROLES = {
     for name in ("trainer", "policy-admin", "auditor")
     for part in ("", "-base")
 }
+ROLES |= {(kind, "", "nnunet-operator-definition-view") for kind in ("ClusterRole", "ClusterRoleBinding")}
 DEFAULT = {
     *CRDS,
     *ADMISSION,

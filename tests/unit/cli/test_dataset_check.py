@@ -323,3 +323,19 @@ def test_labels_are_taken_here_if_and_only_if_the_trainer_takes_them(description
         assert problems, error
     else:
         assert not problems
+
+
+def test_links_that_lead_out_are_named_at_once(folder: Path, nnunet: Command) -> None:
+    """The README of a dataset that was downloaded could be any file of this machine."""
+    secret = folder.parent.parent / "kubeconfig"
+    secret.write_text("token")
+    (folder / "README.txt").symlink_to(secret)
+    for name, target in (("imagesTs/test_0000.nii.gz", "/data/pacs/t.nii.gz"), ("labelsTr/case_0.nii.gz", secret)):
+        (folder / name).unlink()
+        (folder / name).symlink_to(target)
+    run = nnunet("dataset", "check", str(folder))
+    said = f"2 files lie outside of {folder.parent}, where the claim would end: README.txt ({secret}), labelsTr/case_0"
+    assert run.code == 1 and said in run.out and "--follow-links" in run.out, run.out
+    assert "1 files are links to what is not there: imagesTs/test_0000.nii.gz -> /data/pacs" in run.out
+    followed = nnunet("dataset", "check", str(folder), "--follow-links")
+    assert "README" not in followed.out and "imagesTs/test_0000.nii.gz -> /data/pacs" in followed.out, followed.out

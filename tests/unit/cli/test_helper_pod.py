@@ -17,8 +17,7 @@ from nnunet_cli.volumes.helper import (
     node_of_claim,
     why_waiting,
 )
-from nnunet_cli.volumes.images import image_of_jobs, image_of_operator, image_of_training
-from tests.support.made_statuses import training_body
+from nnunet_cli.volumes.images import image_of_definition
 
 AGENT = Path(agent.__file__).read_text()
 
@@ -119,34 +118,23 @@ def test_claims_that_can_not_be_mounted() -> None:
     assert claim_problem("raw", {"status": {"phase": "Pending"}}, []) == "", "its first user may bind it"
 
 
-def job(image: str, created: str, *secrets: str) -> dict[str, Any]:
-    containers = [{"name": "trainer", "image": image}]
-    spec = {"containers": containers, "imagePullSecrets": [{"name": name} for name in secrets]}
-    return {"metadata": {"creationTimestamp": created}, "spec": {"template": {"spec": spec}}}
-
-
-def test_the_image_of_the_newest_job() -> None:
-    jobs = [job("new:2", "2026-02-01T00:00:00Z", "s"), job("old:1", "2026-01-01T00:00:00Z")]
-    assert image_of_jobs(jobs) == image_of_jobs(jobs[::-1]) == Image("new:2", ("s",))
-    assert image_of_jobs([]) is None
-
-
-def test_the_image_of_a_training_that_has_no_job_any_more() -> None:
-    body = training_body(spec={"podTemplate": {"imagePullSecrets": [{"name": "s"}]}})
-    assert image_of_training(body) is None
-    body["status"] = {"provenance": {"image": "run:1"}}
-    assert image_of_training(body) == Image("run:1", ("s",))
-    body["spec"]["trainer"] = {"image": "own:1"}
-    assert image_of_training(body) == Image("own:1", ("s",))
-
-
 @pytest.mark.built
-def test_the_image_of_the_operator_that_the_chart_installs() -> None:
-    """Names of environment variables are the chart's."""
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_image_is_the_one_that_the_chart_installs(keep: bool) -> None:
+    """Only who may write the definition of trainings, for the whole cluster, decides what runs with a claim."""
     values = {
-        "trainer": {"image": {"repository": "reg/t", "tag": "9"}, "imagePullSecrets": [{"name": "a"}, {"name": "b"}]}
+        "trainer": {"image": {"repository": "reg/t", "tag": "9"}, "imagePullSecrets": [{"name": "a"}, {"name": "b"}]},
+        "crds": {"keep": keep},
     }
-    deployments = [body for body in render(values) if body["kind"] == "Deployment"]
-    found = image_of_operator(deployments)
-    assert found == Image("reg/t:9", ("a", "b"))
-    assert image_of_operator([]) is None
+    definitions = [body for body in render(values) if body["kind"] == "CustomResourceDefinition"]
+    named = {body["metadata"]["name"]: image_of_definition(body) for body in definitions}
+    assert named == {
+        "nnunettrainings.nnunet.dev": Image("reg/t:9", ("a", "b")),
+        "nnunettrainingpolicies.nnunet.dev": None,
+    }
+    kept = {(body["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") for body in definitions}
+    assert kept == ({"keep"} if keep else {None})
+
+
+def test_a_definition_that_names_no_image() -> None:
+    assert image_of_definition({"metadata": {"name": "nnunettrainings.nnunet.dev"}}) is None

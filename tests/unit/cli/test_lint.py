@@ -60,6 +60,11 @@ def test_a_denial_names_field_value_demand_policy_and_remedy(nnunet: Command) ->
     assert run.out.endswith("1 training: 1 denied\n")
 
 
+def test_one_that_is_too_large_is_invalid(nnunet: Command) -> None:
+    run = nnunet("lint", write("t.yaml", training(podTemplate={"affinity": {"x": "y" * 66_000}})), "--offline")
+    assert run.code == 1 and "characters, may have at most 65536: shorten planning.configurations" in run.out, run.out
+
+
 def test_the_labels_of_the_namespace_decide_what_a_policy_is_for(nnunet: Command) -> None:
     file, rules = write("t.yaml", SHORT), write("p.yaml", policy())
     assert nnunet("lint", file, "--policies", rules).code == 0

@@ -15,6 +15,7 @@ from kubernetes.aio.client import ApiClient, Configuration
 from nnunet_api.base import GROUP, VERSION
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.metrics import Metrics, package_version
+from nnunet_operator.runtime.client import paging
 from nnunet_operator.runtime.client.answers import excerpt, object_of, page_of, parse
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.errors import ApiError, Unreachable, retry_after
@@ -22,8 +23,6 @@ from nnunet_operator.runtime.keys import Key
 
 log = logging.getLogger(__name__)
 
-PAGE = 250
-"""Objects in one answer to a list request. Bounds the memory that a list of thousands takes."""
 _SERVICE_ACCOUNT_TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"
 _API_GROUP = f"/apis/{GROUP}/{VERSION}"
 
@@ -92,10 +91,6 @@ class Client:
         )
         return object_of(stored, "PATCH", resource)
 
-    async def list_page(self, resource: Resource, namespace: str, query: Mapping[str, str]) -> Manifest:
-        """Return one page of objects, of one namespace or (with "") of the cluster."""
-        return await self._request("GET", resource.plural, resource.path(namespace), query=query)
-
     async def list_all(
         self, resource: Resource, namespace: str = "", labels: str = "", fields: str = ""
     ) -> tuple[list[Manifest], int]:
@@ -111,14 +106,24 @@ class Client:
         self, resource: Resource, namespace: str = "", labels: str = "", fields: str = ""
     ) -> AsyncIterator[tuple[list[Manifest], int]]:
         """Yield all objects that match page by page, each with the version of the whole list."""
-        query = {"limit": str(PAGE), "labelSelector": labels, "fieldSelector": fields}
+        query = {"labelSelector": labels, "fieldSelector": fields}
         query = {name: value for name, value in query.items() if value}
+        limit = paging.FIRST
         while True:
-            answer = await self.list_page(resource, namespace, query)
+            query["limit"] = str(limit)
+            most = paging.MOST_BYTES if limit > 1 else None
+            try:
+                answer, size = await self._sized("GET", resource.plural, resource.path(namespace), query, most=most)
+            except _TooLarge:
+                limit = paging.smaller(limit)
+                continue
             items, version, more = page_of(answer, resource)
+            limit = paging.after(limit, len(items), size)
             yield items, version
             if not more:
                 return
+            # What was handed over need not be in memory beside the next page.
+            del answer, items
             query["continue"] = more
 
     async def served(self, wanted: Iterable[Resource]) -> bool:
@@ -152,15 +157,22 @@ class Client:
         return self._api.rest_client.ssl_context
 
     async def _request(
+        self, method: str, plural: str, path: str, *, body: Any = None, content_type: str = "application/json"
+    ) -> Manifest:
+        return (await self._sized(method, plural, path, body=body, content_type=content_type))[0]
+
+    async def _sized(
         self,
         method: str,
         plural: str,
         path: str,
-        *,
         query: Mapping[str, str] | None = None,
+        *,
         body: Any = None,
         content_type: str = "application/json",
-    ) -> Manifest:
+        most: int | None = None,
+    ) -> tuple[Manifest, int]:
+        """Return an answer and its bytes. Raises _TooLarge where they are more than `most`."""
         url = self.configuration.host + path + (f"?{urlencode(query)}" if query else "")
         headers = {**await self.headers(), "Content-Type": content_type}
         loop = asyncio.get_running_loop()
@@ -168,7 +180,7 @@ class Client:
         code = "none"
         try:
             response = await self._api.call_api(method, url, headers, body=body, _request_timeout=self._timeout)
-            text = await response.read()
+            text = await response.read() if most is None else await _read(response.response, most)
             code = str(response.status)
             self.last_answer = loop.time()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -176,4 +188,18 @@ class Client:
         finally:
             self._metrics.api_requests.labels(method, plural, code).inc()
             self._metrics.api_seconds.labels(method).observe(loop.time() - began)
-        return parse(response.status, text, f"{method} {path}", retry_after(response.headers))
+        return parse(response.status, text, f"{method} {path}", retry_after(response.headers)), len(text)
+
+
+class _TooLarge(Exception):
+    """An answer has more bytes than are read."""
+
+
+async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
+    data = bytearray()
+    async for block in response.content.iter_any():
+        data += block
+        if len(data) > most:
+            response.close()  # the rest would come all the same
+            raise _TooLarge
+    return bytes(data)

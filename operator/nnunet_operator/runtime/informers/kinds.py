@@ -8,7 +8,7 @@ from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POL
 from nnunet_operator.runtime.informers.informer import Informer, name_of
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.summary import summarize
-from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource
+from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource, trim_training
 
 
 def label_of(body: Manifest) -> str:
@@ -38,7 +38,7 @@ def _labels(body: Manifest) -> str:
 KINDS = (
     Informer(POLICIES, trim_resource, summarize=_policy, in_namespaces=False, needed=True),
     Informer(NAMESPACES, trim_namespace, summarize=_labels, in_namespaces=False, needed=True),
-    Informer(TRAININGS, trim_resource, _short_name, summarize),
+    Informer(TRAININGS, trim_training, _short_name, summarize),
     Informer(JOBS, trim_job, label_of, selector=TRAINING_LABEL),
     Informer(PODS, trim_pod, label_of, selector=TRAINING_LABEL),
 )

@@ -15,7 +15,7 @@ import aiohttp
 import kopf
 
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.runtime.client.client import PAGE, Client
+from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.errors import retry_after
 from nnunet_operator.runtime.informers.informer import Informer
 from nnunet_operator.runtime.lasting import Backoff, is_cancelled
@@ -31,6 +31,8 @@ REFUSED_SECONDS = 15.0
 """Least time between two requests for what the API server refuses or does not have (403, 404)."""
 WATCH_INTERVAL_SECONDS = 1.0
 """Least time between two watches of the same objects."""
+CHUNK = 25
+"""Objects that kopf asks for at once when a watch begins. It does so by number alone."""
 END_SECONDS = 20.0
 """How long the end of kopf may take; it waits 5 s for its tasks, and without a limit for those that it cancels then."""
 
@@ -82,7 +84,7 @@ def kopf_settings(request_timeout_seconds: float, informers: Iterable[Informer])
     settings.queueing.idle_timeout = 0.5
     settings.queueing.exit_timeout = 0.5
     settings.watching.initial_streaming = False
-    settings.watching.chunk_size = PAGE
+    settings.watching.chunk_size = CHUNK
     for informer in informers:
         if informer.selector:
             resource = informer.resource
