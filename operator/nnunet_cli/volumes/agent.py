@@ -185,12 +185,13 @@ def _sweep(folder: Path) -> None:
 
 def histories(root: Path, run: str) -> None:
     """Have the image's trainer write, for each fold in a run folder, what its newest checkpoint has logged."""
-    if not (root / run).is_dir():
+    folder = on_claim(root, run)
+    if not folder.is_dir():
         raise Refusal(f"the results claim has no folder {run}: nothing has been trained yet, or it was removed")
     remedy = "give a trainer image of this release with --image"
     try:
         ended = subprocess.run(
-            [TRAINER, "history", str(root / run)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
+            [TRAINER, "history", str(folder)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False
         )
     except FileNotFoundError:
         raise Refusal(f"the image holds no trainer that can read checkpoints: {remedy}") from None

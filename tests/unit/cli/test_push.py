@@ -325,6 +325,15 @@ def test_an_image_whose_trainer_tells_nothing(
         remote.messages()
 
 
+def test_curves_are_not_read_through_a_link(volume: LocalVolume) -> None:
+    hostile(volume, "runs/mine", "../private")
+    with (
+        volume.run("histories", "runs/mine") as remote,
+        pytest.raises(CliError, match="runs/mine on the claim is a link"),
+    ):
+        remote.messages()
+
+
 def test_a_run_that_is_not_there(volume: LocalVolume) -> None:
     with volume.run("histories", "run") as remote, pytest.raises(CliError, match="has no folder run"):
         remote.messages()
