@@ -239,7 +239,7 @@ class Rules(ApiModel):
     allowed_node_selectors: Names | None = None
     """Labels of nodes that spec.podTemplate.nodeSelector may ask for."""
     allowed_tolerations: Names | None = None
-    """Keys of taints that spec.podTemplate.tolerations may have. One without a key tolerates all taints: * allows it."""
+    """Keys of taints that spec.podTemplate.tolerations may have. One without a key tolerates all; * allows it."""
     allowed_affinity: Annotated[
         list[Literal["nodeAffinity", "podAffinity", "podAntiAffinity"]] | None, Field(max_length=3)
     ] = None

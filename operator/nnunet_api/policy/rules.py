@@ -11,6 +11,8 @@ from nnunet_api.training import NnunetTrainingSpec
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 SHOWN_CHARACTERS = 200
 """Characters of a list that a message shows."""
+TOLD_BYTES, TOLD_CHARACTERS = 4096, 1000
+"""A longer line on what is broken is cut to so many characters, of at most four bytes each."""
 _NAMES_HAVE_TO_MEAN = "(so that an allowed name means what nnU-Net plans under it)"
 
 
@@ -80,6 +82,12 @@ def gpus_at_once(spec: NnunetTrainingSpec) -> int:
 def violations(spec: NnunetTrainingSpec, standing: Standing) -> list[Violation]:
     """Return what a training breaks, in the order of `Rule`."""
     return [found for found in _all(spec, standing) if standing.holds(found.rule)]
+
+
+def told(broken: Sequence[Violation]) -> str:
+    """Return what is broken in one line, cut as admission has to, which shows none of over 5120 bytes."""
+    text = "; ".join(violation.message for violation in broken)
+    return text[:TOLD_CHARACTERS] + "..." if len(text.encode()) > TOLD_BYTES else text
 
 
 def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:

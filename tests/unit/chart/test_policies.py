@@ -18,7 +18,7 @@ from nnunet_api.policy.model import (
     Rule,
     Rules,
 )
-from nnunet_api.policy.rules import SHOWN_CHARACTERS
+from nnunet_api.policy.rules import SHOWN_CHARACTERS, TOLD_BYTES, TOLD_CHARACTERS
 from tests.unit.chart.test_render import find
 
 MODES = [mode.lower() for mode in PolicyMode]
@@ -64,6 +64,7 @@ def test_the_numbers_and_words_are_those_of_the_operator() -> None:
     text = yaml.safe_dump(admission_policy("nnunet-policy-enforce"), width=10_000)
     assert f"duration('{LONGEST_EXCEPTION_DAYS * 24}h')" in text.replace("''", "'")
     assert f"substring(0, {SHOWN_CHARACTERS})" in text
+    assert f"bytes(s).size() > {TOLD_BYTES} ? s.substring(0, {TOLD_CHARACTERS})" in " ".join(text.split())
     assert STOP_ADVICE in [validation.get("message") for validation in admission_policy("nnunet-advice")["validations"]]
 
 

@@ -322,6 +322,18 @@ def test_a_long_list_is_cut() -> None:
     assert violation.message.endswith("...") and len(violation.message) < 300
 
 
+def test_a_line_that_admission_could_not_tell_is_cut() -> None:
+    """The API server shows none of a message of more than 5120 bytes."""
+    image = "\N{BRAIN}" * 512
+    rules = {"requireImageDigest": True, "requireSeed": True, "allowedImages": ["a"]}
+    long = policy("n" * 253, rules={**rules, "allowedPodLabels": []})
+    (verdict,) = decide(subject(trainer={"image": image}, podTemplate={"labels": {"k": "v"}}), {}, [long], NOW).verdicts
+    assert len(verdict.violations) == 4 and len(verdict.message.encode()) < 5120
+    assert verdict.matter.startswith(
+        f"policy {'n' * 253}: spec.trainer.image is {image}, "
+    ) and verdict.matter.endswith("...")
+
+
 @pytest.mark.parametrize(
     ("spec", "labels", "expected"),
     [
