@@ -1,7 +1,6 @@
-"""Environment variables of the trainer: which no training may set, and what a list of allowed ones says of a name."""
+"""Environment variables of the trainer: which no training may set, and which values nnU-Net can read."""
 
 import re
-from collections.abc import Sequence
 
 OPERATORS_NAMES = ("nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results")
 OPERATORS_PREFIX = "NNUNET_RUN_"
@@ -93,8 +92,3 @@ def refusal_rules() -> list[tuple[str, str]]:
             "give other GPUs: put it into the image (ENV of its Dockerfile), where its digest covers it",
         ),
     ]
-
-
-def is_allowed(name: str, allowed: Sequence[str]) -> bool:
-    """Say whether a name is in a list of names and of beginnings of names, which end with *."""
-    return any(name.startswith(one[:-1]) if one.endswith("*") else name == one for one in allowed)

@@ -12,7 +12,7 @@ from nnunet_api.policy.model import (
     PolicyException,
     PolicyMode,
 )
-from nnunet_api.policy.rules import Standing, Violation, violations
+from nnunet_api.policy.rules import Standing, Violation, told, violations
 from nnunet_api.policy.selector import is_for
 from nnunet_api.remedies.table import POLICY_REMEDY
 from nnunet_api.training import NnunetTrainingSpec
@@ -55,7 +55,7 @@ class Verdict:
     @property
     def matter(self) -> str:
         """What is broken; empty where nothing is."""
-        broken = "; ".join(violation.message for violation in self.violations)
+        broken = told(self.violations)
         return f"policy {self.policy.name}: {broken}" if broken else ""
 
     @property

@@ -25,10 +25,25 @@ MAX_NAMESPACES = 64
 MAX_REQUIREMENTS = 8
 MAX_VALUES = 16
 MAX_NAMES = 16
+MAX_LIFTED = 9
 MAX_EXCEPTIONS = 64
 MAX_REASON = 256
 MAX_WORD = 64
 Namespace = Annotated[str, Field(min_length=1, max_length=63, pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")]
+# A list of many long names costs as much as a policy of many exceptions.
+NamePattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9._/-]*\*?$")]
+"""A name, or the beginning of names with * at the end; * alone means all."""
+ImagePattern = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=255,
+        # HOST[:PORT]/.../* | HOST[:PORT]/.../NAME[@DIGEST] | NAME[@DIGEST]
+        pattern=r"^[A-Za-z0-9._-]+((:[0-9]+)?(/[a-z0-9._-]+)*/\*"
+        r"|(:[0-9]+/[a-z0-9._-]+)?(/[a-z0-9._-]+)*(@sha256:[0-9a-f]{64})?)$",
+    ),
+]
+"""A repository, all repositories of a registry or a folder of it (ending with /*), or one image by its digest."""
 EnvPattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\*?$")]
 LabelValue = Annotated[str, Field(max_length=63)]
 _GUARDED = (
@@ -36,6 +51,9 @@ _GUARDED = (
     "so only they may select"
 )
 _SET = {"x-kubernetes-list-type": "set"}
+# No sets: the API server would keep each name a second time in metadata.managedFields, and read it each time.
+Names = Annotated[list[NamePattern], Field(max_length=MAX_NAMES)]
+SomeNames = Annotated[list[NamePattern], Field(min_length=1, max_length=MAX_NAMES)]
 
 
 class PolicyMode(StrEnum):
@@ -71,6 +89,18 @@ class Rule(StrEnum):
     CONFIGURATIONS = "allowedConfigurations"
     ENV = "allowedEnv"
     MAX_GPUS = "maxGpus"
+    IMAGES = "allowedImages"
+    CLAIMS = "allowedClaims"
+    GPU_RESOURCES = "allowedGpuResources"
+    SERVICE_ACCOUNTS = "allowedServiceAccounts"
+    PRIORITY_CLASSES = "allowedPriorityClasses"
+    RUNTIME_CLASSES = "allowedRuntimeClasses"
+    PULL_SECRETS = "allowedImagePullSecrets"
+    POD_LABELS = "allowedPodLabels"
+    POD_ANNOTATIONS = "allowedPodAnnotations"
+    NODE_SELECTORS = "allowedNodeSelectors"
+    TOLERATIONS = "allowedTolerations"
+    AFFINITY = "allowedAffinity"
 
 
 LiftableRule = Literal[
@@ -83,6 +113,18 @@ LiftableRule = Literal[
     "allowedConfigurations",
     "allowedEnv",
     "maxGpus",
+    "allowedImages",
+    "allowedClaims",
+    "allowedGpuResources",
+    "allowedServiceAccounts",
+    "allowedPriorityClasses",
+    "allowedRuntimeClasses",
+    "allowedImagePullSecrets",
+    "allowedPodLabels",
+    "allowedPodAnnotations",
+    "allowedNodeSelectors",
+    "allowedTolerations",
+    "allowedAffinity",
 ]
 """Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
 
@@ -164,12 +206,44 @@ class Rules(ApiModel):
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
-    # No set: the API server would keep each name a second time in metadata.managedFields, and read it each time.
     allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES)] = None
     """Variables that spec.trainer.env may set: names, or beginnings of names with * at the end. An empty list allows
     none. Default: all that the schema takes."""
     max_gpus: Annotated[int | None, Field(ge=0, le=1000, json_schema_extra=INTEGER)] = None
     """GPUs that a training may hold at the same time: spec.resources.gpus times the folds that train at once."""
+    # What a pod is. Without these, who may create a training may create nearly any pod in its namespace. In each list
+    # are names, or beginnings of names with * at the end; an empty list allows none. Default: all.
+    allowed_images: Annotated[list[ImagePattern] | None, Field(max_length=MAX_NAMES)] = None
+    """Images that spec.trainer.image may name: repositories (registry.example/team/trainer: any tag and digest of it),
+    all below a folder (registry.example/team/*), or one image by its digest (registry.example/team/trainer@sha256:...).
+    They are compared as they are written: docker.io is added to neither. A training that names no image gets the
+    operator's, and keeps the rule."""
+    allowed_claims: SomeNames | None = None
+    """Claims that spec.dataset.claimName, spec.storage.preprocessed.claimName and spec.storage.results.claimName may
+    name."""
+    allowed_gpu_resources: Names | None = None
+    """Extended resources that spec.resources.gpuResourceName may name where GPUs are asked for. A node's other devices
+    are extended resources, too."""
+    allowed_service_accounts: SomeNames | None = None
+    """ServiceAccounts that spec.podTemplate.serviceAccountName may name; not set means default."""
+    allowed_priority_classes: Names | None = None
+    """PriorityClasses that spec.podTemplate.priorityClassName may name."""
+    allowed_runtime_classes: Names | None = None
+    """RuntimeClasses that spec.podTemplate.runtimeClassName may name."""
+    allowed_image_pull_secrets: Names | None = None
+    """Secrets that spec.podTemplate.imagePullSecrets may name, besides those of the operator's settings."""
+    allowed_pod_labels: Names | None = None
+    """Keys that spec.podTemplate.labels may have: Services and NetworkPolicies select pods by them."""
+    allowed_pod_annotations: Names | None = None
+    """Keys that spec.podTemplate.annotations may have: networks, security profiles and sidecars come by them."""
+    allowed_node_selectors: Names | None = None
+    """Labels of nodes that spec.podTemplate.nodeSelector may ask for."""
+    allowed_tolerations: Names | None = None
+    """Keys of taints that spec.podTemplate.tolerations may have. One without a key tolerates all; * allows it."""
+    allowed_affinity: Annotated[
+        list[Literal["nodeAffinity", "podAffinity", "podAntiAffinity"]] | None, Field(max_length=3)
+    ] = None
+    """Kinds of affinity that spec.podTemplate.affinity may have. By podAntiAffinity a pod can keep others away."""
 
 
 class PolicyException(ApiModel):
@@ -183,7 +257,7 @@ class PolicyException(ApiModel):
     """The least number of epochs that still holds, for both rules on epochs. Default: the rules' own."""
     lifted_rules: Annotated[
         list[LiftableRule],
-        Field(max_length=9, json_schema_extra=_SET),
+        Field(max_length=MAX_LIFTED, json_schema_extra=_SET),
     ] = []
     """Rules that do not hold for the training. Epochs are never lifted: give minEpochs. Default: none."""
     reason: Annotated[str, Field(min_length=10, max_length=MAX_REASON)]

@@ -4,13 +4,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nnunet_api.environment import is_allowed
 from nnunet_api.policy.model import PolicyException, Rule, Rules
+from nnunet_api.policy.names import is_allowed, is_allowed_image, named
 from nnunet_api.training import NnunetTrainingSpec
 
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 SHOWN_CHARACTERS = 200
 """Characters of a list that a message shows."""
+TOLD_BYTES, TOLD_CHARACTERS = 4096, 1000
+"""A longer line on what is broken is cut to so many characters, of at most four bytes each."""
 _NAMES_HAVE_TO_MEAN = "(so that an allowed name means what nnU-Net plans under it)"
 
 
@@ -82,6 +84,12 @@ def violations(spec: NnunetTrainingSpec, standing: Standing) -> list[Violation]:
     return [found for found in _all(spec, standing) if standing.holds(found.rule)]
 
 
+def told(broken: Sequence[Violation]) -> str:
+    """Return what is broken in one line, cut as admission has to, which shows none of over 5120 bytes."""
+    text = "; ".join(violation.message for violation in broken)
+    return text[:TOLD_CHARACTERS] + "..." if len(text.encode()) > TOLD_BYTES else text
+
+
 def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
     rules, stopping = standing.rules, spec.early_stopping
     if standing.min_epochs is not None and spec.schedule.epochs < standing.min_epochs:
@@ -112,6 +120,7 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         value = f"{spec.resources.gpus} ({gpus} in all folds at once)"
         wanted = f"must be at most {rules.max_gpus} in all (lower spec.maxParallelFolds)"
         yield Violation(Rule.MAX_GPUS, "spec.resources.gpus", value, wanted)
+    yield from _pod(spec, rules)
 
 
 def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
@@ -130,8 +139,20 @@ def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
         return
     strange = [variable.name for variable in spec.trainer.env if not is_allowed(variable.name, allowed)]
     if strange:
-        may = f"may set only {_shown(allowed)}" if allowed else "may set none"
-        yield Violation(Rule.ENV, "spec.trainer.env", strange, may)
+        yield Violation(Rule.ENV, "spec.trainer.env", strange, _may_set(allowed))
+
+
+def _pod(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    """What a pod is: its image, claims, accounts, what selects it and where it may run."""
+    image, images = spec.trainer.image, rules.allowed_images
+    if image and images is not None and not is_allowed_image(image, images):
+        yield Violation(Rule.IMAGES, "spec.trainer.image", image, _must_be(images))
+    for each in named(spec, rules):
+        strange, allowed = each.strange, each.allowed or ()
+        if strange and each.single:
+            yield Violation(each.rule, each.field, strange[0], _must_be(allowed))
+        elif strange:
+            yield Violation(each.rule, each.field, strange, _may_set(allowed))
 
 
 def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
@@ -139,7 +160,15 @@ def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
 
 
 def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:
-    return Violation(rule, field, value, f"must be one of {_shown(allowed)}")
+    return Violation(rule, field, value, _must_be(allowed))
+
+
+def _must_be(allowed: Sequence[str]) -> str:
+    return f"must be one of {_shown(allowed)}" if allowed else "must not be set"
+
+
+def _may_set(allowed: Sequence[str]) -> str:
+    return f"may set only {_shown(allowed)}" if allowed else "may set none"
 
 
 def _shown(allowed: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from hack.processes import free_ports
 from tests.integration.chart.conftest import NAMESPACE, Site
 from tests.support.api import Api
 from tests.support.kube import Object, condition
+from tests.support.kubelet import Autopilot
 from tests.support.quota import allow, forbid
 from tests.support.small_training import training
 
@@ -126,6 +127,11 @@ def live(site: Site, namespace: str) -> None:
     kube.wait("the failed training to be deleted after its time", gone, 60, about=(namespace, "last"))
     events = {reason for reason, _ in kube.events(namespace, "refused")}
     assert "PodRejected" in events
+
+    kube.apply(training("whole", namespace))
+    complete = lambda: kube.condition(namespace, "whole", "Complete").get("status") == "True"  # noqa: E731
+    with Autopilot(api, namespace, lambda: 0.1):
+        kube.wait("a training to be planned, trained, verified and scored", complete, 120, about=(namespace, "whole"))
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])

@@ -3,7 +3,7 @@
 import random
 from typing import Any, get_args
 
-from nnunet_api.policy.model import LiftableRule
+from nnunet_api.policy.model import MAX_LIFTED, LiftableRule
 from tests.integration.policy.support import DIGEST, exception, in_time
 from tests.support.api import Object
 from tests.support.builders import training
@@ -24,12 +24,46 @@ IMAGES = [
     f"trainer:1@sha256:{'a' * 64}",
     f"trainer@sha256:{'g' * 64}",
     "näme/träiner:1",
+    "trainer:5000/evil",
+    "trainer/evil",
+    "registry.example:5000/trainer",
+    "registry.example/trainer-evil:1",
+    "registry.example/trainer/sub:1",
+    "registry.example/trainer:1",
     "x" * 512,
 ]
 CLASSES = ["nnUNetTrainer", "nnUNetTrainer_5epochs", "Own", *(f"nnUNetTrainer_{'v' * 90}_{n}" for n in range(14))]
 CONFIGURATIONS = ["2d", "3d_fullres", "3d_lowres", *(f"3d_fullres_{'p' * 20}_{n}" for n in range(13))]
 ENV = ["nnUNet_compile", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", "RARE_A", "RARE_B", "rare_a"]
 ENV_ALLOWED = [*ENV[:3], "RARE_*", "nnUNet_*", "R*", *(f"X{'e' * 90}_{n}" for n in range(10))]
+REPOSITORIES = ["trainer", "registry.example/*", "registry.example/trainer", DIGEST, "trainer/*", "x"]
+CLAIMS = ["nnunet-raw", "nnunet-preprocessed", "nnunet-results", "nnunet", "pacs-archive"]
+DEVICES = ["nvidia.com/gpu", "amd.com/gpu", "nvidia.com/mig-3g.40gb", "devices.kubevirt.io/kvm"]
+ONES = {
+    "serviceAccountName": ["default", "trainer", "backup", ""],
+    "priorityClassName": ["low", "system-node-critical", ""],
+    "runtimeClassName": ["nvidia", "kata", ""],
+}
+KEYS = ["app", "team", "example.org/a", "example.org/b", "Zone", f"k{'k' * 60}.example/{'n' * 60}"]
+TAINTS: list[Any] = ["nvidia.com/gpu", "node-role.kubernetes.io/control-plane", "", None, 5]
+AFFINITY = ["nodeAffinity", "podAffinity", "podAntiAffinity", "other"]
+PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for n in range(4))]
+POD_RULES: dict[str, list[str]] = {
+    "allowedImages": REPOSITORIES,
+    "allowedClaims": [*CLAIMS, "nnunet-*", *PATTERNS],
+    "allowedGpuResources": [*DEVICES, *PATTERNS],
+    "allowedServiceAccounts": [*ONES["serviceAccountName"][:3], *PATTERNS],
+    "allowedPriorityClasses": [*ONES["priorityClassName"][:2], *PATTERNS],
+    "allowedRuntimeClasses": [*ONES["runtimeClassName"][:2], *PATTERNS],
+    "allowedImagePullSecrets": [*KEYS[:4], *PATTERNS],
+    "allowedPodLabels": [*KEYS[:5], *PATTERNS],
+    "allowedPodAnnotations": [*KEYS[:5], *PATTERNS],
+    "allowedNodeSelectors": [*KEYS[:5], *PATTERNS],
+    "allowedTolerations": [*TAINTS[:2], *PATTERNS],
+    "allowedAffinity": AFFINITY[:3],
+}
+SOME = ("allowedClaims", "allowedServiceAccounts")
+"""Rules whose list can't be empty."""
 OWN = [{}, {"patch_size": [16, 16, 16]}, {"inherits_from": "2d", "batch_size": 2}]
 GPUS = [0, 1, 2, 3, 4, 5, 8, 10, 25, 50, 80, 1000]
 
@@ -66,7 +100,7 @@ def _selector(rng: random.Random, namespaces: list[str]) -> Object:
 def _exception(rng: random.Random, namespace: str, name: str) -> Object:
     """Return an exception whose time is not within an hour of where it begins or ceases to count."""
     ends = {"days": 1}, {"days": 365}, {"hours": 1}, {"hours": -1}, {"days": -400}, {"days": 367}, {"days": 9000}
-    lifted = _some(rng, list(get_args(LiftableRule)), 9)
+    lifted = _some(rng, list(get_args(LiftableRule)), MAX_LIFTED)
     floor = _maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))
     return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor)
 
@@ -74,7 +108,7 @@ def _exception(rng: random.Random, namespace: str, name: str) -> Object:
 def rules(rng: random.Random) -> Object:
     """Return rules, of which about a third are there."""
     stopping = {
-        **_maybe(rng, 0.4, allowedModes=_some(rng, MODES, 4)),
+        **_maybe(rng, 0.7, allowedModes=_some(rng, MODES, 4)),
         **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
     }
     return {
@@ -86,6 +120,15 @@ def rules(rng: random.Random) -> Object:
         **_maybe(rng, 0.3, allowedConfigurations=_some(rng, CONFIGURATIONS, 16)),
         **_maybe(rng, 0.3, allowedEnv=_some(rng, ENV_ALLOWED, 16)),
         **_maybe(rng, 0.4, maxGpus=rng.choice(GPUS)),
+        **_pod_rules(rng),
+    }
+
+
+def _pod_rules(rng: random.Random) -> Object:
+    return {
+        name: _some(rng, values, 3) or (values[:1] if name in SOME else [])
+        for name, values in POD_RULES.items()
+        if rng.random() < 0.25
     }
 
 
@@ -106,6 +149,18 @@ def policy(rng: random.Random, namespaces: list[str]) -> Object:
 def _planning(rng: random.Random) -> Object:
     own = {name: rng.choice(OWN) for name in _some(rng, [*CONFIGURATIONS, "Z", "_a"], 16)}
     return rng.choice([{}, {"gpuMemoryTargetGB": 0.5}, {"configurations": own}, {"configurations": own}])
+
+
+def _pod_template(rng: random.Random) -> Object:
+    maps = ("labels", "annotations", "nodeSelector")
+    tolerated = [{"operator": "Exists"}, *({"key": key} for key in TAINTS)]
+    return {
+        **{name: rng.choice(values) for name, values in ONES.items() if rng.random() < 0.5},
+        **{name: dict.fromkeys(_some(rng, KEYS, 4), "v") for name in maps if rng.random() < 0.4},
+        **_maybe(rng, 0.4, tolerations=_some(rng, tolerated, 3)),
+        **_maybe(rng, 0.4, affinity={kind: {} for kind in _some(rng, AFFINITY, 3)}),
+        **_maybe(rng, 0.4, imagePullSecrets=[{"name": name} for name in _some(rng, KEYS, 3)]),
+    }
 
 
 def one_training(rng: random.Random, namespace: str) -> Object:
@@ -131,7 +186,10 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         "schedule": schedule,
         "trainer": trainer,
         "replicates": replicates,
-        "resources": {"gpus": gpus},
+        "resources": {"gpus": gpus, **_maybe(rng, 0.4, gpuResourceName=rng.choice(DEVICES))},
+        "dataset": {"name": "Dataset004_Hippocampus", **_maybe(rng, 0.2, claimName=rng.choice(CLAIMS))},
+        **_maybe(rng, 0.3, storage={part: {"claimName": rng.choice(CLAIMS)} for part in ("preprocessed", "results")}),
+        **_maybe(rng, 0.8, podTemplate=_pod_template(rng)),
         **_maybe(rng, 0.5, earlyStopping=stopping),
         **_maybe(rng, 0.5, testSet=_maybe(rng, 0.5, images="imagesTs")),
         **_maybe(rng, 0.6, configuration=rng.choice(CONFIGURATIONS)),

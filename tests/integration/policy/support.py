@@ -21,6 +21,7 @@ MERGE, JSON_PATCH, STRATEGIC, APPLY = (
     f"application/{kind}"
     for kind in ("merge-patch+json", "json-patch+json", "strategic-merge-patch+json", "apply-patch+yaml")
 )
+OPERATOR = "system:serviceaccount:nnunet-system:nnunet-operator"
 DIGEST = f"registry.example/trainer@sha256:{'0' * 64}"
 _PREFIX = re.compile(
     r"Validation failed for ValidatingAdmissionPolicy '([^']+)' with binding '([^']+)': (.*)", re.DOTALL
@@ -194,6 +195,7 @@ class Gate:
         labels = {"metadata": {"name": "never", "labels": {"nnunet.dev/x": "1"}}}
         self.allow("probe", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["*"]}])
         job = {"metadata": {"name": "never", "namespace": "default", "labels": {"nnunet.dev/x": "1"}}}
+        unowned = {"metadata": {"name": "never", "namespace": "default"}}
         wrong = policy_body("never", namespaces=["x"], exceptions=[exception("x", expiresAt="2001-01-01T00:00:00Z")])
         self.allow("probe", [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["*"]}], "default")
         spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}}}
@@ -201,6 +203,9 @@ class Gate:
             "nnunet-namespace-labels": lambda: self.ask("POST", "/api/v1/namespaces?dryRun=All", labels, "probe"),
             "nnunet-jobs": lambda: self.ask(
                 "POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {**job, "spec": spec}, "probe"
+            ),
+            "nnunet-operator-account": lambda: self.ask(
+                "POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {**unowned, "spec": spec}, OPERATOR
             ),
             "nnunet-exceptions": lambda: self.ask("POST", f"{POLICIES}?dryRun=All", wrong),
             "nnunet-policy-enforce": self._probed,

@@ -6,12 +6,22 @@ from typing import Any
 import pytest
 
 from tests.integration.policy.bypass import stopped_by_admission, stopped_by_schema
-from tests.integration.policy.support import JSON_PATCH, MERGE, Answer, Gate
+from tests.integration.policy.support import JSON_PATCH, MERGE, OPERATOR, Answer, Gate
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
 
-OPERATOR = "system:serviceaccount:nnunet-system:nnunet-operator"
-POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trainer", "image": "trainer:1"}]}
+CONFINED: Object = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+POD: Object = {
+    "restartPolicy": "Never",
+    "automountServiceAccountToken": False,
+    "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+    "containers": [{"name": "trainer", "image": "trainer:1", "securityContext": CONFINED}],
+}
+"""The least that the operator's account may make."""
 OURS = {"nnunet.dev/training": "hippo"}
 
 
@@ -139,7 +149,7 @@ def test_changing_a_pod_is_stopped_by_admission(gate: Gate, trained: str) -> Non
 def test_the_image_of_a_suspended_job_is_stopped_by_the_api_server(gate: Gate, clinical: str) -> None:
     body = job(clinical, "ours", labels=OURS, template=OURS)
     body["spec"]["suspend"] = True
-    assert make(gate, body, OPERATOR).ok
+    assert make(gate, body).ok
     patch = [{"op": "replace", "path": "/spec/template/spec/containers/0/image", "value": "mine:1"}]
     stopped_by_schema(
         gate.ask("PATCH", gate.client.path("jobs", clinical, "ours"), patch, "erin", JSON_PATCH), "immutable"

@@ -85,10 +85,68 @@ def test_other_labels_and_namespaces_are_free(gate: Gate, clinical: str) -> None
     wait_for("the namespace to be gone", lambda: gate.ask("GET", f"/api/v1/namespaces/{free}").status == 404, 40)
 
 
-def test_who_writes_policies_may_label_and_delete_namespaces_to_the_end(gate: Gate, clinical: str) -> None:
+ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
+MORE: dict[str, tuple[Any, str]] = {
+    "Pod Security off": ({"labels": {"pod-security.kubernetes.io/enforce": "privileged"}}, "metadata.labels"),
+    "a label of another policy, changed": ({"labels": {"team": "b"}}, "metadata.labels"),
+    "a label of another policy, dropped": ({"labels": {"team": None}}, "metadata.labels"),
+    "all labels dropped": ({"labels": None}, "metadata.labels"),
+    "one of ours and another": ({"labels": {LABEL: "false", "team": "b"}}, "metadata.labels"),
+    "nodes by an annotation": ({"annotations": {ANNOTATION: "a=b"}}, "metadata.annotations"),
+    "an annotation under our name": ({"annotations": {"nnunet.dev/x": "1"}}, "metadata.annotations"),
+    "a finalizer": ({"finalizers": ["example.org/held"]}, "metadata.finalizers"),
+}
+
+
+@pytest.fixture
+def pia(gate: Gate) -> str:
+    """Who writes policies, by the chart's role alone."""
     gate.bind("pia", "nnunet-policy-admin")
-    gate.allow("pia", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["delete"]}])
+    gate.wait_allowed("pia", {"verb": "update", "group": "nnunet.dev", "resource": "nnunettrainingpolicies"})
+    gate.wait_allowed("pia", {"verb": "patch", "group": "", "resource": "namespaces"})
+    return "pia"
+
+
+@pytest.mark.parametrize("what", MORE)
+def test_who_writes_policies_is_stopped_by_admission_from_changing_more_of_a_namespace(
+    gate: Gate, clinical: str, pia: str, what: str
+) -> None:
+    metadata, words = MORE[what]
     path = f"/api/v1/namespaces/{clinical}"
-    assert gate.ask("PATCH", path, {"metadata": {"labels": {"nnunet.dev/site": "a"}}}, "pia", MERGE).ok
-    assert gate.ask("DELETE", path, None, "pia").ok
+    gate.done("PATCH", path, {"metadata": {"labels": {"team": "a"}}}, type_=MERGE)
+    answer = gate.ask("PATCH", path, {"metadata": metadata}, pia, MERGE)
+    stopped_by_admission(answer, "nnunet-namespace-labels")
+    assert (
+        f"{words}: pia may change labels under nnunet.dev/ of namespace {clinical} and nothing else" in answer.message
+    )
+
+
+def test_who_writes_policies_is_stopped_by_admission_in_namespaces_without_a_policy(gate: Gate, pia: str) -> None:
+    metadata, _ = MORE["Pod Security off"]
+    answer = gate.ask("PATCH", "/api/v1/namespaces/kube-system", {"metadata": metadata}, pia, MERGE)
+    stopped_by_admission(answer, "nnunet-namespace-labels")
+
+
+@pytest.mark.parametrize("value", ["true", "false", None])
+def test_who_writes_policies_labels_namespaces(gate: Gate, clinical: str, pia: str, value: str | None) -> None:
+    labels = {"metadata": {"labels": {LABEL: value}}}
+    for namespace in (clinical, gate.namespace()):
+        assert gate.ask("PATCH", f"/api/v1/namespaces/{namespace}", labels, pia, MERGE).ok
+
+
+def test_who_writes_no_policies_or_may_update_namespaces_is_free_as_before(gate: Gate, clinical: str, pia: str) -> None:
+    """Controllers of other projects may have the right to patch alone."""
+    gate.allow("carl", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["patch", "get"]}])
+    change = {"metadata": {"labels": {"team": "b"}, "annotations": {ANNOTATION: "a=b"}}}
+    path = f"/api/v1/namespaces/{clinical}"
+    assert gate.ask("PATCH", f"{path}?dryRun=All", change, "carl", MERGE).ok
+    assert gate.ask("PATCH", f"{path}?dryRun=All", change, type_=MERGE).ok
+
+
+def test_who_writes_policies_may_label_and_delete_namespaces_to_the_end(gate: Gate, clinical: str) -> None:
+    gate.bind("paula", "nnunet-policy-admin")
+    gate.allow("paula", [{"apiGroups": [""], "resources": ["namespaces"], "verbs": ["delete"]}])
+    path = f"/api/v1/namespaces/{clinical}"
+    assert gate.ask("PATCH", path, {"metadata": {"labels": {"nnunet.dev/site": "a"}}}, "paula", MERGE).ok
+    assert gate.ask("DELETE", path, None, "paula").ok
     wait_for("the namespace to be gone", lambda: gate.ask("GET", path).status == 404, 40)

@@ -14,8 +14,8 @@ from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.observe import Child
 from nnunet_operator.reconcile.pipeline import manifest_of
 from tests.integration.policy.bypass import stopped_by_admission
-from tests.integration.policy.support import MERGE, STRATEGIC, Answer, Gate
-from tests.integration.policy.test_bypass_by_jobs import OPERATOR, OURS, POD, allowed, job, make, pod
+from tests.integration.policy.support import MERGE, OPERATOR, STRATEGIC, Answer, Gate
+from tests.integration.policy.test_bypass_by_jobs import OURS, POD, allowed, job, make, pod
 from tests.support.api import Object, wait_for
 from tests.support.builders import report
 from tests.support.kubelet import contract_of
@@ -56,7 +56,7 @@ def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
     for stage in STAGES:
         body = manifest_of(of, OPTIONS, child(of, stage))
         body["spec"]["template"]["spec"]["nodeName"] = NODE
-        answer = make(gate, body, OPERATOR)
+        answer = make(gate, body)
         assert answer.ok, answer.message
     wait_for("the Job controller to make the Pods", lambda: len(pods(gate, clinical)) == len(STAGES))
     return {body["metadata"]["labels"]["nnunet.dev/stage"]: body for body in pods(gate, clinical)}
@@ -260,7 +260,7 @@ def test_entering_the_verification_is_stopped_by_admission(
 
 def test_a_pod_of_a_job_with_a_long_name_is_known_by_it(gate: Gate, stan: str, clinical: str) -> None:
     body = job(clinical, f"{'long-' * 11}verify", labels={**OURS, "nnunet.dev/stage": "verify"}, template=OURS)
-    assert make(gate, body, OPERATOR).ok
+    assert make(gate, body).ok
     (theirs,) = wait_for("the Job controller to make the Pod", lambda: pods(gate, clinical))
     path = path_of(gate, theirs, "exec?command=sh")
     wait_for("admission to know the Job", lambda: gate.ask("POST", path, as_=stan).denial[0] == "nnunet-verification")

@@ -9,6 +9,7 @@ import pytest
 
 from nnunet_api.policy.model import (
     MAX_EXCEPTIONS,
+    MAX_LIFTED,
     MAX_NAMES,
     MAX_NAMESPACES,
     MAX_REASON,
@@ -17,6 +18,7 @@ from nnunet_api.policy.model import (
     MAX_WORD,
     LiftableRule,
 )
+from tests.integration.policy.generated import POD_RULES
 from tests.integration.policy.support import DIGEST, Gate, exception, policy_body
 from tests.support import sizes
 from tests.support.api import Object, wait_for
@@ -85,7 +87,7 @@ def at_bound(number: int, namespace: str) -> Object:
     values = [f"{place:02d}{'v' * 61}" for place in range(MAX_VALUES)]
     expressions = [{"key": key, "operator": "NotIn", "values": values} for key in labels]
     words = {"reason": "r" * MAX_REASON, "ticket": "t" * MAX_WORD, "approvedBy": "a" * MAX_WORD}
-    every: dict[str, Any] = {**words, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))}
+    every: dict[str, Any] = {**words, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))[:MAX_LIFTED]}
     others = [exception(name(place), f"{place:02d}{'x' * 251}", **every) for place in range(MAX_EXCEPTIONS - 1)]
     rules: dict[str, Any] = {
         "minEpochs": 1000,
@@ -95,6 +97,9 @@ def at_bound(number: int, namespace: str) -> Object:
         "allowedConfigurations": [f"{'c' * 62}{place:02d}" for place in range(MAX_NAMES)],
         "allowedEnv": [f"{'E' * 125}{place:02d}*" for place in range(MAX_NAMES)],
         "maxGpus": 1,
+        **{name: [f"{'n' * 125}{place:02d}*" for place in range(MAX_NAMES)] for name in POD_RULES},
+        "allowedImages": [f"{'n' * 251}{place:02d}/*" for place in range(MAX_NAMES)],
+        "allowedAffinity": ["nodeAffinity", "podAffinity"],
     }
     return {
         "mode": "Enforce",
@@ -109,20 +114,30 @@ def at_bound(number: int, namespace: str) -> Object:
 @pytest.mark.timing
 @pytest.mark.timeout(600)
 def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
-    """For the training that the last exception lets off all that can be lifted, and for one that breaks every rule."""
+    """For a training that the last exception lets off as much as it can, and for one that breaks every rule."""
     namespace = gate.namespace(**site_labels())
     for number in range(POLICIES_AT_BOUND):
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
     gate.settle()
     own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
+    keys = {f"{place:02d}{'n' * 251}": "" for place in range(64)}
+    pod = {
+        **dict.fromkeys(["labels", "annotations", "nodeSelector"], keys),
+        **dict.fromkeys(["serviceAccountName", "priorityClassName", "runtimeClassName"], "n" * 253),
+        "imagePullSecrets": [{"name": f"{place:02d}{'n' * 251}"} for place in range(16)],
+        "tolerations": [{"key": f"{place:02d}{'n' * 251}"} for place in range(32)],
+        "affinity": {"podAntiAffinity": {}},
+    }
     breaks = {
         "trainer": {"image": "i" * 512, "env": variables},
         "earlyStopping": {"mode": "Stop", "minEpochs": 1},
+        "podTemplate": pod,
         **own,
     }
     few = (
-        "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000: "
+        "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000; "
+        "spec.trainer.image is iii"
     )
     for name, expected in {"hippo": few, "other": "must have a digest"}.items():
         times = []

@@ -1,15 +1,24 @@
 """The admission policies that the chart renders, as far as that can be seen without an API server."""
 
+import json
 from typing import Any
 
 import pytest
 import yaml
 
-from hack.prepare.helm import ROOT, Object, render
+from hack.prepare.helm import CHART, ROOT, HelmError, Object, render
 from nnunet_api.environment import is_refused
 from nnunet_api.policy.advice import STOP_ADVICE
-from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, NnunetTrainingPolicySpec, PolicyMode
-from nnunet_api.policy.rules import SHOWN_CHARACTERS
+from nnunet_api.policy.model import (
+    CLINICAL_LABEL,
+    LONGEST_EXCEPTION_DAYS,
+    EarlyStoppingRules,
+    NnunetTrainingPolicySpec,
+    PolicyMode,
+    Rule,
+    Rules,
+)
+from nnunet_api.policy.rules import SHOWN_CHARACTERS, TOLD_BYTES, TOLD_CHARACTERS
 from tests.unit.chart.test_render import find
 
 MODES = [mode.lower() for mode in PolicyMode]
@@ -40,6 +49,7 @@ def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None
     assert done["nnunet-advice"] == {"Warn"}
     assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == done["nnunet-verification"] == {"Deny", "Audit"}
     assert done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}
+    assert done["nnunet-operator-account"] == {"Deny", "Audit"}
 
 
 def test_only_creation_in_clinical_namespaces_is_denied_where_there_is_no_policy() -> None:
@@ -54,7 +64,30 @@ def test_the_numbers_and_words_are_those_of_the_operator() -> None:
     text = yaml.safe_dump(admission_policy("nnunet-policy-enforce"), width=10_000)
     assert f"duration('{LONGEST_EXCEPTION_DAYS * 24}h')" in text.replace("''", "'")
     assert f"substring(0, {SHOWN_CHARACTERS})" in text
+    assert f"bytes(s).size() > {TOLD_BYTES} ? s.substring(0, {TOLD_CHARACTERS})" in " ".join(text.split())
     assert STOP_ADVICE in [validation.get("message") for validation in admission_policy("nnunet-advice")["validations"]]
+
+
+@pytest.mark.parametrize(
+    ("values", "release", "account"),
+    [
+        ({}, "nnunet-operator", "nnunet-operator"),
+        ({"serviceAccount": {"create": False, "name": "mine"}}, "nnunet-operator", "mine"),
+        ({"policies": {"admission": False}}, "second", "second-nnunet-operator"),
+    ],
+)
+def test_each_release_binds_the_account_that_its_operator_has(values: Object, release: str, account: str) -> None:
+    """Also where another release judges trainings: each has an account of its own."""
+    objects = render(values, release)
+    (guard,) = (
+        thing
+        for thing in objects
+        if thing["kind"] == "ValidatingAdmissionPolicy" and thing["metadata"]["name"].endswith("-account")
+    )
+    (only,) = guard["spec"]["matchConditions"]
+    assert only["expression"] == f"request.userInfo.username == 'system:serviceaccount:nnunet-system:{account}'"
+    pod = find(objects, "Deployment", guard["metadata"]["name"].removesuffix("-account"))["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == account
 
 
 @pytest.mark.parametrize("mode", PolicyMode)
@@ -65,6 +98,51 @@ def test_the_clinical_policy_is_one_and_no_part_of_the_release(mode: str) -> Non
     allowed = spec.rules.allowed_env or []
     assert "nnUNet_n_proc_DA" in allowed and not [name for name in allowed if is_refused(name) or name.endswith("*")]
     assert policy["metadata"]["annotations"] == {"helm.sh/hook": "post-install,post-upgrade"}
+
+
+def clinical_rules(values: Object) -> Object:
+    images = {"trainer": {"image": {"repository": "registry.example/team/nnunet-trainer"}}}
+    policy = find(render({**images, "policies": {"clinical": {"rules": values}}}), "NnunetTrainingPolicy", "clinical")
+    rules: Object = policy["spec"]["rules"]
+    return rules
+
+
+def test_the_clinical_policy_lets_a_pod_be_what_a_training_needs_and_nothing_else() -> None:
+    """Each rule on what a pod is has its list, and no list is of everything."""
+    rules = clinical_rules({})
+    assert rules["allowedImages"] == ["registry.example/team/nnunet-trainer"]
+    lists = {rule for rule in Rule if rule.value.startswith("allowed")} - {Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS}
+    assert lists <= rules.keys() and not [rule for rule in lists if "*" in rules[rule]]
+    assert Rules.model_validate(rules).allowed_service_accounts == ["default"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"minEpochs": 2000}, {"minEpochs": 2000, "requireSeed": True}),
+        ({"minEpochs": None, "allowedImages": None}, {"minEpochs": None, "allowedImages": None, "requireSeed": True}),
+        ({"allowedPodLabels": ["team"]}, {"allowedPodLabels": ["team"], "allowedPodAnnotations": []}),
+        ({"allowedConfigurations": ["2d"]}, {"allowedConfigurations": ["2d"]}),
+        ({"allowedImages": ["a.example/*"]}, {"allowedImages": ["a.example/*"]}),
+    ],
+)
+def test_each_of_its_rules_can_be_set_by_a_value(values: Object, expected: Object) -> None:
+    rules = clinical_rules(values)
+    assert {key: rules.get(key) for key in expected} == expected
+
+
+def test_its_values_know_the_same_rules_as_policies() -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())["properties"]["policies"]["properties"]["clinical"]
+    known = schema["properties"]["rules"]
+    stopping = known["patternProperties"]["^earlyStopping$"]
+    assert known["propertyNames"]["enum"] == [field.alias for field in Rules.model_fields.values()]
+    assert stopping["propertyNames"]["enum"] == [field.alias for field in EarlyStoppingRules.model_fields.values()]
+
+
+@pytest.mark.parametrize("values", [{"allowedImage": []}, {"earlyStopping": {"minEpoch": 1}}], ids=str)
+def test_a_misspelt_rule_is_refused_and_not_left_out(values: Object) -> None:
+    with pytest.raises(HelmError, match="invalid propertyName"):
+        clinical_rules(values)
 
 
 def test_the_clinical_policy_for_kubectl_is_not_helms() -> None:

@@ -57,6 +57,7 @@ ADMISSION |= {
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 JOBS = {(kind, "", name) for kind in BOTH for name in ("nnunet-jobs", "nnunet-pods-of-jobs", "nnunet-verification")}
 GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions")}
+ACCOUNT = {(kind, "", "nnunet-operator-account") for kind in BOTH}
 CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
 CRDS = {
     ("CustomResourceDefinition", "", f"{plural}.nnunet.dev") for plural in ("nnunettrainings", "nnunettrainingpolicies")
@@ -71,6 +72,7 @@ DEFAULT = {
     *CRDS,
     *ADMISSION,
     *GUARDS,
+    *ACCOUNT,
     *CLINICAL,
     *ROLES,
     ("ServiceAccount", "nnunet-system", "nnunet-operator"),
@@ -91,6 +93,7 @@ DEFAULT = {
         ({"metricsService": {"create": False}}, {("Service", "nnunet-system", "nnunet-operator-metrics")}, set()),
         ({"policies": {"admission": False}}, ADMISSION | GUARDS, set()),
         ({"policies": {"guardJobs": False}}, JOBS, set()),
+        ({"policies": {"guardOperator": False}}, ACCOUNT, set()),
         ({"policies": {"clinical": {"create": False}}}, CLINICAL, set()),
         (
             {"rbac": {"create": False}},

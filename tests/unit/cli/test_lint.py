@@ -72,6 +72,9 @@ def test_the_labels_of_the_namespace_decide_what_a_policy_is_for(nnunet: Command
     assert nnunet("lint", file, "--policies", by_name).code == 1
 
 
+LISTED = (Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS, Rule.ENV, Rule.CLAIMS, Rule.SERVICE_ACCOUNTS)
+
+
 def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
     rules = {
         "minEpochs": 1000,
@@ -84,12 +87,23 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         "allowedConfigurations": ["3d_fullres"],
         "allowedEnv": ["nnUNet_compile"],
         "maxGpus": 1,
+        "allowedClaims": ["nnunet-preprocessed"],
+        "allowedServiceAccounts": ["trainer"],
+        **{rule.value: [] for rule in Rule if rule.value.startswith("allowed") and rule not in LISTED},
     }
     bad = training(
         schedule={"epochs": 200, "iterationsPerEpoch": 25},
         earlyStopping={"mode": "Stop"},
         configuration="2d",
         trainer={"className": "Mine", "image": "a:1", "env": [{"name": "nnUNet_extTrainer"}]},
+        podTemplate={
+            "priorityClassName": "system-node-critical",
+            "runtimeClassName": "kata",
+            "imagePullSecrets": [{"name": "theirs"}],
+            **{part: {"a": "b"} for part in ("labels", "annotations", "nodeSelector")},
+            "tolerations": [{"operator": "Exists"}],
+            "affinity": {"podAntiAffinity": {}},
+        },
     )
     files = write("t.yaml", bad), "--policies", write("p.yaml", policy(rules=rules))
     (result,) = nnunet("lint", *files, "--namespace-labels", CLINICAL, "-o", "json").data["results"]
