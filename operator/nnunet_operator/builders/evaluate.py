@@ -5,17 +5,12 @@ import json
 from nnunet_api.contract import PROVEN_ENV
 from nnunet_api.labels import STAGE_EVALUATE, child_labels
 from nnunet_operator.builders.job import job
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training
 from nnunet_operator.builders.mounts import raw_mount, results_mount
 from nnunet_operator.builders.pod import fold_compute, pod_template, preprocessing_compute
 
 
-def gpus_of_evaluation(training: Training) -> int:
-    """Return the GPUs that the evaluation holds: those of a fold if it predicts a test set, else none."""
-    return training.spec.resources.gpus if training.spec.test_set else 0
-
-
-def evaluate_job(training: Training, options: Options) -> Manifest:
+def evaluate_job(training: Training, options: JobOptions) -> Manifest:
     """Return the evaluation Job. It holds a GPU only if it predicts a test set, and sees the dataset only then."""
     compute = fold_compute(training) if training.spec.test_set else preprocessing_compute(training)
     template = pod_template(

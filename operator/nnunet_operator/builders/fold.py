@@ -4,7 +4,7 @@ from nnunet_api.contract import METRICS_PORT
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.labels import STAGE_FOLD, child_labels
 from nnunet_operator.builders.job import job
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training
 from nnunet_operator.builders.mounts import preprocessed_mount, results_mount
 from nnunet_operator.builders.pod import fold_compute, pod_template
 
@@ -16,7 +16,7 @@ SCRAPE_ANNOTATIONS = {
 """A convention of scrape configurations for Prometheus without its operator; Kubernetes knows nothing of it."""
 
 
-def fold_job(training: Training, options: Options, key: FoldKey) -> Manifest:
+def fold_job(training: Training, options: JobOptions, key: FoldKey) -> Manifest:
     """Return the Job of a fold run."""
     arguments = ["train", "--fold", key.fold]
     if key.replicate is not None:

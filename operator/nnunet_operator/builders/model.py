@@ -29,14 +29,31 @@ class Training:
 
 @dataclass(frozen=True)
 class Options:
-    """Settings of the operator that manifests and decisions depend on."""
+    """Settings of the operator that decisions depend on."""
 
     trainer_image: str
-    termination_grace_period_seconds: int = 120
     progress_poll_seconds: float = 15.0
+
+
+@dataclass(frozen=True)
+class JobOptions(Options):
+    """Settings of the operator that Jobs depend on."""
+
+    termination_grace_period_seconds: int = 120
     scrape_annotations: bool = False
     """The pods that train say by annotations where their metrics are."""
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
     owned_claims: tuple[str, ...] = ("nnunet-*",)
     """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""
+
+
+def image_of(training: Training, options: Options) -> str:
+    """Return the image that trains.
+
+    The default image is pinned in the status once a node has pulled it, so that an upgrade of the operator never
+    changes the image of a run that has begun.
+    """
+    provenance = training.status.provenance
+    pinned = provenance.pinned_image if provenance else None
+    return training.spec.trainer.image or pinned or options.trainer_image

@@ -19,7 +19,7 @@ from nnunet_api.folders import (
     preprocessed_folder,
     run_folder,
 )
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def claim_volumes(mounts: Sequence[Mount]) -> list[Manifest]:
     ]
 
 
-def may_own(mounts: Sequence[Mount], options: Options) -> bool:
+def may_own(mounts: Sequence[Mount], options: JobOptions) -> bool:
     """Tell whether the kubelet may give the claims that are written to the trainer's group (fsGroup).
 
     It changes owner and rights of all files on them, which is for claims of nnU-Net alone, and not for any claim that

@@ -3,12 +3,12 @@
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL, STAGE_PLAN, child_labels
 from nnunet_operator.builders.job import job
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training
 from nnunet_operator.builders.mounts import Mount, preprocessed_mount, raw_mount, results_mount
 from nnunet_operator.builders.pod import literal, pod_template, preprocessing_compute
 
 
-def plan_job(training: Training, options: Options) -> Manifest:
+def plan_job(training: Training, options: JobOptions) -> Manifest:
     """Return the planning Job of a training. Its pod first makes the folders in which the training may write."""
     mounts = [raw_mount(training), preprocessed_mount(training, read_only=False), results_mount(training)]
     template = pod_template(

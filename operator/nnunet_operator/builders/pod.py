@@ -22,7 +22,7 @@ from nnunet_api.contract import (
 )
 from nnunet_api.environment import is_refused
 from nnunet_api.training import EnvVar, PullPolicy
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training, image_of
 from nnunet_operator.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
 
 TRAINER_UID = 1000
@@ -54,20 +54,9 @@ def preprocessing_compute(training: Training) -> Compute:
     return Compute(preprocessing.cpu, preprocessing.memory)
 
 
-def image_of(training: Training, options: Options) -> str:
-    """Return the image of the training's pods.
-
-    The default image is pinned in the status once a node has pulled it, so that an upgrade of the operator never
-    changes the image of a run that has begun.
-    """
-    provenance = training.status.provenance
-    pinned = provenance.pinned_image if provenance else None
-    return training.spec.trainer.image or pinned or options.trainer_image
-
-
 def pod_template(
     training: Training,
-    options: Options,
+    options: JobOptions,
     *,
     labels: dict[str, str],
     annotations: Mapping[str, str] = {},
@@ -121,7 +110,7 @@ def _metadata(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Mani
 
 def _container(
     training: Training,
-    options: Options,
+    options: JobOptions,
     arguments: Sequence[str],
     compute: Compute,
     mounts: Sequence[Mount],
@@ -155,7 +144,7 @@ def _container(
 
 
 def _preparing(
-    training: Training, options: Options, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
+    training: Training, options: JobOptions, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
 ) -> Manifest:
     """Return the container that makes the folders. It asks for as much as the trainer's: the pod as a whole no more."""
     container = _container(training, options, arguments, compute, whole_claims(mounts), own_image=True)
@@ -209,7 +198,7 @@ def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
     ]
 
 
-def _placement(training: Training, options: Options) -> Manifest:
+def _placement(training: Training, options: JobOptions) -> Manifest:
     extra = training.spec.pod_template
     secrets = list(dict.fromkeys([*(secret.name for secret in extra.image_pull_secrets), *options.image_pull_secrets]))
     fields: Manifest = {

@@ -7,8 +7,8 @@ from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import PodWarning
 from nnunet_operator.reconcile.objects import container_statuses, shorten, status_of
+from nnunet_operator.reconcile.observation import Trouble
 
 IMAGE_REASONS = frozenset(
     {
@@ -31,20 +31,12 @@ CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"
 
 
 @dataclass(frozen=True)
-class Trouble:
-    """What keeps a child from running, or what ended it."""
+class PodWarning:
+    """A warning of the kubelet, or of what attaches volumes, about a pod."""
 
-    reason: Reason
-    matter: str
-    """What is the matter; what to do is said by the remedy of reason and case.
-
-    For a child that waits: a clause that starts with a verb ("waits for a GPU: ..."), so that the sentence can name the
-    child, or several that wait for the same. For a failure: a whole sentence.
-    """
-    case: str = ""
-    """A Case, where the operator knows more than the reason says."""
-    detailed: bool = True
-    """False where the pod that could have told more is gone, or not seen yet."""
+    reason: str
+    """Kubernetes' word: FailedMount, FailedAttachVolume, FailedCreatePodSandBox, ..."""
+    message: str
 
 
 def blocked_pod(pod: Manifest, gpu_resource: str) -> Trouble | None:

@@ -10,12 +10,11 @@ from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice
 from nnunet_api.status import MAX_MATTER, FoldStatus, Problem, Provenance, Results, Spread
+from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile import early_stopping, stall
-from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.evidence import UNPROVEN
 from nnunet_operator.reconcile.headline import Headline, of_running, of_stopping
-from nnunet_operator.reconcile.model import Training
-from nnunet_operator.reconcile.observe import Child
+from nnunet_operator.reconcile.observation import Child, Trouble
 from nnunet_operator.reconcile.policy import Finding
 from nnunet_operator.reconcile.stages import Stages
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from nnunet_api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
 from nnunet_api.status import FoldStatus, NnunetTrainingStatus, PolicyDecision
 from nnunet_operator.reconcile import early_stopping
-from nnunet_operator.reconcile.model import Event
+from nnunet_operator.reconcile.decision import Event
 
 MESSAGE_LIMIT = 1000
 """Characters; the API server refuses Events with more than 1024."""

@@ -9,7 +9,7 @@ from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.reconcile.blocked import Trouble
+from nnunet_operator.reconcile.observation import Trouble
 
 UNPROVEN = (Reason.EPOCHS_NOT_REACHED, Reason.POLICY_EPOCHS_NOT_PROVEN)
 """Reasons for which the epochs of a training count as not proven."""

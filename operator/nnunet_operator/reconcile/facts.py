@@ -13,9 +13,8 @@ from nnunet_api.contract import (
 )
 from nnunet_api.folders import inside, run_folder
 from nnunet_api.status import Provenance, ReplicateResult, Results, Spread, TestDice, TestSurface
-from nnunet_operator.builders.pod import image_of
-from nnunet_operator.reconcile.model import Options, Training
-from nnunet_operator.reconcile.observe import Observation
+from nnunet_operator.builders.model import Options, Training, image_of
+from nnunet_operator.reconcile.observation import Observation
 from nnunet_operator.reconcile.rounding import count, dice, number, text
 from nnunet_operator.reconcile.stages import Stages
 

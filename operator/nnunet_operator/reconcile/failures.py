@@ -4,15 +4,14 @@ import re
 from collections.abc import Sequence
 
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_api.stages import STAGES
-from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.blocked import Trouble
 from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of
+from nnunet_operator.reconcile.observation import Trouble
 
 REASONS: dict[int, Reason] = {
     ExitCode.WRONG_CONFIGURATION: Reason.WRONG_CONFIGURATION,
@@ -23,19 +22,6 @@ REASONS: dict[int, Reason] = {
     ExitCode.GPU_OUT_OF_MEMORY: Reason.GPU_OUT_OF_MEMORY,
 }
 """By the exit code that ends a training."""
-
-
-def remembered(status: NnunetTrainingStatus) -> Trouble | None:
-    """Return the failure that the status tells of, or None."""
-    stored = status.condition(ConditionType.FAILED)
-    if stored is None or stored.status != "True" or stored.reason == Reason.INVALID_SPEC:  # it is valid now
-        return None
-    reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
-    problem = status.problem
-    if problem and problem.reason == stored.reason:
-        return Trouble(reason, problem.matter, problem.case)
-    # Stored by a version whose message was all there is, or under another reason that leads.
-    return Trouble(reason, stored.message, Case.SAID)
 
 
 def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:

@@ -7,10 +7,10 @@ from nnunet_api.fold_key import FoldKey
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
+from nnunet_operator.builders.model import Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import early_stopping, usage
-from nnunet_operator.reconcile.model import Training
-from nnunet_operator.reconcile.observe import Observation, State
+from nnunet_operator.reconcile.observation import Observation, State
 from nnunet_operator.reconcile.rounding import count, dice, number, text
 from nnunet_operator.reconcile.stages import Stages
 from nnunet_operator.reconcile.stall import with_stall

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from nnunet_api.reasons import Reason
 from nnunet_api.stages import STAGES
-from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.observe import Child, Observation, State
+from nnunet_operator.reconcile.observation import Child, Observation, State, Trouble
 from nnunet_operator.reconcile.stages import Stages
 
 

@@ -1,24 +1,15 @@
 """One child of a training as it is: its Job and pods, boiled down to a state."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
-from nnunet_api.contract import TerminationReport
-from nnunet_api.fold_key import FoldKey
-from nnunet_api.labels import (
-    FOLD_LABEL,
-    PREPROCESSED_LABEL,
-    STAGE_LABEL,
-    job_name,
-)
+from nnunet_api.labels import FOLD_LABEL, PREPROCESSED_LABEL, STAGE_LABEL
 from nnunet_api.stages import STAGES
-from nnunet_api.training import KIND
+from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.reconcile import failures
-from nnunet_operator.reconcile.blocked import Trouble, blocked_pod, held_up, not_owned, queued, rejected
-from nnunet_operator.reconcile.model import Snapshot
+from nnunet_operator.reconcile.blocked import PodWarning, blocked_pod, held_up, not_owned, queued, rejected
 from nnunet_operator.reconcile.objects import (
     Ending,
     asked_image,
@@ -37,99 +28,34 @@ from nnunet_operator.reconcile.objects import (
     true_condition,
     uid_of,
 )
+from nnunet_operator.reconcile.observation import Child, Observation, State, Trouble
 from nnunet_operator.reconcile.witness import doubt_of
 
 
-class State(StrEnum):
-    """State of a child."""
-
-    ABSENT = "absent"
-    STARTING = "starting"
-    RUNNING = "running"
-    BLOCKED = "blocked"
-    STOPPING = "stopping"
-    COMPLETED = "completed"
-    FAILED = "failed"
-
-
 @dataclass(frozen=True)
-class Child:
-    """A Job that a training needs at some point."""
+class Snapshot:
+    """What of the cluster concerns a training."""
 
-    training: str
-    stage: str
-    fold: FoldKey | None = None
-    """The fold run, where the stage trains folds."""
-
-    @property
-    def label(self) -> str:
-        """Value of its fold's label; empty where it has none."""
-        return self.fold.label if self.fold else ""
-
-    @property
-    def name(self) -> str:
-        """Name of the Job."""
-        return job_name(self.training, self.stage, self.label)
-
-    @property
-    def subject(self) -> str:
-        """How sentences call it."""
-        return self.fold.subject if self.fold else STAGES[self.stage].subject
+    jobs: tuple[Manifest, ...]
+    """Jobs that carry the training's label, also those that somebody else owns; and a Job without the label
+    that stands where one of the training's has to (creating ours said AlreadyExists)."""
+    pods: tuple[Manifest, ...]
+    """Pods of those Jobs."""
+    samples: Mapping[str, FoldSample] = field(default_factory=dict)
+    """Latest scrape of each running pod, by pod name."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """By Job name: the message of the newest FailedCreate Event of a Job that has no living pod, or what the
+    API server said when it refused the Job itself."""
+    warnings: Mapping[str, PodWarning] = field(default_factory=dict)
+    """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
 
 
-@dataclass(frozen=True)
-class Observation:
-    """A child as it is."""
-
-    child: Child
-    state: State
-    job_uid: str = ""
-    """UID of its Job; empty where there is none, or somebody else's."""
-    name_free: bool = False
-    """No Job stands under its name."""
-    deleting: bool = False
-    """Its Job is ours and is being deleted."""
-    ended: bool = False
-    """Its Job has ended by itself: there is nothing to stop."""
-    trouble: Trouble | None = None
-    """Why it is blocked or failed."""
-    note: str = ""
-    """What to say beside the state, for example how the last attempt ended."""
-    report: TerminationReport | None = None
-    """What the newest attempt that ended said."""
-    success_seen: bool = False
-    """The pod whose success completed its Job is still there."""
-    success_report: TerminationReport | None = None
-    """What that pod said. An attempt before it may have said something else."""
-    doubt: str = ""
-    """Why what that pod said is not believed."""
-    pod: str = ""
-    """Name of the pod of its present or last attempt."""
-    sample: FoldSample | None = None
-    """What the running attempt's metrics say."""
-    image: str = ""
-    """Image that its Job was made with."""
-    image_digest: str = ""
-    """Image as the node resolved it."""
-    maker: str = ""
-    """Planning: MAKER of the folder of preprocessed data in which it works; empty where the whole claim is mounted."""
-    told_min_epochs: int = 0
-    """Epochs before which its trainer was told not to stop."""
-    created: datetime | None = None
-    finished: datetime | None = None
-
-    @property
-    def exists(self) -> bool:
-        """Its Job exists and is ours."""
-        return bool(self.job_uid)
-
-    @property
-    def stands(self) -> bool:
-        """Its Job exists, is ours and stays."""
-        return self.exists and not self.deleting
+def observe_all(training: Training, snapshot: Snapshot, children: Iterable[Child]) -> dict[Child, Observation]:
+    """Return the state of each of these children."""
+    return {child: observe(training, snapshot, child) for child in children}
 
 
-def observe(snapshot: Snapshot, child: Child) -> Observation:
+def observe(training: Training, snapshot: Snapshot, child: Child) -> Observation:
     """Return the state of one child."""
     job = next((job for job in snapshot.jobs if name_of(job) == child.name), None)
     if job is None:
@@ -142,9 +68,9 @@ def observe(snapshot: Snapshot, child: Child) -> Observation:
         if refusal:
             return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
         return Observation(child, State.ABSENT, name_free=True)
-    if not is_child(job, snapshot.training):
-        return _not_ours(job, child, snapshot.training)
-    return _ours(snapshot, child, job)
+    if not is_child(job, training):
+        return _not_ours(job, child, training)
+    return _ours(training.spec, snapshot, child, job)
 
 
 def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
@@ -156,9 +82,9 @@ def _not_ours(job: Manifest, child: Child, training: Training) -> Observation:
     return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owned_by))
 
 
-def _ours(snapshot: Snapshot, child: Child, job: Manifest) -> Observation:
+def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: Manifest) -> Observation:
     pods = pods_of(job, snapshot.pods)
-    state, trouble, note = _judge(snapshot, child, job, pods)
+    state, trouble, note = _judge(spec, snapshot, child, job, pods)
     # Only the verification's report is proof of anything. The others' come from the training's own image.
     proves = STAGES[child.stage].proves
     attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]
@@ -190,9 +116,10 @@ def _ours(snapshot: Snapshot, child: Child, job: Manifest) -> Observation:
     )
 
 
-def _judge(snapshot: Snapshot, child: Child, job: Manifest, pods: list[Manifest]) -> tuple[State, Trouble | None, str]:
+def _judge(
+    spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: Manifest, pods: list[Manifest]
+) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a Job of ours."""
-    spec = snapshot.training.spec
     complete = true_condition(job, "Complete", "SuccessCriteriaMet") is not None
     # What is being deleted counts for nothing but what the status remembers.
     if is_deleting(job) and not (complete and STAGES[child.stage].counts_while_deleted):
@@ -211,7 +138,7 @@ def _judge(snapshot: Snapshot, child: Child, job: Manifest, pods: list[Manifest]
         return State.BLOCKED, queued(spec.queue_name), ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
-        return _judge_living(snapshot, pods[-1], endings)
+        return _judge_living(spec, snapshot, pods[-1], endings)
     if endings and endings[-1].exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
@@ -219,7 +146,9 @@ def _judge(snapshot: Snapshot, child: Child, job: Manifest, pods: list[Manifest]
     return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, _retry_note(endings))
 
 
-def _judge_living(snapshot: Snapshot, pod: Manifest, endings: list[Ending]) -> tuple[State, Trouble | None, str]:
+def _judge_living(
+    spec: NnunetTrainingSpec, snapshot: Snapshot, pod: Manifest, endings: list[Ending]
+) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a child from its living pod."""
     if is_deleting(pod):
         note = f"is stopped from outside and goes on in a new pod once {_node(pod)} has ended the old one"
@@ -227,7 +156,7 @@ def _judge_living(snapshot: Snapshot, pod: Manifest, endings: list[Ending]) -> t
     if trainer_state(pod, "running") is not None:
         return State.RUNNING, None, ""
     warning = snapshot.warnings.get(name_of(pod))
-    trouble = blocked_pod(pod, snapshot.training.spec.resources.gpu_resource_name) or (warning and held_up(warning))
+    trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
     return (State.BLOCKED, trouble, "") if trouble else (State.STARTING, None, _retry_note(endings))
 
 

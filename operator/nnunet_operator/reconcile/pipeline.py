@@ -11,11 +11,7 @@ from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERI
 from nnunet_api.reasons import ConditionType, FoldPhase, Reason
 from nnunet_api.status import FoldStatus
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.builders.evaluate import evaluate_job
-from nnunet_operator.builders.fold import fold_job
-from nnunet_operator.builders.model import Manifest, Options, Training
-from nnunet_operator.builders.plan import plan_job
-from nnunet_operator.builders.verify import verify_job
+from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.evidence import (
     UNPROVEN,
     ended_too_early,
@@ -24,7 +20,7 @@ from nnunet_operator.reconcile.evidence import (
     not_believed,
     of_policy,
 )
-from nnunet_operator.reconcile.observe import Child, Observation, State
+from nnunet_operator.reconcile.observation import Child, Observation, State
 from nnunet_operator.reconcile.stall import gives_up
 
 _CHECKPOINTS_IN_DOUBT = (Reason.CHECKPOINT_UNUSABLE, *UNPROVEN)
@@ -36,8 +32,6 @@ class StageRule:
 
     name: str
     """Name of the stage."""
-    build: Callable[[Training, Options, FoldKey | None], Manifest]
-    """Return the Job of one of its children."""
     needs: tuple[str, ...] = ()
     """Stages that must be done before it is ready."""
     keys: Callable[[NnunetTrainingSpec], Sequence[FoldKey | None]] = lambda _: (None,)
@@ -111,18 +105,12 @@ def _proving(spec: NnunetTrainingSpec, verify: Observation, min_epochs: int) -> 
     return replace(verify, state=State.FAILED, trouble=trouble) if trouble else verify
 
 
-def _fold_job(training: Training, options: Options, key: FoldKey | None) -> Manifest:
-    assert key is not None, "a Job that trains is of a fold run"
-    return fold_job(training, options, key)
-
-
 PIPELINE = {
     rule.name: rule
     for rule in (
-        StageRule(STAGE_PLAN, lambda training, options, _: plan_job(training, options), remembered=_planned),
+        StageRule(STAGE_PLAN, remembered=_planned),
         StageRule(
             STAGE_FOLD,
-            _fold_job,
             needs=(STAGE_PLAN,),
             keys=lambda spec: spec.fold_keys,
             parallel=lambda spec: spec.max_parallel_folds,
@@ -132,14 +120,12 @@ PIPELINE = {
         ),
         StageRule(
             STAGE_VERIFY,
-            lambda training, options, _: verify_job(training, options),
             needs=(STAGE_FOLD,),
             judge=_held_against_proof,
             remembered=_verified,
         ),
         StageRule(
             STAGE_EVALUATE,
-            lambda training, options, _: evaluate_job(training, options),
             needs=(STAGE_VERIFY,),
             # What was scored may not be what is trained now.
             reruns_after=lambda reason: reason in _CHECKPOINTS_IN_DOUBT,
@@ -158,6 +144,7 @@ def all_needs(name: str) -> Iterator[str]:
         yield from all_needs(need)
 
 
-def manifest_of(training: Training, options: Options, child: Child) -> Manifest:
-    """Return the Job of a child."""
-    return PIPELINE[child.stage].build(training, options, child.fold)
+def children(training: Training) -> Iterator[Child]:
+    """Yield all children of a training, in the order in which they come to run."""
+    for rule in PIPELINE.values():
+        yield from (Child(training.name, rule.name, key) for key in rule.keys(training.spec))

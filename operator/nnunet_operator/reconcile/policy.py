@@ -1,11 +1,11 @@
 """The policies' decision in a training's status: what is kept of it, and the condition PolicyCompliant."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nnunet_api.conditions import rfc3339
-from nnunet_api.policy.decision import Decision, Subject, Verdict, decide
+from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
@@ -17,7 +17,19 @@ from nnunet_api.status import (
     NnunetTrainingStatus,
     PolicyDecision,
 )
-from nnunet_operator.reconcile.model import Snapshot
+from nnunet_operator.builders.model import Training
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies, and what they select trainings by."""
+
+    readable: tuple[Policy, ...] = ()
+    """All policies of the cluster that parse."""
+    unreadable: Mapping[str, str] = field(default_factory=dict)
+    """By name: what is wrong with stored policies that do not parse. Nothing runs until they are put right."""
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the training's namespace by which policies may select."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +55,14 @@ class Finding:
         return (self.record.min_epochs if self.record else None) or 0
 
 
-def find(snapshot: Snapshot) -> Finding:
+def find(training: Training, policies: Policies, now: datetime) -> Finding:
     """Apply the policies to the training."""
-    training = snapshot.training
     subject = Subject(training.namespace, training.name, training.spec)
-    decision = decide(subject, snapshot.namespace_labels, snapshot.policies, snapshot.now)
-    allowed = decision.allowed and not snapshot.unreadable_policies
-    record = _record(training.status.policy, decision, allowed, snapshot.now.replace(microsecond=0))
-    compliant, reason, matter = _judge(snapshot, decision, record)
-    case = Case.POLICY_UNREADABLE if snapshot.unreadable_policies else ""
+    decision = decide(subject, policies.namespace_labels, policies.readable, now)
+    allowed = decision.allowed and not policies.unreadable
+    record = _record(training.status.policy, decision, allowed, now.replace(microsecond=0))
+    compliant, reason, matter = _judge(training, policies, decision, record, now)
+    case = Case.POLICY_UNREADABLE if policies.unreadable else ""
     return Finding(allowed, record, compliant, reason, matter, case, decision.next_change)
 
 
@@ -102,20 +113,20 @@ def _granted(policy: str, exception: PolicyException) -> GrantedException:
     )
 
 
-def _judge(snapshot: Snapshot, decision: Decision, record: AppliedPolicies | None) -> tuple[bool, Reason, str]:
+def _judge(
+    training: Training, policies: Policies, decision: Decision, record: AppliedPolicies | None, now: datetime
+) -> tuple[bool, Reason, str]:
     """Return status, reason and matter of PolicyCompliant."""
-    namespace = snapshot.training.namespace
-    if snapshot.unreadable_policies:
-        problems = "; ".join(
-            f"policy {name}: {problem}" for name, problem in sorted(snapshot.unreadable_policies.items())
-        )
-        return False, _holding(snapshot.training.status), f"nothing runs as long as a policy can't be read: {problems}"
+    namespace = training.namespace
+    if policies.unreadable:
+        problems = "; ".join(f"policy {name}: {problem}" for name, problem in sorted(policies.unreadable.items()))
+        return False, _holding(training.status), f"nothing runs as long as a policy can't be read: {problems}"
     if decision.missing:
         matter = f"namespace {namespace} is labelled {CLINICAL_LABEL} and no NnunetTrainingPolicy is for it"
         return False, Reason.POLICY_MISSING, matter
     if not decision.allowed:
         denied = [verdict for verdict in decision.verdicts if verdict.outcome is Outcome.DENIED]
-        return False, _holding(snapshot.training.status), "; ".join(_words(verdict, snapshot.now) for verdict in denied)
+        return False, _holding(training.status), "; ".join(_words(verdict, now) for verdict in denied)
     broken = [verdict for verdict in decision.verdicts if verdict.outcome in (Outcome.WARNED, Outcome.AUDITED)]
     if broken:
         matter = "; ".join(verdict.matter for verdict in broken)

@@ -8,9 +8,9 @@ from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERI
 from nnunet_api.reasons import ConditionType
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.reconcile.model import Snapshot, Training
-from nnunet_operator.reconcile.observe import Child, Observation, State, observe
-from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, StageRule, all_needs
+from nnunet_operator.builders.model import Training
+from nnunet_operator.reconcile.observation import Child, Observation, State
+from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, StageRule, all_needs, children
 
 
 @dataclass(frozen=True)
@@ -107,14 +107,13 @@ class Stages:
         return tuple(seen for stage in self.by_name for seen in self.current_of(stage))
 
 
-def look_at_stages(snapshot: Snapshot, min_epochs: int = 0) -> Stages:
-    """Look at all children. What the status remembers counts where a Job is gone, and the other way round.
+def look_at_stages(training: Training, observations: Mapping[Child, Observation], min_epochs: int = 0) -> Stages:
+    """Judge all children. What the status remembers counts where a Job is gone, and the other way round.
 
     `min_epochs` are those that policies ask to be proven for each fold.
     """
-    training = snapshot.training
     observed = {
-        rule.name: tuple(observe(snapshot, Child(training.name, rule.name, key)) for key in rule.keys(training.spec))
+        rule.name: tuple(observations[child] for child in children(training) if child.stage == rule.name)
         for rule in PIPELINE.values()
     }
     judged = {

@@ -11,8 +11,7 @@ from nnunet_api.remedies.remedy import Case
 from nnunet_api.status import FoldStatus
 from nnunet_operator.builders.model import Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.blocked import Trouble
-from nnunet_operator.reconcile.observe import Observation, State
+from nnunet_operator.reconcile.observation import Observation, State, Trouble
 
 MEDIANS = 5
 """A fold may take so many times its median epoch before it counts as stalled."""

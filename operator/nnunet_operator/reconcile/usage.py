@@ -5,6 +5,7 @@ from typing import Any
 
 from nnunet_api.contract import EvaluationFacts
 from nnunet_api.status import FoldStatus, Usage
+from nnunet_operator.builders.model import Training
 from nnunet_operator.reconcile.rounding import number
 
 
@@ -34,3 +35,8 @@ def total(
         return None
     known = before or Usage()
     return Usage(gpu_seconds=max(held, known.gpu_seconds), lost_gpu_seconds=max(lost, known.lost_gpu_seconds))
+
+
+def gpus_of_evaluation(training: Training) -> int:
+    """Return the GPUs that the evaluation holds: those of a fold if it predicts a test set, else none."""
+    return training.spec.resources.gpus if training.spec.test_set else 0

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import Options
+from nnunet_operator.builders.model import JobOptions
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
@@ -18,7 +18,7 @@ from tests.support.process import OperatorProcess
 
 def on_whole_claims(body: Object) -> Object:
     """Return the planning Job of a stored training as an operator made it that mounted whole claims."""
-    job = plan_job(parse_training(body, NnunetTrainingStatus()), Options(trainer_image="registry.example/trainer:0"))
+    job = plan_job(parse_training(body, NnunetTrainingStatus()), JobOptions(trainer_image="registry.example/trainer:0"))
     del job["metadata"]["labels"][PREPROCESSED_LABEL]
     pod = job["spec"]["template"]["spec"]
     del pod["initContainers"]

@@ -16,7 +16,7 @@ from nnunet_api.reasons import FoldPhase
 from nnunet_api.status import FoldStatus, NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.evaluate import evaluate_job
 from nnunet_operator.builders.fold import fold_job
-from nnunet_operator.builders.model import Manifest, Options, Training
+from nnunet_operator.builders.model import JobOptions, Manifest, Training
 from nnunet_operator.builders.plan import plan_job
 from nnunet_operator.builders.verify import verify_job
 from tests.support.made_trainings import OPTIONS, UID, training
@@ -329,6 +329,6 @@ def test_an_image_that_no_node_could_pull_is_not_kept() -> None:
 
 
 def test_pull_secrets_of_the_operator_and_the_training() -> None:
-    options = Options(trainer_image="x", image_pull_secrets=("site", "mine"))
+    options = JobOptions(trainer_image="x", image_pull_secrets=("site", "mine"))
     job = plan_job(training(podTemplate={"imagePullSecrets": [{"name": "mine"}]}), options)
     assert pod(job)["imagePullSecrets"] == [{"name": "mine"}, {"name": "site"}]

@@ -10,11 +10,12 @@ from nnunet_api.policy.decision import Policy
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, Snapshot
+from nnunet_operator.reconcile.decision import Decision
+from nnunet_operator.reconcile.policy import Policies
 from tests.support import made_worlds as make
 from tests.support.made_policies import policy
-from tests.support.made_trainings import NOW, OPTIONS, training
+from tests.support.made_trainings import NOW, training
+from tests.support.made_worlds import World, decide
 from tests.support.plan_facts import PLAN_FACTS
 
 ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished", "lies")
@@ -37,21 +38,20 @@ class Cluster:
         self.serial = 0
         self.writes = 0
 
-    def world(self) -> Snapshot:
+    def world(self) -> World:
         """Return what the operator sees."""
         now = NOW + timedelta(seconds=self.serial)
         jobs, pods = tuple(self.jobs.values()), tuple(self.pods.values())
-        return Snapshot(self.training, jobs, pods, dict(self.samples), {}, now, OPTIONS, policies=self.policies)
+        return World(self.training, jobs, pods, dict(self.samples), policies=Policies(self.policies), now=now)
 
     def reconcile(self) -> Decision:
         """Let the operator look once: actions first, then the status."""
         result = decide(self.world())
-        for action in result.actions:
-            if isinstance(action, CreateJob):
-                self._create(action.manifest)
-            elif isinstance(action, DeleteJob):
-                assert self.jobs[action.name]["metadata"]["uid"] == action.uid
-                self.delete(action.name)
+        for stop in result.stop:
+            assert self.jobs[stop.child.name]["metadata"]["uid"] == stop.job_uid
+            self.delete(stop.child.name)
+        for manifest in make.made(self.training, result):
+            self._create(manifest)
         if result.status != self.training.status:
             self.writes += 1
             self.training = replace(self.training, status=make.stored(result.status))

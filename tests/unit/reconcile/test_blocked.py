@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import PodWarning
+from nnunet_operator.reconcile.blocked import PodWarning
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     FOLD,
     PLAN,
     condition,
     created,
+    decide,
     ended,
     job,
     planned,

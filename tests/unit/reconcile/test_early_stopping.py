@@ -9,13 +9,13 @@ from nnunet_api.contract import (
 )
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     COMPLETE,
     FOLD,
     after,
     condition,
+    decide,
     job,
     planned,
     proof,

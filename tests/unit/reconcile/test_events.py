@@ -7,7 +7,6 @@ import pytest
 from nnunet_api.contract import EvaluationFacts, TerminationReport
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     COMPLETE,
@@ -16,6 +15,7 @@ from tests.support.made_worlds import (
     PLAN,
     VERIFY,
     after,
+    decide,
     ended,
     fold_done,
     job,

@@ -10,7 +10,6 @@ from nnunet_api.contract import (
     FoldFacts,
     TerminationReport,
 )
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     COMPLETE,
@@ -19,6 +18,7 @@ from tests.support.made_worlds import (
     after,
     condition,
     created,
+    decide,
     deleted,
     ended,
     failed_by,

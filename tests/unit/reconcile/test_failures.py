@@ -6,7 +6,6 @@ import pytest
 
 from nnunet_api.contract import TerminationReport
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     EVALUATE,
@@ -14,6 +13,7 @@ from tests.support.made_worlds import (
     PLAN,
     after,
     condition,
+    decide,
     ended,
     failed_by,
     job,

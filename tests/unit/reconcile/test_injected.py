@@ -9,12 +9,23 @@ import pytest
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import CreateJob
 from nnunet_operator.reconcile.objects import asked_image, ending_of, is_over, told_min_epochs
 from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.support.made_trainings import OPTIONS, training
-from tests.support.made_worlds import FOLD, IMAGE_ID, PLAN, after, condition, job, planned, pod, running, world
+from tests.support.made_worlds import (
+    FOLD,
+    IMAGE_ID,
+    PLAN,
+    after,
+    condition,
+    decide,
+    job,
+    made,
+    planned,
+    pod,
+    running,
+    world,
+)
 
 ONE = training(folds=[0], schedule={"epochs": 10})
 AGENT = {"name": "agent", "image": "agent:7", "env": [{"name": "NNUNET_RUN_IMAGE", "value": "agent:7"}]}
@@ -63,8 +74,8 @@ def test_the_image_of_the_run_is_the_one_that_was_asked_for(
     provenance = known.status.provenance
     assert provenance is not None
     assert (provenance.image, provenance.image_digest) == (asked, IMAGE_ID)
-    (create,) = (a for a in decide(world(known, stands, beside(done_pod, place))).actions if isinstance(a, CreateJob))
-    assert create.manifest["spec"]["template"]["spec"]["containers"][0]["image"] == asked
+    (body,) = made(known, decide(world(known, stands, beside(done_pod, place))))
+    assert body["spec"]["template"]["spec"]["containers"][0]["image"] == asked
 
 
 def test_the_image_is_that_of_the_job_whatever_the_operator_would_ask_for_now() -> None:

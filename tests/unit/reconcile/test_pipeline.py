@@ -3,12 +3,13 @@
 from nnunet_api.reasons import Phase, Reason
 from nnunet_api.remedies.table import phase_of
 from nnunet_api.stages import STAGES
+from nnunet_operator.reconcile.manifests import JOBS
 from nnunet_operator.reconcile.pipeline import LAST, PIPELINE, all_needs
 from tests.support.made_trainings import OPTIONS, training
 
 
 def test_each_stage_has_words_and_rules() -> None:
-    assert list(STAGES) == list(PIPELINE)
+    assert list(STAGES) == list(PIPELINE) == list(JOBS)
     assert {name: stage.name for name, stage in STAGES.items()} == {name: name for name in PIPELINE}
 
 
@@ -31,6 +32,6 @@ def test_a_stage_has_a_gpu_only_where_it_says_so() -> None:
     for test_set in test_sets:
         of = training(testSet=test_set, resources={"memory": "63Gi", "preprocessing": {"memory": "17Gi"}})
         for name, rule in PIPELINE.items():
-            body = rule.build(of, OPTIONS, rule.keys(of.spec)[0])
+            body = JOBS[name](of, OPTIONS, rule.keys(of.spec)[0])
             limits = body["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
             assert limits["memory"] == ("63Gi" if STAGES[name].on_gpu(of.spec) else "17Gi"), name

@@ -11,13 +11,24 @@ from nnunet_api.contract import CONTRACT_ENV, TerminationReport
 from nnunet_api.policy.decision import Policy
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import Decision
+from nnunet_operator.reconcile.decision import Decision
+from nnunet_operator.reconcile.policy import Policies
 from nnunet_operator.runtime.trim import trim_job
 from tests.support import made_worlds as make
 from tests.support.made_policies import NOW, exception, policy
 from tests.support.made_trainings import training
-from tests.support.made_worlds import COMPLETE, FOLD, condition, created, deleted, fold_done, job, planned, stated
+from tests.support.made_worlds import (
+    COMPLETE,
+    FOLD,
+    condition,
+    created,
+    decide,
+    deleted,
+    fold_done,
+    job,
+    planned,
+    stated,
+)
 
 ONE = training(folds=[0], schedule={"epochs": 10})
 STOPPING = training(folds=[0], schedule={"epochs": 10}, earlyStopping={"mode": "Stop", "minEpochs": 2})
@@ -30,8 +41,8 @@ def look(of: Training, *objects: Manifest, policies: tuple[Policy, ...] = (), **
     """Return the plan under these policies."""
     later = changes.pop("now", NOW)
     world = make.world(of, *objects, now=later, **{k: v for k, v in changes.items() if k in ("samples", "refusals")})
-    extra = {k: v for k, v in changes.items() if k in ("namespace_labels", "unreadable_policies")}
-    return decide(replace(world, policies=policies, **extra))
+    extra = {k: v for k, v in changes.items() if k in ("namespace_labels", "unreadable")}
+    return decide(replace(world, policies=Policies(policies, **extra)))
 
 
 def known(of: Training, result: Decision) -> Training:
@@ -149,7 +160,7 @@ def test_what_is_not_enforced_is_said_and_runs(mode: str) -> None:
 
 
 def test_a_policy_that_cannot_be_read_lets_nothing_run() -> None:
-    result = look(ONE, unreadable_policies={"new": "spec.rules.colour: extra inputs are not permitted"})
+    result = look(ONE, unreadable={"new": "spec.rules.colour: extra inputs are not permitted"})
     assert created(result) == [] and stated(result, "PolicyCompliant") == ("False", "PolicyDenied")
     assert "policy new: spec.rules.colour" in condition(result, "PolicyCompliant").message
 
@@ -178,8 +189,8 @@ def contract(manifest: Manifest) -> dict[str, Any]:
 
 def test_the_trainer_is_told_the_minimum() -> None:
     result = look(ONE, *planned(ONE), policies=(SHORT,))
-    (action,) = result.actions
-    assert contract(action.manifest)["policy"]["minEpochs"] == 10  # type: ignore[union-attr]
+    (body,) = make.made(ONE, result)
+    assert contract(body)["policy"]["minEpochs"] == 10
 
 
 @pytest.mark.parametrize(

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import DeleteJob, Snapshot
 from tests.support import made_worlds as make
 from tests.support import sizes
 from tests.support.made_trainings import NOW, training
+from tests.support.made_worlds import World, decide
 from tests.unit.reconcile.simulator import EPOCHS, check, simulate
 
 CONDITIONS: list[list[dict[str, str]]] = [
@@ -112,7 +111,7 @@ def objects_of(draw: st.DrawFn, of: Any, stage: str, fold: str) -> list[Manifest
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> Snapshot:
+def worlds(draw: st.DrawFn) -> World:
     """Draw a world; its training may remember another one."""
     of = training(
         folds=draw(st.sampled_from([[0], [0, 1], [0, 1, 2]])),
@@ -140,14 +139,14 @@ def worlds(draw: st.DrawFn) -> Snapshot:
 @pytest.mark.soak
 @settings(max_examples=sizes.RECONCILED_WORLDS)
 @given(worlds())
-def test_any_world(seen: Snapshot) -> None:
+def test_any_world(seen: World) -> None:
     result = decide(seen)
     of = seen.training
     names = make.created(result)
     assert len(names) == len(set(names))
     assert not set(names) & {job["metadata"]["name"] for job in seen.jobs}
     ours = {job["metadata"]["uid"] for job in seen.jobs if job["metadata"]["ownerReferences"]}
-    assert {action.uid for action in result.actions if isinstance(action, DeleteJob)} <= ours
+    assert {stop.job_uid for stop in result.stop} <= ours
     assert sum("-fold-" in name for name in names) <= of.spec.max_parallel_folds
     over = {c.type for c in result.status.conditions if c.status == "True"} & {"Complete", "Failed"}
     if of.deleting or of.spec.suspend or over:

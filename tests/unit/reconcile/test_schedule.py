@@ -3,9 +3,8 @@
 import pytest
 
 from nnunet_api.schedule import Schedule, judge
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
-from tests.support.made_worlds import after, condition, stated, world
+from tests.support.made_worlds import after, condition, decide, stated, world
 
 
 @pytest.mark.parametrize(

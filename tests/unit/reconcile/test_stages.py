@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import DeleteTraining
+from nnunet_operator.reconcile.decision import DeleteTraining
 from nnunet_operator.runtime.training import invalid_status
 from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import (
@@ -18,6 +17,7 @@ from tests.support.made_worlds import (
     VERIFY,
     after,
     created,
+    decide,
     deleted,
     ended,
     failed_by,

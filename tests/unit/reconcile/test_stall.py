@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from nnunet_operator.builders.model import Training
-from nnunet_operator.reconcile.decide import decide
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     FOLD,
     after,
     condition,
+    decide,
     deleted,
     job,
     planned,

@@ -14,7 +14,6 @@ from nnunet_api.reasons import FoldPhase
 from nnunet_api.status import FoldStatus, Progress
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.progress import seconds_left, total_progress
 from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import (
@@ -23,10 +22,11 @@ from tests.support.made_worlds import (
     FOLD,
     after,
     condition,
-    created,
+    decide,
     ended,
     fold_done,
     job,
+    made,
     planned,
     pod,
     running,
@@ -277,9 +277,9 @@ def test_an_upgrade_of_the_operator_does_not_change_the_image_of_a_run_that_has_
     known = after(ONE, job(ONE, "plan"))
     upgraded = replace(world(known, *planned(ONE)), options=replace(world(ONE).options, trainer_image="new:2"))
     result = decide(upgraded)
-    assert created(result) == ["hippo-fold-0"]
-    template = result.actions[0].manifest["spec"]["template"]  # type: ignore[union-attr]
-    assert template["spec"]["containers"][0]["image"] == "registry.example/trainer:1"
+    (body,) = made(known, result, upgraded.options)
+    assert body["metadata"]["name"] == "hippo-fold-0"
+    assert body["spec"]["template"]["spec"]["containers"][0]["image"] == "registry.example/trainer:1"
 
 
 @pytest.mark.parametrize(

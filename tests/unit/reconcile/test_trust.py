@@ -11,7 +11,6 @@ from nnunet_api.contract import (
     TerminationReport,
 )
 from nnunet_operator.builders.model import Training
-from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.facts import deviation
 from tests.support.made_trainings import training
 from tests.support.made_worlds import (
@@ -22,6 +21,7 @@ from tests.support.made_worlds import (
     after,
     condition,
     created,
+    decide,
     ended,
     failed_by,
     fold_done,

@@ -5,12 +5,11 @@ from collections.abc import Callable
 import pytest
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import Decision
+from nnunet_operator.reconcile.decision import Decision
 from nnunet_operator.reconcile.witness import doubt_of
 from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.support.made_trainings import training
-from tests.support.made_worlds import condition, created, evidence_of, fold_done, planned, verified, world
+from tests.support.made_worlds import condition, created, decide, evidence_of, fold_done, planned, verified, world
 
 DIGEST = f"sha256:{'0' * 64}"
 ONE = training(folds=[0], schedule={"epochs": 10})

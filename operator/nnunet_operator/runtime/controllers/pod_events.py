@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import PodWarning
+from nnunet_operator.reconcile.blocked import PodWarning
 from nnunet_operator.reconcile.objects import (
     controller_of,
     is_deleting,

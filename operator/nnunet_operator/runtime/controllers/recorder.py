@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from nnunet_api.base import API_VERSION
 from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import Event
+from nnunet_operator.reconcile.decision import Event
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.errors import ApiError, Unreachable
