@@ -27,6 +27,7 @@ from nnunet_operator.reconcile.observation import Child
 from nnunet_operator.reconcile.observe import Snapshot, observe_all
 from nnunet_operator.reconcile.pipeline import children
 from nnunet_operator.reconcile.policy import Policies
+from nnunet_operator.reconcile.views import job_view, pod_view
 from tests.support.made_trainings import NOW, OPTIONS
 from tests.support.plan_facts import PLAN_FACTS
 
@@ -52,7 +53,8 @@ class World:
 
 def decide(world: World) -> Decision:
     """Decide as the operator does, from what it sees of a world."""
-    seen = Snapshot(world.jobs, world.pods, world.samples, world.refusals, world.warnings)
+    jobs, pods = tuple(map(job_view, world.jobs)), tuple(map(pod_view, world.pods))
+    seen = Snapshot(jobs, pods, world.samples, world.refusals, world.warnings)
     observations = observe_all(world.training, seen, children(world.training))
     return core.decide(world.training, observations, world.policies, world.now, world.options)
 

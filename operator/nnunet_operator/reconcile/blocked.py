@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import container_statuses, shorten, status_of
+from nnunet_operator.reconcile.endings import shorten
 from nnunet_operator.reconcile.observation import Trouble
+from nnunet_operator.reconcile.views import ContainerView, PodView, Said
 
 IMAGE_REASONS = frozenset(
     {
@@ -39,26 +39,22 @@ class PodWarning:
     message: str
 
 
-def blocked_pod(pod: Manifest, gpu_resource: str) -> Trouble | None:
+def blocked_pod(pod: PodView, gpu_resource: str) -> Trouble | None:
     """Return why a pod can't start, or None where it is starting or running as usual."""
-    for condition in status_of(pod).get("conditions") or []:
-        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-            return _unscheduled(condition, gpu_resource)
-    for container in container_statuses(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        trouble = _waiting(str(waiting.get("reason") or ""), str(waiting.get("message") or ""), container)
-        if trouble:
+    if pod.unscheduled:
+        return _unscheduled(pod.unscheduled, gpu_resource)
+    for container in (*pod.preparing, *pod.containers):
+        if container.waiting and (trouble := _waiting(container.waiting, container)):
             return trouble
     return None
 
 
-def _unscheduled(condition: Manifest, gpu_resource: str) -> Trouble | None:
-    reason = condition.get("reason")
-    if reason == "SchedulingGated":
+def _unscheduled(said: Said, gpu_resource: str) -> Trouble | None:
+    if said.reason == "SchedulingGated":
         return Trouble(Reason.WAITING_FOR_QUEUE, "is held back by a scheduling gate of its pod")
-    if reason != "Unschedulable":
+    if said.reason != "Unschedulable":
         return None  # SchedulerError and the like: the scheduler tries again by itself
-    return unschedulable(str(condition.get("message") or ""), gpu_resource)
+    return unschedulable(said.message, gpu_resource)
 
 
 def unschedulable(message: str, gpu_resource: str) -> Trouble:
@@ -82,11 +78,11 @@ def _case_of_nodes(lower: str) -> str:
     return Case.NODE_TAINTS if "untolerated taint" in lower else ""
 
 
-def _waiting(reason: str, message: str, container: Manifest) -> Trouble | None:
-    name = str(container.get("name") or "")
+def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
+    reason, message, name = waiting.reason, waiting.message, container.name
     foreign = "" if name in (CONTAINER_NAME, PREPARE_CONTAINER_NAME) else name
     if reason in IMAGE_REASONS:
-        image = container.get("image") or "of the trainer"
+        image = container.image or "of the trainer"
         # The kubelet alternates between ErrImagePull and ImagePullBackOff, which quotes the former.
         said = re.sub(r'^Back-off pulling image "[^"]*"(: \w+)?:?\s*', "", message)
         detail = f": {shorten(said).rstrip('. ')}" if said else ""

@@ -9,9 +9,9 @@ from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import Ending, ending_of, name_of, status_of
+from nnunet_operator.reconcile.endings import Ending, ending_of
 from nnunet_operator.reconcile.observation import Trouble
+from nnunet_operator.reconcile.views import JobView, PodView
 
 REASONS: dict[int, Reason] = {
     ExitCode.WRONG_CONFIGURATION: Reason.WRONG_CONFIGURATION,
@@ -24,7 +24,7 @@ REASONS: dict[int, Reason] = {
 """By the exit code that ends a training."""
 
 
-def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
+def out_of_memory(pods: Sequence[PodView], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
     """Return the failure of a child one of whose pods was killed at its memory limit, or None.
 
     Another attempt would be killed at the same point, so this does not wait for the Job to give up.
@@ -39,15 +39,15 @@ def out_of_memory(pods: Sequence[Manifest], who: str, stage: str, spec: NnunetTr
     return Trouble(Reason.OUT_OF_MEMORY, f"{who}: killed because it needed more than {field} ({value})")
 
 
-def job_failure(job: Manifest, condition: Manifest, pods: Sequence[Manifest], who: str, retry_limit: int) -> Trouble:
-    """Return why a Job failed, from its pods where they are still there, or else from its own condition."""
+def job_failure(job: JobView, said: str, pods: Sequence[PodView], who: str, retry_limit: int) -> Trouble:
+    """Return why a Job failed, from its pods where they are still there, or else from what its condition says."""
     endings = _endings(pods)
     blamed = next((e for e in endings if e.exit_code in TERMINAL_EXIT_CODES), None)
-    code = blamed.exit_code if blamed else _code_in(condition)
+    code = blamed.exit_code if blamed else _code_in(said)
     if reason := REASONS.get(code or 0):
         return _terminal(reason, blamed, who)
     counted = [ending for ending in endings if not ending.disrupted and ending.exit_code != ExitCode.PREEMPTED]
-    return _exhausted(job, condition, counted[0] if counted else None, who, retry_limit)
+    return _exhausted(job, said, counted[0] if counted else None, who, retry_limit)
 
 
 def describe(ending: Ending) -> str:
@@ -63,14 +63,14 @@ def describe(ending: Ending) -> str:
     return f"{what}: {ending.last_words}" if ending.last_words else what
 
 
-def _endings(pods: Sequence[Manifest]) -> list[Ending]:
+def _endings(pods: Sequence[PodView]) -> list[Ending]:
     """Endings of the attempts, newest first."""
     return [ending for pod in reversed(pods) if (ending := ending_of(pod))]
 
 
-def _code_in(condition: Manifest) -> int:
+def _code_in(said: str) -> int:
     """Return the exit code that the Job controller quotes, or 0."""
-    found = re.search(r"exit code (\d+)", str(condition.get("message") or ""))
+    found = re.search(r"exit code (\d+)", said)
     return int(found[1]) if found else 0
 
 
@@ -82,13 +82,12 @@ def _terminal(reason: Reason, ending: Ending | None, who: str) -> Trouble:
     return Trouble(reason, f"{who}: {row.meaning} (exit code {row.exit_code}){said}", detailed=ending is not None)
 
 
-def _exhausted(job: Manifest, condition: Manifest, last: Ending | None, who: str, retry_limit: int) -> Trouble:
-    failed = int(status_of(job).get("failed") or 0)
-    times = f"failed {failed} times" if failed > 1 else "failed"
-    ended = f"the last attempt {describe(last)}" if last else str(condition.get("message") or "its pods are gone")
+def _exhausted(job: JobView, said: str, last: Ending | None, who: str, retry_limit: int) -> Trouble:
+    times = f"failed {job.failed} times" if job.failed > 1 else "failed"
+    ended = f"the last attempt {describe(last)}" if last else (said or "its pods are gone")
     return Trouble(
         Reason.LOSS_NOT_FINITE if last and last.exit_code == ExitCode.LOSS_NOT_FINITE else Reason.RETRIES_EXHAUSTED,
         f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended} (see kubectl logs "
-        f"job/{name_of(job)})",
+        f"job/{job.name})",
         detailed=last is not None,
     )

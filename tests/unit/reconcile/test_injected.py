@@ -9,8 +9,8 @@ import pytest
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.reconcile.objects import asked_image, ending_of, is_over, told_min_epochs
-from nnunet_operator.runtime.trim import trim_job, trim_pod
+from nnunet_operator.reconcile.endings import ending_of
+from nnunet_operator.reconcile.views import job_view, pod_view
 from tests.support.made_trainings import OPTIONS, training
 from tests.support.made_worlds import (
     FOLD,
@@ -52,24 +52,16 @@ def beside(body: Manifest, place: int, **state: Any) -> Manifest:
     return changed
 
 
-def seen(body: Manifest, trimmed: bool) -> Manifest:
-    return {**trim_job(body), "kind": "Job"} if trimmed else body
-
-
 WHERE = pytest.mark.parametrize("place", [0, 1], ids=["before the trainer", "behind it"])
-TRIMMED = pytest.mark.parametrize("trimmed", [False, True], ids=["as it came", "as it is kept"])
 
 
 @WHERE
-@TRIMMED
 @pytest.mark.parametrize("mirror", ["", "mirror.example"])
 @pytest.mark.parametrize("of", [ONE, OWN], ids=["default image", "own image"])
-def test_the_image_of_the_run_is_the_one_that_was_asked_for(
-    of: Training, place: int, trimmed: bool, mirror: str
-) -> None:
+def test_the_image_of_the_run_is_the_one_that_was_asked_for(of: Training, place: int, mirror: str) -> None:
     asked = of.spec.trainer.image or ASKED
     done, done_pod = planned(of)
-    stands = seen(injected(done, place, mirror), trimmed)
+    stands = injected(done, place, mirror)
     known = after(of, stands, beside(done_pod, place, running={}))
     provenance = known.status.provenance
     assert provenance is not None
@@ -108,19 +100,19 @@ def test_an_image_that_is_pinned_stays() -> None:
 def test_what_can_not_be_read_is_not_made_up() -> None:
     body = job(ONE, PLAN)
     body["spec"]["template"]["spec"]["containers"] = [AGENT]
-    empty: list[Manifest] = [{"spec": {}}, {"spec": {"template": {"spec": {"containers": None}}}}]
-    for stands in (body, trim_job(body), *empty):
-        assert (asked_image(stands), told_min_epochs(stands)) == ("", 0)
+    empty: list[Manifest] = [{}, {"spec": {}}, {"spec": {"template": {"spec": {"containers": None}}}}]
+    for stands in (body, *({"metadata": {"name": "x"}, **one} for one in empty)):
+        assert (job_view(stands).image, job_view(stands).told_min_epochs) == ("", 0)
 
 
 @WHERE
 def test_a_container_beside_the_trainer_does_not_end_it_nor_start_it(place: int) -> None:
     fold = job(ONE, FOLD, "0")
     ends = {"terminated": {"exitCode": 137, "reason": "OOMKilled", "message": "{}"}}
-    at_work = trim_pod(beside(running(fold), place, **ends))
-    assert not is_over(at_work) and ending_of(at_work) is None
+    at_work = beside(running(fold), place, **ends)
+    assert not pod_view(at_work).over and ending_of(pod_view(at_work)) is None
     result = decide(world(ONE, *planned(ONE), fold, at_work))
     assert result.status.folds[0].phase == FoldPhase.RUNNING
     waits = beside(pod(fold, state={"waiting": {"reason": "ContainerCreating"}}), place, running={})
-    result = decide(world(ONE, *planned(ONE), fold, trim_pod(waits)))
+    result = decide(world(ONE, *planned(ONE), fold, waits))
     assert condition(result, "Progressing").reason == "Starting"

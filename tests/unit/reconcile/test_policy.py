@@ -13,7 +13,6 @@ from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.builders.model import Manifest, Training
 from nnunet_operator.reconcile.decision import Decision
 from nnunet_operator.reconcile.policy import Policies
-from nnunet_operator.runtime.trim import trim_job
 from tests.support import made_worlds as make
 from tests.support.made_policies import NOW, exception, policy
 from tests.support.made_trainings import training
@@ -204,17 +203,13 @@ def test_the_trainer_is_told_the_minimum() -> None:
         pytest.param(ONE, None, 8, False, id="it can't stop early"),
     ],
 )
-@pytest.mark.parametrize("trimmed", [False, True])
-def test_a_trainer_that_was_told_less_begins_again(
-    of: Training, told_epochs: Any, asked: int, restarted: bool, trimmed: bool
-) -> None:
+def test_a_trainer_that_was_told_less_begins_again(of: Training, told_epochs: Any, asked: int, restarted: bool) -> None:
     body = job(of, FOLD, "0")
     environment = body["spec"]["template"]["spec"]["containers"][0]["env"]
     entry = next(variable for variable in environment if variable["name"] == CONTRACT_ENV)
     entry["value"] = told_epochs if isinstance(told_epochs, str) else json.dumps({"policy": {"minEpochs": told_epochs}})
     pod = make.running(body)
-    stored = {**trim_job(body), "kind": "Job"} if trimmed else body
-    result = look(of, *planned(of), stored, pod, policies=(policy(rules={"minEpochs": asked}),))
+    result = look(of, *planned(of), body, pod, policies=(policy(rules={"minEpochs": asked}),))
     assert deleted(result) == (["hippo-fold-0"] if restarted else [])
 
 

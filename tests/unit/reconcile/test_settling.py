@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from nnunet_operator.reconcile.settling import is_settling
+from nnunet_operator.reconcile.views import job_view, pod_view
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WAITS = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
@@ -55,4 +56,4 @@ def pod(uid: str = "u", node: str = "", **status: Any) -> dict[str, Any]:
     ],
 )
 def test_settling(jobs: list[dict[str, Any]], pods: list[dict[str, Any]], expected: bool) -> None:
-    assert is_settling(jobs, pods, NOW, 5.0) is expected
+    assert is_settling(map(job_view, jobs), map(pod_view, pods), NOW, 5.0) is expected

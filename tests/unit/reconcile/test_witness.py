@@ -6,8 +6,8 @@ import pytest
 
 from nnunet_operator.builders.model import Manifest
 from nnunet_operator.reconcile.decision import Decision
+from nnunet_operator.reconcile.views import job_view, pod_view
 from nnunet_operator.reconcile.witness import doubt_of
-from nnunet_operator.runtime.trim import trim_job, trim_pod
 from tests.support.made_trainings import training
 from tests.support.made_worlds import condition, created, decide, evidence_of, fold_done, planned, verified, world
 
@@ -18,7 +18,7 @@ JOB, POD = verified(ONE)
 
 def concluded(*pods: Manifest) -> Decision:
     """Return what is done about a completed verification with these pods, as the operator remembers pods."""
-    return decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *map(trim_pod, pods)))
+    return decide(world(ONE, *planned(ONE), *fold_done(ONE, "0"), JOB, *pods))
 
 
 def forged(change: Callable[[Manifest], object]) -> Manifest:
@@ -100,4 +100,4 @@ def test_a_digest_names_the_image_in_whatever_registry(asked: str, runs: str, be
         if variable["name"] == "NNUNET_RUN_IMAGE":
             variable["value"] = asked
     pod["spec"]["containers"][0]["image"] = runs
-    assert (doubt_of(trim_job(body), trim_pod(pod)) == "") is believed
+    assert (doubt_of(job_view(body), pod_view(pod)) == "") is believed

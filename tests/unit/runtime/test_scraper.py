@@ -1,30 +1,33 @@
 """When the pods of a training are asked for their metrics."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.builders.model import Training
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import FoldSample
+from nnunet_operator.reconcile.views import PodView, pod_view
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.scraper import Scraper
 from tests.support.made_trainings import training
 from tests.unit.runtime.clock import run
 
 KEY = Key("clinic", "hippo")
-POD: dict[str, Any] = {
-    "metadata": {"name": "hippo-fold-0-x", "uid": "u", "labels": {"nnunet.dev/fold": "0"}},
-    "status": {"podIP": "127.0.0.1", "containerStatuses": [{"name": "trainer", "state": {"running": {}}}]},
-}
+POD = pod_view(
+    {
+        "metadata": {"name": "hippo-fold-0-x", "uid": "u", "labels": {"nnunet.dev/fold": "0"}},
+        "status": {"podIP": "127.0.0.1", "containerStatuses": [{"name": "trainer", "state": {"running": {}}}]},
+    }
+)
 
 
 class Silent(Scraper):
     """Gets no answer, at once: real connections would take time of a clock that is not real."""
 
-    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+    async def _scrape(self, training: Training, pod: PodView) -> FoldSample | None:
         return None
 
 
@@ -65,7 +68,7 @@ class Scripted(Scraper):
 
     answers: list[FoldSample | None]
 
-    async def _scrape(self, training: Training, pod: Manifest) -> FoldSample | None:
+    async def _scrape(self, training: Training, pod: PodView) -> FoldSample | None:
         return self.answers.pop(0) if self.answers else None
 
 
@@ -105,7 +108,7 @@ def test_how_long_a_fold_stands_still_by_the_operators_clock(
 
 
 def test_another_pod_is_timed_anew() -> None:
-    other = {**POD, "metadata": {**POD["metadata"], "uid": "other", "name": "hippo-fold-0-y"}}
+    other = replace(POD, uid="other", name="hippo-fold-0-y")
 
     async def scenario() -> list[float | None]:
         async with aiohttp.ClientSession() as session:

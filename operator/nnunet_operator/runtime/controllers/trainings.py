@@ -14,12 +14,12 @@ from nnunet_operator.reconcile.decide import decide
 from nnunet_operator.reconcile.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.reconcile.events import events
 from nnunet_operator.reconcile.manifests import manifest_of
-from nnunet_operator.reconcile.objects import is_child, uid_of
 from nnunet_operator.reconcile.observation import Child
-from nnunet_operator.reconcile.observe import Snapshot, observe_all
+from nnunet_operator.reconcile.observe import Snapshot, is_child, observe_all
 from nnunet_operator.reconcile.pipeline import children
 from nnunet_operator.reconcile.policy import Policies
 from nnunet_operator.reconcile.settling import is_settling
+from nnunet_operator.reconcile.views import JobView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.parts import Parts
@@ -64,7 +64,7 @@ class _Deeds:
     """What became of the actions."""
 
     created: bool = False
-    taken: tuple[Manifest, ...] = ()
+    taken: tuple[JobView, ...] = ()
     """Jobs of somebody else under names that the training needs."""
     refusals: tuple[tuple[str, str], ...] = ()
     """Names of Jobs that the API server refused, and what it said."""
@@ -181,7 +181,7 @@ class Trainings:
         except ApiError as error:
             if error.status != 404:
                 raise
-            return self._feed.gone(TRAININGS, body, by=TRAININGS)
+            return self._feed.gone(TRAININGS, key, version_of(body), by=TRAININGS)
 
     async def _get(self, resource: Resource, key: Key) -> Manifest:
         """Return an object from the API server. Raises ApiError, and Unreachable also for one older than is known."""
@@ -239,8 +239,8 @@ class Trainings:
         except ApiError as error:
             if error.status == 409:
                 job = await self._get(JOBS, Key(namespace, name))
-                if not is_child(job, training):
-                    deeds.taken += (job,)
+                if not is_child(found := job_view(job), training):
+                    deeds.taken += (found,)
                     return
             elif error.refused:
                 log.warning("Job %s was refused: %s", name, error.message)
@@ -252,13 +252,13 @@ class Trainings:
         self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
-        job = self._cache[JOBS].get(key)
-        if job is None or uid_of(job) != uid:
+        job: JobView | None = self._cache[JOBS].get(key)
+        if job is None or job.uid != uid:
             return
-        answer = await self._delete(JOBS, key, uid, job["metadata"]["resourceVersion"])
+        answer = await self._delete(JOBS, key, uid, job.version)
         log.info("deleted Job %s", key.name)
         if answer is None:
-            self._feed.gone(JOBS, job, by=TRAININGS)
+            self._feed.gone(JOBS, key, int(job.version), by=TRAININGS)
         elif answer.get("kind") == "Job":
             self._feed.seen(JOBS, answer, by=TRAININGS)
 
