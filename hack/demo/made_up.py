@@ -17,9 +17,10 @@ from nnunet_api.labels import FOLD_LABEL
 from nnunet_api.reasons import EarlyStoppingState, FoldPhase
 from nnunet_api.schedule import EarlyStopping
 from nnunet_cli.kube.watched import Watched, read_events, watched
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.policy import Policies
 from nnunet_trainer.training import early_stopping, schedule
 from tests.support import made_worlds as make
 from tests.support.made_policies import policy

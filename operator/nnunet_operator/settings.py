@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from nnunet_operator.builders.model import JobOptions
+from nnunet_operator.kube.builders.options import JobOptions
 
 ENV_PREFIX = "NNUNET_OPERATOR_"
 

@@ -17,17 +17,19 @@ from nnunet_api.contract import (
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import JobOptions, Manifest, Training
+from nnunet_operator.core import decide as core
+from nnunet_operator.core.decision import Decision
+from nnunet_operator.core.observation import Child
+from nnunet_operator.core.pipeline import children
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import manifest_of
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.observe import Snapshot, observe_all
+from nnunet_operator.kube.views import job_view, pod_view
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile import decide as core
-from nnunet_operator.reconcile.blocked import PodWarning
-from nnunet_operator.reconcile.decision import Decision
-from nnunet_operator.reconcile.manifests import manifest_of
-from nnunet_operator.reconcile.observation import Child
-from nnunet_operator.reconcile.observe import Snapshot, observe_all
-from nnunet_operator.reconcile.pipeline import children
-from nnunet_operator.reconcile.policy import Policies
-from nnunet_operator.reconcile.views import job_view, pod_view
 from tests.support.made_trainings import NOW, OPTIONS
 from tests.support.plan_facts import PLAN_FACTS
 

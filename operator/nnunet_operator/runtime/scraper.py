@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import aiohttp
 
-from nnunet_operator.builders.model import Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.views import PodView
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import FoldSample
 from nnunet_operator.progress.scrape import scrape
-from nnunet_operator.reconcile.views import PodView
 from nnunet_operator.runtime.keys import Key
 
 log = logging.getLogger(__name__)

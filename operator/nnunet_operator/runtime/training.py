@@ -11,7 +11,8 @@ from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice, phase
 from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
 
 Model = TypeVar("Model", bound=BaseModel)
 

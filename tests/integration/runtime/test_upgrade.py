@@ -5,8 +5,8 @@ from collections.abc import Callable
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import JobOptions
-from nnunet_operator.builders.plan import plan_job
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from nnunet_api.status import AppliedPolicies, PolicyDecision
+from nnunet_operator.core.decision import Event
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.reconcile.decision import Event
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.decisions import count_decisions

@@ -6,10 +6,10 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
-from nnunet_operator.builders.model import Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.views import PodView, pod_view
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import FoldSample
-from nnunet_operator.reconcile.views import PodView, pod_view
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.scraper import Scraper
 from tests.support.made_trainings import training

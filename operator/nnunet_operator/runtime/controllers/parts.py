@@ -5,7 +5,7 @@ from functools import cached_property
 
 import aiohttp
 
-from nnunet_operator.builders.model import JobOptions
+from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.blocked import PodWarning
-from nnunet_operator.reconcile.objects import parse_time
-from nnunet_operator.reconcile.views import JobView, PodView
+from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.objects import Manifest, parse_time
+from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.keys import Key

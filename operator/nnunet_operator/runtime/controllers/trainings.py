@@ -9,17 +9,19 @@ from typing import Any, NoReturn
 from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import JobOptions, Manifest, Training
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.decision import Action, Decision, DeleteTraining, Start, Stop
-from nnunet_operator.reconcile.events import events
-from nnunet_operator.reconcile.manifests import manifest_of
-from nnunet_operator.reconcile.observation import Child
-from nnunet_operator.reconcile.observe import Snapshot, is_child, observe_all
-from nnunet_operator.reconcile.pipeline import children
-from nnunet_operator.reconcile.policy import Policies
-from nnunet_operator.reconcile.settling import is_settling
-from nnunet_operator.reconcile.views import JobView, job_view
+from nnunet_operator.core.decide import decide
+from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
+from nnunet_operator.core.events import events
+from nnunet_operator.core.observation import Child
+from nnunet_operator.core.pipeline import children
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import manifest_of
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
+from nnunet_operator.kube.settling import is_settling
+from nnunet_operator.kube.views import JobView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.parts import Parts

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.informers.controller import Controller
 from nnunet_operator.runtime.informers.informer import Cache, Changes

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.informers.store import Change, Form, Store
 

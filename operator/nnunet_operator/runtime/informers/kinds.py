@@ -3,14 +3,14 @@
 import json
 
 from nnunet_api.labels import TRAINING_LABEL, short_name
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.views import job_view, pod_view
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.trim import trim_namespace, trim_resource
+from nnunet_operator.kube.views import job_view, pod_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
 from nnunet_operator.runtime.informers.informer import Informer, name_of
 from nnunet_operator.runtime.informers.store import Text, View
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.summary import summarize
-from nnunet_operator.runtime.trim import trim_namespace, trim_resource
 
 
 def label_of(body: Manifest) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.keys import Key
 
 S = TypeVar("S")
