@@ -18,10 +18,10 @@ from nnunet_api.labels import FOLD_LABEL
 from nnunet_api.reasons import EarlyStoppingState, FoldPhase
 from nnunet_api.schedule import EarlyStopping
 from nnunet_cli.kube.watched import Watched, read_events, watched
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import CreateJob
 from nnunet_trainer.training import early_stopping, schedule
 from tests.support import made_worlds as make
 from tests.support.made_policies import policy
@@ -125,12 +125,11 @@ class Story:
         for job, created in self._jobs.values():
             objects += self._objects(job, seconds - created, samples)
         world = make.world(self._training, *objects, samples=samples, now=now)
-        result = decide(replace(world, policies=_POLICIES))
-        for action in result.actions:
-            if isinstance(action, CreateJob):
-                action.manifest["metadata"] |= {"uid": f"job-{len(self._jobs)}", "creationTimestamp": make.rfc3339(now)}
-                action.manifest["status"] = {"conditions": [], "failed": 0}
-                self._jobs[action.manifest["metadata"]["name"]] = action.manifest, seconds
+        result = make.decide(replace(world, policies=Policies(_POLICIES)))
+        for body in make.made(self._training, result):
+            body["metadata"] |= {"uid": f"job-{len(self._jobs)}", "creationTimestamp": make.rfc3339(now)}
+            body["status"] = {"conditions": [], "failed": 0}
+            self._jobs[body["metadata"]["name"]] = body, seconds
         self._training = replace(self._training, status=make.stored(result.status))
         for event in result.events:
             metadata = {"resourceVersion": str(len(self._events)), "creationTimestamp": make.rfc3339(now)}

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from nnunet_operator.builders.model import Options
+from nnunet_operator.kube.builders.options import JobOptions
 
 ENV_PREFIX = "NNUNET_OPERATOR_"
 
@@ -66,9 +66,9 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
-    def options(self) -> Options:
-        """Return the part that manifests and decisions depend on."""
-        return Options(
+    def options(self) -> JobOptions:
+        """Return the part that Jobs and decisions depend on."""
+        return JobOptions(
             trainer_image=self.trainer_image,
             termination_grace_period_seconds=self.termination_grace_period_seconds,
             progress_poll_seconds=self.progress_poll_seconds,

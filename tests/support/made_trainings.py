@@ -5,11 +5,12 @@ from typing import Any
 
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.builders.model import Options, Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
 
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
-OPTIONS = Options(trainer_image="registry.example/trainer:1")
+OPTIONS = JobOptions(trainer_image="registry.example/trainer:1")
 
 
 def training(

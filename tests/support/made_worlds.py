@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,18 +12,48 @@ from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core import decide as core
+from nnunet_operator.core.decision import Decision
+from nnunet_operator.core.observation import Child
+from nnunet_operator.core.pipeline import children
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import manifest_of
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.observe import Snapshot, observe_all
+from nnunet_operator.kube.views import job_view, pod_view
 from nnunet_operator.progress.model import LiveFacts
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.model import CreateJob, Decision, DeleteJob, PodWarning, Snapshot
-from nnunet_operator.reconcile.observe import Child
-from nnunet_operator.reconcile.pipeline import manifest_of
 from tests.support.made_trainings import NOW, OPTIONS
 from tests.support.plan_facts import PLAN_FACTS
 
 PLAN, FOLD, VERIFY, EVALUATE = "plan", "fold", "verify", "evaluate"
 IMAGE_ID = "registry.example/trainer@sha256:" + "0" * 64
 COMPLETE = {"type": "Complete", "status": "True"}
+
+
+@dataclass(frozen=True)
+class World:
+    """A training, Jobs and Pods as Kubernetes shows them, and all else that a decision rests on."""
+
+    training: Training
+    jobs: tuple[Manifest, ...]
+    pods: tuple[Manifest, ...]
+    samples: Mapping[str, LiveFacts] = field(default_factory=dict)
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    warnings: Mapping[str, PodWarning] = field(default_factory=dict)
+    policies: Policies = field(default_factory=Policies)
+    now: datetime = NOW
+    options: JobOptions = OPTIONS
+
+
+def decide(world: World) -> Decision:
+    """Decide as the operator does, from what it sees of a world."""
+    jobs, pods = tuple(map(job_view, world.jobs)), tuple(map(pod_view, world.pods))
+    seen = Snapshot(jobs, pods, world.samples, world.refusals, world.warnings)
+    observations = observe_all(world.training, seen, children(world.training))
+    return core.decide(world.training, observations, world.policies, world.now, world.options)
 
 
 def job(
@@ -177,11 +207,11 @@ def world(
     refusals: Mapping[str, str] | None = None,
     warnings: Mapping[str, PodWarning] | None = None,
     now: datetime = NOW,
-) -> Snapshot:
+) -> World:
     """Return a world of these Jobs and Pods."""
     jobs = tuple(o for o in objects if o.get("kind") == "Job")
     pods = tuple(o for o in objects if o.get("kind") != "Job")
-    return Snapshot(of, jobs, pods, samples or {}, refusals or {}, now, OPTIONS, warnings or {})
+    return World(of, jobs, pods, samples or {}, refusals or {}, warnings or {}, now=now)
 
 
 def stored(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
@@ -196,12 +226,17 @@ def after(of: Training, *objects: Manifest, **changes: Any) -> Training:
 
 def created(result: Decision) -> list[str]:
     """Return the names of the Jobs to create."""
-    return [action.manifest["metadata"]["name"] for action in result.actions if isinstance(action, CreateJob)]
+    return [child.name for child in result.start]
+
+
+def made(of: Training, result: Decision, options: JobOptions = OPTIONS) -> list[Manifest]:
+    """Return the Jobs to create."""
+    return [manifest_of(replace(of, status=result.status), options, child) for child in result.start]
 
 
 def deleted(result: Decision) -> list[str]:
     """Return the names of the Jobs to delete."""
-    return [action.name for action in result.actions if isinstance(action, DeleteJob)]
+    return [stop.child.name for stop in result.stop]
 
 
 def condition(result: Decision, type_: str) -> Condition:

@@ -28,6 +28,7 @@ def _imports(path: Path) -> set[str]:
     ("folder", "foreign"),
     [
         ("operator/nnunet_operator", {"torch", "nnunetv2", "numpy"}),
+        ("operator/nnunet_operator/core", {"kopf", "kubernetes", "aiohttp", "prometheus_client"}),
         (
             "operator/nnunet_api",
             {"torch", "nnunetv2", "numpy", "kopf", "kubernetes", "aiohttp", "prometheus_client", "yaml"},
@@ -36,7 +37,7 @@ def _imports(path: Path) -> set[str]:
     ],
 )
 def test_each_image_stays_free_of_the_others_libraries(folder: str, foreign: set[str]) -> None:
-    """The operator image has no torch, the trainer image no Kubernetes client, the API nothing but pydantic."""
+    """The operator has no torch, its core and the trainer no Kubernetes client, the API nothing but pydantic."""
     found = {
         f"{path.relative_to(ROOT)} imports {name}"
         for path in (ROOT / folder).rglob("*.py")

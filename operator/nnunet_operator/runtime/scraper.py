@@ -7,12 +7,11 @@ from dataclasses import replace
 
 import aiohttp
 
-from nnunet_api.labels import FOLD_LABEL
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.views import PodView
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.progress.scrape import scrape
-from nnunet_operator.reconcile.objects import is_deleting, name_of, status_of, trainer_state, uid_of
 from nnunet_operator.runtime.keys import Key
 
 log = logging.getLogger(__name__)
@@ -33,10 +32,10 @@ class Scraper:
         self._samples: dict[Key, dict[str, LiveFacts]] = {}  # by training: pod UID -> last answer
         self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time of the last epoch seen
 
-    async def samples(self, key: Key, training: Training, pods: Iterable[Manifest]) -> Mapping[str, LiveFacts]:
+    async def samples(self, key: Key, training: Training, pods: Iterable[PodView]) -> Mapping[str, LiveFacts]:
         """Return the last answer of each running fold's pod by the pod's name, asking those that are due."""
         now = asyncio.get_running_loop().time()
-        running = {uid_of(pod): pod for pod in pods if _is_running_fold(pod)}
+        running = {pod.uid: pod for pod in pods if _is_running_fold(pod)}
         asked = {uid: at for uid, at in self._asked.get(key, {}).items() if uid in running}
         samples = {uid: sample for uid, sample in self._samples.get(key, {}).items() if uid in running}
         moved = {uid: at for uid, at in self._moved.get(key, {}).items() if uid in running}
@@ -55,9 +54,7 @@ class Scraper:
             return {}
         self._asked[key], self._samples[key], self._moved[key] = asked, samples, moved
         # Also for a pod that has stopped answering: one that is frozen answers no more than it trains.
-        return {
-            name_of(running[uid]): replace(sample, still_seconds=now - moved[uid]) for uid, sample in samples.items()
-        }
+        return {running[uid].name: replace(sample, still_seconds=now - moved[uid]) for uid, sample in samples.items()}
 
     def due_in(self, key: Key) -> float | None:
         """Return the seconds until the first of a training's pods is to be asked again; None where none runs.
@@ -75,12 +72,13 @@ class Scraper:
         self._samples.pop(key, None)
         self._moved.pop(key, None)
 
-    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
-        address, fold = status_of(pod)["podIP"], pod["metadata"]["labels"][FOLD_LABEL]
+    async def _scrape(self, training: Training, pod: PodView) -> LiveFacts | None:
         try:
-            sample = await scrape(self._session, address, timeout=SCRAPE_TIMEOUT_SECONDS, uid=training.uid, fold=fold)
+            sample = await scrape(
+                self._session, pod.ip, timeout=SCRAPE_TIMEOUT_SECONDS, uid=training.uid, fold=pod.fold
+            )
         except Exception:  # what a pod answers must not keep the rest of its training from being looked after
-            log.exception("the facts of pod %s can't be read", name_of(pod))
+            log.exception("the facts of pod %s can't be read", pod.name)
             sample = None
         self._metrics.scrapes.labels("ok" if sample and sample.facts else "failed").inc()
         return sample
@@ -90,11 +88,5 @@ def _epoch(sample: LiveFacts) -> int | None:
     return sample.facts.epoch if sample.facts else None
 
 
-def _is_running_fold(pod: Manifest) -> bool:
-    labels = pod["metadata"].get("labels") or {}
-    return (
-        FOLD_LABEL in labels
-        and bool(status_of(pod).get("podIP"))
-        and trainer_state(pod, "running") is not None
-        and not is_deleting(pod)
-    )
+def _is_running_fold(pod: PodView) -> bool:
+    return bool(pod.fold and pod.ip) and pod.running and not pod.deleting

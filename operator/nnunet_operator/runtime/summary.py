@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_api.reasons import ConditionType, Phase
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.objects import parse_time, true_condition
+from nnunet_operator.kube.objects import Manifest, parse_time, true_condition
 
 
 @dataclass(frozen=True, slots=True)

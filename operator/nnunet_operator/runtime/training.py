@@ -12,8 +12,9 @@ from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice, phase
 from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.builders.model import Manifest, Training
-from nnunet_operator.reconcile.objects import SPEC_SIZE
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.trim import SPEC_SIZE
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -90,8 +90,7 @@ def test_one_that_exists(site: Site, nnunet: Command) -> None:
     assert stored
     run = nnunet("lint", write(stored))
     assert run.code == 0 and "would change the training of this name" in run.out, run.out
-    longer = {"schedule": {"epochs": 1001}}
-    run = nnunet("lint", write(training(namespace, **longer)), "-o", "json")
+    run = nnunet("lint", write(training(namespace, schedule={"epochs": 1001})), "-o", "json")
     assert run.code == 1 and ("invalid", "API server") in findings(run), run.out
     assert "can't change after creation" in run.out and '"field": "spec.schedule"' in run.out, run.out
     assert nnunet("lint", write(training(namespace, schedule={"epochs": 1000}, suspend=True))).code == 0

@@ -10,9 +10,9 @@ from dataclasses import replace
 import pytest
 
 from nnunet_api.fold_key import FoldKey
-from nnunet_operator.builders.model import Training
-from nnunet_operator.reconcile.observe import Child
-from nnunet_operator.reconcile.pipeline import manifest_of
+from nnunet_operator.core.observation import Child
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.stages import manifest_of
 from tests.integration.policy.bypass import stopped_by_admission
 from tests.integration.policy.support import MERGE, OPERATOR, STRATEGIC, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import OURS, POD, allowed, job, make, pod

@@ -7,10 +7,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.fold_key import FoldKey
-from nnunet_operator.builders.evaluate import evaluate_job
-from nnunet_operator.builders.fold import fold_job
-from nnunet_operator.builders.plan import plan_job
-from nnunet_operator.builders.verify import verify_job
+from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
 from tests.integration.policy.bypass import stopped_by_admission
 from tests.integration.policy.support import OPERATOR, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import CONFINED, OURS, POD, allowed, job, owner

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import Options
-from nnunet_operator.builders.plan import plan_job
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
@@ -19,7 +19,7 @@ from tests.support.trainer import Trainer
 
 def on_whole_claims(body: Object) -> Object:
     """Return the planning Job of a stored training as an operator made it that mounted whole claims."""
-    job = plan_job(parse_training(body, NnunetTrainingStatus()), Options(trainer_image="registry.example/trainer:0"))
+    job = plan_job(parse_training(body, NnunetTrainingStatus()), JobOptions(trainer_image="registry.example/trainer:0"))
     del job["metadata"]["labels"][PREPROCESSED_LABEL]
     pod = job["spec"]["template"]["spec"]
     del pod["initContainers"]

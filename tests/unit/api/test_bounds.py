@@ -9,8 +9,8 @@ import pytest
 
 from nnunet_api.bounds import MAX_METADATA, MAX_READ, MAX_SPEC, size_problem, written_size
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_operator.kube.trim import trim_training
 from nnunet_operator.runtime.training import InvalidSpecError, parse_training
-from nnunet_operator.runtime.trim import trim_training
 from tests.support.made_statuses import training_body
 
 CHART = Path(__file__).parents[3] / "charts/nnunet-operator/templates/admission-sizes.yaml"

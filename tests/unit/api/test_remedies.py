@@ -20,7 +20,7 @@ _CUTS = {
 _MATCHES = {"match", "fullmatch", "search", "findall", "finditer", "sub", "split"}
 SOURCES = [
     path
-    for folder in ("nnunet_cli", "nnunet_api", "nnunet_operator/reconcile")
+    for folder in ("nnunet_cli", "nnunet_api", "nnunet_operator/core", "nnunet_operator/kube")
     for path in sorted((ROOT / "operator" / folder).rglob("*.py"))
 ]
 

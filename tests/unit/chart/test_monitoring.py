@@ -11,10 +11,7 @@ from hack.generate.metrics_reference import operator_metrics, trainer_metrics
 from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged, render
 from nnunet_api.contract import METRICS_PORT
 from nnunet_api.fold_key import FoldKey
-from nnunet_operator.builders.evaluate import evaluate_job
-from nnunet_operator.builders.fold import fold_job
-from nnunet_operator.builders.plan import plan_job
-from nnunet_operator.builders.verify import verify_job
+from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
 from tests.support.made_trainings import OPTIONS, training
 from tests.unit.chart.test_render import find
 

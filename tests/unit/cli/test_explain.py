@@ -13,7 +13,7 @@ from nnunet_cli.explain.explanation import Explanation, explain
 from nnunet_cli.explain.output import as_data, as_text
 from nnunet_cli.kube.evidence import Evidence
 from nnunet_cli.kube.watched import Event, watched
-from nnunet_operator.reconcile.failures import REASONS
+from nnunet_operator.kube.failures import REASONS
 from tests.support.made_statuses import condition, fold
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)

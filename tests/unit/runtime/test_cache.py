@@ -7,7 +7,7 @@ import pytest
 from nnunet_operator.runtime.client.resources import JOBS, TRAININGS
 from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.kinds import KINDS, group_of
-from nnunet_operator.runtime.informers.store import Store
+from nnunet_operator.runtime.informers.store import Store, key_of, version_of
 from nnunet_operator.runtime.keys import Key
 
 KEY = Key("clinic", "hippo-plan")
@@ -35,8 +35,10 @@ def replay(*steps: tuple[str, Any]) -> Store[Any]:
             for body in bodies:
                 store.put(body)
             store.retain([Key("clinic", body["metadata"]["name"]) for body in bodies], version)
+        elif step == "remove":
+            store.remove(key_of(argument), version_of(argument))
         else:
-            getattr(store, step)(argument)
+            store.put(argument)
     return store
 
 
@@ -57,7 +59,7 @@ def replay(*steps: tuple[str, Any]) -> Store[Any]:
 )
 def test_the_newest_wins(steps: list[tuple[str, Any]], version: str | None) -> None:
     found = replay(*steps).get(KEY)
-    assert (found["metadata"]["resourceVersion"] if found else None) == version
+    assert (found.version if found else None) == version
 
 
 @pytest.mark.parametrize(
@@ -89,7 +91,7 @@ def test_what_a_watch_tells_while_a_list_is_read_proves_nothing() -> None:
     store = replay(("put", job(5)))
     before = store.newest
     store.put(job(9))  # the list is a snapshot at 7
-    store.remove(job(11, name="hippo-fold-0"))
+    store.remove(Key("clinic", "hippo-fold-0"), 11)
     assert store.disproof({KEY: 5, Key("clinic", "hippo-fold-0"): 6}, 7, before) == ""
 
 
@@ -97,7 +99,7 @@ def test_a_cache_is_replaced_at_once() -> None:
     cache, fresh = Cache(KINDS), Cache(KINDS)
     cache[TRAININGS].put(job(50, name="ghost"))
     cache[JOBS].put(job(60))
-    cache[JOBS].remove(job(70, name="hippo-fold-0"))
+    cache[JOBS].remove(Key("clinic", "hippo-fold-0"), 70)
     fresh[TRAININGS].put(job(2, name="old"))
     fresh[JOBS].put(job(3))
     fresh[JOBS].retain([KEY], 4)
@@ -121,9 +123,11 @@ def test_what_did_not_change_is_no_news() -> None:
 
 def test_objects_are_found_by_the_training_and_lose_what_nobody_reads() -> None:
     store = replay(("put", job(2)), ("put", job(3, name="hippo-fold-0")))
-    assert [body["metadata"]["name"] for body in store.of(GROUP)] == ["hippo-fold-0", "hippo-plan"]
+    assert [job.name for job in store.of(GROUP)] == ["hippo-fold-0", "hippo-plan"]
     assert store.of(Key("elsewhere", "hippo")) == ()
-    metadata = store.of(GROUP)[1]["metadata"]
+    cache = Cache(KINDS)
+    cache[TRAININGS].put(job(2))
+    metadata = cache[TRAININGS].get(KEY)["metadata"]
     assert "managedFields" not in metadata and metadata["labels"] == {"nnunet.dev/training": "hippo"}
 
 
@@ -150,7 +154,7 @@ def test_a_change_tells_what_was_and_what_is() -> None:
         store.put(job(1, name="a")),
         store.put(job(2, name="a", status={"phase": "Training"})),
         store.put(job(3, name="a", status={"phase": "Training"}, spec={"retryLimit": 3})),
-        store.remove(job(4, name="a")),
+        store.remove(Key("clinic", "a"), 4),
     ]
     phases = [(c.before and c.before.phase, c.after and c.after.phase, c.differs) for c in changes if c]
     assert phases == [
@@ -159,4 +163,4 @@ def test_a_change_tells_what_was_and_what_is() -> None:
         ("Training", "Training", False),
         ("Training", None, True),
     ]
-    assert store.remove(job(5, name="a")) is None
+    assert store.remove(Key("clinic", "a"), 5) is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_operator.kube.views import PodView, job_view, pod_view
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.controllers.pod_events import AT_ONCE, PodEventFinder
 from nnunet_operator.runtime.errors import Unreachable
@@ -48,10 +49,10 @@ def folds(number: int) -> list[Any]:
     return [job(MANY, FOLD, key.name) for key in MANY.spec.fold_keys[:number]]
 
 
-def placed(body: Any) -> Any:
+def placed(body: Any) -> PodView:
     """Return a Job's pod that has a node and does not start."""
     found = pod(body, name=f"{body['metadata']['name']}-x", startTime="2026-03-01T12:00:00Z")
-    return {**found, "spec": {"nodeName": "n"}}
+    return pod_view({**found, "spec": {"nodeName": "n"}})
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(0, 0), (1, 1), (AT_ONCE, 1), (AT_ONCE + 1, 2), (50, 4)])
@@ -61,7 +62,7 @@ def test_events_are_asked_for_at_the_same_time(jobs: int, seconds: float, with_p
         server, wanted = Server(), folds(jobs)
         finder = PodEventFinder(server)  # type: ignore[arg-type]
         began = asyncio.get_running_loop().time()
-        found = await finder.find(KEY, wanted, map(placed, wanted) if with_pods else [], LATER)
+        found = await finder.find(KEY, map(job_view, wanted), map(placed, wanted) if with_pods else [], LATER)
         assert asyncio.get_running_loop().time() - began == pytest.approx(seconds, abs=0.1)
         assert server.most <= AT_ONCE and len(server.asked) == jobs
         told = {name: warning.message for name, warning in found.warnings.items()} if with_pods else found.refusals
@@ -78,13 +79,13 @@ def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
         finder = PodEventFinder(server)  # type: ignore[arg-type]
         server.failing = {wanted[1]["metadata"]["uid"]}
         with pytest.raises(Unreachable):
-            await finder.find(KEY, wanted, [], LATER)
+            await finder.find(KEY, map(job_view, wanted), [], LATER)
         server.failing.clear()
         server.asked.clear()
-        found = await finder.find(KEY, wanted, [], LATER)
+        found = await finder.find(KEY, map(job_view, wanted), [], LATER)
         assert server.asked == [wanted[1]["metadata"]["uid"]] and len(found.refusals) == 3
         await asyncio.sleep(USUAL.pod_events)
-        await finder.find(KEY, wanted[:2], [], LATER)
+        await finder.find(KEY, map(job_view, wanted[:2]), [], LATER)
         assert len(server.asked) == 3
 
     run(scenario())

@@ -6,8 +6,8 @@ from typing import Any, cast
 import pytest
 
 from nnunet_api.policy.status import AppliedPolicies, PolicyDecision
+from nnunet_operator.core.decision import Event
 from nnunet_operator.metrics import Metrics
-from nnunet_operator.reconcile.model import Event
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.decisions import count_decisions
@@ -120,7 +120,7 @@ def test_policies_are_parsed_and_those_that_do_not_parse_are_named() -> None:
     assert [(one.name, one.generation, one.spec.rules.min_epochs) for one in found.readable] == [("house", 1, 1000)]
     assert list(found.unreadable) == ["new"] and "spec.rules.colour" in found.unreadable["new"]
     assert book.policies() is found
-    cache[POLICIES].remove(body("NnunetTrainingPolicy", 3, "new"))
+    cache[POLICIES].remove(Key("", "new"), 3)
     assert book.policies().unreadable == {}
 
 
@@ -202,7 +202,7 @@ def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
     }
     assert told(metrics, "broken") == {("phase", "Failed"): 1, ("failed", "StorageFailed"): 1}
     assert told(metrics, "new") == {("phase", "Pending"): 1}
-    cache[TRAININGS].remove(body("NnunetTraining", 9, "hippo", "clinic"))
+    cache[TRAININGS].remove(Key("clinic", "hippo"), 9)
     assert told(metrics, "hippo") == {}
 
 

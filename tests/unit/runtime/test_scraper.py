@@ -1,12 +1,13 @@
 """When the pods of a training are asked for their facts."""
 
 import asyncio
-from typing import Any
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
-from nnunet_operator.builders.model import Manifest, Training
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.views import PodView, pod_view
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.runtime.keys import Key
@@ -16,16 +17,18 @@ from tests.support.made_worlds import live
 from tests.unit.runtime.clock import run
 
 KEY = Key("clinic", "hippo")
-POD: dict[str, Any] = {
-    "metadata": {"name": "hippo-fold-0-x", "uid": "u", "labels": {"nnunet.dev/fold": "0"}},
-    "status": {"podIP": "127.0.0.1", "containerStatuses": [{"name": "trainer", "state": {"running": {}}}]},
-}
+POD = pod_view(
+    {
+        "metadata": {"name": "hippo-fold-0-x", "uid": "u", "labels": {"nnunet.dev/fold": "0"}},
+        "status": {"podIP": "127.0.0.1", "containerStatuses": [{"name": "trainer", "state": {"running": {}}}]},
+    }
+)
 
 
 class Silent(Scraper):
     """Gets no answer, at once: real connections would take time of a clock that is not real."""
 
-    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
+    async def _scrape(self, training: Training, pod: PodView) -> LiveFacts | None:
         return None
 
 
@@ -66,7 +69,7 @@ class Scripted(Scraper):
 
     answers: list[LiveFacts | None]
 
-    async def _scrape(self, training: Training, pod: Manifest) -> LiveFacts | None:
+    async def _scrape(self, training: Training, pod: PodView) -> LiveFacts | None:
         return self.answers.pop(0) if self.answers else None
 
 
@@ -110,7 +113,7 @@ def test_how_long_a_fold_stands_still_by_the_operators_clock(
 
 
 def test_another_pod_is_timed_anew() -> None:
-    other = {**POD, "metadata": {**POD["metadata"], "uid": "other", "name": "hippo-fold-0-y"}}
+    other = replace(POD, uid="other", name="hippo-fold-0-y")
 
     async def scenario() -> list[float | None]:
         async with aiohttp.ClientSession() as session:

@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers import trainings
 from nnunet_operator.runtime.errors import ApiError, Unreachable

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_operator.reconcile.facts import deviation
+from nnunet_operator.core.facts import deviation
 from nnunet_trainer.scoring import scores
 
 NAN = math.nan

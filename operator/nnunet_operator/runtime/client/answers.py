@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 

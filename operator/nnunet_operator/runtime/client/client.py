@@ -13,7 +13,7 @@ from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
 
 from nnunet_api.base import GROUP, VERSION
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.metrics import Metrics, package_version
 from nnunet_operator.runtime.client import paging
 from nnunet_operator.runtime.client.answers import excerpt, object_of, page_of, parse

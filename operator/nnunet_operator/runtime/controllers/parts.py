@@ -5,7 +5,7 @@ from functools import cached_property
 
 import aiohttp
 
-from nnunet_operator.builders.model import Options
+from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
@@ -34,6 +34,6 @@ class Parts:
         return Recorder(self.client)
 
     @cached_property
-    def options(self) -> Options:
-        """The settings that manifests depend on."""
+    def options(self) -> JobOptions:
+        """The settings that Jobs and decisions depend on."""
         return self.settings.options()

@@ -5,19 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import PodWarning
-from nnunet_operator.reconcile.objects import (
-    controller_of,
-    is_deleting,
-    is_over,
-    name_of,
-    parse_time,
-    status_of,
-    trainer_state,
-    true_condition,
-    uid_of,
-)
+from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.objects import Manifest, parse_time
+from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.keys import Key
@@ -59,46 +49,47 @@ class PodEventFinder:
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
 
-    async def find(self, key: Key, jobs: Iterable[Manifest], pods: Iterable[Manifest], now: datetime) -> PodEvents:
+    async def find(self, key: Key, jobs: Iterable[JobView], pods: Iterable[PodView], now: datetime) -> PodEvents:
         """Return what Events say. Raises ApiError and Unreachable."""
         pods = tuple(pods)
         found = PodEvents()
         without_pod = [
             (job, last_pod)
             for job, last_pod in _jobs_without_pod(jobs, pods)
-            if not self._wait(found, last_pod or _created(job), now, self._patience.job_without_pod)
+            if not self._wait(found, last_pod or job.created, now, self._patience.job_without_pod)
         ]
         not_started = [
             pod
             for pod in filter(_should_have_started, pods)
-            if not self._wait(found, parse_time(status_of(pod).get("startTime")), now, self._patience.pod_not_started)
+            if not self._wait(found, pod.started, now, self._patience.pod_not_started)
         ]
-        questions = [(job, "reason=FailedCreate") for job, _ in without_pod] + [(pod, "") for pod in not_started]
+        questions = [(job.uid, "reason=FailedCreate") for job, _ in without_pod]
+        questions += [(pod.uid, "") for pod in not_started]
         answers = await self._ask(key, questions)
         for job, last_pod in without_pod:
-            event = answers[uid_of(job)].event
+            event = answers[job.uid].event
             # One that is not newer than the last pod is about a pod that came into being after all.
             if event and (last_pod is None or _last_seen(event) > last_pod):
-                found.refusals[name_of(job)] = str(event.get("message") or "")
+                found.refusals[job.name] = str(event.get("message") or "")
         for pod in not_started:
-            event = answers[uid_of(pod)].event
+            event = answers[pod.uid].event
             if event and event.get("type") == "Warning":
                 words = str(event.get("message") or "")
-                found.warnings[name_of(pod)] = PodWarning(str(event.get("reason") or ""), words)
+                found.warnings[pod.name] = PodWarning(str(event.get("reason") or ""), words)
         return found
 
-    async def _ask(self, key: Key, questions: Sequence[tuple[Manifest, str]]) -> Mapping[str, _Answer]:
+    async def _ask(self, key: Key, questions: Sequence[tuple[str, str]]) -> Mapping[str, _Answer]:
         """Return the answers by the UID of what they are about. Raises the first failure once all are in."""
         known = self._answers.pop(key, {})
-        asked = (self._answer(about, key.namespace, known, fields) for about, fields in questions)
+        asked = (self._answer(uid, key.namespace, known, fields) for uid, fields in questions)
         answers = dict(known)
         failure: BaseException | None = None
-        for (about, _), answer in zip(questions, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+        for (uid, _), answer in zip(questions, await asyncio.gather(*asked, return_exceptions=True), strict=True):
             if isinstance(answer, BaseException):
                 failure = failure or answer
             else:
-                answers[uid_of(about)] = answer
-        current = {uid_of(about): answers[uid_of(about)] for about, _ in questions if uid_of(about) in answers}
+                answers[uid] = answer
+        current = {uid: answers[uid] for uid, _ in questions if uid in answers}
         if current:
             self._answers[key] = current  # also where one failed: the others need not be asked again
         if failure:
@@ -115,40 +106,32 @@ class PodEventFinder:
         """Drop what is remembered of a training."""
         self._answers.pop(key, None)
 
-    async def _answer(self, about: Manifest, namespace: str, known: Mapping[str, _Answer], fields: str = "") -> _Answer:
+    async def _answer(self, uid: str, namespace: str, known: Mapping[str, _Answer], fields: str = "") -> _Answer:
         now = asyncio.get_running_loop().time()
-        before = known.get(uid_of(about))
+        before = known.get(uid)
         if before and now - before.at < self._patience.pod_events:
             return before
-        selector = f"involvedObject.uid={uid_of(about)}" + (f",{fields}" if fields else "")
+        selector = f"involvedObject.uid={uid}" + (f",{fields}" if fields else "")
         async with self._limit:
             events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
         return _Answer(now, max(events, key=_order, default=None))
 
 
-def _jobs_without_pod(
-    jobs: Iterable[Manifest], pods: tuple[Manifest, ...]
-) -> Iterable[tuple[Manifest, datetime | None]]:
+def _jobs_without_pod(jobs: Iterable[JobView], pods: tuple[PodView, ...]) -> Iterable[tuple[JobView, datetime | None]]:
     """Yield the Jobs that should have a living pod and have none, and when their last pod was created."""
     for job in jobs:
-        mine = [pod for pod in pods if controller_of(pod).get("uid") == uid_of(job)]
-        if _should_have_pod(job) and all(is_over(pod) for pod in mine):
+        mine = [pod for pod in pods if pod.owner.uid == job.uid]
+        if _should_have_pod(job) and all(pod.over for pod in mine):
             # The times of creation are the API server's, not those of a node whose clock may be wrong.
-            yield job, max((time for pod in mine if (time := _created(pod))), default=None)
+            yield job, max((pod.created for pod in mine if pod.created), default=None)
 
 
-def _created(body: Manifest) -> datetime | None:
-    return parse_time(body["metadata"].get("creationTimestamp"))
+def _should_have_pod(job: JobView) -> bool:
+    return not job.ended and not job.deleting and not job.suspended
 
 
-def _should_have_pod(job: Manifest) -> bool:
-    ended = true_condition(job, "Complete", "SuccessCriteriaMet", "Failed", "FailureTarget")
-    return not ended and not is_deleting(job) and not job["spec"].get("suspend")
-
-
-def _should_have_started(pod: Manifest) -> bool:
-    placed = bool((pod.get("spec") or {}).get("nodeName"))
-    return placed and not is_over(pod) and not is_deleting(pod) and trainer_state(pod, "running") is None
+def _should_have_started(pod: PodView) -> bool:
+    return bool(pod.node) and not pod.over and not pod.deleting and not pod.running
 
 
 def _order(event: Manifest) -> tuple[datetime, int]:

@@ -10,8 +10,8 @@ from nnunet_api.policy.decision import Policy
 from nnunet_api.policy.status import PolicyUse
 from nnunet_api.policy.use import next_change, policy_use
 from nnunet_api.reasons import EventReason, PolicyConditionType
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import Event
+from nnunet_operator.core.decision import Event
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.errors import ApiError, Conflict

@@ -2,10 +2,10 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from nnunet_api.policy.decision import Policy
 from nnunet_api.policy.model import NnunetTrainingPolicySpec
+from nnunet_operator.core.policy import Policies
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES
 from nnunet_operator.runtime.errors import ApiError
@@ -14,15 +14,6 @@ from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.training import InvalidSpecError, parse_spec
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Policies:
-    """All policies of the cluster."""
-
-    readable: tuple[Policy, ...] = ()
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """By name: what is wrong with those that do not parse."""
 
 
 class PolicyCache:
@@ -35,7 +26,7 @@ class PolicyCache:
         self._revision = -1
 
     def policies(self) -> Policies:
-        """Return all policies."""
+        """Return all policies, without the labels of any namespace."""
         revision = self._cache[POLICIES].revision
         if revision != self._revision:
             self._parsed = self._parse()

@@ -5,8 +5,8 @@ import logging
 from datetime import UTC, datetime
 
 from nnunet_api.base import API_VERSION
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.model import Event
+from nnunet_operator.core.decision import Event
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import EVENTS
 from nnunet_operator.runtime.errors import ApiError, Unreachable

@@ -9,12 +9,19 @@ from typing import Any, NoReturn
 from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.builders.model import Manifest
-from nnunet_operator.reconcile.decide import decide
-from nnunet_operator.reconcile.events import events
-from nnunet_operator.reconcile.model import Action, CreateJob, Decision, DeleteJob, DeleteTraining, Snapshot
-from nnunet_operator.reconcile.objects import is_child, uid_of
-from nnunet_operator.reconcile.settling import is_settling
+from nnunet_operator.core.decide import decide
+from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
+from nnunet_operator.core.events import events
+from nnunet_operator.core.observation import Child
+from nnunet_operator.core.pipeline import children
+from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import manifest_of
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
+from nnunet_operator.kube.settling import is_settling
+from nnunet_operator.kube.views import JobView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.parts import Parts
@@ -32,12 +39,34 @@ from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, p
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class _World:
+    """All that a decision needs."""
+
+    training: Training
+    snapshot: Snapshot
+    policies: Policies
+    now: datetime
+    options: JobOptions
+
+    def decide(self) -> Decision:
+        """Observe the training's children, and decide."""
+        observations = observe_all(self.training, self.snapshot, children(self.training))
+        return decide(self.training, observations, self.policies, self.now, self.options)
+
+    def but_for(self, deeds: "_Deeds") -> "_World":
+        """Return the world with what the API server said of the Jobs that it did not create."""
+        jobs = (*self.snapshot.jobs, *deeds.taken)
+        refusals = {**self.snapshot.refusals, **dict(deeds.refusals)}
+        return replace(self, snapshot=replace(self.snapshot, jobs=jobs, refusals=refusals))
+
+
 @dataclass
 class _Deeds:
     """What became of the actions."""
 
     created: bool = False
-    taken: tuple[Manifest, ...] = ()
+    taken: tuple[JobView, ...] = ()
     """Jobs of somebody else under names that the training needs."""
     refusals: tuple[tuple[str, str], ...] = ()
     """Names of Jobs that the API server refused, and what it said."""
@@ -75,7 +104,7 @@ class Trainings:
         world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
-        decision = decide(world)
+        decision = world.decide()
         if _is_irreversible(decision, before):
             await self._refresh(key, body)
         deeds = await self._act(key, world, decision)
@@ -83,17 +112,13 @@ class Trainings:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
-        if not (decision.actions or world.refusals) and is_settling(
-            world.jobs, world.pods, world.now, self._patience.job_without_pod
+        seen = world.snapshot
+        if not (decision.actions or seen.refusals) and is_settling(
+            seen.jobs, seen.pods, world.now, self._patience.job_without_pod
         ):
             return Outcome(self._patience.created, rest=True)
         if deeds.taken or deeds.refusals:
-            world = replace(
-                world,
-                jobs=(*world.jobs, *deeds.taken),
-                refusals={**world.refusals, **dict(deeds.refusals)},
-            )
-            decision = decide(world)
+            decision = world.but_for(deeds).decide()
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
         if deeds.failure:
@@ -103,7 +128,7 @@ class Trainings:
 
     async def _world(
         self, key: Key, body: Manifest, before: NnunetTrainingStatus
-    ) -> tuple[Snapshot | None, float | None]:
+    ) -> tuple[_World | None, float | None]:
         """Return all that a decision needs, and after how many seconds to reconcile again.
 
         No world where the spec does not parse.
@@ -119,19 +144,13 @@ class Trainings:
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         warnings = await self._pod_events.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
-        policies = self._policies.policies()
-        world = Snapshot(
+        labels = await self._policies.labels(key.namespace)
+        world = _World(
             training,
-            jobs,
-            pods,
-            samples,
-            warnings.refusals,
+            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings),
+            replace(self._policies.policies(), namespace_labels=labels),
             now,
             self._options,
-            warnings=warnings.warnings,
-            policies=policies.readable,
-            unreadable_policies=policies.unreadable,
-            namespace_labels=await self._policies.labels(key.namespace),
         )
         waits = (warnings.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
@@ -164,7 +183,7 @@ class Trainings:
         except ApiError as error:
             if error.status != 404:
                 raise
-            return self._feed.gone(TRAININGS, body, by=TRAININGS)
+            return self._feed.gone(TRAININGS, key, version_of(body), by=TRAININGS)
 
     async def _get(self, resource: Resource, key: Key) -> Manifest:
         """Return an object from the API server. Raises ApiError, and Unreachable also for one older than is known."""
@@ -179,49 +198,51 @@ class Trainings:
         self._feed.doubt()
         raise Unreachable(f"{what}: a full list will be made")
 
-    async def _act(self, key: Key, world: Snapshot, decision: Decision) -> _Deeds:
+    async def _act(self, key: Key, world: _World, decision: Decision) -> _Deeds:
         """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
 
         Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit:
         the next ones are not tried, and the same is said of them.
         """
         deeds = _Deeds()
+        # With the new status, because its provenance pins the image for all Jobs to come.
+        training = replace(world.training, status=decision.status)
         stuck: ApiError | Unreachable | None = None
         for action in decision.actions:
-            if stuck and isinstance(action, CreateJob):
-                _note_refusal(deeds, action.manifest, stuck)
+            if stuck and isinstance(action, Start):
+                _note_refusal(deeds, action.child, stuck)
                 continue
             try:
-                await self._do(key, world, action, deeds)
+                await self._do(key, training, action, deeds)
             except (ApiError, Unreachable) as error:
                 deeds.failure = deeds.failure or error
                 if not _answers(error):
                     break
-                if isinstance(action, CreateJob):
-                    _note_refusal(deeds, action.manifest, error)
+                if isinstance(action, Start):
+                    _note_refusal(deeds, action.child, error)
                     stuck = error
         return deeds
 
-    async def _do(self, key: Key, world: Snapshot, action: Action, deeds: _Deeds) -> None:
+    async def _do(self, key: Key, training: Training, action: Action, deeds: _Deeds) -> None:
         match action:
-            case CreateJob(manifest):
-                await self._create(world, manifest, deeds)
-            case DeleteJob(name, uid):
-                await self._delete_job(Key(key.namespace, name), uid)
+            case Start(child):
+                await self._create(training, child, deeds)
+            case Stop(child, uid):
+                await self._delete_job(Key(key.namespace, child.name), uid)
             case DeleteTraining():
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
-                await self._delete(TRAININGS, key, world.training.uid, world.training.resource_version)
+                await self._delete(TRAININGS, key, training.uid, training.resource_version)
 
-    async def _create(self, world: Snapshot, manifest: Manifest, deeds: _Deeds) -> None:
-        name = manifest["metadata"]["name"]
+    async def _create(self, training: Training, child: Child, deeds: _Deeds) -> None:
+        name, namespace = child.name, training.namespace
         try:
-            job = await self._client.create(JOBS, world.training.namespace, manifest)
+            job = await self._client.create(JOBS, namespace, manifest_of(training, self._options, child))
             log.info("created Job %s", name)
         except ApiError as error:
             if error.status == 409:
-                job = await self._get(JOBS, Key(world.training.namespace, name))
-                if not is_child(job, world.training):
-                    deeds.taken += (job,)
+                job = await self._get(JOBS, Key(namespace, name))
+                if not is_child(found := job_view(job), training):
+                    deeds.taken += (found,)
                     return
             elif error.refused:
                 log.warning("Job %s was refused: %s", name, error.message)
@@ -233,13 +254,13 @@ class Trainings:
         self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
-        job = self._cache[JOBS].get(key)
-        if job is None or uid_of(job) != uid:
+        job: JobView | None = self._cache[JOBS].get(key)
+        if job is None or job.uid != uid:
             return
-        answer = await self._delete(JOBS, key, uid, job["metadata"]["resourceVersion"])
+        answer = await self._delete(JOBS, key, uid, job.version)
         log.info("deleted Job %s", key.name)
         if answer is None:
-            self._feed.gone(JOBS, job, by=TRAININGS)
+            self._feed.gone(JOBS, key, int(job.version), by=TRAININGS)
         elif answer.get("kind") == "Job":
             self._feed.seen(JOBS, answer, by=TRAININGS)
 
@@ -275,10 +296,10 @@ class Trainings:
             await self._recorder.record(stored, event)
 
 
-def _note_refusal(deeds: _Deeds, manifest: Manifest, error: ApiError | Unreachable) -> None:
+def _note_refusal(deeds: _Deeds, child: Child, error: ApiError | Unreachable) -> None:
     """Note what refuses a Job that will be tried again soon, because it may be for a moment only."""
     if isinstance(error, Unreachable) and error.refused:
-        deeds.refusals += ((manifest["metadata"]["name"], error.said or ""),)
+        deeds.refusals += ((child.name, error.said or ""),)
 
 
 def _answers(error: ApiError | Unreachable) -> bool:
@@ -288,7 +309,7 @@ def _answers(error: ApiError | Unreachable) -> bool:
 
 def _is_irreversible(decision: Decision, before: NnunetTrainingStatus) -> bool:
     """Return True if a decision deletes something or declares the training failed or complete for the first time."""
-    if any(isinstance(action, DeleteJob | DeleteTraining) for action in decision.actions):
+    if any(isinstance(action, Stop | DeleteTraining) for action in decision.actions):
         return True
     return any(
         decision.status.holds(type_) and not before.holds(type_)

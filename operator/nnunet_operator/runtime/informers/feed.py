@@ -5,11 +5,12 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.informers.controller import Controller
 from nnunet_operator.runtime.informers.informer import Cache, Changes
-from nnunet_operator.runtime.informers.store import Change
+from nnunet_operator.runtime.informers.store import Change, key_of, version_of
+from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workqueue import WorkQueue
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ class Feed:
             if event["type"] is None:
                 self.relisted.set()
             if event["type"] == "DELETED":
-                self.gone(resource, event["object"])
+                self.gone(resource, key_of(event["object"]), version_of(event["object"]))
             else:
                 self.seen(resource, event["object"])
         except Exception:
@@ -53,9 +54,9 @@ class Feed:
         """Take an object over; return whether that was news. See `tell` for `by`."""
         return self._tell_one(resource, self.cache[resource].put(body), by)
 
-    def gone(self, resource: Resource, body: Manifest, by: Resource | None = None) -> bool:
-        """Take over that an object is gone; return whether that was news. See `tell` for `by`."""
-        return self._tell_one(resource, self.cache[resource].remove(body), by)
+    def gone(self, resource: Resource, key: Key, version: int, by: Resource | None = None) -> bool:
+        """Take over that an object is gone since a version; return whether that was news. See `tell` for `by`."""
+        return self._tell_one(resource, self.cache[resource].remove(key, version), by)
 
     def tell(self, changes: Changes, by: Resource | None = None) -> None:
         """Have reconciled what these changes concern.

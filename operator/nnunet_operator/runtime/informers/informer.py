@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import Resource
-from nnunet_operator.runtime.informers.store import Change, Store
+from nnunet_operator.runtime.informers.store import Change, Form, Store
 
 Changes = Mapping[Resource, list[Change[Any]]]
 
@@ -25,12 +25,12 @@ class Informer:
     """How the objects of one kind are listed, watched and kept."""
 
     resource: Resource
-    trim: Callable[[Manifest], Manifest]
-    """Returns the part of an object that is kept."""
+    form: Form
+    """How its objects are kept."""
     label: Callable[[Manifest], str] = name_of
     """Returns the name of the group that an object is found by, within its namespace."""
     summarize: Callable[[Manifest], Any] = _nothing
-    """Returns what is kept in Python beside the text. A change of it is what `Change.differs` tells."""
+    """Returns what is kept beside the object. A change of it is what `Change.differs` tells."""
     selector: str = ""
     """The label that an object must have."""
     in_namespaces: bool = True
@@ -40,7 +40,7 @@ class Informer:
 
     def store(self) -> Store[Any]:
         """Return an empty store."""
-        return Store(self.trim, self.label, self.summarize)
+        return Store(self.form, self.label, self.summarize)
 
 
 class Cache:

@@ -3,12 +3,14 @@
 import json
 
 from nnunet_api.labels import TRAINING_LABEL, short_name
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.trim import trim_namespace, trim_resource, trim_training
+from nnunet_operator.kube.views import job_view, pod_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
 from nnunet_operator.runtime.informers.informer import Informer, name_of
+from nnunet_operator.runtime.informers.store import Text, View
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.summary import summarize
-from nnunet_operator.runtime.trim import trim_job, trim_namespace, trim_pod, trim_resource, trim_training
 
 
 def label_of(body: Manifest) -> str:
@@ -36,10 +38,10 @@ def _labels(body: Manifest) -> str:
 
 
 KINDS = (
-    Informer(POLICIES, trim_resource, summarize=_policy, in_namespaces=False, needed=True),
-    Informer(NAMESPACES, trim_namespace, summarize=_labels, in_namespaces=False, needed=True),
-    Informer(TRAININGS, trim_training, _short_name, summarize),
-    Informer(JOBS, trim_job, label_of, selector=TRAINING_LABEL),
-    Informer(PODS, trim_pod, label_of, selector=TRAINING_LABEL),
+    Informer(POLICIES, Text(trim_resource), summarize=_policy, in_namespaces=False, needed=True),
+    Informer(NAMESPACES, Text(trim_namespace), summarize=_labels, in_namespaces=False, needed=True),
+    Informer(TRAININGS, Text(trim_training), _short_name, summarize),
+    Informer(JOBS, View(job_view), label_of, selector=TRAINING_LABEL),
+    Informer(PODS, View(pod_view), label_of, selector=TRAINING_LABEL),
 )
 """In the order in which they are listed."""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, Resource

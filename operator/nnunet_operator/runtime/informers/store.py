@@ -3,19 +3,61 @@
 Versions only grow, as long as etcd's history is one. It is another one after etcd was restored from a backup: then what
 was known is no knowledge any more, although its versions are larger. `Store.disproof` tells.
 
-Objects are kept as trimmed JSON text: a fifth of the memory of dictionaries, and no reader can change them.
+Objects are kept in a form that no reader can change: as typed views, or as trimmed JSON text, which takes a fifth of
+the memory of dictionaries.
 """
 
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from nnunet_operator.builders.model import Manifest
+from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.keys import Key
 
 S = TypeVar("S")
-"""What is kept of an object in Python, beside its text: what it is counted by, or what others wait for a change of."""
+"""What is kept of an object beside itself: what it is counted by, or what others wait for a change of."""
+
+
+class Form(Protocol):
+    """How objects are kept."""
+
+    def keep(self, body: Manifest) -> Any:
+        """Return what is kept of an object."""
+
+    def show(self, kept: Any) -> Any:
+        """Return what readers get of it."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """As JSON text, for kinds of which much is read: each reader gets a copy."""
+
+    trim: Callable[[Manifest], Manifest]
+    """Returns the part of an object that is kept."""
+
+    def keep(self, body: Manifest) -> str:
+        """Return the text of an object."""
+        return json.dumps(self.trim(body), separators=(",", ":"))
+
+    def show(self, kept: str) -> Any:
+        """Return a copy of the object."""
+        return json.loads(kept)
+
+
+@dataclass(frozen=True)
+class View:
+    """As a typed view, which can't be changed: all readers get the same."""
+
+    of: Callable[[Manifest], Any]
+
+    def keep(self, body: Manifest) -> Any:
+        """Return the view of an object."""
+        return self.of(body)
+
+    def show(self, kept: Any) -> Any:
+        """Return the view."""
+        return kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +82,7 @@ class _Entry(Generic[S]):
     version: int
     group: Key
     summary: S | None
-    text: str
+    kept: Any
 
 
 class Store(Generic[S]):
@@ -48,12 +90,12 @@ class Store(Generic[S]):
 
     def __init__(
         self,
-        trim: Callable[[Manifest], Manifest],
+        form: Form,
         label: Callable[[Manifest], str],
         summarize: Callable[[Manifest], S | None] = lambda _: None,
     ) -> None:
         """`label` returns the name of the group that objects are found by, `summarize` their summary."""
-        self._trim = trim
+        self._form = form
         self._label = label
         self._summarize = summarize
         self._entries: dict[Key, _Entry[S]] = {}
@@ -77,9 +119,8 @@ class Store(Generic[S]):
         self.newest = max(self.newest, version)
         return change
 
-    def remove(self, body: Manifest) -> Change[S] | None:
-        """Take over that an object is gone; return what that changed, None for nothing."""
-        key, version = key_of(body), version_of(body)
+    def remove(self, key: Key, version: int) -> Change[S] | None:
+        """Take over that an object is gone since a version; return what that changed, None for nothing."""
         self.newest = max(self.newest, version)
         known = self._entries.get(key)
         if known is not None and known.version > version:
@@ -153,14 +194,14 @@ class Store(Generic[S]):
         entry = self._entries.get(key)
         return entry.version if entry else -1
 
-    def get(self, key: Key) -> Manifest | None:
-        """Return a copy of an object."""
+    def get(self, key: Key) -> Any:
+        """Return an object in the form of its kind; None where it is not known."""
         entry = self._entries.get(key)
-        return _load(entry) if entry else None
+        return self._form.show(entry.kept) if entry else None
 
-    def of(self, group: Key) -> tuple[Manifest, ...]:
-        """Return copies of the objects of a group, by name."""
-        return tuple(_load(self._entries[key]) for key in sorted(self._groups.get(group, ())))
+    def of(self, group: Key) -> tuple[Any, ...]:
+        """Return the objects of a group, by name."""
+        return tuple(self._form.show(self._entries[key].kept) for key in sorted(self._groups.get(group, ())))
 
     def keys_of(self, group: Key) -> list[Key]:
         """Return the keys of the objects of a group."""
@@ -174,9 +215,9 @@ class Store(Generic[S]):
         """Return the keys of all objects."""
         return list(self._entries)
 
-    def all(self) -> tuple[Manifest, ...]:
-        """Return copies of all objects, by name. Only for kinds of which there are few."""
-        return tuple(_load(self._entries[key]) for key in sorted(self._entries))
+    def all(self) -> tuple[Any, ...]:
+        """Return all objects, by name. Only for kinds of which there are few."""
+        return tuple(self._form.show(self._entries[key].kept) for key in sorted(self._entries))
 
     def summaries(self) -> Iterable[tuple[Key, S]]:
         """Return the summary of each object that has one."""
@@ -187,8 +228,7 @@ class Store(Generic[S]):
         return max(self.version(key), self._removed.get(key, -1))
 
     def _read(self, body: Manifest) -> _Entry[S]:
-        text = json.dumps(self._trim(body), separators=(",", ":"))
-        return _Entry(version_of(body), self.group(body), self._summarize(body), text)
+        return _Entry(version_of(body), self.group(body), self._summarize(body), self._form.keep(body))
 
     def _set(self, key: Key, entry: _Entry[S]) -> Change[S]:
         before = self._drop(key).before if key in self._entries else None
@@ -218,7 +258,3 @@ def version_of(body: Manifest) -> int:
     # Of objects of one kind, the larger number is the later version: a promise of Kubernetes' API since 1.35,
     # and a fact before.
     return int(body["metadata"]["resourceVersion"])
-
-
-def _load(entry: _Entry[Any]) -> Any:
-    return json.loads(entry.text)

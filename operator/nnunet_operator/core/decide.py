@@ -1,0 +1,223 @@
+"""The decision: what was observed in, actions and a new status out. Pure, and without anything of Kubernetes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.remedies.table import phase
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_operator.core import facts, usage
+from nnunet_operator.core.conditions import Mode, Situation, conditions, problem, why_not_suspended
+from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
+from nnunet_operator.core.events import events
+from nnunet_operator.core.folds import fold_statuses
+from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.policy import Finding, Policies, find
+from nnunet_operator.core.progress import total_progress
+from nnunet_operator.core.stages import Stages, look_at_stages, to_create
+from nnunet_operator.core.stall import to_restart
+from nnunet_operator.core.training import Options, Training
+
+NAME_TAKEN_SECONDS = 60.0
+"""How often to look whether a Job that is not ours, and that no watch tells of, still takes a name."""
+SOON_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What a reconcile rests on, and what it has come to so far."""
+
+    training: Training
+    found: Stages
+    policy: Finding
+    failure: Trouble | None
+    mode: Mode
+    creating: tuple[Child, ...]
+    now: datetime
+    options: Options
+
+
+def decide(
+    training: Training, observations: Mapping[Child, Observation], policies: Policies, now: datetime, options: Options
+) -> Decision:
+    """Return what to do about a training, what its status is, and what to announce.
+
+    `observations` has each of its `children`. The actions come before the status write, the events after it. Nothing
+    that a later look depends on is deleted before the status says it: Jobs of a failed training go only once Failed is
+    stored.
+    """
+    if training.deleting:
+        return Decision(training.status)  # what runs goes with it
+    if training.status.holds(ConditionType.COMPLETE):
+        return _at_rest(training, now)
+    policy = find(training, policies, now)
+    found = look_at_stages(training, observations, policy.min_epochs)
+    failure = _failure(training.status, found)
+    mode = _mode(training, found, failure, policy)
+    creating = to_create(found, training.spec) if mode is Mode.RUN else ()
+    look = _Look(training, found, policy, failure, mode, creating, now, options)
+    status = _status(look)
+    return Decision(
+        status=status,
+        actions=_actions(look),
+        events=events(training.status, status),
+        requeue_after=_earliest(_next_look(look, status), _seconds_until(policy.next_change, now)),
+    )
+
+
+def _mode(training: Training, found: Stages, failure: Trouble | None, policy: Finding) -> Mode:
+    if found.complete:
+        return Mode.COMPLETE  # also while suspended: there is nothing left to suspend
+    if training.spec.suspend:
+        return Mode.SUSPEND
+    if failure:
+        return Mode.FAIL
+    return Mode.RUN if policy.allowed else Mode.HOLD
+
+
+def _failure(status: NnunetTrainingStatus, found: Stages) -> Trouble | None:
+    """Return why the training has failed, or None. What was stored stands until something says more."""
+    seen = [o.trouble for o in found.all if o.state is State.FAILED and o.trouble]
+    detailed = next((trouble for trouble in seen if trouble.detailed), None)
+    if detailed:
+        return detailed
+    return _remembered(status) or (seen[0] if seen else None)
+
+
+def _remembered(status: NnunetTrainingStatus) -> Trouble | None:
+    """Return the failure that the status tells of, or None."""
+    stored = status.condition(ConditionType.FAILED)
+    if stored is None or stored.status != "True" or stored.reason == Reason.INVALID_SPEC:  # it is valid now
+        return None
+    reason = next((known for known in Reason if known == stored.reason), Reason.RETRIES_EXHAUSTED)
+    problem = status.problem
+    if problem and problem.reason == stored.reason:
+        return Trouble(reason, problem.matter, problem.case)
+    # Stored by a version whose message was all there is, or under another reason that leads.
+    return Trouble(reason, stored.message, Case.SAID)
+
+
+def _status(look: _Look) -> NnunetTrainingStatus:
+    training, found, before = look.training, look.found, look.training.status
+    now = look.now.replace(microsecond=0)
+    started = before.start_time or _first_start(found, now if look.creating else None)
+    provenance = facts.provenance(training, found, look.options) if started else before.provenance
+    results = facts.results(training, found)
+    starting = frozenset(child.fold for child in look.creating if child.fold)
+    folds = fold_statuses(training, found, starting, failed=look.mode is Mode.FAIL)
+    samples = [observation.sample for observation in found.folds]
+    creating = frozenset(look.creating)
+    situation = Situation(
+        training, found, look.policy, folds, look.mode, look.failure, creating, provenance, results, now
+    )
+    stated = conditions(situation)
+    over = look.mode in (Mode.COMPLETE, Mode.FAIL)
+    return NnunetTrainingStatus(
+        observed_generation=training.generation,
+        phase=phase(stated),
+        conditions=stated,
+        problem=problem(situation),
+        progress=total_progress(folds, samples, before.progress, look.now),
+        folds=folds,
+        usage=usage.total(folds, found.evaluation, usage.gpus_of_evaluation(training), before.usage),
+        results=results,
+        provenance=provenance,
+        policy=look.policy.record,
+        run_path=facts.run_path(training),
+        start_time=started,
+        completion_time=(before.completion_time or found.evaluate.finished or now) if over else None,
+    )
+
+
+def _first_start(found: Stages, creating_now: datetime | None) -> datetime | None:
+    times = [observation.created for observation in found.all if observation.created]
+    return min(times, default=creating_now)
+
+
+def _actions(look: _Look) -> tuple[Action, ...]:
+    training, found = look.training, look.found
+    if look.mode is Mode.RUN:
+        below_minimum = folds_below_policy_minimum(training, found.folds, look.policy.min_epochs)
+        again = (*to_restart(training, found.folds), *found.repeating, *below_minimum)
+        return (*dict.fromkeys(map(_stop, again)), *map(Start, look.creating))
+    if look.mode in (Mode.SUSPEND, Mode.HOLD):
+        # Failed Jobs go, too: that is how a retry gets its name free.
+        going = (o for o in found.all if o.stands and (o.state is not State.COMPLETED or o.child in found.to_rerun))
+        return tuple(map(_stop, going))
+    if look.mode is Mode.FAIL and training.status.holds(ConditionType.FAILED):
+        # Jobs that have ended stay, for their logs.
+        stopping = tuple(_stop(o) for o in found.all if o.stands and not o.ended)
+        return stopping or _expire(training, look.now)
+    return ()
+
+
+def _stop(observation: Observation) -> Stop:
+    return Stop(observation.child, observation.job_uid)
+
+
+def folds_below_policy_minimum(
+    training: Training, folds: Iterable[Observation], min_epochs: int
+) -> tuple[Observation, ...]:
+    """Return the folds at work whose trainer could stop before the epochs that the policies ask for now.
+
+    Its Job says what it was told. The new one goes on from the checkpoint: an epoch is lost, the policy is not.
+    """
+    if not training.spec.early_stopping.can_end_early:
+        return ()
+    return tuple(fold for fold in folds if fold.stands and not fold.ended and fold.told_min_epochs < min_epochs)
+
+
+def _at_rest(training: Training, now: datetime) -> Decision:
+    """Return the decision on a complete training: its status stays as it is, whatever becomes of its Jobs.
+
+    But for what it says of spec.suspend, which can still be changed.
+    """
+    generation = training.generation
+    words = {ConditionType.SUSPENDED.value: {"message": why_not_suspended(training)}}
+    stated = [
+        c.model_copy(update={"observed_generation": generation, **words.get(c.type, {})})
+        for c in training.status.conditions
+    ]
+    status = training.status.model_copy(update={"observed_generation": generation, "conditions": stated})
+    return Decision(
+        status, actions=_expire(training, now), requeue_after=_seconds_to_live(training, status.completion_time, now)
+    )
+
+
+def _expire(training: Training, now: datetime) -> tuple[Action, ...]:
+    left = _seconds_to_live(training, training.status.completion_time, now)
+    return (DeleteTraining(),) if left is not None and left <= 0 else ()
+
+
+def _seconds_to_live(training: Training, end: datetime | None, now: datetime) -> float | None:
+    """Return the seconds until a training that has ended is deleted; None for never, or where it has not ended."""
+    ttl = training.spec.ttl_seconds_after_finished
+    if ttl is None or end is None:
+        return None
+    return _seconds_until(end + timedelta(seconds=ttl), now)
+
+
+def _earliest(*seconds: float | None) -> float | None:
+    return min((wait for wait in seconds if wait is not None), default=None)
+
+
+def _seconds_until(time: datetime | None, now: datetime) -> float | None:
+    return None if time is None else max(0.0, (time - now).total_seconds())
+
+
+def _next_look(look: _Look, status: NnunetTrainingStatus) -> float | None:
+    """Return the seconds until the next look, for what no watch announces."""
+    training, found = look.training, look.found
+    if look.mode is Mode.FAIL and not training.status.holds(ConditionType.FAILED):
+        return SOON_SECONDS  # to stop the other Jobs
+    if look.mode in (Mode.FAIL, Mode.COMPLETE):
+        return _seconds_to_live(training, status.completion_time, look.now)
+    if look.mode in (Mode.SUSPEND, Mode.HOLD):
+        return None
+    if any(fold.state is State.RUNNING for fold in found.folds):
+        return look.options.progress_poll_seconds
+    outside = (Reason.CHILD_NOT_OWNED, Reason.POD_REJECTED)
+    blocked = any(o.trouble and o.trouble.reason in outside for o in found.current)
+    return NAME_TAKEN_SECONDS if blocked else None

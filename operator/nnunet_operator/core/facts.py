@@ -1,0 +1,126 @@
+"""Provenance and results: what the trainers' reports state, kept when their pods are gone."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from nnunet_api.contract import EVIDENCE_FILE, REPORT_FILE, RESULTS_PATH, EvaluationFacts
+from nnunet_api.facts import FoldProvenance
+from nnunet_api.folders import inside, run_folder
+from nnunet_api.results import ReplicateResult, Results, Spread, TestDice, TestSurface
+from nnunet_api.status import Provenance
+from nnunet_operator.core.observation import Observation
+from nnunet_operator.core.rounding import count, dice, number, text
+from nnunet_operator.core.stages import Stages
+from nnunet_operator.core.training import Options, Training, image_of
+
+
+def run_path(training: Training) -> str:
+    """Return the folder of the run, from the root of the results claim."""
+    folder = run_folder(training.namespace, training.name, training.uid)
+    return inside(training.spec.storage.results.sub_path, folder)
+
+
+def provenance(training: Training, found: Stages, options: Options) -> Provenance:
+    """Return what the run is made from, as far as it is known."""
+    before = training.status.provenance or Provenance()
+    # Of planning alone, and with its Job, which says where it worked: the other stages' images may report anything.
+    plan = found.plan.report.plan if found.plan.exists and found.plan.report else None
+    trainers = (found.plan, *found.folds, found.evaluate)  # the verification has an image of its own
+    asked = [o for o in trainers if o.image]
+    pulled = next((o for o in asked if o.image_digest), None)  # image and digest belong together
+    stated: dict[str, Any] = {
+        "image": pulled.image if pulled else next((o.image for o in asked), image_of(training, options)),
+        "image_digest": text(pulled.image_digest) if pulled else None,
+    }
+    if before.pinned_image:
+        stated |= {"image": before.image, "image_digest": before.image_digest}
+    if plan:
+        # The Job says where it worked: on the whole claim, where an older operator made it.
+        folder = f"{training.namespace}/{found.plan.maker}" if found.plan.maker else ""
+        stated |= {
+            "dataset_hash": text(plan.dataset_hash),
+            "plans_hash": text(plan.plans_hash),
+            "splits_hash": text(plan.splits_hash),
+            "preprocessed_path": text(
+                inside(training.spec.storage.preprocessed.sub_path, f"{folder}/{plan.preprocessed_key}"),
+            ),
+            "preprocessing_reused": plan.reused,
+            "nnunet_version": text(plan.nnunet_version),
+            "torch_version": text(plan.torch_version),
+        }
+    if training.spec.trainer.seed is not None:
+        stated["seed"] = training.spec.trainer.seed
+    if found.verified:
+        stated["evidence_path"] = f"{run_path(training)}/{EVIDENCE_FILE}"
+    if fold := next((told for o in found.folds if (told := _stated_by(o))), None):
+        stated |= {
+            "device": text(fold.device),
+            "cuda_version": text(fold.cuda_version),
+            "configuration_hash": text(fold.configuration_hash),
+        }
+    return before.model_copy(update={key: value for key, value in stated.items() if value is not None})
+
+
+def results(training: Training, found: Stages) -> Results | None:
+    """Return the outcome, or None before the evaluation has ended."""
+    before = training.status.results
+    if not found.evaluated or found.evaluation is None:
+        return before
+    stated = _results(found.evaluation, training.spec.storage.results.sub_path)
+    return stated.model_copy(update={"report_path": f"{run_path(training)}/{REPORT_FILE}"})
+
+
+def _results(facts: EvaluationFacts, sub_path: str) -> Results:
+    cross_validation = dice(facts.mean_validation_dice)
+    test_mean = dice(facts.test_mean)
+    per_class = {name[:128]: value for name, raw in facts.test_per_class.items() if (value := dice(raw)) is not None}
+    replicates = [
+        ReplicateResult(
+            replicate=one.replicate,
+            seed=one.seed,
+            mean_validation_dice=dice(one.mean_validation_dice),
+            test_dice=dice(one.test_mean),
+        )
+        for one in facts.replicates
+    ]
+    test = TestDice(mean=test_mean, cases=count(facts.test_cases), per_class=per_class)
+    shown = test_mean if test_mean is not None else cross_validation
+    model = (facts.model_path or "").removeprefix(RESULTS_PATH).lstrip("/")
+    return Results(
+        mean_validation_dice=cross_validation,
+        test_dice=test if test_mean is not None else None,
+        test_surface=_surface(facts),
+        best_checkpoint_test_dice=dice(facts.best_checkpoint_test_mean),
+        replicates=replicates,
+        spread=_spread(replicates),
+        model_path=text(inside(sub_path, model)) if model else None,
+        summary=f"{shown:.3f}" if shown is not None else None,
+    )
+
+
+def _surface(facts: EvaluationFacts) -> TestSurface | None:
+    nsd, hd95 = dice(facts.test_nsd), number(facts.test_hd95_mm)
+    return TestSurface(nsd=nsd, hd95_mm=hd95) if nsd is not None or hd95 is not None else None
+
+
+def _spread(replicates: Sequence[ReplicateResult]) -> Spread | None:
+    if len(replicates) < 2:
+        return None
+    return Spread(
+        validation_dice=number(deviation(one.mean_validation_dice for one in replicates)),
+        test_dice=number(deviation(one.test_dice for one in replicates)),
+    )
+
+
+def deviation(values: Iterable[float | None]) -> float | None:
+    """Return the sample standard deviation (divided by n - 1, Bessel's correction); None below two values.
+
+    With few replicates it is itself a rough estimate: with three, half or twice as much is nothing unusual.
+    """
+    known = [value for value in values if value is not None]
+    return statistics.stdev(known) if len(known) > 1 else None
+
+
+def _stated_by(fold: Observation) -> FoldProvenance | None:
+    return fold.report.fold.provenance if fold.report and fold.report.fold else None

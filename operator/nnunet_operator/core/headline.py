@@ -1,0 +1,81 @@
+"""What is going on, in one reason and one sentence: the Progressing condition."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nnunet_api.reasons import Reason
+from nnunet_api.stages import STAGES
+from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.stages import Stages
+
+_OLD_TRAINER = "its image is older than the operator and tells no epochs: its log does, and this status at its end"
+
+
+@dataclass(frozen=True)
+class Headline:
+    """Progressing's status and reason, and what there is to say of it."""
+
+    progressing: bool
+    reason: Reason
+    matter: str
+    troubles: tuple[Trouble, ...] = ()
+    """What the matter tells of that something is to be done about, the leading one first."""
+
+
+def of_running(found: Stages, creating: frozenset[Child], max_parallel_folds: int) -> Headline:
+    """Return the headline of a training that shall run."""
+    current = found.current
+    states = {_state(observation, creating) for observation in current}
+    matter = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
+    troubles = tuple(o.trouble for o in current if o.trouble and _state(o, creating) is State.BLOCKED)
+    if State.RUNNING in states:
+        return Headline(True, STAGES[current[0].child.stage].running, matter, troubles)
+    for state, reason in ((State.STARTING, Reason.STARTING), (State.STOPPING, Reason.STOPPING)):
+        if state in states:
+            return Headline(True, reason, matter, troubles)
+    return Headline(not troubles, troubles[0].reason if troubles else Reason.STARTING, matter, troubles)
+
+
+def of_stopping(children: Iterable[Observation], why: str) -> Headline | None:
+    """Return the headline while these Jobs are being stopped, or None where there are none."""
+    stopping = [observation.child.subject for observation in children]
+    if not stopping:
+        return None
+    return Headline(True, Reason.STOPPING, f"{', '.join(stopping)}: being stopped because {why}")
+
+
+def _state(observation: Observation, creating: frozenset[Child]) -> State:
+    # A Job that is created now reads the same as one that has just been created: one status write less.
+    if observation.child in creating and observation.state is State.ABSENT:
+        return State.STARTING
+    return observation.state
+
+
+def _clause(observation: Observation, creating: frozenset[Child], max_parallel_folds: int) -> str:
+    """Return what a child does, as a clause that starts with a verb."""
+    state = _state(observation, creating)
+    if state is State.RUNNING:
+        verb = STAGES[observation.child.stage].verb
+        return f"{verb} ({_OLD_TRAINER})" if observation.sample and observation.sample.facts is None else verb
+    if state is State.STARTING:
+        return f"starts ({observation.note})" if observation.note else "starts"
+    if state is State.STOPPING:
+        return observation.note or "is stopped and starts again after that"
+    if observation.trouble:
+        return observation.trouble.matter
+    return f"waits until another is done (spec.maxParallelFolds is {max_parallel_folds})"
+
+
+def _sentence(clauses: Iterable[tuple[Child, str]]) -> str:
+    """Join the clauses; folds of which the same is to be said share one."""
+    grouped: dict[str, list[Child]] = {}
+    for child, clause in clauses:
+        grouped.setdefault(clause, []).append(child)
+    return "; ".join(_with_subject(children, clause) for clause, children in grouped.items())
+
+
+def _with_subject(children: list[Child], clause: str) -> str:
+    if len(children) == 1:
+        return f"{children[0].subject} {clause}"
+    names = [child.fold.name for child in children if child.fold]
+    return f"each of folds {', '.join(names[:-1])} and {names[-1]} {clause}"

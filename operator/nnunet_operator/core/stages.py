@@ -1,0 +1,162 @@
+"""How far a training has come along its pipeline, and which Jobs should exist."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnunet_api.contract import EvaluationFacts, EvidenceFacts
+from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
+from nnunet_api.reasons import ConditionType
+from nnunet_api.stages import STAGES
+from nnunet_api.training import NnunetTrainingSpec
+from nnunet_operator.core.observation import Child, Observation, State
+from nnunet_operator.core.pipeline import LAST, PIPELINE, StageRule, all_needs, children
+from nnunet_operator.core.training import Training
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All children of a training, and how far it has come."""
+
+    by_name: Mapping[str, tuple[Observation, ...]]
+    """The children of each stage, in the order in which they come to run."""
+    done: frozenset[Child]
+    """Children that are done."""
+    to_rerun: frozenset[Child] = frozenset()
+    """Children that shall run again although they have completed: what they made may be lost."""
+
+    def is_done(self, stage: str) -> bool:
+        """Tell whether all children of a stage are done."""
+        return all(seen.child in self.done for seen in self.by_name[stage])
+
+    def is_ready(self, stage: str) -> bool:
+        """Tell whether a stage may run: all that it needs is done."""
+        return all(map(self.is_done, all_needs(stage)))
+
+    @property
+    def plan(self) -> Observation:
+        """The planning."""
+        return self.by_name[STAGE_PLAN][0]
+
+    @property
+    def folds(self) -> tuple[Observation, ...]:
+        """The fold runs."""
+        return self.by_name[STAGE_FOLD]
+
+    @property
+    def verify(self) -> Observation:
+        """The verification."""
+        return self.by_name[STAGE_VERIFY][0]
+
+    @property
+    def evaluate(self) -> Observation:
+        """The evaluation."""
+        return self.by_name[STAGE_EVALUATE][0]
+
+    @property
+    def planned(self) -> bool:
+        """The dataset is planned and preprocessed."""
+        return self.is_done(STAGE_PLAN)
+
+    @property
+    def verified(self) -> bool:
+        """The checkpoints have proven the epochs."""
+        return self.is_done(STAGE_VERIFY)
+
+    @property
+    def evaluated(self) -> bool:
+        """The evaluation is done."""
+        return self.is_done(STAGE_EVALUATE)
+
+    @property
+    def complete(self) -> bool:
+        """All is done, and the epochs are proven."""
+        return self.is_done(LAST) and all(self.is_done(name) for name in PIPELINE if STAGES[name].proves)
+
+    @property
+    def all(self) -> tuple[Observation, ...]:
+        """All children, in the order in which they come to run."""
+        return tuple(seen for children in self.by_name.values() for seen in children)
+
+    @property
+    def unfinished(self) -> tuple[Observation, ...]:
+        """Those that have a Job which has not completed, or a pod that outlives its Job."""
+        return tuple(o for o in self.all if o.state is State.STOPPING or (o.exists and o.state is not State.COMPLETED))
+
+    @property
+    def evaluation(self) -> EvaluationFacts | None:
+        """What the evaluation reported, or None."""
+        return self.evaluate.report.evaluation if self.evaluate.report else None
+
+    @property
+    def evidence(self) -> EvidenceFacts | None:
+        """What the verification reported, or None."""
+        return self.verify.report.evidence if self.verify.report else None
+
+    @property
+    def repeating(self) -> tuple[Observation, ...]:
+        """Children whose Job has completed, and has to be made anew because what they found out is lost."""
+        return tuple(o for o in self.all if o.stands and o.ended and o.state is State.STARTING)
+
+    def current_of(self, stage: str) -> tuple[Observation, ...]:
+        """Return the children of a stage that may run and are not done."""
+        return tuple(o for o in self.by_name[stage] if o.child not in self.done) if self.is_ready(stage) else ()
+
+    @property
+    def current(self) -> tuple[Observation, ...]:
+        """The children of the present stages that are not done."""
+        return tuple(seen for stage in self.by_name for seen in self.current_of(stage))
+
+
+def look_at_stages(training: Training, observations: Mapping[Child, Observation], min_epochs: int = 0) -> Stages:
+    """Judge all children. What the status remembers counts where a Job is gone, and the other way round.
+
+    `min_epochs` are those that policies ask to be proven for each fold.
+    """
+    observed = {
+        rule.name: tuple(observations[child] for child in children(training) if child.stage == rule.name)
+        for rule in PIPELINE.values()
+    }
+    judged = {
+        rule.name: tuple(rule.judge(training, seen, min_epochs) for seen in observed[rule.name])
+        for rule in PIPELINE.values()
+    }
+    to_rerun = _to_rerun(training, judged)
+    done = {
+        seen.child
+        for rule in PIPELINE.values()
+        for seen in judged[rule.name]
+        if seen.state is State.COMPLETED
+        or rule.remembered(training, seen.child, min_epochs, _later_stands(rule, observed))
+    }
+    return Stages(judged, frozenset(done - to_rerun), to_rerun)
+
+
+def _later_stands(rule: StageRule, seen: Mapping[str, tuple[Observation, ...]]) -> bool:
+    later = (name for name in PIPELINE if rule.name in all_needs(name))
+    return any(child.stands for name in later for child in seen[name])
+
+
+def _to_rerun(training: Training, seen: Mapping[str, tuple[Observation, ...]]) -> frozenset[Child]:
+    """Return what a failed training that is suspended, which is how one tries again, takes for granted no more."""
+    failed = training.status.condition(ConditionType.FAILED)
+    if not training.spec.suspend or failed is None or failed.status != "True":
+        return frozenset()
+    return frozenset(
+        one.child for rule in PIPELINE.values() if rule.reruns_after(failed.reason) for one in seen[rule.name]
+    )
+
+
+def to_create(found: Stages, spec: NnunetTrainingSpec) -> tuple[Child, ...]:
+    """Return the Jobs to create now, in order, so that at most `spec.maxParallelFolds` folds hold a GPU."""
+    return tuple(child for rule in PIPELINE.values() for child in _to_create(found, rule, spec))
+
+
+def _to_create(found: Stages, rule: StageRule, spec: NnunetTrainingSpec) -> tuple[Child, ...]:
+    current = found.current_of(rule.name)
+    wanted = tuple(seen.child for seen in current if seen.name_free)
+    limit = rule.parallel(spec)
+    if limit is None:
+        return wanted
+    # Blocked Jobs count, and so do those that are being stopped: their pods may still hold a GPU.
+    busy = sum(1 for seen in current if seen.state is State.STOPPING or (seen.exists and not seen.ended))
+    return wanted[: max(0, limit - busy)]

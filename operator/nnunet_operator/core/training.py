@@ -1,0 +1,42 @@
+"""A stored training, and the settings that decisions on it depend on."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import NnunetTrainingSpec
+
+
+@dataclass(frozen=True)
+class Training:
+    """A stored NnunetTraining, parsed."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    resource_version: str
+    creation_timestamp: datetime
+    spec: NnunetTrainingSpec
+    status: NnunetTrainingStatus
+    deleting: bool = False
+    """A deletion timestamp is set: nothing is created any more."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of the operator that decisions depend on."""
+
+    trainer_image: str
+    progress_poll_seconds: float = 15.0
+
+
+def image_of(training: Training, options: Options) -> str:
+    """Return the image that trains.
+
+    The default image is pinned in the status once a node has pulled it, so that an upgrade of the operator never
+    changes the image of a run that has begun.
+    """
+    provenance = training.status.provenance
+    pinned = provenance.pinned_image if provenance else None
+    return training.spec.trainer.image or pinned or options.trainer_image

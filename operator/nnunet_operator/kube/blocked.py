@@ -1,0 +1,129 @@
+"""Why a pod does not start: what Kubernetes says, turned into a reason, a case and words."""
+
+import re
+from dataclasses import dataclass
+
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_operator.core.observation import Trouble
+from nnunet_operator.kube.endings import shorten
+from nnunet_operator.kube.views import ContainerView, PodView, Said
+
+IMAGE_REASONS = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "InvalidImageName",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+    }
+)
+VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
+_REFUSALS = {
+    "failed calling webhook": Case.WEBHOOK,
+    "exceeded quota": Case.QUOTA,
+    "PodSecurity": Case.POD_SECURITY,
+}
+"""What the API server says when it refuses a pod, which has no other structure than its words."""
+CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+
+@dataclass(frozen=True)
+class PodWarning:
+    """A warning of the kubelet, or of what attaches volumes, about a pod."""
+
+    reason: str
+    """Kubernetes' word: FailedMount, FailedAttachVolume, FailedCreatePodSandBox, ..."""
+    message: str
+
+
+def blocked_pod(pod: PodView, gpu_resource: str) -> Trouble | None:
+    """Return why a pod can't start, or None where it is starting or running as usual."""
+    if pod.unscheduled:
+        return _unscheduled(pod.unscheduled, gpu_resource)
+    for container in (*pod.preparing, *pod.containers):
+        if container.waiting and (trouble := _waiting(container.waiting, container)):
+            return trouble
+    return None
+
+
+def _unscheduled(said: Said, gpu_resource: str) -> Trouble | None:
+    if said.reason == "SchedulingGated":
+        return Trouble(Reason.WAITING_FOR_QUEUE, "is held back by a scheduling gate of its pod")
+    if said.reason != "Unschedulable":
+        return None  # SchedulerError and the like: the scheduler tries again by itself
+    return unschedulable(said.message, gpu_resource)
+
+
+def unschedulable(message: str, gpu_resource: str) -> Trouble:
+    """Sort the scheduler's message ("0/3 nodes are available: ...") into a reason and a case."""
+    # What the scheduler says about preemption changes often and helps nobody; in its place it may say "not found".
+    said = (
+        shorten(re.split(r"\s*preemption:|(?<=\.) not found$", message, maxsplit=1)[0]).rstrip(". ") or "no node fits"
+    )
+    lower = said.lower()
+    if "persistentvolumeclaim" in lower or "persistent volumes to bind" in lower:
+        missing = re.search(r'persistentvolumeclaim "[^"]+" not found', lower)
+        return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}", Case.CLAIM_MISSING if missing else "")
+    if f"insufficient {gpu_resource}".lower() in lower:
+        return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}")
+    return Trouble(Reason.WAITING_FOR_RESOURCES, f"waits for a node that fits: {said}", _case_of_nodes(lower))
+
+
+def _case_of_nodes(lower: str) -> str:
+    if "affinity" in lower or "selector" in lower:
+        return Case.NODE_LABELS
+    return Case.NODE_TAINTS if "untolerated taint" in lower else ""
+
+
+def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
+    reason, message, name = waiting.reason, waiting.message, container.name
+    foreign = "" if name in (CONTAINER_NAME, PREPARE_CONTAINER_NAME) else name
+    if reason in IMAGE_REASONS:
+        image = container.image or "of the trainer"
+        # The kubelet alternates between ErrImagePull and ImagePullBackOff, which quotes the former.
+        said = re.sub(r'^Back-off pulling image "[^"]*"(: \w+)?:?\s*', "", message)
+        detail = f": {shorten(said).rstrip('. ')}" if said else ""
+        if foreign:
+            matter = f"waits for image {image} of container {foreign}{detail}"
+            return Trouble(Reason.IMAGE_UNAVAILABLE, matter, Case.INJECTED)
+        case = Case.FOLDERS if name == PREPARE_CONTAINER_NAME else ""
+        return Trouble(Reason.IMAGE_UNAVAILABLE, f"waits for image {image}{detail}", case)
+    if reason in CONFIG_REASONS:
+        said = shorten(message).rstrip(". ") or reason
+        if foreign:
+            matter = f"waits because container {foreign} of its pod can't be created: {said}"
+            return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
+        case = Case.FOLDERS if "subpath" in said.lower() else ""
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its container can't be created: {said}", case)
+    return None
+
+
+def held_up(warning: PodWarning) -> Trouble:
+    """Return the trouble of a pod that has a node and is not started there."""
+    said = shorten(warning.message).rstrip(". ") or warning.reason
+    if warning.reason in VOLUME_REASONS:
+        return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}")
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", Case.ON_NODE)
+
+
+def rejected(message: str) -> Trouble:
+    """Return the trouble of a Job, or of its pod, that the API server refused to create."""
+    # The port that a connection came from differs each time, and the time that was left may; neither is news.
+    said = shorten(re.sub(r"\S+:\d+->|\?timeout=\w+", "", message)).rstrip(". ")
+    case = next((case for words, case in _REFUSALS.items() if words in said), "")
+    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its pod: {said}", case)
+
+
+def queued(queue_name: str | None) -> Trouble:
+    """Return the trouble of a Job that is suspended from outside."""
+    if queue_name:
+        return Trouble(Reason.WAITING_FOR_QUEUE, f"waits for admission by Kueue's LocalQueue {queue_name}")
+    return Trouble(Reason.WAITING_FOR_QUEUE, "waits because its Job is suspended", Case.JOB_SUSPENDED)
+
+
+def not_owned(job: str, owner: str) -> Trouble:
+    """Return the trouble of a child whose name somebody else's Job has taken."""
+    return Trouble(Reason.CHILD_NOT_OWNED, f"waits because a Job named {job} exists and belongs to {owner}")

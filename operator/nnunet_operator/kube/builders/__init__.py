@@ -1,0 +1,1 @@
+"""Pure builders: a training in, Kubernetes manifests out."""

@@ -1,0 +1,65 @@
+"""The Job around a trainer pod: ownership, retries, and which exits count as a failure."""
+
+from nnunet_api.base import API_VERSION
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
+from nnunet_api.training import KIND
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
+
+
+def job(training: Training, stage: str, template: Manifest, fold: str = "") -> Manifest:
+    """Return the Job of a stage, or of one fold, around its pod template."""
+    labels = child_labels(training.name, stage, fold)
+    if training.spec.queue_name:
+        labels[KUEUE_QUEUE_LABEL] = training.spec.queue_name
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": job_name(training.name, stage, fold),
+            "namespace": training.namespace,
+            "labels": labels,
+            "ownerReferences": [owner_reference(training)],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": training.spec.retry_limit,
+            # Two attempts must never write the same run: a new pod waits until the old one has ended.
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": _failure_rules(template)},
+            "template": template,
+        },
+    }
+
+
+def owner_reference(training: Training) -> Manifest:
+    """Return the reference by which Kubernetes deletes the child with its training."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": training.name,
+        "uid": training.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _failure_rules(template: Manifest) -> list[Manifest]:
+    """Rules in order, the first that matches wins; what none matches counts against backoffLimit."""
+    terminal = [int(code) for code in TERMINAL_EXIT_CODES]
+    containers = [CONTAINER_NAME, *(PREPARE_CONTAINER_NAME for _ in template["spec"].get("initContainers", ()))]
+
+    def on_exit(action: str, *codes: int) -> list[Manifest]:
+        return [
+            {"action": action, "onExitCodes": {"containerName": name, "operator": "In", "values": sorted(codes)}}
+            for name in containers
+        ]
+
+    return [
+        {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+        *on_exit("Ignore", int(ExitCode.PREEMPTED)),
+        *on_exit("FailJob", *terminal),
+    ]

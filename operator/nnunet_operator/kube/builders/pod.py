@@ -1,0 +1,215 @@
+"""The part that all trainer pods share. They meet the `restricted` Pod Security Standard."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kubernetes.utils.quantity import parse_quantity
+
+from nnunet_api.base import GROUP
+from nnunet_api.contract import (
+    CONTAINER_NAME,
+    CONTRACT_ENV,
+    IMAGE_DIGEST_ENV,
+    IMAGE_ENV,
+    METRICS_PORT,
+    METRICS_PORT_NAME,
+    PREPARE_CONTAINER_NAME,
+    RAW_PATH,
+    SCRATCH_PATH,
+    TERMINATION_LOG,
+    contract_for,
+)
+from nnunet_api.environment import is_refused
+from nnunet_api.training import EnvVar, PullPolicy
+from nnunet_operator.core.training import Training, image_of
+from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.objects import Manifest
+
+TRAINER_UID = 1000
+"""User and group of the trainer; the group also owns what it writes to the claims."""
+FS_GROUP: Manifest = {"fsGroup": TRAINER_UID, "fsGroupChangePolicy": "OnRootMismatch"}
+COMMAND = "/opt/nnunet/bin/nnunet-trainer"
+"""By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
+
+
+@dataclass(frozen=True)
+class Compute:
+    """CPU, memory and GPUs of one pod, as quantities."""
+
+    cpu: str
+    memory: str
+    gpus: int = 0
+    gpu_resource_name: str = ""
+
+
+def fold_compute(training: Training) -> Compute:
+    """Return what a pod gets that computes with the network."""
+    resources = training.spec.resources
+    return Compute(resources.cpu, resources.memory, resources.gpus, resources.gpu_resource_name)
+
+
+def preprocessing_compute(training: Training) -> Compute:
+    """Return what a pod gets that needs no network: never a GPU."""
+    preprocessing = training.spec.resources.preprocessing
+    return Compute(preprocessing.cpu, preprocessing.memory)
+
+
+def pod_template(
+    training: Training,
+    options: JobOptions,
+    *,
+    labels: dict[str, str],
+    annotations: Mapping[str, str] = {},
+    arguments: Sequence[str],
+    compute: Compute,
+    mounts: Sequence[Mount],
+    own_image: bool = False,
+    prepares: Sequence[str] = (),
+    told: Mapping[str, str] = {},
+) -> Manifest:
+    """Return the pod template of a Job of this training. `told` are variables that only this stage is given.
+
+    With `prepares`, the arguments of a command, the operator's own image first makes the folders that are mounted: it
+    alone sees the claims as a whole.
+
+    With `own_image` nothing in it is the user's to choose but where it runs: the operator's trainer image, without the
+    training's environment variables, labels, annotations and service account, which could make it answer what they
+    like, or have somebody's webhook put another container beside it. Where it runs are node selector, tolerations,
+    affinity, spread, priority and runtime class; pull secrets stay, as a node may need them.
+    """
+    spec: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": options.termination_grace_period_seconds,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": TRAINER_UID,
+            "runAsGroup": TRAINER_UID,
+            **(FS_GROUP if may_own(mounts, options) else {}),
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
+        "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
+        "volumes": _volumes(training, mounts),
+    }
+    spec.update(_placement(training, options))
+    extra = training.spec.pod_template
+    if own_image:
+        return {"metadata": _metadata(labels, annotations), "spec": spec}
+    if extra.service_account_name:
+        spec["serviceAccountName"] = extra.service_account_name
+    # The operator finds its children by its labels: a user's label must never shadow or forge one.
+    foreign = {key: value for key, value in extra.labels.items() if not key.startswith(f"{GROUP}/")}
+    return {"metadata": _metadata({**foreign, **labels}, {**annotations, **extra.annotations}), "spec": spec}
+
+
+def _metadata(labels: Mapping[str, str], annotations: Mapping[str, str]) -> Manifest:
+    return {"labels": dict(labels), **({"annotations": dict(annotations)} if annotations else {})}
+
+
+def _container(
+    training: Training,
+    options: JobOptions,
+    arguments: Sequence[str],
+    compute: Compute,
+    mounts: Sequence[Mount],
+    own_image: bool,
+    told: Mapping[str, str] = {},
+) -> Manifest:
+    policy = PullPolicy.IF_NOT_PRESENT if own_image else training.spec.trainer.image_pull_policy
+    image = options.trainer_image if own_image else image_of(training, options)
+    return {
+        "name": CONTAINER_NAME,
+        "image": image,
+        "imagePullPolicy": str(policy),
+        "command": [COMMAND],
+        "args": list(arguments),
+        "env": _env(training, compute, image, () if own_image else training.spec.trainer.env, told),
+        "ports": [{"name": METRICS_PORT_NAME, "containerPort": METRICS_PORT, "protocol": "TCP"}],
+        "resources": _resources(compute),
+        "volumeMounts": [
+            *volume_mounts(mounts),
+            {"name": "shm", "mountPath": "/dev/shm"},
+            {"name": "scratch", "mountPath": SCRATCH_PATH},
+        ],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePath": TERMINATION_LOG,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def _preparing(
+    training: Training, options: JobOptions, arguments: Sequence[str], compute: Compute, mounts: Sequence[Mount]
+) -> Manifest:
+    """Return the container that makes the folders. It asks for as much as the trainer's: the pod as a whole no more."""
+    container = _container(training, options, arguments, compute, whole_claims(mounts), own_image=True)
+    del container["ports"]
+    return {**container, "name": PREPARE_CONTAINER_NAME}
+
+
+def _env(
+    training: Training, compute: Compute, image: str, variables: Sequence[EnvVar], told: Mapping[str, str]
+) -> list[Manifest]:
+    processes = max(1, int(parse_quantity(compute.cpu)))  # whole cores
+    contract = contract_for(
+        training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
+    )
+    provenance = training.status.provenance
+    digest = provenance.image_digest if provenance and provenance.image == image else None
+    return [
+        {"name": CONTRACT_ENV, "value": literal(contract.to_text())},
+        # Beside the contract, not in it: older images would refuse it.
+        {"name": IMAGE_ENV, "value": literal(image)},
+        *([{"name": IMAGE_DIGEST_ENV, "value": literal(digest)}] if digest else []),
+        *({"name": name, "value": value} for name, value in told.items()),
+        {"name": "nnUNet_raw", "value": RAW_PATH},
+        {"name": "HOME", "value": SCRATCH_PATH},
+        {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
+        # The schema refuses these, but not where a training or a definition is older than it.
+        *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
+    ]
+
+
+def literal(text: str) -> str:
+    """Keep Kubernetes from expanding $(NAME), and from reading $$ as $, in a value that users can influence."""
+    return text.replace("$", "$$")
+
+
+def _resources(compute: Compute) -> Manifest:
+    # No CPU limit: throttling would slow the data augmentation down while cores idle.
+    requests = {"cpu": compute.cpu, "memory": compute.memory}
+    limits = {"memory": compute.memory}
+    if compute.gpus:
+        requests[compute.gpu_resource_name] = str(compute.gpus)
+        limits[compute.gpu_resource_name] = str(compute.gpus)
+    return {"requests": requests, "limits": limits}
+
+
+def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
+    return [
+        *claim_volumes(mounts),
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
+        {"name": "scratch", "emptyDir": {}},
+    ]
+
+
+def _placement(training: Training, options: JobOptions) -> Manifest:
+    extra = training.spec.pod_template
+    secrets = list(dict.fromkeys([*(secret.name for secret in extra.image_pull_secrets), *options.image_pull_secrets]))
+    fields: Manifest = {
+        "nodeSelector": dict(extra.node_selector),
+        "tolerations": list(extra.tolerations),
+        "affinity": extra.affinity,
+        "priorityClassName": extra.priority_class_name,
+        "imagePullSecrets": [{"name": name} for name in secrets],
+        "runtimeClassName": extra.runtime_class_name,
+        "topologySpreadConstraints": list(extra.topology_spread_constraints),
+    }
+    return {key: value for key, value in fields.items() if value}

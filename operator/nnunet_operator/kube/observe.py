@@ -1,0 +1,177 @@
+"""One child of a training as it is: its Job and pods, boiled down to a state."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from nnunet_api.labels import short_name
+from nnunet_api.stages import STAGES
+from nnunet_api.training import KIND, NnunetTrainingSpec
+from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube import failures
+from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, not_owned, queued, rejected
+from nnunet_operator.kube.endings import Ending, ending_of
+from nnunet_operator.kube.views import NOBODY, JobView, PodView
+from nnunet_operator.kube.witness import doubt_of
+from nnunet_operator.progress.model import LiveFacts
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What of the cluster concerns a training."""
+
+    jobs: tuple[JobView, ...]
+    """Jobs that carry the training's label, also those that somebody else owns; and a Job without the label
+    that stands where one of the training's has to (creating ours said AlreadyExists)."""
+    pods: tuple[PodView, ...]
+    """Pods of those Jobs."""
+    samples: Mapping[str, LiveFacts] = field(default_factory=dict)
+    """Latest scrape of each running pod, by pod name."""
+    refusals: Mapping[str, str] = field(default_factory=dict)
+    """By Job name: the message of the newest FailedCreate Event of a Job that has no living pod, or what the
+    API server said when it refused the Job itself."""
+    warnings: Mapping[str, PodWarning] = field(default_factory=dict)
+    """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
+
+
+def is_child(job: JobView, training: Training) -> bool:
+    """Return True if a Job is the operator's own for a training.
+
+    Its owner alone does not tell: anybody may name any UID as an owner, and a Job without the label would never be seen
+    by the watches.
+    """
+    return job.owner.uid == training.uid and job.training == short_name(training.name)
+
+
+def observe_all(training: Training, snapshot: Snapshot, children: Iterable[Child]) -> dict[Child, Observation]:
+    """Return the state of each of these children."""
+    return {child: observe(training, snapshot, child) for child in children}
+
+
+def observe(training: Training, snapshot: Snapshot, child: Child) -> Observation:
+    """Return the state of one child."""
+    job = next((job for job in snapshot.jobs if job.name == child.name), None)
+    if job is None:
+        left = next((pod for pod in snapshot.pods if _is_of(pod, child) and not pod.over), None)
+        if left:
+            # Its Job was deleted without it. A second attempt beside it would hold a GPU in vain.
+            note = f"waits until pod {left.name} on {_node(left)}, whose Job is gone, has ended"
+            return Observation(child, State.STOPPING, note=note)
+        refusal = snapshot.refusals.get(child.name)
+        if refusal:
+            return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
+        return Observation(child, State.ABSENT, name_free=True)
+    if not is_child(job, training):
+        return _not_ours(job, child, training)
+    return _ours(training.spec, snapshot, child, job)
+
+
+def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
+    owner = job.owner
+    if owner.kind == KIND and owner.name == training.name:
+        note = f"waits until Job {child.name} of the former training of this name is gone"
+        return Observation(child, State.STOPPING, note=note)
+    owned_by = "nobody" if owner == NOBODY else f"{owner.kind} {owner.name}"
+    return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owned_by))
+
+
+def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView) -> Observation:
+    pods = _pods_of(job, snapshot.pods)
+    state, trouble, note = _judge(spec, snapshot, child, job, pods)
+    # Only the verification's report is proof of anything. The others' come from the training's own image.
+    proves = STAGES[child.stage].proves
+    attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]
+    reports = [ending.report for ending, doubt in attempts if ending.report and not doubt]
+    # The newest that is believed: a forged pod beside it must not hide it.
+    successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
+    success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
+    sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
+    return Observation(
+        child,
+        state,
+        job_uid=job.uid,
+        deleting=job.deleting,
+        ended=job.ended,
+        trouble=trouble,
+        note=note,
+        report=reports[-1] if reports else None,
+        success_seen=success is not None,
+        success_report=success.report if success and not doubt else None,
+        doubt=doubt,
+        pod=pods[-1].name if pods else "",
+        sample=sample,
+        image=job.image,
+        image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
+        maker=job.maker,
+        told_min_epochs=job.told_min_epochs,
+        created=job.created,
+        finished=job.finished,
+    )
+
+
+def _judge(
+    spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView, pods: list[PodView]
+) -> tuple[State, Trouble | None, str]:
+    """Return state, trouble and note of a Job of ours."""
+    # What is being deleted counts for nothing but what the status remembers.
+    if job.deleting and not (job.complete and STAGES[child.stage].counts_while_deleted):
+        return State.STOPPING, None, ""
+    if job.complete:
+        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
+        return (State.COMPLETED if all(pod.over for pod in pods) else State.RUNNING), None, ""
+    # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
+    trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
+    if trouble:
+        return State.FAILED, trouble, ""
+    if job.failure is not None:
+        return State.FAILED, failures.job_failure(job, job.failure, pods, child.subject, spec.retry_limit), ""
+    if job.suspended:
+        return State.BLOCKED, queued(spec.queue_name), ""
+    endings = [ending for pod in pods if (ending := ending_of(pod))]
+    if len(endings) < len(pods):
+        return _judge_living(spec, snapshot, pods[-1], endings)
+    if endings and endings[-1].exit_code == 0:
+        return State.RUNNING, None, ""  # the Job says Complete in a moment
+    # An Event outlives what it tells of: a Job that counts a pod has got one since.
+    refusal = None if job.has_pod else snapshot.refusals.get(child.name)
+    return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, _retry_note(endings))
+
+
+def _judge_living(
+    spec: NnunetTrainingSpec, snapshot: Snapshot, pod: PodView, endings: list[Ending]
+) -> tuple[State, Trouble | None, str]:
+    """Return state, trouble and note of a child from its living pod."""
+    if pod.deleting:
+        note = f"is stopped from outside and goes on in a new pod once {_node(pod)} has ended the old one"
+        return State.STOPPING, None, note
+    if pod.running:
+        return State.RUNNING, None, ""
+    warning = snapshot.warnings.get(pod.name)
+    trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
+    return (State.BLOCKED, trouble, "") if trouble else (State.STARTING, None, _retry_note(endings))
+
+
+def _retry_note(endings: list[Ending]) -> str:
+    return f"the attempt before {failures.describe(endings[-1])}" if endings else ""
+
+
+def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:
+    """Return the pods of a Job, oldest first. A pod that lives counts as newer than one that has ended."""
+    mine = [pod for pod in pods if pod.owner.uid == job.uid]
+    # Not by time alone: Kubernetes' timestamps have whole seconds only.
+    return sorted(mine, key=lambda pod: (not pod.over, pod.created or _LONG_AGO))
+
+
+def _is_of(pod: PodView, child: Child) -> bool:
+    return (pod.stage, pod.fold) == (child.stage, child.label)
+
+
+def _node(pod: PodView) -> str:
+    return pod.node or "its node"
+
+
+def _digest(pod: PodView) -> str:
+    return pod.trainer.image_id.removeprefix("docker-pullable://") if pod.trainer else ""

@@ -1,1 +1,0 @@
-"""The pure core: what is, in; what to do and what to say, out."""

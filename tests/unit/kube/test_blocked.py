@@ -1,0 +1,324 @@
+"""What keeps a training from running is said in its conditions: one word, and what to do."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.objects import Manifest
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
+    FOLD,
+    PLAN,
+    condition,
+    created,
+    decide,
+    ended,
+    job,
+    planned,
+    pod,
+    running,
+    stated,
+    unschedulable,
+    waiting,
+    world,
+)
+
+ONE = training(folds=[0])
+THREE = training(folds=[0, 1, 2])
+NO_GPU = (
+    "0/1 nodes are available: 1 Insufficient nvidia.com/gpu. preemption: 0/1 nodes are available: "
+    "1 No preemption victims found for incoming pod."
+)
+NODES = "0/3 nodes are available: "
+
+scheduler = pytest.mark.parametrize(
+    ("message", "reason", "says"),
+    [
+        (NO_GPU, "WaitingForGPU", "waits for a GPU: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu."),
+        (f"{NODES}1 Insufficient memory, 2 Insufficient nvidia.com/gpu.", "WaitingForGPU", "nvidia.com/gpu"),
+        (f"{NODES}3 Insufficient memory. preemption: no.", "WaitingForResources", "ask for less in spec.resources"),
+        (f"{NODES}3 Insufficient cpu.", "WaitingForResources", "Insufficient cpu"),
+        (f"{NODES}3 Insufficient amd.com/gpu.", "WaitingForResources", "amd.com/gpu"),
+        (
+            f"{NODES}3 node(s) didn't match Pod's node affinity/selector. preemption: no.",
+            "WaitingForResources",
+            "labels that spec.podTemplate",
+        ),
+        (
+            f"{NODES}3 node(s) had untolerated taint(s).",
+            "WaitingForResources",
+            "spec.podTemplate.tolerations",
+        ),
+        (
+            f"{NODES}1 node(s) had untolerated taint {{nvidia.com/gpu: present}}, 2 node(s) were unschedulable.",
+            "WaitingForResources",
+            "spec.podTemplate.tolerations",
+        ),
+        (
+            '0/1 nodes are available: persistentvolumeclaim "nnunet-raw" not found. preemption: no.',
+            "ClaimNotBound",
+            '"nnunet-raw" not found. Create the PersistentVolumeClaim that is named',
+        ),
+        (
+            'persistentvolumeclaim "scans" not found',
+            "ClaimNotBound",
+            '"scans" not found. Create the PersistentVolumeClaim that is named',
+        ),
+        (f'{NODES}persistentvolumeclaim "x" not found. not found', "ClaimNotBound", '"x" not found. Create the'),
+        ("no nodes available to schedule pods", "WaitingForResources", "no nodes available"),
+        (
+            f"{NODES}pod has unbound immediate PersistentVolumeClaims. preemption: no.",
+            "ClaimNotBound",
+            "StorageClass",
+        ),
+        (f"{NODES}3 node(s) didn't find available persistent volumes to bind.", "ClaimNotBound", "StorageClass"),
+        ('persistentvolumeclaim "raw" is being deleted', "ClaimNotBound", "is being deleted"),
+        (f"{NODES}3 node(s) had volume node affinity conflict.", "WaitingForResources", "or a volume"),
+        ("", "WaitingForResources", "no node fits"),
+    ],
+)
+
+
+@scheduler
+def test_no_node_for_the_pod(message: str, reason: str, says: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    result = decide(world(ONE, *planned(ONE), fold, unschedulable(fold, message)))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert result.status.phase == reason
+    assert says in condition(result, "Progressing").message
+    assert condition(result, "Progressing").message.startswith("fold 0 waits for ")
+    assert "preemption" not in condition(result, "Progressing").message
+    assert result.status.folds[0].phase == "Pending"
+    assert [(e.type, e.reason) for e in result.events if e.reason == reason] == [("Warning", reason)]
+
+
+def test_another_name_of_gpus() -> None:
+    mig = training(folds=[0], resources={"gpuResourceName": "nvidia.com/mig-3g.40gb"})
+    fold = job(mig, FOLD, "0")
+    pods = unschedulable(fold, "0/1 nodes are available: 1 Insufficient nvidia.com/mig-3g.40gb.")
+    assert stated(decide(world(mig, *planned(mig), fold, pods)), "Progressing") == ("False", "WaitingForGPU")
+
+
+@pytest.mark.parametrize(
+    ("container", "message", "reason", "says"),
+    [
+        ("ErrImagePull", "failed to resolve: not found", "ImageUnavailable", "failed to resolve: not found"),
+        ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: no', "ImageUnavailable", "trainer:1: no."),
+        ("ImagePullBackOff", 'Back-off pulling image "x"', "ImageUnavailable", "trainer:1. Check"),
+        ("InvalidImageName", "couldn't parse image name", "ImageUnavailable", "spec.trainer.image"),
+        ("ErrImageNeverPull", "is not present", "ImageUnavailable", "is not present"),
+        ("CreateContainerConfigError", 'secret "x" not found', "ContainerConfigError", 'secret "x" not found'),
+        ("CreateContainerError", "", "ContainerConfigError", "CreateContainerError"),
+    ],
+)
+def test_a_container_that_can_not_start(container: str, message: str, reason: str, says: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    result = decide(world(ONE, *planned(ONE), fold, waiting(fold, container, message)))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert result.status.phase == reason
+    assert says in condition(result, "Progressing").message
+
+
+def test_pulls_that_alternate_write_nothing_new() -> None:
+    fold = job(ONE, FOLD, "0")
+    pulls = [
+        ("ErrImagePull", "rpc: not found"),
+        ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: rpc: not found'),
+    ]
+    first, second = (decide(world(ONE, *planned(ONE), fold, waiting(fold, *pull))) for pull in pulls)
+    assert first.status == second.status
+
+
+@pytest.mark.parametrize(
+    ("waits", "message", "reason", "says"),
+    [
+        ("ImagePullBackOff", "", "ImageUnavailable", "Check the chart's trainer.image, which makes the folders, the"),
+        ("CreateContainerConfigError", "no such key", "ContainerConfigError", "no such key. Put right what is named"),
+        (
+            "CreateContainerConfigError",
+            'failed to prepare subPath for volumeMount "results" of container "prepare"',
+            "ContainerConfigError",
+            "is gone from its claim, or the node may not enter one above it",
+        ),
+    ],
+)
+def test_what_keeps_folders_from_being_made_is_the_operators_to_mend(
+    waits: str, message: str, reason: str, says: str
+) -> None:
+    plan_job = job(ONE, PLAN)
+    status = {"name": "prepare", "image": "x", "state": {"waiting": {"reason": waits, "message": message}}}
+    result = decide(world(ONE, plan_job, pod(plan_job, initContainerStatuses=[status])))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert "webhook" not in condition(result, "Progressing").message
+
+
+@pytest.mark.parametrize("place", ["initContainerStatuses", "containerStatuses"])
+@pytest.mark.parametrize(
+    ("waits", "reason", "says"),
+    [
+        ("ImagePullBackOff", "ImageUnavailable", "waits for image mesh:1 of container proxy. A webhook"),
+        ("CreateContainerConfigError", "ContainerConfigError", "waits because container proxy of its pod can't"),
+    ],
+)
+def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
+    place: str, waits: str, reason: str, says: str
+) -> None:
+    fold = job(ONE, FOLD, "0")
+    sidecar: Any = {"name": "proxy", "image": "mesh:1", "state": {"waiting": {"reason": waits}}}
+    statuses: dict[str, Any] = {place: [sidecar]}
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold, **statuses)))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert "spec.trainer.image" not in condition(result, "Progressing").message
+
+
+REFUSALS = pytest.mark.parametrize(
+    ("message", "says"),
+    [
+        ('pods "x" is forbidden: violates PodSecurity "restricted:latest"', "Pod Security level"),
+        ("pods is forbidden: exceeded quota: gpus, requested: 1", "quota"),
+        ("admission webhook denied the request: no weekends", "no weekends"),
+        ('Internal error: failed calling webhook "a": read tcp 10.0.0.1:4711->10.0.0.2:443', "does not answer"),
+        (
+            'failed calling webhook "a": read tcp [::1]:4711->[::2]:443: i/o timeout',
+            "read tcp [::2]:443: i/o timeout. A",
+        ),
+        ('failed calling webhook "a": Post "https://a.b.svc:443/c?timeout=3s": EOF', '"https://a.b.svc:443/c": EOF. A'),
+    ],
+)
+
+
+@REFUSALS
+@pytest.mark.parametrize("exists", [True, False])
+def test_a_pod_or_job_that_the_api_server_refuses(message: str, says: str, exists: bool) -> None:
+    jobs = [job(ONE, PLAN)] if exists else []
+    result = decide(world(ONE, *jobs, refusals={"hippo-plan": message}))
+    assert stated(result, "Progressing") == ("False", "PodRejected")
+    assert says in condition(result, "Progressing").message
+    assert created(result) == ([] if exists else ["hippo-plan"])  # tried again: it may be allowed by now
+    assert result.requeue_after == 60
+
+
+def test_a_refusal_is_over_once_a_pod_exists() -> None:
+    plan_job = job(ONE, PLAN)
+    result = decide(world(ONE, plan_job, running(plan_job), refusals={"hippo-plan": "exceeded quota"}))
+    assert stated(result, "Progressing") == ("True", "Planning")
+
+
+def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
+    fold = job(ONE, FOLD, "0", failed=1)
+    result = decide(world(ONE, *planned(ONE), fold, ended(fold, 75), refusals={"hippo-fold-0": "exceeded quota: gpus"}))
+    assert stated(result, "Progressing") == ("False", "PodRejected")
+    assert "exceeded quota: gpus" in condition(result, "Progressing").message
+
+
+@pytest.mark.parametrize(
+    ("warning", "reason", "says"),
+    [
+        (PodWarning("FailedAttachVolume", "Multi-Attach error for volume x"), "VolumeUnavailable", "ReadWriteMany"),
+        (PodWarning("FailedMount", "MountVolume.SetUp failed: no such server"), "VolumeUnavailable", "no such server"),
+        (PodWarning("FailedCreatePodSandBox", "cni plugin not ready"), "ContainerConfigError", "cni plugin not ready"),
+        (PodWarning("FailedMount", ""), "VolumeUnavailable", "FailedMount"),
+    ],
+)
+def test_a_pod_that_is_held_up_on_its_node(warning: PodWarning, reason: str, says: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    held = waiting(fold, "ContainerCreating")
+    result = decide(world(ONE, *planned(ONE), fold, held, warnings={held["metadata"]["name"]: warning}))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert says in condition(result, "Progressing").message
+    assert result.status.phase == reason
+
+
+def test_an_old_warning_about_a_pod_that_runs_says_nothing() -> None:
+    fold = job(ONE, FOLD, "0")
+    pod_ = running(fold)
+    warning = PodWarning("FailedMount", "x")
+    result = decide(world(ONE, *planned(ONE), fold, pod_, warnings={pod_["metadata"]["name"]: warning}))
+    assert stated(result, "Progressing") == ("True", "Training")
+
+
+def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
+    plan_job = job(ONE, PLAN)
+    plan_job["status"]["active"] = 1
+    result = decide(world(ONE, plan_job, refusals={"hippo-plan": "exceeded quota"}))
+    assert stated(result, "Progressing") == ("True", "Starting")
+
+
+@pytest.mark.parametrize(("queue", "says"), [("gpus", "LocalQueue gpus"), (None, "never suspends a Job: resume it")])
+def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
+    queued = training(folds=[0], queueName=queue)
+    result = decide(world(queued, job(queued, PLAN, suspended=True)))
+    assert stated(result, "Progressing") == ("False", "WaitingForQueue")
+    assert says in condition(result, "Progressing").message
+
+
+def test_a_scheduling_gate() -> None:
+    fold = job(ONE, FOLD, "0")
+    gated = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated"}
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold, conditions=[gated])))
+    assert stated(result, "Progressing") == ("False", "WaitingForQueue")
+
+
+START = pytest.mark.parametrize(
+    "pods",
+    [
+        pytest.param(lambda fold: [], id="no pod yet"),
+        pytest.param(lambda fold: [pod(fold)], id="not looked at by the scheduler"),
+        pytest.param(lambda fold: [pod(fold, conditions=[{"type": "PodScheduled", "status": "True"}])], id="placed"),
+        pytest.param(lambda fold: [waiting(fold, "ContainerCreating")], id="container is created"),
+        pytest.param(lambda fold: [waiting(fold, "PodInitializing")], id="init containers run"),
+    ],
+)
+
+
+@START
+def test_starting_is_not_blocked_and_reads_the_same_throughout(pods: Callable[[Manifest], list[Manifest]]) -> None:
+    before = decide(world(ONE, *planned(ONE)))
+    fold = job(ONE, FOLD, "0")
+    result = decide(world(replace(ONE, status=before.status), *planned(ONE), fold, *pods(fold)))
+    assert stated(result, "Progressing") == ("True", "Starting")
+    assert result.status == before.status  # no write
+    assert result.events == ()
+
+
+def three(**states: Any) -> list[Manifest]:
+    objects = [*planned(THREE)]
+    for index, name in enumerate(("zero", "one", "two")):
+        fold = job(THREE, FOLD, str(index))
+        objects += [fold, states[name](fold)]
+    return objects
+
+
+def no_gpu(fold: Manifest) -> Manifest:
+    return unschedulable(fold, NO_GPU)
+
+
+def named(fold: Manifest) -> Manifest:
+    return running(fold, name=f"pod-of-{fold['metadata']['name']}")
+
+
+def test_one_that_trains_makes_it_training_and_the_message_tells_of_the_others() -> None:
+    result = decide(world(THREE, *three(zero=named, one=no_gpu, two=no_gpu)))
+    assert stated(result, "Progressing") == ("True", "Training")
+    message = condition(result, "Progressing").message
+    assert message.startswith("fold 0 trains; each of folds 1 and 2 waits for a GPU: 0/1 nodes are available:")
+
+
+def test_all_blocked_is_blocked() -> None:
+    result = decide(world(THREE, *three(zero=no_gpu, one=no_gpu, two=no_gpu)))
+    assert stated(result, "Progressing") == ("False", "WaitingForGPU")
+    assert "each of folds 0, 1 and 2 waits for a GPU" in condition(result, "Progressing").message
+
+
+def test_a_fold_beyond_the_limit_waits_for_its_turn() -> None:
+    limited = training(folds=[0, 1], maxParallelFolds=1)
+    fold = job(limited, FOLD, "0")
+    result = decide(world(limited, *planned(limited), fold, running(fold)))
+    assert condition(result, "Progressing").message == (
+        "fold 0 trains; fold 1 waits until another is done (spec.maxParallelFolds is 1)"
+    )

@@ -1,0 +1,334 @@
+"""The Jobs do what they promise: who holds a GPU, what is read-only, what fails, what is retried."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from kubernetes.aio.client import V1Job
+
+from nnunet_api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
+from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
+from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_status import FoldStatus
+from nnunet_api.labels import child_labels
+from nnunet_api.reasons import FoldPhase
+from nnunet_api.status import NnunetTrainingStatus, Provenance
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
+from nnunet_operator.kube.objects import Manifest
+from tests.support.made_trainings import OPTIONS, UID, training
+
+ZERO = FoldKey("3d_fullres", "0")
+Build = Callable[[Training], Manifest]
+BUILDERS: dict[str, Build] = {
+    "plan": lambda t: plan_job(t, OPTIONS),
+    "fold": lambda t: fold_job(t, OPTIONS, ZERO),
+    "verify": lambda t: verify_job(t, OPTIONS),
+    "evaluate": lambda t: evaluate_job(t, OPTIONS),
+}
+TEST_SET: dict[str, Any] = {"testSet": {}}
+every_job = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
+
+
+def pod(job: Manifest) -> dict[str, Any]:
+    spec: dict[str, Any] = job["spec"]["template"]["spec"]
+    return spec
+
+
+def container(job: Manifest) -> dict[str, Any]:
+    only: dict[str, Any] = pod(job)["containers"][0]
+    return only
+
+
+def mounts(job: Manifest) -> dict[str, dict[str, Any]]:
+    return {mount["mountPath"]: mount for mount in container(job)["volumeMounts"]}
+
+
+def env(job: Manifest) -> dict[str, str]:
+    return {variable["name"]: variable.get("value", "") for variable in container(job)["env"]}
+
+
+def test_only_pods_that_train_are_announced_to_prometheus() -> None:
+    """And a training's own annotations win."""
+    announcing = replace(OPTIONS, scrape_annotations=True)
+    of = training(podTemplate={"annotations": {"prometheus.io/port": "9999", "note": "b"}})
+    expected = {
+        "prometheus.io/scrape": "true",
+        "prometheus.io/port": "9999",
+        "prometheus.io/path": "/metrics",
+        "note": "b",
+    }
+    assert fold_job(of, announcing, ZERO)["spec"]["template"]["metadata"]["annotations"] == expected
+    plain = training()
+    assert "annotations" not in fold_job(plain, OPTIONS, ZERO)["spec"]["template"]["metadata"]
+    assert "annotations" not in plan_job(plain, announcing)["spec"]["template"]["metadata"]
+
+
+@every_job
+def test_the_client_library_takes_the_manifest(build: Build) -> None:
+    full = training(
+        queueName="gpus",
+        testSet={},
+        trainer={"image": "mine@sha256:00", "env": [{"name": "nnUNet_compile", "value": "f"}]},
+        podTemplate={
+            "labels": {"team": "a"},
+            "annotations": {"note": "b"},
+            "nodeSelector": {"gpu": "a100"},
+            "tolerations": [{"key": "gpu", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "priorityClassName": "low",
+            "imagePullSecrets": [{"name": "pull"}],
+            "runtimeClassName": "nvidia",
+            "serviceAccountName": "trainer",
+            "topologySpreadConstraints": [
+                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+            ],
+        },
+    )
+    for manifest in (build(training()), build(full)):
+        # It drops what it does not know: what comes out must be what went in.
+        assert V1Job.model_validate(manifest).model_dump(mode="json", by_alias=True, exclude_none=True) == manifest
+    assert pod(build(full))["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
+
+
+@every_job
+def test_pods_meet_the_restricted_standard(build: Build) -> None:
+    job = build(training())
+    security = pod(job)["securityContext"]
+    assert security["runAsNonRoot"] is True
+    assert security["runAsUser"] > 0
+    assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert container(job)["securityContext"] == {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    assert {kind for volume in pod(job)["volumes"] for kind in volume if kind != "name"} == {
+        "persistentVolumeClaim",
+        "emptyDir",
+    }
+    assert pod(job)["automountServiceAccountToken"] is False
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod(job))
+
+
+@every_job
+def test_quantities_are_strings_and_cpu_has_no_limit(build: Build) -> None:
+    resources = container(build(training()))["resources"]
+    assert all(isinstance(value, str) for part in resources.values() for value in part.values())
+    assert "cpu" in resources["requests"]
+    assert "cpu" not in resources["limits"]
+    assert resources["requests"]["memory"] == resources["limits"]["memory"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "gpus", "memory"),
+    [
+        ("plan", {}, None, "16Gi"),
+        ("plan", TEST_SET, None, "16Gi"),
+        ("fold", {}, "1", "64Gi"),
+        ("fold", {"trainer": {"device": "cpu"}, "resources": {"gpus": 0, "memory": "8Gi"}}, None, "8Gi"),
+        ("verify", TEST_SET, None, "16Gi"),
+        ("evaluate", {}, None, "16Gi"),
+        ("evaluate", TEST_SET, "1", "64Gi"),
+    ],
+)
+def test_a_gpu_is_held_only_where_the_network_computes(
+    stage: str, changes: dict[str, Any], gpus: str | None, memory: str
+) -> None:
+    spec = {"resources": {"memory": "64Gi", "preprocessing": {"memory": "16Gi"}}, **changes}
+    resources = container(BUILDERS[stage](training(**spec)))["resources"]
+    assert resources["limits"].get("nvidia.com/gpu") == gpus
+    assert resources["requests"].get("nvidia.com/gpu") == gpus
+    assert resources["limits"]["memory"] == memory
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments"),
+    [
+        ("plan", ["plan"]),
+        ("fold", ["train", "--fold", "0"]),
+        ("verify", ["verify"]),
+        ("evaluate", ["evaluate"]),
+    ],
+)
+def test_the_trainer_is_told_what_to_do(stage: str, arguments: list[str]) -> None:
+    job = BUILDERS[stage](training(resources={"cpu": "2500m", "preprocessing": {"cpu": "6"}}))
+    assert (container(job)["command"], container(job)["args"]) == (["/opt/nnunet/bin/nnunet-trainer"], arguments)
+    contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
+    assert contract.run_folder == "clinic/hippo-0a1b2c3d"
+    assert contract.processes == (2 if stage == "fold" else 6)
+    assert env(job)["nnUNet_raw"] == "/nnunet/raw"
+
+
+@pytest.mark.parametrize(
+    ("run", "arguments"),
+    [
+        ("3-r1", ["train", "--fold", "3", "--replicate", "1"]),
+        ("0-r10", ["train", "--fold", "0", "--replicate", "10"]),
+        ("all-r2", ["train", "--fold", "all", "--replicate", "2"]),
+    ],
+)
+def test_a_replicates_fold(run: str, arguments: list[str]) -> None:
+    job = fold_job(training(replicates=10, trainer={"seed": 1}), OPTIONS, FoldKey.parse(run, "3d_fullres"))
+    assert container(job)["args"] == arguments
+    assert job["metadata"]["name"] == f"hippo-fold-{run}"
+    assert job["metadata"]["labels"]["nnunet.dev/fold"] == run
+    contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
+    assert (contract.replicates, contract.seed_of(2)) == (10, 2)
+
+
+def test_a_users_null_reaches_nnunet() -> None:
+    configurations = {"mine": {"inherits_from": "3d_fullres", "patch_size": None}}
+    job = plan_job(training(planning={"configurations": configurations}), OPTIONS)
+    assert json.loads(env(job)[CONTRACT_ENV])["planning"]["configurations"] == configurations
+
+
+def test_kubernetes_expands_nothing_in_the_contract() -> None:
+    configurations = {"mine": {"a": "$(HOME)"}}
+    job = plan_job(training(planning={"configurations": configurations}), OPTIONS)
+    assert "$$(HOME)" in env(job)[CONTRACT_ENV]  # the kubelet turns it back into $(HOME)
+
+
+def test_the_users_environment_comes_last() -> None:
+    job = fold_job(training(trainer={"env": [{"name": "nnUNet_n_proc_DA", "value": "3"}]}), OPTIONS, ZERO)
+    assert container(job)["env"][-1] == {"name": "nnUNet_n_proc_DA", "value": "3"}
+
+
+def test_the_evaluation_alone_is_told_which_checkpoints_were_verified() -> None:
+    folds = [FoldStatus(fold=name, phase=FoldPhase.COMPLETED, checkpoint_hash=name * 64) for name in ("0", "1")]
+    of = training(status=NnunetTrainingStatus(folds=folds))
+    told = {stage: env(build(of)).get(PROVEN_ENV) for stage, build in BUILDERS.items()}
+    assert json.loads(told.pop("evaluate") or "") == {"0": "0" * 64, "1": "1" * 64}
+    assert set(told.values()) == {None}
+    assert PROVEN_ENV not in env(BUILDERS["evaluate"](training()))
+
+
+@every_job
+def test_no_variable_reaches_a_pod_that_leads_to_other_code(build: Build) -> None:
+    """Trainings that are older than the schema's rule may have some."""
+    refused = ["LD_PRELOAD", "PYTHONPATH", "PYTHONWARNINGS", "BROWSER", "PATH", "HOME", "nnUNet_raw", CONTRACT_ENV]
+    mine = [{"name": name, "value": "mine"} for name in refused]
+    told = env(build(training(trainer={"env": mine})))
+    assert "mine" not in told.values()
+    assert (told["HOME"], told["nnUNet_raw"]) == ("/tmp", "/nnunet/raw")
+
+
+@every_job
+def test_retries(build: Build) -> None:
+    spec = build(training(retryLimit=7))["spec"]
+    assert spec["backoffLimit"] == 7
+    assert spec["podReplacementPolicy"] == "Failed"
+    assert (spec["completions"], spec["parallelism"]) == (1, 1)
+    disruption, *by_code = spec["podFailurePolicy"]["rules"]
+    assert disruption == {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}
+    # A rule for a container that a pod has not is refused by the API server.
+    containers = ["trainer", *(one["name"] for one in spec["template"]["spec"].get("initContainers", []))]
+    terminal = sorted(int(code) for code in TERMINAL_EXIT_CODES)
+    assert [
+        (rule["action"], rule["onExitCodes"]["containerName"], rule["onExitCodes"]["values"]) for rule in by_code
+    ] == [*(("Ignore", name, [75]) for name in containers), *(("FailJob", name, terminal) for name in containers)]
+
+
+@every_job
+def test_the_training_owns_the_job(build: Build) -> None:
+    job = build(training())
+    (owner,) = job["metadata"]["ownerReferences"]
+    assert owner["uid"] == UID
+    assert (owner["apiVersion"], owner["kind"], owner["controller"]) == ("nnunet.dev/v1alpha1", "NnunetTraining", True)
+    assert job["metadata"]["namespace"] == "clinic"
+
+
+def test_labels_find_the_pods_and_users_cannot_forge_them() -> None:
+    labels = {"team": "a", "nnunet.dev/fold": "4", "app.kubernetes.io/managed-by": "me"}
+    job = fold_job(training(podTemplate={"labels": labels}), OPTIONS, FoldKey("3d_fullres", "1"))
+    found = job["spec"]["template"]["metadata"]["labels"]
+    assert found["team"] == "a"
+    assert found["nnunet.dev/fold"] == "1"
+    assert found["app.kubernetes.io/managed-by"] == "nnunet-operator"
+    assert "team" not in job["metadata"]["labels"]
+
+
+def test_only_a_queue_name_brings_kueues_label() -> None:
+    assert "kueue.x-k8s.io/queue-name" not in plan_job(training(), OPTIONS)["metadata"]["labels"]
+    job = plan_job(training(queueName="gpus"), OPTIONS)
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert "suspend" not in job["spec"]
+
+
+def test_long_names_stay_apart_and_within_limits() -> None:
+    names = [f"{'x' * 240}-{tail}" for tail in ("a", "b")]
+    jobs = [fold_job(training(name=name), OPTIONS, ZERO) for name in names]
+    assert len({job["metadata"]["name"] for job in jobs}) == 2
+    for job in jobs:
+        values = [job["metadata"]["name"], *job["metadata"]["labels"].values()]
+        assert max(len(value) for value in values) <= 63
+
+
+@pytest.mark.parametrize(
+    ("own", "pinned", "image"),
+    [("", None, "registry.example/trainer:1"), ("", "old:0", "old:0"), ("mine:2", "old:0", "mine:2")],
+)
+def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, image: str) -> None:
+    provenance = Provenance(image=pinned, image_digest="sha256:0") if pinned else None
+    status = NnunetTrainingStatus(provenance=provenance)
+    job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO)
+    assert container(job)["image"] == image
+
+
+@pytest.mark.parametrize(
+    ("own", "provenance", "told"),
+    [
+        pytest.param("", None, {IMAGE_ENV: "registry.example/trainer:1"}, id="none has pulled it yet"),
+        pytest.param(
+            "",
+            Provenance(image="old:0", image_digest="old@sha256:0"),
+            {IMAGE_ENV: "old:0", IMAGE_DIGEST_ENV: "old@sha256:0"},
+            id="of a run that has begun",
+        ),
+        pytest.param("", Provenance(image="misspelt:0"), {IMAGE_ENV: "registry.example/trainer:1"}, id="not pulled"),
+        pytest.param("a$(b):2", None, {IMAGE_ENV: "a$$(b):2"}, id="nothing is expanded in it"),
+    ],
+)
+def test_the_trainer_is_told_its_image(own: str, provenance: Provenance | None, told: dict[str, str]) -> None:
+    status = NnunetTrainingStatus(provenance=provenance)
+    found = env(fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO))
+    assert {name: value for name, value in found.items() if name.startswith("NNUNET_RUN_IMAGE")} == told
+
+
+def test_the_verification_is_not_the_users_to_influence() -> None:
+    own = {"image": "mine:2", "imagePullPolicy": "Never", "env": [{"name": "PYTHONPATH", "value": "/evil"}]}
+    theirs: dict[str, Any] = {
+        "labels": {"inject": "sidecar"},
+        "annotations": {"inject.example/container": "mine:2"},
+        "serviceAccountName": "trainer",
+    }
+    placement: dict[str, Any] = {
+        "nodeSelector": {"pool": "cpu"},
+        "tolerations": [{"key": "cpu", "operator": "Exists"}],
+        "runtimeClassName": "gvisor",
+        "imagePullSecrets": [{"name": "pull"}],
+    }
+    status = NnunetTrainingStatus(provenance=Provenance(image="old:0", image_digest="sha256:0"))
+    of = training(status=status, trainer=own, podTemplate=theirs | placement, queueName="gpus")
+    job = verify_job(of, OPTIONS)
+    assert (container(job)["image"], container(job)["imagePullPolicy"]) == (OPTIONS.trainer_image, "IfNotPresent")
+    assert "PYTHONPATH" not in env(job)
+    assert job["spec"]["template"]["metadata"] == {"labels": child_labels("hippo", "verify")}
+    assert "serviceAccountName" not in pod(job)
+    assert {field: pod(job)[field] for field in placement} == placement
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    assert pod(fold_job(of, OPTIONS, ZERO))["serviceAccountName"] == "trainer"
+
+
+def test_an_image_that_no_node_could_pull_is_not_kept() -> None:
+    status = NnunetTrainingStatus(provenance=Provenance(image="misspelt:0"))
+    assert container(fold_job(training(status=status), OPTIONS, ZERO))["image"] == OPTIONS.trainer_image
+
+
+def test_pull_secrets_of_the_operator_and_the_training() -> None:
+    options = JobOptions(trainer_image="x", image_pull_secrets=("site", "mine"))
+    job = plan_job(training(podTemplate={"imagePullSecrets": [{"name": "mine"}]}), options)
+    assert pod(job)["imagePullSecrets"] == [{"name": "mine"}, {"name": "site"}]
