@@ -1,15 +1,11 @@
 """Who holds dangerous rights: how rules of roles are read, and whose they are."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nnunet_cli.rights.dangers import DANGERS, EVERYTHING, found_in
+from nnunet_cli.rights.dangers import found_in
 from nnunet_cli.rights.holders import Subject, holders
-
-THREAT_MODEL = Path(__file__).parents[3] / "docs/operations/threat-model.md"
 
 
 def rule(groups: str, resources: str, verbs: str, *names: str) -> dict[str, Any]:
@@ -99,8 +95,3 @@ def test_bindings_and_roles_are_put_together() -> None:
 )
 def test_only_accounts_of_kubernetes_itself_are_left_out(subject: Subject, of_kubernetes: bool) -> None:
     assert subject.of_kubernetes is of_kubernetes
-
-
-def test_the_threat_model_knows_each_right() -> None:
-    told = set(re.findall(r"^\| `([a-z-]+)`", THREAT_MODEL.read_text(), re.MULTILINE))
-    assert told >= {danger.name for danger in (EVERYTHING, *DANGERS)}
