@@ -29,7 +29,7 @@ class Snapshot:
     pods: tuple[PodView, ...]
     """Pods of those Jobs."""
     samples: Mapping[str, LiveFacts] = field(default_factory=dict)
-    """Latest scrape of each running pod, by pod name."""
+    """The last answer of each running pod's trainer, by pod name."""
     refusals: Mapping[str, str] = field(default_factory=dict)
     """By Job name: the message of the newest FailedCreate Event of a Job that has no living pod, or what the
     API server said when it refused the Job itself."""
