@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from nnunet_cli.audit.output import as_csv, print_table, runs_data
+from nnunet_cli.audit.output import as_csv, print_runs, runs_data
 from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.trainings import say_none, trainings_asked_for
@@ -57,6 +57,6 @@ def audit(
     if output is AuditOutput.CSV:
         say(as_csv(runs), end="")
     elif runs:
-        print_table(runs)
+        print_runs(runs)
     else:
         say_none(where)

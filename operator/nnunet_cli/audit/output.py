@@ -4,16 +4,13 @@ import csv
 import io
 from typing import Any
 
-from rich.table import Table
-
 from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
-from nnunet_cli.text.output import Terminal
+from nnunet_cli.text.output import print_table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for a formula at the start of a cell."""
-_WIDE = 10_000
 _NONE = Run("", "", "", "", None, "", NnunetTrainingStatus())
 """For the titles."""
 
@@ -70,19 +67,16 @@ def runs_data(runs: list[Run]) -> dict[str, Any]:
     return {"items": [_item(run) for run in runs]}
 
 
-def print_table(runs: list[Run]) -> None:
-    """Print the columns that fit a terminal, in the manner of kubectl."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for title in ("NAMESPACE", "NAME", "PHASE", "REQUIRED", "ASKED", "PROVEN", "COMPLIANT", "POLICIES", "TICKETS"):
-        table.add_column(title, no_wrap=True, overflow="ignore")
+def print_runs(runs: list[Run]) -> None:
+    """Print the columns that fit a terminal."""
+    titles = ("NAMESPACE", "NAME", "PHASE", "REQUIRED", "ASKED", "PROVEN", "COMPLIANT", "POLICIES", "TICKETS")
+    rows = []
     for run in runs:
         cells = columns(run)
         verdict = " ".join(part for part in (cells["compliant"], cells["compliantReason"]) if part)
         shown = [cells[key] for key in ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "epochsProven")]
-        shown += [verdict, cells["policies"], cells["exceptionTickets"]]
-        table.add_row(*(cell or "-" for cell in shown))
-    # Never cut: what does not fit the terminal is wrapped by it, and whoever searches the output finds it whole.
-    Terminal(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
+        rows.append([*shown, verdict, cells["policies"], cells["exceptionTickets"]])
+    print_table(titles, rows)
 
 
 def _decision(decision: PolicyDecision) -> str:

@@ -4,17 +4,13 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Refused
 from nnunet_cli.options import Context, Kubeconfig
 from nnunet_cli.rights.holders import Holder, holders
-from nnunet_cli.text.output import note, print_data
-from nnunet_cli.text.words import printable
+from nnunet_cli.text.output import note, print_data, print_table
 
-_WIDE = 10_000
 NOT_SEEN = "note: rights by RBAC. Who is in a group, and what another authorizer allows, the cluster does not know"
 
 
@@ -66,7 +62,7 @@ def rights(
         note(f"note: left out: {hidden} accounts of Kubernetes itself. See them by --system")
     note(NOT_SEEN)
     if not print_data(output, lambda: {"items": [_item(one) for one in shown]}):
-        _print_table(shown)
+        print_table(("NAMESPACE", "WHO", "RIGHT", "CAN", "BY"), map(_row, shown))
 
 
 def _item(holder: Holder) -> dict[str, Any]:
@@ -81,13 +77,7 @@ def _item(holder: Holder) -> dict[str, Any]:
     }
 
 
-def _print_table(found: list[Holder]) -> None:
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for title in ("NAMESPACE", "WHO", "RIGHT", "CAN", "BY"):
-        table.add_column(title, no_wrap=True, overflow="ignore")
-    for one in found:
-        only = f", only {', '.join(one.only)}" if one.only else ""
-        cells = (one.namespace or "*", one.subject.words, one.danger.name, one.danger.can + only, one.by)
-        table.add_row(*(printable(cell) for cell in cells))
-    # Never cut: whoever searches the output finds each name whole.
-    Console(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
+def _row(holder: Holder) -> tuple[str, ...]:
+    only = f", only {', '.join(holder.only)}" if holder.only else ""
+    right = holder.danger
+    return holder.namespace or "*", holder.subject.words, right.name, right.can + only, holder.by

@@ -6,7 +6,7 @@ log or a file name, so nothing in it reaches the terminal as a command.
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,13 @@ import typer
 import yaml
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
 from rich.text import Text
 
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.text.words import printable
+
+_WIDE = 10_000
 
 
 class Terminal(Console):
@@ -76,6 +79,19 @@ def print_lines(lines: Callable[[int | None], Iterable[Text]]) -> None:
     console = Terminal(markup=False, highlight=False, soft_wrap=True)
     for line in lines(console.width if console.is_terminal else None):
         console.print(line)
+
+
+def print_table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in columns, in the manner of kubectl.
+
+    Never cut: what does not fit the terminal is wrapped by it, and whoever searches the output finds it whole.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for title in titles:
+        table.add_column(title, no_wrap=True, overflow="ignore")
+    for row in rows:
+        table.add_row(*(cell or "-" for cell in row))
+    Terminal(width=_WIDE, markup=False, highlight=False, soft_wrap=True).print(table)
 
 
 def print_file(data: bytes) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.audit.output import as_csv, columns, harmless, print_table, runs_data
+from nnunet_cli.audit.output import as_csv, columns, harmless, print_runs, runs_data
 from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.text.output import as_json
 from tests.support.audited import FOLD, STATUS
@@ -90,7 +90,7 @@ def test_json_keeps_lists_and_all_of_an_exception() -> None:
 
 def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     name = "n" * 200
-    print_table([read_run(body(name)), read_run(body("b"))])
+    print_runs([read_run(body(name)), read_run(body("b"))])
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 3 and name in lines[1]
     assert lines[1].split()[2:7] == ["Completed", "500", "1000", "600", "True"]
@@ -100,6 +100,6 @@ def test_the_table_leaves_the_terminal_in_peace(capsys: pytest.CaptureFixture[st
     bad = json.loads(json.dumps(STATUS))
     bad["policy"]["exceptions"][0]["ticket"] = "QM\x1b[2J\x1b]0;owned\x07"
     bad["policy"]["decisions"][0]["policy"] = "house\x9b31m"
-    print_table([read_run(body(status=bad))])
+    print_runs([read_run(body(status=bad))])
     out = capsys.readouterr().out
     assert "QM\ufffd[2J" in out and not set(out) & set("\x1b\x07\x9b")
