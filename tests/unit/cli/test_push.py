@@ -220,111 +220,6 @@ def test_datasets_are_listed(volume: LocalVolume, source: Path) -> None:
         remote.messages()
 
 
-OUT = "../../private"
-
-
-def hostile(volume: LocalVolume, link: str, target: str) -> None:
-    """Put a link on the claim, and what it leads to beside the folders that people name."""
-    private = volume.root / "private"
-    private.mkdir()
-    (private / "report.html").write_bytes(b"of others")
-    (private / "dataset.json").write_bytes(b'{"numTraining": 7}')
-    place = volume.root / link
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.symlink_to(target)
-
-
-@pytest.mark.parametrize(
-    ("link", "target"),
-    [
-        ("runs/mine/report.html", "../../private/report.html"),
-        ("runs/mine", "../private"),
-        ("runs", "private"),
-        ("runs/mine/report.html", "/etc/passwd"),
-        ("runs/mine/report.html", "absent"),
-    ],
-)
-def test_a_report_is_not_read_through_a_link(volume: LocalVolume, link: str, target: str) -> None:
-    """Who writes a run folder could have the report of another training shown in its place."""
-    hostile(volume, link, target)
-    with (
-        volume.run("send", "runs/mine/report.html") as remote,
-        pytest.raises(CliError, match=f"{link} on the claim is"),
-    ):
-        remote.message()
-
-
-@pytest.mark.parametrize("name", ["../private/report.html", "/etc/passwd"])
-def test_nothing_outside_of_the_claim_is_read(volume: LocalVolume, name: str) -> None:
-    with volume.run("send", name) as remote, pytest.raises(CliError, match="leads out of the claim"):
-        remote.message()
-
-
-@pytest.mark.parametrize(
-    ("link", "target"), [("raw", "private"), ("raw/Dataset001_A", "../private"), ("raw/Dataset001_A/imagesTr", OUT)]
-)
-def test_a_push_is_not_written_through_a_link(volume: LocalVolume, source: Path, link: str, target: str) -> None:
-    hostile(volume, link, target)
-    with pytest.raises(CliError, match=f"{link} on the claim is a link to {target}, and links are not followed"):
-        pushed(volume, source)
-    assert {path.name for path in (volume.root / "private").iterdir()} == {"report.html", "dataset.json"}
-
-
-def test_a_file_of_a_push_takes_the_place_of_a_link(volume: LocalVolume, source: Path) -> None:
-    hostile(volume, "raw/Dataset001_A/dataset.json", f"{OUT}/dataset.json")
-    pushed(volume, source)
-    assert not (volume.root / "raw/Dataset001_A/dataset.json").is_symlink() and there(volume) == CONTENT
-    assert (volume.root / "private/dataset.json").read_bytes() == b'{"numTraining": 7}'
-
-
-def test_a_list_counts_nothing_that_lies_elsewhere(volume: LocalVolume, source: Path) -> None:
-    pushed(volume, source)
-    hostile(volume, "raw/Dataset002_B", "../private")
-    (volume.root / "raw/Dataset001_A/more").symlink_to(f"{OUT}/report.html")
-    (volume.root / "raw/Dataset003_C").mkdir()
-    (volume.root / "raw/Dataset003_C/dataset.json").symlink_to(f"{OUT}/dataset.json")
-    with volume.run("datasets", "raw") as remote:
-        found = {message["name"]: (message["files"], message["description"]) for message in remote.messages()}
-    assert found == {"Dataset001_A": (5, {}), "Dataset003_C": (0, None)}
-
-
-def trainer(volume: LocalVolume, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Put a program of this name in the place of the image's; none for an empty script."""
-    programs = volume.root / "bin"
-    programs.mkdir()
-    if script:
-        (programs / "nnunet-trainer").write_text(f"#!/bin/sh\n{script}\n")
-        (programs / "nnunet-trainer").chmod(0o755)
-    monkeypatch.setenv("PATH", str(programs))
-
-
-def test_the_trainer_of_the_image_tells_what_was_logged(volume: LocalVolume, monkeypatch: pytest.MonkeyPatch) -> None:
-    trainer(volume, monkeypatch, """echo '{"fold": "0", "asked": "'"$*"'", "values": [NaN]}'""")
-    (volume.root / "run").mkdir()
-    with volume.run("histories", "run") as remote:
-        (message,) = remote.messages()
-    assert (message["fold"], message["asked"]) == ("0", f"history {volume.root}/run")
-
-
-@pytest.mark.parametrize(
-    ("script", "words"),
-    [
-        pytest.param("", "holds no trainer.*give a trainer image of this release with --image", id="none"),
-        pytest.param("exit 2", "is older than this program.*give a trainer image of this release", id="an older one"),
-        pytest.param("echo warning >&2; echo out of memory >&2; exit 1", "can't be read: out of memory", id="it fails"),
-        pytest.param("exit 3", "can't be read: exit code 3", id="it fails without a word"),
-        pytest.param("kill -9 $$", "can't be read: exit code -9", id="it is killed"),
-    ],
-)
-def test_an_image_whose_trainer_tells_nothing(
-    volume: LocalVolume, monkeypatch: pytest.MonkeyPatch, script: str, words: str
-) -> None:
-    trainer(volume, monkeypatch, script)
-    (volume.root / "run").mkdir()
-    with volume.run("histories", "run") as remote, pytest.raises(CliError, match=words):
-        remote.messages()
-
-
 def test_curves_are_not_read_through_a_link(volume: LocalVolume) -> None:
     hostile(volume, "runs/mine", "../private")
     with (
@@ -334,6 +229,8 @@ def test_curves_are_not_read_through_a_link(volume: LocalVolume) -> None:
         remote.messages()
 
 
-def test_a_run_that_is_not_there(volume: LocalVolume) -> None:
-    with volume.run("histories", "run") as remote, pytest.raises(CliError, match="has no folder run"):
+def test_an_image_without_a_trainer(volume: LocalVolume, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(volume.root))
+    (volume.root / "run").mkdir()
+    with volume.run("histories", "run") as remote, pytest.raises(CliError, match=r"holds no trainer.*with --image"):
         remote.messages()
