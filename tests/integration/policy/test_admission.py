@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from nnunet_api.policy.advice import STOP_ADVICE
+from nnunet_api.policy.names import is_allowed_image
+from tests.integration.policy.generated import IMAGES, REPOSITORIES
 from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, exception, in_time, sleep_until
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
@@ -201,6 +203,19 @@ def test_what_keeps_all_rules_passes_without_a_word(gate: Gate, namespace: str) 
     }
     answer = gate.create(training(namespace, **kept))
     assert (answer.ok, answer.warnings) == (True, ())
+
+
+def test_images_are_of_the_same_repositories_for_admission_and_the_operator(gate: Gate, namespace: str) -> None:
+    """Each image against each entry: what is a tag, a port or somebody else's folder."""
+    for number, entry in enumerate(REPOSITORIES):
+        gate.put(f"p{number}", mode="Warn", namespaces=[namespace], rules={"allowedImages": [entry]})
+    gate.settle()
+    for image in filter(None, IMAGES):
+        said = gate.create(training(namespace, **{**STANDARD, "trainer": {"image": image}})).warned(
+            "nnunet-policy-warn"
+        )
+        broken = {REPOSITORIES[int(message.split(":")[0].removeprefix("policy p"))] for message in said}
+        assert broken == {entry for entry in REPOSITORIES if not is_allowed_image(image, [entry])}, image
 
 
 def test_all_denials_are_shown_though_one_is_returned(gate: Gate, namespace: str) -> None:
