@@ -88,6 +88,7 @@ def admission(api: Api, namespace: str) -> Iterator[None]:
     yield
     for path, name in made:
         api.request("DELETE", f"{path}/{name}")
+    wait_for("the policy to be out of force", lambda: not api.refusal("nnunettrainings", too_large))
 
 
 @pytest.mark.usefixtures("admission")

@@ -220,6 +220,74 @@ def test_datasets_are_listed(volume: LocalVolume, source: Path) -> None:
         remote.messages()
 
 
+OUT = "../../private"
+
+
+def hostile(volume: LocalVolume, link: str, target: str) -> None:
+    """Put a link on the claim, and what it leads to beside the folders that people name."""
+    private = volume.root / "private"
+    private.mkdir()
+    (private / "report.html").write_bytes(b"of others")
+    (private / "dataset.json").write_bytes(b'{"numTraining": 7}')
+    place = volume.root / link
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    ("link", "target"),
+    [
+        ("runs/mine/report.html", "../../private/report.html"),
+        ("runs/mine", "../private"),
+        ("runs", "private"),
+        ("runs/mine/report.html", "/etc/passwd"),
+        ("runs/mine/report.html", "absent"),
+    ],
+)
+def test_a_report_is_not_read_through_a_link(volume: LocalVolume, link: str, target: str) -> None:
+    """Who writes a run folder could have the report of another training shown in its place."""
+    hostile(volume, link, target)
+    with (
+        volume.run("send", "runs/mine/report.html") as remote,
+        pytest.raises(CliError, match=f"{link} on the claim is"),
+    ):
+        remote.message()
+
+
+@pytest.mark.parametrize("name", ["../private/report.html", "/etc/passwd"])
+def test_nothing_outside_of_the_claim_is_read(volume: LocalVolume, name: str) -> None:
+    with volume.run("send", name) as remote, pytest.raises(CliError, match="leads out of the claim"):
+        remote.message()
+
+
+@pytest.mark.parametrize(
+    ("link", "target"), [("raw", "private"), ("raw/Dataset001_A", "../private"), ("raw/Dataset001_A/imagesTr", OUT)]
+)
+def test_a_push_is_not_written_through_a_link(volume: LocalVolume, source: Path, link: str, target: str) -> None:
+    hostile(volume, link, target)
+    with pytest.raises(CliError, match=f"{link} on the claim is a link to {target}, and links are not followed"):
+        pushed(volume, source)
+    assert {path.name for path in (volume.root / "private").iterdir()} == {"report.html", "dataset.json"}
+
+
+def test_a_file_of_a_push_takes_the_place_of_a_link(volume: LocalVolume, source: Path) -> None:
+    hostile(volume, "raw/Dataset001_A/dataset.json", f"{OUT}/dataset.json")
+    pushed(volume, source)
+    assert not (volume.root / "raw/Dataset001_A/dataset.json").is_symlink() and there(volume) == CONTENT
+    assert (volume.root / "private/dataset.json").read_bytes() == b'{"numTraining": 7}'
+
+
+def test_a_list_counts_nothing_that_lies_elsewhere(volume: LocalVolume, source: Path) -> None:
+    pushed(volume, source)
+    hostile(volume, "raw/Dataset002_B", "../private")
+    (volume.root / "raw/Dataset001_A/more").symlink_to(f"{OUT}/report.html")
+    (volume.root / "raw/Dataset003_C").mkdir()
+    (volume.root / "raw/Dataset003_C/dataset.json").symlink_to(f"{OUT}/dataset.json")
+    with volume.run("datasets", "raw") as remote:
+        found = {message["name"]: (message["files"], message["description"]) for message in remote.messages()}
+    assert found == {"Dataset001_A": (5, {}), "Dataset003_C": (0, None)}
+
+
 def test_curves_are_not_read_through_a_link(volume: LocalVolume) -> None:
     hostile(volume, "runs/mine", "../private")
     with (
