@@ -128,6 +128,8 @@ class Reason(StrEnum):
     LOSS_NOT_FINITE = "LossNotFinite"
     """The last of too many attempts ended with weights that are no numbers."""
     RETRIES_EXHAUSTED = "RetriesExhausted"
+    PODS_LOST = "PodsLost"
+    """Nodes, containers of others or evictions ended its pods again and again: not the trainer's doing."""
     EPOCHS_NOT_REACHED = "EpochsNotReached"
     """A fold ended without the epochs that the spec asks for, or without evidence of them."""
     POLICY_EPOCHS_NOT_PROVEN = "PolicyEpochsNotProven"

@@ -97,6 +97,21 @@ class Problem(StatusModel):
     """Which of the reason's remedies holds, where there are several."""
 
 
+class LostJob(StatusModel):
+    """Jobs under one name that failed by what was not the trainer's doing, and are made anew after a pause."""
+
+    name: str
+    """Name of the Job."""
+    uid: str
+    """UID of the one that failed last."""
+    count: int
+    """How many have failed so, since the last suspension."""
+    failed_attempts: int = 0
+    """Attempts of the trainer that failed in them: the Jobs that follow forgive so many less."""
+    again_time: Time
+    """When the next one may be made."""
+
+
 class NnunetTrainingStatus(StatusModel):
     """What the operator observed."""
 
@@ -122,6 +137,8 @@ class NnunetTrainingStatus(StatusModel):
         Field(max_length=50),  # atomic: the operator alone writes it, and managedFields stay small
     ] = []
     """State of each fold run."""
+    lost_jobs: Annotated[list[LostJob] | None, Field(max_length=64)] = None
+    """Jobs that failed by what was not the trainer's doing; absent where there are none."""
     usage: Usage | None = None
     """What the training cost."""
     results: Results | None = None
@@ -152,6 +169,10 @@ class NnunetTrainingStatus(StatusModel):
         """Say whether the condition of this type is there and True."""
         condition = self.condition(type_)
         return condition is not None and condition.status == "True"
+
+    def lost_job(self, name: str) -> LostJob | None:
+        """Return what is known of lost Jobs of this name, or None."""
+        return next((lost for lost in self.lost_jobs or () if lost.name == name), None)
 
     @property
     def min_epochs(self) -> int:

@@ -286,8 +286,8 @@ class NnunetTrainingSpec(ApiModel):
     max_parallel_folds: Annotated[int, Field(ge=1, le=50, json_schema_extra=INTEGER)] = 5
     """How many folds may train at the same time. With replicates there are up to 50: five folds, ten times."""
     retry_limit: Annotated[int, Field(ge=0, le=100, json_schema_extra=INTEGER)] = 3
-    """Failed attempts of a fold (or of planning, or evaluation) that are forgiven. Preemption, eviction and
-    node loss do not count."""
+    """Failed attempts of a fold (or of planning, or evaluation) that are forgiven. Preemption, eviction,
+    node loss and pods that a node turns away do not count."""
     stall_timeout_seconds: Annotated[int, Field(ge=10, le=7 * 86400, json_schema_extra=INTEGER)] = 1800
     """Seconds without a finished epoch after which a fold counts as stalled, or five times its median epoch where that
     is longer."""

@@ -5,7 +5,17 @@ from collections.abc import Mapping
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.commands import AUDIT, CLAIMS, DESCRIBE, LOGS, PODS, VERIFY_LOGS
-from nnunet_api.remedies.remedy import ASK_FOR_EXCEPTION, LOOK_FOR_STALL, Case, Group, Remedy, Then
+from nnunet_api.remedies.remedy import (
+    ASK_FOR_EXCEPTION,
+    LOOK_FOR_STALL,
+    SEE_EVICTION,
+    SEE_INJECTED,
+    SEE_NODE,
+    Case,
+    Group,
+    Remedy,
+    Then,
+)
 
 _TOO_EARLY = (
     "If a trainer class or an image ends before the schedule does, see the fold's log and create a new training that "
@@ -98,6 +108,15 @@ FAILED: Mapping[str, Remedy] = {
         "Read the log of the last attempt for the cause, and put it right.",
         Then.RETRY,
         (LOGS, f"{LOGS} --previous-attempts"),
+    ),
+    Reason.PODS_LOST: Remedy(
+        Group.FAILED,
+        "its pods were ended again and again by what is not the trainer's doing: a node that turns them away or evicts "
+        "them, or a container of others",
+        SEE_NODE,
+        Then.RETRY,
+        (PODS, "kubectl get nodes"),
+        cases={Case.EVICTED: SEE_EVICTION, Case.INJECTED: SEE_INJECTED},
     ),
     Reason.STALLED: Remedy(
         Group.FAILED, "a fold stood still again and again", f"See its log. {LOOK_FOR_STALL}", Then.RETRY, (LOGS, PODS)

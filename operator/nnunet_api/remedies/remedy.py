@@ -11,6 +11,17 @@ LOOK_FOR_STALL = (
     "Look for a dead data-loader worker, a full /dev/shm (raise spec.resources.sharedMemory) or a hanging volume."
 )
 
+SEE_NODE = (
+    "Have the node that is named looked at, with its device plugin (kubectl describe node NODE); until it is well, "
+    "kubectl cordon NODE keeps pods off it."
+)
+SEE_EVICTION = (
+    "Have the limit that is named raised: ephemeral-storage usually comes from a LimitRange of the namespace (kubectl "
+    "-n {namespace} describe limitranges), a full /dev/shm is spec.resources.sharedMemory (then suspend and resume). "
+    "Where the node was low on a resource, see which pod filled it."
+)
+SEE_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
+
 
 class Group(StrEnum):
     """What a reason says about the training as a whole."""
@@ -62,6 +73,14 @@ class Case(StrEnum):
     """It is about the container that makes the folders, or about a folder that is gone."""
     ON_NODE = "OnNode"
     """The kubelet can't start the pod."""
+    TURNED_AWAY = "TurnedAway"
+    """A node turns its pods away."""
+    EVICTED = "Evicted"
+    """A node evicts its pods."""
+    FINALIZER = "Finalizer"
+    """The training is being deleted, and the finalizer of somebody else holds it."""
+    OTHER_TRAINING = "OtherTraining"
+    """What has the name that it needs is of another training."""
     WEBHOOK = "Webhook"
     QUOTA = "Quota"
     POD_SECURITY = "PodSecurity"

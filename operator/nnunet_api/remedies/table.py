@@ -49,6 +49,11 @@ WORKING: Mapping[str, Remedy] = {
         "that it is writing",
         "Wait. A pod on a node that does not answer stays until the node is back or is deleted.",
         look=(PODS, WATCH),
+        cases={
+            Case.FINALIZER: "Whoever has put the finalizer there has to take it off: usually a program for backups or "
+            "GitOps. Where that is gone for good, take it out of metadata.finalizers: kubectl -n {namespace} edit nnt "
+            "{name}"
+        },
     ),
     Reason.NO_EPOCH_FINISHED: Remedy(
         Group.STALLS,

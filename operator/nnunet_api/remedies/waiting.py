@@ -4,9 +4,16 @@ from collections.abc import Mapping
 
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA
-from nnunet_api.remedies.remedy import ASK_FOR_EXCEPTION, Case, Group, Remedy, Then
-
-_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
+from nnunet_api.remedies.remedy import (
+    ASK_FOR_EXCEPTION,
+    SEE_EVICTION,
+    SEE_INJECTED,
+    SEE_NODE,
+    Case,
+    Group,
+    Remedy,
+    Then,
+)
 
 WAITING: Mapping[str, Remedy] = {
     Reason.WAITING_FOR_GPU: Remedy(
@@ -69,7 +76,7 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.FOLDERS: "Check the chart's trainer.image, which makes the folders, the registry, and "
             "spec.podTemplate.imagePullSecrets.",
-            Case.INJECTED: _INJECTED,
+            Case.INJECTED: SEE_INJECTED,
         },
     ),
     Reason.POD_REJECTED: Remedy(
@@ -87,7 +94,7 @@ WAITING: Mapping[str, Remedy] = {
     ),
     Reason.CONTAINER_CONFIG_ERROR: Remedy(
         Group.WAITS,
-        "its node can't create the pod or its container",
+        "its node can't create the pod or its container, or a container of others keeps the trainer from starting",
         "Put right what is named: usually a Secret or ConfigMap of spec.trainer.env that does not exist, or a runtime "
         "class.",
         Then.BY_ITSELF,
@@ -95,17 +102,19 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.FOLDERS: "A folder of the training is gone from its claim, or the node may not enter one above it "
             "(NFS with root_squash: give it o+x). Suspend and resume the training to have its folders made again.",
-            Case.INJECTED: _INJECTED,
+            Case.INJECTED: SEE_INJECTED,
+            Case.TURNED_AWAY: SEE_NODE,
+            Case.EVICTED: SEE_EVICTION,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },
     ),
     Reason.CHILD_NOT_OWNED: Remedy(
         Group.WAITS,
         "a Job with a name that it needs exists and is not its own",
-        "Delete that Job if nobody needs it (kubectl -n {namespace} delete job NAME), or create the training under "
-        "another name.",
-        Then.BY_ITSELF,
-        ("kubectl -n {namespace} get jobs --show-labels",),
+        "Delete that Job if nobody needs it (kubectl -n {namespace} delete job NAME): the training goes on by itself "
+        "after that. Or create it under another name.",
+        look=("kubectl -n {namespace} get jobs --show-labels",),
+        cases={Case.OTHER_TRAINING: "Delete this training and create it under another name."},
     ),
 }
 

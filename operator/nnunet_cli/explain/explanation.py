@@ -8,17 +8,18 @@ from nnunet_api.conditions import leading
 from nnunet_api.labels import short_name
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.commands import OPERATOR
-from nnunet_api.remedies.remedy import Remedy
+from nnunet_api.remedies.remedy import Case, Remedy
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_cli.explain import remedies
 from nnunet_cli.explain.seen import seen
 from nnunet_cli.kube.evidence import Evidence
 from nnunet_cli.kube.watched import Watched, matter
 from nnunet_cli.text.concerns import concerns
-from nnunet_cli.text.words import duration
+from nnunet_cli.text.words import duration, printable
 
 SILENCE_SECONDS = 60
 """An operator looks at a new training within this time, unless it does not run."""
+_DELETING = "Deleting"
 _AT_WORK = (Reason.PLANNING, Reason.TRAINING, Reason.VERIFYING, Reason.EVALUATING)
 
 
@@ -50,7 +51,8 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
     training = evidence.training
     reason, remedy, said = _cause(training, now)
     problem = training.status.problem
-    case = problem.case if problem and problem.reason == reason else ""
+    told_as = Reason.STOPPING if reason == _DELETING else reason
+    case = problem.case if problem and problem.reason == told_as else ""
     names = {
         "name": training.name,
         "namespace": training.namespace,
@@ -82,7 +84,9 @@ def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
     """Return the reason, its remedy, and what the operator says."""
     condition = leading(training.status.conditions)
     if training.deleting:
-        return "Deleting", remedies.DELETING, ""
+        held = training.status.problem
+        said = printable(held.matter) if held and held.case == Case.FINALIZER else ""
+        return _DELETING, remedies.DELETING, said
     if training.problem:
         return "Unreadable", remedies.UNREADABLE, training.problem
     if condition is None:
@@ -108,6 +112,8 @@ def _of_folds(training: Watched, reason: str) -> Iterator[str]:
 def _doubts(evidence: Evidence, reason: str) -> Iterator[str]:
     """Say where the status may be older than the world."""
     training = evidence.training
+    if reason == _DELETING:
+        return  # the operator looks at it only where something holds it
     looked = [c.observed_generation for c in training.status.conditions if c.observed_generation is not None]
     if looked and max(looked) < training.generation:
         yield (

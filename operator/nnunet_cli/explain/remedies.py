@@ -2,7 +2,8 @@
 
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.commands import AUDIT, DESCRIBE, LOGS, OPERATOR, PODS, POLICIES, WATCH
-from nnunet_api.remedies.remedy import ASK_FOR_EXCEPTION, Group, Remedy
+from nnunet_api.remedies.remedy import ASK_FOR_EXCEPTION, Case, Group, Remedy
+from nnunet_api.remedies.table import REMEDIES
 from nnunet_cli.text.concerns import EARLY_STOP_BELOW_POLICY
 
 _SUSPEND = "kubectl nnunet suspend {name} -n {namespace}"
@@ -32,6 +33,7 @@ DELETING = Remedy(
     "it is being deleted",
     "Wait until its pods have ended. If it stays for minutes, look at its finalizers and at pods on lost nodes.",
     look=("kubectl -n {namespace} get nnt {name} -o yaml", PODS),
+    cases={Case.FINALIZER: REMEDIES[Reason.STOPPING].cases[Case.FINALIZER]},
 )
 NEW = Remedy(
     Group.WORKS,

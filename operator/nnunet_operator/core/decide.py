@@ -8,9 +8,10 @@ from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import phase
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.core import facts, usage
+from nnunet_operator.core import facts, losses, usage
 from nnunet_operator.core.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
+from nnunet_operator.core.deletion import decide_held
 from nnunet_operator.core.events import events
 from nnunet_operator.core.folds import fold_statuses
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
@@ -23,6 +24,8 @@ from nnunet_operator.core.training import Options, Training
 NAME_TAKEN_SECONDS = 60.0
 """How often to look whether a Job that is not ours, and that no watch tells of, still takes a name."""
 SOON_SECONDS = 1.0
+_COUNTING = (Mode.RUN, Mode.FAIL)
+"""Where lost Jobs are counted on. What stops all Jobs makes them begin anew, as it does with a Job's own failures."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ def decide(
     stored.
     """
     if training.deleting:
+        if training.held_by:
+            return decide_held(training, look_at_stages(training, observations), now)
         return Decision(training.status)  # what runs goes with it
     if training.status.holds(ConditionType.COMPLETE):
         return _at_rest(training, now)
@@ -121,6 +126,7 @@ def _status(look: _Look) -> NnunetTrainingStatus:
         problem=problem(situation),
         progress=total_progress(folds, samples, before.progress, look.now),
         folds=folds,
+        lost_jobs=losses.remembered(training, found.all, found.done, now) if look.mode in _COUNTING else None,
         usage=usage.total(folds, found.evaluation, usage.gpus_of_evaluation(training), before.usage),
         results=results,
         provenance=provenance,
@@ -140,7 +146,8 @@ def _actions(look: _Look) -> tuple[Action, ...]:
     training, found = look.training, look.found
     if look.mode is Mode.RUN:
         below_minimum = folds_below_policy_minimum(training, found.folds, look.policy.min_epochs)
-        again = (*to_restart(training, found.folds), *found.repeating, *below_minimum)
+        renewed = losses.to_renew(training, found.all, look.now)
+        again = (*to_restart(training, found.folds), *found.repeating, *renewed, *below_minimum)
         return (*dict.fromkeys(map(_stop, again)), *map(Start, look.creating))
     if look.mode in (Mode.SUSPEND, Mode.HOLD):
         # Failed Jobs go, too: that is how a retry gets its name free.
@@ -216,8 +223,9 @@ def _next_look(look: _Look, status: NnunetTrainingStatus) -> float | None:
         return _seconds_to_live(training, status.completion_time, look.now)
     if look.mode in (Mode.SUSPEND, Mode.HOLD):
         return None
+    renewal = _seconds_until(losses.next_time(status, found.all), look.now)
     if any(fold.state is State.RUNNING for fold in found.folds):
-        return look.options.progress_poll_seconds
+        return _earliest(look.options.progress_poll_seconds, renewal)
     outside = (Reason.CHILD_NOT_OWNED, Reason.POD_REJECTED)
     blocked = any(o.trouble and o.trouble.reason in outside for o in found.current)
-    return NAME_TAKEN_SECONDS if blocked else None
+    return _earliest(NAME_TAKEN_SECONDS if blocked else None, renewal)

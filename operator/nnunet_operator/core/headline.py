@@ -27,7 +27,9 @@ def of_running(found: Stages, creating: frozenset[Child], max_parallel_folds: in
     current = found.current
     states = {_state(observation, creating) for observation in current}
     matter = _sentence((o.child, _clause(o, creating, max_parallel_folds)) for o in current)
-    troubles = tuple(o.trouble for o in current if o.trouble and _state(o, creating) is State.BLOCKED)
+    # What ended the attempt before one that starts, too: it may be due again.
+    hindered = (State.BLOCKED, State.STARTING)
+    troubles = tuple(o.trouble for o in current if o.trouble and _state(o, creating) in hindered)
     if State.RUNNING in states:
         return Headline(True, STAGES[current[0].child.stage].running, matter, troubles)
     for state, reason in ((State.STARTING, Reason.STARTING), (State.STOPPING, Reason.STOPPING)):

@@ -68,6 +68,20 @@ class Trouble:
 
 
 @dataclass(frozen=True)
+class Loss:
+    """How a Job failed, in part or wholly by what was not the trainer's doing."""
+
+    attempts: int
+    """Attempts of the trainer that failed in it."""
+    last_attempt: str
+    """How the last of them ended, as a clause; empty where none did."""
+    matter: str
+    """How the last pod was lost, as a clause that starts with a verb."""
+    case: str
+    """A Case: what lost it."""
+
+
+@dataclass(frozen=True)
 class Observation:
     """A child as it is."""
 
@@ -82,7 +96,9 @@ class Observation:
     ended: bool = False
     """Its Job has ended by itself: there is nothing to stop."""
     trouble: Trouble | None = None
-    """Why it is blocked or failed."""
+    """Why it is blocked or failed, or what ended the attempt before the one that starts."""
+    loss: Loss | None = None
+    """Its Job has failed, and not by the trainer alone."""
     note: str = ""
     """What to say beside the state, for example how the last attempt ended."""
     report: TerminationReport | None = None

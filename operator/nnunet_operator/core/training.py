@@ -21,6 +21,8 @@ class Training:
     status: NnunetTrainingStatus
     deleting: bool = False
     """A deletion timestamp is set: nothing is created any more."""
+    held_by: tuple[str, ...] = ()
+    """What keeps it from being gone while it is being deleted: names that others have put on it."""
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
+from nnunet_api.training import KIND
 from nnunet_operator.core.observation import Trouble
 from nnunet_operator.kube.endings import shorten
-from nnunet_operator.kube.views import ContainerView, PodView, Said
+from nnunet_operator.kube.views import NOBODY, ContainerView, Owner, PodView, Said
 
 IMAGE_REASONS = frozenset(
     {
@@ -124,6 +125,11 @@ def queued(queue_name: str | None) -> Trouble:
     return Trouble(Reason.WAITING_FOR_QUEUE, "waits because its Job is suspended", Case.JOB_SUSPENDED)
 
 
-def not_owned(job: str, owner: str) -> Trouble:
-    """Return the trouble of a child whose name somebody else's Job has taken."""
-    return Trouble(Reason.CHILD_NOT_OWNED, f"waits because a Job named {job} exists and belongs to {owner}")
+def not_owned(job: str, owner: Owner) -> Trouble:
+    """Return the trouble of a child whose name somebody else's Job has taken.
+
+    Another training would make its Job again at once: the Jobs of a-b and of a.b have the same names.
+    """
+    name = "nobody" if owner == NOBODY else f"{owner.kind} {owner.name}"
+    matter = f"waits because a Job named {job} exists and belongs to {name}"
+    return Trouble(Reason.CHILD_NOT_OWNED, matter, Case.OTHER_TRAINING if owner.kind == KIND else "")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nnunet_api.contract import TerminationReport
+from nnunet_operator.kube.outside import Outside, outside_of
 from nnunet_operator.kube.views import PodView
 
 LAST_WORDS_LIMIT = 1000
@@ -24,6 +25,10 @@ class Ending:
     """The report's message, or else the last line that the trainer or Kubernetes left."""
     disrupted: bool
     """Evicted, preempted, or lost with its node: not the trainer's fault."""
+    said_of_pod: str = ""
+    """What Kubernetes said of the pod, where it gave a reason for its end."""
+    outside: Outside | None = None
+    """What ended it that is not the trainer's doing."""
 
 
 def ending_of(pod: PodView) -> Ending | None:
@@ -40,6 +45,8 @@ def ending_of(pod: PodView) -> Ending | None:
         report=report,
         last_words=words or shorten(pod.message),
         disrupted=pod.disrupted,
+        said_of_pod=shorten(pod.message) if pod.reason else "",
+        outside=outside_of(pod),
     )
 
 

@@ -1,7 +1,7 @@
 """Why a Job failed: a reason, a case and words. The trainer's own words come first."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
 from nnunet_api.reasons import Reason
@@ -9,8 +9,9 @@ from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core.observation import Trouble
-from nnunet_operator.kube.endings import Ending, ending_of
+from nnunet_operator.core.observation import Loss, Trouble
+from nnunet_operator.kube.endings import Ending, ending_of, shorten
+from nnunet_operator.kube.outside import Outside
 from nnunet_operator.kube.views import JobView, PodView
 
 REASONS: dict[int, Reason] = {
@@ -22,6 +23,10 @@ REASONS: dict[int, Reason] = {
     ExitCode.GPU_OUT_OF_MEMORY: Reason.GPU_OUT_OF_MEMORY,
 }
 """By the exit code that ends a training."""
+COUNTED = (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE)
+"""Reasons of a Job that failed because too many of its pods did."""
+MAX_EVICTIONS = 10
+"""Evictions of one Job's pods after which it has failed. Of a trainer that stops in time Kubernetes counts none."""
 
 
 def out_of_memory(pods: Sequence[PodView], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
@@ -46,12 +51,62 @@ def job_failure(job: JobView, said: str, pods: Sequence[PodView], who: str, retr
     code = blamed.exit_code if blamed else _code_in(said)
     if reason := REASONS.get(code or 0):
         return _terminal(reason, blamed, who)
-    counted = [ending for ending in endings if not ending.disrupted and ending.exit_code != ExitCode.PREEMPTED]
+    counted = _attempts(endings)
     return _exhausted(job, said, counted[0] if counted else None, who, retry_limit)
 
 
+def evicted_too_often(pods: Sequence[PodView], who: str) -> Trouble | None:
+    """Return the failure of a child whose pods a node evicts again and again, or None.
+
+    The next pod would fill the same limit, so this does not wait for the Job, which may never give up.
+    """
+    evicted = [one for e in _endings(pods) if (one := _lost_by(e)) and one.case is Case.EVICTED]
+    if len(evicted) <= MAX_EVICTIONS:
+        return None
+    return Trouble(Reason.PODS_LOST, f"{who}: {len(evicted)} pods; the last {_told(evicted[0])}", evicted[0].case)
+
+
+def loss_of(pods: Sequence[PodView], failed: int) -> Loss | None:
+    """Return how a Job with so many `failed` pods was lost, or None where the trainer's attempts alone failed it.
+
+    Pods that are gone, or that are not known to have ended, count as the trainer's attempts.
+    """
+    endings = _endings(pods)
+    lost = [one for e in endings if e.exit_code != ExitCode.PREEMPTED and (one := _lost_by(e))]
+    if not lost:
+        return None
+    attempts = _attempts(endings)
+    unknown = sum(not pod.over and not pod.deleting for pod in pods)
+    return Loss(
+        attempts=max(len(attempts) + unknown, failed - len(lost)),
+        last_attempt=describe(attempts[0]) if attempts else "",
+        matter=_told(lost[0]),
+        case=lost[0].case,
+    )
+
+
+def started_after(endings: Sequence[Ending]) -> tuple[Trouble | None, str]:
+    """Return what is to be said of the next attempt after those that ended, oldest first.
+
+    That is what ended the last one from outside, where something is to be done about it, and a note.
+    """
+    if not endings:
+        return None, ""
+    last = endings[-1]
+    note = f"the attempt before {describe(last)}"
+    outside = _lost_by(last)
+    if outside is None:
+        return None, note
+    times = sum(1 for e in endings if (one := _lost_by(e)) and one.case is outside.case)
+    often = f"; {times} pods of this Job ended so" if times > 1 else ""
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, _told(outside), outside.case), f"{note.rstrip('. ')}{often}"
+
+
 def describe(ending: Ending) -> str:
-    """Return how an attempt ended, in a clause."""
+    """Return how an attempt ended, in a clause. What Kubernetes says of the pod comes before the trainer's words."""
+    if ending.outside:
+        return _told(ending.outside)
+    words = ending.said_of_pod or ending.last_words
     if ending.exit_code == ExitCode.PREEMPTED or (ending.disrupted and ending.exit_code is None):
         what = "was preempted"
     elif ending.exit_code is None:
@@ -60,7 +115,22 @@ def describe(ending: Ending) -> str:
         what = f"ended with exit code {ending.exit_code}"
         if ending.reason and ending.reason not in ("Error", "Completed"):
             what += f" ({ending.reason})"
-    return f"{what}: {ending.last_words}" if ending.last_words else what
+    return f"{what}: {words}" if words else what
+
+
+def _told(outside: Outside) -> str:
+    said = shorten(outside.said).rstrip(". ")
+    return f"{outside.what}: {said}" if said else outside.what
+
+
+def _lost_by(ending: Ending) -> Outside | None:
+    """Return what ended an attempt from outside; None also where Kubernetes knows it for a disruption itself."""
+    return None if ending.disrupted else ending.outside
+
+
+def _attempts(endings: Iterable[Ending]) -> list[Ending]:
+    """Return the attempts that were the trainer's own, and failed."""
+    return [e for e in endings if not e.disrupted and not e.outside and e.exit_code != ExitCode.PREEMPTED]
 
 
 def _endings(pods: Sequence[PodView]) -> list[Ending]:

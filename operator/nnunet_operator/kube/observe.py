@@ -12,7 +12,7 @@ from nnunet_operator.core.training import Training
 from nnunet_operator.kube import failures
 from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, not_owned, queued, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
-from nnunet_operator.kube.views import NOBODY, JobView, PodView
+from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
 
@@ -74,8 +74,7 @@ def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
     if owner.kind == KIND and owner.name == training.name:
         note = f"waits until Job {child.name} of the former training of this name is gone"
         return Observation(child, State.STOPPING, note=note)
-    owned_by = "nobody" if owner == NOBODY else f"{owner.kind} {owner.name}"
-    return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owned_by))
+    return Observation(child, State.BLOCKED, trouble=not_owned(child.name, owner))
 
 
 def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView) -> Observation:
@@ -96,6 +95,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         deleting=job.deleting,
         ended=job.ended,
         trouble=trouble,
+        loss=failures.loss_of(pods, job.failed) if trouble and trouble.reason in failures.COUNTED else None,
         note=note,
         report=reports[-1] if reports else None,
         success_seen=success is not None,
@@ -124,6 +124,7 @@ def _judge(
         return (State.COMPLETED if all(pod.over for pod in pods) else State.RUNNING), None, ""
     # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
     trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
+    trouble = trouble or failures.evicted_too_often(pods, child.subject)
     if trouble:
         return State.FAILED, trouble, ""
     if job.failure is not None:
@@ -137,7 +138,7 @@ def _judge(
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
     refusal = None if job.has_pod else snapshot.refusals.get(child.name)
-    return (State.BLOCKED, rejected(refusal), "") if refusal else (State.STARTING, None, _retry_note(endings))
+    return (State.BLOCKED, rejected(refusal), "") if refusal else _starting(endings)
 
 
 def _judge_living(
@@ -151,11 +152,11 @@ def _judge_living(
         return State.RUNNING, None, ""
     warning = snapshot.warnings.get(pod.name)
     trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
-    return (State.BLOCKED, trouble, "") if trouble else (State.STARTING, None, _retry_note(endings))
+    return (State.BLOCKED, trouble, "") if trouble else _starting(endings)
 
 
-def _retry_note(endings: list[Ending]) -> str:
-    return f"the attempt before {failures.describe(endings[-1])}" if endings else ""
+def _starting(endings: list[Ending]) -> tuple[State, Trouble | None, str]:
+    return (State.STARTING, *failures.started_after(endings))
 
 
 def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:

@@ -16,6 +16,7 @@ _METADATA = (
     "generation",
     "creationTimestamp",
     "deletionTimestamp",
+    "finalizers",
     "ownerReferences",
 )
 

@@ -26,6 +26,8 @@ class Owner:
     uid: str
 
 
+_REJECTED = "Pod was rejected"
+"""How the kubelet's message begins, of a pod that it does not take."""
 NOBODY = Owner("", "", "", "")
 
 
@@ -127,6 +129,8 @@ class PodView:
     """A scheduler has spoken on it."""
     unscheduled: Said | None
     """Why the scheduler has found no node for it."""
+    rejected: bool
+    """A kubelet says that it does not take it, be it that it ran before the node came up again."""
     disrupted: bool
     """Evicted, preempted, or lost with its node."""
     preparing: tuple[ContainerView, ...]
@@ -209,6 +213,7 @@ def pod_view(body: Manifest) -> PodView:
         started=parse_time(status.get("startTime")),
         scheduled=bool(scheduling),
         unscheduled=_said(unscheduled),
+        rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,
         preparing=tuple(_containers(status.get("initContainerStatuses"))),
         containers=tuple(_containers(status.get("containerStatuses"))),

@@ -208,7 +208,15 @@ def test_a_status_that_may_be_old() -> None:
 def test_one_that_is_being_deleted_and_one_that_can_not_be_read() -> None:
     found = body(by("Training"))
     found["metadata"]["deletionTimestamp"] = "2026-03-01T11:59:00Z"
-    assert explain(evidence(found), NOW).reason == "Deleting"
+    found["metadata"]["generation"] = 2
+    told = explain(evidence(found), NOW)
+    # Nothing is written of one that nothing holds, so an older generation tells nothing of the operator.
+    assert told.reason == "Deleting" and "not been looked at" not in told.matter
+    matter = "nothing runs, and the training is being deleted; finalizer backup.example.org/wait holds it"
+    found["status"]["problem"] = {"reason": "Stopping", "matter": matter, "case": "Finalizer"}
+    told = explain(evidence(found), NOW)
+    assert f"The operator says: {matter}." in told.matter
+    assert "take it out of metadata.finalizers: kubectl -n clinic edit nnt hippo" in told.todo
     assert explain(evidence({**body(), "status": {"folds": 3}}), NOW).reason == "Unreadable"
 
 

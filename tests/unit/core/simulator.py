@@ -20,7 +20,21 @@ from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import World, decide
 from tests.support.plan_facts import PLAN_FACTS
 
-ENDINGS: tuple[int | str, ...] = (*[0] * 20, 1, 64, 65, 74, 75, 75, 137, "OOMKilled", "Evicted", "vanished", "lies")
+ENDINGS: tuple[int | str, ...] = (
+    *[0] * 20,
+    1,
+    64,
+    65,
+    74,
+    75,
+    75,
+    137,
+    "OOMKilled",
+    "Evicted",
+    "vanished",
+    "lies",
+    *["OutOfcpu"] * 3,
+)
 EPOCHS = 10
 DENYING = (policy(rules={"minEpochs": EPOCHS + 1}),)
 ALLOWING = (policy(rules={"minEpochs": EPOCHS}),)
@@ -123,7 +137,8 @@ class Cluster:
         """Do what the Job controller does: end the Job, or give it a pod."""
         ended = [pod for pod in self.pods.values() if self._is_of(pod, job)]
         codes = [make_code(pod) for pod in ended]
-        failed = sum(1 for code in codes if code not in (0, 75, None))
+        away = sum(1 for pod in ended if pod["status"].get("reason") == "OutOfcpu")
+        failed = sum(1 for code in codes if code not in (0, 75, None)) + away
         job["status"]["failed"] = failed
         if 0 in codes:
             job["status"]["conditions"] = [make.COMPLETE]
@@ -162,6 +177,8 @@ class Cluster:
         elif how == "Evicted":
             target = {"type": "DisruptionTarget", "status": "True"}
             pod["status"] = make.pod(job, phase="Failed", reason="Evicted", conditions=[target])["status"]
+        elif how == "OutOfcpu":
+            pod["status"] = make.pod(job, phase="Failed", reason=how, message="Pod was rejected: no room")["status"]
         elif how == "lies":
             self._train(job, EPOCHS - 6)
             pod["status"] = make.ended(job, 0)["status"]

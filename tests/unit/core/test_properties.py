@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
+from nnunet_operator.core.losses import LONGEST_PAUSE_SECONDS
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts
 from tests.support import made_worlds as make
@@ -185,6 +186,7 @@ def test_any_life_ends_complete_or_failed_and_then_rests(random: Random, steps: 
             cluster.step(name, None)
         for name in cluster.orphans():
             del cluster.pods[name]
+        cluster.serial += LONGEST_PAUSE_SECONDS
     assert cluster.training.status.phase in ("Completed", "Failed"), cluster.training.status
     cluster.reconcile()
     writes, serial = cluster.writes, cluster.serial

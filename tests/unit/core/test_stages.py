@@ -325,8 +325,9 @@ def test_a_job_that_only_claims_to_be_ours_is_not() -> None:
     ("owner", "reason", "says"),
     [
         ({"kind": "NnunetTraining", "name": "hippo", "uid": "old"}, "Stopping", "former training"),
-        ({"kind": "CronJob", "name": "nightly", "uid": "x"}, "ChildNotOwned", "CronJob nightly"),
-        ({"kind": "NnunetTraining", "name": "hip.po", "uid": "x"}, "ChildNotOwned", "NnunetTraining hip.po"),
+        ({"kind": "CronJob", "name": "nightly", "uid": "x"}, "ChildNotOwned", "CronJob nightly. Delete that Job"),
+        # It would make its Job again at once.
+        ({"kind": "NnunetTraining", "name": "hip.po", "uid": "x"}, "ChildNotOwned", "hip.po. Delete this training and"),
         (None, "ChildNotOwned", "nobody"),
     ],
 )

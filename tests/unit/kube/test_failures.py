@@ -156,10 +156,6 @@ def test_retries_exhausted_tells_how_the_last_attempt_ended() -> None:
         (lambda j: [], "reached the specified backoff limit"),
         (lambda j: [ended(j, 137)], "exit code 137"),
         (lambda j: [ended(j, 128, 'exec: "nnunet-trainer": not found', reason="StartError")], "(StartError): exec:"),
-        (
-            lambda j: [pod(j, phase="Failed", reason="OutOfcpu", message="Node didn't have enough cpu")],
-            "was lost (OutOfcpu): Node didn't have enough cpu",
-        ),
     ],
 )
 def test_endings_of_all_kinds(objects: Any, says: str) -> None:
@@ -187,7 +183,7 @@ def preempted(fold: Manifest) -> Manifest:
                 message="node was low on memory",
                 conditions=[{"type": "DisruptionTarget", "status": "True"}],
             ),
-            "was preempted: node was low on memory",
+            "was evicted from its node: node was low on memory",
         ),
     ],
 )

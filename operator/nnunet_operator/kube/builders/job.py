@@ -5,20 +5,21 @@ from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
 from nnunet_api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
 from nnunet_api.training import KIND
+from nnunet_operator.core.losses import failed_attempts
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 
 
 def job(training: Training, stage: str, template: Manifest, fold: str = "") -> Manifest:
     """Return the Job of a stage, or of one fold, around its pod template."""
-    labels = child_labels(training.name, stage, fold)
+    name, labels = job_name(training.name, stage, fold), child_labels(training.name, stage, fold)
     if training.spec.queue_name:
         labels[KUEUE_QUEUE_LABEL] = training.spec.queue_name
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": job_name(training.name, stage, fold),
+            "name": name,
             "namespace": training.namespace,
             "labels": labels,
             "ownerReferences": [owner_reference(training)],
@@ -26,7 +27,7 @@ def job(training: Training, stage: str, template: Manifest, fold: str = "") -> M
         "spec": {
             "completions": 1,
             "parallelism": 1,
-            "backoffLimit": training.spec.retry_limit,
+            "backoffLimit": max(0, training.spec.retry_limit - failed_attempts(training.status, name)),
             # Two attempts must never write the same run: a new pod waits until the old one has ended.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules(template)},

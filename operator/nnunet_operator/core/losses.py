@@ -1,0 +1,115 @@
+"""Jobs that failed by what was not the trainer's doing: made anew after a pause, and not for ever.
+
+A node that turns pods away, a container of others that fails and an eviction count against a Job's backoffLimit as the
+trainer's own failures do, because no failure policy can tell them apart. What the trainer's attempts used up of
+spec.retryLimit is carried over to the next Job, so mixing both forgives no more of them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from nnunet_api.reasons import Reason
+from nnunet_api.status import LostJob, NnunetTrainingStatus
+from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.training import Training
+
+MAX_RENEWALS = 10
+"""How often a child's Job is made anew without a suspension: the pauses alone take 50 minutes."""
+FIRST_PAUSE_SECONDS = 10
+LONGEST_PAUSE_SECONDS = 600
+
+
+def judged(training: Training, seen: Observation) -> Observation:
+    """Return a child whose Job was lost as waiting for the next one, or as failed where it has been so too often."""
+    if seen.state is not State.FAILED or seen.trouble is None:
+        return seen
+    if seen.loss is None:
+        return replace(seen, trouble=_with_carried(training, seen, seen.trouble))
+    count, attempts = _counted(training, seen)
+    who, limit, loss = seen.child.subject, training.spec.retry_limit, seen.loss
+    if attempts > limit:
+        times = f"failed {attempts} times" if attempts > 1 else "failed"
+        last = f"; the last attempt {loss.last_attempt}" if loss.last_attempt else ""
+        matter = (
+            f"{who} {times}, which spec.retryLimit ({limit}) does not forgive{last} (see kubectl logs "
+            f"job/{seen.child.name}). Besides, a pod {loss.matter}"
+        )
+        return replace(seen, trouble=replace(seen.trouble, matter=matter))
+    if count > MAX_RENEWALS:
+        matter = f"{who}: {count} Jobs failed without the trainer's doing; the last pod {loss.matter}"
+        return replace(seen, trouble=Trouble(Reason.PODS_LOST, matter, loss.case))
+    matter = f"waits after its pod {loss.matter}. After a pause its Job is made anew ({count} of {MAX_RENEWALS} times)"
+    return replace(seen, state=State.BLOCKED, trouble=Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, loss.case))
+
+
+def remembered(
+    training: Training, children: Iterable[Observation], done: frozenset[Child], now: datetime
+) -> list[LostJob] | None:
+    """Return what the status is to say of lost Jobs; None where there are none."""
+    known = (_known(training, seen, now) for seen in children if seen.child not in done)
+    return [lost for lost in known if lost] or None
+
+
+def to_renew(training: Training, children: Iterable[Observation], now: datetime) -> tuple[Observation, ...]:
+    """Return the children whose lost Job is to be made anew now: the status tells of it, and the pause is over."""
+    return tuple(seen for seen in _waiting(training.status, children) if _again(training.status, seen) <= now)
+
+
+def next_time(status: NnunetTrainingStatus, children: Iterable[Observation]) -> datetime | None:
+    """Return when the next pause ends, or None."""
+    return min((_again(status, seen) for seen in _waiting(status, children)), default=None)
+
+
+def failed_attempts(status: NnunetTrainingStatus, job: str) -> int:
+    """Return the attempts of the trainer that failed in lost Jobs of this name."""
+    lost = status.lost_job(job)
+    return lost.failed_attempts if lost else 0
+
+
+def _known(training: Training, seen: Observation, now: datetime) -> LostJob | None:
+    known = training.status.lost_job(seen.child.name)
+    if seen.loss is None or (known and known.uid == seen.job_uid):
+        return known
+    count, attempts = _counted(training, seen)
+    pause = min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE_SECONDS)
+    return LostJob(
+        name=seen.child.name,
+        uid=seen.job_uid,
+        count=count,
+        failed_attempts=attempts,
+        again_time=now + timedelta(seconds=pause),
+    )
+
+
+def _counted(training: Training, seen: Observation) -> tuple[int, int]:
+    """Return how many Jobs of a child were lost, and the trainer's failed attempts in them."""
+    assert seen.loss is not None, seen
+    known = training.status.lost_job(seen.child.name)
+    if known is None:
+        return 1, seen.loss.attempts
+    if known.uid == seen.job_uid:
+        return known.count, known.failed_attempts
+    return known.count + 1, known.failed_attempts + seen.loss.attempts
+
+
+def _with_carried(training: Training, seen: Observation, trouble: Trouble) -> Trouble:
+    """Return the failure of a Job that forgave less because of those before it, with the reason for that."""
+    carried = failed_attempts(training.status, seen.child.name)
+    if not carried or trouble.reason not in (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE):
+        return trouble
+    return replace(trouble, matter=f"{trouble.matter}; {carried} more had failed in Jobs that were made anew")
+
+
+def _waiting(status: NnunetTrainingStatus, children: Iterable[Observation]) -> Iterable[Observation]:
+    """Yield the children whose lost Job stands, as the status tells."""
+    for seen in children:
+        known = status.lost_job(seen.child.name)
+        if seen.loss and seen.state is State.BLOCKED and seen.stands and known and known.uid == seen.job_uid:
+            yield seen
+
+
+def _again(status: NnunetTrainingStatus, seen: Observation) -> datetime:
+    known = status.lost_job(seen.child.name)
+    assert known is not None, seen
+    return known.again_time

@@ -1,0 +1,55 @@
+"""What ended a pod from outside: a kubelet that turned it away, an eviction, a container of others.
+
+None of it is the trainer's doing. The kubelet's words for it come first: what the container said says nothing of it.
+"""
+
+from dataclasses import dataclass
+
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.remedies.remedy import Case
+from nnunet_operator.kube.views import ContainerView, PodView
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What ended a pod from outside."""
+
+    what: str
+    """A clause that starts with a verb: was evicted from node gpu-1."""
+    said: str
+    """What Kubernetes, or the container, said of it."""
+    case: Case
+
+
+def outside_of(pod: PodView) -> Outside | None:
+    """Return what ended a pod from outside, or None where nothing is known to have."""
+    if pod.phase != "Failed":
+        return None
+    node = f"node {pod.node}" if pod.node else "its node"
+    because = f" ({pod.reason})" if pod.reason else ""
+    if not pod.disrupted and (pod.rejected or not any(map(_began, _all(pod)))):
+        return Outside(f"was turned away by {node}{because}", pod.message, Case.TURNED_AWAY)
+    if pod.reason == "Evicted":
+        return Outside(f"was evicted from {node}", pod.message, Case.EVICTED)
+    culprit = _culprit(pod)
+    if culprit and culprit.ended:
+        what = f"ended because container {culprit.name} in it, which is not the trainer's, ended with exit code"
+        return Outside(f"{what} {culprit.ended.exit_code}", culprit.ended.message, Case.INJECTED)
+    return None
+
+
+def _culprit(pod: PodView) -> ContainerView | None:
+    """Return the container of others that made a pod fail although none of ours did."""
+    ours = [one.ended.exit_code for one in (pod.preparation, pod.trainer) if one and one.ended]
+    if pod.reason or pod.disrupted or any(ours):
+        return None
+    foreign = (one for one in _all(pod) if one.name not in (CONTAINER_NAME, PREPARE_CONTAINER_NAME))
+    return next((one for one in foreign if one.ended and one.ended.exit_code), None)
+
+
+def _began(container: ContainerView) -> bool:
+    return container.running or container.ended is not None
+
+
+def _all(pod: PodView) -> tuple[ContainerView, ...]:
+    return (*pod.preparing, *pod.containers)
