@@ -52,6 +52,19 @@ class Kubelet:
         """Report that the trainer's container can't be started."""
         self._write(pod, self._status(pod, "Pending", {"waiting": {"reason": reason, "message": message}}))
 
+    def turn_away(self, pod: Object, node: str, reason: str, message: str) -> None:
+        """Place a pod on a node and report that its kubelet does not take it: no container of it has a status."""
+        metadata = {"name": pod["metadata"]["name"]}
+        binding = {
+            "apiVersion": "v1",
+            "kind": "Binding",
+            "metadata": metadata,
+            "target": {"kind": "Node", "name": node},
+        }
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{metadata['name']}/binding"
+        self._api.request("POST", path, binding)
+        self._write(pod, {"phase": "Failed", "reason": reason, "message": message, "startTime": _now()})
+
     def end(self, pod: Object, code: int = 0, message: str | None = None, reason: str = "") -> None:
         """Report that the trainer has ended; by default with success and what it reports then."""
         labels = pod["metadata"]["labels"]
