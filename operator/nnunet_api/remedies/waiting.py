@@ -103,7 +103,7 @@ WAITING: Mapping[str, Remedy] = {
             Case.FOLDERS: "A folder of the training is gone from its claim, or the node may not enter one above it "
             "(NFS with root_squash: give it o+x). Suspend and resume the training to have its folders made again.",
             Case.INJECTED: SEE_INJECTED,
-            Case.TURNED_AWAY: SEE_NODE,
+            Case.BY_NODE: SEE_NODE,
             Case.EVICTED: SEE_EVICTION,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },

@@ -66,6 +66,8 @@ def _pod(pod: Any) -> str:
     phase = status.get("phase") or "Pending"
     if pod["metadata"].get("deletionTimestamp"):
         return f"pod {name}: {phase}, is being stopped"
+    if phase == "Failed" and status.get("reason"):  # it tells more than how the container ended because of that
+        return f"pod {name}: failed ({_said(status, 'reason', 'message')})"
     over = ended(pod)
     if over and over.get("exitCode"):
         return f"pod {name}: ended with exit code {over['exitCode']} ({over.get('reason') or 'no reason given'})"

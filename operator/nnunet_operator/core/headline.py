@@ -40,10 +40,12 @@ def of_running(found: Stages, creating: frozenset[Child], max_parallel_folds: in
 
 def of_stopping(children: Iterable[Observation], why: str) -> Headline | None:
     """Return the headline while these Jobs are being stopped, or None where there are none."""
-    stopping = [observation.child.subject for observation in children]
+    stopping = list(children)
     if not stopping:
         return None
-    return Headline(True, Reason.STOPPING, f"{', '.join(stopping)}: being stopped because {why}")
+    subjects = ", ".join(observation.child.subject for observation in stopping)
+    notes = "".join(f"; {one.child.subject} {one.note}" for one in stopping if one.state is State.STOPPING and one.note)
+    return Headline(True, Reason.STOPPING, f"{subjects}: being stopped because {why}{notes}")
 
 
 def _state(observation: Observation, creating: frozenset[Child]) -> State:

@@ -7,6 +7,9 @@ from typing import Any
 Manifest = dict[str, Any]
 """A Kubernetes object in its JSON form."""
 
+_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+"""Finalizers of Kubernetes itself, which takes them off once it is done with what an object owns."""
+
 
 def controller_of(obj: Manifest) -> Manifest:
     """Return the controlling owner reference, or {}."""
@@ -24,6 +27,15 @@ def true_condition(obj: Manifest, *types: str) -> Manifest | None:
     conditions: Iterable[Manifest] = (obj.get("status") or {}).get("conditions") or []
     by_type = {str(condition.get("type")): condition for condition in conditions if condition.get("status") == "True"}
     return next((by_type[type_] for type_ in types if type_ in by_type), None)
+
+
+def foreign_finalizers(obj: Manifest) -> tuple[str, ...]:
+    """Return the finalizers of others, which keep an object there while it is being deleted.
+
+    None where Kubernetes is still to orphan what it owns: nobody may delete that then.
+    """
+    finalizers: Iterable[str] = obj["metadata"].get("finalizers") or ()
+    return () if _ORPHAN in finalizers else tuple(sorted(str(one) for one in finalizers if one != _FOREGROUND))
 
 
 def container_named(name: str, containers: Iterable[Manifest] | None) -> Manifest:

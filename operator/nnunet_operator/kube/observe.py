@@ -80,6 +80,8 @@ def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
 def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView) -> Observation:
     pods = _pods_of(job, snapshot.pods)
     state, trouble, note = _judge(spec, snapshot, child, job, pods)
+    if state is State.STOPPING and job.held_by and all(pod.over for pod in pods):
+        note = f"waits until {', '.join(job.held_by)} is taken off the finalizers of Job {job.name}, which is deleted"
     # Only the verification's report is proof of anything. The others' come from the training's own image.
     proves = STAGES[child.stage].proves
     attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]

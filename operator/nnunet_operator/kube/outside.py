@@ -1,4 +1,4 @@
-"""What ended a pod from outside: a kubelet that turned it away, an eviction, a container of others.
+"""What ended a pod from outside: a kubelet that turned it away or lost it, an eviction, a container of others.
 
 None of it is the trainer's doing. The kubelet's words for it come first: what the container said says nothing of it.
 """
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.remedies.remedy import Case
 from nnunet_operator.kube.views import ContainerView, PodView
+
+_UNKNOWN = ("ContainerStatusUnknown", "Unknown")
+"""Reasons that a kubelet and a container runtime give where the container is gone, as after a start of the node."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +31,13 @@ def outside_of(pod: PodView) -> Outside | None:
     node = f"node {pod.node}" if pod.node else "its node"
     because = f" ({pod.reason})" if pod.reason else ""
     if not pod.disrupted and (pod.rejected or not any(map(_began, _all(pod)))):
-        return Outside(f"was turned away by {node}{because}", pod.message, Case.TURNED_AWAY)
+        return Outside(f"was turned away by {node}{because}", pod.message, Case.BY_NODE)
     if pod.reason == "Evicted":
         return Outside(f"was evicted from {node}", pod.message, Case.EVICTED)
+    ended = pod.termination
+    if ended and ended.reason in _UNKNOWN and not (pod.reason or pod.disrupted):
+        what = f"was lost on {node}, which does not know how its container ended ({ended.reason})"
+        return Outside(what, ended.message, Case.BY_NODE)
     culprit = _culprit(pod)
     if culprit and culprit.ended:
         what = f"ended because container {culprit.name} in it, which is not the trainer's, ended with exit code"

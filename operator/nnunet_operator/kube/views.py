@@ -13,7 +13,14 @@ from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
 from nnunet_api.labels import FOLD_LABEL, PREPROCESSED_LABEL, STAGE_LABEL, TRAINING_LABEL
-from nnunet_operator.kube.objects import Manifest, container_named, controller_of, parse_time, true_condition
+from nnunet_operator.kube.objects import (
+    Manifest,
+    container_named,
+    controller_of,
+    foreign_finalizers,
+    parse_time,
+    true_condition,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,8 @@ class JobView:
     """Planning: MAKER of the folder of preprocessed data in which it works."""
     created: datetime | None
     deleting: bool
+    held_by: tuple[str, ...]
+    """Finalizers of others."""
     suspended: bool
     complete: bool
     """It has completed, or is about to."""
@@ -178,6 +187,7 @@ def job_view(body: Manifest) -> JobView:
         maker=_word(labels.get(PREPROCESSED_LABEL)),
         created=parse_time(metadata.get("creationTimestamp")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        held_by=foreign_finalizers(body),
         suspended=bool(spec.get("suspend")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),

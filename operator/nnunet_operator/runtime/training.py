@@ -13,13 +13,11 @@ from nnunet_api.remedies.table import advice, phase
 from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core.training import Training
-from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.objects import Manifest, foreign_finalizers
 from nnunet_operator.kube.trim import SPEC_SIZE
 
 Model = TypeVar("Model", bound=BaseModel)
 
-_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
-"""Finalizers of Kubernetes itself, which takes them off once it is done with the Jobs."""
 _SHOWN = 5
 """Problems of a spec that the message lists."""
 
@@ -50,14 +48,8 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
         spec=spec,
         status=status.of_configuration(spec.configuration),
         deleting=bool(metadata.get("deletionTimestamp")),
-        held_by=_held_by(metadata),
+        held_by=foreign_finalizers(body),
     )
-
-
-def _held_by(metadata: Manifest) -> tuple[str, ...]:
-    """Return the finalizers of others. Where Kubernetes is to orphan the Jobs, nobody may stop them before that."""
-    finalizers = metadata.get("finalizers") or ()
-    return () if _ORPHAN in finalizers else tuple(sorted(one for one in finalizers if one != _FOREGROUND))
 
 
 def parse_spec(model: type[Model], body: Manifest) -> Model:

@@ -247,6 +247,15 @@ UNSCHEDULED = {"type": "PodScheduled", "status": "False", "reason": "Unschedulab
         ),
         (pod("a", "Succeeded", terminated={"exitCode": 0}), None),
         ({"metadata": {"name": "a"}, "status": {"phase": "Failed", "reason": "Evicted"}}, "pod a: failed (Evicted)"),
+        (
+            # Why the trainer was stopped says more than how it left.
+            {
+                "metadata": {"name": "a"},
+                "status": pod("a", "Failed", terminated={"exitCode": 75})["status"]
+                | {"reason": "Evicted", "message": "usage exceeds 4Gi"},
+            },
+            "pod a: failed (Evicted: usage exceeds 4Gi)",
+        ),
     ],
 )
 def test_pods_that_were_seen(found: Any, line: str | None) -> None:

@@ -59,6 +59,20 @@ def test_what_runs_is_stopped_and_who_holds_it_is_said() -> None:
     assert "finalizers a.example/x, b.example/y hold it" in condition(result, "Progressing").message
 
 
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_job_that_somebody_holds_is_named_once_its_pods_have_ended(suspend: bool) -> None:
+    of = training(folds=[0], suspend=suspend)
+    fold = job(of, FOLD, "0", deleting=True)
+    fold["metadata"]["finalizers"] = ["foregroundDeletion", FINALIZER]
+    says = f"fold 0 waits until {FINALIZER} is taken off the finalizers of Job hippo-fold-0"
+    for pod, said in ((running(fold), False), (ended(fold, 75), True)):
+        result = decide(world(of, *planned(of), fold, pod))
+        assert stated(result, "Progressing") == ("True", "Stopping")
+        assert (says in condition(result, "Progressing").message) == said
+    fold["metadata"]["finalizers"] = ["foregroundDeletion"]
+    assert "finalizers" not in condition(decide(world(of, *planned(of), fold)), "Progressing").message
+
+
 def test_what_ends_meanwhile_is_kept() -> None:
     of = held(after(ONE, *planned(ONE), job(ONE, FOLD, "0")))
     result = decide(world(of, *planned(ONE), *fold_done(ONE, "0")))

@@ -62,6 +62,8 @@ def full(code: int = 75, **more: Any) -> Manifest:
         (with_reason(ended(FOLD_JOB, 137), "UnexpectedAdmissionError", NO_GPU), "was turned away by node gpu-1"),
         (full(), f"was evicted from node gpu-1: {FULL.rstrip('. ')}"),
         (full(137, reason="ContainerStatusUnknown"), "was evicted from node gpu-1: Pod ephemeral"),
+        (placed(ended(FOLD_JOB, 137, reason="ContainerStatusUnknown")), "was lost on node gpu-1, which does not know"),
+        (placed(ended(FOLD_JOB, 255, reason="Unknown")), "how its container ended (Unknown)"),
         (full(75, conditions=TARGET), "was evicted from node gpu-1: Pod ephemeral"),
         (
             with_reason(
