@@ -105,7 +105,9 @@ class LostJob(StatusModel):
     uid: str
     """UID of the one that failed last."""
     count: int
-    """How many have failed so, since the last suspension."""
+    """How many have failed so since the last suspension, and since its fold last finished an epoch."""
+    epoch: int = 0
+    """Finished epochs of its fold when the last one failed."""
     failed_attempts: int = 0
     """Attempts of the trainer that failed in them: the Jobs that follow forgive so many less."""
     again_time: Time
@@ -173,6 +175,11 @@ class NnunetTrainingStatus(StatusModel):
     def lost_job(self, name: str) -> LostJob | None:
         """Return what is known of lost Jobs of this name, or None."""
         return next((lost for lost in self.lost_jobs or () if lost.name == name), None)
+
+    def failed_attempts(self, name: str) -> int:
+        """Return the attempts of the trainer that failed in lost Jobs of this name."""
+        lost = self.lost_job(name)
+        return lost.failed_attempts if lost else 0
 
     @property
     def min_epochs(self) -> int:

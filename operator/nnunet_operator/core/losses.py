@@ -12,10 +12,11 @@ from datetime import datetime, timedelta
 from nnunet_api.reasons import Reason
 from nnunet_api.status import LostJob, NnunetTrainingStatus
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.pipeline import known_fold
 from nnunet_operator.core.training import Training
 
 MAX_RENEWALS = 10
-"""How often a child's Job is made anew without a suspension: the pauses alone take 50 minutes."""
+"""How often in a row a child's Job is made anew, without a suspension or an epoch: the pauses alone take 50 minutes."""
 FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 600
 
@@ -37,7 +38,7 @@ def judged(training: Training, seen: Observation) -> Observation:
         )
         return replace(seen, trouble=replace(seen.trouble, matter=matter))
     if count > MAX_RENEWALS:
-        matter = f"{who}: {count} Jobs failed without the trainer's doing; the last pod {loss.matter}"
+        matter = f"{who}: {count} Jobs in a row failed without the trainer's doing; the last pod {loss.matter}"
         return replace(seen, trouble=Trouble(Reason.PODS_LOST, matter, loss.case))
     matter = f"waits after its pod {loss.matter}. After a pause its Job is made anew ({count} of {MAX_RENEWALS} times)"
     return replace(seen, state=State.BLOCKED, trouble=Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, loss.case))
@@ -61,12 +62,6 @@ def next_time(status: NnunetTrainingStatus, children: Iterable[Observation]) -> 
     return min((_again(status, seen) for seen in _waiting(status, children)), default=None)
 
 
-def failed_attempts(status: NnunetTrainingStatus, job: str) -> int:
-    """Return the attempts of the trainer that failed in lost Jobs of this name."""
-    lost = status.lost_job(job)
-    return lost.failed_attempts if lost else 0
-
-
 def _known(training: Training, seen: Observation, now: datetime) -> LostJob | None:
     known = training.status.lost_job(seen.child.name)
     if seen.loss is None or (known and known.uid == seen.job_uid):
@@ -77,25 +72,35 @@ def _known(training: Training, seen: Observation, now: datetime) -> LostJob | No
         name=seen.child.name,
         uid=seen.job_uid,
         count=count,
+        epoch=_epoch(training, seen),
         failed_attempts=attempts,
         again_time=now + timedelta(seconds=pause),
     )
 
 
 def _counted(training: Training, seen: Observation) -> tuple[int, int]:
-    """Return how many Jobs of a child were lost, and the trainer's failed attempts in them."""
+    """Return how many Jobs of a child were lost in a row, and the trainer's failed attempts in all of them.
+
+    A fold that got on in between has an end by itself, so it begins a row anew.
+    """
     assert seen.loss is not None, seen
     known = training.status.lost_job(seen.child.name)
     if known is None:
         return 1, seen.loss.attempts
     if known.uid == seen.job_uid:
         return known.count, known.failed_attempts
-    return known.count + 1, known.failed_attempts + seen.loss.attempts
+    row = 0 if _epoch(training, seen) > known.epoch else known.count
+    return row + 1, known.failed_attempts + seen.loss.attempts
+
+
+def _epoch(training: Training, seen: Observation) -> int:
+    fold = known_fold(training, seen.child)
+    return fold.epoch if fold else 0
 
 
 def _with_carried(training: Training, seen: Observation, trouble: Trouble) -> Trouble:
     """Return the failure of a Job that forgave less because of those before it, with the reason for that."""
-    carried = failed_attempts(training.status, seen.child.name)
+    carried = training.status.failed_attempts(seen.child.name)
     if not carried or trouble.reason not in (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE):
         return trouble
     return replace(trouble, matter=f"{trouble.matter}; {carried} more had failed in Jobs that were made anew")

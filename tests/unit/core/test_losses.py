@@ -68,6 +68,9 @@ def test_a_lost_job_is_made_anew_after_a_pause_once_the_status_tells_of_it() -> 
     assert deleted(result) == ["hippo-fold-0"] and created(result) == []
     known, result = look(known, now=NOW + timedelta(seconds=11))
     assert created(result) == ["hippo-fold-0"] and made(known, result)[0]["spec"]["backoffLimit"] == 2
+    # The next one's pause begins when it is seen, and it is longer.
+    known, result = look(known, *lost("job-2"), now=NOW + timedelta(hours=1))
+    assert (result.actions, result.requeue_after) == ((), 20)
 
 
 def test_there_is_an_end_to_it() -> None:
@@ -84,13 +87,23 @@ def test_there_is_an_end_to_it() -> None:
     assert stated(result, "Failed") == ("True", "PodsLost")
     message = condition(result, "Failed").message
     assert (
-        f"fold 0: {jobs} Jobs failed without the trainer's doing; the last pod was turned away by node gpu-1" in message
+        f"fold 0: {jobs} Jobs in a row failed without the trainer's doing; the last pod was turned away by node gpu-1"
+        in message
     )
     assert "kubectl describe node NODE" in message and "kubectl logs" not in message
     # A retry begins to count anew.
     retried = replace(known, spec=known.spec.model_copy(update={"suspend": True}))
     known, result = look(retried, *lost(f"job-{jobs}"), now=at)
     assert result.status.lost_jobs is None and "hippo-fold-0" in deleted(result)
+
+
+def test_a_fold_that_got_on_in_between_begins_anew() -> None:
+    known, _ = look(ONE, *lost())
+    for epoch, count in ((3, 1), (3, 2), (4, 1)):
+        folds = [known.status.folds[0].model_copy(update={"epoch": epoch})]
+        known = replace(known, status=known.status.model_copy(update={"folds": folds}))
+        known, _ = look(known, *lost(f"job-at-{epoch}-{count}"))
+        assert [(one.count, one.epoch) for one in known.status.lost_jobs or ()] == [(count, epoch)]
 
 
 @pytest.mark.parametrize("crashed", [1, 2])

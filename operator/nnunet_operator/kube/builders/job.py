@@ -5,7 +5,6 @@ from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
 from nnunet_api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
 from nnunet_api.training import KIND
-from nnunet_operator.core.losses import failed_attempts
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 
@@ -27,7 +26,7 @@ def job(training: Training, stage: str, template: Manifest, fold: str = "") -> M
         "spec": {
             "completions": 1,
             "parallelism": 1,
-            "backoffLimit": max(0, training.spec.retry_limit - failed_attempts(training.status, name)),
+            "backoffLimit": max(0, training.spec.retry_limit - training.status.failed_attempts(name)),
             # Two attempts must never write the same run: a new pod waits until the old one has ended.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules(template)},
