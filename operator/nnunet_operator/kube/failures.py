@@ -56,11 +56,12 @@ def job_failure(job: JobView, said: str, pods: Sequence[PodView], who: str, retr
 
 
 def evicted_too_often(pods: Sequence[PodView], who: str) -> Trouble | None:
-    """Return the failure of a child whose pods a node evicts again and again, or None.
+    """Return the failure of a child whose pods a node evicts, or ends otherwise, again and again; or None.
 
     The next pod would fill the same limit, so this does not wait for the Job, which may never give up.
     """
-    evicted = [one for e in _endings(pods) if (one := _lost_by(e)) and one.case is Case.EVICTED]
+    lost = [(ending, one) for ending in _endings(pods) if (one := _lost_by(ending))]
+    evicted = [one for e, one in lost if one.case is Case.EVICTED or e.exit_code == ExitCode.PREEMPTED]
     if len(evicted) <= MAX_EVICTIONS:
         return None
     return Trouble(Reason.PODS_LOST, f"{who}: {len(evicted)} pods; the last {_told(evicted[0])}", evicted[0].case)

@@ -34,24 +34,27 @@ def outside_of(pod: PodView) -> Outside | None:
         return Outside(f"was turned away by {node}{because}", pod.message, Case.BY_NODE)
     if pod.reason == "Evicted":
         return Outside(f"was evicted from {node}", pod.message, Case.EVICTED)
-    ended = pod.termination
-    if ended and ended.reason in _UNKNOWN and not (pod.reason or pod.disrupted):
-        what = f"was lost on {node}, which does not know how its container ended ({ended.reason})"
-        return Outside(what, ended.message, Case.BY_NODE)
-    culprit = _culprit(pod)
-    if culprit and culprit.ended:
-        what = f"ended because container {culprit.name} in it, which is not the trainer's, ended with exit code"
-        return Outside(f"{what} {culprit.ended.exit_code}", culprit.ended.message, Case.INJECTED)
-    return None
-
-
-def _culprit(pod: PodView) -> ContainerView | None:
-    """Return the container of others that made a pod fail although none of ours did."""
-    ours = [one.ended.exit_code for one in (pod.preparation, pod.trainer) if one and one.ended]
-    if pod.reason or pod.disrupted or any(ours):
+    if pod.disrupted:
         return None
-    foreign = (one for one in _all(pod) if one.name not in (CONTAINER_NAME, PREPARE_CONTAINER_NAME))
-    return next((one for one in foreign if one.ended and one.ended.exit_code), None)
+    if pod.reason:
+        return Outside(f"was ended by {node}{because}", pod.message, Case.BY_NODE)
+    ours = [one.ended for one in (pod.preparation, pod.trainer) if one and one.ended]
+    unknown = next((ended for ended in ours if ended.reason in _UNKNOWN), None)
+    if unknown:
+        what = f"was lost on {node}, which does not know how its container ended ({unknown.reason})"
+        return Outside(what, unknown.message, Case.BY_NODE)
+    return None if any(ended.exit_code for ended in ours) else _by_others(pod)
+
+
+def _by_others(pod: PodView) -> Outside | None:
+    """Return the container of others that made a pod fail although none of ours did."""
+    for one in _all(pod):
+        if one.name not in (CONTAINER_NAME, PREPARE_CONTAINER_NAME) and one.ended and one.ended.exit_code:
+            reason = "" if one.ended.reason in ("", "Error") else f" ({one.ended.reason})"
+            code = f"{one.ended.exit_code}{reason}"
+            what = f"ended because container {one.name} in it, which is not the trainer's, ended with exit code {code}"
+            return Outside(what, one.ended.message, Case.INJECTED)
+    return None
 
 
 def _began(container: ContainerView) -> bool:

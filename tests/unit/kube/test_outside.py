@@ -31,9 +31,10 @@ def away(reason: str = "UnexpectedAdmissionError", message: str = NO_GPU, **more
     return placed(pod(FOLD_JOB, phase="Failed", reason=reason, message=message, **more))
 
 
-def injected(code: int, place: str, trainer: dict[str, Any], **more: Any) -> Manifest:
+def injected(code: int, place: str, trainer: dict[str, Any], why: str = "Error", **more: Any) -> Manifest:
     """Return a failed pod in which a container of somebody else ended."""
-    foreign = {"name": "istio", "state": {"terminated": {"exitCode": code, "message": "no certificate"}}}
+    told = {"exitCode": code, "reason": why, "message": "no certificate"}
+    foreign = {"name": "istio", "state": {"terminated": told}}
     body = pod(FOLD_JOB, phase="Failed", state=trainer, **more)
     body["status"].setdefault(place, []).insert(0, foreign)
     return placed(body)
@@ -64,6 +65,14 @@ def full(code: int = 75, **more: Any) -> Manifest:
         (full(137, reason="ContainerStatusUnknown"), "was evicted from node gpu-1: Pod ephemeral"),
         (placed(ended(FOLD_JOB, 137, reason="ContainerStatusUnknown")), "was lost on node gpu-1, which does not know"),
         (placed(ended(FOLD_JOB, 255, reason="Unknown")), "how its container ended (Unknown)"),
+        (
+            injected(137, "initContainerStatuses", WAITS, why="OOMKilled"),
+            "ended with exit code 137 (OOMKilled): no cert",
+        ),
+        (
+            with_reason(ended(FOLD_JOB, 137), "DeadlineExceeded", "Pod was active longer than the specified deadline"),
+            "was ended by node gpu-1 (DeadlineExceeded): Pod was active longer",
+        ),
         (full(75, conditions=TARGET), "was evicted from node gpu-1: Pod ephemeral"),
         (
             with_reason(
@@ -144,7 +153,8 @@ def test_the_next_attempt_tells_what_ended_the_last_with_its_remedy(
 
 @pytest.mark.parametrize(("more", "fails"), [(0, False), (1, True)])
 def test_evictions_that_kubernetes_does_not_count_have_an_end(more: int, fails: bool) -> None:
-    pods = [full() for _ in range(MAX_EVICTIONS + more)]
+    late = with_reason(ended(FOLD_JOB, 75), "DeadlineExceeded", "")
+    pods = [late, *(full() for _ in range(MAX_EVICTIONS - 1 + more))]
     fold = job(ONE, FOLD, "0")
     result = decide(world(ONE, *planned(ONE), fold, *pods))
     assert stated(result, "Failed") == (("True", "PodsLost") if fails else ("False", "NotFailed"))
