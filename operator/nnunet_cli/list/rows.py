@@ -9,6 +9,7 @@ from rich.text import Text
 
 from nnunet_api.conditions import rfc3339
 from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.remedies.remedy import Case
 from nnunet_cli.kube.watched import Watched, message
 from nnunet_cli.text.concerns import concerns
 from nnunet_cli.text.words import age, short_duration, shorten
@@ -47,7 +48,9 @@ def going_on(training: Watched) -> str:
     """Return what is going on, in words; what is wrong with it comes first, for the line may be cut."""
     going = training.problem or message(training.status) or _UNSEEN
     said = "; ".join([*map(str, concerns(training.status)), going])
-    return f"is being deleted; {said}" if training.deleting else said
+    problem = training.status.problem
+    told = problem is not None and problem.case == Case.FINALIZER
+    return f"is being deleted; {said}" if training.deleting and not told else said
 
 
 def table(trainings: Sequence[Watched], now: datetime, width: int | None, with_namespace: bool) -> list[Text]:

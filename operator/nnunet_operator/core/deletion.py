@@ -54,8 +54,8 @@ def _status(training: Training, found: Stages, now: datetime) -> NnunetTrainingS
 def _matter(training: Training, found: Stages) -> str:
     many = len(training.held_by) > 1
     holds = f"finalizer{'s' if many else ''} {', '.join(training.held_by)} {'hold' if many else 'holds'} it"
-    going = of_stopping((seen for seen in found.unfinished if not seen.ended), "the training is being deleted")
-    return f"{going.matter}; {holds}" if going else f"nothing runs, and the training is being deleted; {holds}"
+    going = of_stopping((seen for seen in found.unfinished if not seen.ended), "of that")
+    return f"the training is being deleted; {holds}; {going.matter if going else 'nothing of it runs'}"
 
 
 def _with(before: NnunetTrainingStatus, new: Condition) -> list[Condition]:

@@ -57,7 +57,7 @@ def test_a_training_that_somebody_holds_is_stopped_while_it_is_deleted(lab: Lab)
     seen = lambda: lab.status()["observedGeneration"] == lab.training()["metadata"]["generation"]  # noqa: E731
     wait_for("the status of the present spec", seen, about=lab.describe)
     assert (
-        f"nothing runs, and the training is being deleted; finalizer {finalizer} holds it"
+        f"the training is being deleted; finalizer {finalizer} holds it; nothing of it runs"
         in (lab.condition("Progressing")["message"])
     )
     lab.api.merge("nnunettrainings", lab.namespace, "hippo", {"metadata": {"finalizers": []}})

@@ -212,7 +212,7 @@ def test_one_that_is_being_deleted_and_one_that_can_not_be_read() -> None:
     told = explain(evidence(found), NOW)
     # Nothing is written of one that nothing holds, so an older generation tells nothing of the operator.
     assert told.reason == "Deleting" and "not been looked at" not in told.matter
-    matter = "nothing runs, and the training is being deleted; finalizer backup.example.org/wait holds it"
+    matter = "the training is being deleted; finalizer backup.example.org/wait holds it; nothing of it runs"
     found["status"]["problem"] = {"reason": "Stopping", "matter": matter, "case": "Finalizer"}
     told = explain(evidence(found), NOW)
     assert f"The operator says: {matter}." in told.matter

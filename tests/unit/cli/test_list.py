@@ -82,12 +82,23 @@ def test_no_line_is_cut_for_a_program_that_reads_it() -> None:
     assert lines(training("waits", WAITING))[1].endswith(LONG)
 
 
+KEPT = "the training is being deleted; finalizer a/b holds it"
+
+
 @pytest.mark.parametrize(
     ("status", "metadata", "said"),
     [
         (None, {}, "not seen by the operator yet"),
         ({"folds": 3}, {}, "its status can't be read"),
         (TRAINING, {"deletionTimestamp": "2026-03-01T14:00:00Z"}, "is being deleted; folds 0 and 1 train"),
+        (
+            {
+                "conditions": [condition("Progressing", "Stopping", KEPT)],
+                "problem": {"reason": "Stopping", "matter": KEPT, "case": "Finalizer"},
+            },
+            {"deletionTimestamp": "2026-03-01T14:00:00Z"},
+            f"  {KEPT}",
+        ),
         ({"conditions": [condition("Failed", "WrongData", "a\n  b\x1b[31m")]}, {}, "a b�[31m"),
     ],
 )

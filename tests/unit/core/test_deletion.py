@@ -42,12 +42,12 @@ def test_what_runs_is_stopped_and_who_holds_it_is_said() -> None:
     assert deleted(result) == ["hippo-fold-0"]  # what has ended keeps its logs
     assert stated(result, "Progressing") == ("True", "Stopping") and result.status.phase == "Stopping"
     message = condition(result, "Progressing").message
-    assert "fold 0: being stopped because the training is being deleted" in message
-    assert f"finalizer {FINALIZER} holds it. Whoever has put the finalizer there" in message
+    assert "fold 0: being stopped because of that" in message
+    assert f"the training is being deleted; finalizer {FINALIZER} holds it; " in message
     assert result.status.observed_generation == 2
     assert {one.observed_generation for one in result.status.conditions} == {2}
     gone = decide(world(held(after(of, *objects)), *planned(ONE)))
-    assert f"nothing runs, and the training is being deleted; finalizer {FINALIZER} holds it." in (
+    assert f"finalizer {FINALIZER} holds it; nothing of it runs. Whoever has put the finalizer there has" in (
         condition(gone, "Progressing").message
     )
     again = decide(world(held(after(of, *planned(ONE))), *planned(ONE)))
