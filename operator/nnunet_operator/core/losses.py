@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
 from nnunet_api.status import LostJob, NnunetTrainingStatus
-from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.observation import Child, Loss, Observation, State, Trouble
 from nnunet_operator.core.pipeline import known_fold
 from nnunet_operator.core.training import Training
 
@@ -19,16 +20,21 @@ MAX_RENEWALS = 10
 """How often in a row a child's Job is made anew, without a suspension or an epoch: the pauses alone take 50 minutes."""
 FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 600
+_COUNTED = (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE)
+"""Reasons of a Job that failed because too many of its pods did."""
 
 
 def judged(training: Training, seen: Observation) -> Observation:
     """Return a child whose Job was lost as waiting for the next one, or as failed where it has been so too often."""
-    if seen.state is not State.FAILED or seen.trouble is None:
+    trouble = seen.trouble
+    if seen.state is not State.FAILED or trouble is None or trouble.reason not in _COUNTED:
         return seen
-    if seen.loss is None:
-        return replace(seen, trouble=_with_carried(training, seen, seen.trouble))
+    loss = seen.loss or _remembered_loss(training, seen)
+    if loss is None:
+        return replace(seen, trouble=_with_carried(training, seen, trouble))
+    seen = replace(seen, loss=loss)
     count, attempts = _counted(training, seen)
-    who, limit, loss = seen.child.subject, training.spec.retry_limit, seen.loss
+    who, limit = seen.child.subject, training.spec.retry_limit
     if attempts > limit:
         times = f"failed {attempts} times" if attempts > 1 else "failed"
         last = f"; the last attempt {loss.last_attempt}" if loss.last_attempt else ""
@@ -36,7 +42,7 @@ def judged(training: Training, seen: Observation) -> Observation:
             f"{who} {times}, which spec.retryLimit ({limit}) does not forgive{last} (see kubectl logs "
             f"job/{seen.child.name}). Besides, a pod {loss.matter}"
         )
-        return replace(seen, trouble=replace(seen.trouble, matter=matter))
+        return replace(seen, trouble=replace(trouble, matter=matter))
     if count > MAX_RENEWALS:
         matter = f"{who}: {count} Jobs in a row failed without the trainer's doing; the last pod {loss.matter}"
         return replace(seen, trouble=Trouble(Reason.PODS_LOST, matter, loss.case))
@@ -60,6 +66,14 @@ def to_renew(training: Training, children: Iterable[Observation], now: datetime)
 def next_time(status: NnunetTrainingStatus, children: Iterable[Observation]) -> datetime | None:
     """Return when the next pause ends, or None."""
     return min((_again(status, seen) for seen in _waiting(status, children)), default=None)
+
+
+def _remembered_loss(training: Training, seen: Observation) -> Loss | None:
+    """Return the loss that the status tells of where the pods that would show it were deleted during the pause."""
+    known = training.status.lost_job(seen.child.name)
+    if known is None or known.uid != seen.job_uid:
+        return None
+    return Loss(known.failed_attempts, "", "was lost and is gone", Case.BY_NODE)
 
 
 def _known(training: Training, seen: Observation, now: datetime) -> LostJob | None:
@@ -101,7 +115,7 @@ def _epoch(training: Training, seen: Observation) -> int:
 def _with_carried(training: Training, seen: Observation, trouble: Trouble) -> Trouble:
     """Return the failure of a Job that forgave less because of those before it, with the reason for that."""
     carried = training.status.failed_attempts(seen.child.name)
-    if not carried or trouble.reason not in (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE):
+    if not carried:
         return trouble
     return replace(trouble, matter=f"{trouble.matter}; {carried} more had failed in Jobs that were made anew")
 

@@ -73,6 +73,17 @@ def test_a_lost_job_is_made_anew_after_a_pause_once_the_status_tells_of_it() -> 
     assert (result.actions, result.requeue_after) == ((), 20)
 
 
+def test_pods_that_are_deleted_during_the_pause_change_nothing() -> None:
+    """Pods go with a node that is removed, and by what clears failed pods away."""
+    known, _ = look(ONE, *lost(crashed=1, away=2))
+    for left in ([], lost(crashed=1, away=2)[:2], lost(crashed=1, away=2)[:3]):
+        after, result = look(known, lost()[0], *left[1:], now=NOW + timedelta(seconds=5))
+        assert stated(result, "Progressing") == ("False", "ContainerConfigError") and not result.actions
+        assert after.status.lost_jobs == known.status.lost_jobs
+    _, result = look(known, lost()[0], now=NOW + timedelta(seconds=10))
+    assert deleted(result) == ["hippo-fold-0"]
+
+
 def test_there_is_an_end_to_it() -> None:
     known, at, jobs = ONE, NOW, 0
     while True:
