@@ -97,7 +97,7 @@ class Problem(StatusModel):
     """Which of the reason's remedies holds, where there are several."""
 
 
-class LostJob(StatusModel):
+class RenewedJob(StatusModel):
     """Jobs under one name that failed by what was not the trainer's doing, and are made anew after a pause."""
 
     name: str
@@ -139,7 +139,7 @@ class NnunetTrainingStatus(StatusModel):
         Field(max_length=50),  # atomic: the operator alone writes it, and managedFields stay small
     ] = []
     """State of each fold run."""
-    lost_jobs: Annotated[list[LostJob] | None, Field(max_length=64)] = None
+    renewed_jobs: Annotated[list[RenewedJob] | None, Field(max_length=64)] = None
     """Jobs that failed by what was not the trainer's doing; absent where there are none."""
     usage: Usage | None = None
     """What the training cost."""
@@ -172,13 +172,13 @@ class NnunetTrainingStatus(StatusModel):
         condition = self.condition(type_)
         return condition is not None and condition.status == "True"
 
-    def lost_job(self, name: str) -> LostJob | None:
+    def renewed_job(self, name: str) -> RenewedJob | None:
         """Return what is known of lost Jobs of this name, or None."""
-        return next((lost for lost in self.lost_jobs or () if lost.name == name), None)
+        return next((lost for lost in self.renewed_jobs or () if lost.name == name), None)
 
     def failed_attempts(self, name: str) -> int:
         """Return the attempts of the trainer that failed in lost Jobs of this name."""
-        lost = self.lost_job(name)
+        lost = self.renewed_job(name)
         return lost.failed_attempts if lost else 0
 
     @property

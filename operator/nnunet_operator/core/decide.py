@@ -8,7 +8,7 @@ from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import phase
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.core import facts, losses, usage
+from nnunet_operator.core import facts, renewals, usage
 from nnunet_operator.core.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.deletion import decide_held
@@ -126,7 +126,7 @@ def _status(look: _Look) -> NnunetTrainingStatus:
         problem=problem(situation),
         progress=total_progress(folds, samples, before.progress, look.now),
         folds=folds,
-        lost_jobs=losses.remembered(training, found.all, found.done, now) if look.mode in _COUNTING else None,
+        renewed_jobs=renewals.remembered(training, found.all, found.done, now) if look.mode in _COUNTING else None,
         usage=usage.total(folds, found.evaluation, usage.gpus_of_evaluation(training), before.usage),
         results=results,
         provenance=provenance,
@@ -146,7 +146,7 @@ def _actions(look: _Look) -> tuple[Action, ...]:
     training, found = look.training, look.found
     if look.mode is Mode.RUN:
         below_minimum = folds_below_policy_minimum(training, found.folds, look.policy.min_epochs)
-        renewed = losses.to_renew(training, found.all, look.now)
+        renewed = renewals.to_renew(training, found.all, look.now)
         again = (*to_restart(training, found.folds), *found.repeating, *renewed, *below_minimum)
         return (*dict.fromkeys(map(_stop, again)), *map(Start, look.creating))
     if look.mode in (Mode.SUSPEND, Mode.HOLD):
@@ -223,7 +223,7 @@ def _next_look(look: _Look, status: NnunetTrainingStatus) -> float | None:
         return _seconds_to_live(training, status.completion_time, look.now)
     if look.mode in (Mode.SUSPEND, Mode.HOLD):
         return None
-    renewal = _seconds_until(losses.next_time(status, found.all), look.now)
+    renewal = _seconds_until(renewals.next_time(status, found.all), look.now)
     if any(fold.state is State.RUNNING for fold in found.folds):
         return _earliest(look.options.progress_poll_seconds, renewal)
     outside = (Reason.CHILD_NOT_OWNED, Reason.POD_REJECTED)

@@ -8,7 +8,7 @@ from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERI
 from nnunet_api.reasons import ConditionType
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core import losses
+from nnunet_operator.core import renewals
 from nnunet_operator.core.observation import Child, Observation, State
 from nnunet_operator.core.pipeline import LAST, PIPELINE, StageRule, all_needs, children
 from nnunet_operator.core.training import Training
@@ -119,7 +119,7 @@ def look_at_stages(training: Training, observations: Mapping[Child, Observation]
     }
     judged = {
         rule.name: tuple(
-            rule.judge(training, losses.judged(training, seen), min_epochs) for seen in observed[rule.name]
+            rule.judge(training, renewals.judged(training, seen), min_epochs) for seen in observed[rule.name]
         )
         for rule in PIPELINE.values()
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_operator.core.losses import LONGEST_PAUSE_SECONDS
+from nnunet_operator.core.renewals import LONGEST_PAUSE_SECONDS
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts
 from tests.support import made_worlds as make

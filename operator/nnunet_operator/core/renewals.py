@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_api.status import LostJob, NnunetTrainingStatus
+from nnunet_api.status import NnunetTrainingStatus, RenewedJob
 from nnunet_operator.core.observation import Child, Loss, Observation, State, Trouble
 from nnunet_operator.core.pipeline import known_fold
 from nnunet_operator.core.training import Training
@@ -52,7 +52,7 @@ def judged(training: Training, seen: Observation) -> Observation:
 
 def remembered(
     training: Training, children: Iterable[Observation], done: frozenset[Child], now: datetime
-) -> list[LostJob] | None:
+) -> list[RenewedJob] | None:
     """Return what the status is to say of lost Jobs; None where there are none."""
     known = (_known(training, seen, now) for seen in children if seen.child not in done)
     return [lost for lost in known if lost] or None
@@ -70,19 +70,19 @@ def next_time(status: NnunetTrainingStatus, children: Iterable[Observation]) -> 
 
 def _remembered_loss(training: Training, seen: Observation) -> Loss | None:
     """Return the loss that the status tells of where the pods that would show it were deleted during the pause."""
-    known = training.status.lost_job(seen.child.name)
+    known = training.status.renewed_job(seen.child.name)
     if known is None or known.uid != seen.job_uid:
         return None
     return Loss(known.failed_attempts, "", "was lost and is gone", Case.BY_NODE)
 
 
-def _known(training: Training, seen: Observation, now: datetime) -> LostJob | None:
-    known = training.status.lost_job(seen.child.name)
+def _known(training: Training, seen: Observation, now: datetime) -> RenewedJob | None:
+    known = training.status.renewed_job(seen.child.name)
     if seen.loss is None or (known and known.uid == seen.job_uid):
         return known
     count, attempts = _counted(training, seen)
     pause = min(FIRST_PAUSE_SECONDS * 2 ** (count - 1), LONGEST_PAUSE_SECONDS)
-    return LostJob(
+    return RenewedJob(
         name=seen.child.name,
         uid=seen.job_uid,
         count=count,
@@ -98,7 +98,7 @@ def _counted(training: Training, seen: Observation) -> tuple[int, int]:
     A fold that got on in between has an end by itself, so it begins a row anew.
     """
     assert seen.loss is not None, seen
-    known = training.status.lost_job(seen.child.name)
+    known = training.status.renewed_job(seen.child.name)
     if known is None:
         return 1, seen.loss.attempts
     if known.uid == seen.job_uid:
@@ -123,12 +123,12 @@ def _with_carried(training: Training, seen: Observation, trouble: Trouble) -> Tr
 def _waiting(status: NnunetTrainingStatus, children: Iterable[Observation]) -> Iterable[Observation]:
     """Yield the children whose lost Job stands, as the status tells."""
     for seen in children:
-        known = status.lost_job(seen.child.name)
+        known = status.renewed_job(seen.child.name)
         if seen.loss and seen.state is State.BLOCKED and seen.stands and known and known.uid == seen.job_uid:
             yield seen
 
 
 def _again(status: NnunetTrainingStatus, seen: Observation) -> datetime:
-    known = status.lost_job(seen.child.name)
+    known = status.renewed_job(seen.child.name)
     assert known is not None, seen
     return known.again_time

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from nnunet_operator.core.decision import Decision
-from nnunet_operator.core.losses import LONGEST_PAUSE_SECONDS, MAX_RENEWALS
+from nnunet_operator.core.renewals import LONGEST_PAUSE_SECONDS, MAX_RENEWALS
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import NOW, training
@@ -79,7 +79,7 @@ def test_pods_that_are_deleted_during_the_pause_change_nothing() -> None:
     for left in ([], lost(crashed=1, away=2)[:2], lost(crashed=1, away=2)[:3]):
         after, result = look(known, lost()[0], *left[1:], now=NOW + timedelta(seconds=5))
         assert stated(result, "Progressing") == ("False", "ContainerConfigError") and not result.actions
-        assert after.status.lost_jobs == known.status.lost_jobs
+        assert after.status.renewed_jobs == known.status.renewed_jobs
     _, result = look(known, lost()[0], now=NOW + timedelta(seconds=10))
     assert deleted(result) == ["hippo-fold-0"]
 
@@ -105,7 +105,7 @@ def test_there_is_an_end_to_it() -> None:
     # A retry begins to count anew.
     retried = replace(known, spec=known.spec.model_copy(update={"suspend": True}))
     known, result = look(retried, *lost(f"job-{jobs}"), now=at)
-    assert result.status.lost_jobs is None and "hippo-fold-0" in deleted(result)
+    assert result.status.renewed_jobs is None and "hippo-fold-0" in deleted(result)
 
 
 def test_a_fold_that_got_on_in_between_begins_anew() -> None:
@@ -114,7 +114,7 @@ def test_a_fold_that_got_on_in_between_begins_anew() -> None:
         folds = [known.status.folds[0].model_copy(update={"epoch": epoch})]
         known = replace(known, status=known.status.model_copy(update={"folds": folds}))
         known, _ = look(known, *lost(f"job-at-{epoch}-{count}"))
-        assert [(one.count, one.epoch) for one in known.status.lost_jobs or ()] == [(count, epoch)]
+        assert [(one.count, one.epoch) for one in known.status.renewed_jobs or ()] == [(count, epoch)]
 
 
 @pytest.mark.parametrize("crashed", [1, 2])
@@ -138,12 +138,12 @@ def test_what_is_over_is_forgotten_and_a_failure_of_another_is_not() -> None:
     bad = job(two, FOLD, "1", conditions=[failed_by()])
     known, result = look(two, *lost(), bad, ended(bad, 65))
     assert stated(result, "Failed") == ("True", "WrongData")
-    assert [one.name for one in result.status.lost_jobs or ()] == ["hippo-fold-0"]
+    assert [one.name for one in result.status.renewed_jobs or ()] == ["hippo-fold-0"]
     _, result = look(known, *lost(), bad, now=NOW + timedelta(hours=1))
     assert not result.actions  # Jobs that have ended stay, for their logs
     known, _ = look(ONE, *lost())
     done = job(ONE, FOLD, "0", conditions=[{"type": "Complete", "status": "True"}])
-    assert look(known, done)[1].status.lost_jobs is None
+    assert look(known, done)[1].status.renewed_jobs is None
 
 
 def test_a_fold_that_waits_for_its_next_job_holds_no_gpu() -> None:

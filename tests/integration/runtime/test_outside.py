@@ -19,7 +19,7 @@ def test_pods_that_a_node_turns_away_are_no_attempts(lab: Lab) -> None:
     assert f"was turned away by node {node} (UnexpectedAdmissionError): {NO_GPU}" in condition["message"]
     assert "kubectl describe node NODE" in condition["message"]
     assert lab.status()["phase"] == "ContainerConfigError" and lab.condition("Failed")["status"] == "False"
-    (lost,) = lab.status()["lostJobs"]
+    (lost,) = lab.status()["renewedJobs"]
     assert (lost["name"], lost["count"], lost["failedAttempts"]) == ("hippo-fold-0", 1, 0)
     lab.operator.kill()
     lab.operator.start()
@@ -30,7 +30,7 @@ def test_pods_that_a_node_turns_away_are_no_attempts(lab: Lab) -> None:
         ),
         about=lab.describe,
     )
-    assert lab.status()["lostJobs"] == [lost]
+    assert lab.status()["renewedJobs"] == [lost]
     lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
     lab.wait_reason("Progressing", "Training")
     # A crash of the trainer still is one.
