@@ -128,6 +128,8 @@ class Reason(StrEnum):
     LOSS_NOT_FINITE = "LossNotFinite"
     """The last of too many attempts ended with weights that are no numbers."""
     RETRIES_EXHAUSTED = "RetriesExhausted"
+    OUTCOME_LOST = "OutcomeLost"
+    """Again and again a Job, or the pod with its evidence, was gone before it was known how it ended."""
     EPOCHS_NOT_REACHED = "EpochsNotReached"
     """A fold ended without the epochs that the spec asks for, or without evidence of them."""
     POLICY_EPOCHS_NOT_PROVEN = "PolicyEpochsNotProven"

@@ -67,6 +67,8 @@ class Case(StrEnum):
     POD_SECURITY = "PodSecurity"
     NO_EVIDENCE = "NoEvidence"
     """The verification has left nothing that can be believed."""
+    EVIDENCE_GONE = "EvidenceGone"
+    """The verification's pod is gone each time before its evidence is read."""
     POLICY_RAISED = "PolicyRaised"
     """The policies asked for less when it was trained."""
     POLICY_UNREADABLE = "PolicyUnreadable"

@@ -116,12 +116,14 @@ def _judge(
     spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView, pods: list[PodView]
 ) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a Job of ours."""
-    # What is being deleted counts for nothing but what the status remembers.
-    if job.deleting and not (job.complete and STAGES[child.stage].counts_while_deleted):
+    # What is being deleted counts by how it has ended: whether the operator has deleted it itself is known by the core.
+    if job.deleting and not job.ended:
         return State.STOPPING, None, ""
     if job.complete:
-        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
-        return (State.COMPLETED if all(pod.over for pod in pods) else State.RUNNING), None, ""
+        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait. A Job that is
+        # being deleted may be gone by then, and only the verification's facts are worth more than its end.
+        seen = all(pod.over for pod in pods) or (job.deleting and not STAGES[child.stage].proves)
+        return (State.COMPLETED if seen else State.RUNNING), None, ""
     # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
     trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
     if trouble:
