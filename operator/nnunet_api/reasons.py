@@ -49,8 +49,11 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    SIDECAR_RUNNING = "SidecarRunning"
+    """The trainer has ended, and another container keeps its pod running."""
     CHILD_NOT_OWNED = "ChildNotOwned"
-    """A Job with a name that this training needs exists and belongs to somebody else."""
+    """A Job with a name that this training needs exists and belongs to somebody else, or somebody else makes its pods.
+    """
 
     # StandardSchedule.
     STANDARD_EPOCHS = "StandardEpochs"
@@ -189,6 +192,7 @@ class Phase(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    SIDECAR_RUNNING = "SidecarRunning"
     CHILD_NOT_OWNED = "ChildNotOwned"
 
 

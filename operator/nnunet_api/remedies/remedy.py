@@ -65,6 +65,8 @@ class Case(StrEnum):
     WEBHOOK = "Webhook"
     QUOTA = "Quota"
     POD_SECURITY = "PodSecurity"
+    MANAGED = "Managed"
+    """Another controller than Kubernetes' own makes the pods of its Job."""
     NO_EVIDENCE = "NoEvidence"
     """The verification has left nothing that can be believed."""
     EVIDENCE_GONE = "EvidenceGone"

@@ -69,7 +69,12 @@ def decide(
         status=status,
         actions=actions,
         events=events(training.status, status),
-        requeue_after=_earliest(_next_look(look, status), _seconds_until(policy.next_change, now), *held_back.values()),
+        requeue_after=_earliest(
+            _next_look(look, status),
+            _seconds_until(policy.next_change, now),
+            *held_back.values(),
+            *(seen.look_in_seconds for seen in found.current),
+        ),
     )
 
 

@@ -50,6 +50,14 @@ def job_failure(job: JobView, said: str, pods: Sequence[PodView], who: str, retr
     return _exhausted(job, said, counted[0] if counted else None, who, retry_limit)
 
 
+def told_for_good(pods: Sequence[PodView], who: str) -> Trouble | None:
+    """Return the failure that the newest attempt's exit code says, where no further attempt could mend it, or None."""
+    newest = next(iter(_endings(pods)), None)
+    if newest is None or newest.exit_code not in TERMINAL_EXIT_CODES:
+        return None
+    return _terminal(REASONS[newest.exit_code], newest, who)
+
+
 def describe(ending: Ending) -> str:
     """Return how an attempt ended, in a clause."""
     if ending.exit_code == ExitCode.PREEMPTED or (ending.disrupted and ending.exit_code is None):

@@ -10,8 +10,9 @@ from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, not_owned, queued, rejected
+from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, queued, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
+from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.views import NOBODY, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
@@ -35,6 +36,8 @@ class Snapshot:
     API server said when it refused the Job itself."""
     warnings: Mapping[str, PodWarning] = field(default_factory=dict)
     """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
+    now: datetime | None = None
+    """When all this was seen."""
 
 
 def is_child(job: JobView, training: Training) -> bool:
@@ -88,6 +91,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     # The newest that is believed: a forged pod beside it must not hide it.
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
     success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
+    kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
         child,
@@ -109,6 +113,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
+        look_in_seconds=kept.seconds_left if kept and kept.seconds_left else None,
     )
 
 
@@ -130,11 +135,16 @@ def _judge(
         return State.FAILED, trouble, ""
     if job.failure is not None:
         return State.FAILED, failures.job_failure(job, job.failure, pods, child.subject, spec.retry_limit), ""
+    if job.managed_by:
+        return State.BLOCKED, managed(job.name, job.managed_by), ""
     if job.suspended:
         return State.BLOCKED, queued(spec.queue_name), ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
         return _judge_living(spec, snapshot, pods[-1], endings)
+    if pods and (kept := lingering(pods[-1], snapshot.now)) and not kept.seconds_left:
+        told = failures.told_for_good(pods, child.subject)
+        return (State.FAILED, told, "") if told else (State.BLOCKED, kept.trouble, "")
     if endings and endings[-1].exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.

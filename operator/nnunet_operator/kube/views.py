@@ -26,6 +26,8 @@ class Owner:
     uid: str
 
 
+JOB_CONTROLLER = "kubernetes.io/job-controller"
+"""Value of a Job's spec.managedBy where Kubernetes' own controller makes its pods."""
 NOBODY = Owner("", "", "", "")
 
 
@@ -45,6 +47,8 @@ class JobView:
     created: datetime | None
     deleting: bool
     suspended: bool
+    managed_by: str
+    """What makes its pods in place of Kubernetes' own Job controller; empty where nothing does."""
     complete: bool
     """It has completed, or is about to."""
     failure: str | None
@@ -85,6 +89,7 @@ class Termination:
     message: str
     ran: bool
     """It was started; else it ended before that."""
+    finished: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +180,7 @@ def job_view(body: Manifest) -> JobView:
         created=parse_time(metadata.get("creationTimestamp")),
         deleting=bool(metadata.get("deletionTimestamp")),
         suspended=bool(spec.get("suspend")),
+        managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),
         failed=int(status.get("failed") or 0),
@@ -252,6 +258,7 @@ def _termination(body: Manifest | None) -> Termination | None:
         reason=_word(body.get("reason")),
         message=str(body.get("message") or ""),
         ran=bool(body.get("containerID") and body.get("startedAt")),
+        finished=parse_time(body.get("finishedAt")),
     )
 
 

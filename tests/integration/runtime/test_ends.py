@@ -85,3 +85,80 @@ def test_a_failure_stays_one_when_its_job_is_deleted_at_once(expiring: Lab) -> N
     expiring.wait_jobs()
     time.sleep(2)
     assert expiring.jobs() == [] and condition["status"] == "True"
+
+
+PROXY = '[JSONPatch{op: "add", path: "/spec/containers/0", value: Object.spec.containers{name: "proxy", image: "p"}}]'
+POD = {"metadata": {"name": "probe"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+
+
+def outlive(lab: Lab, pod: Object, code: int, message: str) -> None:
+    """Report that the trainer ended a minute ago, and that the proxy runs on."""
+    began, ended = (time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - ago)) for ago in (90, 60))
+    over = {"exitCode": code, "reason": "Error" if code else "Completed", "message": message}
+    states = {
+        "proxy": {"running": {"startedAt": began}},
+        "trainer": {"terminated": {**over, "startedAt": began, "finishedAt": ended, "containerID": "containerd://1"}},
+    }
+    containers = [
+        {"name": name, "image": "i", "imageID": "", "ready": False, "restartCount": 0, "state": state}
+        for name, state in states.items()
+    ]
+    status = {"status": {"phase": "Running", "containerStatuses": containers}}
+    lab.api.merge("pods", lab.namespace, pod["metadata"]["name"], status, sub="status")
+
+
+def test_a_container_that_outlives_the_trainer_is_named(lab: Lab, mutate: Mutate) -> None:
+    """And a failure counts that no further attempt could mend: its Job goes, and the pod with it."""
+    mutate("", "pods", PROXY)
+    wait_mutated(lab, "pods", POD, lambda pod: len(pod["spec"]["containers"]) == 2)
+    for name, code, message in (("good", 0, ""), ("bad", 65, '{"message": "dataset.json is missing"}')):
+        lab.apply(training(lab.namespace, name, retryLimit=0))
+        outlive(lab, lab.kubelet.pod(name, "plan"), code, message)
+    lab.wait_reason("Failed", "WrongData", "bad")
+    condition = lab.wait_reason("Progressing", "SidecarRunning", "good")
+    assert "container proxy keeps pod good-plan-" in condition["message"] and condition["status"] == "False"
+    assert lab.status("good")["phase"] == "SidecarRunning"
+    lab.wait_jobs("good-plan")
+
+
+MANAGED = '[JSONPatch{op: "add", path: "/spec/managedBy", value: "kueue.x-k8s.io/multikueue"}]'
+
+
+def complete_elsewhere(lab: Lab, name: str, before: str = "") -> str:
+    """Report what MultiKueue copies back of a Job, another than `before`, whose pod is elsewhere; return its UID."""
+
+    def found() -> Object | None:
+        job = lab.api.get("jobs", lab.namespace, name)
+        other = job and job["metadata"]["uid"] != before and "deletionTimestamp" not in job["metadata"]
+        return job if other else None
+
+    uid: str = wait_for(name, found, 60, lab.describe)["metadata"]["uid"]
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    conditions = [
+        {"type": type_, "status": "True", "reason": "Done", "message": "", "lastTransitionTime": now}
+        for type_ in ("SuccessCriteriaMet", "Complete")
+    ]
+    begun = {"status": {"startTime": now, "active": 1, "ready": 1}}
+    lab.api.merge("jobs", lab.namespace, name, begun, sub="status")
+    ended = {"active": 0, "ready": 0, "succeeded": 1, "completionTime": now, "conditions": conditions}
+    lab.api.merge("jobs", lab.namespace, name, {"status": ended}, sub="status")
+    return uid
+
+
+def test_a_verification_whose_pod_nobody_sees_is_repeated_as_often_as_retries_are_forgiven(
+    lab: Lab, mutate: Mutate
+) -> None:
+    """As under MultiKueue: what makes the pods is named, and in the end the training has failed."""
+    mutate("batch", "jobs", MANAGED)
+    wait_mutated(lab, "jobs", JOB, lambda job: "managedBy" in job["spec"])
+    lab.apply(training(lab.namespace, folds=[0], retryLimit=1))
+    condition = lab.wait_reason("Progressing", "ChildNotOwned")
+    assert "hippo-plan is managed by kueue.x-k8s.io/multikueue" in condition["message"]
+    complete_elsewhere(lab, "hippo-plan")
+    complete_elsewhere(lab, "hippo-fold-0")
+    first = complete_elsewhere(lab, "hippo-verify")
+    last = complete_elsewhere(lab, "hippo-verify", first)
+    failed = lab.wait_reason("Failed", "OutcomeLost")
+    assert "its pod is gone each time before its evidence is read" in failed["message"]
+    (verify,) = (job for job in lab.jobs() if job["metadata"]["name"] == "hippo-verify")
+    assert verify["metadata"]["uid"] == last

@@ -149,7 +149,7 @@ class Trainings:
         labels = await self._policies.labels(key.namespace)
         world = _World(
             training,
-            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings),
+            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings, now),
             replace(self._policies.policies(), namespace_labels=labels),
             now,
             self._options,
