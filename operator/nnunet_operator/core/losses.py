@@ -15,6 +15,7 @@ from nnunet_api.job_status import JobStatus
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.stages import STAGES
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.training import Training
 
@@ -26,6 +27,22 @@ LONGEST_DELAY_SECONDS = 300.0
 def known_job(training: Training, child: Child) -> JobStatus | None:
     """Return what the status says of a child's Job, or None."""
     return next((job for job in training.status.jobs if job.name == child.name), None)
+
+
+def with_made(status: NnunetTrainingStatus, made: Mapping[str, str]) -> NnunetTrainingStatus:
+    """Return a status that tells, too, of Jobs that were made since it was written: UIDs by name."""
+    if not made:
+        return status
+    known = {job.name: job for job in status.jobs}
+    for name, uid in made.items():
+        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": None})
+    return status.model_copy(update={"jobs": list(known.values())})
+
+
+def counts_more(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> bool:
+    """Tell whether a status counts a loss that the one before does not."""
+    known = {job.name: job.lost for job in before.jobs}
+    return any(job.lost > known.get(job.name, 0) for job in after.jobs)
 
 
 def as_far_as_it_counts(training: Training, seen: Observation) -> Observation:

@@ -9,6 +9,8 @@ import pytest
 from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
+from tests.support.launch import Launch, as_deployed
+from tests.support.process import OperatorProcess
 
 LABEL = "ends-test"
 Mutate = Callable[[str, str, str], None]
@@ -85,6 +87,25 @@ def test_a_failure_stays_one_when_its_job_is_deleted_at_once(expiring: Lab) -> N
     expiring.wait_jobs()
     time.sleep(2)
     assert expiring.jobs() == [] and condition["status"] == "True"
+
+
+@pytest.mark.parametrize("launch", [pytest.param(None, id="impatient"), pytest.param(as_deployed, id="as deployed")])
+def test_jobs_that_somebody_deletes_at_once_are_made_anew_as_often_as_retries_are_forgiven(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], launch: Launch | None
+) -> None:
+    """Also where no status has told of them yet."""
+    lab = Lab(api, namespace, start_operator(namespace, **({"launch": launch} if launch else {})))
+    lab.apply(training(namespace, retryLimit=1))
+    seen = set()
+
+    def given_up() -> bool:
+        for job in lab.jobs():
+            seen.add(job["metadata"]["uid"])
+            lab.api.delete("jobs", namespace, job["metadata"]["name"], propagation="Background")
+        return bool(lab.condition("Failed").get("reason") == "OutcomeLost")
+
+    wait_for("OutcomeLost", given_up, 60, lab.describe)
+    assert len(seen) == 2 and "its Job was deleted 2 times" in lab.condition("Failed")["message"]
 
 
 PROXY = '[JSONPatch{op: "add", path: "/spec/containers/0", value: Object.spec.containers{name: "proxy", image: "p"}}]'

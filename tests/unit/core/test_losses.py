@@ -7,6 +7,7 @@ import pytest
 
 from nnunet_api.contract import TerminationReport
 from nnunet_operator.core.decision import Decision
+from nnunet_operator.core.losses import counts_more, with_made
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import NOW, training
@@ -216,3 +217,15 @@ def test_each_verification_without_evidence_counts_once(crashed: bool) -> None:
     of = after(of, *TRAINED, done)
     of = after(of, *TRAINED)
     assert [status.lost for status in of.status.jobs] == [1]
+
+
+def test_a_job_that_was_gone_before_a_status_told_of_it_counts() -> None:
+    of = after(ONE, *planned(ONE))
+    made = replace(of, status=with_made(of.status, {"hippo-fold-0": "made"}))
+    assert [status.uid for status in made.status.jobs] == ["made"]
+    result = decide(world(made, *planned(ONE)))
+    assert created(result) == ["hippo-fold-0"] and [status.lost for status in result.status.jobs] == [1]
+    assert counts_more(of.status, result.status) and not counts_more(result.status, result.status)
+    again = replace(of, status=with_made(result.status, {"hippo-fold-0": "again"}))
+    assert [status.lost for status in decide(world(again, *planned(ONE))).status.jobs] == [2]
+    assert with_made(of.status, {}) == of.status

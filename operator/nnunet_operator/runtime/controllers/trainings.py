@@ -12,6 +12,7 @@ from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decide import decide
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.events import events
+from nnunet_operator.core.losses import counts_more, with_made
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
 from nnunet_operator.core.policy import Policies
@@ -24,6 +25,7 @@ from nnunet_operator.kube.settling import is_settling
 from nnunet_operator.kube.views import JobView, PodView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
+from nnunet_operator.runtime.controllers.made import Made
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
@@ -75,7 +77,7 @@ class _Deeds:
 
 
 class Trainings:
-    """Reconciles trainings. Keeps nothing that it could not read again from the API server."""
+    """Reconciles trainings. Keeps nothing that it could not read again, but for what `Made` is for."""
 
     def __init__(self, parts: Parts, scraper: Scraper, pod_events: PodEventFinder) -> None:
         self._client = parts.client
@@ -88,6 +90,7 @@ class Trainings:
         self._patience = parts.patience
         self._scraper = scraper
         self._pod_events = pod_events
+        self._made = Made()
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a training once.
@@ -99,8 +102,10 @@ class Trainings:
         if body is None:
             self._scraper.forget(key)
             self._pod_events.forget(key)
+            self._made.forget(key)
             return Outcome()
         before = parse_status(body)
+        made = self._made.of(key)
         world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
@@ -109,8 +114,8 @@ class Trainings:
             await self._refresh(key, body, world.snapshot)
         deeds = await self._act(key, world, decision)
         seen = world.snapshot
-        # What a Job came to that somebody deletes has to be stored before it is gone.
-        leaving = any(map(_is_leaving, seen.jobs))
+        # What a Job came to that somebody deletes has to be stored before it is gone, and that one was lost at once.
+        leaving = any(map(_is_leaving, seen.jobs)) or counts_more(before, decision.status)
         if deeds.created and not deeds.failure and not leaving:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not _answers(deeds.failure):
@@ -123,6 +128,7 @@ class Trainings:
             decision = world.but_for(deeds).decide()
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
+        self._made.told(key, made)
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -142,6 +148,7 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
+        training = replace(training, status=with_made(before, self._made.of(key)))
         group = group_of(key)
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         warnings = await self._pod_events.find(key, jobs, pods, now)
@@ -258,6 +265,7 @@ class Trainings:
             else:
                 raise
         deeds.created = True
+        self._made.add(Key(namespace, training.name), name, job["metadata"]["uid"])
         self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
