@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.reasons import Reason
 from nnunet_operator.core.observation import Trouble
 from nnunet_operator.kube.views import PodView
@@ -40,7 +39,7 @@ def lingering(pod: PodView, now: datetime | None) -> Lingering | None:
     ended = pod.termination
     if ended is None or pod.deleting or pod.phase in ("Succeeded", "Failed"):
         return None
-    names = tuple(one.name for one in pod.containers if one.running and one.name != CONTAINER_NAME)
+    names = tuple(one.name for one in pod.containers if one.running)
     if not names:
         return None
     passed = (now - ended.finished).total_seconds() if now and ended.finished else GRACE_SECONDS

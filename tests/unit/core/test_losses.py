@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from nnunet_api.contract import TerminationReport
+from nnunet_api.job_status import JobStatus
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.core.losses import counts_more, with_made
 from nnunet_operator.core.training import Training
@@ -229,3 +230,27 @@ def test_a_job_that_was_gone_before_a_status_told_of_it_counts() -> None:
     again = replace(of, status=with_made(result.status, {"hippo-fold-0": "again"}))
     assert [status.lost for status in decide(world(again, *planned(ONE))).status.jobs] == [2]
     assert with_made(of.status, {}) == of.status
+
+
+@pytest.mark.parametrize(
+    ("lost", "passed", "wait"),
+    [
+        (1, 0, None),
+        (2, 0, 10),
+        (3, 0, 20),
+        (3, 15, 5),
+        (4, 0, 40),
+        (4, 40, None),
+        (9, 0, 300),
+        (99, 0, 300),
+        (3, -60, 20),
+    ],
+)
+def test_the_next_attempt_waits_longer_each_time(lost: int, passed: int, wait: float | None) -> None:
+    """Never longer than its time, whatever the clock does."""
+    patient = training(folds=[0], schedule={"epochs": 10}, retryLimit=100)
+    jobs = [JobStatus(name="hippo-fold-0", lost=lost, last_lost_time=NOW)]
+    of = after(patient, *planned(patient))
+    of = replace(of, status=of.status.model_copy(update={"jobs": jobs}))
+    result = decide(world(of, *planned(patient), now=NOW + timedelta(seconds=passed)))
+    assert (created(result), result.requeue_after) == ([] if wait else ["hippo-fold-0"], wait)

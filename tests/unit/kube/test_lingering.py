@@ -105,6 +105,13 @@ def test_what_keeps_no_pod_is_not_named(pod: dict[str, Any], changes: dict[str, 
     assert stated(decide(world(ONE, of, kept(of, **pod))), "Progressing")[0] == "True"
 
 
+def test_a_pod_that_is_being_deleted_ends_soon() -> None:
+    of = job(ONE, PLAN)
+    leaving = kept(of, istio_proxy=RUNS)
+    leaving["metadata"]["deletionTimestamp"] = rfc3339(NOW)
+    assert stated(decide(world(ONE, of, leaving)), "Progressing")[0] == "True"
+
+
 def test_several_are_named_together() -> None:
     of = job(ONE, PLAN)
     message = condition(decide(world(ONE, of, kept(of, agent=RUNS, istio_proxy=RUNS))), "Progressing").message
