@@ -49,8 +49,11 @@ class Reason(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    SIDECAR_RUNNING = "SidecarRunning"
+    """The trainer has ended, and another container keeps its pod running."""
     CHILD_NOT_OWNED = "ChildNotOwned"
-    """A Job with a name that this training needs exists and belongs to somebody else."""
+    """A Job with a name that this training needs exists and belongs to somebody else, or somebody else makes its pods.
+    """
 
     # StandardSchedule.
     STANDARD_EPOCHS = "StandardEpochs"
@@ -130,6 +133,8 @@ class Reason(StrEnum):
     RETRIES_EXHAUSTED = "RetriesExhausted"
     PODS_LOST = "PodsLost"
     """Nodes, containers of others or evictions ended its pods again and again: not the trainer's doing."""
+    OUTCOME_LOST = "OutcomeLost"
+    """Again and again a Job, or the pod with its evidence, was gone before it was known how it ended."""
     EPOCHS_NOT_REACHED = "EpochsNotReached"
     """A fold ended without the epochs that the spec asks for, or without evidence of them."""
     POLICY_EPOCHS_NOT_PROVEN = "PolicyEpochsNotProven"
@@ -189,6 +194,7 @@ class Phase(StrEnum):
     IMAGE_UNAVAILABLE = "ImageUnavailable"
     POD_REJECTED = "PodRejected"
     CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    SIDECAR_RUNNING = "SidecarRunning"
     CHILD_NOT_OWNED = "ChildNotOwned"
 
 

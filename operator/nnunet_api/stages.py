@@ -25,7 +25,8 @@ class Stage:
     proves: bool = False
     """Its report is proof: it is believed only where nobody but the operator's own image can have written it."""
     counts_while_deleted: bool = False
-    """A Job of it that has completed counts also while it is being deleted."""
+    """A Job of it that has completed counts also while the operator itself deletes it. One that somebody else deletes
+    counts always."""
 
 
 STAGES = {

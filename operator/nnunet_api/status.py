@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from nnunet_api.base import StatusModel
 from nnunet_api.conditions import Condition, Time, find_condition
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.job_status import JobStatus
 from nnunet_api.policy.status import AppliedPolicies
 from nnunet_api.reasons import Phase
 from nnunet_api.results import Results
@@ -141,6 +142,8 @@ class NnunetTrainingStatus(StatusModel):
     """State of each fold run."""
     renewed_jobs: Annotated[list[RenewedJob] | None, Field(max_length=64)] = None
     """Jobs that failed by what was not the trainer's doing; absent where there are none."""
+    jobs: Annotated[list[JobStatus], Field(max_length=64)] = []
+    """The Jobs that are needed at present, or were lost, and are not done."""
     usage: Usage | None = None
     """What the training cost."""
     results: Results | None = None

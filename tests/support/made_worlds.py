@@ -51,7 +51,7 @@ class World:
 def decide(world: World) -> Decision:
     """Decide as the operator does, from what it sees of a world."""
     jobs, pods = tuple(map(job_view, world.jobs)), tuple(map(pod_view, world.pods))
-    seen = Snapshot(jobs, pods, world.samples, world.refusals, world.warnings)
+    seen = Snapshot(jobs, pods, world.samples, world.refusals, world.warnings, world.now)
     observations = observe_all(world.training, seen, children(world.training))
     return core.decide(world.training, observations, world.policies, world.now, world.options)
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.reasons import Reason
-from nnunet_api.remedies.commands import AUDIT, CLAIMS, DESCRIBE, LOGS, PODS, VERIFY_LOGS
+from nnunet_api.remedies.commands import AUDIT, CLAIMS, DESCRIBE, JOBS, LOGS, PODS, VERIFY_LOGS
 from nnunet_api.remedies.remedy import (
     ASK_FOR_EXCEPTION,
     LOOK_FOR_STALL,
@@ -117,6 +117,19 @@ FAILED: Mapping[str, Remedy] = {
         Then.RETRY,
         (PODS, "kubectl get nodes"),
         cases={Case.EVICTED: SEE_EVICTION, Case.INJECTED: SEE_INJECTED},
+    ),
+    Reason.OUTCOME_LOST: Remedy(
+        Group.FAILED,
+        "again and again a Job, or the pod with its evidence, was deleted before it was known how it ended",
+        "See what deletes Jobs (a rule that sets ttlSecondsAfterFinished, a clean-up job), and exempt from it what has "
+        "the label nnunet.dev/training.",
+        Then.RETRY,
+        (JOBS, PODS),
+        cases={
+            Case.EVIDENCE_GONE: "See what deletes pods that have ended (a rule that sets ttlSecondsAfterFinished, a "
+            "clean-up job), and exempt from it what has the label nnunet.dev/training; under MultiKueue pods are in "
+            "another cluster, where nobody reads their evidence: use a LocalQueue without it.",
+        },
     ),
     Reason.STALLED: Remedy(
         Group.FAILED, "a fold stood still again and again", f"See its log. {LOOK_FOR_STALL}", Then.RETRY, (LOGS, PODS)

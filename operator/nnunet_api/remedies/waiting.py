@@ -108,13 +108,27 @@ WAITING: Mapping[str, Remedy] = {
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },
     ),
+    Reason.SIDECAR_RUNNING: Remedy(
+        Group.WAITS,
+        "the trainer has ended, and another container of its pod has not, so the pod goes on and holds what it has",
+        "Have the container left out of the pods (for Istio spec.podTemplate.annotations with "
+        "sidecar.istio.io/inject: 'false'; the verification gets no annotations: exempt pods with the label "
+        "nnunet.dev/stage=verify, or the namespace), or injected as a native sidecar, which ends with the trainer. "
+        "Then suspend and resume: what is done is not done again.",
+        Then.BY_ITSELF,
+        (PODS,),
+    ),
     Reason.CHILD_NOT_OWNED: Remedy(
         Group.WAITS,
-        "a Job with a name that it needs exists and is not its own",
+        "a Job with a name that it needs exists and is not its own, or its pods are made by somebody else",
         "Delete that Job if nobody needs it (kubectl -n {namespace} delete job NAME): the training goes on by itself "
         "after that. Or create it under another name.",
         look=("kubectl -n {namespace} get jobs --show-labels",),
-        cases={Case.OTHER_TRAINING: "Delete this training and create it under another name."},
+        cases={
+            Case.OTHER_TRAINING: "Delete this training and create it under another name.",
+            Case.MANAGED: "Progress and evidence of pods in another cluster can't be read: use a LocalQueue whose "
+            "ClusterQueue has no admission check of MultiKueue, then suspend and resume.",
+        },
     ),
 }
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from nnunet_api.job_status import JobStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import phase
@@ -14,6 +15,7 @@ from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Star
 from nnunet_operator.core.deletion import decide_held
 from nnunet_operator.core.events import events
 from nnunet_operator.core.folds import fold_statuses
+from nnunet_operator.core.losses import held_back_seconds, job_statuses
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.policy import Finding, Policies, find
 from nnunet_operator.core.progress import total_progress
@@ -38,6 +40,8 @@ class _Look:
     failure: Trouble | None
     mode: Mode
     creating: tuple[Child, ...]
+    held_back: Mapping[Child, float]
+    """Children that were lost, and the seconds until they may be started again."""
     now: datetime
     options: Options
 
@@ -61,15 +65,27 @@ def decide(
     found = look_at_stages(training, observations, policy.min_epochs)
     failure = _failure(training.status, found)
     mode = _mode(training, found, failure, policy)
-    creating = to_create(found, training.spec) if mode is Mode.RUN else ()
-    look = _Look(training, found, policy, failure, mode, creating, now, options)
-    status = _status(look)
+    held_back = _held_back(training, found, now) if mode is Mode.RUN else {}
+    creating = to_create(found, training.spec, held_back) if mode is Mode.RUN else ()
+    look = _Look(training, found, policy, failure, mode, creating, held_back, now, options)
+    actions = _actions(look)
+    status = _status(look, actions)
     return Decision(
         status=status,
-        actions=_actions(look),
+        actions=actions,
         events=events(training.status, status),
-        requeue_after=_earliest(_next_look(look, status), _seconds_until(policy.next_change, now)),
+        requeue_after=_earliest(
+            _next_look(look, status),
+            _seconds_until(policy.next_change, now),
+            *held_back.values(),
+            *(seen.look_in_seconds for seen in found.current),
+        ),
     )
+
+
+def _held_back(training: Training, found: Stages, now: datetime) -> Mapping[Child, float]:
+    waits = {seen.child: held_back_seconds(training, seen, now) for seen in found.current if seen.name_free}
+    return {child: seconds for child, seconds in waits.items() if seconds > 0}
 
 
 def _mode(training: Training, found: Stages, failure: Trouble | None, policy: Finding) -> Mode:
@@ -104,7 +120,7 @@ def _remembered(status: NnunetTrainingStatus) -> Trouble | None:
     return Trouble(reason, stored.message, Case.SAID)
 
 
-def _status(look: _Look) -> NnunetTrainingStatus:
+def _status(look: _Look, actions: Iterable[Action]) -> NnunetTrainingStatus:
     training, found, before = look.training, look.found, look.training.status
     now = look.now.replace(microsecond=0)
     started = before.start_time or _first_start(found, now if look.creating else None)
@@ -127,6 +143,7 @@ def _status(look: _Look) -> NnunetTrainingStatus:
         progress=total_progress(folds, samples, before.progress, look.now),
         folds=folds,
         renewed_jobs=renewals.remembered(training, found.all, found.done, now) if look.mode in _COUNTING else None,
+        jobs=_jobs(look, actions),
         usage=usage.total(folds, found.evaluation, usage.gpus_of_evaluation(training), before.usage),
         results=results,
         provenance=provenance,
@@ -135,6 +152,20 @@ def _status(look: _Look) -> NnunetTrainingStatus:
         start_time=started,
         completion_time=(before.completion_time or found.evaluate.finished or now) if over else None,
     )
+
+
+def _jobs(look: _Look, actions: Iterable[Action]) -> list[JobStatus]:
+    """Return what is remembered of the Jobs that are not done."""
+    found, mode = look.found, look.mode
+    if mode is Mode.COMPLETE:
+        return []
+    stopping = {action.child for action in actions if isinstance(action, Stop)}
+    repeating = [o for o in found.repeating if o.child in stopping]
+    if mode in (Mode.SUSPEND, Mode.HOLD):
+        # Whatever is on its way out then is as if stopped for that: whoever resumes shall not meet an old failure.
+        stopping |= {o.child for o in found.all if o.deleting}
+    now = look.now.replace(microsecond=0)
+    return job_statuses(look.training, found.undone, stopping, repeating, now, counting=mode is Mode.RUN)
 
 
 def _first_start(found: Stages, creating_now: datetime | None) -> datetime | None:

@@ -123,6 +123,8 @@ class Observation:
     """Epochs before which its trainer was told not to stop."""
     created: datetime | None = None
     finished: datetime | None = None
+    look_in_seconds: float | None = None
+    """Seconds after which it is to be looked at again, although nothing may have told of it; None for never."""
 
     @property
     def live(self) -> FoldFacts | None:

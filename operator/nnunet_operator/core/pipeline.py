@@ -19,6 +19,7 @@ from nnunet_operator.core.evidence import (
     not_believed,
     of_policy,
 )
+from nnunet_operator.core.losses import without_evidence
 from nnunet_operator.core.observation import Child, Observation, State
 from nnunet_operator.core.stall import gives_up
 from nnunet_operator.core.training import Training
@@ -84,7 +85,7 @@ def _with_reported_failure(training: Training, fold: Observation, min_epochs: in
 def _held_against_proof(training: Training, verify: Observation, min_epochs: int) -> Observation:
     """Return the verification as failed where what it proved is not what the spec and the policies ask for."""
     if not training.status.holds(ConditionType.EPOCHS_PROVEN):
-        verify = _proving(training.spec, verify, min_epochs) if verify.state is State.COMPLETED else verify
+        verify = _proving(training, verify, min_epochs) if verify.state is State.COMPLETED else verify
     elif trouble := no_longer_enough(training.status.folds, min_epochs):
         verify = replace(verify, state=State.FAILED, trouble=trouble)
     if verify.state is State.FAILED and verify.trouble:
@@ -93,14 +94,14 @@ def _held_against_proof(training: Training, verify: Observation, min_epochs: int
     return verify
 
 
-def _proving(spec: NnunetTrainingSpec, verify: Observation, min_epochs: int) -> Observation:
+def _proving(training: Training, verify: Observation, min_epochs: int) -> Observation:
     """Return the completed verification as failed where its evidence is not what the spec asks for."""
     if not verify.success_seen:  # the node of its pod was removed before anybody read the evidence
-        return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
+        return without_evidence(training, verify)
     trouble = (
         not_believed(verify.doubt, min_epochs)
         if verify.doubt
-        else missing_proof(spec, verify.success_report.evidence if verify.success_report else None, min_epochs)
+        else missing_proof(training.spec, verify.success_report.evidence if verify.success_report else None, min_epochs)
     )
     return replace(verify, state=State.FAILED, trouble=trouble) if trouble else verify
 

@@ -1,6 +1,6 @@
 """How far a training has come along its pipeline, and which Jobs should exist."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from nnunet_api.contract import EvaluationFacts, EvidenceFacts
@@ -9,6 +9,7 @@ from nnunet_api.reasons import ConditionType
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core import renewals
+from nnunet_operator.core.losses import as_far_as_it_counts
 from nnunet_operator.core.observation import Child, Observation, State
 from nnunet_operator.core.pipeline import LAST, PIPELINE, StageRule, all_needs, children
 from nnunet_operator.core.training import Training
@@ -74,6 +75,11 @@ class Stages:
         return self.is_done(LAST) and all(self.is_done(name) for name in PIPELINE if STAGES[name].proves)
 
     @property
+    def undone(self) -> tuple[Observation, ...]:
+        """Children that are not done."""
+        return tuple(o for o in self.all if o.child not in self.done)
+
+    @property
     def all(self) -> tuple[Observation, ...]:
         """All children, in the order in which they come to run."""
         return tuple(seen for children in self.by_name.values() for seen in children)
@@ -114,7 +120,11 @@ def look_at_stages(training: Training, observations: Mapping[Child, Observation]
     `min_epochs` are those that policies ask to be proven for each fold.
     """
     observed = {
-        rule.name: tuple(observations[child] for child in children(training) if child.stage == rule.name)
+        rule.name: tuple(
+            as_far_as_it_counts(training, observations[child])
+            for child in children(training)
+            if child.stage == rule.name
+        )
         for rule in PIPELINE.values()
     }
     judged = {
@@ -149,14 +159,16 @@ def _to_rerun(training: Training, seen: Mapping[str, tuple[Observation, ...]]) -
     )
 
 
-def to_create(found: Stages, spec: NnunetTrainingSpec) -> tuple[Child, ...]:
+def to_create(found: Stages, spec: NnunetTrainingSpec, held_back: Collection[Child] = ()) -> tuple[Child, ...]:
     """Return the Jobs to create now, in order, so that at most `spec.maxParallelFolds` folds hold a GPU."""
-    return tuple(child for rule in PIPELINE.values() for child in _to_create(found, rule, spec))
+    return tuple(child for rule in PIPELINE.values() for child in _to_create(found, rule, spec, held_back))
 
 
-def _to_create(found: Stages, rule: StageRule, spec: NnunetTrainingSpec) -> tuple[Child, ...]:
+def _to_create(
+    found: Stages, rule: StageRule, spec: NnunetTrainingSpec, held_back: Collection[Child]
+) -> tuple[Child, ...]:
     current = found.current_of(rule.name)
-    wanted = tuple(seen.child for seen in current if seen.name_free)
+    wanted = tuple(seen.child for seen in current if seen.name_free and seen.child not in held_back)
     limit = rule.parallel(spec)
     if limit is None:
         return wanted

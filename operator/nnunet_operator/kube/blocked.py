@@ -125,6 +125,12 @@ def queued(queue_name: str | None) -> Trouble:
     return Trouble(Reason.WAITING_FOR_QUEUE, "waits because its Job is suspended", Case.JOB_SUSPENDED)
 
 
+def managed(job: str, manager: str) -> Trouble:
+    """Return the trouble of a Job whose pods another controller makes, such as MultiKueue in another cluster."""
+    matter = f"waits because its Job {job} is managed by {manager}, whose pods this operator can't see"
+    return Trouble(Reason.CHILD_NOT_OWNED, matter, Case.MANAGED)
+
+
 def not_owned(job: str, owner: Owner) -> Trouble:
     """Return the trouble of a child whose name somebody else's Job has taken.
 

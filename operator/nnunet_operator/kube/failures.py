@@ -103,6 +103,14 @@ def started_after(endings: Sequence[Ending]) -> tuple[Trouble | None, str]:
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, _told(outside), outside.case), f"{note.rstrip('. ')}{often}"
 
 
+def told_for_good(pods: Sequence[PodView], who: str) -> Trouble | None:
+    """Return the failure that the newest attempt's exit code says, where no further attempt could mend it, or None."""
+    newest = next(iter(_endings(pods)), None)
+    if newest is None or newest.exit_code not in TERMINAL_EXIT_CODES:
+        return None
+    return _terminal(REASONS[newest.exit_code], newest, who)
+
+
 def describe(ending: Ending) -> str:
     """Return how an attempt ended, in a clause. What Kubernetes says of the pod comes before the trainer's words."""
     if ending.outside:

@@ -10,8 +10,9 @@ from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, not_owned, queued, rejected
+from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, queued, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
+from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
@@ -35,6 +36,8 @@ class Snapshot:
     API server said when it refused the Job itself."""
     warnings: Mapping[str, PodWarning] = field(default_factory=dict)
     """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
+    now: datetime | None = None
+    """When all this was seen."""
 
 
 def is_child(job: JobView, training: Training) -> bool:
@@ -89,6 +92,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     # The newest that is believed: a forged pod beside it must not hide it.
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
     success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
+    kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
         child,
@@ -111,6 +115,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
+        look_in_seconds=kept.seconds_left if kept and kept.seconds_left else None,
     )
 
 
@@ -118,12 +123,14 @@ def _judge(
     spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView, pods: list[PodView]
 ) -> tuple[State, Trouble | None, str]:
     """Return state, trouble and note of a Job of ours."""
-    # What is being deleted counts for nothing but what the status remembers.
-    if job.deleting and not (job.complete and STAGES[child.stage].counts_while_deleted):
+    # What is being deleted counts by how it has ended: whether the operator has deleted it itself is known by the core.
+    if job.deleting and not job.ended:
         return State.STOPPING, None, ""
     if job.complete:
-        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait.
-        return (State.COMPLETED if all(pod.over for pod in pods) else State.RUNNING), None, ""
+        # The watch of Jobs may be ahead of that of Pods: the pod's facts are worth the moment's wait. A Job that is
+        # being deleted may be gone by then, and only the verification's facts are worth more than its end.
+        seen = all(pod.over for pod in pods) or (job.deleting and not STAGES[child.stage].proves)
+        return (State.COMPLETED if seen else State.RUNNING), None, ""
     # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
     trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
     trouble = trouble or failures.evicted_too_often(pods, child.subject)
@@ -131,11 +138,16 @@ def _judge(
         return State.FAILED, trouble, ""
     if job.failure is not None:
         return State.FAILED, failures.job_failure(job, job.failure, pods, child.subject, spec.retry_limit), ""
+    if job.managed_by:
+        return State.BLOCKED, managed(job.name, job.managed_by), ""
     if job.suspended:
         return State.BLOCKED, queued(spec.queue_name), ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
         return _judge_living(spec, snapshot, pods[-1], endings)
+    if pods and (kept := lingering(pods[-1], snapshot.now)) and not kept.seconds_left:
+        told = failures.told_for_good(pods, child.subject)
+        return (State.FAILED, told, "") if told else (State.BLOCKED, kept.trouble, "")
     if endings and endings[-1].exit_code == 0:
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.

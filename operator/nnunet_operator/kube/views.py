@@ -35,6 +35,8 @@ class Owner:
 
 _REJECTED = "Pod was rejected"
 """How the kubelet's message begins, of a pod that it does not take."""
+JOB_CONTROLLER = "kubernetes.io/job-controller"
+"""Value of a Job's spec.managedBy where Kubernetes' own controller makes its pods."""
 NOBODY = Owner("", "", "", "")
 
 
@@ -56,6 +58,8 @@ class JobView:
     held_by: tuple[str, ...]
     """Finalizers of others."""
     suspended: bool
+    managed_by: str
+    """What makes its pods in place of Kubernetes' own Job controller; empty where nothing does."""
     complete: bool
     """It has completed, or is about to."""
     failure: str | None
@@ -96,6 +100,7 @@ class Termination:
     message: str
     ran: bool
     """It was started; else it ended before that."""
+    finished: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +194,7 @@ def job_view(body: Manifest) -> JobView:
         deleting=bool(metadata.get("deletionTimestamp")),
         held_by=foreign_finalizers(body),
         suspended=bool(spec.get("suspend")),
+        managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),
         failed=int(status.get("failed") or 0),
@@ -267,6 +273,7 @@ def _termination(body: Manifest | None) -> Termination | None:
         reason=_word(body.get("reason")),
         message=str(body.get("message") or ""),
         ran=bool(body.get("containerID") and body.get("startedAt")),
+        finished=parse_time(body.get("finishedAt")),
     )
 
 

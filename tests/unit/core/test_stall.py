@@ -82,7 +82,8 @@ def test_a_stalled_fold_is_restarted_once_the_status_tells_of_it() -> None:
     known = after(RESTARTED, *objects, samples=samples)
     assert restarts(known) == ("hippo-fold-0-x", 0)
     second = decide(world(known, *objects, samples=samples))
-    assert (deleted(second), second.status) == (["hippo-fold-0"], known.status)
+    assert (deleted(second), second.status.folds) == (["hippo-fold-0"], known.status.folds)
+    assert [job.stopping for job in second.status.jobs] == [True]
     # The restart counts when the Job goes, once.
     going = [*planned(RESTARTED), job(RESTARTED, FOLD, "0", deleting=True)]
     third = decide(world(known, *going))
@@ -114,7 +115,7 @@ def test_an_operator_that_is_killed_before_it_restarts_a_fold_goes_on(sample: di
     known = after(RESTARTED, *objects, samples=samples)
     samples = still(RESTARTED, **sample)[1] if sample else {}
     result = decide(world(known, *objects, samples=samples))
-    assert (deleted(result), result.status) == (["hippo-fold-0"], known.status)
+    assert (deleted(result), result.status.folds) == (["hippo-fold-0"], known.status.folds)
 
 
 @pytest.mark.parametrize("pod_is_there", [False, True])

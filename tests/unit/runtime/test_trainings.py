@@ -10,10 +10,13 @@ from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers import trainings
 from nnunet_operator.runtime.errors import ApiError, Unreachable
-from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.queue.workers import Outcome
+from tests.support.made_trainings import training
+from tests.support.made_worlds import COMPLETE, PLAN, failed_by
+from tests.support.made_worlds import job as made_job
 from tests.unit.runtime.clock import run
-from tests.unit.runtime.make import parts
+from tests.unit.runtime.make import drain, parts
 
 KEY = Key("clinic", "hippo")
 WEBHOOK = 'Internal error occurred: failed calling webhook "mjob.example.org": connection refused'
@@ -38,6 +41,9 @@ class Server:
         self.creating, self.writing, self.version = creating, writing, version
         self.written: list[Any] = []
 
+    async def list_all(self, *_: Any, **__: Any) -> tuple[list[Manifest], int]:
+        return [], self.version
+
     async def get(self, resource: Resource, key: Key) -> Manifest:
         if resource is NAMESPACES:
             return {"metadata": {"name": key.name, "uid": "n", "resourceVersion": "1"}}
@@ -56,13 +62,15 @@ class Server:
         return {**body(70), "status": status}
 
 
-def look(server: Server, doubt: Callable[[], None] = lambda: None) -> Outcome:
-    """Look once at a training that is known at version 50 and has no Job."""
+def look(server: Server, doubt: Callable[[], None] = lambda: None, *jobs: Manifest) -> Outcome:
+    """Look once at a training that is known at version 50 and has these Jobs, by default none."""
 
     async def scenario() -> Outcome:
         async with aiohttp.ClientSession() as session:
             made, _ = parts(server, session)
             made.feed.seen(TRAININGS, body(50))
+            for one in jobs:
+                made.feed.seen(JOBS, one)
             made.feed.relisted.clear()
             try:
                 return await trainings.controller(made).reconcile(KEY)
@@ -121,3 +129,40 @@ def test_an_answer_of_another_history_calls_for_a_full_list() -> None:
     with pytest.raises(Unreachable, match="at version 30, after 50 was seen"):
         look(server, lambda: doubts.append(True))
     assert doubts == [True] and server.written == []
+
+
+def leaving(*conditions: dict[str, str]) -> Manifest:
+    """Return the planning Job that is being deleted."""
+    job = made_job(training(), PLAN, conditions=conditions, deleting=True)
+    job["metadata"] |= {"namespace": "clinic", "resourceVersion": "50"}
+    return job
+
+
+def test_an_end_is_told_also_where_its_job_is_gone_by_now() -> None:
+    """The list that comes before what can't be taken back shows it no more, and what it came to is what it was."""
+    server = Server()
+    look(server, lambda: None, leaving(failed_by(message="failed with exit code 65 matching FailJob rule")))
+    (status,) = server.written
+    assert status["phase"] == "Failed"
+
+
+def test_an_end_is_told_before_what_follows_is_seen() -> None:
+    server = Server()
+    look(server, lambda: None, leaving(COMPLETE))
+    (status,) = server.written
+    assert [c["status"] for c in status["conditions"] if c["type"] == "DatasetReady"] == ["True"]
+
+
+@pytest.mark.parametrize(("conditions", "at_once"), [([], False), ([COMPLETE], True), ([failed_by()], True)])
+def test_a_job_that_has_ended_and_is_being_deleted_is_looked_at_at_once(
+    conditions: list[dict[str, str]], at_once: bool
+) -> None:
+    async def scenario() -> list[Key]:
+        made, queue = parts(Server())
+        made.feed.seen(TRAININGS, body(50))
+        await drain(queue, "NnunetTraining", 0.1)
+        queue.add_after_quiet(Request("NnunetTraining", *KEY), 60)
+        made.feed.seen(JOBS, leaving(*conditions))
+        return await drain(queue, "NnunetTraining", 10)
+
+    assert run(scenario()) == ([KEY] if at_once else [])

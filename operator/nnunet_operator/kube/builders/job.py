@@ -8,6 +8,10 @@ from nnunet_api.training import KIND
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 
+LASTS_SECONDS = 10 * 365 * 24 * 3600
+"""Time for which a Job that has ended stays: for good, as Jobs go with their training. That the field is set keeps the
+usual rules of clusters, which give a time to live to each Job that has none, from taking away what a Job came to."""
+
 
 def job(training: Training, stage: str, template: Manifest, fold: str = "") -> Manifest:
     """Return the Job of a stage, or of one fold, around its pod template."""
@@ -27,6 +31,7 @@ def job(training: Training, stage: str, template: Manifest, fold: str = "") -> M
             "completions": 1,
             "parallelism": 1,
             "backoffLimit": max(0, training.spec.retry_limit - training.status.failed_attempts(name)),
+            "ttlSecondsAfterFinished": LASTS_SECONDS,
             # Two attempts must never write the same run: a new pod waits until the old one has ended.
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": _failure_rules(template)},

@@ -12,6 +12,7 @@ from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decide import decide
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.events import events
+from nnunet_operator.core.losses import counts_more, with_made
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
 from nnunet_operator.core.policy import Policies
@@ -21,9 +22,10 @@ from nnunet_operator.kube.builders.stages import manifest_of
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
 from nnunet_operator.kube.settling import is_settling
-from nnunet_operator.kube.views import JobView, job_view
+from nnunet_operator.kube.views import JobView, PodView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
+from nnunet_operator.runtime.controllers.made import Made
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
@@ -75,7 +77,7 @@ class _Deeds:
 
 
 class Trainings:
-    """Reconciles trainings. Keeps nothing that it could not read again from the API server."""
+    """Reconciles trainings. Keeps nothing that it could not read again, but for what `Made` is for."""
 
     def __init__(self, parts: Parts, scraper: Scraper, pod_events: PodEventFinder) -> None:
         self._client = parts.client
@@ -88,6 +90,7 @@ class Trainings:
         self._patience = parts.patience
         self._scraper = scraper
         self._pod_events = pod_events
+        self._made = Made()
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a training once.
@@ -99,21 +102,25 @@ class Trainings:
         if body is None:
             self._scraper.forget(key)
             self._pod_events.forget(key)
+            self._made.forget(key)
             return Outcome()
         before = parse_status(body)
+        made = self._made.of(key)
         world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
         decision = world.decide()
         if _is_irreversible(decision, before):
-            await self._refresh(key, body)
+            await self._refresh(key, body, world.snapshot)
         deeds = await self._act(key, world, decision)
-        if deeds.created and not deeds.failure:
+        seen = world.snapshot
+        # What a Job came to that somebody deletes has to be stored before it is gone, and that one was lost at once.
+        leaving = any(map(_is_leaving, seen.jobs)) or counts_more(before, decision.status)
+        if deeds.created and not deeds.failure and not leaving:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not _answers(deeds.failure):
             raise deeds.failure
-        seen = world.snapshot
-        if not (decision.actions or seen.refusals) and is_settling(
+        if not (decision.actions or seen.refusals or leaving) and is_settling(
             seen.jobs, seen.pods, world.now, self._patience.job_without_pod
         ):
             return Outcome(self._patience.created, rest=True)
@@ -121,6 +128,7 @@ class Trainings:
             decision = world.but_for(deeds).decide()
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
+        self._made.told(key, made)
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -140,6 +148,7 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
+        training = replace(training, status=with_made(before, self._made.of(key)))
         group = group_of(key)
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         warnings = await self._pod_events.find(key, jobs, pods, now)
@@ -147,7 +156,7 @@ class Trainings:
         labels = await self._policies.labels(key.namespace)
         world = _World(
             training,
-            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings),
+            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings, now),
             replace(self._policies.policies(), namespace_labels=labels),
             now,
             self._options,
@@ -155,8 +164,13 @@ class Trainings:
         waits = (warnings.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
 
-    async def _refresh(self, key: Key, body: Manifest) -> None:
-        """Read a training and its children from the API server. Raises Conflict where the cache was behind."""
+    async def _refresh(self, key: Key, body: Manifest, seen: Snapshot) -> None:
+        """Read a training and its children from the API server. Raises Conflict where the cache was behind.
+
+        That something is gone which had ended changes nothing of what it came to.
+        """
+        views: tuple[JobView | PodView, ...] = (*seen.jobs, *seen.pods)
+        over = {Key(key.namespace, view.name): view for view in views if _is_over(view)}
         group = group_of(key)
         changed: set[Key] = set()
         for resource in (JOBS, PODS):
@@ -170,7 +184,7 @@ class Trainings:
             news = [change for item in items if (change := store.put(item))]
             news += store.retain(map(key_of, items), version, group=group)
             self._feed.tell({resource: news}, by=TRAININGS)
-            changed |= {change.key for change in news}
+            changed |= {change.key for change in news if not _is_same_end(over.get(change.key), store.get(change.key))}
         if await self._reread(key, body):
             changed.add(key)
         if changed:
@@ -251,6 +265,7 @@ class Trainings:
             else:
                 raise
         deeds.created = True
+        self._made.add(Key(namespace, training.name), name, job["metadata"]["uid"])
         self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, key: Key, uid: str) -> None:
@@ -296,6 +311,15 @@ class Trainings:
             await self._recorder.record(stored, event)
 
 
+def _is_over(seen: JobView | PodView) -> bool:
+    return seen.ended if isinstance(seen, JobView) else seen.over
+
+
+def _is_same_end(before: JobView | PodView | None, now: Any) -> bool:
+    """Return True if what had ended still has, or is gone."""
+    return before is not None and (now is None or (now.uid == before.uid and _is_over(now)))
+
+
 def _note_refusal(deeds: _Deeds, child: Child, error: ApiError | Unreachable) -> None:
     """Note what refuses a Job that will be tried again soon, because it may be for a moment only."""
     if isinstance(error, Unreachable) and error.refused:
@@ -330,6 +354,7 @@ def controller(parts: Parts) -> Controller:
         owns=(
             Reason(TRAININGS, itself),
             Reason(JOBS, owners, soon),
+            Reason(JOBS, owners_of_leaving),
             Reason(PODS, owners, soon),
             Reason(POLICIES, all_where_it_differs, soon),
             Reason(NAMESPACES, those_inside, soon),
@@ -343,6 +368,15 @@ def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
     """Yield the trainings that Jobs and Pods belong to: one for each, save for a collision of hashes."""
     for group in {change.group for change in changes}:
         yield from cache[TRAININGS].keys_of(group)
+
+
+def owners_of_leaving(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
+    """Yield the trainings of Jobs that have ended and are being deleted: soon nobody can read what they came to."""
+    yield from owners(cache, [change for change in changes if _is_leaving(cache[JOBS].get(change.key))])
+
+
+def _is_leaving(job: JobView | None) -> bool:
+    return job is not None and job.ended and job.deleting
 
 
 def all_where_it_differs(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:

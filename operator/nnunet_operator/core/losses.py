@@ -1,0 +1,150 @@
+"""Jobs that are gone before it is known how they ended: noticed, held back for longer each time, and given up.
+
+Something may delete Jobs as soon as they have ended: a rule that gives each Job a ttlSecondsAfterFinished, a clean-up.
+One that is seen while it is being deleted says how it ended. One that is not seen any more has to run again, and would
+do so for ever. The status remembers the UID of each Job that is not done, whether the operator stops it by itself, and
+how often one was lost, so neither a restart of the operator nor a crash between its action and its status hides a loss:
+at worst a Job that the operator has stopped counts as one.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from nnunet_api.job_status import JobStatus
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
+from nnunet_api.stages import STAGES
+from nnunet_api.status import NnunetTrainingStatus
+from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.training import Training
+
+FIRST_DELAY_SECONDS = 10.0
+"""Before a Job is made anew that was lost a second time; it doubles with each further loss. The first costs nothing."""
+LONGEST_DELAY_SECONDS = 300.0
+
+
+def known_job(training: Training, child: Child) -> JobStatus | None:
+    """Return what the status says of a child's Job, or None."""
+    return next((job for job in training.status.jobs if job.name == child.name), None)
+
+
+def with_made(status: NnunetTrainingStatus, made: Mapping[str, str]) -> NnunetTrainingStatus:
+    """Return a status that tells, too, of Jobs that were made since it was written: UIDs by name."""
+    if not made:
+        return status
+    known = {job.name: job for job in status.jobs}
+    for name, uid in made.items():
+        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": None})
+    return status.model_copy(update={"jobs": list(known.values())})
+
+
+def counts_more(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> bool:
+    """Tell whether a status counts a loss that the one before does not."""
+    known = {job.name: job.lost for job in before.jobs}
+    return any(job.lost > known.get(job.name, 0) for job in after.jobs)
+
+
+def as_far_as_it_counts(training: Training, seen: Observation) -> Observation:
+    """Return a child without what it came to where the operator itself deletes it, and with what its losses mean."""
+    if seen.deleting and seen.ended:
+        return _ended_and_leaving(training, seen)
+    lost = losses(training, seen)
+    if not lost or seen.state is not State.ABSENT:
+        return seen
+    times = f"{lost} times" if lost > 1 else "once"
+    if lost > training.spec.retry_limit:
+        matter = f"{seen.child.subject}: its Job was deleted {times} before it was known how it ended"
+        return replace(seen, state=State.FAILED, trouble=_given_up(training, matter))
+    note = f"again, because its Job was deleted {times} before it was known how it ended"
+    return replace(seen, state=State.STARTING, note=note)
+
+
+def _ended_and_leaving(training: Training, seen: Observation) -> Observation:
+    completed = seen.state is State.COMPLETED and STAGES[seen.child.stage].counts_while_deleted
+    if completed or not _is_stopped(known_job(training, seen.child), seen):
+        return seen
+    return replace(seen, state=State.STOPPING, trouble=None, note="")
+
+
+def without_evidence(training: Training, verify: Observation) -> Observation:
+    """Return a completed verification whose pod nobody has seen: to be repeated, or given up."""
+    lost = losses(training, verify) + 1
+    if lost <= training.spec.retry_limit:
+        return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
+    times = f"{lost} times" if lost > 1 else "once"
+    matter = f"the verification has completed {times}, and its pod is gone each time before its evidence is read"
+    return replace(verify, state=State.FAILED, trouble=_given_up(training, matter, Case.EVIDENCE_GONE))
+
+
+def losses(training: Training, seen: Observation) -> int:
+    """Return how often a child was lost since the last suspension, now included."""
+    known = known_job(training, seen.child)
+    if known is None or training.spec.suspend:
+        return 0
+    return max(0, known.lost) + int(_is_lost(known, seen))
+
+
+def held_back_seconds(training: Training, seen: Observation, now: datetime) -> float:
+    """Return the seconds until a child that was lost may be started again; 0 where it may at once."""
+    lost = losses(training, seen)
+    known = known_job(training, seen.child)
+    if lost < 2 or known is None:
+        return 0.0
+    delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(lost - 2, 10))
+    since = now if _is_lost(known, seen) or known.last_lost_time is None else known.last_lost_time
+    return min(delay, max(0.0, delay - (now - since).total_seconds()))
+
+
+def job_statuses(
+    training: Training,
+    undone: Collection[Observation],
+    stopping: Collection[Child],
+    repeating: Collection[Observation],
+    now: datetime,
+    *,
+    counting: bool,
+) -> list[JobStatus]:
+    """Return what is to be remembered of the Jobs that are not done.
+
+    `stopping` are the children whose Job the operator stops, `repeating` those of them that it makes anew because their
+    evidence is lost; losses are counted only while the training shall run (`counting`).
+    """
+    repeated = {one.child for one in repeating}
+    found = []
+    for seen in undone:
+        known = known_job(training, seen.child)
+        before = known or JobStatus(name=seen.child.name)
+        is_new = counting and (seen.child in repeated or (known is not None and _is_lost(known, seen)))
+        uid = seen.job_uid or (before.uid if _is_left(seen) else None)
+        stops = uid is not None and (seen.child in stopping or (bool(before.stopping) and before.uid == uid))
+        count: Mapping[str, object] = {"lost": before.lost, "last_lost_time": before.last_lost_time}
+        if is_new:
+            count = {"lost": max(0, before.lost) + 1, "last_lost_time": now}
+        if training.spec.suspend:
+            count = {"lost": 0, "last_lost_time": None}
+        status = before.model_copy(update={"uid": uid, "stopping": stops or None, **count})
+        if status.uid or status.lost:
+            found.append(status)
+    return found
+
+
+def _is_stopped(known: JobStatus | None, seen: Observation) -> bool:
+    """Tell whether the operator has stopped this very Job."""
+    return known is not None and bool(known.stopping) and known.uid == seen.job_uid
+
+
+def _is_lost(known: JobStatus, seen: Observation) -> bool:
+    """Tell whether the Job that the status tells of is gone although the operator has not stopped it."""
+    return known.uid is not None and not known.stopping and known.uid != seen.job_uid and not _is_left(seen)
+
+
+def _is_left(seen: Observation) -> bool:
+    """Tell whether a pod is still there whose Job is gone."""
+    return seen.state is State.STOPPING and not seen.exists
+
+
+def _given_up(training: Training, matter: str, case: str = "") -> Trouble:
+    return Trouble(
+        Reason.OUTCOME_LOST, f"{matter}; spec.retryLimit ({training.spec.retry_limit}) forgives no more", case
+    )
