@@ -160,6 +160,8 @@ def _jobs(look: _Look, actions: Iterable[Action]) -> list[JobStatus]:
     if mode is Mode.COMPLETE:
         return []
     stopping = {action.child for action in actions if isinstance(action, Stop)}
+    if mode is Mode.FAIL:  # as soon as that is stored
+        stopping |= {o.child for o in found.all if o.stands and not o.ended}
     repeating = [o for o in found.repeating if o.child in stopping]
     if mode in (Mode.SUSPEND, Mode.HOLD):
         # Whatever is on its way out then is as if stopped for that: whoever resumes shall not meet an old failure.

@@ -61,15 +61,20 @@ def as_far_as_it_counts(training: Training, seen: Observation) -> Observation:
 
 
 def _ended_and_leaving(training: Training, seen: Observation) -> Observation:
-    completed = seen.state is State.COMPLETED and STAGES[seen.child.stage].counts_while_deleted
-    if completed or not _is_stopped(known_job(training, seen.child), seen):
+    stopped = _is_stopped(known_job(training, seen.child), seen)
+    if seen.state is State.COMPLETED:
+        stopped = stopped and not STAGES[seen.child.stage].counts_while_deleted
+    else:
+        stopped = stopped or training.spec.suspend  # whoever resumes shall not meet an old failure
+    if not stopped:
         return seen
     return replace(seen, state=State.STOPPING, trouble=None, note="")
 
 
 def without_evidence(training: Training, verify: Observation) -> Observation:
     """Return a completed verification whose pod nobody has seen: to be repeated, or given up."""
-    lost = losses(training, verify) + 1
+    # One that the operator stops for it already is counted.
+    lost = losses(training, verify) + int(not _is_stopped(known_job(training, verify.child), verify))
     if lost <= training.spec.retry_limit:
         return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
     times = f"{lost} times" if lost > 1 else "once"
@@ -115,8 +120,10 @@ def job_statuses(
     for seen in undone:
         known = known_job(training, seen.child)
         before = known or JobStatus(name=seen.child.name)
-        is_new = counting and (seen.child in repeated or (known is not None and _is_lost(known, seen)))
-        uid = seen.job_uid or (before.uid if _is_left(seen) else None)
+        is_repeated = seen.child in repeated and not _is_stopped(known, seen)
+        is_new = counting and (is_repeated or (known is not None and _is_lost(known, seen)))
+        waits = _is_left(seen) or not (counting or training.spec.suspend)
+        uid = seen.job_uid or (before.uid if waits else None)
         stops = uid is not None and (seen.child in stopping or (bool(before.stopping) and before.uid == uid))
         count: Mapping[str, object] = {"lost": before.lost, "last_lost_time": before.last_lost_time}
         if is_new:
@@ -145,6 +152,5 @@ def _is_left(seen: Observation) -> bool:
 
 
 def _given_up(training: Training, matter: str, case: str = "") -> Trouble:
-    return Trouble(
-        Reason.OUTCOME_LOST, f"{matter}; spec.retryLimit ({training.spec.retry_limit}) forgives no more", case
-    )
+    limit = f"spec.retryLimit ({training.spec.retry_limit}) forgives no more"
+    return Trouble(Reason.OUTCOME_LOST, f"{matter}; {limit}", case, detailed=False)

@@ -76,8 +76,8 @@ class Stages:
 
     @property
     def undone(self) -> tuple[Observation, ...]:
-        """Children that are not done."""
-        return tuple(o for o in self.all if o.child not in self.done)
+        """Children that are not done, or whose Job is still on its way out."""
+        return tuple(o for o in self.all if o.child not in self.done or (o.exists and o.state is State.STOPPING))
 
     @property
     def all(self) -> tuple[Observation, ...]:
@@ -120,16 +120,13 @@ def look_at_stages(training: Training, observations: Mapping[Child, Observation]
     `min_epochs` are those that policies ask to be proven for each fold.
     """
     observed = {
-        rule.name: tuple(
-            as_far_as_it_counts(training, observations[child])
-            for child in children(training)
-            if child.stage == rule.name
-        )
+        rule.name: tuple(observations[child] for child in children(training) if child.stage == rule.name)
         for rule in PIPELINE.values()
     }
     judged = {
         rule.name: tuple(
-            rule.judge(training, renewals.judged(training, seen), min_epochs) for seen in observed[rule.name]
+            as_far_as_it_counts(training, rule.judge(training, renewals.judged(training, seen), min_epochs))
+            for seen in observed[rule.name]
         )
         for rule in PIPELINE.values()
     }

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
+from nnunet_api.labels import job_name
 from nnunet_api.reasons import EarlyStoppingState
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.renewals import LONGEST_PAUSE_SECONDS
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts
@@ -146,6 +148,13 @@ def worlds(draw: st.DrawFn) -> World:
     return make.world(of, *objects, samples=samples, refusals=refusals, now=NOW + timedelta(minutes=5))
 
 
+def but_for_restarts(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
+    """Return a status without what is remembered when a fold is stopped whose stall the status before tells of."""
+    stalled = {job_name("hippo", "fold", fold.key.label) for fold in status.folds if fold.stalled_pod}
+    jobs = [job.model_copy(update={"stopping": None}) if job.name in stalled else job for job in status.jobs]
+    return status.model_copy(update={"jobs": jobs})
+
+
 @pytest.mark.soak
 @settings(max_examples=sizes.RECONCILED_WORLDS)
 @given(worlds())
@@ -165,7 +174,7 @@ def test_any_world(seen: World) -> None:
         assert "EpochsProven" in {c.type for c in result.status.conditions if c.status == "True"}
     # The status is what the API server stores, and a second look at the same world changes nothing.
     again = decide(replace(seen, training=replace(of, status=make.stored(result.status)), now=NOW + timedelta(hours=1)))
-    assert again.status == make.stored(result.status)
+    assert but_for_restarts(again.status) == but_for_restarts(make.stored(result.status))
     assert again.events == ()
 
 
