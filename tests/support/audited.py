@@ -36,6 +36,7 @@ STATUS: dict[str, Any] = {
             }
         ],
     },
+    "results": {"meanValidationDice": 0.91234, "testDice": {"mean": 0.88, "cases": 7}},
     "provenance": {
         "datasetHash": "d",
         "plansHash": "p",

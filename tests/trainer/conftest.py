@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name what pyproject.toml names: it is not read here."""
+    config.addinivalue_line("markers", "soak: does more of the same in `make test-soak`")
+
+
 if importlib.util.find_spec("nnunetv2") is None:
     # Outside of the trainer image there is nothing to collect: `make test-trainer` runs these tests in it.
     collect_ignore_glob = ["test_*.py"]

@@ -5,20 +5,21 @@ import io
 from typing import Any
 
 from nnunet_api.policy.status import PolicyDecision
+from nnunet_api.results import Results
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
 from nnunet_cli.text.output import print_table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for a formula at the start of a cell."""
-_NONE = Run("", "", "", "", None, "", NnunetTrainingStatus())
+_NONE = Run("", "", "", "", None, None, "", NnunetTrainingStatus())
 """For the titles."""
 
 
 def columns(run: Run) -> dict[str, str]:
     """Return all columns of a run, in their order. None of them may be renamed or moved: scripts read them."""
     compliant, reason = run.compliant
-    made_of = run.status.provenance or Provenance()
+    made_of, results = run.status.provenance or Provenance(), run.status.results or Results()
     return {
         "namespace": run.namespace,
         "name": run.name,
@@ -44,6 +45,9 @@ def columns(run: Run) -> dict[str, str]:
         "imageDigest": made_of.image_digest or "",
         "resultsClaim": run.results_claim,
         "evidencePath": made_of.evidence_path or "",
+        "iterationsPerEpoch": _number(run.iterations_asked),
+        "validationDice": _dice(results.mean_validation_dice),
+        "testDice": _dice(results.test_dice.mean if results.test_dice else None),
     }
 
 
@@ -69,14 +73,15 @@ def runs_data(runs: list[Run]) -> dict[str, Any]:
 
 def print_runs(runs: list[Run]) -> None:
     """Print the columns that fit a terminal."""
-    titles = ("NAMESPACE", "NAME", "PHASE", "REQUIRED", "ASKED", "PROVEN", "COMPLIANT", "POLICIES", "TICKETS")
+    titles = ("NAMESPACE", "NAME", "PHASE", "REQUIRED", "ASKED", "ITERATIONS", "PROVEN")
     rows = []
     for run in runs:
         cells = columns(run)
         verdict = " ".join(part for part in (cells["compliant"], cells["compliantReason"]) if part)
-        shown = [cells[key] for key in ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "epochsProven")]
+        keys = ("namespace", "name", "phase", "epochsRequired", "epochsAsked", "iterationsPerEpoch", "epochsProven")
+        shown = [cells[key] for key in keys]
         rows.append([*shown, verdict, cells["policies"], cells["exceptionTickets"]])
-    print_table(titles, rows)
+    print_table((*titles, "COMPLIANT", "POLICIES", "TICKETS"), rows)
 
 
 def _decision(decision: PolicyDecision) -> str:
@@ -85,6 +90,7 @@ def _decision(decision: PolicyDecision) -> str:
 
 
 def _item(run: Run) -> dict[str, Any]:
+    results = run.status.results or Results()
     item: dict[str, Any] = {key: value or None for key, value in columns(run).items()}
     for key in [key for key in item if key.startswith("exception")]:
         del item[key]
@@ -92,11 +98,18 @@ def _item(run: Run) -> dict[str, Any]:
         "epochsRequired": run.epochs_required,
         "epochsAsked": run.epochs_asked,
         "epochsProven": run.epochs_proven,
+        "iterationsPerEpoch": run.iterations_asked,
+        "validationDice": results.mean_validation_dice,
+        "testDice": results.test_dice.mean if results.test_dice else None,
         "policies": [decision.to_json_dict() for decision in run.decisions],
         "exceptions": [granted.to_json_dict() for granted in run.exceptions],
         "checkpointHashes": dict(run.checkpoints),
     }
     return item
+
+
+def _dice(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
 
 
 def _number(value: int | None) -> str:

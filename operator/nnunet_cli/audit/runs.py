@@ -20,6 +20,8 @@ class Run:
     created: str
     epochs_asked: int | None
     """spec.schedule.epochs."""
+    iterations_asked: int | None
+    """spec.schedule.iterationsPerEpoch: what an epoch is."""
     results_claim: str
     """Claim that holds its results, with the folder in it that counts as the root."""
     status: NnunetTrainingStatus
@@ -72,6 +74,7 @@ def read_run(body: dict[str, Any]) -> Run:
         uid=metadata["uid"],
         created=metadata["creationTimestamp"],
         epochs_asked=(spec.get("schedule") or {}).get("epochs"),
+        iterations_asked=(spec.get("schedule") or {}).get("iterationsPerEpoch"),
         results_claim=f"{claim}/{folder}" if folder else claim,
         status=status,
         problem=problem,

@@ -1,10 +1,11 @@
 """The chart's life on a real API server: install, again, upgrade, uninstall, install."""
 
+import json
 from typing import Any
 
 import pytest
 
-from hack.prepare.helm import CHART, ROOT, HelmError
+from hack.prepare.helm import CHART, ROOT, HelmError, render
 from tests.integration.chart.conftest import CRD, NAMESPACE, Site
 from tests.support.small_training import training
 
@@ -112,3 +113,34 @@ def test_kustomize_installs_the_same_and_helm_takes_over(site: Site) -> None:
     site.kube.run("delete", "-n", NAMESPACE, *operator_only)
     site.install({}, "nnunet-operator", "--take-ownership", "--force-conflicts")
     assert site.kube.get("nnt", "bystander", "default")
+
+
+def written_back(wanted: Any, stored: Any) -> bool:
+    """Return whether what was written is what is stored; fields that Kubernetes adds to an object are its own."""
+    if isinstance(wanted, dict):
+        return isinstance(stored, dict) and all(written_back(value, stored.get(key)) for key, value in wanted.items())
+    return bool(wanted == stored) if not isinstance(wanted, list) else _same_items(wanted, stored)
+
+
+def _same_items(wanted: list[Any], stored: Any) -> bool:
+    return isinstance(stored, list) and len(wanted) == len(stored) and all(map(written_back, wanted, stored))
+
+
+def test_what_the_chart_writes_is_stored_as_it_is_written(site: Site) -> None:
+    """Argo CD and Flux compare: what Kubernetes adds or leaves out would be out of sync for ever."""
+    site.install()
+    documents = [body for body in render() if body["kind"] != "CustomResourceDefinition"]
+    assert len(documents) > 20
+    written = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+    all_stored = json.loads(site.kube.run("get", "-f", "-", "-o", "json", stdin=written))["items"]
+    for body, stored in zip(documents, all_stored, strict=True):
+        assert body["metadata"]["name"] == stored["metadata"]["name"]
+        assert written_back(body.get("spec", {}), stored.get("spec", {})), body["metadata"]
+        if body["kind"] == "ValidatingAdmissionPolicy":
+            # A list that is compared as a whole.
+            assert (
+                body["spec"]["matchConstraints"]["resourceRules"] == stored["spec"]["matchConstraints"]["resourceRules"]
+            )
+        if body["kind"] == "Deployment":
+            env = [pod["template"]["spec"]["containers"][0]["env"] for pod in (body["spec"], stored["spec"])]
+            assert env[0] == env[1]

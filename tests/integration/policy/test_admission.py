@@ -76,7 +76,7 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
     ),
     "allowedEnv, none": (
         {"allowedEnv": []},
-        {"trainer": {"env": [{"name": "nnUNet_compile"}]}},
+        {"trainer": {"env": [{"name": "nnUNet_compile", "value": "f"}]}},
         "spec.trainer.env sets nnUNet_compile, may set none",
     ),
     "maxGpus": (

@@ -16,7 +16,11 @@ from tests.support.audited import FOLD, STATUS
 def body(name: str = "hippo", status: Any = STATUS, **spec: Any) -> dict[str, Any]:
     metadata = {"namespace": "clinic", "name": name, "uid": f"u-{name}", "creationTimestamp": "2026-03-01T11:59:00Z"}
     storage = {"results": {"claimName": "nnunet-results", "subPath": "models"}}
-    return {"metadata": metadata, "spec": {"schedule": {"epochs": 1000}, "storage": storage, **spec}, "status": status}
+    return {
+        "metadata": metadata,
+        "spec": {"schedule": {"epochs": 1000, "iterationsPerEpoch": 1}, "storage": storage, **spec},
+        "status": status,
+    }
 
 
 def test_all_columns() -> None:
@@ -45,6 +49,9 @@ def test_all_columns() -> None:
         "imageDigest": "sha256:1",
         "resultsClaim": "nnunet-results/models",
         "evidencePath": "e",
+        "iterationsPerEpoch": "1",
+        "validationDice": "0.9123",
+        "testDice": "0.8800",
     }
 
 
@@ -93,7 +100,7 @@ def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     print_runs([read_run(body(name)), read_run(body("b"))])
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == 3 and name in lines[1]
-    assert lines[1].split()[2:7] == ["Completed", "500", "1000", "600", "True"]
+    assert lines[1].split()[2:8] == ["Completed", "500", "1000", "1", "600", "True"]
 
 
 def test_the_table_leaves_the_terminal_in_peace(capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,10 +96,9 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         require_disjoint(dataset, training, test_cases, test)
 
     facts = _shared_result(contract, paths, dataset, classes, admit)
-    if facts.reused:
-        # It may have been made for a trainer class that can do with a smaller network.
-        plans = paths.preprocessed / facts.preprocessed_key / contract.dataset / f"{facts.plans_name}.json"
-        _require_stages(contract, classes.trainer, read_checked_plans(plans))
+    # A result that is there may have been made for a trainer class that can do with a smaller network.
+    plans = paths.preprocessed / facts.preprocessed_key / contract.dataset / f"{facts.plans_name}.json"
+    _require_stages(contract, classes.trainer, read_checked_plans(plans))
     _warn_of_twins(paths.preprocessed / facts.preprocessed_key, contract)
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"

@@ -92,9 +92,9 @@ def require_stages(
     size = " x ".join(f"{voxels:g}" for voxels in image_size)
     raise wrong_configuration(
         f"the network of configuration {configuration} has {stages} stage{'s' * (stages > 1)}, and nnU-Net's deep "
-        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}: each halves the image, and images of {size} voxels (median) "
-        "are too small. Use images with more around, another spacing or configuration, or trainer class "
-        "nnUNetTrainerNoDeepSupervision"
+        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. Where nnU-Net planned it, images of {size} voxels (median) "
+        "are too small for more: use images with more around, another spacing or configuration. Where "
+        "planning.configurations defines it, give it more stages. Or use trainer class nnUNetTrainerNoDeepSupervision"
     )
 
 

@@ -156,6 +156,20 @@ class Client:
         """The TLS settings of the connection."""
         return self._api.rest_client.ssl_context
 
+    def _read_certificates_again(self) -> None:
+        """Read the files of the cluster's CA and of the operator's certificate into the TLS settings that all use.
+
+        Both are replaced while the operator lives. An authority that was trusted stays so until the next start.
+        """
+        known = self.configuration
+        try:
+            if known.ssl_ca_cert:
+                self.ssl_context.load_verify_locations(cafile=known.ssl_ca_cert)
+            if known.cert_file:
+                self.ssl_context.load_cert_chain(known.cert_file, keyfile=known.key_file)
+        except OSError as error:  # ssl.SSLError is one
+            log.warning("the cluster's certificates can't be read again: %s", error)
+
     async def _request(
         self, method: str, plural: str, path: str, *, body: Any = None, content_type: str = "application/json"
     ) -> Manifest:
@@ -184,6 +198,8 @@ class Client:
             code = str(response.status)
             self.last_answer = loop.time()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            if isinstance(error, aiohttp.ClientSSLError):
+                self._read_certificates_again()
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
         finally:
             self._metrics.api_requests.labels(method, plural, code).inc()
