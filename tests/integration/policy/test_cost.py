@@ -26,8 +26,8 @@ from tests.support.builders import training
 
 REQUESTS, ORDINARY = 25, 10
 ADDED_MS = 4.0
-"""What an ordinary policy object may add to the creation of a training, at the median. Measured on two cores with nothing
-beside: 1.7 to 2.2 ms (0.7 to 1.0 ms on a faster day, with 12 rules less); twice that is allowed for slower machines."""
+"""What an ordinary policy object may add to the creation of a training, at the median. Measured on two cores with
+nothing beside: 1.7 to 2.2 ms (1.5 to 1.7 without the rules on pods); twice that is allowed for slower machines."""
 POLICIES_AT_BOUND = 30
 REQUEST_SECONDS = 6.0
 """At the median, with those. Measured on two cores with nothing beside: 2.7 to 3.0 s, and 3.3 to 3.8 s for a training
