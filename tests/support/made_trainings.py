@@ -11,6 +11,21 @@ from nnunet_operator.kube.builders.options import JobOptions
 UID = "0a1b2c3d-0000-4000-8000-000000000001"
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 OPTIONS = JobOptions(trainer_image="registry.example/trainer:1")
+FULL_POD_TEMPLATE: dict[str, Any] = {
+    "labels": {"team": "a"},
+    "annotations": {"note": "b"},
+    "nodeSelector": {"gpu": "a100"},
+    "tolerations": [{"key": "gpu", "operator": "Exists"}],
+    "affinity": {"nodeAffinity": {}},
+    "priorityClassName": "low",
+    "imagePullSecrets": [{"name": "pull"}],
+    "runtimeClassName": "nvidia",
+    "serviceAccountName": "trainer",
+    "topologySpreadConstraints": [
+        {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
+    ],
+}
+"""spec.podTemplate with something in each field."""
 
 
 def training(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,10 +40,11 @@ def log_in(kubeconfig: str | None, context: str | None, settings: Any) -> Login:
 
     paths = kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
     try:
-        context = context or _current_context(paths)
+        bodies = [yaml.safe_load(path.read_bytes()) for path in _files(paths)]
+        context = context or _current_context(bodies)
         client = config.new_client_from_config(kubeconfig, context, client_configuration=settings)
-        chosen = _entry(paths, "context", context)
-        impersonation = headers_of(_entry(paths, "user", chosen.get("user")))
+        chosen = _entry(bodies, "context", context)
+        impersonation = headers_of(_entry(bodies, "user", chosen.get("user")))
         if impersonation:
             impersonate(client, impersonation)
         return Login(client, chosen.get("namespace") or "default", impersonation)
@@ -54,19 +56,17 @@ def log_in(kubeconfig: str | None, context: str | None, settings: Any) -> Login:
     raise NoKubeconfig(_wrong_file(paths) or said)
 
 
-def _current_context(paths: str) -> str | None:
+def _current_context(bodies: Iterable[Any]) -> str | None:
     """Return the current context: the first file that names one decides, as in kubectl; the client takes the last."""
-    for path in _files(paths):
-        body = yaml.safe_load(path.read_bytes())
+    for body in bodies:
         if isinstance(body, dict) and body.get("current-context"):
             return str(body["current-context"])
     return None
 
 
-def _entry(paths: str, kind: str, name: str | None) -> dict[str, Any]:
+def _entry(bodies: Iterable[Any], kind: str, name: str | None) -> dict[str, Any]:
     """Return a context or a user: the first file that has it decides, as in kubectl."""
-    bodies = (yaml.safe_load(path.read_bytes()) or {} for path in _files(paths))
-    entries = (entry for body in bodies for entry in body.get(f"{kind}s") or [] if entry["name"] == name)
+    entries = (entry for body in bodies if body for entry in body.get(f"{kind}s") or [] if entry["name"] == name)
     return next((entry[kind] for entry in entries if entry.get(kind)), {})
 
 

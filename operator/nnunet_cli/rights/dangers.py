@@ -135,12 +135,12 @@ def found_in(rule: Mapping[str, Any], everywhere: bool) -> Iterable[Danger]:
     for danger in DANGERS:
         if not (everywhere or danger.in_namespaces):
             continue
-        if not groups & {"*", danger.group} or not (verbs & {"*"} or verbs & danger.verbs):
+        if not groups & {"*", danger.group} or not verbs & {"*", *danger.verbs}:
             continue
         if any(_matches(resource, resources) for resource in danger.resources):
             yield danger
 
 
 def _matches(resource: str, given: set[str]) -> bool:
-    parent, slash, child = resource.partition("/")
-    return bool(given & {"*", resource}) or bool(slash and parent and f"*/{child}" in given)
+    _, slash, child = resource.partition("/")
+    return bool(given & ({"*", resource, f"*/{child}"} if slash else {"*", resource}))

@@ -70,6 +70,12 @@ class Site:
         file.write_text(json.dumps(config))
         return str(file)
 
+    def bind(self, namespace: str, kind: str, role: str, subject: str, name: str) -> None:
+        """Give a User or a Group a Role or a ClusterRole in a namespace."""
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": role}
+        binding = {"metadata": {"name": role}, "roleRef": reference, "subjects": [{"kind": subject, "name": name}]}
+        self.api.request("POST", f"{RBAC}/namespaces/{namespace}/rolebindings", binding)
+
     def _may(self, user: str, namespace: str, rule: Object) -> bool:
         """Ask whether somebody has the first right of a rule: the authorizer learns of roles by watches."""
         keys = (("group", "apiGroups"), ("resource", "resources"), ("verb", "verbs"))

@@ -10,7 +10,7 @@ import yaml
 
 from nnunet_api.labels import child_labels
 from nnunet_cli.app import app
-from tests.integration.cli.conftest import RBAC, Site
+from tests.integration.cli.conftest import Site
 from tests.integration.cli.kubelet_logs import NODE, LogServer, log_node
 from tests.support.audited import STATUS
 from tests.support.builders import training
@@ -57,9 +57,7 @@ def logs(site: Site) -> Iterator[LogServer]:
     site.namespace(HOME)
     site.api.create("nnunettrainings", training(HOME))
     made = site.api.merge("nnunettrainings", HOME, "hippo", {"status": status()}, "status")
-    edit = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
-    binding = {"metadata": {"name": "b"}, "roleRef": edit, "subjects": [{"kind": "User", "name": HOSTILE}]}
-    site.api.request("POST", f"{RBAC}/namespaces/{HOME}/rolebindings", binding)
+    site.bind(HOME, "ClusterRole", "edit", "User", HOSTILE)
     spec = {"nodeName": NODE, "containers": [{"name": "trainer", "image": "x"}], "automountServiceAccountToken": False}
     with log_node(site.api, site.kubeconfig.parent) as server:
         metadata = {"name": "plan", "namespace": HOME, "labels": child_labels("hippo", "plan")}

@@ -27,13 +27,8 @@ def config(site: Site, file: Path, **user: Any) -> str:
 def home(site: Site) -> str:
     """A namespace whose trainings the group `readers` may list."""
     home = site.namespace("impersonation")
-    where = f"{RBAC}/namespaces/{home}"
-    site.api.request("POST", f"{where}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lists"}
-    subjects = [{"kind": "Group", "name": "readers", "apiGroup": "rbac.authorization.k8s.io"}]
-    site.api.request(
-        "POST", f"{where}/rolebindings", {"metadata": {"name": "lists"}, "roleRef": reference, "subjects": subjects}
-    )
+    site.api.request("POST", f"{RBAC}/namespaces/{home}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
+    site.bind(home, "Role", "lists", "Group", "readers")
     return home
 
 

@@ -1,6 +1,6 @@
 """`kubectl nnunet rights` against a real API server and its own roles."""
 
-from tests.integration.cli.conftest import RBAC, Site
+from tests.integration.cli.conftest import Site
 from tests.support.command import Command
 
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get"]}
@@ -17,9 +17,7 @@ def test_who_holds_what_where(site: Site, nnunet: Command) -> None:
     site.person("maker", home, PODS)
     site.person("forger", home, everywhere=(STATUS,))
     site.person("reader", home, everywhere=(READS,))
-    edit = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "edit"}
-    given = {"metadata": {"name": "editors"}, "roleRef": edit, "subjects": [{"kind": "Group", "name": "staff"}]}
-    site.api.request("POST", f"{RBAC}/namespaces/{home}/rolebindings", given)
+    site.bind(home, "ClusterRole", "edit", "Group", "staff")
 
     found = nnunet("rights", "-n", home, "-o", "json").data["items"]
     held = {(one["subject"]["name"], one["namespace"], one["right"]) for one in found}

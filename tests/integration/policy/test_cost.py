@@ -25,13 +25,13 @@ from tests.support.api import Object, wait_for
 from tests.support.builders import training
 
 REQUESTS, ORDINARY = 25, 10
-ADDED_MS = 3.0
-"""What an ordinary policy object may add to the creation of a training, at the median. Measured on an idle machine: 0.7
-to 1.0 ms; three times the promise of 1 ms is allowed for slower and busy ones."""
+ADDED_MS = 4.0
+"""What an ordinary policy object may add to the creation of a training, at the median. Measured on two cores with
+nothing beside: 1.7 to 2.2 ms (1.5 to 1.7 without the rules on pods); twice that is allowed for slower machines."""
 POLICIES_AT_BOUND = 30
 REQUEST_SECONDS = 6.0
-"""At the median, with those. Measured beside other work on two cores: 2.3 s, and 3.1 s for a training that breaks every
-rule; clients wait 30 s and longer. Twice that is allowed for slower machines."""
+"""At the median, with those. Measured on two cores with nothing beside: 2.7 to 3.0 s, and 3.3 to 3.8 s for a training
+that no exception lets off; clients wait 30 s and longer. Half as much again is allowed for slower machines."""
 
 
 def milliseconds(gate: Gate, body: Object) -> Iterator[float]:
@@ -122,7 +122,8 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     gate.settle()
     own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
-    keys = {f"{place:02d}{'n' * 251}": "" for place in range(64)}
+    # Longer ones would make the spec larger than one may be, and of several denials any is the answer.
+    keys = {f"{place:02d}{'n' * 178}": "" for place in range(64)}
     pod = {
         **dict.fromkeys(["labels", "annotations", "nodeSelector"], keys),
         **dict.fromkeys(["serviceAccountName", "priorityClassName", "runtimeClassName"], "n" * 253),

@@ -13,7 +13,7 @@ from tests.integration.policy.support import OPERATOR, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import CONFINED, OURS, POD, allowed, job, owner
 from tests.support.api import Object
 from tests.support.builders import training
-from tests.support.made_trainings import OPTIONS
+from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS
 from tests.support.made_trainings import training as training_of
 
 GUARD = "nnunet-operator-account"
@@ -23,20 +23,7 @@ FULL: dict[str, Any] = {
     "folds": [0],
     "trainer": {"image": "mine:1", "seed": 1, "env": [{"name": "nnUNet_compile", "value": "f"}]},
     "dataset": {"name": "Dataset004_Hippocampus", "claimName": "archive", "subPath": "a/b"},
-    "podTemplate": {
-        "labels": {"team": "a"},
-        "annotations": {"note": "b"},
-        "nodeSelector": {"gpu": "a100"},
-        "tolerations": [{"key": "gpu", "operator": "Exists"}],
-        "affinity": {"nodeAffinity": {}},
-        "priorityClassName": "low",
-        "imagePullSecrets": [{"name": "pull"}],
-        "runtimeClassName": "nvidia",
-        "serviceAccountName": "trainer",
-        "topologySpreadConstraints": [
-            {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
-        ],
-    },
+    "podTemplate": FULL_POD_TEMPLATE,
 }
 
 

@@ -19,7 +19,7 @@ from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
 from nnunet_operator.kube.objects import Manifest
-from tests.support.made_trainings import OPTIONS, UID, training
+from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS, UID, training
 
 ZERO = FoldKey("3d_fullres", "0")
 Build = Callable[[Training], Manifest]
@@ -73,20 +73,7 @@ def test_the_client_library_takes_the_manifest(build: Build) -> None:
         queueName="gpus",
         testSet={},
         trainer={"image": "mine@sha256:00", "env": [{"name": "nnUNet_compile", "value": "f"}]},
-        podTemplate={
-            "labels": {"team": "a"},
-            "annotations": {"note": "b"},
-            "nodeSelector": {"gpu": "a100"},
-            "tolerations": [{"key": "gpu", "operator": "Exists"}],
-            "affinity": {"nodeAffinity": {}},
-            "priorityClassName": "low",
-            "imagePullSecrets": [{"name": "pull"}],
-            "runtimeClassName": "nvidia",
-            "serviceAccountName": "trainer",
-            "topologySpreadConstraints": [
-                {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
-            ],
-        },
+        podTemplate=FULL_POD_TEMPLATE,
     )
     for manifest in (build(training()), build(full)):
         # It drops what it does not know: what comes out must be what went in.

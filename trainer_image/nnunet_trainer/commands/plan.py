@@ -96,9 +96,6 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         require_disjoint(dataset, training, test_cases, test)
 
     facts = _shared_result(contract, paths, dataset, classes, admit)
-    # A result that is there may have been made for a trainer class that can do with a smaller network.
-    plans = paths.preprocessed / facts.preprocessed_key / contract.dataset / f"{facts.plans_name}.json"
-    _require_stages(contract, classes.trainer, read_checked_plans(plans))
     _warn_of_twins(paths.preprocessed / facts.preprocessed_key, contract)
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"
@@ -128,6 +125,9 @@ def _shared_result(
                     write_contents(folder, contents)
                     write_manifest(folder, maker(contract), contract.processes)
             admit(contents)
+            # It may have been made for a trainer class that can do with a smaller network.
+            plans = read_checked_plans(folder / contract.dataset / f"{facts.plans_name}.json")
+            _require_stages(contract, classes.trainer, plans)
             return facts.model_copy(update={"reused": not _made_by_this_run(paths, key)})
         temporary = temporary_folder(folder, passing=not alone)
         contents = verify_training_cases(dataset, contract.processes)
