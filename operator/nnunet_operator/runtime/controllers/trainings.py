@@ -148,7 +148,7 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
-        training = replace(training, status=with_made(before, self._made.of(key)))
+        training = replace(training, status=with_made(training.status, self._made.of(key)))
         group = group_of(key)
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         warnings = await self._pod_events.find(key, jobs, pods, now)
