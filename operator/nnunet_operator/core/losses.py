@@ -22,6 +22,8 @@ from nnunet_operator.core.training import Training
 FIRST_DELAY_SECONDS = 10.0
 """Before a Job is made anew that was lost a second time; it doubles with each further loss. The first costs nothing."""
 LONGEST_DELAY_SECONDS = 300.0
+LEAST_FORGIVEN = 1
+"""A loss is nobody's failed attempt: one is forgiven also where spec.retryLimit is 0."""
 
 
 def known_job(training: Training, child: Child) -> JobStatus | None:
@@ -53,7 +55,7 @@ def as_far_as_it_counts(training: Training, seen: Observation) -> Observation:
     if not lost or seen.state is not State.ABSENT:
         return seen
     times = f"{lost} times" if lost > 1 else "once"
-    if lost > training.spec.retry_limit:
+    if lost > _forgiven(training):
         matter = f"{seen.child.subject}: its Job was deleted {times} before it was known how it ended"
         return replace(seen, state=State.FAILED, trouble=_given_up(training, matter))
     note = f"again, because its Job was deleted {times} before it was known how it ended"
@@ -75,7 +77,7 @@ def without_evidence(training: Training, verify: Observation) -> Observation:
     """Return a completed verification whose pod nobody has seen: to be repeated, or given up."""
     # One that the operator stops for it already is counted.
     lost = losses(training, verify) + int(not _is_stopped(known_job(training, verify.child), verify))
-    if lost <= training.spec.retry_limit:
+    if lost <= _forgiven(training):
         return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
     times = f"{lost} times" if lost > 1 else "once"
     matter = f"the verification has completed {times}, and its pod is gone each time before its evidence is read"
@@ -151,6 +153,11 @@ def _is_left(seen: Observation) -> bool:
     return seen.state is State.STOPPING and not seen.exists
 
 
+def _forgiven(training: Training) -> int:
+    return max(LEAST_FORGIVEN, training.spec.retry_limit)
+
+
 def _given_up(training: Training, matter: str, case: str = "") -> Trouble:
-    limit = f"spec.retryLimit ({training.spec.retry_limit}) forgives no more"
+    given = training.spec.retry_limit
+    limit = f"spec.retryLimit ({given}) forgives no more" if given else "spec.retryLimit (0) forgives one such loss"
     return Trouble(Reason.OUTCOME_LOST, f"{matter}; {limit}", case, detailed=False)

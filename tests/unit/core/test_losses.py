@@ -155,6 +155,16 @@ def test_jobs_that_are_gone_unseen_are_made_anew_as_often_as_retries_are_forgive
     assert stated(again, "Failed") == ("False", "NotFailed")
 
 
+def test_one_loss_is_forgiven_also_without_retries() -> None:
+    """Nobody who wants no failed attempt forgiven means that a Job deleted by somebody else ends the training."""
+    of = training(folds=[0], schedule={"epochs": 10}, retryLimit=0)
+    of, first = lose(of, FOLD, NOW, 1)
+    assert created(first) == ["hippo-fold-0"]
+    _, second = lose(of, FOLD, NOW, 2)
+    assert stated(second, "Failed") == ("True", "OutcomeLost")
+    assert "spec.retryLimit (0) forgives one such loss" in condition(second, "Failed").message
+
+
 def test_a_job_that_is_deleted_alive_again_and_again_is_given_up_too() -> None:
     of = ONE
     for serial in range(1, 4):
