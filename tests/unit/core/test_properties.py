@@ -149,9 +149,13 @@ def worlds(draw: st.DrawFn) -> World:
 
 
 def but_for_restarts(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
-    """Return a status without what is remembered when a fold is stopped whose stall the status before tells of."""
-    stalled = {job_name("hippo", "fold", fold.key.label) for fold in status.folds if fold.stalled_pod}
-    jobs = [job.model_copy(update={"stopping": None}) if job.name in stalled else job for job in status.jobs]
+    """Return a status without what is remembered when a Job is stopped for what the status before tells of.
+
+    That is a fold that stalled, and a Job that is made anew once its pause is over.
+    """
+    again = {job_name("hippo", "fold", fold.key.label) for fold in status.folds if fold.stalled_pod}
+    again |= {job.name for job in status.renewed_jobs or ()}
+    jobs = [job.model_copy(update={"stopping": None}) if job.name in again else job for job in status.jobs]
     return status.model_copy(update={"jobs": jobs})
 
 
