@@ -184,6 +184,10 @@ def test_probes_and_service_follow_the_ports() -> None:
     operator = container(objects)
     assert {port["name"]: port["containerPort"] for port in operator["ports"]} == {"metrics": 9999, "health": 8888}
     assert operator["livenessProbe"]["httpGet"] == {"path": "/livez", "port": "health"}
+    # On a node short of CPU loading alone takes longer than the liveness probe is patient.
+    startup = operator["startupProbe"]
+    assert startup["httpGet"] == operator["livenessProbe"]["httpGet"]
+    assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
     assert operator["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
     (port,) = find(objects, "Service", "nnunet-operator-metrics")["spec"]["ports"]
     assert (port["port"], port["targetPort"]) == (9999, "metrics")
