@@ -186,7 +186,7 @@ def across_folds(baseline: Arm, candidate: Arm) -> Estimate:
 
 def _counts(drawn: Array, cases: int) -> Array:
     """Return how often each sample holds each case."""
-    rows = np.arange(len(drawn))[:, None] * cases
+    rows: Array = np.arange(len(drawn))[:, None] * cases
     return np.bincount((drawn + rows).ravel(), minlength=len(drawn) * cases).reshape(len(drawn), cases).astype(float)
 
 

@@ -20,7 +20,7 @@ def score(one: Scores) -> float:
         found = [value for value in one[:, place] if not math.isnan(value)]
         if found:
             of_classes.append(sum(found) / len(found))
-    return sum(of_classes) / len(of_classes)
+    return float(sum(of_classes) / len(of_classes))
 
 
 def difference(baseline: Scores, candidate: Scores) -> float:
