@@ -84,7 +84,7 @@ class Trainer(ApiModel):
 
     class_name: Identifier = "nnUNetTrainer"
     """Trainer class: nnUNetTrainer, one of nnU-Net's variants, or a class in the image of your own."""
-    image: Annotated[str, Field(max_length=512, pattern=r"^(\S+)?$")] = ""
+    image: Annotated[str, Field(max_length=512, pattern=r"^[!-~]*$")] = ""
     """Trainer image. Default: the one that the operator was installed with. Give a digest for runs that
     have to be reproduced."""
     image_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT

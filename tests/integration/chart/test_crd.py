@@ -96,6 +96,9 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"storage": {"results": {"subPath": "/models"}}},
         "must be relative to the root of the claim: remove the leading /",
     ),
+    "subPath that a terminal obeys": ({"storage": {"results": {"subPath": "a\x1b]52;c;\x07"}}}, "subPath"),
+    "image that a terminal obeys": ({"trainer": {"image": "a\x1b[2J"}}, "spec.trainer.image"),
+    "image of look-alikes": ({"trainer": {"image": "registry.ex\u0430mple/trainer:1"}}, "spec.trainer.image"),
     "subPath upwards": ({"storage": {"results": {"subPath": "a/../.."}}}, "must not contain '..'"),
     "the operator's variable": (
         {"trainer": {"env": [{"name": "nnUNet_raw", "value": "/x"}]}},
