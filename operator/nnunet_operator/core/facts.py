@@ -9,6 +9,7 @@ from nnunet_api.facts import FoldProvenance
 from nnunet_api.folders import inside, run_folder
 from nnunet_api.results import ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_api.status import Provenance
+from nnunet_operator.core import verifier
 from nnunet_operator.core.observation import Observation
 from nnunet_operator.core.rounding import count, dice, harmless, number, text
 from nnunet_operator.core.stages import Stages
@@ -49,6 +50,7 @@ def provenance(training: Training, found: Stages, options: Options) -> Provenanc
             "nnunet_version": text(plan.nnunet_version),
             "torch_version": text(plan.torch_version),
         }
+    stated |= verifier.stated(before, found.plan, found.verify, found.verified)
     if training.spec.trainer.seed is not None:
         stated["seed"] = training.spec.trainer.seed
     if found.verified:
