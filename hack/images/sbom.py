@@ -1,9 +1,15 @@
-"""What is in an image, in the form of CycloneDX: packages of its lock file with their hashes, and those of its base."""
+"""What is in an image, in the form of CycloneDX: packages of its lock file with their hashes, and those of its base.
 
+Those of the base are Python's and Debian's, or Ubuntu's.
+"""
+
+import json
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from hack.images import LOCKS, ImageError
 from hack.images.container import command_in
@@ -12,16 +18,21 @@ from hack.images.engine import say
 from hack.images.locks import pinned
 
 FOLDER = ROOT / ".cache" / "sbom"
+_FIELDS = "db:Status-Status", "Package", "Version", "Architecture", "source:Package", "source:Version"
+_LIST = f"dpkg-query -W -f '{' '.join(f'${{{field}}}' for field in _FIELDS)}\\n'"
+_SYSTEM = '. /etc/os-release && echo "$ID $VERSION_ID" && command -v dpkg-query >/dev/null'
 
 
 def write_sbom(name: str, reference: str) -> Path:
     """Write the bill of materials of the image `operator` or `trainer`; return its path. Raises ImageError."""
     target = FOLDER / f"nnunet-{name}-{reference.rpartition(':')[2]}.cdx.json"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with command_in(reference, ["python3", "-m", "pip", "list", "--format=freeze"]) as command:
-        listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    listed = _run_in(reference, ["python3", "-m", "pip", "list", "--format=freeze"])
     if listed.returncode != 0:
         raise ImageError(f"pip can't list what is in {reference}: {listed.stderr.strip()[-800:]}")
+    of_system = _run_in(reference, ["sh", "-c", f"{_SYSTEM} && {_LIST}"])
+    if of_system.returncode != 0:
+        say(f"no packages of the system are listed: {reference} is of no Debian or Ubuntu")
     program = Path(sys.executable).with_name("cyclonedx-py")
     options = ["--output-reproducible", "--of", "JSON", "--output-file", str(target)]
     made = subprocess.run(
@@ -33,8 +44,35 @@ def write_sbom(name: str, reference: str) -> Path:
     )
     if made.returncode != 0:
         raise ImageError(f"cyclonedx-py can't write {target}: {made.stderr.strip()[-800:]}")
+    if of_system.returncode == 0:
+        bill = json.loads(target.read_text())
+        bill["components"] = [*bill.get("components", ()), *components(of_system.stdout.splitlines())]
+        target.write_text(json.dumps(bill, indent=2) + "\n")
     say(f"what is in {reference}: {target.relative_to(ROOT)}")
     return target
+
+
+def _run_in(reference: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    with command_in(reference, command) as whole:
+        return subprocess.run(whole, capture_output=True, text=True, check=False)
+
+
+def components(lines: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what is installed of Debian, as components of CycloneDX; the first line is the system and its version.
+
+    Each is named by its package URL, and by its source package, under which Debian's security notices speak of it.
+    """
+    system, _, release = lines[0].partition(" ")
+    found = []
+    for line in lines[1:]:
+        status, name, version, architecture, source, source_version = line.split(" ")
+        if status != "installed":
+            continue
+        upstream = quote(f"{source}@{source_version}", safe="@")
+        url = f"pkg:deb/{system}/{quote(name)}@{quote(version, safe='')}?arch={architecture}&distro={system}-{release}"
+        url += f"&upstream={upstream}"
+        found.append({"type": "library", "bom-ref": url, "name": name, "version": version, "purl": url})
+    return sorted(found, key=lambda component: component["bom-ref"])
 
 
 def packages(lock: str, listed: Iterable[str]) -> str:

@@ -61,6 +61,8 @@ SubPath = Annotated[
     str,
     Field(
         max_length=255,
+        # No control characters: it is part of messages, and a terminal would obey them.
+        pattern=r"^[^\x00-\x1f\x7f]*$",
         json_schema_extra=cel(
             ("!self.startsWith('/')", "must be relative to the root of the claim: remove the leading /"),
             ("!self.split('/').exists(p, p == '..')", "must not contain '..'"),

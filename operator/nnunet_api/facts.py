@@ -19,8 +19,8 @@ from nnunet_api.reasons import EarlyStoppingState
 FACTS_PATH = "/facts"
 """Where a trainer serves `ServedFacts`, at the port of its metrics."""
 FACTS_TYPE = "application/json"
-FACTS_LIMIT = 512 * 1024
-"""Bytes of `ServedFacts` that are read. A trainer serves about one KiB."""
+FACTS_LIMIT = 16 * 1024
+"""Bytes of `ServedFacts` that are read. A trainer serves about one KiB, and the operator keeps what each fold says."""
 MAX_COUNT = 10**9
 """Upper limit of counts; far above any real one and safe for JSON and int64."""
 

@@ -46,7 +46,28 @@ def maker_of(spec: NnunetTrainingSpec) -> str:
         "planning": spec.planning.model_dump(mode="json", exclude_defaults=True),
         "configuration": spec.configuration,
     }
+    # Left out where there is nothing to tell, so that folders of before are found.
+    if injecting := _injecting(spec):
+        maker["pod"] = injecting
+    elsewhere = spec.dataset.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
+    if spec.trainer.env and elsewhere:  # a variable may lead to code that lies beside the dataset
+        maker["raw"] = elsewhere
     return f"shared-{hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"
+
+
+def _injecting(spec: NnunetTrainingSpec) -> dict[str, object]:
+    """Return what of a pod a webhook may go by when it puts variables, volumes or containers of somebody's into it.
+
+    A runtime class may do as much. Where a pod runs is none of it.
+    """
+    pod = spec.pod_template
+    named = {
+        "labels": pod.labels,
+        "annotations": pod.annotations,
+        "account": pod.service_account_name,
+        "runtime": pod.runtime_class_name,
+    }
+    return {name: value for name, value in named.items() if value}
 
 
 def preprocessed_folder(spec: NnunetTrainingSpec, namespace: str) -> str:

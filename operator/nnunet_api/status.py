@@ -62,6 +62,10 @@ class Provenance(StatusModel):
     """Trainer image as asked for."""
     image_digest: str | None = None
     """Trainer image as the node resolved it."""
+    verifier_image: str | None = None
+    """The operator's own image, which makes the folders and verifies the checkpoints, as asked for."""
+    verifier_image_digest: str | None = None
+    """The same as a node resolved it: when the training was planned, and in the end that which has proven it."""
     nnunet_version: str | None = None
     """Version of nnunetv2."""
     torch_version: str | None = None

@@ -10,6 +10,7 @@ from nnunet_api.environment import refusal_rules, value_rules
 from nnunet_api.fold_key import FoldKey, fold_keys
 from nnunet_api.plan_rules import PlanConfiguration
 from nnunet_api.schedule import EarlyStopping, Schedule
+from nnunet_api.tolerations import Toleration
 
 KIND = "NnunetTraining"
 PLURAL = "nnunettrainings"
@@ -84,7 +85,7 @@ class Trainer(ApiModel):
 
     class_name: Identifier = "nnUNetTrainer"
     """Trainer class: nnUNetTrainer, one of nnU-Net's variants, or a class in the image of your own."""
-    image: Annotated[str, Field(max_length=512, pattern=r"^(\S+)?$")] = ""
+    image: Annotated[str, Field(max_length=512, pattern=r"^[!-~]*$")] = ""
     """Trainer image. Default: the one that the operator was installed with. Give a digest for runs that
     have to be reproduced."""
     image_pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
@@ -214,7 +215,7 @@ class PodTemplate(ApiModel):
     """Extra annotations of the pods, but not of the verification's."""
     node_selector: StringMap = {}
     """Node labels that a pod needs."""
-    tolerations: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
+    tolerations: Annotated[list[Toleration], Field(max_length=32)] = []
     """Taints that the pods tolerate."""
     affinity: Annotated[_Part | None, Field(json_schema_extra=_opaque("object"))] = None
     """Node and pod affinity."""

@@ -12,7 +12,8 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.run.paths import FINAL, LATEST
-from nnunet_trainer.run.restricted import load_restricted, only_restricted_loads
+from nnunet_trainer.run.plain import load_plain
+from nnunet_trainer.run.restricted import only_restricted_loads
 from nnunet_trainer.training.checkpoints import finished_epochs, readable_checkpoints
 from nnunet_trainer.training.history import read_history
 from tests.trainer.test_verify import Attack
@@ -35,7 +36,7 @@ def by_nnunet(path: Path) -> int:
 
 
 READERS: dict[str, Callable[[Path], int]] = {
-    "verification": lambda path: int(load_restricted(path)["current_epoch"]),
+    "verification": lambda path: int(load_plain(path)["current_epoch"]),
     "resume": finished_epochs,
     "choice of the newest": lambda path: readable_checkpoints(path.parent)[0][0].epoch,
     "curves and report": lambda path: len(read_history(path).learning_rate),

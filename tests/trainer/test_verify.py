@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.run.journal import OWNER_KEY
 from nnunet_trainer.run.paths import FINAL
 from tests.trainer.world import World, truncate
 
@@ -96,6 +98,28 @@ def test_a_checkpoint_of_another_run_proves_nothing(done: World) -> None:
     ended = done.finish("verify")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "no file inside the run's folder" in ended.report.message
+
+
+def test_the_same_checkpoint_does_not_prove_two_folds(done: World) -> None:
+    """An ensemble of one network would be scored as one of several."""
+    content = torch.load(done.fold() / FINAL, weights_only=False)
+    forge(done, init_args={key: value for key, value in content["init_args"].items() if key != OWNER_KEY})
+    shutil.copytree(done.fold(), done.fold().with_name("fold_1"))
+    ended = done.but(folds=["0", "1"]).finish("verify")
+    assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
+    assert "fold 1: nothing is proven: its checkpoint_final.pth is that of fold 0" in ended.report.message
+    assert ended.report.evidence is not None and [one.fold for one in ended.report.evidence.folds] == ["0"]
+
+
+@pytest.mark.timeout(120)
+def test_a_pipe_in_the_run_folder_holds_nothing_up(done: World) -> None:
+    journal = done.fold() / "attempts.json"
+    journal.unlink()
+    os.mkfifo(journal)
+    (done.run / ".tmp-evidence.json").symlink_to(done.fold() / FINAL)
+    ended = done.finish("verify")
+    assert ended.code == 0, ended.log
+    assert json.loads((done.run / "evidence.json").read_text())["proven"] is True
 
 
 class Attack:

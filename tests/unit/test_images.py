@@ -8,7 +8,7 @@ from hack.images import LOCKS, NAMES, ImageError, reference
 from hack.images.content import ROOT, content_tag
 from hack.images.engine import choose
 from hack.images.locks import Lock, locks, pinned, problems
-from hack.images.sbom import packages
+from hack.images.sbom import components, packages
 
 
 def test_a_tag_follows_names_and_contents(tmp_path: Path) -> None:
@@ -110,3 +110,21 @@ def test_a_bill_of_materials_has_hashes_of_the_lock_and_the_packages_of_the_base
     lock = f"# made\n{GOOD}b-c==2 ; python_full_version < '3.12' \\\n    --hash=sha256:1\n"
     found = packages(lock, ["a==1.5", "B_C==3", "torch==2.6.0+debian", "Editable project location"])
     assert found == "a==1.5 \\\n    --hash=sha256:0\nB_C==3\ntorch==2.6.0+debian\n"
+
+
+def test_a_bill_of_materials_has_the_packages_of_the_system() -> None:
+    lines = [
+        "debian 13",
+        "installed zlib1g 1:1.3.dfsg+really1.3.1-1+b1 amd64 zlib 1:1.3.dfsg+really1.3.1-1",
+        "config-files gone 1 all gone 1",
+        "installed libc6 2.41-12 amd64 glibc 2.41-12",
+    ]
+    assert [(one["name"], one["version"], one["purl"]) for one in components(lines)] == [
+        ("libc6", "2.41-12", "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=debian-13&upstream=glibc@2.41-12"),
+        (
+            "zlib1g",
+            "1:1.3.dfsg+really1.3.1-1+b1",
+            "pkg:deb/debian/zlib1g@1%3A1.3.dfsg%2Breally1.3.1-1%2Bb1?arch=amd64&distro=debian-13"
+            "&upstream=zlib@1%3A1.3.dfsg%2Breally1.3.1-1",
+        ),
+    ]

@@ -1,8 +1,7 @@
 """What a training names that makes it one pod or another, and what lists of allowed names say of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from nnunet_api.policy.model import Rule, Rules
 from nnunet_api.training import NnunetTrainingSpec
@@ -69,7 +68,7 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     yield one(Rule.PRIORITY_CLASSES, rules.allowed_priority_classes, "spec.podTemplate.priorityClassName", priority)
     yield one(Rule.RUNTIME_CLASSES, rules.allowed_runtime_classes, "spec.podTemplate.runtimeClassName", runtime)
     secrets = [secret.name for secret in pod.image_pull_secrets]
-    taints = [_taint(toleration) for toleration in pod.tolerations]
+    taints = [toleration.key or ANY_TAINT for toleration in pod.tolerations]
     yield Named(Rule.PULL_SECRETS, rules.allowed_image_pull_secrets, "spec.podTemplate.imagePullSecrets", secrets)
     yield Named(Rule.POD_LABELS, rules.allowed_pod_labels, "spec.podTemplate.labels", list(pod.labels))
     yield Named(
@@ -80,9 +79,3 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     )
     yield Named(Rule.TOLERATIONS, rules.allowed_tolerations, "spec.podTemplate.tolerations", taints)
     yield Named(Rule.AFFINITY, rules.allowed_affinity, "spec.podTemplate.affinity", list(pod.affinity or {}))
-
-
-def _taint(toleration: Mapping[str, Any]) -> str:
-    """Return the key of the taint; what Kubernetes would refuse to read counts as no key."""
-    key = toleration.get("key")
-    return key if isinstance(key, str) and key else ANY_TAINT

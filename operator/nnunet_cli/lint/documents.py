@@ -14,6 +14,8 @@ from nnunet_cli.errors import CliError, ExitCode
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
+_MOST_PARTS = 1_000_000
+"""Parts of a document with its aliases written out. A training or policy that the API server takes has far less."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,13 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_document(self, node: Any) -> Any:
+        """Return the document of a node. Raises yaml.YAMLError where its aliases make too much of it."""
+        if _parts(node, {}) > _MOST_PARTS:
+            words = f"its aliases make more than {_MOST_PARTS} parts of it: write out what they stand for"
+            raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
+        return super().construct_document(node)
+
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node. Raises yaml.constructor.ConstructorError."""
         seen: set[Any] = set()
@@ -60,6 +69,16 @@ class _Loader(yaml.SafeLoader):
             seen.add(key)
         mapping: dict[Any, Any] = super().construct_mapping(node, deep)
         return mapping
+
+
+def _parts(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many parts a node has where each alias counts as what it stands for; one in itself as one."""
+    if id(node) not in known:
+        known[id(node)] = 1
+        pairs = node.value if isinstance(node, yaml.CollectionNode) else ()
+        inner = (each for pair in pairs for each in (pair if isinstance(pair, tuple) else (pair,)))
+        known[id(node)] = min(_MOST_PARTS + 1, 1 + sum(_parts(each, known) for each in inner))
+    return known[id(node)]
 
 
 def read_all(names: Iterable[str]) -> list[Document]:

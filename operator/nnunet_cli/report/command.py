@@ -25,6 +25,8 @@ class RunFile(StrEnum):
     PLAN = PLAN_RESULT_FILE
 
 
+MOST_MIB = 256
+"""Larger ones are not fetched: who writes the run folder could fill this machine's memory. A report has some MB."""
 _WRITTEN = {
     RunFile.REPORT: "written when the evaluation has ended",
     RunFile.SUMMARY: "written when the evaluation has ended",
@@ -73,6 +75,11 @@ def report(
         if "missing" in head:
             words = f"{where}/{name} has no {file} yet: it is {_WRITTEN[file]}"
             raise CliError(f"{words}. See kubectl nnunet explain {name} -n {where}", ExitCode.FOUND)
+        if head["size"] > MOST_MIB << 20:
+            words = f"{file} of {where}/{name} has {head['size'] >> 20} MiB, and at most {MOST_MIB} are fetched"
+            raise CliError(
+                f"{words}: no trainer of this project writes so much. Look at it on the claim", ExitCode.FOUND
+            )
         data = remote.read(head["size"])
     if output == "-":
         print_file(data)

@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -231,15 +232,22 @@ def _alive(last: float) -> float:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a file, which became no link since it was looked at."""
-    return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW), "rb")
+    """Open a file, which became no link since it was looked at. Raises Refusal for what is no file.
+
+    To open a pipe would mean to wait until somebody writes to it.
+    """
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise Refusal(f"{path.name} on the claim is no file: remove it")
 
 
 def _description(path: Path) -> Any:
     try:
         with _opened(path) as file:
             return json.loads(file.read(DESCRIPTION_BYTES))  # one that is larger is cut off, and so no JSON
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RecursionError, Refusal):
         return None
 
 

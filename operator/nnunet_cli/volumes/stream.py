@@ -11,6 +11,8 @@ from nnunet_cli.text.words import duration
 SILENCE_SECONDS = 120.0
 """The agent gives a sign of life every few seconds: after so long the connection is dead."""
 CHUNK = 1 << 18
+LONGEST_MESSAGE = 64 << 20
+"""Bytes. The history of a fold of 100,000 epochs takes a tenth of it."""
 _STDOUT, _STDERR, _ERROR = 1, 2, 3
 
 
@@ -47,6 +49,9 @@ class Remote:
         """Return the next message."""
         while True:
             while (end := self._read.find(b"\n")) < 0:
+                if len(self._read) > LONGEST_MESSAGE:
+                    words = f"the helper pod's answer has a line of more than {LONGEST_MESSAGE >> 20} MiB"
+                    raise CliError(f"{words}: no trainer of this project writes so much", ExitCode.FOUND)
                 self._more()
             line = bytes(self._read[:end])
             del self._read[: end + 1]

@@ -9,8 +9,9 @@ from nnunet_api.facts import FoldProvenance
 from nnunet_api.folders import inside, run_folder
 from nnunet_api.results import ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_api.status import Provenance
+from nnunet_operator.core import verifier
 from nnunet_operator.core.observation import Observation
-from nnunet_operator.core.rounding import count, dice, number, text
+from nnunet_operator.core.rounding import count, dice, harmless, number, text
 from nnunet_operator.core.stages import Stages
 from nnunet_operator.core.training import Options, Training, image_of
 
@@ -49,6 +50,7 @@ def provenance(training: Training, found: Stages, options: Options) -> Provenanc
             "nnunet_version": text(plan.nnunet_version),
             "torch_version": text(plan.torch_version),
         }
+    stated |= verifier.stated(before, found.plan, found.verify, found.verified)
     if training.spec.trainer.seed is not None:
         stated["seed"] = training.spec.trainer.seed
     if found.verified:
@@ -74,7 +76,9 @@ def results(training: Training, found: Stages) -> Results | None:
 def _results(facts: EvaluationFacts, sub_path: str) -> Results:
     cross_validation = dice(facts.mean_validation_dice)
     test_mean = dice(facts.test_mean)
-    per_class = {name[:128]: value for name, raw in facts.test_per_class.items() if (value := dice(raw)) is not None}
+    per_class = {
+        harmless(name[:128]): value for name, raw in facts.test_per_class.items() if (value := dice(raw)) is not None
+    }
     replicates = [
         ReplicateResult(
             replicate=one.replicate,

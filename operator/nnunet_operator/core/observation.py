@@ -116,7 +116,11 @@ class Observation:
     image: str = ""
     """Image that its Job was made with."""
     image_digest: str = ""
-    """Image as the node resolved it."""
+    """Image as the node resolved it; of a verification, that of the pod whose report is believed."""
+    own_image: str = ""
+    """Planning: the operator's own image, which made the folders."""
+    own_digest: str = ""
+    """The same as the node resolved it."""
     maker: str = ""
     """Planning: MAKER of the folder of preprocessed data in which it works; empty where the whole claim is mounted."""
     told_min_epochs: int = 0

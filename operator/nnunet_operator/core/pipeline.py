@@ -11,6 +11,7 @@ from nnunet_api.fold_status import FoldStatus
 from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_api.reasons import ConditionType, FoldPhase, Reason
 from nnunet_api.training import NnunetTrainingSpec
+from nnunet_operator.core import verifier
 from nnunet_operator.core.evidence import (
     UNPROVEN,
     ended_too_early,
@@ -98,11 +99,12 @@ def _proving(training: Training, verify: Observation, min_epochs: int) -> Observ
     """Return the completed verification as failed where its evidence is not what the spec asks for."""
     if not verify.success_seen:  # the node of its pod was removed before anybody read the evidence
         return without_evidence(training, verify)
-    trouble = (
-        not_believed(verify.doubt, min_epochs)
-        if verify.doubt
-        else missing_proof(training.spec, verify.success_report.evidence if verify.success_report else None, min_epochs)
-    )
+    if doubt := verify.doubt or verifier.doubt_of(training, verify):
+        if not verify.doubt:  # else the report that is left is one that is believed
+            verify = replace(verify, report=None)
+        return replace(verify, state=State.FAILED, trouble=not_believed(doubt, min_epochs))
+    evidence = verify.success_report.evidence if verify.success_report else None
+    trouble = missing_proof(training.spec, evidence, min_epochs)
     return replace(verify, state=State.FAILED, trouble=trouble) if trouble else verify
 
 

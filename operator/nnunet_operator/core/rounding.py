@@ -1,4 +1,4 @@
-"""Numbers that trainers report, made fit for the status: finite, bounded, free of noise."""
+"""What trainers report, made fit for the status: finite, bounded, free of noise and of control characters."""
 
 import math
 
@@ -28,5 +28,10 @@ def count(value: int | None) -> int | None:
 
 
 def text(value: str | None) -> str | None:
-    """Return a string cut to a bounded length; None where it is absent."""
-    return value[:LONGEST] if value is not None else None
+    """Return a string cut to a bounded length and without control characters; None where it is absent."""
+    return harmless(value[:LONGEST]) if value is not None else None
+
+
+def harmless(value: str) -> str:
+    """Return a text without what would tell a terminal what to do, or turn the direction of writing."""
+    return value if value.isprintable() else "".join(char if char.isprintable() else "�" for char in value)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from nnunet_api.contract import TerminationReport
+from nnunet_operator.core.rounding import harmless
 from nnunet_operator.kube.outside import Outside, outside_of
 from nnunet_operator.kube.views import PodView
 
@@ -65,6 +66,6 @@ def parse_message(text: str) -> tuple[TerminationReport | None, str]:
 
 
 def shorten(text: str, limit: int = LAST_WORDS_LIMIT) -> str:
-    """Return `text` in one line and at most `limit` characters."""
-    line = " ".join(text.split())
+    """Return `text` in one line of at most `limit` characters, none of which tells a terminal what to do."""
+    line = harmless(" ".join(text.split()))
     return line if len(line) <= limit else f"{line[: limit - 1]}…"

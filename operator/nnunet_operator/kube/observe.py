@@ -13,7 +13,7 @@ from nnunet_operator.kube import failures
 from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, queued, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
-from nnunet_operator.kube.views import JobView, PodView
+from nnunet_operator.kube.views import ContainerView, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
 
@@ -87,11 +87,12 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         note = f"waits until {', '.join(job.held_by)} is taken off the finalizers of Job {job.name}, which is deleted"
     # Only the verification's report is proof of anything. The others' come from the training's own image.
     proves = STAGES[child.stage].proves
-    attempts = [(ending, doubt_of(job, pod) if proves else "") for pod in pods if (ending := ending_of(pod))]
-    reports = [ending.report for ending, doubt in attempts if ending.report and not doubt]
+    attempts = [(ending, doubt_of(job, pod) if proves else "", pod) for pod in pods if (ending := ending_of(pod))]
+    reports = [ending.report for ending, doubt, _ in attempts if ending.report and not doubt]
     # The newest that is believed: a forged pod beside it must not hide it.
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
-    success, doubt = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "")
+    success, doubt, witness = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "", None)
+    trainers = [pod.trainer for pod in ([witness] if proves and witness else pods)]
     kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
@@ -110,7 +111,9 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         pod=pods[-1].name if pods else "",
         sample=sample,
         image=job.image,
-        image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
+        image_digest=_digest(trainers),
+        own_image=job.prepares_with,
+        own_digest=_digest(pod.preparation for pod in pods),
         maker=job.maker,
         told_min_epochs=job.told_min_epochs,
         created=job.created,
@@ -188,5 +191,7 @@ def _node(pod: PodView) -> str:
     return pod.node or "its node"
 
 
-def _digest(pod: PodView) -> str:
-    return pod.trainer.image_id.removeprefix("docker-pullable://") if pod.trainer else ""
+def _digest(containers: Iterable[ContainerView | None]) -> str:
+    """Return the image of the first of these containers whose node has resolved it."""
+    found = (one.image_id.removeprefix("docker-pullable://") for one in containers if one)
+    return next(filter(None, found), "")

@@ -74,6 +74,8 @@ class JobView:
 
     Not what the container has: a webhook may have put another registry into it, and would do so again.
     """
+    prepares_with: str
+    """The operator's own image, by which it makes the folders; empty where it makes none."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
 
@@ -200,7 +202,8 @@ def job_view(body: Manifest) -> JobView:
         failed=int(status.get("failed") or 0),
         has_pod=bool(status.get("active")),
         finished=parse_time(status.get("completionTime")),
-        image=intern(_told(spec, IMAGE_ENV).replace("$$", "$")),
+        image=_image_told(spec, CONTAINER_NAME),
+        prepares_with=_image_told(spec, PREPARE_CONTAINER_NAME),
         told_min_epochs=_told_min_epochs(spec),
     )
 
@@ -281,11 +284,15 @@ def _named(name: str, containers: tuple[ContainerView, ...]) -> ContainerView | 
     return next((one for one in containers if one.name == name), None)
 
 
-def _told(spec: Manifest, variable: str) -> str:
-    """Return an environment variable that the operator gave to a Job's trainer; empty where there is none."""
+def _image_told(spec: Manifest, container: str) -> str:
+    return intern(_told(spec, IMAGE_ENV, container).replace("$$", "$"))
+
+
+def _told(spec: Manifest, variable: str, container: str = CONTAINER_NAME) -> str:
+    """Return an environment variable that the operator gave to a Job's container; empty where there is none."""
     pod: Manifest = (spec.get("template") or {}).get("spec") or {}
-    trainer = container_named(CONTAINER_NAME, pod.get("containers"))
-    return next((str(v.get("value") or "") for v in trainer.get("env") or [] if v.get("name") == variable), "")
+    found = container_named(container, [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())])
+    return next((str(v.get("value") or "") for v in found.get("env") or [] if v.get("name") == variable), "")
 
 
 def _told_min_epochs(spec: Manifest) -> int:

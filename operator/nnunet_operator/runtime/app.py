@@ -49,7 +49,8 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
     async with AsyncExitStack() as stack:
         client = Client(await load_configuration(), settings.request_timeout_seconds, metrics)
         await stack.enter_async_context(client)
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        # Without a limit of connections: pods that take theirs and stay silent would let no one else's be asked.
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
         cache, queue = Cache(INFORMERS), WorkQueue(metrics)
         feed = Feed(cache, queue)
         policies = PolicyCache(client, cache)

@@ -18,6 +18,9 @@ RECENT_SECONDS = 10.0
 """Age up to which an answer of the API server counts as a sign of life."""
 PING_SECONDS = 3.0
 
+MOST_CONNECTIONS = 64
+"""At the same time, on each port. Whoever reaches them could fill the memory of the operator, which serves all."""
+
 Problem = Callable[[], str | None]
 """Returns what is wrong, or None."""
 
@@ -64,6 +67,19 @@ def _metrics(registry: CollectorRegistry) -> Callable[[web.Request], Awaitable[w
     return metrics
 
 
+def _few(server: web.Server) -> Callable[[], asyncio.Protocol]:
+    """Return what takes connections, and ends the oldest for one too many: an honest one lasts milliseconds."""
+
+    def taken() -> asyncio.Protocol:
+        transports = [each.transport for each in server.connections]
+        alive = [each for each in transports if each is not None and not each.is_closing()]
+        if len(alive) >= MOST_CONNECTIONS:
+            alive[0].abort()
+        return server()
+
+    return taken
+
+
 @asynccontextmanager
 async def serve(
     address: str, health_port: int, metrics_port: int, health: Health, registry: CollectorRegistry
@@ -73,14 +89,19 @@ async def serve(
     probes.router.add_get("/livez", health.live)
     probes.router.add_get("/readyz", health.ready)
     numbers.router.add_get("/metrics", _metrics(registry))
-    runners = []
+    runners: list[web.AppRunner] = []
+    listening: list[asyncio.Server] = []
     try:
         for application, port in ((probes, health_port), (numbers, metrics_port)):
             runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
             runners.append(runner)
             await runner.setup()
-            await web.TCPSite(runner, address, port).start()
+            assert runner.server is not None
+            factory = _few(runner.server)
+            listening.append(await asyncio.get_running_loop().create_server(factory, address, port, reuse_address=True))
         yield
     finally:
+        for server in listening:
+            server.close()
         for runner in runners:
             await runner.cleanup()

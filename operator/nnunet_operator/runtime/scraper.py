@@ -17,6 +17,9 @@ from nnunet_operator.runtime.keys import Key
 log = logging.getLogger(__name__)
 
 SCRAPE_TIMEOUT_SECONDS = 2.0
+PATIENCE_SECONDS = 0.25
+"""How long a look waits for answers. What comes later counts at the next look: a worker that waited for each silent pod
+would be missing to all other trainings, and anybody's pods can be silent."""
 _EARLY = 0.9
 """Share of the poll interval after which a look that comes early asks already."""
 
@@ -31,6 +34,7 @@ class Scraper:
         self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
         self._samples: dict[Key, dict[str, LiveFacts]] = {}  # by training: pod UID -> last answer
         self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time of the last epoch seen
+        self._asking: dict[Key, dict[str, asyncio.Task[LiveFacts | None]]] = {}  # by training: pod UID -> open question
 
     async def samples(self, key: Key, training: Training, pods: Iterable[PodView]) -> Mapping[str, LiveFacts]:
         """Return the last answer of each running fold's pod by the pod's name, asking those that are due."""
@@ -39,10 +43,7 @@ class Scraper:
         asked = {uid: at for uid, at in self._asked.get(key, {}).items() if uid in running}
         samples = {uid: sample for uid, sample in self._samples.get(key, {}).items() if uid in running}
         moved = {uid: at for uid, at in self._moved.get(key, {}).items() if uid in running}
-        due = [uid for uid in running if now - asked.get(uid, float("-inf")) >= self._poll * _EARLY]
-        answers = await asyncio.gather(*(self._scrape(training, running[uid]) for uid in due))
-        for uid, answer in zip(due, answers, strict=True):
-            asked[uid] = now
+        for uid, answer in (await self._answers(key, training, running, asked, now)).items():
             known = samples.get(uid)
             if answer is None or (answer.facts is None and known is not None):
                 continue  # as good as silence
@@ -56,6 +57,21 @@ class Scraper:
         # Also for a pod that has stopped answering: one that is frozen answers no more than it trains.
         return {running[uid].name: replace(sample, still_seconds=now - moved[uid]) for uid, sample in samples.items()}
 
+    async def _answers(
+        self, key: Key, training: Training, running: Mapping[str, PodView], asked: dict[str, float], now: float
+    ) -> Mapping[str, LiveFacts | None]:
+        """Ask the pods that are due, note in `asked` which those are, and return what has been answered by now."""
+        asking = self._asking.setdefault(key, {})
+        for uid in asking.keys() - running.keys():
+            asking.pop(uid).cancel()
+        for uid, pod in running.items():
+            if uid not in asking and now - asked.get(uid, float("-inf")) >= self._poll * _EARLY:
+                asked[uid] = now
+                asking[uid] = asyncio.create_task(self._scrape(training, pod), name=f"facts of {pod.name}")
+        if asking:
+            await asyncio.wait(asking.values(), timeout=PATIENCE_SECONDS)
+        return {uid: asking.pop(uid).result() for uid, task in list(asking.items()) if task.done()}
+
     def due_in(self, key: Key) -> float | None:
         """Return the seconds until the first of a training's pods is to be asked again; None where none runs.
 
@@ -64,13 +80,18 @@ class Scraper:
         asked = self._asked.get(key)
         if not asked:
             return None
-        return max(0.0, min(asked.values()) + self._poll - asyncio.get_running_loop().time())
+        # An open question has an answer, or none, after its time limit.
+        waits = [SCRAPE_TIMEOUT_SECONDS if uid in self._asking.get(key, {}) else self._poll for uid in asked]
+        times = (at + wait for at, wait in zip(asked.values(), waits, strict=True))
+        return max(0.0, min(times) - asyncio.get_running_loop().time())
 
     def forget(self, key: Key) -> None:
         """Drop what is remembered of a training."""
         self._asked.pop(key, None)
         self._samples.pop(key, None)
         self._moved.pop(key, None)
+        for task in self._asking.pop(key, {}).values():
+            task.cancel()
 
     async def _scrape(self, training: Training, pod: PodView) -> LiveFacts | None:
         try:

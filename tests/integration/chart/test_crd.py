@@ -96,6 +96,22 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"storage": {"results": {"subPath": "/models"}}},
         "must be relative to the root of the claim: remove the leading /",
     ),
+    "subPath that a terminal obeys": ({"storage": {"results": {"subPath": "a\x1b]52;c;\x07"}}}, "subPath"),
+    "image that a terminal obeys": ({"trainer": {"image": "a\x1b[2J"}}, "spec.trainer.image"),
+    "image of look-alikes": ({"trainer": {"image": "registry.ex\u0430mple/trainer:1"}}, "spec.trainer.image"),
+    "toleration of a key that is none": ({"podTemplate": {"tolerations": [{"key": 5}]}}, "tolerations[0].key"),
+    "toleration of nothing": (
+        {"podTemplate": {"tolerations": [{"effect": "NoSchedule"}]}},
+        "give the key of the taint, or operator: Exists for every taint",
+    ),
+    "toleration with a slip": (
+        {"podTemplate": {"tolerations": [{"key": "gpu", "operator": "exists"}]}},
+        'supported values: "Exists", "Equal", "Lt", "Gt"',
+    ),
+    "toleration with a field that there is not": (
+        {"podTemplate": {"tolerations": [{"key": "gpu", "efect": "NoSchedule"}]}},
+        'unknown field "spec.podTemplate.tolerations[0].efect"',
+    ),
     "subPath upwards": ({"storage": {"results": {"subPath": "a/../.."}}}, "must not contain '..'"),
     "the operator's variable": (
         {"trainer": {"env": [{"name": "nnUNet_raw", "value": "/x"}]}},

@@ -23,7 +23,7 @@ IMAGES = [
     f"@sha256:{'a' * 64}",
     f"trainer:1@sha256:{'a' * 64}",
     f"trainer@sha256:{'g' * 64}",
-    "näme/träiner:1",
+    "~name/tra!ner:1",
     "trainer:5000/evil",
     "trainer/evil",
     "registry.example:5000/trainer",

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.folders import maker_of
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.kube.builders.options import JobOptions
-from nnunet_operator.kube.builders.stages import plan_job
+from nnunet_operator.kube.builders.stages import fold_job, plan_job
 from nnunet_operator.runtime.training import parse_training
 from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
@@ -17,12 +18,13 @@ from tests.support.process import OperatorProcess
 from tests.support.trainer import Trainer
 
 
-def on_whole_claims(body: Object) -> Object:
-    """Return the planning Job of a stored training as an operator made it that mounted whole claims."""
-    job = plan_job(parse_training(body, NnunetTrainingStatus()), JobOptions(trainer_image="registry.example/trainer:0"))
-    del job["metadata"]["labels"][PREPROCESSED_LABEL]
+def on_whole_claims(body: Object, fold: str = "") -> Object:
+    """Return the Job of a stored training's planning, or fold, as an operator made it that mounted whole claims."""
+    of, options = parse_training(body, NnunetTrainingStatus()), JobOptions(trainer_image="registry.example/trainer:0")
+    job = fold_job(of, options, FoldKey(of.spec.configuration, fold)) if fold else plan_job(of, options)
+    job["metadata"]["labels"].pop(PREPROCESSED_LABEL, None)
     pod = job["spec"]["template"]["spec"]
-    del pod["initContainers"]
+    pod.pop("initContainers", None)
     policy = job["spec"]["podFailurePolicy"]
     policy["rules"] = [rule for rule in policy["rules"] if "prepare" not in str(rule)]
     for mount in pod["containers"][0]["volumeMounts"]:
@@ -65,6 +67,27 @@ def test_a_training_that_began_on_whole_claims_goes_on_and_ends(
     fold = next(job for job in lab.jobs() if job["metadata"]["name"] == "new-fold-0")
     run = f"{namespace}/new-{new['metadata']['uid'][:8]}"
     assert claims(fold) == {"/nnunet/preprocessed": folder, f"/nnunet/results/{run}": run}
+
+
+def test_a_fold_that_runs_on_whole_claims_at_the_upgrade_is_left_alone_until_its_end(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """Its pod sees more than it needs until it ends: to replace it would cost epochs. What follows is confined."""
+    old = api.create("nnunettrainings", training(namespace, folds=[0, 1], maxParallelFolds=1))
+    api.create("jobs", on_whole_claims(old))
+    running = api.create("jobs", on_whole_claims(old, "0"))
+    lab = Lab(api, namespace, start_operator(namespace))
+    lab.wait_jobs("hippo-fold-0", "hippo-plan")
+    lab.plan_and_train()
+    with Autopilot(api, namespace, lambda: 0.2):
+        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
+    jobs = {job["metadata"]["name"]: job for job in lab.jobs()}
+    kept = jobs["hippo-fold-0"]
+    assert kept["metadata"]["uid"] == running["metadata"]["uid"], "it was not made anew"
+    assert set(claims(kept).values()) == {""}, "it saw the claims as a whole"
+    run = f"{namespace}/hippo-{old['metadata']['uid'][:8]}"
+    for name in ("hippo-fold-1", "hippo-verify", "hippo-evaluate"):
+        assert claims(jobs[name])[f"/nnunet/results/{run}"] == run and "" not in claims(jobs[name]).values(), name
 
 
 def test_a_fold_in_an_image_older_than_the_operator_goes_on(lab: Lab, trainer: Trainer) -> None:

@@ -5,6 +5,7 @@ Commands that ask the cluster alone are in tests/integration/cli/test_hostile_te
 
 import ast
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.report import command as report
 from nnunet_cli.text import output
 from nnunet_cli.text.words import printable
+from nnunet_cli.volumes import stream
 from nnunet_cli.volumes.helper import Image, why_waiting
 from nnunet_cli.volumes.runs import Run
 from tests.support.command import Command
@@ -172,3 +174,20 @@ def test_what_stands_in_the_place_of_a_report(claim: Path, nnunet: Command) -> N
     (claim / "run").symlink_to(HOSTILE)
     run = nnunet("report", "hippo")
     assert run.code == 1 and f"is a link to {SHOWN}" in run.err and peaceful(run.err), run
+
+
+def test_a_report_that_would_fill_the_memory_of_who_fetches_it(claim: Path, nnunet: Command) -> None:
+    (claim / "run").mkdir()
+    (claim / "run" / "report.html").touch()
+    os.truncate(claim / "run" / "report.html", 1 << 40)  # a sparse file takes no room
+    run = nnunet("report", "hippo")
+    assert run.code == 1 and "has 1048576 MiB, and at most 256 are fetched" in run.err, run
+    assert not Path("hippo-report.html").exists()
+
+
+def test_an_answer_that_would_fill_the_memory(monkeypatch: pytest.MonkeyPatch, claim: Path, nnunet: Command) -> None:
+    monkeypatch.setattr(stream, "LONGEST_MESSAGE", 1 << 20)
+    (claim / "Dataset001_A").mkdir()
+    (claim / "Dataset001_A" / "dataset.json").write_text(json.dumps({"numTraining": "x" * (3 << 20)}))
+    run = nnunet("dataset", "ls")
+    assert run.code == 1 and "has a line of more than 1 MiB" in run.err, run

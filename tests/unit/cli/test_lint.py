@@ -222,6 +222,12 @@ def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
     assert "t.yaml, document 3: ConfigMap, skipped" in nnunet("lint", "t.yaml", "--offline").out
 
 
+def bomb(ten: str, levels: int = 40) -> str:
+    """A document of 2 kB whose aliases, written out, fill every memory; `ten` stands for ten of what is before."""
+    lines = ["a0: &a0 {x: 1}"]
+    return "\n".join(lines + [f"a{n}: &a{n} " + ten.replace("*a", f"*a{n - 1}") for n in range(1, levels)])
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -231,6 +237,8 @@ def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
         ("? {a: 1}\n: 2", "found unhashable key"),
         ("&x {a: *x}", "Circular reference"),
         ("a: !!binary aGVsbG8=", "JSON has no form for"),
+        pytest.param(bomb("[*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]"), "its aliases make more than", id="bomb"),
+        pytest.param(bomb("{<<: [*a, *a, *a, *a, *a, *a, *a, *a, *a, *a]}"), "its aliases make more", id="merged bomb"),
         ("\xff", "kind is not set"),
     ],
 )

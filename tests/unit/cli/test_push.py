@@ -288,6 +288,22 @@ def test_a_list_counts_nothing_that_lies_elsewhere(volume: LocalVolume, source: 
     assert found == {"Dataset001_A": (5, {}), "Dataset003_C": (0, None)}
 
 
+@pytest.mark.timeout(60)
+def test_nobody_waits_for_what_is_no_file(volume: LocalVolume, source: Path) -> None:
+    """To open a pipe lasts until somebody writes to it: for ever, if its maker likes."""
+    pushed(volume, source)
+    for place in ("raw/report.html", "raw/Dataset002_B/dataset.json"):
+        (volume.root / place).parent.mkdir(exist_ok=True)
+        os.mkfifo(volume.root / place)
+    with volume.run("send", "raw/report.html") as remote, pytest.raises(CliError, match=r"report.html .* is no file"):
+        remote.message()
+    with volume.run("datasets", "raw") as remote:
+        found = {message["name"]: (message["files"], message["description"]) for message in remote.messages()}
+    assert found == {"Dataset001_A": (5, {}), "Dataset002_B": (0, None)}
+    with pytest.raises(CliError, match="is no file"):
+        list(hashes_of(volume, "raw/Dataset002_B", ["dataset.json"]))
+
+
 def test_curves_are_not_read_through_a_link(volume: LocalVolume) -> None:
     hostile(volume, "runs/mine", "../private")
     with (

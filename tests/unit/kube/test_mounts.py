@@ -148,6 +148,14 @@ def test_a_run_that_began_on_whole_claims_goes_on_with_its_data(known: str) -> N
         ({"planning": {"planner": "nnUNetPlannerResEncM"}}, False),
         ({"planning": {"configurations": {"mine": {"inherits_from": "3d_fullres"}}}}, False),
         ({"configuration": "2d"}, False),
+        ({"podTemplate": {"annotations": {"instrumentation.opentelemetry.io/inject-python": "evil/x"}}}, False),
+        ({"podTemplate": {"labels": {"inject": "me"}}}, False),
+        ({"podTemplate": {"serviceAccountName": "x"}}, False),
+        ({"podTemplate": {"runtimeClassName": "x"}}, False),
+        (
+            {"podTemplate": {"nodeSelector": {"a": "b"}, "priorityClassName": "low", "tolerations": [{"key": "x"}]}},
+            True,
+        ),
     ],
 )
 def test_who_could_make_other_data_has_another_folder(changes: dict[str, Any], shared: bool) -> None:
@@ -156,6 +164,14 @@ def test_who_could_make_other_data_has_another_folder(changes: dict[str, Any], s
     assert plan_job(training(**changes), OPTIONS)["metadata"]["labels"][PREPROCESSED_LABEL] == maker_of(
         training(**changes).spec
     )
+
+
+@pytest.mark.parametrize(("at", "shared"), [({}, True), ({"claimName": "mine"}, False), ({"subPath": "mine"}, False)])
+def test_code_beside_the_dataset_makes_another_folder(at: dict[str, str], shared: bool) -> None:
+    """A variable may lead to it, and two datasets of one name may lie on two claims."""
+    env = {"env": [{"name": "nnUNet_extTrainer", "value": f"/nnunet/raw/{DATASET}/code"}]}
+    first, second = (training(trainer=env, dataset={"name": DATASET, **more}).spec for more in ({}, at))
+    assert (maker_of(first) == maker_of(second)) is shared
 
 
 @pytest.mark.parametrize("sub_path", ["-imaging", "--results=x", "$(HOME)", "a$$b"])

@@ -172,10 +172,11 @@ def test_a_long_list_is_cut() -> None:
 
 def test_a_line_that_admission_could_not_tell_is_cut() -> None:
     """The API server shows none of a message of more than 5120 bytes."""
-    image = "\N{BRAIN}" * 512
+    image, label = "i" * 512, "\N{BRAIN}" * 1000
     rules = {"requireImageDigest": True, "requireSeed": True, "allowedImages": ["a"]}
     long = policy("n" * 253, rules={**rules, "allowedPodLabels": []})
-    (verdict,) = decide(subject(trainer={"image": image}, podTemplate={"labels": {"k": "v"}}), {}, [long], NOW).verdicts
+    asked = subject(trainer={"image": image}, podTemplate={"labels": {label: "v"}})
+    (verdict,) = decide(asked, {}, [long], NOW).verdicts
     assert len(verdict.violations) == 4 and len(verdict.message.encode()) < 5120
     assert verdict.matter.startswith(
         f"policy {'n' * 253}: spec.trainer.image is {image}, "

@@ -154,8 +154,8 @@ def test_images_are_repositories_folders_or_digests_and_never_half_a_name(patter
         policy(rules={"allowedImages": [pattern]})
 
 
-@pytest.mark.parametrize("key", [None, "", 5, {}, []])
-def test_a_key_that_kubernetes_does_not_read_as_one_tolerates_all(key: Any) -> None:
+@pytest.mark.parametrize("key", [None, ""])
+def test_a_toleration_without_a_key_tolerates_all(key: Any) -> None:
     broken = subject(podTemplate={"tolerations": [{"key": key, "operator": "Exists"}]})
     (verdict,) = decide(broken, {}, [policy(rules={"allowedTolerations": ["a*"]})], NOW).verdicts
     assert verdict.violations[0].value == ["*"]

@@ -11,7 +11,7 @@ from nnunet_operator.kube.views import PodView, pod_view
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.scraper import Scraper
+from nnunet_operator.runtime.scraper import PATIENCE_SECONDS, SCRAPE_TIMEOUT_SECONDS, Scraper
 from tests.support.made_trainings import training
 from tests.support.made_worlds import live
 from tests.unit.runtime.clock import run
@@ -124,3 +124,45 @@ def test_another_pod_is_timed_anew() -> None:
             return [sample.still_seconds for sample in (await scraper.samples(KEY, training(), [other])).values()]
 
     assert run(scenario()) == [0]
+
+
+class Slow(Scraper):
+    """Gets an answer after a second, or after an hour."""
+
+    seconds = 1.0
+
+    async def _scrape(self, training: Training, pod: PodView) -> LiveFacts | None:
+        await asyncio.sleep(self.seconds)
+        return epoch(3)
+
+
+def test_a_late_answer_counts_at_the_next_look_which_comes_soon() -> None:
+    async def scenario() -> list[float | int | None]:
+        async with aiohttp.ClientSession() as session:
+            scraper = Slow(session, 15, Metrics())
+            first = await scraper.samples(KEY, training(), [POD])
+            waited, due = asyncio.get_running_loop().time(), scraper.due_in(KEY)
+            await asyncio.sleep(due or 0)
+            second = await scraper.samples(KEY, training(), [POD])
+            return [len(first), waited, len(second), asyncio.get_running_loop().time(), scraper.due_in(KEY)]
+
+    assert run(scenario()) == [0, PATIENCE_SECONDS, 1, SCRAPE_TIMEOUT_SECONDS, 13]
+
+
+def test_silent_pods_do_not_hold_up_the_workers() -> None:
+    """With 16 workers, 120 pods that let each wait for 2 s in 15 would have had all of them."""
+
+    async def scenario() -> float:
+        async with aiohttp.ClientSession() as session:
+            scraper = Slow(session, 15, Metrics())
+            scraper.seconds = 3600
+            for number in range(120):
+                await scraper.samples(Key("evil", f"t{number}"), training(), [replace(POD, uid=f"u{number}")])
+            spent = asyncio.get_running_loop().time()
+            for number in range(120):
+                await scraper.samples(Key("evil", f"t{number}"), training(), [])
+            await asyncio.sleep(0)
+            assert [task for task in asyncio.all_tasks() if "facts" in task.get_name()] == []
+            return spent
+
+    assert run(scenario()) <= 120 * PATIENCE_SECONDS

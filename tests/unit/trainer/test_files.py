@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_trainer.process import files
 from nnunet_trainer.process.failures import TrainerError
-from nnunet_trainer.process.files import Locked, lock, read_json, write_atomically, write_json
+from nnunet_trainer.process.files import Locked, lock, read_json, read_text, write_atomically, write_json
 
 HOLDER = """
 import sys, time
@@ -47,6 +48,39 @@ def test_nan_is_refused(tmp_path: Path) -> None:
 def test_write_in_a_folder_that_is_missing_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         write_atomically(tmp_path / "no" / "file", "x")
+
+
+def test_nothing_is_written_through_a_link_or_a_pipe(tmp_path: Path) -> None:
+    """The image of a training can put either in the place of what its verification writes."""
+    other, path = tmp_path / "other", tmp_path / "evidence.json"
+    other.write_text("of others")
+    for make in (lambda at: at.symlink_to(other), os.mkfifo):
+        make(tmp_path / ".tmp-evidence.json")
+        write_json(path, {"proven": True})
+        assert read_json(path) == {"proven": True} and not path.is_symlink()
+        assert other.read_text() == "of others"
+        path.unlink()
+    (tmp_path / "lock").symlink_to(tmp_path / "made")
+    with pytest.raises(OSError, match="symbolic links"), lock(tmp_path / "lock", "test"):
+        pass
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.timeout(30)
+def test_nobody_waits_for_a_pipe_or_reads_what_fills_the_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").touch()
+    os.truncate(tmp_path / "large", 1 << 40)
+    for name, said in (("pipe", "is no file"), ("large", "and at most 1073741824 are read")):
+        with pytest.raises(ValueError, match=said):
+            read_text(tmp_path / name)
+    with pytest.raises(IsADirectoryError):
+        read_text(tmp_path)
+    (tmp_path / "grows").write_text("123456")
+    monkeypatch.setattr(files, "LONGEST_TEXT", 6)
+    assert read_text(tmp_path / "grows") == "123456"
 
 
 def test_volume_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

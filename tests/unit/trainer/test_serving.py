@@ -1,6 +1,8 @@
 """What a trainer answers over HTTP; nothing about it may end a training."""
 
+import contextlib
 import socket
+import threading
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
@@ -9,7 +11,8 @@ import pytest
 
 from nnunet_api.facts import FACTS_PATH, FACTS_TYPE, FoldFacts, ServedFacts
 from nnunet_trainer.run.metrics import FoldMetrics, Metric
-from nnunet_trainer.run.serving import serve
+from nnunet_trainer.run.serving import MOST_CONNECTIONS, serve
+from tests.support.api import wait_for
 from tests.support.made_contracts import contract
 
 
@@ -53,3 +56,17 @@ def test_a_taken_port_is_survived(caplog: pytest.LogCaptureFixture) -> None:
         taken.listen()
         serve(FoldMetrics(contract(), "2", "nnUNetPlans").registry, served, taken.getsockname()[1])
     assert "no metrics and no facts" in caplog.text
+
+
+def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out() -> None:
+    """Each has a thread in the process that trains, and any pod of the cluster may open as many as it likes."""
+    before = threading.active_count()
+    _, port = start(served)
+    with contextlib.ExitStack() as held:
+        for _ in range(10 * MOST_CONNECTIONS):
+            held.enter_context(socket.create_connection(("127.0.0.1", port)))
+        assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
+        wait_for("most of them to end", lambda: threading.active_count() - before <= MOST_CONNECTIONS + 5)
+        for _ in range(50):
+            assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
+    wait_for("all of them to end", lambda: threading.active_count() - before <= 2)

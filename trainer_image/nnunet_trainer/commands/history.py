@@ -1,7 +1,7 @@
 """`nnunet-trainer history FOLDER`: what the newest checkpoint of each fold in a run's folder has logged.
 
 Lines of JSON on the standard output, for `kubectl nnunet curves`: a fold in each, with its values or its problem.
-Needs no contract, and runs nothing of what a checkpoint brings along.
+Needs no contract and no torch, and runs nothing of what a checkpoint brings along: the whole results claim is in reach.
 """
 
 import json
@@ -12,6 +12,9 @@ from typing import Any
 
 from nnunet_api.fold_key import FoldKey, replicate_folder
 from nnunet_trainer.process.failures import one_line
+from nnunet_trainer.run.plain import load_plain
+from nnunet_trainer.training.checkpoints import readable_checkpoints
+from nnunet_trainer.training.history import read_history
 
 _REPLICATES = replicate_folder(1).removesuffix("1")
 
@@ -40,11 +43,8 @@ def lines(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def _logged(folder: Path) -> dict[str, Any]:
-    """Return what the newest checkpoint of a fold has logged; nothing where there is none. Loads torch."""
-    from nnunet_trainer.training.checkpoints import readable_checkpoints
-    from nnunet_trainer.training.history import read_history
-
-    found, _ = readable_checkpoints(folder)
+    """Return what the newest checkpoint of a fold has logged; nothing where there is none."""
+    found, _ = readable_checkpoints(folder, load_plain)
     return {"epoch": found[0].epoch, **vars(read_history(found[0].path))} if found else {}
 
 

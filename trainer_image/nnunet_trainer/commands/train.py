@@ -20,7 +20,7 @@ from nnunet_trainer.process.failures import (
     wrong_configuration,
     wrong_data,
 )
-from nnunet_trainer.process.files import Locked, lock, read_json
+from nnunet_trainer.process.files import Locked, lock, read_json, read_text
 from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run import environment
@@ -46,7 +46,7 @@ VALIDATION_SUMMARY = Path("validation", "summary.json")
 def read_plan(paths: RunPaths) -> PlanFacts:
     """Return the outcome of planning. Raises TrainerError with WRONG_CONFIGURATION where there is none."""
     try:
-        return PlanFacts.model_validate_json(paths.plan_result.read_text(encoding="utf-8"))
+        return PlanFacts.model_validate_json(read_text(paths.plan_result))
     except FileNotFoundError:
         raise wrong_configuration(
             f"{paths.plan_result} is missing, which planning leaves there: was the folder of the run deleted? Suspend "

@@ -20,6 +20,7 @@ from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged,
 from nnunet_trainer.process.files import write_json
 from nnunet_trainer.run.journal import read_journal
 from nnunet_trainer.run.paths import FINAL, RunPaths
+from nnunet_trainer.run.plain import load_plain
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,9 @@ def verify(
     read, unusable = _read_all(paths, files)
     final = {fold: files[fold] for fold in read}
     hashes = file_hashes(f"hashing {len(final)} checkpoints", final, contract.processes, "checkpoints")
+    for fold, reason in _copies(hashes).items():
+        unusable[fold] = reason
+        del read[fold]
     findings = [prove(fold, checkpoint, hashes[fold], contract) for fold, checkpoint in read.items()]
     evidence = EvidenceFacts(folds=[finding.evidence for finding in findings])
     for proof in evidence.folds:
@@ -93,13 +97,20 @@ def _read_all(paths: RunPaths, files: Mapping[str, Path]) -> tuple[dict[str, Fin
     return read, unusable
 
 
-def _read(paths: RunPaths, path: Path) -> FinalCheckpoint:
-    """Return what a checkpoint holds. Raises FileNotFoundError, ValueError or whatever torch.load raises."""
-    # The names come from plan.json and the folders from the training's image.
-    real = paths.own_file(path)
-    from nnunet_trainer.run.restricted import load_restricted
+def _copies(hashes: Mapping[str, str]) -> dict[str, str]:
+    """Return which folds have the checkpoint of another one: an ensemble of one network would pass for several."""
+    first: dict[str, str] = {}
+    return {
+        fold: f"nothing is proven: its {FINAL} is that of fold {first[found]}"
+        for fold, found in hashes.items()
+        if first.setdefault(found, fold) != fold
+    }
 
-    return checkpoint_of(load_restricted(real))
+
+def _read(paths: RunPaths, path: Path) -> FinalCheckpoint:
+    """Return what a checkpoint holds. Raises OSError or ValueError."""
+    # The names come from plan.json and the folders from the training's image.
+    return checkpoint_of(load_plain(paths.own_file(path)))
 
 
 def _evidence_file(

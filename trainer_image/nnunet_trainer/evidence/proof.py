@@ -14,6 +14,7 @@ from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EvidenceFacts, FoldEv
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line
+from nnunet_trainer.process.files import read_text
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.run.paths import FINAL, RunPaths
 
@@ -26,7 +27,7 @@ def read_evidence(paths: RunPaths) -> dict[str, FoldEvidence]:
     """Return what was verified, by the name of the fold's run. Raises TrainerError with CHECKPOINT_UNUSABLE."""
     path = paths.run / EVIDENCE_FILE
     try:
-        facts = EvidenceFacts.model_validate_json(path.read_text(encoding="utf-8"))
+        facts = EvidenceFacts.model_validate_json(read_text(path))
     except (OSError, ValueError) as error:
         if not is_missing_or_damaged(error):
             raise

@@ -13,7 +13,7 @@ from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.policy.status import AppliedPolicies, GrantedException
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import Schedule, judge
-from nnunet_trainer.process.files import write_atomically
+from nnunet_trainer.process.files import read_text, write_atomically
 from nnunet_trainer.report.charts import Panel, by_class, curves
 from nnunet_trainer.run.paths import FINAL, RunPaths
 from nnunet_trainer.scoring import results, scores
@@ -55,7 +55,7 @@ def write_report(
 
 def _provenance(path: Path) -> FoldProvenance | None:
     try:
-        return FoldProvenance.model_validate_json(path.read_text(encoding="utf-8"))
+        return FoldProvenance.model_validate_json(read_text(path))
     except (FileNotFoundError, ValueError):
         return None
 

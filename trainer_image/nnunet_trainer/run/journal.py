@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nnunet_api.base import StatusModel
 from nnunet_api.facts import FoldFacts
-from nnunet_trainer.process.files import write_atomically
+from nnunet_trainer.process.files import read_text, write_atomically
 from nnunet_trainer.run.fence import Fence
 
 OWNER_KEY = "nnunet_training"
@@ -104,7 +104,7 @@ def read_journal(folder: Path) -> Journal:
     """Return the journal of a fold's folder; an empty one where there is none or it can't be read."""
     path = folder / JOURNAL_FILE
     try:
-        return Journal.model_validate_json(path.read_text(encoding="utf-8"))
+        return Journal.model_validate_json(read_text(path))
     except FileNotFoundError:
         return Journal()
     except ValueError as error:

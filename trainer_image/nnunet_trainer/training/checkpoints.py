@@ -13,10 +13,10 @@ from nnunet_trainer.process.failures import TrainerError, classify, may_be_damag
 from nnunet_trainer.process.files import fsync_file, fsync_folder
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.paths import BEST, FINAL, LATEST, PREVIOUS
-from nnunet_trainer.run.restricted import load_restricted
 
 log = logging.getLogger(__name__)
 
+Load = Callable[[Path], Any]
 _PREFERENCE = (FINAL, LATEST, BEST, PREVIOUS)
 """Order among checkpoints of the same epoch."""
 
@@ -78,21 +78,28 @@ def link_checkpoint(source: Path, path: Path, fence: Fence, keep: Path | None = 
     return True
 
 
-def finished_epochs(path: Path) -> int:
+def _restricted(path: Path) -> Any:
+    from nnunet_trainer.run.restricted import load_restricted
+
+    return load_restricted(path)
+
+
+def finished_epochs(path: Path, load: Load = _restricted) -> int:
     """Return the number of finished epochs in a checkpoint, whoever wrote it: nothing in it is run.
 
-    Raises whatever torch.load raises for a damaged one, ValueError for what is none or a link out of its folder, to
+    Raises whatever `load` raises for a damaged one, ValueError for what is none or a link out of its folder, to
     another's file.
     """
     real = path.resolve(strict=True)
     if real.parent != path.parent.resolve() or not real.is_file():
         raise ValueError("it is no file of the fold's folder")
-    return int(load_restricted(path)["current_epoch"])
+    return int(load(path)["current_epoch"])
 
 
-def readable_checkpoints(folder: Path) -> tuple[list[Checkpoint], list[str]]:
+def readable_checkpoints(folder: Path, load: Load = _restricted) -> tuple[list[Checkpoint], list[str]]:
     """Return the checkpoints of a fold whose structure can be read, newest first, and the names of the damaged ones.
 
+    By default torch reads them, as it will when the fold goes on from one.
     Raises TrainerError with CHECKPOINT_UNUSABLE when there are some but none can be read.
     """
     present = [folder / name for name in _PREFERENCE if (folder / name).exists()]
@@ -100,7 +107,7 @@ def readable_checkpoints(folder: Path) -> tuple[list[Checkpoint], list[str]]:
     damaged: list[str] = []
     for path in present:
         try:
-            found.append(Checkpoint(path, finished_epochs(path)))
+            found.append(Checkpoint(path, finished_epochs(path, load)))
         except Exception as error:
             if not may_be_damage(error):
                 raise

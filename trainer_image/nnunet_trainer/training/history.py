@@ -1,10 +1,12 @@
-"""The metrics history that nnU-Net keeps in each checkpoint. Loads torch only where it reads one."""
+"""The metrics history that nnU-Net keeps in each checkpoint. No torch in here."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from nnunet_trainer.run.plain import load_plain
 
 Curve = list[tuple[int, float]]
 """(finished epochs, value), without what is not a number."""
@@ -40,11 +42,9 @@ def history_of(logging: Mapping[str, Any]) -> History:
 def read_history(checkpoint: Path) -> History:
     """Return the history in a checkpoint, whoever wrote it: nothing in it is run.
 
-    Raises whatever torch.load raises for a damaged one.
+    Raises what `load_plain` does, and KeyError, TypeError or ValueError for another history than nnU-Net's.
     """
-    from nnunet_trainer.run.restricted import load_restricted
-
-    return history_of(load_restricted(checkpoint)["logging"])
+    return history_of(load_plain(checkpoint)["logging"])
 
 
 def thinned(values: Sequence[float], points: int) -> Curve:

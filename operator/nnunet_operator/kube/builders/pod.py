@@ -205,7 +205,7 @@ def _placement(training: Training, options: JobOptions) -> Manifest:
     secrets = list(dict.fromkeys([*(secret.name for secret in extra.image_pull_secrets), *options.image_pull_secrets]))
     fields: Manifest = {
         "nodeSelector": dict(extra.node_selector),
-        "tolerations": list(extra.tolerations),
+        "tolerations": [toleration.to_json_dict() for toleration in extra.tolerations],
         "affinity": extra.affinity,
         "priorityClassName": extra.priority_class_name,
         "imagePullSecrets": [{"name": name} for name in secrets],

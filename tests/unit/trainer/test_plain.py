@@ -1,0 +1,156 @@
+"""Checkpoints of somebody's choice, read without torch: numbers are found, nothing is called or fills the memory."""
+
+import io
+import os
+import pickle
+import struct
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnunet_trainer.run import plain
+from nnunet_trainer.run.plain import load_plain
+
+
+class Tensor:
+    """Stands for a tensor: torch keeps its numbers in a record of their own."""
+
+
+class Pickler(pickle.Pickler):
+    def persistent_id(self, obj: Any) -> Any:
+        return ("storage", Tensor, "0", "cpu", 4) if isinstance(obj, Tensor) else None
+
+
+def pickled(content: Any) -> bytes:
+    file = io.BytesIO()
+    Pickler(file, protocol=2).dump(content)
+    return file.getvalue()
+
+
+def write(path: Path, data: bytes, records: tuple[str, ...] = ("data/0",)) -> Path:
+    """A checkpoint as torch writes it, with this pickle."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("checkpoint_final/data.pkl", data)
+        for name in records:
+            archive.writestr(f"checkpoint_final/{name}", b"0123456789abcdef")
+    return path
+
+
+class Calls:
+    """Unpickling it calls a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+CONTENT: dict[str, Any] = {
+    "current_epoch": 3,
+    "network_weights": OrderedDict(w=Tensor()),
+    "logging": {
+        "plain": [0.5, 1, True, None, "x"],
+        "numpy": [np.float32(0.5), np.float64(0.25), np.float16(2), np.int64(-7), np.bool_(True)],
+        "swapped": [np.array([0.5], dtype=">f8")[0]],
+    },
+}
+
+
+def test_numbers_are_found_and_tensors_left_alone(tmp_path: Path) -> None:
+    weights = OrderedDict(w=Tensor())
+    weights._metadata = {"": 1}  # type: ignore[attr-defined]  # as torch does
+    found = load_plain(write(tmp_path / "c.pth", pickled(CONTENT | {"network_weights": weights})))
+    assert found["logging"] == {
+        "plain": [0.5, 1, True, None, "x"],
+        "numpy": [0.5, 0.25, 2.0, -7, True],
+        "swapped": [0.5],
+    }
+    assert found["current_epoch"] == 3 and found["network_weights"] == {"w": {}}
+
+
+def test_what_a_class_keeps_for_itself_hides_nothing(tmp_path: Path) -> None:
+    marker = tmp_path / "attacked"
+    extra = [Calls(open, str(marker), "w"), Calls(eval, f"open({str(marker)!r}, 'w')"), tmp_path, np.arange(3), {1, 2}]
+    found = load_plain(write(tmp_path / "c.pth", pickled(CONTENT | {"extra": extra})))
+    assert found["current_epoch"] == 3 and not marker.exists()
+
+
+def changing(name: bytes, state: bytes) -> bytes:
+    """A pickle that sets attributes of what it names, and then holds a counter."""
+    return b"\x80\x02c" + name + b"\n" + state + b"b0}X\x0d\x00\x00\x00current_epochK\x03s."
+
+
+def test_one_file_changes_nothing_for_the_next(tmp_path: Path) -> None:
+    """What a pickle can name, it can also set attributes of."""
+    state = b"N}X\x0c\x00\x00\x00__defaults__N\x85s\x86"  # (None, {"__defaults__": (None,)})
+    for name in (b"_codecs\nencode", b"numpy\ndtype", b"some\nclass"):
+        try:
+            load_plain(write(tmp_path / "evil.pth", changing(name, state)))
+        except ValueError:
+            continue  # refused is as good
+    assert load_plain(write(tmp_path / "c.pth", pickled(CONTENT)))["logging"]["numpy"][0] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        pytest.param(pickled(Calls(os.system, "true")), "it would call posix.system", id="the system"),
+        pytest.param(pickled(CONTENT)[:-20], "UnpicklingError|EOFError", id="cut short"),
+        pytest.param(b"", "EOFError", id="empty"),
+        pytest.param(pickled(np.float32(1)).replace(b"f4", b"f8"), "unpack requires", id="a number of another length"),
+        pytest.param(b"\x80\x02" + b"(" * 100 + b"l" * 200 + b".", "Error", id="an empty stack"),
+        pytest.param(b"\x80\x02Vx\nQ.", "a tensor of it is missing", id="a tensor of another form"),
+    ],
+)
+def test_what_can_not_be_read_is_said(tmp_path: Path, data: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        load_plain(write(tmp_path / "c.pth", data))
+
+
+def twice(path: Path) -> None:
+    """Readers that take the first of two records would see another history than those that take the last."""
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("checkpoint_final/data.pkl", pickled(CONTENT | {"current_epoch": 1000}))
+
+
+def two_folders(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("other/data.pkl", pickled(CONTENT | {"current_epoch": 1000}))
+
+
+def bomb(path: Path) -> None:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("checkpoint_final/data.pkl", b"\x00" * (2 << 20))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (twice, "some other twice"),
+        (two_folders, "2 records data.pkl"),
+        (bomb, "more than 1 MiB"),
+        (lambda path: write(path, pickled(CONTENT), ()), "a tensor of it is missing"),
+        (lambda path: os.truncate(path, path.stat().st_size - 30), "not a zip file"),
+        (lambda path: path.write_bytes(struct.pack("<Q", 7)), "not a zip file"),
+    ],
+)
+def test_files_that_are_no_checkpoints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], Any], said: str
+) -> None:
+    monkeypatch.setattr(plain, "LONGEST_BYTES", 1 << 20)
+    path = write(tmp_path / "c.pth", pickled(CONTENT))
+    assert load_plain(path)
+    spoil(path)
+    with pytest.raises(ValueError, match=said):
+        load_plain(path)
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        load_plain(tmp_path / "absent.pth")

@@ -1,0 +1,108 @@
+"""The plain data in a checkpoint - counters, names, histories - read without torch, its tensors left alone.
+
+A checkpoint is a zip file whose data.pkl is a pickle. torch's own restricted reader has been broken out of before, and
+which torch there is, is the base image's. Where nothing but numbers is wanted, Python's reader does, in which no name
+leads to anything: all that a pickle can call are the stand-ins below, made anew for each file.
+"""
+
+import io
+import pickle
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+LONGEST_BYTES = 512 << 20
+"""Of data.pkl. That of 100,000 epochs has some 10 MB."""
+_RECORD = "data.pkl"
+_NUMPY = {"f2": "e", "f4": "f", "f8": "d", "i4": "i", "i8": "q", "b1": "?"}
+"""numpy's types of numbers, as struct has them."""
+_SYSTEM = ("nt", "os", "posix", "subprocess", "sys")
+"""They would lead to nothing either. But no trainer keeps them, and people load the checkpoint by other means later."""
+
+
+def load_plain(path: Path) -> Any:
+    """Return the contents of a checkpoint, with stand-ins that hold nothing for all that is no plain data.
+
+    Raises ValueError for a file that is none, is damaged, or lacks a tensor; OSError where it can't be read.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return _content(archive)
+    except (OSError, MemoryError):
+        raise
+    except Exception as error:  # a pickle of somebody's choice can raise what it likes
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
+def _content(archive: zipfile.ZipFile) -> Any:
+    names = archive.namelist()
+    found = [name for name in names if name == _RECORD or name.endswith(f"/{_RECORD}")]
+    # Readers differ in which of two records of one name they take.
+    if len(found) != 1 or len(set(names)) != len(names):
+        raise ValueError(f"it has {len(found)} records {_RECORD}, or some other twice: it is no checkpoint of torch's")
+    if archive.getinfo(found[0]).file_size > LONGEST_BYTES:
+        raise ValueError(f"its {_RECORD} has more than {LONGEST_BYTES >> 20} MiB")
+    folder, there = found[0].removesuffix(_RECORD), set(names)
+    return _reader(archive.read(found[0]), lambda key: f"{folder}data/{key}" in there).load()
+
+
+def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
+    """Return a reader of a pickle. What it calls is its own: a pickle may change what it is given."""
+
+    class StandIn(dict[Any, Any]):
+        """Keeps nothing, does nothing."""
+
+        def __new__(cls, *_args: Any, **_kwargs: Any) -> "StandIn":
+            return super().__new__(cls)
+
+        def __init__(self, *_args: Any, **_kwargs: Any) -> None:
+            super().__init__()
+
+        def __setstate__(self, _state: Any) -> None:
+            """Take any."""
+
+    class Ordered(dict[Any, Any]):
+        """Keeps what is in it, but for the attributes that torch gives it."""
+
+        def __setstate__(self, _state: Any) -> None:
+            """Take any."""
+
+    class NumberType:
+        """numpy's dtype, of which its name and its order of bytes count."""
+
+        def __init__(self, name: Any, *_args: Any) -> None:
+            self.form, self.order = _NUMPY.get(str(name)), "<"
+
+        def __setstate__(self, state: Any) -> None:
+            self.order = ">" if state[1] == ">" else "<"
+
+    def number(kind: Any, value: Any) -> Any:
+        return struct.unpack(kind.order + kind.form, value)[0] if kind.form else StandIn()
+
+    def encoded(text: Any, _encoding: Any) -> bytes:
+        """Return bytes, which older pickles hold as text."""
+        return str(text).encode("latin1")
+
+    known = {
+        "collections.OrderedDict": Ordered,
+        "_codecs.encode": encoded,
+        "numpy.dtype": NumberType,
+        # numpy 1 has it in another module than numpy 2.
+        "numpy.core.multiarray.scalar": number,
+        "numpy._core.multiarray.scalar": number,
+    }
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if module in _SYSTEM:
+                raise pickle.UnpicklingError(f"it would call {module}.{name}"[:200])
+            return known.get(f"{module}.{name}", StandIn)
+
+        def persistent_load(self, pid: Any) -> Any:
+            if not (isinstance(pid, tuple) and len(pid) > 2 and has_tensor(str(pid[2]))):
+                raise pickle.UnpicklingError("a tensor of it is missing")
+            return StandIn()
+
+    return Reader(io.BytesIO(data))
