@@ -13,6 +13,7 @@ from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.admission import Said, read
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.impersonation import in_websockets
 from nnunet_cli.kube.kubeconfig import log_in
 
@@ -71,20 +72,19 @@ class Refused(Exception):
 class Cluster:
     """Reads what the commands need. Raises CliError where the cluster can't be reached, NoKubeconfig before that."""
 
-    def __init__(
-        self, kubeconfig: str | None = None, context: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, to: Connection, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         # Loading the client takes longer than everything that works without a cluster.
         from kubernetes import client
 
         settings = client.Configuration()
         settings.retries = False  # a cluster that is away is said so at once
-        login = log_in(kubeconfig, context, settings)
+        login = log_in(to, settings)
         self._client, self._impersonation = login.client, login.impersonation
         self.namespace = login.namespace
         """Namespace of the context."""
         self._host = settings.host
-        self._timeout_seconds = timeout_seconds
+        given = to.request_timeout
+        self._timeout_seconds = timeout_seconds if given is None else given or None
 
     def trainings(self, namespace: str | None) -> list[Object]:
         """Return all trainings of a namespace, or of the cluster. Raises Refused."""

@@ -8,14 +8,16 @@ import typer
 from nnunet_api.training import KIND
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.kubeconfig import NoKubeconfig
 from nnunet_cli.lint.checks import Finding, Known, Level, Result, check
 from nnunet_cli.lint.documents import STDIN, Document, read_all
 from nnunet_cli.lint.findings import Report, show
 from nnunet_cli.lint.surroundings import Offline, Online, Surroundings, read_policies
-from nnunet_cli.options import Context, Kubeconfig, Output, TextOutput
+from nnunet_cli.options import Output, TextOutput, asks_cluster
 
 
+@asks_cluster
 def lint(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - for the standard input.")],
     policies: Annotated[
@@ -32,8 +34,8 @@ def lint(
     ] = None,
     output: Output = TextOutput.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings and advice count as failures.")] = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Check trainings before they are applied: schema, policies, advice.
 
@@ -60,7 +62,7 @@ def lint(
     elif namespace_labels:
         raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
     else:
-        surroundings = _online(kubeconfig, context, namespace)
+        surroundings = _online(to, namespace)
     report = _report(documents, surroundings)
     show(report, output)
     if not report.results:
@@ -100,9 +102,9 @@ def _check(document: Document, surroundings: Surroundings) -> Result:
     return result
 
 
-def _online(kubeconfig: str | None, context: str | None, namespace: str | None) -> Online:
+def _online(to: Connection, namespace: str | None) -> Online:
     try:
-        return Online(Cluster(kubeconfig, context), namespace)
+        return Online(Cluster(to), namespace)
     except NoKubeconfig as error:
         raise CliError(f"{error}, or work offline, by --offline or --policies", error.exit_code) from None
 

@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from nnunet_api.labels import STAGE_FOLD, TRAINING_LABEL, short_name
+from nnunet_cli.completion import complete_folds
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.pods import Wanted, choose
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.logs.streams import show_logs
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
+from nnunet_cli.options import Name, Namespace, asks_cluster
 from nnunet_cli.text.output import say
 
 
@@ -24,12 +26,18 @@ class Stage(StrEnum):
     EVALUATE = "evaluate"
 
 
+@asks_cluster
 def logs(
     name: Name,
     namespace: Namespace = None,
     fold: Annotated[
         list[str] | None,
-        typer.Option("--fold", metavar="FOLD", help="A fold, such as 0, all or 0-r2; may be repeated."),
+        typer.Option(
+            "--fold",
+            metavar="FOLD",
+            help="A fold, such as 0, all or 0-r2; may be repeated.",
+            autocompletion=complete_folds,
+        ),
     ] = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="A stage. Default: the one that matters now.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the pods have ended.")] = False,
@@ -39,8 +47,8 @@ def logs(
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="Only the last lines of each pod.", show_default=False)
     ] = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Print the log of the pod that matters now: the one that runs, or else the one that ended last.
 
@@ -64,7 +72,7 @@ def logs(
     folds = tuple(fold or ())
     if folds and stage not in (None, Stage.TRAIN):
         raise typer.BadParameter("goes with --stage train only", param_hint="--fold")
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     read_training(cluster, where, name)
     try:

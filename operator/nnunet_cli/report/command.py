@@ -9,8 +9,9 @@ import typer
 from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, REPORT_FILE, SUMMARY_FILE
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
+from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, print_file, write_file
 from nnunet_cli.volumes.runs import open_run
 
@@ -34,6 +35,7 @@ _WRITTEN = {
 }
 
 
+@asks_cluster
 def report(
     name: Name,
     namespace: Namespace = None,
@@ -46,8 +48,8 @@ def report(
     ] = None,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Fetch the report of a training: scores, curves and provenance in one page that needs no network.
 
@@ -65,7 +67,7 @@ def report(
       2  wrong usage, or the file can't be written
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     training = read_training(cluster, where, name)
     with open_run(cluster, training, image, timeout) as run, run.volume.run("send", f"{run.folder}/{file}") as remote:

@@ -109,7 +109,7 @@ def test_completion() -> None:
         (b"contexts: 1", "the kubeconfig can't be used: it has not the form of one"),
         (
             b"{current-context: a, clusters: [], users: [], contexts: [{name: a, token: secret}]}",
-            "Expected key context in bad.yaml. Give",
+            "its context a is missing or empty. Give",
         ),
         (None, "there is no file bad.yaml"),
     ],
