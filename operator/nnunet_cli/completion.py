@@ -28,7 +28,7 @@ def complete_folds(ctx: typer.Context, incomplete: str) -> list[str]:
 
     def folds(cluster: Cluster, where: str) -> list[str]:
         body = cluster.training(where, str(ctx.params.get("name"))) or {}
-        return [fold["name"] for fold in (body.get("status") or {}).get("folds") or []]
+        return [fold["fold"] for fold in (body.get("status") or {}).get("folds") or []]
 
     return _that_begin(incomplete, ctx, folds)
 
