@@ -27,7 +27,9 @@ def complete_folds(ctx: typer.Context, incomplete: str) -> list[str]:
     """Return the folds of the training whose name was given."""
 
     def folds(cluster: Cluster, where: str) -> list[str]:
-        body = cluster.training(where, str(ctx.params.get("name"))) or {}
+        # What is not finished yet, `--fold` without a value, keeps the parser from giving names to arguments.
+        name = ctx.params.get("name") or next(iter(ctx.args), "")
+        body = (cluster.training(where, name) if name else None) or {}
         return [fold["fold"] for fold in (body.get("status") or {}).get("folds") or []]
 
     return _that_begin(incomplete, ctx, folds)
