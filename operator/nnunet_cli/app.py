@@ -17,6 +17,7 @@ from nnunet_cli.rights.command import rights
 from nnunet_cli.suspend.resume import resume
 from nnunet_cli.suspend.suspend import suspend
 from nnunet_cli.text.output import say
+from nnunet_cli.wait.command import wait
 from nnunet_cli.watch.command import watch
 
 HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
@@ -51,6 +52,7 @@ def common(
 
 app.command("list")(list_)
 app.command()(watch)
+app.command()(wait)
 app.command()(explain)
 app.command()(logs)
 app.command()(suspend)

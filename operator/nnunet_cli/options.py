@@ -13,7 +13,8 @@ from nnunet_cli.kube.connection import connection_of, seconds
 from nnunet_cli.volumes.access import IMAGE_VARIABLE
 
 
-def _seconds(text: str) -> float:
+def duration_of(text: str) -> float:
+    """Return the seconds of a duration on the command line."""
     try:
         return seconds(text)
     except ValueError as error:
@@ -66,7 +67,7 @@ _FLAGS: dict[str, Any] = {
     "request_timeout": Annotated[
         float | None,
         typer.Option(
-            "--request-timeout", metavar="DURATION", parser=_seconds, help="For one request: 30s, 2m; 0 is no limit."
+            "--request-timeout", metavar="DURATION", parser=duration_of, help="For one request: 30s, 2m; 0 is no limit."
         ),
     ],
 }

@@ -130,8 +130,13 @@ class Cluster:
         """Return the PersistentVolumeClaims of a namespace. Raises Refused."""
         return self._pages(self._core.list_namespaced_persistent_volume_claim, namespace=namespace)
 
-    def log(self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None) -> Iterator[str]:
-        """Yield the lines of a trainer pod's log; with `follow` until its container ends. Raises Refused."""
+    def log(
+        self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None, since: int | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a trainer pod's log, or those of the last seconds; with `follow` until its container ends.
+
+        Raises Refused.
+        """
         from urllib3.exceptions import HTTPError
 
         response = self._send(
@@ -141,6 +146,7 @@ class Cluster:
             container=CONTAINER_NAME,
             follow=follow,
             tail_lines=tail,
+            since_seconds=since,
             # A trainer may be silent for the length of an epoch.
             _request_timeout=(self._timeout_seconds, 24 * 3600.0) if follow else self._timeout_seconds,
         )

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,9 +202,13 @@ def test_names_are_completed(site: Site, nnunet: Command, monkeypatch: pytest.Mo
     ):
         ask(monkeypatch, words)
         # On a busy machine it gives up, and says nothing.
-        wait_for(f"what {words} may go on with", lambda expected=expected: complete() == expected)
+        wait_for(f"what {words} may go on with", partial(completes, expected))
     ask(monkeypatch, f"explain -n {home} --kubeconfig /none al")
     assert complete() == []
+
+
+def completes(expected: list[str]) -> bool:
+    return complete() == expected
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, words: str) -> None:

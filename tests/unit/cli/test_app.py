@@ -19,6 +19,7 @@ from tests.support.command import Command
 COMMANDS = [
     "list",
     "watch",
+    "wait",
     "explain",
     "logs",
     "suspend",
@@ -127,6 +128,7 @@ def test_only_a_command_that_can_work_offline_advises_it(nnunet: Command) -> Non
     assert "or work offline, by --offline or --policies" in nnunet("lint", "t.yaml").err
     for command in (
         "watch a",
+        "wait a",
         "explain a",
         "logs a",
         "suspend a",
