@@ -123,7 +123,7 @@ def push(
         note(f"note: {len(sent.strangers)} files on the claim are not in {folder} and were left there: {first}")
 
 
-@app.command("ls")
+@app.command("ls", short_help="List the datasets on a claim.")
 @asks_cluster
 def list_(
     namespace: Namespace = None,

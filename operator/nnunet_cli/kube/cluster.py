@@ -69,6 +69,10 @@ class Refused(Exception):
         self.answer = answer
 
 
+class Unreachable(CliError):
+    """The cluster does not answer, or not to this user."""
+
+
 class Cluster:
     """Reads what the commands need. Raises CliError where the cluster can't be reached, NoKubeconfig before that."""
 
@@ -129,6 +133,17 @@ class Cluster:
     def claims(self, namespace: str) -> list[Object]:
         """Return the PersistentVolumeClaims of a namespace. Raises Refused."""
         return self._pages(self._core.list_namespaced_persistent_volume_claim, namespace=namespace)
+
+    def service_account(self, namespace: str, name: str) -> Object:
+        """Return a ServiceAccount. Raises Refused."""
+        found: Object = self._ask(self._core.read_namespaced_service_account, namespace=namespace, name=name).body
+        return found
+
+    def class_(self, group: str, plural: str, name: str) -> Object:
+        """Return a class of the cluster, such as a PriorityClass. Raises Refused."""
+        what = {"group": group, "version": "v1", "plural": plural, "name": name}
+        found: Object = self._ask(self._custom.get_cluster_custom_object, **what).body
+        return found
 
     def log(
         self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None, since: int | None = None
@@ -275,41 +290,12 @@ class Cluster:
             return False
         return bool((answer.body.get("status") or {}).get("allowed"))
 
-    @cached_property
-    def _authorization(self) -> Any:
-        from kubernetes import client
-
-        return client.AuthorizationV1Api(self._client)
-
-    @cached_property
-    def _rbac(self) -> Any:
-        from kubernetes import client
-
-        return client.RbacAuthorizationV1Api(self._client)
-
-    @cached_property
-    def _core(self) -> Any:
-        from kubernetes import client
-
-        return client.CoreV1Api(self._client)
-
-    @cached_property
-    def _extensions(self) -> Any:
-        from kubernetes import client
-
-        return client.ApiextensionsV1Api(self._client)
-
-    @cached_property
-    def _batch(self) -> Any:
-        from kubernetes import client
-
-        return client.BatchV1Api(self._client)
-
-    @cached_property
-    def _custom(self) -> Any:
-        from kubernetes import client
-
-        return client.CustomObjectsApi(self._client)
+    _authorization = cached_property(lambda self: _api(self._client, "AuthorizationV1Api"))
+    _rbac = cached_property(lambda self: _api(self._client, "RbacAuthorizationV1Api"))
+    _core = cached_property(lambda self: _api(self._client, "CoreV1Api"))
+    _extensions = cached_property(lambda self: _api(self._client, "ApiextensionsV1Api"))
+    _batch = cached_property(lambda self: _api(self._client, "BatchV1Api"))
+    _custom = cached_property(lambda self: _api(self._client, "CustomObjectsApi"))
 
     def _list_custom(self, **arguments: Any) -> Any:
         if "namespace" in arguments:
@@ -366,7 +352,14 @@ class Cluster:
 
     def _unreachable(self, words: str) -> CliError:
         said = " ".join(words.split())
-        return CliError(f"the cluster at {self._host} can't be reached: {said}", ExitCode.CLUSTER)
+        return Unreachable(f"the cluster at {self._host} can't be reached: {said}", ExitCode.CLUSTER)
+
+
+def _api(made: Any, name: str) -> Any:
+    """Return a part of the API by the name of its class; what is not asked for costs no time."""
+    from kubernetes import client
+
+    return getattr(client, name)(made)
 
 
 _CUSTOM = {"group": GROUP, "version": VERSION}

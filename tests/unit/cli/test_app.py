@@ -51,6 +51,12 @@ def test_help_has_examples_and_exit_codes(nnunet: Command, command: str) -> None
         assert f"    {int(code)}  " in run.out or command in WITHOUT.get(code, ())
 
 
+def test_no_sentence_of_the_list_of_commands_is_cut(nnunet: Command) -> None:
+    for group in ((), ("dataset",)):
+        said = nnunet(*group, "--help").out.partition("Commands:")[2].splitlines()
+        assert said and all(line.endswith(".") and "..." not in line for line in said if line.strip()), said
+
+
 FOR_SCRIPTS = {
     "list": ("list",),
     "explain": ("explain", "a"),
