@@ -8,6 +8,7 @@ from nnunet_cli.errors import CliError
 from nnunet_cli.kube.cluster import Cluster, Refused
 from nnunet_cli.kube.connection import connection_of
 from nnunet_cli.kube.kubeconfig import names_in
+from nnunet_cli.kube.watched import read_status
 
 TIMEOUT_SECONDS = 3.0
 """Nobody waits longer for the Tab key."""
@@ -30,7 +31,7 @@ def complete_folds(ctx: typer.Context, incomplete: str) -> list[str]:
         # What is not finished yet, `--fold` without a value, keeps the parser from giving names to arguments.
         name = ctx.params.get("name") or next(iter(ctx.args), "")
         body = (cluster.training(where, name) if name else None) or {}
-        return [fold["fold"] for fold in (body.get("status") or {}).get("folds") or []]
+        return [fold.name for fold in read_status(body)[0].folds]
 
     return _that_begin(incomplete, ctx, folds)
 
