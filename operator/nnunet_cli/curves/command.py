@@ -17,7 +17,7 @@ from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.kube.watched import watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, print_data, write_file
-from nnunet_cli.volumes.runs import open_run
+from nnunet_cli.volumes.runs import open_run, require_begun
 
 
 class CurvesOutput(StrEnum):
@@ -58,13 +58,14 @@ def curves(
     \b
     Exit codes:
       0  they were written
-      1  no fold has a checkpoint yet
+      1  it has not begun, or no fold has a checkpoint yet
       2  wrong usage, or the file can't be written
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
     cluster = Cluster(to)
     where = namespace or cluster.namespace
     training = read_training(cluster, where, name)
+    require_begun(watched(training), "curves")
     with open_run(cluster, training, image, timeout) as run, run.volume.run("histories", run.folder) as remote:
         messages = remote.messages()
     history = history_of(watched(training), messages)
