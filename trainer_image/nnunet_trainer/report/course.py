@@ -39,10 +39,10 @@ def images(folders: Mapping[str, Path]) -> list[Row]:
     for fold, folder in folders.items():
         try:
             content = json.loads((folder / PROVENANCE_FILE).read_text(encoding="utf-8"))
-            image = str(content.get("image") or ""), str(content.get("imageDigest") or "")
+            pair = str(content.get("image") or ""), str(content.get("imageDigest") or "")
         except (OSError, ValueError, AttributeError):
             continue
-        found.setdefault(image, []).append(fold)
+        found.setdefault(pair, []).append(fold)
     rows: list[Row] = []
     for (image, digest), folds in found.items():
         of = f" of fold {', '.join(folds)}" if len(found) > 1 else ""
