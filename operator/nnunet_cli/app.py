@@ -1,9 +1,10 @@
 """The commands, put together."""
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from nnunet_cli.audit.command import audit
 from nnunet_cli.curves.command import curves
@@ -22,8 +23,25 @@ from nnunet_cli.watch.command import watch
 
 HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
 
+
+class Commands(TyperGroup):
+    """The commands; what is wrong with a word is said without the name of an exception before it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # typer's own exceptions of wrong usage; their class is private.
+            said = getattr(error, "message", None)
+            if isinstance(said, str) and hasattr(error, "format_message"):
+                vars(error)["message"] = said.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="nnunetctl",
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

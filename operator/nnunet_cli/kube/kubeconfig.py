@@ -43,9 +43,9 @@ def log_in(to: Connection, settings: Any) -> Login:
     """Return a client with these settings, for what a connection asks for. Raises NoKubeconfig."""
     # Loading the client takes longer than everything that works without a cluster.
     from kubernetes import client, config
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION, KubeConfigLoader, KubeConfigMerger
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 
-    paths = to.kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION
+    paths = to.kubeconfig or _default()
     try:
         bodies = [yaml.safe_load(path.read_bytes()) for path in _files(paths)]
         merged = KubeConfigMerger(paths)
@@ -74,9 +74,7 @@ def log_in(to: Connection, settings: Any) -> Login:
 
 def names_in(kubeconfig: str | None, kind: str) -> list[str]:
     """Return the names of the contexts, users or clusters in a kubeconfig, for completion. Raises as reading does."""
-    from kubernetes.config.kube_config import KUBE_CONFIG_DEFAULT_LOCATION
-
-    bodies = [yaml.safe_load(path.read_bytes()) for path in _files(kubeconfig or KUBE_CONFIG_DEFAULT_LOCATION)]
+    bodies = [yaml.safe_load(path.read_bytes()) for path in _files(kubeconfig or _default())]
     return [str(entry["name"]) for body in bodies if body for entry in body.get(f"{kind}s") or []]
 
 
@@ -155,6 +153,11 @@ def _entry(bodies: Iterable[Any], kind: str, name: str | None) -> dict[str, Any]
     """Return a context, a cluster or a user: the first file that has it decides, as in kubectl."""
     named = (entry for entry in _entries(bodies, kind) if entry["name"] == name)
     return next((entry[kind] for entry in named if entry.get(kind)), {})
+
+
+def _default() -> str:
+    """Return the files that kubectl reads where none is named."""
+    return os.environ.get("KUBECONFIG") or "~/.kube/config"
 
 
 def _files(paths: str) -> list[Path]:

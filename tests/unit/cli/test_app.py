@@ -51,6 +51,12 @@ def test_help_has_examples_and_exit_codes(nnunet: Command, command: str) -> None
         assert f"    {int(code)}  " in run.out or command in WITHOUT.get(code, ())
 
 
+@pytest.mark.parametrize("words", ["list -o xml", "report a --file xml", "dataset ls -o xml", "logs a --stage xml"])
+def test_a_word_that_is_none_of_the_choices(nnunet: Command, words: str) -> None:
+    run = nnunet(*words.split())
+    assert run.code == 2 and "'xml' is not one of" in run.err and "Value error" not in run.err, run.err
+
+
 def test_no_sentence_of_the_list_of_commands_is_cut(nnunet: Command) -> None:
     for group in ((), ("dataset",)):
         said = nnunet(*group, "--help").out.partition("Commands:")[2].splitlines()
