@@ -30,7 +30,8 @@ def explain(kubectl: Kubectl, console: Console, namespace: str, operator_namespa
     events = ("get", "events", "--sort-by=.lastTimestamp", f"--namespace={namespace}")
     _show(console, "last events", "\n".join(_try(kubectl, *events).splitlines()[-EVENTS:]))
     blamed = to_blame(pods) or to_blame(operators)
-    for pod in [blamed] if blamed else [*pods[-1:], *operators[-1:]]:
+    # Where none has failed, something stands still: what runs, each fold of it, says where.
+    for pod in [blamed] if blamed else [*(running(pods) or pods[-1:]), *operators[-1:]]:
         name, where = pod["metadata"]["name"], pod["metadata"]["namespace"]
         log = _try(kubectl, "logs", name, f"--namespace={where}", f"--tail={LOG_LINES}")
         _show(console, f"last log lines of pod {name}", log or "(it has no log)")
@@ -44,6 +45,11 @@ def to_blame(pods: Sequence[Object]) -> Object | None:
         if found:
             return found
     return None
+
+
+def running(pods: Sequence[Object]) -> list[Object]:
+    """Return the pods that work now."""
+    return [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Running"]
 
 
 def _failed(pod: Object) -> bool:

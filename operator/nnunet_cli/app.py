@@ -1,9 +1,10 @@
 """The commands, put together."""
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from nnunet_cli.audit.command import audit
 from nnunet_cli.curves.command import curves
@@ -17,12 +18,30 @@ from nnunet_cli.rights.command import rights
 from nnunet_cli.suspend.resume import resume
 from nnunet_cli.suspend.suspend import suspend
 from nnunet_cli.text.output import say
+from nnunet_cli.wait.command import wait
 from nnunet_cli.watch.command import watch
 
 HELP = "Look after nnU-Net trainings on Kubernetes: check, follow, explain and stop them, fetch and list what was run."
 
+
+class Commands(TyperGroup):
+    """The commands; what is wrong with a word is said without the name of an exception before it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # typer's own exceptions of wrong usage; their class is private.
+            said = getattr(error, "message", None)
+            if isinstance(said, str) and hasattr(error, "format_message"):
+                vars(error)["message"] = said.removeprefix("Value error, ")
+            raise
+
+
 app = typer.Typer(
     name="nnunetctl",
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,15 +68,17 @@ def common(
     """Only for the options."""
 
 
-app.command("list")(list_)
-app.command()(watch)
-app.command()(explain)
-app.command()(logs)
-app.command()(suspend)
-app.command()(resume)
-app.command()(report)
-app.command()(curves)
+# In the list of commands there is room for so much; by themselves they would be cut in the middle of a sentence.
+app.command("list", short_help="List trainings, and what is going on.")(list_)
+app.command(short_help="Follow a training live until it has ended.")(watch)
+app.command(short_help="Wait until a training has ended, for scripts.")(wait)
+app.command(short_help="Explain why a training does not run.")(explain)
+app.command(short_help="Print the log that matters now, or follow all.")(logs)
+app.command(short_help="Stop a training and free its GPUs.")(suspend)
+app.command(short_help="Let a suspended training go on.")(resume)
+app.command(short_help="Fetch the report or another file of a run.")(report)
+app.command(short_help="Draw losses, pseudo-Dice and learning rate.")(curves)
+app.command(short_help="Check trainings before they are applied.")(lint)
+app.command(short_help="List all runs for those who answer for them.")(audit)
+app.command(short_help="List who can get around policies or evidence.")(rights)
 app.add_typer(dataset.app, name="dataset")
-app.command()(lint)
-app.command()(audit)
-app.command()(rights)

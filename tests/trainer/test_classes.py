@@ -82,6 +82,17 @@ def test_class_of_the_users_own(world: World, tmp_path: Path) -> None:
     assert "BadTrainer" in bad.report.message and "exactly plans, configuration, fold" in bad.report.message
 
 
+def test_a_class_beside_the_images_is_refused_in_planning(tmp_path: Path) -> None:
+    """The pods of the folds do not mount the dataset's claim, and would not find it."""
+    world = make_world(tmp_path / "world")
+    trainers = world.root / f"nnunet/raw/{world.contract.dataset}/trainers"
+    trainers.mkdir()
+    (trainers / "ours.py").write_text(CUSTOM)
+    ended = world.but(trainerClass="OurTrainer").with_env(nnUNet_extTrainer=str(trainers)).finish("plan")
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "the folds do not mount: build it into an image" in ended.report.message
+
+
 def test_a_configuration_that_points_to_the_cascade_is_finished(world: World) -> None:
     """As the planner writes 3d_lowres: `next_stage` names a configuration that nothing was preprocessed for."""
     (plans,) = (world.root / "nnunet/preprocessed").glob("*/*/nnUNetPlans.json")

@@ -51,7 +51,7 @@ class Then(StrEnum):
     )
     ANEW = (
         "What a training computes can't change after creation: delete this training and create one that is put right. "
-        "Check it before: kubectl nnunet lint FILE."
+        "Before that, kubectl nnunet lint FILE checks what can be known without the image and the data."
     )
 
 

@@ -8,8 +8,9 @@ import typer
 from nnunet_cli.audit.output import as_csv, print_runs, runs_data
 from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import say_none, trainings_asked_for
-from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
+from nnunet_cli.options import AllNamespaces, Namespace, asks_cluster, one_or_all
 from nnunet_cli.text.output import note, print_data, say
 
 
@@ -22,12 +23,13 @@ class AuditOutput(StrEnum):
     YAML = "yaml"
 
 
+@asks_cluster
 def audit(
     namespace: Namespace = None,
     all_namespaces: AllNamespaces = False,
     output: Annotated[AuditOutput, typer.Option("--output", "-o", help="Form of the output.")] = AuditOutput.TABLE,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """List all runs: epochs required, asked for and proven, policies, exceptions, hashes, evidence.
 
@@ -47,7 +49,7 @@ def audit(
       3  the cluster can't be reached, or refuses
     """
     one_or_all(namespace, all_namespaces)
-    bodies, where = trainings_asked_for(Cluster(kubeconfig, context), namespace, all_namespaces)
+    bodies, where = trainings_asked_for(Cluster(to), namespace, all_namespaces)
     runs = sort_runs([read_run(body) for body in bodies])
     for run in runs:
         if run.problem:

@@ -12,11 +12,12 @@ from nnunet_cli.curves.history import as_data, history_of
 from nnunet_cli.curves.page import page
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.kube.watched import watched
-from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
+from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, print_data, write_file
-from nnunet_cli.volumes.runs import open_run
+from nnunet_cli.volumes.runs import open_run, require_begun
 
 
 class CurvesOutput(StrEnum):
@@ -28,6 +29,7 @@ class CurvesOutput(StrEnum):
     YAML = "yaml"
 
 
+@asks_cluster
 def curves(
     name: Name,
     namespace: Namespace = None,
@@ -39,8 +41,8 @@ def curves(
     ] = CurvesOutput.PNG,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Draw losses, pseudo-Dice and learning rate of each fold, with the policies' minimum and early stopping.
 
@@ -56,13 +58,14 @@ def curves(
     \b
     Exit codes:
       0  they were written
-      1  no fold has a checkpoint yet
+      1  it has not begun, or no fold has a checkpoint yet
       2  wrong usage, or the file can't be written
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     training = read_training(cluster, where, name)
+    require_begun(watched(training), "curves")
     with open_run(cluster, training, image, timeout) as run, run.volume.run("histories", run.folder) as remote:
         messages = remote.messages()
     history = history_of(watched(training), messages)

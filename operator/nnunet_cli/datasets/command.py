@@ -12,7 +12,8 @@ from nnunet_cli.datasets.transfer import local_files
 from nnunet_cli.datasets.transfer import push as push_files
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
-from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Namespace, Output, TextOutput
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import HelperImage, HelperTimeout, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.text.output import note, print_data, print_lines, say
 from nnunet_cli.volumes.access import choose_image, mounted
 
@@ -71,6 +72,7 @@ def check(folder: Folder, follow_links: FollowLinks = False, output: Output = Te
 
 
 @app.command()
+@asks_cluster
 def push(
     folder: Folder,
     namespace: Namespace = None,
@@ -80,8 +82,8 @@ def push(
     follow_links: FollowLinks = False,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Send a dataset to a claim. What is there with the right SHA-256 is skipped, so it can be called again.
 
@@ -106,7 +108,7 @@ def push(
         note(check_text(layout, notes))
         raise CliError("nothing was sent. Put it right, or send it as it is with --no-check", ExitCode.FOUND)
     files = local_files(layout.folder, follow_links=follow_links)
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     target = "/".join(part for part in (sub_path, layout.folder.name) if part)
     chosen = choose_image(cluster, image)
@@ -121,7 +123,8 @@ def push(
         note(f"note: {len(sent.strangers)} files on the claim are not in {folder} and were left there: {first}")
 
 
-@app.command("ls")
+@app.command("ls", short_help="List the datasets on a claim.")
+@asks_cluster
 def list_(
     namespace: Namespace = None,
     claim: Claim = "nnunet-raw",
@@ -129,8 +132,8 @@ def list_(
     output: Output = TextOutput.TEXT,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """List the datasets on a claim: training cases, channels, classes, files, size.
 
@@ -148,7 +151,7 @@ def list_(
       2  wrong usage
       3  the claim can't be mounted, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     chosen = choose_image(cluster, image)
     with (

@@ -5,18 +5,20 @@ from datetime import UTC, datetime
 from nnunet_cli.explain.explanation import explain as explained
 from nnunet_cli.explain.output import as_data, as_text
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.evidence import gather
 from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace, Output, TextOutput
+from nnunet_cli.options import Name, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.text.output import print_data, print_lines
 
 
+@asks_cluster
 def explain(
     name: Name,
     namespace: Namespace = None,
     output: Output = TextOutput.TEXT,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Explain why a training does not run, or what it is doing, and what to do about it.
 
@@ -34,7 +36,7 @@ def explain(
       2  wrong usage
       3  there is no such training, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     evidence = gather(cluster, read_training(cluster, namespace or cluster.namespace, name))
     found = explained(evidence, datetime.now(UTC))
     if not print_data(output, lambda: as_data(found)):

@@ -29,8 +29,11 @@ def seen(evidence: Evidence, reason: str, now: datetime) -> list[str]:
 def _claims(evidence: Evidence, reason: str) -> Iterator[str]:
     if evidence.claims is not None and reason == Reason.CLAIM_NOT_BOUND:
         for name in evidence.claims_used:
-            if name not in evidence.claims:
-                yield f"claim {name}: does not exist or has no volume"
+            phase = evidence.claims.get(name)
+            if phase is None:
+                yield f"claim {name}: does not exist"
+            elif phase != "Bound":
+                yield f"claim {name}: {phase}, has no volume yet"
 
 
 def _quotas(evidence: Evidence, reason: str) -> Iterator[str]:

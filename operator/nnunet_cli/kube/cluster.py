@@ -13,6 +13,7 @@ from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.admission import Said, read
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.impersonation import in_websockets
 from nnunet_cli.kube.kubeconfig import log_in
 
@@ -68,23 +69,26 @@ class Refused(Exception):
         self.answer = answer
 
 
+class Unreachable(CliError):
+    """The cluster does not answer, or not to this user."""
+
+
 class Cluster:
     """Reads what the commands need. Raises CliError where the cluster can't be reached, NoKubeconfig before that."""
 
-    def __init__(
-        self, kubeconfig: str | None = None, context: str | None = None, timeout_seconds: float = TIMEOUT_SECONDS
-    ) -> None:
+    def __init__(self, to: Connection, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         # Loading the client takes longer than everything that works without a cluster.
         from kubernetes import client
 
         settings = client.Configuration()
         settings.retries = False  # a cluster that is away is said so at once
-        login = log_in(kubeconfig, context, settings)
+        login = log_in(to, settings)
         self._client, self._impersonation = login.client, login.impersonation
         self.namespace = login.namespace
         """Namespace of the context."""
         self._host = settings.host
-        self._timeout_seconds = timeout_seconds
+        given = to.request_timeout
+        self._timeout_seconds = timeout_seconds if given is None else given or None
 
     def trainings(self, namespace: str | None) -> list[Object]:
         """Return all trainings of a namespace, or of the cluster. Raises Refused."""
@@ -130,8 +134,24 @@ class Cluster:
         """Return the PersistentVolumeClaims of a namespace. Raises Refused."""
         return self._pages(self._core.list_namespaced_persistent_volume_claim, namespace=namespace)
 
-    def log(self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None) -> Iterator[str]:
-        """Yield the lines of a trainer pod's log; with `follow` until its container ends. Raises Refused."""
+    def service_account(self, namespace: str, name: str) -> Object:
+        """Return a ServiceAccount. Raises Refused."""
+        found: Object = self._ask(self._core.read_namespaced_service_account, namespace=namespace, name=name).body
+        return found
+
+    def class_(self, group: str, plural: str, name: str) -> Object:
+        """Return a class of the cluster, such as a PriorityClass. Raises Refused."""
+        what = {"group": group, "version": "v1", "plural": plural, "name": name}
+        found: Object = self._ask(self._custom.get_cluster_custom_object, **what).body
+        return found
+
+    def log(
+        self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None, since: int | None = None
+    ) -> Iterator[str]:
+        """Yield the lines of a trainer pod's log, or those of the last seconds; with `follow` until its container ends.
+
+        Raises Refused.
+        """
         from urllib3.exceptions import HTTPError
 
         response = self._send(
@@ -141,6 +161,7 @@ class Cluster:
             container=CONTAINER_NAME,
             follow=follow,
             tail_lines=tail,
+            since_seconds=since,
             # A trainer may be silent for the length of an epoch.
             _request_timeout=(self._timeout_seconds, 24 * 3600.0) if follow else self._timeout_seconds,
         )
@@ -269,41 +290,12 @@ class Cluster:
             return False
         return bool((answer.body.get("status") or {}).get("allowed"))
 
-    @cached_property
-    def _authorization(self) -> Any:
-        from kubernetes import client
-
-        return client.AuthorizationV1Api(self._client)
-
-    @cached_property
-    def _rbac(self) -> Any:
-        from kubernetes import client
-
-        return client.RbacAuthorizationV1Api(self._client)
-
-    @cached_property
-    def _core(self) -> Any:
-        from kubernetes import client
-
-        return client.CoreV1Api(self._client)
-
-    @cached_property
-    def _extensions(self) -> Any:
-        from kubernetes import client
-
-        return client.ApiextensionsV1Api(self._client)
-
-    @cached_property
-    def _batch(self) -> Any:
-        from kubernetes import client
-
-        return client.BatchV1Api(self._client)
-
-    @cached_property
-    def _custom(self) -> Any:
-        from kubernetes import client
-
-        return client.CustomObjectsApi(self._client)
+    _authorization = cached_property(lambda self: _api(self._client, "AuthorizationV1Api"))
+    _rbac = cached_property(lambda self: _api(self._client, "RbacAuthorizationV1Api"))
+    _core = cached_property(lambda self: _api(self._client, "CoreV1Api"))
+    _extensions = cached_property(lambda self: _api(self._client, "ApiextensionsV1Api"))
+    _batch = cached_property(lambda self: _api(self._client, "BatchV1Api"))
+    _custom = cached_property(lambda self: _api(self._client, "CustomObjectsApi"))
 
     def _list_custom(self, **arguments: Any) -> Any:
         if "namespace" in arguments:
@@ -360,7 +352,14 @@ class Cluster:
 
     def _unreachable(self, words: str) -> CliError:
         said = " ".join(words.split())
-        return CliError(f"the cluster at {self._host} can't be reached: {said}", ExitCode.CLUSTER)
+        return Unreachable(f"the cluster at {self._host} can't be reached: {said}", ExitCode.CLUSTER)
+
+
+def _api(made: Any, name: str) -> Any:
+    """Return a part of the API by the name of its class; what is not asked for costs no time."""
+    from kubernetes import client
+
+    return getattr(client, name)(made)
 
 
 _CUSTOM = {"group": GROUP, "version": VERSION}

@@ -1,7 +1,7 @@
 """What the cluster knows of a training beside its status: Jobs, pods, Events, quotas, claims."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_api.labels import TRAINING_LABEL, short_name
@@ -20,8 +20,8 @@ class Evidence:
     warnings: Sequence[tuple[str, Event]] | None = ()
     """Warnings on its Jobs and pods, with kind and name of what they are about; oldest first."""
     quotas: Sequence[Object] | None = ()
-    claims: Sequence[str] | None = ()
-    """Names of the claims of the namespace that have a volume."""
+    claims: Mapping[str, str] | None = field(default_factory=dict)
+    """Phase of each claim of the namespace, by name."""
 
     @property
     def claims_used(self) -> list[str]:
@@ -47,7 +47,7 @@ def gather(cluster: Cluster, training: Object) -> Evidence:
     pods = _read(lambda: cluster.pods(namespace, labels))
     events = _read(lambda: cluster.events(namespace, "type=Warning"))
     claims = _read(lambda: cluster.claims(namespace))
-    bound = None if claims is None else [c["metadata"]["name"] for c in claims if c["status"].get("phase") == "Bound"]
+    phases = {c["metadata"]["name"]: str((c.get("status") or {}).get("phase") or "Pending") for c in claims or []}
     return Evidence(
         training=watched(training),
         spec=training.get("spec") or {},
@@ -55,7 +55,7 @@ def gather(cluster: Cluster, training: Object) -> Evidence:
         pods=pods,
         warnings=None if events is None else _about(events, [*(jobs or []), *(pods or [])]),
         quotas=_read(lambda: cluster.quotas(namespace)),
-        claims=bound,
+        claims=None if claims is None else phases,
     )
 
 

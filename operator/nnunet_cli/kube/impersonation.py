@@ -22,7 +22,7 @@ def headers_of(user: Mapping[str, Any]) -> Headers:
     if not (name or uid or groups or extra):
         return ()
     if not name:
-        raise ValueError("its user has as-uid, as-groups or as-user-extra without as")
+        raise ValueError("there is as-uid, as-groups or as-user-extra without as")
     if not isinstance(name, str) or not isinstance(uid or "", str) or not _texts(groups or []):
         raise ValueError("as and as-uid of its user have to be texts, as-groups a list of texts")
     if not isinstance(extra or {}, Mapping) or not all(_texts(values) for values in (extra or {}).values()):

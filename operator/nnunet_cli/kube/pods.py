@@ -30,7 +30,7 @@ def choose(pods: Sequence[Pod], wanted: Wanted) -> list[Pod]:
     These are the ones that run; where none does, the one that ended last; where none has ended, none. Where several
     folds are asked for, so for each of them. With `previous`, all attempts of the same work come before each.
     """
-    begun = [pod for pod in sorted(pods, key=_attempt) if has_log(pod) and _is_wanted(pod, wanted)]
+    begun = [pod for pod in sorted(pods, key=_attempt) if has_log(pod) and is_wanted(pod, wanted)]
     if wanted.folds:
         newest = {work(pod): pod for pod in begun}
         chosen = [newest[key] for key in sorted(newest)]
@@ -88,7 +88,8 @@ def creation(pod: Pod) -> str:
     return f"{pod['metadata'].get('creationTimestamp')} {pod['metadata']['name']}"
 
 
-def _is_wanted(pod: Pod, wanted: Wanted) -> bool:
+def is_wanted(pod: Pod, wanted: Wanted) -> bool:
+    """Say whether it is one of those that are asked for."""
     stage, fold = work(pod)
     return wanted.stage in ("", stage) and (not wanted.folds or fold in wanted.folds)
 

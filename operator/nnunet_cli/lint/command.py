@@ -7,15 +7,18 @@ import typer
 
 from nnunet_api.training import KIND
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.cluster import Cluster, Unreachable
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.kubeconfig import NoKubeconfig
 from nnunet_cli.lint.checks import Finding, Known, Level, Result, check
 from nnunet_cli.lint.documents import STDIN, Document, read_all
 from nnunet_cli.lint.findings import Report, show
+from nnunet_cli.lint.references import References
 from nnunet_cli.lint.surroundings import Offline, Online, Surroundings, read_policies
-from nnunet_cli.options import Context, Kubeconfig, Output, TextOutput
+from nnunet_cli.options import Output, TextOutput, asks_cluster
 
 
+@asks_cluster
 def lint(
     files: Annotated[list[str], typer.Argument(metavar="FILE", help="Files or folders; - for the standard input.")],
     policies: Annotated[
@@ -32,8 +35,8 @@ def lint(
     ] = None,
     output: Output = TextOutput.TEXT,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings and advice count as failures.")] = False,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Check trainings before they are applied: schema, policies, advice.
 
@@ -55,13 +58,17 @@ def lint(
       3  the cluster can't be reached, or tells you nothing by which it could be judged
     """
     documents = read_all(files)
+    references: References | None = None
     if policies or offline:
         surroundings: Surroundings = _offline(policies or [], namespace_labels or [], namespace)
     elif namespace_labels:
         raise typer.BadParameter("goes with --policies: a cluster knows its labels", param_hint="--namespace-labels")
     else:
-        surroundings = _online(kubeconfig, context, namespace)
-    report = _report(documents, surroundings)
+        surroundings, references = _online(to, namespace)
+    try:
+        report = _report(documents, surroundings, references)
+    except Unreachable as error:
+        raise _offline_helps(error) from None
     show(report, output)
     if not report.results:
         # Most likely a wrong path: in CI nobody would notice that nothing is checked.
@@ -72,7 +79,7 @@ def lint(
         raise typer.Exit(ExitCode.CLUSTER)
 
 
-def _report(documents: list[Document], surroundings: Surroundings) -> Report:
+def _report(documents: list[Document], surroundings: Surroundings, references: References | None) -> Report:
     report = Report()
     for document in documents:
         problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
@@ -80,7 +87,7 @@ def _report(documents: list[Document], surroundings: Surroundings) -> Report:
             finding = Finding(Level.INVALID, problem, remedy="correct the file", source="schema")
             report.results.append(Result(document, findings=[finding]))
         elif document.kind == KIND:
-            report.results.append(_check(document, surroundings))
+            report.results.append(_check(document, surroundings, references))
         else:
             report.skipped.append(document)
     report.notes += surroundings.notes
@@ -91,20 +98,27 @@ def _named(file: str) -> str:
     return "the standard input" if file == STDIN else file
 
 
-def _check(document: Document, surroundings: Surroundings) -> Result:
+def _check(document: Document, surroundings: Surroundings, references: References | None) -> Result:
     metadata = document.body.get("metadata")
     own = metadata.get("namespace") if isinstance(metadata, dict) else None
     namespace = own if isinstance(own, str) and own else surroundings.namespace
     result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
     result.add(surroundings.ask(namespace, document.body))
+    if references:
+        result.findings += references.missing(document.body, namespace)
     return result
 
 
-def _online(kubeconfig: str | None, context: str | None, namespace: str | None) -> Online:
+def _online(to: Connection, namespace: str | None) -> tuple[Online, References]:
     try:
-        return Online(Cluster(kubeconfig, context), namespace)
-    except NoKubeconfig as error:
-        raise CliError(f"{error}, or work offline, by --offline or --policies", error.exit_code) from None
+        cluster = Cluster(to)
+        return Online(cluster, namespace), References(cluster)
+    except (NoKubeconfig, Unreachable) as error:
+        raise _offline_helps(error) from None
+
+
+def _offline_helps(error: CliError) -> CliError:
+    return CliError(f"{error}, or work offline, by --offline or --policies", error.exit_code)
 
 
 def _offline(files: list[str], labels: list[str], namespace: str | None) -> Offline:

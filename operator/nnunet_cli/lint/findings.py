@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import Any
 
 from rich.text import Text
@@ -69,8 +70,9 @@ def _text(report: Report) -> list[Text]:
     for result in report.results:
         what = f"{result.namespace}/{result.name or '(no name)'}: " if result.namespace else ""
         lines.append(Text(f"{result.document.place}: {what}{result.outcome}", style="bold"))
-        for finding in result.findings:
-            lines += _block(finding)
+        for finding, following in zip_longest(result.findings, result.findings[1:]):
+            # What is to do about several alike is said once, after the last of them.
+            lines += _block(finding, with_remedy=not following or following.remedy != finding.remedy)
         lines.append(Text())
     for document in report.skipped:
         lines.append(Text(f"{document.place}: {document.kind or 'no kind'}, skipped"))
@@ -78,7 +80,7 @@ def _text(report: Report) -> list[Text]:
     return [*lines, Text(_summary(report))]
 
 
-def _block(finding: Finding) -> list[Text]:
+def _block(finding: Finding, with_remedy: bool) -> list[Text]:
     level = (f"{finding.level.value:8}", _COLOURS.get(finding.level, ""))
     lines = [Text.assemble("  ", level, f" {finding.message}")]
     if finding.mode:
@@ -86,7 +88,7 @@ def _block(finding: Finding) -> list[Text]:
         lines.append(Text(f"{_INDENT}by policy {finding.policy} ({finding.mode}){rule}"))
     elif finding.source == "API server":
         lines.append(Text(f"{_INDENT}by the API server"))
-    return [*lines, Text(f"{_INDENT}to do: {finding.remedy}")] if finding.remedy else lines
+    return [*lines, Text(f"{_INDENT}to do: {finding.remedy}")] if finding.remedy and with_remedy else lines
 
 
 def _summary(report: Report) -> str:

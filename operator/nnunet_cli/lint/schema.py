@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from nnunet_api.base import API_VERSION
+from nnunet_cli.lint.wording import meant, pattern_words
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -32,7 +33,7 @@ def parse(model: type[Model], body: dict[str, Any]) -> Model:
         text = json.dumps(_without_nulls(body.get("spec", {})))
         spec = model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
-        problems += [_words(problem) for problem in error.errors(include_url=False)]
+        problems += [_words(problem, model) for problem in error.errors(include_url=False)]
     if problems:
         raise Invalid(problems)
     return spec
@@ -65,7 +66,7 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _words(problem: Any) -> tuple[str, str]:
+def _words(problem: Any, model: type[BaseModel]) -> tuple[str, str]:
     """Return pydantic's finding as field and message."""
     field = "spec"
     for part in problem["loc"]:
@@ -73,6 +74,11 @@ def _words(problem: Any) -> tuple[str, str]:
     if problem["type"] == "missing":
         return field, f"{field} is not set, must be given"
     if problem["type"] == "extra_forbidden":
-        return field, f"{field} is no field of the API: see kubectl explain, or remove it"
-    said = problem["msg"][0].lower() + problem["msg"][1:]
+        close = meant(model, field)
+        hint = f"did you mean {close}?" if close else "see kubectl explain nnt.spec, or remove it"
+        return field, f"{field} is no field of the API: {hint}"
+    said = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "string_pattern_mismatch":
+        said = pattern_words(problem["ctx"]["pattern"])
+    said = said[0].lower() + said[1:]
     return field, f"{field} is {problem['input']!r:.100}: {said}"

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import say_none, trainings_asked_for
 from nnunet_cli.kube.watched import watched
 from nnunet_cli.list.rows import data, table
-from nnunet_cli.options import AllNamespaces, Context, Kubeconfig, Namespace, one_or_all
+from nnunet_cli.options import AllNamespaces, Namespace, asks_cluster, one_or_all
 from nnunet_cli.text.output import print_data, print_lines
 
 
@@ -22,12 +23,13 @@ class ListOutput(StrEnum):
     YAML = "yaml"
 
 
+@asks_cluster
 def list_(
     namespace: Namespace = None,
     all_namespaces: AllNamespaces = False,
     output: Annotated[ListOutput, typer.Option("--output", "-o", help="Form of the output.")] = ListOutput.TABLE,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """List trainings: phase, epochs, time left, Dice, and what is going on in words.
 
@@ -47,7 +49,7 @@ def list_(
       3  the cluster can't be reached, or refuses
     """
     one_or_all(namespace, all_namespaces)
-    bodies, where = trainings_asked_for(Cluster(kubeconfig, context), namespace, all_namespaces)
+    bodies, where = trainings_asked_for(Cluster(to), namespace, all_namespaces)
     found = [watched(body) for body in bodies]
     found.sort(key=lambda training: (training.namespace, training.name))
     if print_data(output, lambda: {"items": [data(each) for each in found]}):

@@ -1,18 +1,24 @@
 """`kubectl nnunet logs`: the log of the pod that matters now."""
 
+from collections.abc import Iterator
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from nnunet_api.labels import STAGE_FOLD, TRAINING_LABEL, short_name
+from nnunet_cli.completion import complete_folds
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Refused
-from nnunet_cli.kube.pods import Wanted, choose
-from nnunet_cli.kube.trainings import read_training
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.kube.pods import Pod, Wanted, choose
+from nnunet_cli.kube.trainings import find_training, read_training
+from nnunet_cli.kube.watched import Watched, message, watched
+from nnunet_cli.logs.following import INTERVAL_SECONDS, Following
 from nnunet_cli.logs.streams import show_logs
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
-from nnunet_cli.text.output import say
+from nnunet_cli.options import Name, Namespace, asks_cluster
+from nnunet_cli.text.output import note, say
+from nnunet_cli.text.words import listed
 
 
 class Stage(StrEnum):
@@ -24,28 +30,35 @@ class Stage(StrEnum):
     EVALUATE = "evaluate"
 
 
+@asks_cluster
 def logs(
     name: Name,
     namespace: Namespace = None,
     fold: Annotated[
         list[str] | None,
-        typer.Option("--fold", metavar="FOLD", help="A fold, such as 0, all or 0-r2; may be repeated."),
+        typer.Option(
+            "--fold",
+            metavar="FOLD",
+            help="A fold, such as 0, all or 0-r2; may be repeated.",
+            autocompletion=complete_folds,
+        ),
     ] = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="A stage. Default: the one that matters now.")] = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the pods have ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the training has ended.")] = False,
     previous_attempts: Annotated[
         bool, typer.Option("--previous-attempts", help="Earlier attempts of the same work, too, the oldest first.")
     ] = False,
     tail: Annotated[
         int | None, typer.Option("--tail", min=0, help="Only the last lines of each pod.", show_default=False)
     ] = None,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Print the log of the pod that matters now: the one that runs, or else the one that ended last.
 
     A line before it says which pod it is. Where several folds train, all of them are shown, and each line begins with
-    its fold.
+    its fold. With -f, what begins later is shown, too, from planning to evaluation, until the training has ended; with
+    --fold or --stage until those are done. It is waited for what has not begun yet.
 
     \b
     Examples:
@@ -57,22 +70,28 @@ def logs(
     \b
     Exit codes:
       0  the log was printed; or it was left by Ctrl-C
-      1  there is no such log: nothing has begun yet, or its pod or its node is gone
+      1  there is no such log: nothing has begun yet, or its pod or its node is gone; with -f: the training has failed,
+         or was deleted
       2  wrong usage
       3  there is no such training, or the cluster can't be reached, or refuses
     """
     folds = tuple(fold or ())
     if folds and stage not in (None, Stage.TRAIN):
         raise typer.BadParameter("goes with --stage train only", param_hint="--fold")
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
-    read_training(cluster, where, name)
+    found = watched(read_training(cluster, where, name))
+    wanted = Wanted(_label(stage, folds), folds, previous_attempts)
+    _check_folds(found, folds)
     try:
-        found = cluster.pods(where, f"{TRAINING_LABEL}={short_name(name)}")
-        chosen = choose(found, Wanted(_label(stage, folds), folds, previous_attempts))
+        if follow:
+            over = Following(TrainingLogs(cluster, found), wanted, tail, say, _tell, INTERVAL_SECONDS).run()
+            _say_end(found, over)
+            return
+        chosen = choose(cluster.pods(where, f"{TRAINING_LABEL}={short_name(name)}"), wanted)
         if not chosen:
-            raise CliError(_nothing(name, where), ExitCode.FOUND)
-        found_any = show_logs(cluster, chosen, follow=follow, tail=tail, echo=say)
+            raise CliError(_nothing(found, folds), ExitCode.FOUND)
+        found_any = show_logs(cluster, chosen, tail=tail, echo=say)
     except Refused as refused:
         raise CliError(f"the log can't be read: {refused}", ExitCode.CLUSTER) from None
     except KeyboardInterrupt:
@@ -81,14 +100,59 @@ def logs(
         raise typer.Exit(ExitCode.FOUND)
 
 
+class TrainingLogs:
+    """One training in a cluster, and the logs of its pods."""
+
+    def __init__(self, cluster: Cluster, training: Watched) -> None:
+        self._cluster, self._first = cluster, training
+
+    def training(self) -> Watched | None:
+        """Return it as it is now; another one of that name is not the one that is followed."""
+        body = find_training(self._cluster, self._first.namespace, self._first.name)
+        return watched(body) if body and body["metadata"]["uid"] == self._first.uid else None
+
+    def pods(self) -> list[Pod]:
+        """Return its pods."""
+        return self._cluster.pods(self._first.namespace, f"{TRAINING_LABEL}={short_name(self._first.name)}")
+
+    def log(self, pod: Pod, tail: int | None, since: int | None) -> Iterator[str]:
+        """Yield the lines of a pod's log until its trainer ends."""
+        return self._cluster.log(self._first.namespace, pod["metadata"]["name"], follow=True, tail=tail, since=since)
+
+
+def _tell(words: str) -> None:
+    note(f"note: {words}")
+
+
+def _say_end(first: Watched, over: Watched | None) -> None:
+    place = f"{first.namespace}/{first.name}"
+    if over is None:
+        raise CliError(f"{place} was deleted meanwhile", ExitCode.FOUND)
+    if over.failed:
+        raise CliError(f"{place} has failed: {message(over.status)}", ExitCode.FOUND)
+    if over.finished:
+        note(f"{place}: {message(over.status)}")
+
+
+def _check_folds(found: Watched, folds: tuple[str, ...]) -> None:
+    """Refuse a fold that the training does not have."""
+    known = [fold.name for fold in found.status.folds]
+    missing = [fold for fold in folds if fold not in known]
+    if known and missing:
+        words = f"{found.namespace}/{found.name} has no fold {missing[0]}: it has {listed(known)}"
+        raise CliError(words, ExitCode.FOUND)
+
+
 def _label(stage: Stage | None, folds: tuple[str, ...]) -> str:
     if folds or stage is Stage.TRAIN:
         return STAGE_FOLD
     return stage.value if stage else ""
 
 
-def _nothing(name: str, namespace: str) -> str:
+def _nothing(found: Watched, folds: tuple[str, ...]) -> str:
+    states = [f"fold {fold.name} is {fold.phase}" for fold in found.status.folds if fold.name in folds]
+    state = f" ({listed(states)})" if states else ""
     return (
-        "there is no such log: no pod for it has begun, or it is gone (pods go when a training is suspended, and with "
-        f"their nodes). See kubectl nnunet explain {name} -n {namespace}"
+        f"there is no such log{state}: no pod for it has begun, or it is gone (pods go when a training is suspended, "
+        f"and with their nodes). Wait for it with -f, or see kubectl nnunet explain {found.name} -n {found.namespace}"
     )

@@ -1,5 +1,6 @@
 """`kubectl nnunet report`: the report of a run, or another file of its folder, on this machine."""
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -8,11 +9,15 @@ import typer
 
 from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, REPORT_FILE, SUMMARY_FILE
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.cluster import Cluster, Object
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
+from nnunet_cli.kube.watched import Watched, watched
+from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
+from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.output import note, print_file, write_file
-from nnunet_cli.volumes.runs import open_run
+from nnunet_cli.volumes.access import NoPod
+from nnunet_cli.volumes.runs import open_run, require_begun
 
 
 class RunFile(StrEnum):
@@ -36,6 +41,7 @@ _WRITTEN = {
 }
 
 
+@asks_cluster
 def report(
     name: Name,
     namespace: Namespace = None,
@@ -46,30 +52,58 @@ def report(
             "--output", "-o", metavar="FILE", help="Where to write it, - for the standard output. Default: NAME-FILE."
         ),
     ] = None,
+    from_status: Annotated[
+        bool, typer.Option("--from-status", help="Make it of the training's status alone: takes no pod, says less.")
+    ] = False,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Fetch the report of a training: scores, curves and provenance in one page that needs no network.
 
-    It reads the results claim through a short-lived pod in the namespace, which is deleted at the end.
+    It reads the results claim through a short-lived pod in the namespace, which is deleted at the end. Who may read the
+    training and may not make pods gets a report of the training's status alone, which says what it lacks.
 
     \b
     Examples:
       kubectl nnunet report hippocampus
+      kubectl nnunet report hippocampus --from-status
       kubectl nnunet report hippocampus --file evidence.json -o - | jq
 
     \b
     Exit codes:
       0  it was written
-      1  there is no such file yet
+      1  the training has not begun, or there is no such file yet
       2  wrong usage, or the file can't be written
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     training = read_training(cluster, where, name)
+    found = watched(training)
+    require_begun(found, file.value)
+    if from_status:
+        data = _of_status(found, file)
+    else:
+        try:
+            data = _of_claim(cluster, training, file, image, timeout)
+        except NoPod as error:
+            if file is not RunFile.REPORT:
+                raise
+            note(f"note: {error}")
+            data = _of_status(found, file)
+    if output == "-":
+        print_file(data)
+        return
+    target = Path(output or f"{name}-{file}")
+    write_file(target, data)
+    note(f"{target}: {file} of {where}/{name}")
+
+
+def _of_claim(cluster: Cluster, training: Object, file: RunFile, image: str | None, timeout: float) -> bytes:
+    """Return a file of the run folder. Raises CliError, NoPod where the user may not make the pod that reads it."""
+    where, name = training["metadata"]["namespace"], training["metadata"]["name"]
     with open_run(cluster, training, image, timeout) as run, run.volume.run("send", f"{run.folder}/{file}") as remote:
         head = remote.message()
         if "missing" in head:
@@ -80,10 +114,12 @@ def report(
             raise CliError(
                 f"{words}: no trainer of this project writes so much. Look at it on the claim", ExitCode.FOUND
             )
-        data = remote.read(head["size"])
-    if output == "-":
-        print_file(data)
-        return
-    target = Path(output or f"{name}-{file}")
-    write_file(target, data)
-    note(f"{target}: {file} of {where}/{name}")
+        return remote.read(head["size"])
+
+
+def _of_status(found: Watched, file: RunFile) -> bytes:
+    """Return the report that the status alone gives."""
+    if file is not RunFile.REPORT:
+        raise typer.BadParameter(f"the status makes no {file}, only {RunFile.REPORT}", param_hint="--from-status")
+    note(f"note: this report is made of the training's status alone. It lacks {LACKS}")
+    return status_report(found, datetime.now(UTC)).encode()

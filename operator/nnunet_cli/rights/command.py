@@ -7,7 +7,8 @@ import typer
 
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Refused
-from nnunet_cli.options import Context, Kubeconfig
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import asks_cluster
 from nnunet_cli.rights.holders import Holder, holders
 from nnunet_cli.text.output import note, print_data, print_table
 
@@ -22,6 +23,7 @@ class RightsOutput(StrEnum):
     YAML = "yaml"
 
 
+@asks_cluster
 def rights(
     namespace: Annotated[
         str | None,
@@ -29,8 +31,8 @@ def rights(
     ] = None,
     system: Annotated[bool, typer.Option("--system", help="Also accounts that belong to Kubernetes itself.")] = False,
     output: Annotated[RightsOutput, typer.Option("--output", "-o", help="Form of the output.")] = RightsOutput.TABLE,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """List who holds rights by which policies, evidence or other people's runs can be got at.
 
@@ -49,7 +51,7 @@ def rights(
       2  wrong usage
       3  the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     try:
         found = holders(*cluster.roles_and_bindings())
     except Refused as refused:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.kube.watched import Watched
 from nnunet_cli.suspend.suspension import Outcome, State, change, wait
@@ -16,11 +17,10 @@ def carry_out(
     suspend: bool,
     judge: Callable[[Watched], Outcome],
     limit_seconds: float | None,
-    kubeconfig: str | None,
-    context: str | None,
+    to: Connection,
 ) -> None:
     """Write spec.suspend where it is not so already, wait, and say what came of it; None for no waiting."""
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     where = namespace or cluster.namespace
     found = read_training(cluster, where, name)
     if bool((found.get("spec") or {}).get("suspend")) != suspend:

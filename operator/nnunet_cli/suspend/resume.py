@@ -1,17 +1,19 @@
 """`kubectl nnunet resume`: let a training go on from its last checkpoints."""
 
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace, NoWait, Timeout
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import Name, Namespace, NoWait, Timeout, asks_cluster
 from nnunet_cli.suspend.changing import carry_out
 from nnunet_cli.suspend.suspension import judge_resumption
 
 
+@asks_cluster
 def resume(
     name: Name,
     namespace: Namespace = None,
     no_wait: NoWait = False,
     timeout: Timeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Resume a training: unfinished folds go on from their last checkpoints.
 
@@ -30,4 +32,4 @@ def resume(
       2  wrong usage
       3  there is no such training, you may not change it, or the cluster can't be reached
     """
-    carry_out(name, namespace, False, judge_resumption, None if no_wait else timeout, kubeconfig, context)
+    carry_out(name, namespace, False, judge_resumption, None if no_wait else timeout, to)

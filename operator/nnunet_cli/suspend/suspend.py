@@ -1,17 +1,19 @@
 """`kubectl nnunet suspend`: stop a training at its last finished epoch."""
 
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace, NoWait, Timeout
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import Name, Namespace, NoWait, Timeout, asks_cluster
 from nnunet_cli.suspend.changing import carry_out
 from nnunet_cli.suspend.suspension import judge_suspension
 
 
+@asks_cluster
 def suspend(
     name: Name,
     namespace: Namespace = None,
     no_wait: NoWait = False,
     timeout: Timeout = 300.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Suspend a training: its pods stop after their last finished epoch, its GPUs become free, its checkpoints stay.
 
@@ -30,4 +32,4 @@ def suspend(
       2  wrong usage
       3  there is no such training, you may not change it, or the cluster can't be reached
     """
-    carry_out(name, namespace, True, judge_suspension, None if no_wait else timeout, kubeconfig, context)
+    carry_out(name, namespace, True, judge_suspension, None if no_wait else timeout, to)

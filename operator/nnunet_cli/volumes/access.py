@@ -25,6 +25,10 @@ IMAGE_VARIABLE = "NNUNET_IMAGE"
 RIGHTS = "it takes the rights to create, get and delete pods, and to create and get pods/exec"
 
 
+class NoPod(CliError):
+    """The helper pod may not be made, or nothing may be run in it, by this user."""
+
+
 class Volume:
     """A claim in the helper pod."""
 
@@ -38,7 +42,7 @@ class Volume:
         try:
             remote = Remote(self._cluster.run_in_pod(self._namespace, self._pod, helper.CONTAINER, arguments))
         except Refused as refused:
-            raise CliError(f"nothing can be run in the helper pod: {refused}; {RIGHTS}", ExitCode.CLUSTER) from None
+            raise _refused("nothing can be run in the helper pod", refused) from None
         try:
             yield remote
         finally:
@@ -57,8 +61,7 @@ def mounted(
     try:
         pod = cluster.create_pod(namespace, body)
     except Refused as refused:
-        words = f"the helper pod that mounts claim {claim} can't be created: {refused}; {RIGHTS}"
-        raise CliError(words, ExitCode.CLUSTER) from None
+        raise _refused(f"the helper pod that mounts claim {claim} can't be created", refused) from None
     name = pod["metadata"]["name"]
     note(f"note: helper pod {namespace}/{name} runs the image {image.reference}")
     # A program that is told to end deletes its pod, as with Ctrl-C.
@@ -69,6 +72,11 @@ def mounted(
     finally:
         _delete(cluster, namespace, name)
         signal.signal(signal.SIGTERM, before)
+
+
+def _refused(what: str, refused: Refused) -> CliError:
+    kind = NoPod if refused.answer.forbidden else CliError
+    return kind(f"{what}: {refused}; {RIGHTS}", ExitCode.CLUSTER)
 
 
 def choose_image(cluster: Cluster, given: str | None) -> Image:

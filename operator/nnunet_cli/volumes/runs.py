@@ -8,7 +8,15 @@ from nnunet_api.folders import run_folder
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
+from nnunet_cli.kube.watched import Watched
 from nnunet_cli.volumes.access import Volume, choose_image, mounted
+
+
+def require_begun(training: Watched, what: str) -> None:
+    """Raise CliError where a training has not begun: then there is nothing on its claim to make a pod for."""
+    if training.status.start_time is None:
+        words = f"{training.namespace}/{training.name} has not begun yet, so it has no {what}"
+        raise CliError(f"{words}. See kubectl nnunet explain {training.name} -n {training.namespace}", ExitCode.FOUND)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import typer
 
 from nnunet_cli.errors import ExitCode
 from nnunet_cli.kube.cluster import Cluster
-from nnunet_cli.options import Context, Kubeconfig, Name, Namespace
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import Name, Namespace, asks_cluster
 from nnunet_cli.text.output import Terminal
 from nnunet_cli.watch.following import Follower, follow, frame
 
@@ -14,6 +15,7 @@ TIMEOUT_SECONDS = 10.0
 """The view says soon that the cluster does not answer."""
 
 
+@asks_cluster
 def watch(
     name: Name,
     namespace: Namespace = None,
@@ -23,8 +25,8 @@ def watch(
     interval: Annotated[
         float, typer.Option("--interval", min=0.5, max=3600, help="Seconds between two looks at the cluster.")
     ] = 2.0,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Follow a training until it is complete or has failed: folds, losses, time left, early stopping, Events.
 
@@ -43,7 +45,7 @@ def watch(
       3  there is no such training, or the cluster can't be reached at the beginning, or refuses
     """
     try:
-        cluster = Cluster(kubeconfig, context, TIMEOUT_SECONDS)
+        cluster = Cluster(to, TIMEOUT_SECONDS)
         follower = Follower(cluster, namespace or cluster.namespace, name)
         console = Terminal(highlight=False)
         if once or not console.is_terminal:

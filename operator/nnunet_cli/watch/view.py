@@ -1,28 +1,24 @@
 """A training's status as something to look at. Pure: a status in, a rich renderable or a line of text out."""
 
-from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markup import escape
 from rich.panel import Panel
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase, Phase, Reason
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.kube.watched import Event, Watched, message
-from nnunet_cli.text.words import dice, duration
+from nnunet_cli.text.words import duration
+from nnunet_cli.watch.folds import HISTORY, FoldTable, fold_state, that_fit
 from nnunet_cli.watch.view_words import early_stopping, remarks
 
 EVENTS_SHOWN = 6
-HISTORY = 12
-"""Epochs that a sparkline shows."""
-_AROUND = 18
-"""Lines of a frame that are no folds, at the usual width of messages."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 _CALM = "cyan"
@@ -31,15 +27,17 @@ _BAD = "bold red"
 _WAITS = "yellow"
 _PHASE_STYLES = {Phase.COMPLETED: _GOOD, Phase.FAILED: _BAD, Phase.SUSPENDED: _WAITS, Phase.STOPPING: _WAITS}
 _UNDER_WAY = frozenset({Phase.PENDING, Phase.PLANNING, Phase.TRAINING, Phase.VERIFYING, Phase.EVALUATING})
-_FOLD_STYLES = {
-    FoldPhase.PENDING: "dim",
-    FoldPhase.STARTING: _WAITS,
-    FoldPhase.RUNNING: _CALM,
-    FoldPhase.COMPLETED: _GOOD,
-    FoldPhase.FAILED: _BAD,
-}
-_INTERESTING = (FoldPhase.FAILED, FoldPhase.RUNNING, FoldPhase.STARTING, FoldPhase.PENDING, FoldPhase.COMPLETED)
-"""Which folds are shown first, where there is no room for all."""
+_FEWEST = 2
+"""Folds for which the rest makes room."""
+_STEPS = (
+    (EVENTS_SHOWN, False, False),
+    (3, False, False),
+    (EVENTS_SHOWN, True, False),
+    (3, True, False),
+    (3, True, True),
+    (1, True, True),
+)
+"""Events, whether those are cut to a line, and whether all else is; the most first."""
 
 
 class History:
@@ -69,14 +67,54 @@ class History:
         return "".join(_BARS[round(top * (value - low) / (high - low)) if high > low else 0] for value in seen)
 
 
-class _Sparkline:
-    """A sparkline that loses its oldest values where there is little room."""
+@dataclass(frozen=True)
+class _Room:
+    """How much of a training is shown."""
 
-    def __init__(self, bars: str, style: str) -> None:
-        self._bars, self._style = bars, style
+    folds: int
+    events: int
+    brief_events: bool = False
+    """Each in one line, cut where it is longer."""
+    brief: bool = False
+    """So for all that is to be minded."""
+
+
+class _View:
+    """The live view, with as much in it as the lines of the terminal hold; the newest Events stay to the last."""
+
+    def __init__(self, watched: Watched, now: datetime, history: History | None, notice: str, height: int | None):
+        self._watched, self._now, self._history, self._notice = watched, now, history, notice
+        self._height = height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Text(self._bars[-options.max_width :], style=self._style)
+        """Yield the frame."""
+        folds, height = len(self._watched.status.folds), self._height
+        for step in _STEPS:
+            frame = self._frame(_Room(folds, *step))
+            over = len(console.render_lines(frame, options, pad=False)) - height if height else 0
+            if over <= 0:
+                break
+        else:
+            frame = self._frame(_Room(max(_FEWEST, folds - over), *_STEPS[-1]))
+        yield frame
+
+    def _frame(self, room: _Room) -> Panel:
+        watched, status = self._watched, self._watched.status
+        parts: list[RenderableType] = [Text(self._notice, style=_BAD)] if self._notice else []
+        parts += [_headline(watched, self._now), Text(), *_folds(status, self._history, room.folds)]
+        said, stops = remarks(status), early_stopping(status)
+        if said or stops:
+            below = [*(Text(line, style=_WAITS) for line in said), *(Text(line) for line in stops)]
+            for text in below if room.brief else []:
+                text.no_wrap, text.overflow = True, "ellipsis"
+            parts += [Text(), *below]
+        # What is to be minded is there already, in the same words.
+        events = [event for event in watched.events if f"{event.reason}: {event.message}" not in said]
+        if events:
+            parts += [Text(), _events(events[-room.events :], room.brief_events)]
+        title = f"[bold]{escape(watched.name)}[/] in namespace {escape(watched.namespace)}"
+        subtitle = f"{escape(watched.dataset)}, {escape(watched.configuration)}"
+        return Panel(Group(*parts), title=title, subtitle=subtitle, title_align="left", subtitle_align="left")
 
 
 def live(
@@ -89,20 +127,9 @@ def live(
     """Return the live view: what is going on, a bar for each fold, what is to be minded, the last events.
 
     `notice` is about the view itself, such as a cluster that does not answer. With `height`, the lines of the terminal,
-    folds that do not fit are only counted.
+    older Events are left out where it is too low, then long lines are cut, and folds that do not fit are only counted.
     """
-    status = watched.status
-    parts: list[RenderableType] = [Text(notice, style=_BAD)] if notice else []
-    parts += [_headline(watched, now), Text(), *_folds(status, history, height)]
-    said = remarks(status)
-    stops = early_stopping(status)
-    if said or stops:
-        parts += [Text(), *(Text(line, style=_WAITS) for line in said), *(Text(line) for line in stops)]
-    if watched.events:
-        parts += [Text(), _events(watched.events[-EVENTS_SHOWN:])]
-    title = f"[bold]{escape(watched.name)}[/] in namespace {escape(watched.namespace)}"
-    subtitle = f"{escape(watched.dataset)}, {escape(watched.configuration)}"
-    return Panel(Group(*parts), title=title, subtitle=subtitle, title_align="left", subtitle_align="left")
+    return _View(watched, now, history, notice, height)
 
 
 def line(watched: Watched) -> str:
@@ -115,7 +142,7 @@ def line(watched: Watched) -> str:
     for fold in status.folds:
         if fold.phase != FoldPhase.PENDING:
             seen = f", pseudo-Dice {fold.ema_pseudo_dice:.3f}" if fold.ema_pseudo_dice is not None else ""
-            parts.append(f"fold {fold.name} {_fold_state(fold)} {fold.epoch}/{fold.planned_end}{seen}")
+            parts.append(f"fold {fold.name} {fold_state(fold)} {fold.epoch}/{fold.planned_end}{seen}")
     if not status.progress or not status.progress.epoch or status.phase not in _UNDER_WAY:
         parts.append(message(status))
     return " | ".join(part for part in parts if part)
@@ -140,90 +167,20 @@ def _headline(watched: Watched, now: datetime) -> RenderableType:
     return Group(words, Text(watched.problem or message(status)))
 
 
-def _folds(status: NnunetTrainingStatus, history: History | None, height: int | None) -> list[RenderableType]:
-    shown, others = _that_fit(status.folds, max(3, height - _AROUND) if height else len(status.folds))
+def _folds(status: NnunetTrainingStatus, history: History | None, room: int) -> list[RenderableType]:
+    shown, others = that_fit(status.folds, room)
     lines = {fold.name: history.line(fold.name) for fold in shown} if history else {}
-    seen = any(lines.values())
-    table = Table(box=None, pad_edge=False, padding=(0, 1), expand=True, header_style="dim")
-    table.add_column("fold", no_wrap=True)
-    table.add_column(no_wrap=True)
-    table.add_column(ratio=1, min_width=4)  # the bar takes what the numbers leave
-    for heading in ("epoch", "pseudo-\nDice"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    if seen:
-        table.add_column("seen\nso far", no_wrap=True, max_width=HISTORY, min_width=4, ratio=1)
-    for heading in ("loss\ntrain/val", "learning\nrate", "left"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for fold in shown:
-        style = _FOLD_STYLES[fold.phase]
-        bar = ProgressBar(
-            total=max(1, fold.planned_end),
-            completed=fold.epoch,
-            complete_style=style,
-            finished_style=_GOOD,
-        )
-        table.add_row(
-            fold.name,
-            Text(_fold_state(fold), style=style),
-            bar,
-            f"{fold.epoch}/{fold.planned_end}" if fold.epochs_target else "-",
-            dice(fold.ema_pseudo_dice),
-            *([_Sparkline(lines[fold.name], style)] if seen else []),
-            _losses(fold),
-            f"{fold.learning_rate:.4f}" if fold.learning_rate is not None else "-",
-            _left(fold),
-        )
-    if not others:
-        return [table]
-    counts = Counter(fold.phase for fold in others)
-    words = ", ".join(f"{counts[phase]} {phase}" for phase in _INTERESTING if counts[phase])
-    return [table, Text(f"and {len(others)} others: {words}", style="dim")]
+    return [FoldTable(shown, lines), *([Text(others, style="dim")] if others else [])]
 
 
-def _that_fit(folds: Sequence[FoldStatus], room: int) -> tuple[list[FoldStatus], list[FoldStatus]]:
-    """Return the folds that are shown, in their order, and the others."""
-    if len(folds) <= room:
-        return list(folds), []
-    order: Mapping[str, int] = {phase: number for number, phase in enumerate(_INTERESTING)}
-    chosen = {fold.name for fold in sorted(folds, key=lambda fold: order[fold.phase])[: room - 1]}
-    shown = [fold for fold in folds if fold.name in chosen]
-    return shown, [fold for fold in folds if fold.name not in chosen]
-
-
-def _fold_state(fold: FoldStatus) -> str:
-    return "Validating" if _validates(fold) else str(fold.phase)
-
-
-def _validates(fold: FoldStatus) -> bool:
-    return fold.phase == FoldPhase.RUNNING and 0 < fold.planned_end <= fold.epoch
-
-
-def _left(fold: FoldStatus) -> str:
-    if fold.phase == FoldPhase.COMPLETED and fold.mean_validation_dice is not None:
-        return f"Dice {fold.mean_validation_dice:.3f}"
-    if fold.phase != FoldPhase.RUNNING or not fold.epoch_seconds or _validates(fold):
-        return "-"
-    return duration((fold.planned_end - fold.epoch) * fold.epoch_seconds)
-
-
-def _events(events: Sequence[Event]) -> RenderableType:
+def _events(events: Sequence[Event], brief: bool) -> RenderableType:
     table = Table(box=None, pad_edge=False, padding=(0, 1), show_header=False)
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True)
-    table.add_column()
+    table.add_column(no_wrap=brief, overflow="ellipsis" if brief else "fold")
     for event in events:
         style = _WAITS if event.warning else _CALM
         if event.reason == Reason.TRAINING_COMPLETE:
             style = _GOOD
         table.add_row(f"{event.time:%H:%M:%S}", Text(event.reason, style=style), Text(event.message))
     return table
-
-
-def _losses(fold: FoldStatus) -> str:
-    training = "NaN" if fold.nonfinite_loss_epochs else _loss(fold.training_loss)
-    losses = (training, _loss(fold.validation_loss))
-    return "-" if losses == ("-", "-") else "/".join(losses)
-
-
-def _loss(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"

@@ -96,6 +96,7 @@ def folder() -> str:
 COMMANDS: dict[str, list[list[str]]] = {
     "list": [["list", "-n", HOME, "-o", form] for form in ("table", "json", "yaml")],
     "watch": [["watch", "hippo", "-n", HOME, "--once"]],
+    "wait": [["wait", "hippo", "-n", HOME, "--timeout", "1"]],
     "explain": [["explain", "hippo", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
     "logs": [["logs", "hippo", "-n", HOME]],
     "suspend": [["suspend", "hippo", "-n", HOME, "--no-wait"]],

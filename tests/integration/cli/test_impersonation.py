@@ -9,6 +9,7 @@ import pytest
 from kubernetes import client
 
 from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.connection import Connection
 from tests.integration.cli.conftest import RBAC, Site
 from tests.support.command import Command
 
@@ -45,7 +46,7 @@ def test_each_group_counts_as_for_kubectl(site: Site, home: str, nnunet: Command
     run = nnunet("list", "-n", home, "--kubeconfig", config(site, tmp_path / "config", **user))
     assert run.code == 0 and "there is no training" in run.err
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-    asks = client.AuthenticationV1Api(Cluster(str(tmp_path / "config"))._client)
+    asks = client.AuthenticationV1Api(Cluster(Connection(str(tmp_path / "config")))._client)
     seen = asks.create_self_subject_review(body).status.user_info
     assert (seen.username, seen.uid) == ("ann", "u-1")
     assert seen.groups == ["others", "readers", "system:authenticated"]
@@ -53,7 +54,7 @@ def test_each_group_counts_as_for_kubectl(site: Site, home: str, nnunet: Command
 
 
 def test_a_session_in_a_pod_is_asked_for_as_the_same(site: Site, home: str, tmp_path: Path) -> None:
-    cluster = Cluster(config(site, tmp_path / "config", **{"as": "nobody"}))
+    cluster = Cluster(Connection(config(site, tmp_path / "config", **{"as": "nobody"})))
     with pytest.raises(Refused, match=r'User "nobody" cannot (get|create) resource "pods/exec"'):
         cluster.run_in_pod(home, "some", "some", ["true"])
 

@@ -11,6 +11,7 @@ from tests.integration.cli.kubelet_logs import NODE, LogServer, log_node
 from tests.integration.cli.terminal import Terminal
 from tests.support.builders import training
 from tests.support.command import Command
+from tests.support.made_statuses import DONE, TRAINING
 
 HOME = "logs"
 
@@ -88,6 +89,12 @@ def test_logs(logs: LogServer, nnunet: Command, arguments: tuple[str, ...], line
     assert (run.code, run.out.splitlines()) == (0, lines), run.err
 
 
+def test_a_fold_that_the_training_does_not_have(site: Site, logs: LogServer, nnunet: Command) -> None:
+    site.api.merge("nnunettrainings", HOME, "hippo", {"status": TRAINING}, "status")
+    run = nnunet("logs", "hippo", "-n", HOME, "--fold", "7")
+    assert run.code == 1 and "logs/hippo has no fold 7: it has 0 and 1" in run.err
+
+
 def test_what_there_is_not_and_what_does_not_fit(logs: LogServer, nnunet: Command) -> None:
     run = nnunet("logs", "hippo", "-n", HOME, "--stage", "verify")
     assert run.code == 1 and "there is no such log" in run.err
@@ -95,7 +102,7 @@ def test_what_there_is_not_and_what_does_not_fit(logs: LogServer, nnunet: Comman
     assert run.code == 2 and "goes with --stage train only" in run.err
 
 
-def test_following_until_the_pods_end_and_until_ctrl_c(site: Site, logs: LogServer) -> None:
+def test_following_until_the_training_ends_and_until_ctrl_c(site: Site, logs: LogServer) -> None:
     command = ["logs", "hippo", "-n", HOME, "-f", "--kubeconfig", str(site.kubeconfig)]
     with Terminal(*command) as terminal:
         terminal.wait_text("[fold 1] epoch 1")
@@ -107,6 +114,12 @@ def test_following_until_the_pods_end_and_until_ctrl_c(site: Site, logs: LogServ
         terminal.wait_text("[fold 0] epoch 3")
         logs.say("new-1", "epoch 2")
         terminal.wait_text("[fold 1] epoch 2")
-        logs.close("new-0")
-        logs.close("new-1")
+        logs.say("verify", "the checkpoints hold")
+        pod(site, "verify", {"running": {}}, "verify")
+        terminal.wait_text("[verification] the checkpoints hold")
+        for name in ("new-0", "new-1", "verify"):
+            site.api.delete("pods", HOME, name)
+            logs.close(name)
+        site.api.merge("nnunettrainings", HOME, "hippo", {"status": DONE}, "status")
         assert terminal.end() == 0
+        terminal.wait_text("logs/hippo: all done")

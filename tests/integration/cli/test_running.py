@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.api import wait_for
 from tests.support.builders import training
 from tests.support.command import Command
 from tests.support.launch import Nursery
+from tests.support.made_statuses import TRAINING
 from tests.support.process import OperatorProcess
 from tests.support.proxy import Proxy, status_answer
 from tests.support.quota import allow, forbid
@@ -190,13 +192,29 @@ def test_names_are_completed(site: Site, nnunet: Command, monkeypatch: pytest.Mo
     home = site.namespace("completed")
     for name in ("alpha", "beta", "alpine"):
         site.api.create("nnunettrainings", training(home, name))
-    words = f"kubectl-nnunet explain -n {home} --kubeconfig {site.kubeconfig} al"
+    site.api.merge("nnunettrainings", home, "beta", {"status": TRAINING}, "status")
     monkeypatch.setenv("_KUBECTL_NNUNET_COMPLETE", "complete_bash")
-    monkeypatch.setenv("COMP_WORDS", words)
-    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
-    wait_for("the names", lambda: complete() == ["alpha", "alpine"])  # on a busy machine it gives up, and says nothing
-    monkeypatch.setenv("COMP_WORDS", words.replace(str(site.kubeconfig), "/none"))
+    config = f"--kubeconfig {site.kubeconfig}"
+    for words, expected in (
+        (f"explain -n {home} {config} al", ["alpha", "alpine"]),
+        (f"list {config} -n comple", [home]),
+        (f"logs -n {home} {config} beta --fold ", ["0", "1"]),
+    ):
+        ask(monkeypatch, words)
+        # On a busy machine it gives up, and says nothing.
+        wait_for(f"what {words} may go on with", partial(completes, expected))
+    ask(monkeypatch, f"explain -n {home} --kubeconfig /none al")
     assert complete() == []
+
+
+def completes(expected: list[str]) -> bool:
+    return complete() == expected
+
+
+def ask(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    line = f"kubectl-nnunet {words}"
+    monkeypatch.setenv("COMP_WORDS", line)
+    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
 
 
 def complete() -> list[str]:

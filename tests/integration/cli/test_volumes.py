@@ -5,11 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.connection import Connection
 from tests.integration.cli.conftest import Site
 from tests.support.api import Object
 from tests.support.builders import training
 from tests.support.command import Command
+from tests.support.made_statuses import DONE
 
 READ = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get", "list"]}
 PODS = {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "get", "delete"]}
@@ -41,6 +45,8 @@ def home(site: Site) -> str:
     """A namespace under the restricted Pod Security Standard, with a training and claims without volumes."""
     home = site.namespace("volumes", **{"pod-security.kubernetes.io/enforce": "restricted"})
     site.api.create("nnunettrainings", training(home))
+    site.api.merge("nnunettrainings", home, "hippo", {"status": DONE}, "status")
+    site.api.create("nnunettrainings", training(home, "waits"))
     claim(site, home, "nnunet-results")
     return home
 
@@ -128,15 +134,47 @@ def test_one_that_was_left_behind_is_deleted_by_the_next(site: Site, home: str, 
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        ((READ,), "can't be created: pods is forbidden"),
         ((READ, PODS), "the helper pod did not run within 1 s"),  # looks at no claims, Jobs and Events
     ],
 )
-def test_who_may_do_less(site: Site, home: str, nnunet: Command, rules: tuple[Object, ...], said: str) -> None:
+def test_who_may_read_few_things(site: Site, home: str, nnunet: Command, rules: tuple[Object, ...], said: str) -> None:
     config = site.person(f"reader{len(rules)}", home, *rules)
     run = nnunet("report", "hippo", *IMAGE, "--timeout", "1", "--kubeconfig", config)
     assert run.code == 3 and said in run.err, run.err
-    assert "create and get pods/exec" in run.err or PODS in rules
+
+
+def test_who_may_not_make_pods_gets_what_the_status_tells(site: Site, home: str, nnunet: Command) -> None:
+    config = site.person("looker", home, READ)
+    run = nnunet("report", "hippo", *IMAGE, "--kubeconfig", config)
+    assert run.code == 0 and "can't be created: pods is forbidden" in run.err
+    assert (
+        "create and get pods/exec" in run.err and "made of the training's status alone. It lacks the single" in run.err
+    )
+    page = Path("hippo-report.html").read_text()
+    assert "It lacks the single cases" in page and "0.557" in page and "grey_matter" in page
+    run = nnunet("curves", "hippo", *IMAGE, "--kubeconfig", config)
+    assert run.code == 3 and "can't be created: pods is forbidden" in run.err
+    run = nnunet("report", "hippo", *IMAGE, "--file", "evidence.json", "--kubeconfig", config)
+    assert run.code == 3 and "can't be created: pods is forbidden" in run.err
+    assert nnunet("report", "hippo", "-n", home, "--from-status", "-o", "-").out == page
+    run = nnunet("report", "hippo", "-n", home, "--from-status", "--file", "summary.json")
+    assert run.code == 2 and "only report.html" in run.err
+
+
+@pytest.mark.parametrize("command", [["report"], ["curves"], ["report", "--from-status"]])
+def test_of_a_training_that_has_not_begun_no_pod_is_made(home: str, nnunet: Command, command: list[str]) -> None:
+    run = nnunet(*command, "waits", "-n", home, *IMAGE)
+    assert run.code == 1 and "waits has not begun yet, so it has no" in run.err and "helper pod" not in run.err
+
+
+def test_the_ready_role_is_enough(site: Site, home: str, nnunet: Command) -> None:
+    role = yaml.safe_load((Path(__file__).parents[3] / "manifests/samples/claim-reader.yaml").read_text())
+    config = site.person("reader", home, *role["rules"])
+    for command in (["report", "hippo"], ["dataset", "ls", "--claim", "nnunet-results"]):
+        run = nnunet(*command, *IMAGE, "--timeout", "1", "--kubeconfig", config)
+        assert run.code == 3 and "the helper pod did not run within 1 s" in run.err, run.err
+    with pytest.raises(Refused, match='pods "some" not found'):
+        Cluster(Connection(config)).run_in_pod(home, "some", "some", ["true"])
 
 
 @pytest.mark.parametrize("command", ["report", "curves"])

@@ -90,6 +90,31 @@ def test_a_training_that_is_deleted(site: Site) -> None:
         terminal.wait_text("training gone was deleted; this is how it was seen last")
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "said"), [(DONE, 0, "complete. all done"), (FAILED, 1, "has failed: there is no such dataset")]
+)
+def test_waiting_ends_with_the_training(site: Site, status: Any, code: int, said: str) -> None:
+    name = f"waits{code}"
+    namespace = make(site, name)
+    arguments = ("wait", name, "-n", namespace, "--kubeconfig", str(site.kubeconfig))
+    with Terminal(*arguments) as terminal:
+        terminal.wait_text(f"{namespace}/{name}: Training: folds 0 and 1 train")
+        write(site, name, status)
+        assert terminal.end() == code
+        terminal.wait_text(said)
+
+
+def test_waiting_ends_with_the_time_and_with_what_is_gone(site: Site, nnunet: Command) -> None:
+    namespace = make(site, "late")
+    run = nnunet("wait", "late", "-n", namespace, "--timeout", "1s")
+    assert run.code == 1 and "has not ended within 1 s, and goes on" in run.err
+    with Terminal("wait", "late", "-n", namespace, "--kubeconfig", str(site.kubeconfig)) as terminal:
+        terminal.wait_text("folds 0 and 1 train")
+        site.api.delete("nnunettrainings", namespace, "late")
+        assert terminal.end() == 1
+        terminal.wait_text("was deleted meanwhile")
+
+
 def test_once_and_where_there_is_no_terminal(site: Site, nnunet: Command) -> None:
     namespace = make(site, "once")
     about = site.api.get("nnunettrainings", namespace, "once")

@@ -19,6 +19,7 @@ from tests.support.command import Command
 COMMANDS = [
     "list",
     "watch",
+    "wait",
     "explain",
     "logs",
     "suspend",
@@ -48,6 +49,18 @@ def test_help_has_examples_and_exit_codes(nnunet: Command, command: str) -> None
     assert run.code == 0 and f"  kubectl nnunet {command}" in run.out
     for code in ExitCode:
         assert f"    {int(code)}  " in run.out or command in WITHOUT.get(code, ())
+
+
+@pytest.mark.parametrize("words", ["list -o xml", "report a --file xml", "dataset ls -o xml", "logs a --stage xml"])
+def test_a_word_that_is_none_of_the_choices(nnunet: Command, words: str) -> None:
+    run = nnunet(*words.split())
+    assert run.code == 2 and "'xml' is not one of" in run.err and "Value error" not in run.err, run.err
+
+
+def test_no_sentence_of_the_list_of_commands_is_cut(nnunet: Command) -> None:
+    for group in ((), ("dataset",)):
+        said = nnunet(*group, "--help").out.partition("Commands:")[2].splitlines()
+        assert said and all(line.endswith(".") and "..." not in line for line in said if line.strip()), said
 
 
 FOR_SCRIPTS = {
@@ -109,7 +122,7 @@ def test_completion() -> None:
         (b"contexts: 1", "the kubeconfig can't be used: it has not the form of one"),
         (
             b"{current-context: a, clusters: [], users: [], contexts: [{name: a, token: secret}]}",
-            "Expected key context in bad.yaml. Give",
+            "its context a is missing or empty. Give",
         ),
         (None, "there is no file bad.yaml"),
     ],
@@ -127,6 +140,7 @@ def test_only_a_command_that_can_work_offline_advises_it(nnunet: Command) -> Non
     assert "or work offline, by --offline or --policies" in nnunet("lint", "t.yaml").err
     for command in (
         "watch a",
+        "wait a",
         "explain a",
         "logs a",
         "suspend a",

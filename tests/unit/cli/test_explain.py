@@ -268,7 +268,9 @@ def test_what_is_missing_quotas_and_the_newest_warnings() -> None:
         "dataset": {"claimName": "raw"},
         "storage": {"preprocessed": {"claimName": "raw"}, "results": {"claimName": "out"}},
     }
-    assert explain(evidence(found, claims=["out"]), NOW).seen == ["claim raw: does not exist or has no volume"]
+    assert explain(evidence(found, claims={"out": "Bound"}), NOW).seen == ["claim raw: does not exist"]
+    pending = {"out": "Pending", "raw": "Bound"}
+    assert explain(evidence(found, claims=pending), NOW).seen == ["claim out: Pending, has no volume yet"]
     quota = {"metadata": {"name": "small"}, "status": {"hard": {"pods": "1"}, "used": {"pods": "1"}}}
     job = {
         "metadata": {"name": "j"},

@@ -37,6 +37,7 @@ HOSTILE = "a\x1b]52;c;cm0gLXJm\x07b\x1b[2Jc\x9b31md\u202ee\rf"
 SHOWN = "a�]52;c;cm0gLXJm�b�[2Jc�31md�e f"
 DRAWN = "a�]52;c;cm0gLXJmb�[2Jc�31md�ef"
 """rich leaves bells and carriage returns out."""
+BEGUN = {"status": {"startTime": "2026-03-01T11:00:00Z"}}
 
 
 def peaceful(text: str) -> bool:
@@ -142,7 +143,7 @@ def claim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(dataset, "choose_image", lambda *_: Image("trainer:1"))
     for module in (report, curves):
         monkeypatch.setattr(module, "open_run", open_run)
-        monkeypatch.setattr(module, "read_training", lambda *_: training_body())
+        monkeypatch.setattr(module, "read_training", lambda *_: training_body() | BEGUN)
     return root
 
 

@@ -22,6 +22,8 @@ KUBECTL = Path(sys.executable).with_name("kubectl")
         (["dataset", ""], ["check", "push", "ls"], FILES),
         (["lint", ""], [], FILES),
         (["explain", "it's $(a"], [], NO_FILES),  # words of people: nothing may come of them
+        (["list", "--context", "o"], ["one", "other"], NO_FILES),
+        (["list", "-n", ""], [], NO_FILES),  # no cluster answers
     ],
 )
 def test_words_are_completed(
@@ -33,7 +35,8 @@ def test_words_are_completed(
     directive: int,
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["kubectl_complete-nnunet", *words])
-    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
+    monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
+    (tmp_path / "config").write_text("contexts: [{name: one}, {name: two}, {name: other}]")
     kubectl_completion.main()
     assert capsys.readouterr().out.split() == [*expected, f":{directive}"]
 

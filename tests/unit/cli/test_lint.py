@@ -1,6 +1,7 @@
 """`kubectl nnunet lint` on files, without a cluster: what is said, and how it ends."""
 
 import io
+import json
 import re
 import sys
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ import pytest
 import yaml
 
 from nnunet_api.policy.model import Rule
+from nnunet_api.training import NnunetTrainingSpec
+from nnunet_cli.lint.wording import FORMS
 from tests.support.command import Command
 from tests.support.made_policies import exception
 
@@ -190,6 +193,36 @@ def test_the_schema_is_checked_as_strictly_as_the_api_server_does(nnunet: Comman
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"epochs": 3}, "spec.epochs is no field of the API: did you mean spec.schedule.epochs?"),
+        ({"epoch": 3}, "did you mean spec.schedule.epochs?"),
+        ({"configration": "2d"}, "did you mean spec.configuration?"),
+        ({"trainer": {"classname": "A"}}, "did you mean spec.trainer.className?"),
+        ({"dataset": {"name": "Dataset001_A", "claim": "b"}}, "did you mean spec.dataset.claimName?"),
+        ({"frobnicate": 1}, "see kubectl explain nnt.spec, or remove it"),
+        ({"resources": {"memory": "4GB"}}, "spec.resources.memory is '4GB': must be a quantity of Kubernetes, such as"),
+        ({"dataset": {"name": "Hippocampus"}}, "in nnU-Net's form, such as Dataset004_Hippocampus"),
+    ],
+)
+def test_what_is_meant_is_said_in_words(nnunet: Command, change: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", training(**change)), "--offline")
+    assert run.code == 1 and said in run.out and "^" not in run.out and "value error" not in run.out.lower(), run.out
+
+
+def test_each_pattern_of_the_api_has_words() -> None:
+    schema = NnunetTrainingSpec.model_json_schema()
+    del schema["$defs"]["Planning"]["properties"]["configurations"]  # nnU-Net's own, with words of its own
+    patterns = set(re.findall(r'"pattern": ("(?:[^"\\]|\\.)*")', json.dumps(schema)))
+    assert patterns and {json.loads(pattern) for pattern in patterns} - set(FORMS) == set()
+
+
+def test_what_is_to_do_about_several_findings_alike_is_said_once(nnunet: Command) -> None:
+    run = nnunet("lint", write("t.yaml", training(epochs=3, folds=[7])), "--offline")
+    assert run.out.count("to do: correct the file") == 1 and run.out.count("invalid  spec") == 2
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"apiVersion": "nnunet.dev/v1"}, "must be nnunet.dev/v1alpha1"),
@@ -290,6 +323,7 @@ def test_the_samples_of_the_repository(nnunet: Command) -> None:
         (("a.yaml", "--policies", "a.yaml"), 2, "there is no NnunetTrainingPolicy in it"),
         (("a.yaml",), 3, "the kubeconfig can't be used"),
         (("a.yaml", "--kubeconfig", "away.yaml"), 3, "the cluster at https://127.0.0.1:1 can't be reached"),
+        (("a.yaml", "--kubeconfig", "away.yaml"), 3, "or work offline, by --offline or --policies"),
         (("a.yaml", "--kubeconfig", "away.yaml", "--context", "b"), 3, "the kubeconfig can't be used"),
     ],
 )

@@ -59,16 +59,16 @@ class Logs:
     def __init__(self, **errors: Exception) -> None:
         self._errors = errors
 
-    def log(self, namespace: str, pod: str, *, follow: bool = False, tail: int | None = None) -> Iterator[str]:
+    def log(self, namespace: str, pod: str, *, tail: int | None = None) -> Iterator[str]:
         yield f"{pod} 1"
         if pod in self._errors:
             raise self._errors[pod]
         yield f"{pod} 2"
 
 
-def shown(logs: Logs, *pods: Any, follow: bool = False) -> list[str]:
+def shown(logs: Logs, *pods: Any) -> list[str]:
     lines: list[str] = []
-    show_logs(logs, pods, follow=follow, tail=None, echo=lines.append)
+    show_logs(logs, pods, tail=None, echo=lines.append)
     return lines
 
 
@@ -85,29 +85,16 @@ def test_several_folds_are_prefixed_by_the_fold() -> None:
     assert lines[1:3] == ["[fold 0] fold0 1", "[fold 0] fold0 2"] and lines[-1] == "[fold 1] fold1 2"
 
 
-def test_followed_pods_are_read_at_once_after_those_that_have_ended() -> None:
-    lines = shown(Logs(), FOLD0, DONE, FOLD1, follow=True)
-    assert lines[:5] == [
-        "==> fold 3, pod done, ended with exit code 0 <==",
-        "[fold 3] done 1",
-        "[fold 3] done 2",
-        "==> fold 0, pod fold0, running <==",
-        "==> fold 1, pod fold1, running <==",
-    ]
-    assert sorted(lines[5:]) == ["[fold 0] fold0 1", "[fold 0] fold0 2", "[fold 1] fold1 1", "[fold 1] fold1 2"]
-
-
 def test_a_log_that_is_gone_with_its_node_is_said_and_the_others_are_shown() -> None:
     gone = Refused(Answer(400, {"message": "container not found"}))
     lines = shown(Logs(old=gone), OLD, FOLD0)
     assert lines[2] == "(its log can't be read any more: container not found (HTTP 400))" and lines[-1] == "fold0 2"
-    assert not show_logs(Logs(old=gone), [OLD], follow=True, tail=None, echo=lines.append)
+    assert not show_logs(Logs(old=gone), [OLD], tail=None, echo=lines.append)
 
 
-@pytest.mark.parametrize("follow", [False, True])
-def test_a_log_that_breaks_off_ends_the_command_after_what_was_read(follow: bool) -> None:
+def test_a_log_that_breaks_off_ends_the_command() -> None:
     lines: list[str] = []
     away = CliError("the cluster can't be reached", ExitCode.CLUSTER)
     with pytest.raises(CliError, match="can't be reached"):
-        show_logs(Logs(fold0=away), [FOLD1, FOLD0], follow=follow, tail=None, echo=lines.append)
+        show_logs(Logs(fold0=away), [FOLD1, FOLD0], tail=None, echo=lines.append)
     assert "[fold 0] fold0 1" in lines and "[fold 1] fold1 2" in lines

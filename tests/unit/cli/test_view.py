@@ -204,9 +204,68 @@ def test_the_line_takes_no_room_from_the_numbers(width: int) -> None:
 def test_folds_that_do_not_fit_are_counted_and_the_busy_ones_shown() -> None:
     folds = [fold(str(n), phase="Completed" if n < 20 else "Running", epoch=n) for n in range(24)]
     folds.append(fold("24", phase="Failed", epoch=30))
-    text = rendered(view.live(watched(phase="Training", folds=folds), NOW, height=24))
-    assert "30/40" in text and "23/40" in text and " 1/40" not in text
-    assert "and 20 others: 20 Completed" in text
+    found = watched(phase="Training", folds=folds, conditions=[condition("Progressing", "Training", "they train")])
+    text = rendered(view.live(found, NOW, height=16))
+    assert len(text.splitlines()) == 16
+    assert "30/40" in text and "23/40" in text and " 9/40" not in text
+    assert "and 17 others: 17 Completed" in text
+
+
+WARNING = (
+    "400 epochs of 250 iterations are 40 % of nnU-Net's standard schedule: shorter ones usually cost 1-3 % Dice. " * 2
+)
+
+
+def crowded() -> Watched:
+    """Five folds with numbers as they come, something to mind, and Events."""
+    numbers = {"emaPseudoDice": 0.886, "trainingLoss": -0.8712, "validationLoss": -0.8213, "learningRate": 0.0047}
+    folds = [fold(str(n), epoch=571, epochsTarget=1000, epochSeconds=21, **numbers) for n in range(5)]
+    said = [
+        condition(
+            "Progressing", "Training", "each of folds 0, 1, 2, 3 and 4 trains on a GPU of its own, node after node"
+        ),
+        condition("StandardSchedule", "ShortSchedule", WARNING.strip(), "False"),
+    ]
+    events = [Event(NOW, True, "ShortSchedule", WARNING.strip())]
+    events += [
+        Event(NOW, False, "FoldStarted", f"fold {n} trains for 1000 epochs, {'on and on ' * 8}") for n in range(5)
+    ]
+    progress = {"epoch": 2855, "epochsTarget": 5000, "summary": "2855/5000", "estimatedSecondsLeft": 9000}
+    return watched(tuple(events), phase="Training", folds=folds, conditions=said, progress=progress)
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (60, 24), (60, 18), (110, 40), (80, 15), (50, 20)])
+def test_it_fits_a_small_terminal(width: int, height: int) -> None:
+    history = view.History()
+    for epoch in (1, 2, 3):
+        for name in range(5):
+            history.add(watched(folds=[fold(str(name), epoch=epoch, emaPseudoDice=epoch / 3)]).status)
+    rows = rendered(view.live(crowded(), NOW, history, height=height), width).splitlines()
+    assert len(rows) <= height and max(len(row) for row in rows) <= width
+    assert rows[0].startswith("╭") and rows[-1].startswith("╰") and rows[-1].endswith("╯"), "the frame is whole"
+    text = "\n".join(rows)
+    assert "fold 4 trains for" in text, "the newest Event"
+    assert "571/1000" in text and "2 h 30 min" in text and "0.886" in text, "what matters of a fold"
+    assert text.count("ShortSchedule") == 1, "a warning stands there once"
+    headings = next(row for row in rows if "fold " in row and "left" in row)
+    assert "epoch" in headings and "…" not in headings and "…" not in rows[rows.index(headings) - 1]
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (110, {"so far", "rate", "train/val", "━"}),
+        (80, {"rate", "train/val", "━"}),
+        (72, {"train/val", "━"}),
+        (60, {"━"}),
+    ],
+)
+def test_what_says_least_gives_way_on_a_narrow_terminal(width: int, shown: set[str]) -> None:
+    history = view.History()
+    for epoch in (1, 2, 3):
+        history.add(watched(folds=[fold("0", epoch=epoch, emaPseudoDice=epoch / 3)]).status)
+    text = rendered(view.live(crowded(), NOW, history), width)
+    assert {heading for heading in ("so far", "rate", "train/val", "━") if heading in text} == shown
 
 
 @pytest.mark.parametrize(

@@ -1,25 +1,30 @@
 """The page for people: whole, safe, without a network, and never in the way of the scores."""
 
+import json
 import logging
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nnunet_api.contract import REPORT_FILE, RunContract
+from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, RunContract
 from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import Schedule
 from nnunet_trainer.report import html_report
+from nnunet_trainer.report.course import course_of, images
 from nnunet_trainer.report.html_report import (
     fold_rows,
     grouped,
     lowest_cases,
     render,
     schedule_warning,
+    settings,
     verdict,
     write_report,
 )
+from nnunet_trainer.run.journal import Journal, write_journal
 from nnunet_trainer.scoring.results import Results
 from tests.support.made_contracts import contract, exception, paths_of, plan_facts, policy
 from tests.unit.trainer.scored import ensemble, evidence, replicate, results
@@ -148,6 +153,57 @@ def test_rows_of_folds_and_of_the_lowest_cases() -> None:
     lowest = lowest_cases(results(replicate()))
     assert [row["name"] for row in lowest] == ["a", "b"]
     assert lowest[0] == {"name": "a", "dice": pytest.approx(0.65), "nsd": pytest.approx(0.75), "hd95": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("changes", "there", "absent"),
+    [
+        ({}, {"earlyStopping.mode"}, {"earlyStopping.patienceEpochs", "evaluation.surfaceToleranceMm", "replicates"}),
+        (
+            {"earlyStopping": {"mode": "Stop"}, "testSet": {}},
+            {"earlyStopping.patienceEpochs", "evaluation.surfaceToleranceMm"},
+            {"earlyStopping.annealEpochs", "evaluation.bestCheckpoint"},
+        ),
+        ({"earlyStopping": {"mode": "Anneal"}}, {"earlyStopping.annealEpochs"}, set()),
+        ({"replicates": 2, "seed": 1}, {"replicates", "trainer.seed"}, set()),
+    ],
+)
+def test_only_settings_that_act_are_listed(changes: dict[str, Any], there: set[str], absent: set[str]) -> None:
+    listed = {name for name, _ in settings(contract(**changes))}
+    assert there <= listed and not absent & listed
+
+
+def test_dates_times_and_images(tmp_path: Path) -> None:
+    folders = {"0": tmp_path / "0", "1": tmp_path / "1"}
+    for number, folder in enumerate(folders.values()):
+        folder.mkdir()
+        began = 1_767_225_600.0 + number
+        journal = Journal(attempts=1 + number, earlier_seconds=3600 * number, lost_seconds=60, began=began)
+        write_journal(folder, journal.durable(began + 5400))
+        made = {"image": "r/t:1", "imageDigest": "r/t@sha256:ab", "seed": 1}
+        (folder / PROVENANCE_FILE).write_text(json.dumps(made))
+    rows = dict(course_of(folders, 2, 1_767_240_000.0))
+    assert rows == {
+        "trained until": "2026-01-01 01:30 UTC",
+        "training time of all folds": "4 h 00 min",
+        "GPU time of all folds": "8 h 00 min",
+        "of it lost to interruptions": "4 min 00 s",
+        "attempts": "3",
+        "report written": "2026-01-01 04:00 UTC",
+        "image": "r/t:1",
+        "imageDigest": "r/t@sha256:ab",
+    }
+    assert "GPU time of all folds" not in dict(course_of(folders, 0, 0.0))
+    (folders["1"] / PROVENANCE_FILE).write_text(json.dumps({"image": "r/t:2"}))
+    assert dict(images(folders)) == {
+        "image of fold 0": "r/t:1",
+        "imageDigest of fold 0": "r/t@sha256:ab",
+        "image of fold 1": "r/t:2",
+    }
+    assert course_of({"0": tmp_path / "none"}, 1, 0.0) == [("report written", "1970-01-01 00:00 UTC")]
+    pictures = dict.fromkeys(("0", "1"), PICTURE)
+    page = render(RUN, plan_facts(), results(replicate()), evidence("0", "1"), {}, pictures, {}, list(rows.items()))
+    assert "r/t@sha256:ab" in page and "8 h 00 min" in page
 
 
 def test_folds_under_the_same_conditions_are_told_of_once() -> None:

@@ -42,6 +42,8 @@ _POINTS = 240
 """Points of a curve: more than its picture is pixels wide would only make the file larger."""
 _DOTS_AS_SHAPES = 1500
 """More dots than this are drawn as pixels, for the file's size."""
+_FEW_DOTS = 200
+"""Dots up to which each is drawn large enough to be seen alone."""
 _WIDTH_INCHES = 9.6
 _ATTRIBUTE = re.compile(r'="[^"]*"')
 _DECIMALS = re.compile(r"(\d\.\d\d)\d+")
@@ -149,7 +151,12 @@ def _boxes(axes: "Axes", rows: Sequence[Sequence[float]]) -> None:
     x = [value for row in rows for value in row]
     # Spread over the row by their order, not by chance: the same scores give the same picture.
     y = [row - 0.22 + 0.44 * (7 * place % 11) / 10 for row, values in enumerate(rows) for place in range(len(values))]
-    axes.scatter(x, y, s=9, color=BLUE, alpha=0.45, linewidths=0, rasterized=len(x) > _DOTS_AS_SHAPES, zorder=2)
+    # Above the boxes, and solid while they are few: a single case that is far off is what a reader looks for.
+    few = len(x) <= _FEW_DOTS
+    look: dict[str, Any] = (
+        {"s": 20, "alpha": 0.85, "linewidths": 0.4} if few else {"s": 9, "alpha": 0.45, "linewidths": 0}
+    )
+    axes.scatter(x, y, color=BLUE, edgecolors="white", rasterized=len(x) > _DOTS_AS_SHAPES, zorder=4, **look)
 
 
 def _scale(axes: "Axes", panel: Panel) -> None:

@@ -1,6 +1,7 @@
 """report.html in the run folder: the evaluation for people, in one file that needs no network."""
 
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -12,9 +13,10 @@ from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, FoldEvidence, Plan
 from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.policy.status import AppliedPolicies, GrantedException
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_api.schedule import Schedule, judge
+from nnunet_api.schedule import EarlyStoppingMode, Schedule, judge
 from nnunet_trainer.process.files import read_text, write_atomically
 from nnunet_trainer.report.charts import Panel, by_class, curves
+from nnunet_trainer.report.course import course_of
 from nnunet_trainer.run.paths import FINAL, RunPaths
 from nnunet_trainer.scoring import results, scores
 from nnunet_trainer.training.history import read_history
@@ -47,7 +49,8 @@ def write_report(
             for fold, folder in folders.items()
         }
         provenance = {fold: _provenance(folder / PROVENANCE_FILE) for fold, folder in folders.items()}
-        page = render(contract, plan, found, evidence, provenance, pictures, case_pictures(found))
+        course = course_of(folders, contract.gpus, time.time())
+        page = render(contract, plan, found, evidence, provenance, pictures, case_pictures(found), course)
         write_atomically(path, page)
     except Exception:
         log.exception("%s could not be drawn; the scores are in summary.json", REPORT_FILE)
@@ -68,6 +71,7 @@ def render(
     provenance: Mapping[str, FoldProvenance | None],
     fold_pictures: Mapping[str, str],
     case_pictures: Mapping[str, str],
+    course: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page. Pictures are data URIs, those of the cases by their caption."""
     from jinja2 import Environment, StrictUndefined
@@ -92,6 +96,7 @@ def render(
         lowest=lowest_cases(found),
         fold_pictures=fold_pictures,
         case_pictures=case_pictures,
+        course=course,
         settings=settings(contract),
         policies=policy_rows(contract.policy) if contract.policy else [],
         plan=labelled(plan),
@@ -267,8 +272,14 @@ def _by_class(found: results.Results, runs: Sequence[scores.CaseScores]) -> dict
 
 
 def settings(contract: RunContract) -> list[tuple[str, Any]]:
-    """Return what the training asked for, the fields that have a value."""
-    parts = {"schedule": contract.schedule, "earlyStopping": contract.early_stopping, "evaluation": contract.evaluation}
+    """Return what the training asked for, the fields that have a value and act: not those of what is switched off."""
+    stopping = contract.early_stopping.to_json_dict()
+    if contract.early_stopping.mode is EarlyStoppingMode.DISABLED:
+        stopping = {"mode": stopping["mode"]}
+    elif contract.early_stopping.mode is not EarlyStoppingMode.ANNEAL:
+        stopping.pop("annealEpochs", None)
+    evaluation = contract.evaluation.to_json_dict() if contract.test_set else {}
+    parts = {"schedule": contract.schedule.to_json_dict(), "earlyStopping": stopping, "evaluation": evaluation}
     content: list[tuple[str, Any]] = [
         ("dataset", contract.dataset),
         ("configuration", contract.configuration),
@@ -276,11 +287,14 @@ def settings(contract: RunContract) -> list[tuple[str, Any]]:
         ("planning.planner", contract.planning.planner),
     ]
     content += [
-        (f"{part}.{key}", value) for part, model in parts.items() for key, value in model.to_json_dict().items()
+        (f"{part}.{key}", value)
+        for part, values in parts.items()
+        for key, value in values.items()
+        if value is not False
     ]
     if contract.seed is not None:
         content.append(("trainer.seed", contract.seed))
-    return [*content, ("replicates", contract.replicates)]
+    return [*content, ("replicates", contract.replicates)] if contract.replicates > 1 else content
 
 
 def labelled(model: StatusModel) -> list[tuple[str, Any]]:

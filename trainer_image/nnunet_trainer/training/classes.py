@@ -1,6 +1,5 @@
 """Trainer and planner classes by name, with an answer that helps when there is no such class."""
 
-import difflib
 import inspect
 import logging
 import os
@@ -17,6 +16,7 @@ from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 from nnunet_api.dataset.layout import named
 from nnunet_trainer.process.failures import TrainerError, may_pass, one_line, wrong_configuration
 from nnunet_trainer.training import overrides
+from nnunet_trainer.training.candidates import place_problem, suggestion
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,8 @@ def find_trainer(name: str) -> type:
         raise wrong_configuration(
             f"trainer class {name} can't be used: {one_line(f'{type(error).__name__}: {error}')[:600]}"
         ) from error
+    if problem := place_problem(name, inspect.getfile(found), os.environ):
+        raise wrong_configuration(problem)
     arguments = set(inspect.signature(found).parameters)
     if arguments != _TRAINER_ARGUMENTS:
         raise wrong_configuration(
@@ -140,7 +142,5 @@ def class_names(folders: Iterable[Path]) -> set[str]:
 
 
 def _unknown(kind: str, field: str, name: str, known: set[str]) -> TrainerError:
-    by_lower = {candidate.lower(): candidate for candidate in sorted(known)}
-    near = [by_lower[match] for match in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.6)]
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are {named(known)}."
+    hint = suggestion(name, known)
     return wrong_configuration(f"there is no {kind} {name} in this image. {hint} Correct {field} or use another image")

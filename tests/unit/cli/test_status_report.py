@@ -1,0 +1,56 @@
+"""The report that a training's status alone gives: it says what it lacks, and takes nothing for markup."""
+
+from dataclasses import replace
+
+from nnunet_cli.report.of_status import LACKS, status_report
+from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
+
+MADE = {"image": "registry/t:1", "imageDigest": "registry/t@sha256:ab", "device": "NVIDIA H100", "seed": 7}
+POLICY = {
+    "decidedAt": "2026-03-01T10:00:00Z",
+    "decisions": [{"policy": "house", "generation": 3, "mode": "Enforce", "outcome": "Excepted"}],
+    "exceptions": [
+        {
+            "policy": "house",
+            "minEpochs": 40,
+            "reason": "a pilot",
+            "ticket": "QM-17",
+            "approvedBy": "ann",
+            "expiresAt": "2026-06-01T00:00:00Z",
+        }
+    ],
+}
+
+
+def test_all_that_the_status_has_and_what_it_lacks() -> None:
+    short = condition("StandardSchedule", "ShortSchedule", "usually 1-3 % Dice worse", "False")
+    done = {**DONE, "conditions": [*DONE["conditions"], short]}
+    page = status_report(watched(**done, provenance=MADE, policy=POLICY, usage={"gpuSeconds": 7200}), NOW)
+    for said in (
+        LACKS,
+        "QM-17",
+        "1-3 % Dice worse",
+        "0.557",
+        "grey_matter",
+        "0.602",
+        "40 of 40",
+        "3 min 00 s",
+        "2 h 00 min",
+        "registry/t@sha256:ab",
+        "NVIDIA H100",
+        "house, generation 3",
+        "Enforce: Excepted",
+    ):
+        assert said in page, said
+
+
+def test_one_that_still_trains_has_no_scores() -> None:
+    page = status_report(watched(**TRAINING), NOW)
+    assert "they come with the evaluation" in page and "12 of 40" in page and "folds 0 and 1 train" in page
+
+
+def test_names_and_messages_are_no_markup() -> None:
+    evil = "<script>alert(1)</script>"
+    found = replace(watched(conditions=[condition("Failed", "WrongData", evil)]), name=evil, dataset=evil)
+    page = status_report(found, NOW)
+    assert "<script" not in page and "&lt;script&gt;" in page and "default-src 'none'" in page
