@@ -11,7 +11,7 @@ from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, Outcome, PolicyException
 from nnunet_api.remedies.table import POLICY_REMEDY
-from nnunet_api.training import NnunetTrainingSpec
+from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
 
@@ -64,6 +64,8 @@ class Known:
     """By name: what is wrong with the policies that do not parse."""
     labels: Mapping[str, str] | None = None
     """Labels of the training's namespace; None where they are not known, and the policies are not applied then."""
+    offline: bool = False
+    """No API server is asked: the rules of the definition are this program's to check."""
 
 
 @dataclass
@@ -101,7 +103,7 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
     name = str(metadata.get("name") or "")
     result = Result(document, namespace, name or str(metadata.get("generateName") or ""))
     try:
-        spec = parse(NnunetTrainingSpec, document.body)
+        spec = parse(NnunetTrainingSpec, document.body, KIND if known.offline else "")
     except Invalid as invalid:
         result.findings += [
             Finding(Level.INVALID, message, field, remedy="correct the file", source="schema")

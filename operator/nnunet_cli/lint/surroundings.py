@@ -12,8 +12,8 @@ from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
 
 NOT_CHECKED_OFFLINE = (
-    "not checked offline: rules over several fields, such as folds with trainOnAllCases, or a GPU for cuda; only the "
-    "API server can (leave --offline and --policies out)"
+    "not checked offline: what only the cluster knows, such as a training of this name that is there already, other "
+    "admission policies and quotas (leave --offline and --policies out)"
 )
 
 
@@ -44,9 +44,9 @@ class Offline:
     def known(self, namespace: str) -> Known:
         """Return the policies, and the labels with the one that Kubernetes itself sets."""
         if not self._with_policies:
-            return Known()
+            return Known(offline=True)
         labels = {NAMESPACE_NAME_LABEL: namespace, **(self._known.labels or {})}
-        return Known(self._known.policies, self._known.unreadable, labels)
+        return Known(self._known.policies, self._known.unreadable, labels, offline=True)
 
     def ask(self, namespace: str, body: Any) -> list[Finding]:
         """Return nothing: there is no API server."""
@@ -96,7 +96,7 @@ class Online:
                 return None, {}
             words = "the cluster has no NnunetTrainingPolicies: is the operator installed?"
             raise CliError(f"{words} ({refused}). Use --offline without one", ExitCode.CLUSTER) from None
-        return read_policies(Document("the cluster", "", body) for body in bodies)
+        return read_policies((Document("the cluster", "", body) for body in bodies), stored=True)
 
     def _read_labels(self, namespace: str) -> Mapping[str, str] | None:
         try:
@@ -110,8 +110,11 @@ class Online:
             return None
 
 
-def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], dict[str, str]]:
-    """Return the policies among some documents, and by name what is wrong with those that do not parse."""
+def read_policies(documents: Iterable[Document], stored: bool = False) -> tuple[tuple[Policy, ...], dict[str, str]]:
+    """Return the policies among some documents, and by name what is wrong with those that do not parse.
+
+    Those that are `stored` in a cluster keep the rules of their definition, or those of an older one.
+    """
     readable, unreadable = [], {}
     for document in documents:
         if document.problem:
@@ -122,7 +125,9 @@ def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], di
         metadata = metadata if isinstance(metadata, dict) else {}
         name, generation = str(metadata.get("name", document.place)), metadata.get("generation", 0)
         try:
-            readable.append(Policy(name, generation, parse(NnunetTrainingPolicySpec, document.body)))
+            readable.append(
+                Policy(name, generation, parse(NnunetTrainingPolicySpec, document.body, "" if stored else KIND))
+            )
         except Invalid as invalid:
             unreadable[name] = str(invalid)
     return tuple(readable), unreadable

@@ -57,7 +57,7 @@ def test_a_denial_names_field_value_demand_policy_and_remedy(nnunet: Command) ->
     assert "  denied   spec.schedule.epochs is 200, must be at least 1000\n" in run.out
     assert "by policy house (Enforce), rule minEpochs\n" in run.out
     assert "to do: change the training, or ask those who may write the policy for an exception\n" in run.out
-    assert "not checked offline: rules over several fields" in run.out
+    assert "not checked offline: what only the cluster knows" in run.out
     assert run.out.endswith("1 training: 1 denied\n")
 
 
