@@ -1,6 +1,6 @@
 """What is to be said of a training before it is applied: schema, policies, advice. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -89,10 +89,6 @@ class Result:
         """Say whether it counts as a failure."""
         counted = (*FAILING, *STRICT) if strict else FAILING
         return any(finding.level in counted for finding in self.findings)
-
-    def add(self, answers: Iterable[Finding]) -> None:
-        """Take in what the API server says, but for what is there already in the same words."""
-        self.findings += [answer for answer in answers if answer.message not in self.said]
 
 
 def check(document: Document, namespace: str, known: Known, now: datetime) -> Result:
