@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from nnunet_api import schedule
 from nnunet_api.conditions import Condition, merge, state_condition
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice
 from nnunet_api.results import Results, Spread
+from nnunet_api.standard import judge_training
 from nnunet_api.status import MAX_MATTER, Problem, Provenance
 from nnunet_operator.core import early_stopping, stall
 from nnunet_operator.core.evidence import UNPROVEN
@@ -56,7 +56,7 @@ def conditions(situation: Situation) -> list[Condition]:
     spec = situation.training.spec
     progress = _told(situation, headline.matter, *headline.troubles)
     wanted = [
-        state_condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(spec.schedule)),
+        state_condition(ConditionType.STANDARD_SCHEDULE, *judge_training(spec)),
         _policy_compliant(situation),
         _suspended(situation, headline),
         _dataset_ready(situation),

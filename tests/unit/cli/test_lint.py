@@ -73,13 +73,17 @@ def test_the_labels_of_the_namespace_decide_what_a_policy_is_for(nnunet: Command
     assert nnunet("lint", file, "--policies", by_name).code == 1
 
 
-LISTED = (Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS, Rule.ENV, Rule.CLAIMS, Rule.SERVICE_ACCOUNTS)
+LISTED = (Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS, Rule.PLANNERS, Rule.ENV, Rule.CLAIMS, Rule.SERVICE_ACCOUNTS)
 
 
 def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
     rules = {
         "minEpochs": 1000,
         "minIterationsPerEpoch": 250,
+        "minInitialLearningRate": 0.001,
+        "maxWarmupEpochs": 10,
+        "allowedPlanners": ["ExperimentPlanner"],
+        "minGpuMemoryTargetGB": 8,
         "earlyStopping": {"allowedModes": ["Disabled"], "minEpochs": 900},
         "requireImageDigest": True,
         "requireSeed": True,
@@ -93,7 +97,13 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         **{rule.value: [] for rule in Rule if rule.value.startswith("allowed") and rule not in LISTED},
     }
     bad = training(
-        schedule={"epochs": 200, "iterationsPerEpoch": 25},
+        schedule={
+            "epochs": 200,
+            "iterationsPerEpoch": 25,
+            "initialLearningRate": 1e-12,
+            "learningRatePolicy": "PolyWithWarmup",
+        },
+        planning={"planner": "Tiny", "gpuMemoryTargetGB": 1},
         earlyStopping={"mode": "Stop"},
         configuration="2d",
         trainer={"className": "Mine", "image": "a:1", "env": [{"name": "nnUNet_extTrainer"}]},
