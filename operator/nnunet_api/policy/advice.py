@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from nnunet_api.schedule import EarlyStoppingMode, judge
-from nnunet_api.standard import differences
+from nnunet_api.standard import Asked, differences
 from nnunet_api.training import NnunetTrainingSpec
 
 STOP_ADVICE = (
@@ -28,5 +28,5 @@ def advice(spec: NnunetTrainingSpec) -> list[Advice]:
     found = [] if standard else [Advice("spec.schedule", f"spec.schedule: {message}")]
     if spec.early_stopping.mode is EarlyStoppingMode.STOP:
         found.append(Advice("spec.earlyStopping.mode", STOP_ADVICE))
-    found += [Advice(each.field, each.message) for each in differences(spec) if each.hollow]
+    found += [Advice(each.field, each.message) for each in differences(Asked.by(spec)) if each.hollow]
     return found

@@ -41,9 +41,9 @@ def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus)
 
 
 def _schedule_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
-    """Tell once how a training differs from the standard: it can't change. What is chosen on purpose is no warning."""
-    new = after.condition(ConditionType.STANDARD_SCHEDULE)
-    if new is not None and new.status == "False" and before.condition(ConditionType.STANDARD_SCHEDULE) is None:
+    """Tell how a training differs from the standard, and again where what was trained does. A choice is no warning."""
+    old, new = (status.condition(ConditionType.STANDARD_SCHEDULE) for status in (before, after))
+    if new is not None and new.status == "False" and (old is None or old.reason != new.reason):
         kind = "Normal" if new.reason == Reason.CHANGED_STANDARD else "Warning"
         yield _event(kind, after, ConditionType.STANDARD_SCHEDULE)
 

@@ -29,8 +29,8 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
     ),
     "minInitialLearningRate": (
         {"minInitialLearningRate": 1},
-        {"schedule": {"initialLearningRate": 1e-12}},
-        "spec.schedule.initialLearningRate is 1e-12, must be at least 1",
+        {"schedule": {"initialLearningRate": 0.001}},
+        "spec.schedule.initialLearningRate is 0.001, must be at least 1",
     ),
     "maxWarmupEpochs": (
         {"maxWarmupEpochs": 0},
@@ -43,9 +43,9 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
         "spec.planning.planner is Tiny, must be one of ExperimentPlanner",
     ),
     "minGpuMemoryTargetGB": (
-        {"minGpuMemoryTargetGB": 8},
-        {"planning": {"gpuMemoryTargetGB": 0.5}},
-        "spec.planning.gpuMemoryTargetGB is 0.5, must be at least 8",
+        {"minGpuMemoryTargetGB": 24},
+        {"planning": {"gpuMemoryTargetGB": 8.5}},
+        "spec.planning.gpuMemoryTargetGB is 8.5, must be at least 24",
     ),
     "earlyStopping.allowedModes": (
         {"earlyStopping": {"allowedModes": ["Disabled", "Observe"]}},

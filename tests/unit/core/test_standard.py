@@ -5,16 +5,20 @@ from typing import Any
 import pytest
 
 from nnunet_api.policy.advice import advice
-from nnunet_api.standard import differences, judge_training, number_text
+from nnunet_api.standard import Asked, Trained, differences, judge_training, number_text
 from nnunet_api.training import NnunetTrainingSpec
 from tests.support.made_trainings import training
-from tests.support.made_worlds import condition, decide, stated, world
+from tests.support.made_worlds import after, condition, decide, planned, proof, stated, verified, world
 
 WARMUP = {"learningRatePolicy": "PolyWithWarmup"}
 
 
 def spec(**fields: Any) -> NnunetTrainingSpec:
     return NnunetTrainingSpec.model_validate({"dataset": {"name": "Dataset001_A"}, **fields})
+
+
+def asked(**fields: Any) -> Asked:
+    return Asked.by(spec(**fields))
 
 
 @pytest.mark.parametrize(
@@ -69,15 +73,33 @@ def spec(**fields: Any) -> NnunetTrainingSpec:
     ],
 )
 def test_each_difference_is_named_with_both_values(fields: Any, reason: str, said: str) -> None:
-    standard, found, message = judge_training(spec(**fields))
+    standard, found, message = judge_training(asked(**fields))
     assert (standard, found) == (reason == "StandardEpochs", reason)
     assert said in message
-    assert (not standard) or differences(spec(**fields)) == []
+    assert (not standard) or differences(asked(**fields)) == []
 
 
 def test_a_short_schedule_says_what_else_is_different() -> None:
-    _, _, message = judge_training(spec(schedule={"epochs": 300, "initialLearningRate": 1e-12}))
+    _, _, message = judge_training(asked(schedule={"epochs": 300, "initialLearningRate": 1e-12}))
     assert "are 30 % of" in message and "It differs from the standard: spec.schedule.initialLearningRate is" in message
+
+
+@pytest.mark.parametrize(
+    ("trained", "reason", "said"),
+    [
+        (Trained([250, 250], [0.01, 0.01]), "StandardEpochs", ""),
+        (Trained([250], [0.0003]), "StandardEpochs", ""),
+        (
+            Trained([250, 1], [0.01]),
+            "HollowEpochs",
+            "of an epoch, by the checkpoints, is 1, nnU-Net's is 250: 250 were",
+        ),
+        (Trained([], [0.01, 1e-12]), "HollowEpochs", "learning rate, by the checkpoints, is 1e-12, nnU-Net's is 0.01"),
+    ],
+)
+def test_what_was_trained_counts(trained: Trained, reason: str, said: str) -> None:
+    standard, found, message = judge_training(asked(), trained)
+    assert (standard, found) == (reason == "StandardEpochs", reason) and said in message
 
 
 @pytest.mark.parametrize(
@@ -115,3 +137,16 @@ def test_condition_and_event(schedule: Any, reason: str, kind: str) -> None:
 )
 def test_numbers_are_written_as_cel_writes_them(value: float, text: str) -> None:
     assert number_text(value) == text
+
+
+def test_what_the_checkpoints_tell_is_in_status_and_condition() -> None:
+    of = training(folds=[0], schedule={"epochs": 1000})
+    before = after(of, *planned(of))
+    told = proof(1000)
+    manner = {"iterations_per_epoch": 250, "highest_learning_rate": 1e-12, "network_weights": 42}
+    told = told.model_copy(update={"folds": [told.folds[0].model_copy(update=manner)]})
+    result = decide(world(before, *planned(of), *verified(of, told)))
+    (fold,) = result.status.folds
+    assert (fold.proven_iterations, fold.proven_learning_rate, fold.network_weights) == (250, 1e-12, 42)
+    assert stated(result, "StandardSchedule") == ("False", "HollowEpochs")
+    assert [event.type for event in result.events if event.reason == "HollowEpochs"] == ["Warning"]
