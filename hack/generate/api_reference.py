@@ -34,7 +34,7 @@ def api_reference(crd: Schema) -> str:
         "",
         "A field is optional unless marked required. Unknown fields are refused by `kubectl` and by server-side",
         "validation. Bounds and rules are checked by the API server when the object is written; integers have to be",
-        "written without exponent or decimal point (1000, not 1e3).",
+        "written without exponent or decimal point (1000, not 1e3). kubectl itself makes 1000 of 1e3 and of 1000.0.",
     ]
     for name in ("spec", "status"):
         lines += _section(name, root["properties"][name])

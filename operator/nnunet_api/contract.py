@@ -7,7 +7,7 @@ from pydantic import Field
 
 from nnunet_api.base import ApiModel, StatusModel
 from nnunet_api.conditions import Time
-from nnunet_api.facts import EarlyStopFacts, FoldFacts
+from nnunet_api.facts import EarlyStopFacts, Finite, FoldFacts
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.folders import run_folder
 from nnunet_api.policy.status import AppliedPolicies
@@ -206,6 +206,14 @@ class FoldEvidence(StatusModel):
     """SHA-256 of checkpoint_final.pth; only its first digits in a report on many folds, see `is_abridged`."""
     early_stopping: EarlyStopFacts | None = None
     """The verdict of the early-stopping rule, computed anew from the metrics history in the checkpoint."""
+    iterations_per_epoch: int | None = None
+    """Training iterations of the epoch that had the fewest, as its trainer counted them. None where it did not."""
+    highest_learning_rate: Finite = None
+    """Highest learning rate of an epoch, by the metrics history."""
+    trainer_class: Annotated[str | None, Field(max_length=128)] = None
+    """Class that saved the checkpoint, by its own word."""
+    network_weights: int | None = None
+    """Numbers that the network consists of."""
 
     @property
     def is_abridged(self) -> bool:

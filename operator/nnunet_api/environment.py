@@ -34,11 +34,18 @@ LOADERS_NAMES = (
     "OPENSSL_CONF",
     "OPENSSL_MODULES",
     "OPENSSL_ENGINES",
-    # the container runtime: which GPUs a pod sees, whatever it asked Kubernetes for
+    # the container runtime: which devices a pod sees, whatever it asked Kubernetes for
     "NVIDIA_VISIBLE_DEVICES",
     "NVIDIA_MIG_CONFIG_DEVICES",
     "NVIDIA_MIG_MONITOR_DEVICES",
     "NVIDIA_IMEX_CHANNELS",
+    "NVIDIA_GDS",
+    "NVIDIA_MOFED",
+    "NVIDIA_GDRCOPY",
+    "NVIDIA_NVSWITCH",
+    "AMD_VISIBLE_DEVICES",
+    "HABANA_VISIBLE_DEVICES",
+    "ASCEND_VISIBLE_DEVICES",
 )
 """What the loader, the interpreter, shells, libraries or the container runtime act upon before the program can look, or
 by which they run other code than the image's. Which of all others are harmless depends on the image: policies say which

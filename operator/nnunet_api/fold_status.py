@@ -75,6 +75,12 @@ class FoldStatus(FoldNumbers, _FoldStanding):
     """Epochs that the final checkpoint proves."""
     checkpoint_hash: str | None = None
     """SHA-256 of checkpoint_final.pth."""
+    proven_iterations: int | None = None
+    """Training iterations of the epoch that had the fewest, as its trainer counted them into the final checkpoint."""
+    proven_learning_rate: float | None = None
+    """Highest learning rate of an epoch, by the history in the final checkpoint."""
+    network_weights: int | None = None
+    """Numbers that the network in the final checkpoint consists of: few where it was planned to be tiny."""
 
     @model_validator(mode="before")
     @classmethod

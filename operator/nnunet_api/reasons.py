@@ -59,6 +59,10 @@ class Reason(StrEnum):
     STANDARD_EPOCHS = "StandardEpochs"
     SHORT_SCHEDULE = "ShortSchedule"
     VERY_SHORT_SCHEDULE = "VeryShortSchedule"
+    HOLLOW_EPOCHS = "HollowEpochs"
+    """As long as the standard, of epochs that train little: by their learning rate, warm-up or network."""
+    CHANGED_STANDARD = "ChangedStandard"
+    """As long as the standard, and trained in another way."""
 
     # PolicyCompliant=True.
     POLICIES_KEPT = "PoliciesKept"

@@ -15,9 +15,19 @@ STATUS: dict[str, Any] = {
             "status": "True",
             "reason": "PolicyExcepted",
             "lastTransitionTime": "2026-03-01T12:00:00Z",
-        }
+        },
+        {
+            "type": "StandardSchedule",
+            "status": "False",
+            "reason": "HollowEpochs",
+            "message": "the rate",
+            "lastTransitionTime": "2026-03-01T12:00:00Z",
+        },
     ],
-    "folds": [{**FOLD, "fold": "0"}, {**FOLD, "fold": "1", "provenEpochs": 600, "checkpointHash": "c1"}],
+    "folds": [
+        {**FOLD, "fold": "0", "provenIterations": 250, "provenLearningRate": 0.01, "networkWeights": 31000000},
+        {**FOLD, "fold": "1", "provenEpochs": 600, "checkpointHash": "c1", "provenLearningRate": 1e-12},
+    ],
     "policy": {
         "decidedAt": "2026-03-01T12:00:00Z",
         "minEpochs": 500,

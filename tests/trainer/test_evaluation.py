@@ -119,7 +119,7 @@ def test_the_report_is_one_small_file(scored: World) -> None:
     assert re.findall(r'(?:src|href)="(?!data:)', page) == [] and "<script" not in page
     assert len(page) < 1_000_000
     assert page.count("data:image/svg+xml") == 4, "two folds, test cases, validation cases"
-    for wanted in ("Short schedule", "Fold 0-r2", "shell", "core", "standard deviation", "configurationHash"):
+    for wanted in ("Not nnU-Net's standard", "Fold 0-r2", "shell", "core", "standard deviation", "configurationHash"):
         assert (wanted in page) is (wanted != "configurationHash"), wanted
     assert f"{summary_of(scored)['testMean']:.4f}" in page
 

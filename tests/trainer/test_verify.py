@@ -52,6 +52,10 @@ def test_evidence_of_a_training_to_its_end(done: World) -> None:
     (proof,) = ended.report.evidence.folds
     assert (proof.fold, proof.epochs, proof.early_stopping) == ("0", 3, None)
     assert proof.checkpoint_hash == file_hash(done.fold() / FINAL)
+    content = torch.load(done.fold() / FINAL, weights_only=False)
+    weights = sum(tensor.numel() for tensor in content["network_weights"].values())
+    assert (proof.iterations_per_epoch, proof.trainer_class, proof.network_weights) == (20, "nnUNetTrainer", weights)
+    assert proof.highest_learning_rate == pytest.approx(0.01)
     kept = json.loads((done.run / "evidence.json").read_text())
     assert kept["proven"] is True and kept["asked"]["schedule"]["epochs"] == 3
     assert kept["folds"][0]["checkpointHash"] == proof.checkpoint_hash and kept["plan"]["datasetHash"]

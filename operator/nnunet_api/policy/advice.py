@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nnunet_api.schedule import EarlyStoppingMode, judge
+from nnunet_api.standard import Asked, differences
 from nnunet_api.training import NnunetTrainingSpec
 
 STOP_ADVICE = (
@@ -22,9 +23,10 @@ class Advice:
 
 
 def advice(spec: NnunetTrainingSpec) -> list[Advice]:
-    """Return what to think about before the training is applied: a short schedule, a hard stop."""
+    """Return what to think about before the training is applied: a short schedule, a hard stop, hollow epochs."""
     standard, _, message = judge(spec.schedule)
     found = [] if standard else [Advice("spec.schedule", f"spec.schedule: {message}")]
     if spec.early_stopping.mode is EarlyStoppingMode.STOP:
         found.append(Advice("spec.earlyStopping.mode", STOP_ADVICE))
+    found += [Advice(each.field, each.message) for each in differences(Asked.by(spec)) if each.hollow]
     return found

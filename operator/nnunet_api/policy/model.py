@@ -80,6 +80,8 @@ class Rule(StrEnum):
 
     MIN_EPOCHS = "minEpochs"
     MIN_ITERATIONS = "minIterationsPerEpoch"
+    MIN_LEARNING_RATE = "minInitialLearningRate"
+    MAX_WARMUP = "maxWarmupEpochs"
     EARLY_STOPPING_MODES = "earlyStopping.allowedModes"
     EARLY_STOPPING_MIN_EPOCHS = "earlyStopping.minEpochs"
     IMAGE_DIGEST = "requireImageDigest"
@@ -87,6 +89,8 @@ class Rule(StrEnum):
     TEST_SET = "requireTestSet"
     TRAINER_CLASSES = "allowedTrainerClasses"
     CONFIGURATIONS = "allowedConfigurations"
+    PLANNERS = "allowedPlanners"
+    MIN_GPU_MEMORY = "minGpuMemoryTargetGB"
     ENV = "allowedEnv"
     MAX_GPUS = "maxGpus"
     IMAGES = "allowedImages"
@@ -105,12 +109,16 @@ class Rule(StrEnum):
 
 LiftableRule = Literal[
     "minIterationsPerEpoch",
+    "minInitialLearningRate",
+    "maxWarmupEpochs",
     "earlyStopping.allowedModes",
     "requireImageDigest",
     "requireSeed",
     "requireTestSet",
     "allowedTrainerClasses",
     "allowedConfigurations",
+    "allowedPlanners",
+    "minGpuMemoryTargetGB",
     "allowedEnv",
     "maxGpus",
     "allowedImages",
@@ -193,6 +201,11 @@ class Rules(ApiModel):
     checkpoints. No early stop acts before them."""
     min_iterations_per_epoch: Count | None = None
     """Least spec.schedule.iterationsPerEpoch; nnU-Net's standard is 250. Without it 1000 epochs may be of one each."""
+    min_initial_learning_rate: Annotated[float | None, Field(gt=0, le=10)] = None
+    """Least spec.schedule.initialLearningRate, where that is given; the trainer class's own is the class's business.
+    nnU-Net's standard is 0.01, and the least of its own classes 0.0002."""
+    max_warmup_epochs: Annotated[int | None, Field(ge=0, le=10_000, json_schema_extra=INTEGER)] = None
+    """Most spec.schedule.warmupEpochs with the policy PolyWithWarmup; 0 allows no warm-up."""
     early_stopping: EarlyStoppingRules = EarlyStoppingRules()
     """What is asked of early stopping."""
     require_image_digest: bool = False
@@ -206,6 +219,11 @@ class Rules(ApiModel):
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
+    allowed_planners: Annotated[list[Identifier], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
+    """Planners that spec.planning.planner may name: they decide on the size of network and patch. Default: all."""
+    min_gpu_memory_target_gb: Annotated[float | None, Field(alias="minGpuMemoryTargetGB", gt=0, le=1000)] = None
+    """Least spec.planning.gpuMemoryTargetGB, where that is given: what is planned for little memory is a small network.
+    nnU-Net's planners aim at 8 or more by themselves."""
     allowed_env: Annotated[list[EnvPattern] | None, Field(max_length=MAX_NAMES)] = None
     """Variables that spec.trainer.env may set: names, or beginnings of names with * at the end. An empty list allows
     none. Default: all that the schema takes."""

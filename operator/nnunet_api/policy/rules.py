@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from nnunet_api.policy.model import PolicyException, Rule, Rules
 from nnunet_api.policy.names import is_allowed, is_allowed_image, named
+from nnunet_api.schedule import LearningRatePolicy
+from nnunet_api.standard import number_text
 from nnunet_api.training import NnunetTrainingSpec
 
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
@@ -97,6 +99,7 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
     iterations, least_iterations = spec.schedule.iterations_per_epoch, rules.min_iterations_per_epoch
     if least_iterations is not None and iterations < least_iterations:
         yield _too_few(Rule.MIN_ITERATIONS, "spec.schedule.iterationsPerEpoch", iterations, least_iterations)
+    yield from _learning_rate(spec, rules)
     if rules.early_stopping.allowed_modes and stopping.mode not in rules.early_stopping.allowed_modes:
         modes = rules.early_stopping.allowed_modes
         yield _not_among(Rule.EARLY_STOPPING_MODES, "spec.earlyStopping.mode", stopping.mode, modes)
@@ -114,6 +117,7 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
         yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
     yield from _configurations(spec, rules)
+    yield from _planning(spec, rules)
     yield from _environment(spec, rules)
     gpus = gpus_at_once(spec)
     if rules.max_gpus is not None and gpus > rules.max_gpus:
@@ -121,6 +125,27 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         wanted = f"must be at most {rules.max_gpus} in all (lower spec.maxParallelFolds)"
         yield Violation(Rule.MAX_GPUS, "spec.resources.gpus", value, wanted)
     yield from _pod(spec, rules)
+
+
+def _learning_rate(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    """Epochs whose learning rate is next to nothing, or that are a warm-up, train next to nothing."""
+    rate, least = spec.schedule.initial_learning_rate, rules.min_initial_learning_rate
+    if least is not None and rate is not None and rate < least:
+        yield _too_little(Rule.MIN_LEARNING_RATE, "spec.schedule.initialLearningRate", rate, least)
+    warmup, most = spec.schedule.warmup_epochs, rules.max_warmup_epochs
+    warms_up = spec.schedule.learning_rate_policy is LearningRatePolicy.POLY_WITH_WARMUP
+    if most is not None and warms_up and warmup > most:
+        yield Violation(Rule.MAX_WARMUP, "spec.schedule.warmupEpochs", warmup, f"must be at most {most}")
+
+
+def _planning(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
+    """Epochs of a network that was planned to be tiny cost and train next to nothing."""
+    planner, memory = spec.planning.planner, spec.planning.gpu_memory_target_gb
+    if rules.allowed_planners and planner not in rules.allowed_planners:
+        yield _not_among(Rule.PLANNERS, "spec.planning.planner", planner, rules.allowed_planners)
+    least = rules.min_gpu_memory_target_gb
+    if least is not None and memory is not None and memory < least:
+        yield _too_little(Rule.MIN_GPU_MEMORY, "spec.planning.gpuMemoryTargetGB", memory, least)
 
 
 def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
@@ -157,6 +182,10 @@ def _pod(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
 
 def _too_few(rule: Rule, field: str, value: int, least: int) -> Violation:
     return Violation(rule, field, value, f"must be at least {least}")
+
+
+def _too_little(rule: Rule, field: str, value: float, least: float) -> Violation:
+    return Violation(rule, field, number_text(value), f"must be at least {number_text(least)}")
 
 
 def _not_among(rule: Rule, field: str, value: str, allowed: Sequence[str]) -> Violation:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from nnunet_api.base import StatusModel
 from nnunet_api.conditions import Condition, Time, find_condition
-from nnunet_api.policy.model import Rule
+from nnunet_api.policy.model import MAX_LIFTED, Rule
 
 
 class GrantedException(StatusModel):
@@ -16,7 +16,7 @@ class GrantedException(StatusModel):
     """Policy that it is in."""
     min_epochs: int | None = None
     """Least number of epochs that it left standing; none where it did not lower it."""
-    lifted_rules: Annotated[list[str], Field(max_length=8)] = []
+    lifted_rules: Annotated[list[str], Field(max_length=MAX_LIFTED)] = []
     """Rules that did not hold because of it."""
     reason: Annotated[str, Field(max_length=512)]
     """Why it was granted."""

@@ -77,13 +77,24 @@ def _aside(meaning: str, todo: str = "") -> Remedy:
 
 
 ASIDE: Mapping[str, Remedy] = {
-    Reason.STANDARD_EPOCHS: _aside("nnU-Net's standard schedule (1000 epochs of 250 iterations), or more"),
+    Reason.STANDARD_EPOCHS: _aside(
+        "nnU-Net's standard schedule (1000 epochs of 250 iterations), or more, and its learning rate, network and class"
+    ),
     Reason.SHORT_SCHEDULE: _aside(
         "fewer iterations than nnU-Net's standard schedule: usually 1-3 % Dice worse, more on hard tasks",
         "Compare it with the standard on the test set before anyone relies on the model.",
     ),
     Reason.VERY_SHORT_SCHEDULE: _aside(
         "less than a quarter of nnU-Net's standard schedule", "Do not rely on the model, nor compare it."
+    ),
+    Reason.HOLLOW_EPOCHS: _aside(
+        "as many iterations as nnU-Net's standard, but epochs that train little: a tiny learning rate, a warm-up over "
+        "much of the schedule, or a network planned for little memory",
+        "Do not rely on the model, nor compare it.",
+    ),
+    Reason.CHANGED_STANDARD: _aside(
+        "as many iterations as nnU-Net's standard, trained in another way: the message names each difference",
+        "Compare it with the standard on the test set before anyone relies on the model.",
     ),
     Reason.POLICIES_KEPT: _aside("it keeps the rules of all policies that are for it"),
     Reason.NO_POLICY: _aside("no policy is for its namespace"),

@@ -6,13 +6,14 @@ from typing import Any
 
 from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.results import Results
+from nnunet_api.standard import number_text
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
 from nnunet_cli.text.output import print_table
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 """What a spreadsheet may take for a formula at the start of a cell."""
-_NONE = Run("", "", "", "", None, None, "", NnunetTrainingStatus())
+_NONE = Run("", "", "", "", None, None, "", "", NnunetTrainingStatus())
 """For the titles."""
 
 
@@ -48,6 +49,12 @@ def columns(run: Run) -> dict[str, str]:
         "iterationsPerEpoch": _number(run.iterations_asked),
         "validationDice": _dice(results.mean_validation_dice),
         "testDice": _dice(results.test_dice.mean if results.test_dice else None),
+        "trainerClass": run.trainer_class,
+        "iterationsProven": _number(run.iterations_proven),
+        "learningRate": "" if run.learning_rate is None else number_text(run.learning_rate),
+        "networkWeights": _number(run.network_weights),
+        "standardSchedule": run.standard[0],
+        "standardScheduleMessage": run.standard[1],
     }
 
 
@@ -99,6 +106,9 @@ def _item(run: Run) -> dict[str, Any]:
         "epochsAsked": run.epochs_asked,
         "epochsProven": run.epochs_proven,
         "iterationsPerEpoch": run.iterations_asked,
+        "iterationsProven": run.iterations_proven,
+        "learningRate": run.learning_rate,
+        "networkWeights": run.network_weights,
         "validationDice": results.mean_validation_dice,
         "testDice": results.test_dice.mean if results.test_dice else None,
         "policies": [decision.to_json_dict() for decision in run.decisions],

@@ -22,6 +22,8 @@ class Run:
     """spec.schedule.epochs."""
     iterations_asked: int | None
     """spec.schedule.iterationsPerEpoch: what an epoch is."""
+    trainer_class: str
+    """spec.trainer.className."""
     results_claim: str
     """Claim that holds its results, with the folder in it that counts as the root."""
     status: NnunetTrainingStatus
@@ -39,6 +41,27 @@ class Run:
         proven = [fold.proven_epochs for fold in self.status.folds]
         known = [epochs for epochs in proven if epochs is not None]
         return min(known) if known and len(known) == len(proven) else None
+
+    @property
+    def iterations_proven(self) -> int | None:
+        """Least number of training iterations that an epoch had, as the trainers counted; None as long as none did."""
+        return min((n for fold in self.status.folds if (n := fold.proven_iterations) is not None), default=None)
+
+    @property
+    def learning_rate(self) -> float | None:
+        """Highest learning rate of an epoch, of the fold where it is lowest; None as long as none is verified."""
+        return min((n for fold in self.status.folds if (n := fold.proven_learning_rate) is not None), default=None)
+
+    @property
+    def network_weights(self) -> int | None:
+        """Numbers that the smallest network consists of; None as long as none is verified."""
+        return min((n for fold in self.status.folds if (n := fold.network_weights) is not None), default=None)
+
+    @property
+    def standard(self) -> tuple[str, str]:
+        """Reason and message of the condition StandardSchedule; empty before the first look of the operator."""
+        condition = self.status.condition(ConditionType.STANDARD_SCHEDULE)
+        return (condition.reason, condition.message) if condition else ("", "")
 
     @property
     def compliant(self) -> tuple[str, str]:
@@ -75,6 +98,7 @@ def read_run(body: dict[str, Any]) -> Run:
         created=metadata["creationTimestamp"],
         epochs_asked=(spec.get("schedule") or {}).get("epochs"),
         iterations_asked=(spec.get("schedule") or {}).get("iterationsPerEpoch"),
+        trainer_class=(spec.get("trainer") or {}).get("className") or "",
         results_claim=f"{claim}/{folder}" if folder else claim,
         status=status,
         problem=problem,

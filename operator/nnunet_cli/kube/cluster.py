@@ -12,7 +12,7 @@ from nnunet_api.base import GROUP, VERSION
 from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.admission import Said, read
+from nnunet_cli.kube.admission import Said, read, read_warning
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.impersonation import in_websockets
 from nnunet_cli.kube.kubeconfig import log_in
@@ -377,4 +377,6 @@ def _answer(status: int, data: bytes | str | None, headers: Any) -> Answer:
         body = text
     said = headers.getlist("Warning") if headers is not None else []
     warnings = [re.sub(r"\\(.)", r"\1", found) for line in said for found in _WARNING.findall(line)]
-    return Answer(status, body, tuple(read(text) for text in warnings))
+    # What is read of headers is taken for Latin-1; the API server writes UTF-8.
+    texts = [text.encode("latin-1", "replace").decode("utf-8", "replace") for text in warnings]
+    return Answer(status, body, tuple(read_warning(text) for text in texts))

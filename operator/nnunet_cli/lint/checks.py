@@ -1,6 +1,6 @@
 """What is to be said of a training before it is applied: schema, policies, advice. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -11,7 +11,7 @@ from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, Outcome, PolicyException
 from nnunet_api.remedies.table import POLICY_REMEDY
-from nnunet_api.training import NnunetTrainingSpec
+from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
 
@@ -64,6 +64,8 @@ class Known:
     """By name: what is wrong with the policies that do not parse."""
     labels: Mapping[str, str] | None = None
     """Labels of the training's namespace; None where they are not known, and the policies are not applied then."""
+    offline: bool = False
+    """No API server is asked: the rules of the definition are this program's to check."""
 
 
 @dataclass
@@ -88,10 +90,6 @@ class Result:
         counted = (*FAILING, *STRICT) if strict else FAILING
         return any(finding.level in counted for finding in self.findings)
 
-    def add(self, answers: Iterable[Finding]) -> None:
-        """Take in what the API server says, but for what is there already in the same words."""
-        self.findings += [answer for answer in answers if answer.message not in self.said]
-
 
 def check(document: Document, namespace: str, known: Known, now: datetime) -> Result:
     """Hold a training against the schema, the policies and the advice."""
@@ -101,7 +99,7 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
     name = str(metadata.get("name") or "")
     result = Result(document, namespace, name or str(metadata.get("generateName") or ""))
     try:
-        spec = parse(NnunetTrainingSpec, document.body)
+        spec = parse(NnunetTrainingSpec, document.body, KIND if known.offline else "")
     except Invalid as invalid:
         result.findings += [
             Finding(Level.INVALID, message, field, remedy="correct the file", source="schema")

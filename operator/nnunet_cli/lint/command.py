@@ -103,7 +103,7 @@ def _check(document: Document, surroundings: Surroundings, references: Reference
     own = metadata.get("namespace") if isinstance(metadata, dict) else None
     namespace = own if isinstance(own, str) and own else surroundings.namespace
     result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
-    result.add(surroundings.ask(namespace, document.body))
+    result.findings += surroundings.ask(namespace, document.body, result.said)
     if references:
         result.findings += references.missing(document.body, namespace)
     return result

@@ -1,6 +1,5 @@
 """YAML and JSON files as kubectl reads them: several documents in a file, lists unfolded."""
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -11,11 +10,10 @@ from typing import Any
 import yaml
 
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.lint.reading import Unreadable, read_stream
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
-_MOST_PARTS = 1_000_000
-"""Parts of a document with its aliases written out. A training or policy that the API server takes has far less."""
 
 
 @dataclass(frozen=True)
@@ -40,45 +38,6 @@ class Document:
         """Its kind; empty where it has none."""
         kind = self.body.get("kind") if isinstance(self.body, dict) else None
         return kind if isinstance(kind, str) else ""
-
-
-class _Loader(yaml.SafeLoader):
-    """Reads what kubectl reads: time stamps stay strings, a key that is given twice is an error."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-    }
-
-    def construct_document(self, node: Any) -> Any:
-        """Return the document of a node. Raises yaml.YAMLError where its aliases make too much of it."""
-        if _parts(node, {}) > _MOST_PARTS:
-            words = f"its aliases make more than {_MOST_PARTS} parts of it: write out what they stand for"
-            raise yaml.constructor.ConstructorError(None, None, words, node.start_mark)
-        return super().construct_document(node)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        """Return the mapping of a node. Raises yaml.constructor.ConstructorError."""
-        seen: set[Any] = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode) or key_node.tag == "tag:yaml.org,2002:merge":
-                continue  # two merges are fine, and a key that is no word is refused below
-            key = key_node.value
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key} is given twice", key_node.start_mark)
-            seen.add(key)
-        mapping: dict[Any, Any] = super().construct_mapping(node, deep)
-        return mapping
-
-
-def _parts(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many parts a node has where each alias counts as what it stands for; one in itself as one."""
-    if id(node) not in known:
-        known[id(node)] = 1
-        pairs = node.value if isinstance(node, yaml.CollectionNode) else ()
-        inner = (each for pair in pairs for each in (pair if isinstance(pair, tuple) else (pair,)))
-        known[id(node)] = min(_MOST_PARTS + 1, 1 + sum(_parts(each, known) for each in inner))
-    return known[id(node)]
 
 
 def read_all(names: Iterable[str]) -> list[Document]:
@@ -115,24 +74,13 @@ def _files_in(folder: Path) -> list[Path]:
 def _parse(source: str, data: bytes) -> Iterator[Document]:
     number = 0
     try:
-        for body in yaml.load_all(data, _Loader):
+        for body in read_stream(data):
             number += 1
-            if problem := _no_json(body):
-                yield Document(source, str(number), None, problem)
-            elif body is not None:
+            if body is not None:
                 yield from _unfold(source, str(number), body)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (Unreadable, yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         words = " ".join(str(error).split())
-        yield Document(source, str(number + 1), None, f"it is no YAML that can be read: {words}")
-
-
-def _no_json(body: Any) -> str:
-    """Return why a document can't be sent to the API server, which takes JSON; empty where it can."""
-    try:
-        json.dumps(body)
-    except (TypeError, ValueError, RecursionError) as error:
-        return f"it holds what JSON has no form for: {error}"
-    return ""
+        yield Document(source, str(number + 1), None, f"it can't be read as YAML or JSON: {words}")
 
 
 def _unfold(source: str, number: str, body: Any) -> Iterator[Document]:

@@ -1,19 +1,18 @@
 """The schema in words: what is wrong with an object, field by field, as the API server will see it."""
 
 import json
-import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from nnunet_api.base import API_VERSION
+from nnunet_cli.lint import metadata
+from nnunet_cli.lint.rules import broken_rules
 from nnunet_cli.lint.wording import meant, pattern_words
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _TOP_LEVEL = ("apiVersion", "kind", "metadata", "spec", "status")
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_LONGEST_NAME = 253
 
 
 class Invalid(Exception):
@@ -25,8 +24,11 @@ class Invalid(Exception):
         self.problems = problems
 
 
-def parse(model: type[Model], body: dict[str, Any]) -> Model:
-    """Return the spec of an object. Raises Invalid with all that is wrong with the object."""
+def parse(model: type[Model], body: dict[str, Any], kind: str = "") -> Model:
+    """Return the spec of an object. Raises Invalid with all that is wrong with the object.
+
+    With a kind, the rules of its definition are asked as well: where no API server has asked them or will.
+    """
     problems = _frame(body)
     try:
         # By way of JSON, because strict then means what the API server means: no number in quotes, but words for enums.
@@ -34,6 +36,8 @@ def parse(model: type[Model], body: dict[str, Any]) -> Model:
         spec = model.model_validate_json(text, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         problems += [_words(problem, model) for problem in error.errors(include_url=False)]
+    else:
+        problems += broken_rules(kind, spec.model_dump(mode="json", by_alias=True, exclude_none=True)) if kind else ()
     if problems:
         raise Invalid(problems)
     return spec
@@ -41,22 +45,13 @@ def parse(model: type[Model], body: dict[str, Any]) -> Model:
 
 def _frame(body: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what is wrong around the spec."""
-    found = []
+    found: list[tuple[str, str]] = []
     if body.get("apiVersion") != API_VERSION:
         found.append(("apiVersion", f"apiVersion is {body.get('apiVersion')!r}, must be {API_VERSION}"))
     for key in body:
         if key not in _TOP_LEVEL:
             found.append((str(key), f"{key} is no field of it: use {', '.join(_TOP_LEVEL[:4])}"))
-    metadata = body.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, dict) else None
-    if isinstance(metadata, dict) and name is None and isinstance(metadata.get("generateName"), str):
-        return found
-    if not isinstance(name, str) or not name:
-        found.append(("metadata.name", "metadata.name is not set, must be a name"))
-    elif len(name) > _LONGEST_NAME or not _NAME.fullmatch(name):
-        rule = f"lower-case letters, digits, '-' and '.', at most {_LONGEST_NAME}"
-        found.append(("metadata.name", f"metadata.name is {name!r:.100}, must be of {rule}"))
-    return found
+    return [*found, *metadata.problems(body.get("metadata"))]
 
 
 def _without_nulls(value: Any) -> Any:

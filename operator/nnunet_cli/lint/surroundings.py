@@ -1,10 +1,10 @@
 """What a training is held against: the policies and labels of a cluster, those of files, or none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from nnunet_api.policy.decision import Policy
-from nnunet_api.policy.model import KIND, NAMESPACE_NAME_LABEL, NnunetTrainingPolicySpec
+from nnunet_api.policy.model import CLINICAL_LABEL, KIND, NAMESPACE_NAME_LABEL, NnunetTrainingPolicySpec
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Answer, Cluster, Refused
 from nnunet_cli.lint.checks import Finding, Known, Level
@@ -12,9 +12,14 @@ from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
 
 NOT_CHECKED_OFFLINE = (
-    "not checked offline: rules over several fields, such as folds with trainOnAllCases, or a GPU for cuda; only the "
-    "API server can (leave --offline and --policies out)"
+    "not checked offline: what only the cluster knows, such as a training of this name that is there already, other "
+    "admission policies and quotas (leave --offline and --policies out)"
 )
+READER = "nnunet-policy-reader"
+"""ClusterRole of the chart by which people read the rules that they are held to."""
+_POLICIES = "nnunet-policy-"
+"""Begins the names of the ValidatingAdmissionPolicies that apply policies: what one of them says, a policy asks for."""
+_CUT = "... (the API server has cut it here)"
 
 
 class Surroundings(Protocol):
@@ -28,8 +33,8 @@ class Surroundings(Protocol):
     def known(self, namespace: str) -> Known:
         """Return what a training in a namespace is held against."""
 
-    def ask(self, namespace: str, body: Any) -> list[Finding]:
-        """Return what the API server says of a training."""
+    def ask(self, namespace: str, body: Any, told: Sequence[str]) -> list[Finding]:
+        """Return what the API server says of a training, but for what is told already in the same words."""
 
 
 class Offline:
@@ -44,11 +49,11 @@ class Offline:
     def known(self, namespace: str) -> Known:
         """Return the policies, and the labels with the one that Kubernetes itself sets."""
         if not self._with_policies:
-            return Known()
+            return Known(offline=True)
         labels = {NAMESPACE_NAME_LABEL: namespace, **(self._known.labels or {})}
-        return Known(self._known.policies, self._known.unreadable, labels)
+        return Known(self._known.policies, self._known.unreadable, labels, offline=True)
 
-    def ask(self, namespace: str, body: Any) -> list[Finding]:
+    def ask(self, namespace: str, body: Any, told: Sequence[str]) -> list[Finding]:
         """Return nothing: there is no API server."""
         return []
 
@@ -67,12 +72,10 @@ class Online:
         """Return the policies of the cluster and the labels of the namespace, as far as the user may read them."""
         if self._policies is None:
             return Known()
-        if namespace not in self._labels:
-            self._labels[namespace] = self._read_labels(namespace)
-        return Known(self._policies, self._unreadable, self._labels[namespace])
+        return Known(self._policies, self._unreadable, self._labels_of(namespace))
 
-    def ask(self, namespace: str, body: Any) -> list[Finding]:
-        """Return what the API server answers to a dry run, its warnings included."""
+    def ask(self, namespace: str, body: Any, told: Sequence[str]) -> list[Finding]:
+        """Return what the API server answers to a dry run, its warnings included, but for what is told already."""
         if not isinstance(body.get("metadata"), dict):
             return []
         answer, verbs = self._cluster.try_create(body, namespace), ["create"]
@@ -80,12 +83,34 @@ class Online:
         if changed:
             answer, verbs = self._cluster.try_update(body, namespace), ["get", "update"]
         # Of several denials one is the error, at random, and each is a warning.
-        denied = [said.message for said in answer.denials]
-        warnings = [_says(Level.WARNED, said.message) for said in answer.warnings if said.message not in denied]
+        known = [*told, *(said.message for said in answer.denials)]
+        new = [said for said in answer.warnings if not any(map(said.is_of, known))]
+        warnings = [_says(Level.WARNED, said.message + _CUT * said.cut) for said in new]
         if answer.forbidden and not answer.causes and not all(self._cluster.may(verb, namespace) for verb in verbs):
             judged = self._policies is not None and self._labels.get(namespace) is not None
             return [_says(Level.NOTE if judged else Level.UNKNOWN, f"can't be asked: {answer.message}"), *warnings]
-        return [*_findings(answer, changed), *warnings]
+        found = [finding for finding in _findings(answer, changed) if finding.message not in told]
+        if answer.status < 300 and not any(said.policy.startswith(_POLICIES) for said in answer.warnings):
+            found += self._unknown(namespace)
+        return [*found, *warnings]
+
+    def _unknown(self, namespace: str) -> list[Finding]:
+        """Return what admission has not told: it can't know whether a clinical namespace lacks a policy."""
+        labels = self._labels_of(namespace)
+        if labels is not None and (self._policies is not None or labels.get(CLINICAL_LABEL) != "true"):
+            return []
+        if labels is None:
+            why = f"whether namespace {namespace} is labelled {CLINICAL_LABEL} and lacks a policy"
+        else:
+            why = f"whether a policy is for namespace {namespace}, which is labelled {CLINICAL_LABEL}"
+        message = f"not known: {why}, so that nothing would train in it: you may not read what says so"
+        remedy = f"ask for the ClusterRole {READER} in the whole cluster, which reads policies and labels of namespaces"
+        return [Finding(Level.UNKNOWN, message, remedy=remedy, source="policies")]
+
+    def _labels_of(self, namespace: str) -> Mapping[str, str] | None:
+        if namespace not in self._labels:
+            self._labels[namespace] = self._read_labels(namespace)
+        return self._labels[namespace]
 
     def _read_policies(self) -> tuple[tuple[Policy, ...] | None, Mapping[str, str]]:
         try:
@@ -96,7 +121,7 @@ class Online:
                 return None, {}
             words = "the cluster has no NnunetTrainingPolicies: is the operator installed?"
             raise CliError(f"{words} ({refused}). Use --offline without one", ExitCode.CLUSTER) from None
-        return read_policies(Document("the cluster", "", body) for body in bodies)
+        return read_policies((Document("the cluster", "", body) for body in bodies), stored=True)
 
     def _read_labels(self, namespace: str) -> Mapping[str, str] | None:
         try:
@@ -110,8 +135,11 @@ class Online:
             return None
 
 
-def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], dict[str, str]]:
-    """Return the policies among some documents, and by name what is wrong with those that do not parse."""
+def read_policies(documents: Iterable[Document], stored: bool = False) -> tuple[tuple[Policy, ...], dict[str, str]]:
+    """Return the policies among some documents, and by name what is wrong with those that do not parse.
+
+    Those that are `stored` in a cluster keep the rules of their definition, or those of an older one.
+    """
     readable, unreadable = [], {}
     for document in documents:
         if document.problem:
@@ -122,7 +150,9 @@ def read_policies(documents: Iterable[Document]) -> tuple[tuple[Policy, ...], di
         metadata = metadata if isinstance(metadata, dict) else {}
         name, generation = str(metadata.get("name", document.place)), metadata.get("generation", 0)
         try:
-            readable.append(Policy(name, generation, parse(NnunetTrainingPolicySpec, document.body)))
+            readable.append(
+                Policy(name, generation, parse(NnunetTrainingPolicySpec, document.body, "" if stored else KIND))
+            )
         except Invalid as invalid:
             unreadable[name] = str(invalid)
     return tuple(readable), unreadable

@@ -14,7 +14,12 @@ FORMS: Mapping[str, str] = {
     r"^[A-Za-z0-9_]+$": "a name of letters, digits and '_', such as 3d_fullres",
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$": "the name of a folder, of letters, digits, '_', '.' and '-'",
     r"^Dataset[0-9]{3}_[A-Za-z0-9_-]+$": "a dataset's name in nnU-Net's form, such as Dataset004_Hippocampus",
-    r"^(\S+)?$": "an image without a blank in it, such as registry.example.org/trainer:1.0",
+    r"^[!-~]*$": "an image without a blank in it, such as registry.example.org/trainer:1.0",
+    r"^[^\x00-\x1f\x7f]*$": "a folder without control characters in its name",
+    r"^(([A-Za-z0-9][A-Za-z0-9.-]*/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": (
+        "the key of a label or taint, such as nvidia.com/gpu"
+    ),
+    r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": "the value of a label or taint: letters, digits, '_', '.' and '-'",
     r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": "a resource that a device plugin announces, such as nvidia.com/gpu",
 }
 """What a pattern of the API asks for, in words."""

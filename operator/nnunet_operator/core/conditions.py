@@ -1,16 +1,17 @@
 """The conditions, and how they are merged with those that were written before."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
-from nnunet_api import schedule
 from nnunet_api.conditions import Condition, merge, state_condition
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
 from nnunet_api.remedies.table import advice
 from nnunet_api.results import Results, Spread
+from nnunet_api.standard import Asked, Trained, judge_training
 from nnunet_api.status import MAX_MATTER, Problem, Provenance
 from nnunet_operator.core import early_stopping, stall
 from nnunet_operator.core.evidence import UNPROVEN
@@ -56,7 +57,7 @@ def conditions(situation: Situation) -> list[Condition]:
     spec = situation.training.spec
     progress = _told(situation, headline.matter, *headline.troubles)
     wanted = [
-        state_condition(ConditionType.STANDARD_SCHEDULE, *schedule.judge(spec.schedule)),
+        state_condition(ConditionType.STANDARD_SCHEDULE, *judge_training(Asked.by(spec), _trained(situation.folds))),
         _policy_compliant(situation),
         _suspended(situation, headline),
         _dataset_ready(situation),
@@ -69,6 +70,14 @@ def conditions(situation: Situation) -> list[Condition]:
         _failed(situation),
     ]
     return merge(situation.training.status.conditions, wanted, situation.training.generation, situation.now)
+
+
+def _trained(folds: Sequence[FoldStatus]) -> Trained:
+    """Return what the final checkpoints say was trained."""
+    return Trained(
+        [fold.proven_iterations for fold in folds if fold.proven_iterations is not None],
+        [fold.proven_learning_rate for fold in folds if fold.proven_learning_rate is not None],
+    )
 
 
 def problem(situation: Situation) -> Problem | None:

@@ -41,10 +41,11 @@ def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus)
 
 
 def _schedule_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
-    """Warn of a short schedule, once: it can't change."""
-    new = after.condition(ConditionType.STANDARD_SCHEDULE)
-    if new is not None and new.status == "False" and before.condition(ConditionType.STANDARD_SCHEDULE) is None:
-        yield _event("Warning", after, ConditionType.STANDARD_SCHEDULE)
+    """Tell how a training differs from the standard, and again where what was trained does. A choice is no warning."""
+    old, new = (status.condition(ConditionType.STANDARD_SCHEDULE) for status in (before, after))
+    if new is not None and new.status == "False" and (old is None or old.reason != new.reason):
+        kind = "Normal" if new.reason == Reason.CHANGED_STANDARD else "Warning"
+        yield _event(kind, after, ConditionType.STANDARD_SCHEDULE)
 
 
 def _policy_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:

@@ -62,10 +62,14 @@ def _phase(observation: Observation, before: FoldStatus, *, done: bool, starting
     return _PHASES.get(observation.state, FoldPhase.PENDING)
 
 
+_PROVEN = ("proven_epochs", "checkpoint_hash", "proven_iterations", "proven_learning_rate", "network_weights")
+"""What the status of a fold keeps of its final checkpoint."""
+
+
 def _proven(proof: FoldEvidence | None, status: FoldStatus, done: bool) -> dict[str, Any]:
     """Return what the final checkpoint proves. It counts for more than what the trainer said, or could not say."""
     if not done:
-        return {"proven_epochs": None, "checkpoint_hash": None}
+        return dict.fromkeys(_PROVEN)
     if proof is None:
         return {}
     verdict, told = early_stopping.stated(proof.early_stopping), status.early_stopping
@@ -76,6 +80,9 @@ def _proven(proof: FoldEvidence | None, status: FoldStatus, done: bool) -> dict[
         early_stopping=verdict,
         proven_epochs=count(proof.epochs),
         checkpoint_hash=text(proof.checkpoint_hash),
+        proven_iterations=count(proof.iterations_per_epoch),
+        proven_learning_rate=proof.highest_learning_rate,
+        network_weights=count(proof.network_weights),
     )
 
 

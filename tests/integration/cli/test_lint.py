@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from tests.integration.cli.conftest import CLINICAL, Site
-from tests.support.api import Object
+from tests.support.api import Object, wait_for
 from tests.support.builders import training
 from tests.support.command import Command
 
@@ -127,6 +127,51 @@ def test_who_may_not_read_policies_hears_the_api_server_once(site: Site, nnunet:
     run = nnunet("lint", write(training(home)), "-o", "json", "--kubeconfig", config)
     assert (run.code, findings(run)) == (1, [("advice", "advice"), ("denied", "API server")]), run.out
     assert run.data["notes"] == ["you may not read policies, so the API server's answer is all there is"]
+
+
+def test_cut_warnings_are_not_told_twice(site: Site, nnunet: Command) -> None:
+    """The API server cuts warnings once all have more than 4096 characters, and drops what is over; lint names all."""
+    home = site.namespace("lint-cut")
+    names = [f"lint-cut-{number}" for number in range(18)]
+    rules = {"minEpochs": 1000, "allowedEnv": [f"{'A' * 60}_{number}" for number in range(6)], "requireSeed": True}
+    for number, name in enumerate(names):
+        site.policy(name, home, "Warn" if number % 2 else "Enforce", **rules)
+    try:
+        site.wait_enforced(names[-2], home)
+        body = training(home, trainer={"image": "näme/träiner:1", "env": [{"name": "X"}]})
+        run = nnunet("lint", write(body), "-o", "json")
+        found = run.data["results"][0]["findings"]
+        assert {finding["policy"] for finding in found if finding["source"] == "policies"} == set(names)
+        assert [finding for finding in found if finding["source"] == "API server"] == [], run.out
+    finally:
+        for name in names:
+            site.api.delete("nnunettrainingpolicies", "", name)
+
+
+def test_who_may_not_read_what_a_clinical_namespace_needs_is_told_so(site: Site, nnunet: Command) -> None:
+    """Admission can't tell that no policy is for a clinical namespace; the operator holds the training."""
+    home = site.namespace("lint-clinical", **{CLINICAL: "true"})
+    plain = site.namespace("lint-plain")
+    read = {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]}
+    kept = write(training(home, schedule={"epochs": 1000}))
+    for name, rules in (("blind", (CREATE,)), ("half", (CREATE, read))):
+        run = nnunet("lint", kept, "-o", "json", "--kubeconfig", site.person(name, home, *rules))
+        assert (run.code, run.data["results"][0]["outcome"]) == (3, "unknown"), run.out
+        assert "ClusterRole nnunet-policy-reader" in run.out and "would create it" in run.out
+    reads_all = site.person("reader", home, CREATE, read, everywhere=(READ_POLICIES,))
+    run = nnunet("lint", kept, "--kubeconfig", reads_all)
+    assert run.code == 1 and "no policy is for it" in run.out, run.out
+    site.policy(home, home, "Warn", requireSeed=True)
+    try:
+        config = site.person("warned", home, CREATE, read)
+        asked = lambda: nnunet("lint", kept, "-o", "json", "--kubeconfig", config)  # noqa: E731
+        wait_for("the policy to warn", lambda: "spec.trainer.seed" in asked().out)
+        assert asked().code == 0
+    finally:
+        site.api.delete("nnunettrainingpolicies", "", home)
+    here = write(training(plain, schedule={"epochs": 1000}))
+    run = nnunet("lint", here, "-o", "json", "--kubeconfig", site.person("plain", plain, CREATE, read))
+    assert (run.code, findings(run)) == (0, [("note", "API server")]), run.out
 
 
 def test_who_may_not_create_hears_the_policies_alone(site: Site, nnunet: Command) -> None:

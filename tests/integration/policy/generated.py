@@ -64,6 +64,24 @@ POD_RULES: dict[str, list[str]] = {
 }
 SOME = ("allowedClaims", "allowedServiceAccounts")
 """Rules whose list can't be empty."""
+RATES = [
+    1e-12,
+    1e-05,
+    1.5e-05,
+    0.0001,
+    0.00019999,
+    0.0002,
+    0.00020001,
+    0.001,
+    0.01,
+    0.1,
+    0.30000000000000004,
+    1,
+    2.5,
+    10,
+]
+MEMORIES = [1e-07, 0.5, 7.999999, 8, 8.0, 24, 123.456, 1000]
+PLANNERS = ["ExperimentPlanner", "nnUNetPlannerResEncM", "Tiny", *(f"Planner_{'q' * 90}_{n}" for n in range(13))]
 OWN = [{}, {"patch_size": [16, 16, 16]}, {"inherits_from": "2d", "batch_size": 2}]
 GPUS = [0, 1, 2, 3, 4, 5, 8, 10, 25, 50, 80, 1000]
 
@@ -114,6 +132,10 @@ def rules(rng: random.Random) -> Object:
     return {
         **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
         **_maybe(rng, 0.3, minIterationsPerEpoch=rng.choice([1, 125, 250])),
+        **_maybe(rng, 0.3, minInitialLearningRate=rng.choice(RATES)),
+        **_maybe(rng, 0.3, maxWarmupEpochs=rng.choice([0, 1, 50, 100, 10_000])),
+        **_maybe(rng, 0.3, allowedPlanners=_some(rng, PLANNERS, 16)),
+        **_maybe(rng, 0.3, minGpuMemoryTargetGB=rng.choice(MEMORIES)),
         **_maybe(rng, 0.7, earlyStopping=stopping),
         **{rule: rng.random() < 0.5 for rule in ("requireImageDigest", "requireSeed", "requireTestSet")},
         **_maybe(rng, 0.3, allowedTrainerClasses=_some(rng, CLASSES, 16)),
@@ -148,7 +170,11 @@ def policy(rng: random.Random, namespaces: list[str]) -> Object:
 
 def _planning(rng: random.Random) -> Object:
     own = {name: rng.choice(OWN) for name in _some(rng, [*CONFIGURATIONS, "Z", "_a"], 16)}
-    return rng.choice([{}, {"gpuMemoryTargetGB": 0.5}, {"configurations": own}, {"configurations": own}])
+    return {
+        **_maybe(rng, 0.5, gpuMemoryTargetGB=rng.choice(MEMORIES)),
+        **_maybe(rng, 0.5, planner=rng.choice(PLANNERS)),
+        **_maybe(rng, 0.5, configurations=own),
+    }
 
 
 def _pod_template(rng: random.Random) -> Object:
@@ -175,11 +201,18 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         **_maybe(rng, 0.4, env=[{"name": name, "value": "1"} for name in _some(rng, ENV, 4)]),
         **({"device": "cpu"} if gpus == 0 else {}),
     }
+    epochs = rng.choice(EPOCHS)
+    warmups = [warmup for warmup in (1, 50, 99, 100, 101, 999, 10_000) if warmup < epochs]
     stopping = {**_maybe(rng, 0.8, mode=rng.choice(MODES)), **_maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))}
     schedule = {
-        **_maybe(rng, 0.9, epochs=rng.choice(EPOCHS)),
+        "epochs": epochs,
+        **_maybe(rng, 0.4, initialLearningRate=rng.choice(RATES)),
+        **_maybe(rng, 0.3, learningRatePolicy=rng.choice(["Poly", "Cosine"])),
+        **_maybe(rng, 0.3, warmupEpochs=rng.choice([1, 50, 999])),
         **_maybe(rng, 0.3, iterationsPerEpoch=rng.choice([1, 2, 63, 249, 250, 251, 100_000])),
     }
+    if warmups and rng.random() < 0.3:
+        schedule |= {"learningRatePolicy": "PolyWithWarmup", "warmupEpochs": rng.choice(warmups)}
     spec = {
         "trainOnAllCases": everything,
         "folds": [] if everything else rng.sample(range(5), rng.randint(1, 5)),

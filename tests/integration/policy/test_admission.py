@@ -27,6 +27,26 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
         {"schedule": {"epochs": 1000, "iterationsPerEpoch": 250}},
         "spec.schedule.iterationsPerEpoch is 250, must be at least 251",
     ),
+    "minInitialLearningRate": (
+        {"minInitialLearningRate": 1},
+        {"schedule": {"initialLearningRate": 0.001}},
+        "spec.schedule.initialLearningRate is 0.001, must be at least 1",
+    ),
+    "maxWarmupEpochs": (
+        {"maxWarmupEpochs": 0},
+        {"schedule": {"learningRatePolicy": "PolyWithWarmup"}},
+        "spec.schedule.warmupEpochs is 50, must be at most 0",
+    ),
+    "allowedPlanners": (
+        {"allowedPlanners": ["ExperimentPlanner"]},
+        {"planning": {"planner": "Tiny"}},
+        "spec.planning.planner is Tiny, must be one of ExperimentPlanner",
+    ),
+    "minGpuMemoryTargetGB": (
+        {"minGpuMemoryTargetGB": 24},
+        {"planning": {"gpuMemoryTargetGB": 8.5}},
+        "spec.planning.gpuMemoryTargetGB is 8.5, must be at least 24",
+    ),
     "earlyStopping.allowedModes": (
         {"earlyStopping": {"allowedModes": ["Disabled", "Observe"]}},
         {"earlyStopping": {"mode": "Anneal"}},

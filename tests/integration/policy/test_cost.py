@@ -96,6 +96,10 @@ def at_bound(number: int, namespace: str) -> Object:
         **dict.fromkeys(["requireImageDigest", "requireSeed", "requireTestSet"], True),
         "allowedTrainerClasses": [f"{'c' * 126}{place:02d}" for place in range(MAX_NAMES)],
         "allowedConfigurations": [f"{'c' * 62}{place:02d}" for place in range(MAX_NAMES)],
+        "allowedPlanners": [f"{'c' * 126}{place:02d}" for place in range(MAX_NAMES)],
+        "minInitialLearningRate": 0.01,
+        "maxWarmupEpochs": 0,
+        "minGpuMemoryTargetGB": 8,
         "allowedEnv": [f"{'E' * 125}{place:02d}*" for place in range(MAX_NAMES)],
         "maxGpus": 1,
         **{name: [f"{'n' * 125}{place:02d}*" for place in range(MAX_NAMES)] for name in POD_RULES},
@@ -120,7 +124,9 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     for number in range(POLICIES_AT_BOUND):
         gate.client.create("nnunettrainingpolicies", policy_body(f"big-{number:02d}", **at_bound(number, namespace)))
     gate.settle()
-    own: Object = {"planning": {"configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
+    hollow = {"epochs": 60, "initialLearningRate": 1e-12, "learningRatePolicy": "PolyWithWarmup"}
+    planning = {"planner": "Tiny", "gpuMemoryTargetGB": 0.5}
+    own: Object = {"planning": {**planning, "configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
     # Longer ones would make the spec larger than one may be, and of several denials any is the answer.
     keys = {f"{place:02d}{'n' * 178}": "" for place in range(64)}
@@ -135,11 +141,12 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
         "trainer": {"image": "i" * 512, "env": variables},
         "earlyStopping": {"mode": "Stop", "minEpochs": 1},
         "podTemplate": pod,
+        "schedule": hollow,
         **own,
     }
     few = (
-        "spec.schedule.epochs is 10, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000; "
-        "spec.trainer.image is iii"
+        "spec.schedule.epochs is 60, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000; "
+        "spec.planning.planner is Tiny"
     )
     for name, expected in {"hippo": few, "other": "must have a digest"}.items():
         times = []

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from hack.prepare.helm import Object, render
+from nnunet_cli.lint.surroundings import READER
 from tests.unit.chart.test_render import find
 
 Rules = list[dict[str, Any]]
@@ -96,6 +97,7 @@ TRAINER = {
     ("", "events"): READ,
     ("", "resourcequotas"): {"get", "list"},
     ("", "persistentvolumeclaims"): {"get", "list"},
+    ("", "namespaces"): {"get"},
 }
 POLICY_ADMIN = {
     ("nnunet.dev", "nnunettrainingpolicies"): READ | {"create", "update", "patch", "delete"},
@@ -116,6 +118,11 @@ def test_everybody_may_read_the_definition_of_trainings_and_nothing_else() -> No
 @pytest.mark.parametrize(("role", "rights"), [("trainer", TRAINER), ("policy-admin", POLICY_ADMIN)])
 def test_who_trains_does_not_decide_by_which_rules(role: str, rights: dict[tuple[str, str], set[str]]) -> None:
     assert granted(find(render(), "ClusterRole", f"nnunet-{role}-base")["rules"]) == rights
+
+
+def test_who_reads_policies_reads_nothing_else() -> None:
+    rights = granted(find(render(), "ClusterRole", READER)["rules"])
+    assert rights == {("nnunet.dev", "nnunettrainingpolicies"): READ, ("", "namespaces"): {"get", "list"}}
 
 
 def test_auditors_only_look() -> None:

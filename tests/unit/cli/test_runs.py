@@ -18,7 +18,12 @@ def body(name: str = "hippo", status: Any = STATUS, **spec: Any) -> dict[str, An
     storage = {"results": {"claimName": "nnunet-results", "subPath": "models"}}
     return {
         "metadata": metadata,
-        "spec": {"schedule": {"epochs": 1000, "iterationsPerEpoch": 1}, "storage": storage, **spec},
+        "spec": {
+            "schedule": {"epochs": 1000, "iterationsPerEpoch": 1},
+            "storage": storage,
+            "trainer": {"className": "Own"},
+            **spec,
+        },
         "status": status,
     }
 
@@ -52,6 +57,12 @@ def test_all_columns() -> None:
         "iterationsPerEpoch": "1",
         "validationDice": "0.9123",
         "testDice": "0.8800",
+        "trainerClass": "Own",
+        "iterationsProven": "250",
+        "learningRate": "1e-12",
+        "networkWeights": "31000000",
+        "standardSchedule": "HollowEpochs",
+        "standardScheduleMessage": "the rate",
     }
 
 

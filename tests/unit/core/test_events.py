@@ -139,7 +139,7 @@ def test_blocked_and_free_again() -> None:
 def test_suspension_and_resumption() -> None:
     fold = job(ONE, FOLD, "0")
     objects = [*planned(ONE), fold, running(fold)]
-    known = replace(after(ONE, *objects), spec=training(folds=[0], suspend=True).spec)
+    known = replace(after(ONE, *objects), spec=ONE.spec.model_copy(update={"suspend": True}))
     assert said(known, *objects) == ["Stopping"]
     stopped = after(after(known, *objects), *planned(ONE))
     assert said(after(known, *objects), *planned(ONE)) == ["SuspendedByUser"]

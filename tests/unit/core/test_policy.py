@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from nnunet_api.contract import CONTRACT_ENV, TerminationReport
 from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.policy.decision import Policy
+from nnunet_api.policy.model import MAX_LIFTED, LiftableRule
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decision import Decision
@@ -333,3 +334,10 @@ def test_a_suppressed_stop_is_told_once() -> None:
     assert result.status.folds[0].early_stopping.suppressed_epoch == 3
     again = look(known(STOPPING, result), *objects, samples=samples, policies=(SHORT,))
     assert again.events == ()
+
+
+def test_an_exception_that_lifts_as_much_as_one_may_is_kept() -> None:
+    lifted = list(get_args(LiftableRule))[:MAX_LIFTED]
+    granted = exception(namespace=ONE.namespace, name=ONE.name, liftedRules=lifted, expiresAt="2026-06-01T00:00:00Z")
+    result = look(ONE, policies=(policy("house", exceptions=[granted]),))
+    assert result.status.policy and result.status.policy.exceptions[0].lifted_rules == lifted

@@ -35,6 +35,32 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
             ["spec.schedule.iterationsPerEpoch is 1, must be at least 250"],
         ),
         (
+            {"minInitialLearningRate": 0.0002},
+            {"schedule": {"initialLearningRate": 1e-12}},
+            ["spec.schedule.initialLearningRate is 1e-12, must be at least 0.0002"],
+        ),
+        ({"minInitialLearningRate": 0.0002}, {"schedule": {"initialLearningRate": 0.0002}}, []),
+        ({"minInitialLearningRate": 10}, {}, []),
+        (
+            {"maxWarmupEpochs": 100},
+            {"schedule": {"learningRatePolicy": "PolyWithWarmup", "warmupEpochs": 999}},
+            ["spec.schedule.warmupEpochs is 999, must be at most 100"],
+        ),
+        ({"maxWarmupEpochs": 50}, {"schedule": {"learningRatePolicy": "PolyWithWarmup"}}, []),
+        ({"maxWarmupEpochs": 0}, {"schedule": {"learningRatePolicy": "Cosine", "warmupEpochs": 999}}, []),
+        (
+            {"allowedPlanners": ["ExperimentPlanner", "nnUNetPlannerResEncL"]},
+            {"planning": {"planner": "Tiny"}},
+            ["spec.planning.planner is Tiny, must be one of ExperimentPlanner, nnUNetPlannerResEncL"],
+        ),
+        (
+            {"minGpuMemoryTargetGB": 8},
+            {"planning": {"gpuMemoryTargetGB": 0.5}},
+            ["spec.planning.gpuMemoryTargetGB is 0.5, must be at least 8"],
+        ),
+        ({"minGpuMemoryTargetGB": 8}, {}, []),
+        ({"minGpuMemoryTargetGB": 8}, {"planning": {"gpuMemoryTargetGB": 8}}, []),
+        (
             {"earlyStopping": {"allowedModes": ["Disabled", "Observe"]}},
             {"earlyStopping": STOP},
             ["spec.earlyStopping.mode is Stop, must be one of Disabled, Observe"],

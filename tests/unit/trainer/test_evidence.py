@@ -136,3 +136,33 @@ def test_policies_that_ask_are_named(modes: dict[str, str], named: str) -> None:
 def test_contents_that_are_no_checkpoint_of_nnunet(content: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         checkpoint_of(content)
+
+
+class Tensor:
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def numel(self) -> int:
+        return self._size
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ({}, (None, None, None)),
+        ({"init_args": {"nnunet_training": {"uid": "u", "fold": "0", "iterations": 250}}}, (250, None, None)),
+        ({"init_args": {"nnunet_training": {"iterations": None}}}, (None, None, None)),
+        ({"init_args": {"nnunet_training": {"iterations": -1}}}, (None, None, None)),
+        ({"init_args": {"nnunet_training": {"iterations": True}}}, (None, None, None)),
+        ({"trainer_name": "nnUNetTrainer"}, (None, "nnUNetTrainer", None)),
+        ({"trainer_name": 5}, (None, None, None)),
+        ({"network_weights": {"a": Tensor(20), "b": Tensor(22), "c": "x"}}, (None, None, 42)),
+        ({"network_weights": [Tensor(20)]}, (None, None, None)),
+    ],
+)
+def test_how_it_was_trained_is_read_where_the_checkpoint_tells(content: dict[str, Any], told: Any) -> None:
+    rates = {"lrs": [1e-12, NAN, 3e-12]}
+    checkpoint = checkpoint_of({"current_epoch": 3, "logging": history(3, **rates), **content})
+    evidence = prove("0", checkpoint, HASH, contract(schedule={"epochs": 3}, earlyStopping={})).evidence
+    assert (evidence.iterations_per_epoch, evidence.trainer_class, evidence.network_weights) == told
+    assert evidence.highest_learning_rate == 3e-12

@@ -11,7 +11,6 @@ import pytest
 from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, RunContract
 from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_api.schedule import Schedule
 from nnunet_trainer.report import html_report
 from nnunet_trainer.report.course import course_of, images
 from nnunet_trainer.report.html_report import (
@@ -50,9 +49,9 @@ def test_what_it_tells() -> None:
     page = page_of(RUN, results(replicate(best=ensemble(0.9))))
     for wanted in ("0.6500", "0.7000", "4.50 mm", "0.6000", "liver", "tumour", "not a result", "never the result"):
         assert wanted in page, wanted
-    assert "Short schedule" not in page and "Replicates" not in page
+    assert "Not nnU-Net's standard" not in page and "Replicates" not in page
     short = page_of(contract(folds=["0", "1"], schedule={"epochs": 100}), results(replicate()))
-    assert "Short schedule" in short and "1-3 % Dice" in short
+    assert "Not nnU-Net's standard" in short and "1-3 % Dice" in short
 
 
 def test_an_exception_is_the_first_thing_that_is_seen() -> None:
@@ -112,8 +111,21 @@ def test_a_page_for_what_there_is(found: Results) -> None:
     [(1000, 250, None), (4000, 100, None), (500, 250, "50 %"), (1000, 25, "10 %"), (100, 250, "do not rely")],
 )
 def test_the_warning_counts_iterations(epochs: int, iterations: int, words: str | None) -> None:
-    warning = schedule_warning(Schedule(epochs=epochs, iterations_per_epoch=iterations))
+    asked = contract(trainerClass="nnUNetTrainer", schedule={"epochs": epochs, "iterationsPerEpoch": iterations})
+    warning = schedule_warning(asked, {})
     assert (warning is None) if words is None else (warning is not None and words in warning)
+
+
+def test_what_was_trained_is_told_and_held_against_the_standard() -> None:
+    told = evidence("0", "1", epochs=1000)
+    manner = {"iterations_per_epoch": 1, "highest_learning_rate": 1e-12, "network_weights": 31_000_000}
+    told["0"] = told["0"].model_copy(update=manner)
+    asked = contract(folds=["0", "1"], trainerClass="nnUNetTrainer", schedule={"epochs": 1000})
+    warning = schedule_warning(asked, told)
+    assert warning and "by the checkpoints, is 1, nnU-Net's is 250" in warning and "is 1e-12, nnU-Net's is" in warning
+    pictures = dict.fromkeys(told, PICTURE)
+    page = html_report.render(asked, plan_facts(), results(replicate()), told, dict.fromkeys(told), pictures, {})
+    assert '<td class="number">1e-12</td>' in page and '<td class="number">31000000</td>' in page
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,17 @@
 """What a final checkpoint proves about the epochs of its fold: pure functions of its contents. No torch in here."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.contract import FoldEvidence, RunContract
 from nnunet_api.dataset.layout import named
+from nnunet_api.facts import MAX_COUNT
 from nnunet_api.policy.model import PolicyMode
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.schedule import EarlyStopping
-from nnunet_trainer.run.journal import OWNER_KEY
+from nnunet_trainer.run.journal import ITERATIONS_KEY, OWNER_KEY
 from nnunet_trainer.training.early_stopping import end_of, judge, judge_proven
 
 HISTORY_KEYS = (
@@ -34,6 +36,11 @@ class FinalCheckpoint:
     """One value for each finished epoch, under each of `HISTORY_KEYS`."""
     owner: tuple[str, str] | None = None
     """UID of the training and name of the fold's run that it was saved by; none in a checkpoint of an older image."""
+    iterations: int | None = None
+    """Training iterations of the epoch that had the fewest, as the trainer counted; none in one of an older image."""
+    trainer_class: str | None = None
+    weights: int | None = None
+    """Numbers that the network consists of."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,15 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
         if type(counter) is not int or counter < 0:
             raise ValueError(f"its counter of epochs is {type(counter).__name__} {str(counter)[:40]}")
         history = {key: _numbers(key, logging[key]) for key in HISTORY_KEYS}
-        return FinalCheckpoint(counter, history, _owner(content.get("init_args")))
+        arguments = content.get("init_args")
+        return FinalCheckpoint(
+            counter,
+            history,
+            _owner(arguments),
+            _iterations(arguments),
+            _class(content.get("trainer_name")),
+            _weights(content.get("network_weights")),
+        )
     except KeyError as error:
         raise ValueError(f"it has no {error}") from error
     except TypeError as error:
@@ -62,6 +77,24 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
 def _owner(arguments: Any) -> tuple[str, str] | None:
     owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
     return (str(owner.get("uid"))[:64], str(owner.get("fold"))[:64]) if isinstance(owner, dict) else None
+
+
+def _iterations(arguments: Any) -> int | None:
+    owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
+    counted = owner.get(ITERATIONS_KEY) if isinstance(owner, dict) else None
+    return counted if type(counted) is int and 0 <= counted <= MAX_COUNT else None
+
+
+def _class(name: Any) -> str | None:
+    return name[:128] if isinstance(name, str) else None
+
+
+def _weights(network: Any) -> int | None:
+    """Return how many numbers a network has; None for what is none."""
+    if not isinstance(network, Mapping):
+        return None
+    sizes = [tensor.numel() for tensor in network.values() if callable(getattr(tensor, "numel", None))]
+    return sum(size for size in sizes if type(size) is int) or None
 
 
 def _numbers(key: str, values: Any) -> list[float]:
@@ -90,6 +123,10 @@ def prove(fold: str, checkpoint: FinalCheckpoint, checkpoint_hash: str, contract
         epochs=proven,
         checkpoint_hash=checkpoint_hash,
         early_stopping=None if verdict.state is EarlyStoppingState.DISABLED else verdict,
+        iterations_per_epoch=checkpoint.iterations,
+        highest_learning_rate=max((rate for rate in checkpoint.history["lrs"] if math.isfinite(rate)), default=None),
+        trainer_class=checkpoint.trainer_class,
+        network_weights=checkpoint.weights,
     )
     doubts = []
     if differing := {key: length for key, length in lengths.items() if length != checkpoint.counter}:

@@ -13,7 +13,8 @@ from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, FoldEvidence, Plan
 from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.policy.status import AppliedPolicies, GrantedException
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_api.schedule import EarlyStoppingMode, Schedule, judge
+from nnunet_api.schedule import EarlyStoppingMode
+from nnunet_api.standard import Asked, Trained, judge_training
 from nnunet_trainer.process.files import read_text, write_atomically
 from nnunet_trainer.report.charts import Panel, by_class, curves
 from nnunet_trainer.report.course import course_of
@@ -83,7 +84,7 @@ def render(
         contract=contract,
         version=version("nnunet-operator"),
         notes=results.notes(found),
-        schedule_warning=schedule_warning(contract.schedule),
+        schedule_warning=schedule_warning(contract, evidence),
         exceptions=[exception_rows(granted) for granted in contract.policy.exceptions] if contract.policy else [],
         headline=headline(contract, found),
         classes=class_rows(found),
@@ -109,9 +110,20 @@ def fixed(value: float | None, digits: int = 4) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def schedule_warning(schedule: Schedule) -> str | None:
-    """Return what a schedule shorter than nnU-Net's usually costs; None for the standard or a longer one."""
-    standard, _, words = judge(schedule)
+def schedule_warning(contract: RunContract, evidence: Mapping[str, FoldEvidence]) -> str | None:
+    """Return how the training differs from nnU-Net's standard and what a shorter one costs; None for the standard."""
+    asked = Asked(
+        contract.planning,
+        contract.configuration,
+        contract.schedule,
+        contract.early_stopping,
+        contract.trainer_class,
+    )
+    trained = Trained(
+        [fold.iterations_per_epoch for fold in evidence.values() if fold.iterations_per_epoch is not None],
+        [fold.highest_learning_rate for fold in evidence.values() if fold.highest_learning_rate is not None],
+    )
+    standard, _, words = judge_training(asked, trained)
     return None if standard else f"{words}."
 
 
@@ -198,6 +210,9 @@ def fold_rows(
             "name": key.name,
             "epochs": evidence[key.name].epochs,
             "target": contract.schedule.epochs,
+            "iterations": evidence[key.name].iterations_per_epoch,
+            "rate": evidence[key.name].highest_learning_rate,
+            "weights": evidence[key.name].network_weights,
             "verdict": verdict(evidence[key.name].early_stopping),
             "dice": scores.foreground_mean(run.validation.get(key.name, {}).values()),
             "cases": len(run.validation.get(key.name, {})),

@@ -10,6 +10,8 @@ from nnunet_trainer.run.fence import Fence
 
 OWNER_KEY = "nnunet_training"
 """Among the arguments of the trainer that a checkpoint holds: UID of its training, and its fold's run by name."""
+ITERATIONS_KEY = "iterations"
+"""Beside them: training iterations of the epoch that had the fewest."""
 
 log = logging.getLogger(__name__)
 

@@ -57,7 +57,7 @@ def _shorter_and_shorter(report: TerminationReport) -> Iterator[TerminationRepor
         yield report
     if report.evidence is None:
         return
-    for shorten in (_without_numbers, _with_short_hash, _without_verdict):
+    for shorten in (_without_manner, _without_numbers, _with_short_hash, _without_verdict):
         evidence = EvidenceFacts(folds=[shorten(fold) for fold in report.evidence.folds])
         report = report.model_copy(update={"evidence": evidence})
         yield report
@@ -75,6 +75,12 @@ def _rounded(content: Any) -> Any:
     if isinstance(content, list):
         return [_rounded(value) for value in content]
     return round(content, DECIMALS) if isinstance(content, float) else content
+
+
+def _without_manner(fold: FoldEvidence) -> FoldEvidence:
+    """Leave out how the epochs were trained."""
+    manner = ("iterations_per_epoch", "highest_learning_rate", "trainer_class", "network_weights")
+    return fold.model_copy(update=dict.fromkeys(manner))
 
 
 def _without_numbers(fold: FoldEvidence) -> FoldEvidence:

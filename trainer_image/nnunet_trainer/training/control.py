@@ -25,7 +25,7 @@ from nnunet_trainer.process.failures import TrainerError, may_be_damage
 from nnunet_trainer.process.numbers import number
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run.fold_run import FoldRun
-from nnunet_trainer.run.journal import OWNER_KEY
+from nnunet_trainer.run.journal import ITERATIONS_KEY, OWNER_KEY
 from nnunet_trainer.run.metrics import Metric, never_fail
 from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.scoring import scores
@@ -57,6 +57,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
     _validated: frozenset[str] = frozenset()
     _epoch_began = 0.0
     _best_saved_at: int | None = None
+    _fewest_iterations: int | None = None
+    """Training iterations of the epoch that had the fewest; none before the first, and by older checkpoints."""
     _latest_is_useless = False
     """The checkpoint that is replaced next was passed over: it must not take the place of the one before."""
     _verdict: EarlyStopFacts = EarlyStopFacts(state=EarlyStoppingState.DISABLED)
@@ -102,6 +104,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
                 continue
             self._fold_run.passed_over += checkpoints.passed_over(damaged, checkpoint.path.name) + useless
             self._latest_is_useless = LATEST in [*damaged, *useless]
+            known = self.my_init_kwargs.get(OWNER_KEY)  # that of the checkpoint by now
+            self._fewest_iterations = known.get(ITERATIONS_KEY) if isinstance(known, dict) else None
             log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
             self._fold_run.set_min_epochs(self.current_epoch)
             self._judge()
@@ -209,6 +213,12 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         previous = averages[-2] if len(averages) > 1 else math.nan
         averages[-1] = schedule.moving_average(previous, self.logger.get_value("mean_fg_dice", step=-1))
 
+    def on_train_epoch_end(self, train_outputs: list[dict[str, Any]]) -> None:
+        """Count what an epoch was: the class under control may have an idea of its own."""
+        super().on_train_epoch_end(train_outputs)
+        done = len(train_outputs)
+        self._fewest_iterations = done if self._fewest_iterations is None else min(self._fewest_iterations, done)
+
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
         self._require_numbers()
@@ -242,7 +252,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         path = Path(filename)
         # nnU-Net keeps these in its checkpoints and reads back none but its own.
         run = {"uid": self._fold_run.contract.uid, "fold": self._fold_run.name}
-        self.my_init_kwargs[OWNER_KEY] = run
+        self.my_init_kwargs[OWNER_KEY] = {**run, ITERATIONS_KEY: self._fewest_iterations}
         keep = self._keep() if path.name == LATEST else None
         with self._preemption.shield():
             checkpoints.write_checkpoint(path, super().save_checkpoint, self._fold_run.fence, keep)

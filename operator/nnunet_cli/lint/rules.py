@@ -1,0 +1,155 @@
+"""The CEL rules of the CustomResourceDefinitions, in Python: what the API server would say, where there is none. Pure.
+
+Each rule has its twin here, by its text: a test fails for one that has none, so a rule that is changed is looked at
+here, too. A CEL library could take the place of the twins; the one for Python that is kept up knows none of
+Kubernetes' own functions, and there are two dozen rules.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from nnunet_api.crd import policy_crd, training_crd
+from nnunet_api.environment import (
+    LOADERS_NAMES,
+    LOADERS_PREFIXES,
+    OPERATORS_NAMES,
+    OPERATORS_PREFIX,
+    VALUES,
+    refusal_rules,
+    value_fault,
+    value_rules,
+)
+from nnunet_api.policy import model as policy
+from nnunet_api.training import KIND
+
+RULES = "x-kubernetes-validations"
+LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
+Holds = Callable[[Any], bool]
+
+
+def broken_rules(kind: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield field and message of each rule that a spec breaks, which has its defaults."""
+    yield from _broken(_schema(kind), spec, "spec")
+
+
+def is_transition(rule: str) -> bool:
+    """Say whether a rule is about a change: it is not asked where an object is made."""
+    return "oldSelf" in rule
+
+
+def twin(rule: str) -> Holds | None:
+    """Return the rule in Python; None where there is none."""
+    if rule in _TWINS:
+        return _TWINS[rule]
+    for form, make in _FORMS:
+        if found := form.fullmatch(rule):
+            return make(found[1])
+    return None
+
+
+@cache
+def _schema(kind: str) -> Mapping[str, Any]:
+    crd = {KIND: training_crd, policy.KIND: policy_crd}[kind]()
+    schema: Mapping[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return schema
+
+
+def _broken(schema: Mapping[str, Any], value: Any, path: str) -> Iterator[tuple[str, str]]:
+    for rule in schema.get(RULES, ()):
+        holds = None if is_transition(rule["rule"]) else twin(rule["rule"])
+        if holds and not holds(value):
+            what = path if isinstance(value, Mapping | list) else f"{path} is {value!r:.100}"
+            yield path, f"{what}: {rule['message']}"
+    if isinstance(value, Mapping):
+        properties = schema.get("properties", {})
+        for key, inner in value.items():
+            yield from _broken(properties.get(key, schema.get("additionalProperties", {})), inner, f"{path}.{key}")
+    elif isinstance(value, list):
+        if twice := _twice(schema, value):
+            yield path, f"{path} has {twice} twice, may have each only once"
+        for place, inner in enumerate(value):
+            yield from _broken(schema.get("items", {}), inner, f"{path}[{place}]")
+
+
+def _twice(schema: Mapping[str, Any], values: Sequence[Any]) -> str:
+    """Return what a list has twice that may have it once; empty where it has nothing twice."""
+    match schema.get(LIST_TYPE):
+        case "map":
+            said = ["/".join(str(value.get(key, "")) for key in schema[LIST_KEYS]) for value in values]
+        case "set":
+            said = [str(value) for value in values]
+        case _:
+            return ""
+    return next((each for place, each in enumerate(said) if each in said[:place]), "")
+
+
+def _holds_value(name: str) -> Holds:
+    return lambda variable: variable["name"] != name or not value_fault(name, variable.get("value", ""))
+
+
+def _selects_rightly(requirement: Mapping[str, Any]) -> bool:
+    return (requirement["operator"] in ("In", "NotIn")) == bool(requirement.get("values"))
+
+
+def _guarded(key: str) -> bool:
+    return key.startswith("nnunet.dev/") or key == policy.NAMESPACE_NAME_LABEL
+
+
+def _warms_up(schedule: Mapping[str, Any]) -> bool:
+    return schedule.get("learningRatePolicy") == "PolyWithWarmup"
+
+
+_OPERATORS, _LOADERS = (rule for rule, _ in refusal_rules())
+_TWINS: dict[str, Holds] = {
+    "int(self) == self": lambda value: int(value) == value,
+    # training
+    "!self.startsWith('/')": lambda path: not path.startswith("/"),
+    "!self.split('/').exists(p, p == '..')": lambda path: ".." not in path.split("/"),
+    "!has(self.data_identifier)": lambda settings: "data_identifier" not in settings,
+    "self.all(x, self.exists_one(y, x == y))": lambda values: len(set(values)) == len(values),
+    _OPERATORS: lambda name: name not in OPERATORS_NAMES and not name.startswith(OPERATORS_PREFIX),
+    _LOADERS: lambda name: name not in LOADERS_NAMES and not name.startswith(LOADERS_PREFIXES),
+    **{rule: _holds_value(name) for (rule, _), name in zip(value_rules(), VALUES, strict=True)},
+    "self.trainOnAllCases ? self.folds.size() == 0 : self.folds.size() > 0": (
+        lambda spec: spec["trainOnAllCases"] != bool(spec["folds"])
+    ),
+    "self.configuration != '3d_cascade_fullres'": lambda spec: spec["configuration"] != "3d_cascade_fullres",
+    "self.trainer.device == 'cpu' || self.resources.gpus >= 1": (
+        lambda spec: spec["trainer"]["device"] == "cpu" or spec["resources"]["gpus"] >= 1
+    ),
+    "self.replicates == 1 || has(self.trainer.seed)": (
+        lambda spec: spec["replicates"] == 1 or "seed" in spec["trainer"]
+    ),
+    "!has(self.schedule.learningRatePolicy) || self.schedule.learningRatePolicy != 'PolyWithWarmup' || "
+    "self.schedule.warmupEpochs < self.schedule.epochs": (
+        lambda spec: not _warms_up(spec["schedule"]) or spec["schedule"]["warmupEpochs"] < spec["schedule"]["epochs"]
+    ),
+    # policy
+    "has(self.namespaceSelector) || has(self.namespaces)": (
+        lambda spec: "namespaceSelector" in spec or "namespaces" in spec
+    ),
+    "self.all(key, key.startsWith('nnunet.dev/') || key == 'kubernetes.io/metadata.name')": (
+        lambda labels: all(map(_guarded, labels))
+    ),
+    "self.startsWith('nnunet.dev/') || self == 'kubernetes.io/metadata.name'": _guarded,
+    "self.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : "
+    "!has(e.values) || e.values.size() == 0)": lambda expressions: all(map(_selects_rightly, expressions)),
+}
+"""By the text of the rule: what it says of a value."""
+
+
+def _match_all(pattern: str) -> Holds:
+    return lambda keys: all(re.fullmatch(pattern, key) for key in keys)
+
+
+def _short_enough(most: str) -> Holds:
+    return lambda keys: all(len(key) <= int(most) for key in keys)
+
+
+_FORMS: tuple[tuple[re.Pattern[str], Callable[[str], Holds]], ...] = (
+    (re.compile(r"self\.all\(key, key\.matches\('(.*)'\)\)"), _match_all),
+    (re.compile(r"self\.all\(key, key\.size\(\) <= ([0-9]+)\)"), _short_enough),
+)
+"""Rules that `nnunet_api.crd` makes of patterns and lengths of keys."""

@@ -1,0 +1,129 @@
+"""A document for each rule of the CustomResourceDefinitions that breaks it, and for what holds of all kinds."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from nnunet_api.crd import policy_crd, training_crd
+
+RULES, LIST_TYPE = "x-kubernetes-validations", "x-kubernetes-list-type"
+KEPT = ("int(self) == self",)
+"""Rules that no file can break: what they refuse never gets out of kubectl."""
+
+
+def _env(name: str, value: str = "") -> dict[str, Any]:
+    return {"trainer": {"env": [{"name": name, "value": value}]}}
+
+
+def _expression(**fields: Any) -> dict[str, Any]:
+    key = {"key": "nnunet.dev/site", "operator": "In", "values": ["a"]}
+    return {"namespaceSelector": {"matchExpressions": [{**key, **fields}]}}
+
+
+_EXCEPTION = {
+    "namespace": "a",
+    "name": "b",
+    "reason": "for this test alone",
+    "ticket": "1",
+    "approvedBy": "c",
+    "expiresAt": "2026-12-01T00:00:00Z",
+}
+
+TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("must be relative to the root of the claim", {"dataset": {"name": "Dataset001_A", "subPath": "/x"}}),
+    ("must be relative to the root of the claim", {"storage": {"preprocessed": {"subPath": "/"}}}),
+    ("must not contain '..'", {"dataset": {"name": "Dataset001_A", "subPath": "../x"}}),
+    ("must not contain '..'", {"storage": {"results": {"subPath": "a/.."}}}),
+    ("names must match", {"planning": {"configurations": {"3d-tiny": {}}}}),
+    ("keys must have at most 64 characters", {"planning": {"configurations": {"a" * 65: {}}}}),
+    ("leave it out", {"planning": {"configurations": {"a": {"data_identifier": "x"}}}}),
+    ("folds must differ", {"folds": [0, 0]}),
+    ("is set by the operator", _env("nnUNet_results", "/x")),
+    ("is set by the operator", _env("NNUNET_RUN_CONTRACT", "{}")),
+    ("is set by the operator", _env("NNUNET_RUN_IMAGE_DIGEST", "x")),
+    ("run other code than the image's", _env("LD_PRELOAD", "/x")),
+    ("run other code than the image's", _env("PYTHONPATH", "/x")),
+    ("or give other GPUs", _env("NVIDIA_VISIBLE_DEVICES", "all")),
+    ("or give other GPUs", _env("AMD_VISIBLE_DEVICES", "all")),
+    ("or give other GPUs", _env("NVIDIA_MOFED", "enabled")),
+    ("nnUNet_n_proc_DA must be", _env("nnUNet_n_proc_DA", "many")),
+    ("nnUNet_def_n_proc must be", _env("nnUNet_def_n_proc", "0")),
+    ("nnUNet_compile must be", _env("nnUNet_compile", "yes")),
+    ("nnUNet_compile must be", {"trainer": {"env": [{"name": "nnUNet_compile"}]}}),
+    ("nnUNet_wandb_enabled must be", _env("nnUNet_wandb_enabled", "2")),
+    ("Duplicate value", {"trainer": {"env": [{"name": "A"}, {"name": "B"}, {"name": "A", "value": "1"}]}}),
+    ("give folds, or trainOnAllCases", {"folds": []}),
+    ("give folds, or trainOnAllCases", {"trainOnAllCases": True}),
+    ("3d_cascade_fullres needs the predictions", {"configuration": "3d_cascade_fullres"}),
+    ("must be at least 1 for trainer.device cuda", {"resources": {"gpus": 0}}),
+    ("replicates need trainer.seed", {"replicates": 2}),
+    (
+        "schedule.warmupEpochs must be less",
+        {"schedule": {"epochs": 50, "learningRatePolicy": "PolyWithWarmup"}},
+    ),
+)
+"""What the API server says, and a spec of a training that it says it to."""
+POLICIES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("give namespaces or namespaceSelector", {"namespaces": None}),
+    ("are guarded against change", {"namespaceSelector": {"matchLabels": {"team": "a"}}}),
+    ("keys must have at most 317", {"namespaceSelector": {"matchLabels": {"nnunet.dev/" + "a" * 310: "a"}}}),
+    ("are guarded against change", _expression(key="team")),
+    ("In and NotIn need values", _expression(values=[])),
+    ("In and NotIn need values", _expression(operator="Exists")),
+    ("Duplicate value", {"namespaces": ["a", "a"]}),
+    ("Duplicate value", {"rules": {"allowedTrainerClasses": ["A", "A"]}}),
+    ("Duplicate value", {"rules": {"earlyStopping": {"allowedModes": ["Stop", "Stop"]}}}),
+    ("Duplicate value", {"rules": {"allowedConfigurations": ["a", "a"]}}),
+    ("Duplicate value", {"exceptions": [_EXCEPTION, _EXCEPTION]}),
+    ("Duplicate value", {"exceptions": [{**_EXCEPTION, "liftedRules": ["maxGpus", "maxGpus"]}]}),
+)
+"""The same for policies."""
+HEADS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("metadata.name", {"generateName": "T-"}),
+    ("metadata.name", {"generateName": "a.-"}),
+    ("metadata.name", {"generateName": "-"}),
+    ("metadata.name", {"name": "T"}),
+    ("metadata.name", {"name": "a..b"}),
+    ("metadata.name", {"name": "a-"}),
+    ("metadata.name", {"name": "a" * 254}),
+    ("metadata.labels", {"name": "a", "labels": {"a": "two words"}}),
+    ("metadata.labels", {"name": "a", "labels": {"a": "x" * 64}}),
+    ("metadata.labels", {"name": "a", "labels": {"-a": "x"}}),
+    ("metadata.labels", {"name": "a", "labels": {"A.example/": "x"}}),
+    ("metadata.labels", {"name": "a", "labels": {"Upper.example/a": "x"}}),
+    ("", {"name": "a", "labels": {"a": 1}}),
+    ("", {"name": "a", "labels": ["a"]}),
+    ("metadata.annotations", {"name": "a", "annotations": {"a b": "x"}}),
+    ("", {"name": "a", "annotations": {"a": True}}),
+    ("metadata.annotations", {"name": "a", "annotations": {"a": "x" * 262_144}}),
+    ("unknown field", {"name": "a", "label": {"a": "b"}}),
+)
+"""The same for metadata."""
+GOOD_HEADS: tuple[dict[str, Any], ...] = (
+    {"generateName": "t-"},
+    {"generateName": "t."[:1]},
+    {"name": "a.b-c"},
+    {"name": "a", "generateName": "T-"},
+    {"name": "a", "labels": {"Example.org"[1:] + "/A_b.c": "", "a": "x" * 63, "b": None}},
+    {"name": "a", "annotations": {"Upper.example/A": "any text\n"}},
+)
+"""Metadata that Kubernetes takes."""
+
+
+def rules(kind: str) -> list[dict[str, str]]:
+    """Return all rules of a definition that are asked where an object is made."""
+    crd = {"NnunetTraining": training_crd, "NnunetTrainingPolicy": policy_crd}[kind]()
+    schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    return [rule for rule in _rules(schema) if "oldSelf" not in rule["rule"] and rule["rule"] not in KEPT]
+
+
+def _rules(node: Any) -> Iterator[dict[str, str]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _rules(item)
+    elif isinstance(node, dict):
+        yield from node.get(RULES, ())
+        if LIST_TYPE in node and node[LIST_TYPE] != "atomic":
+            yield {"rule": f"list type {node[LIST_TYPE]}", "message": "Duplicate value"}
+        for key, value in node.items():
+            if key != RULES:
+                yield from _rules(value)
