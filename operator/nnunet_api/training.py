@@ -105,17 +105,34 @@ class Trainer(ApiModel):
     """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile."""
 
 
+_CPU_LIMIT = cel(
+    (
+        "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0",
+        "cpuLimit must be at least cpu",
+    )
+)
+
+
 class PreprocessingResources(ApiModel):
-    """Resources of the planning and preprocessing pod. It never asks for a GPU."""
+    """Resources of the pods that need no GPU: of planning and preprocessing, of the verification, and of the
+    evaluation where there is no test set."""
+
+    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
 
     cpu: Quantity = "8"
     """CPU cores, requested; also the number of worker processes, rounded down."""
+    cpu_limit: Quantity | None = None
+    """As resources.cpuLimit, for these pods."""
     memory: Quantity = "32Gi"
     """Memory, requested and limited."""
+    ephemeral_storage: Quantity | None = None
+    """As resources.ephemeralStorage, for these pods."""
 
 
 class Resources(ApiModel):
     """Resources of one fold's pod, and of the evaluation's."""
+
+    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
 
     gpus: Annotated[int, Field(ge=0, le=16, json_schema_extra=INTEGER)] = 1
     """GPUs of one fold, all on one node (nnU-Net's DDP). The batch is shared out among them: batch_size of the plans
@@ -126,12 +143,18 @@ class Resources(ApiModel):
     """Name of the extended resource, for example nvidia.com/gpu, amd.com/gpu or nvidia.com/mig-3g.40gb."""
     cpu: Quantity = "8"
     """CPU cores, requested; the number of data augmentation workers follows it."""
+    cpu_limit: Quantity | None = None
+    """Limit of CPU cores, at least cpu. Default: none, as a limit slows augmentation down while cores idle. Give it
+    where a quota or a LimitRange of the namespace asks for one."""
     memory: Quantity = "32Gi"
     """Memory, requested and limited, including shared memory."""
+    ephemeral_storage: Quantity | None = None
+    """Storage on the node for logs and temporary files, requested and limited; a pod that needs more is evicted.
+    Default: none, or that of a LimitRange, which may be too low."""
     shared_memory: Quantity = "8Gi"
     """Upper limit of /dev/shm, through which the data augmentation workers hand over batches."""
     preprocessing: PreprocessingResources = PreprocessingResources()
-    """Resources of the planning and preprocessing pod."""
+    """Resources of the pods that need no GPU."""
 
 
 class PreprocessedClaim(ApiModel):
@@ -275,7 +298,8 @@ class NnunetTrainingSpec(ApiModel):
     trainer: Trainer = Trainer()
     """Trainer class and image."""
     resources: Resources = Resources()
-    """GPU, CPU and memory. May change: pods that start later get it; suspend and resume to apply it at once."""
+    """GPU, CPU and memory. May change: what does not run yet is made anew with it at once, at no cost; what runs keeps
+    what it has until the training is suspended and resumed."""
     storage: Storage = Storage()
     """Claims for what the training writes."""
     test_set: TestSet | None = None

@@ -19,6 +19,11 @@ IDLE_SECONDS = 120
 """The pod ends when nothing has been asked of it for so long: a program that died can't delete it."""
 DEADLINE_SECONDS = 24 * 3600
 """It ends after this time in any case."""
+RESOURCES = {
+    "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
+    "limits": {"cpu": "4", "memory": "2Gi", "ephemeral-storage": "1Gi"},
+}
+"""With all that a quota of the namespace may ask a pod to say."""
 _UID = 1000  # as the trainer's pods, so that each can read what the other has written
 _PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _FAILURES = (*_PULL_FAILURES, "CreateContainerConfigError", "CreateContainerError", "RunContainerError")
@@ -65,7 +70,7 @@ def helper_pod(
                     {"name": "HOME", "value": "/tmp"},
                     {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
                 ],
-                "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
+                "resources": RESOURCES,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,

@@ -31,6 +31,8 @@ class Options:
 
     trainer_image: str
     progress_poll_seconds: float = 15.0
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
 
 
 def image_of(training: Training, options: Options) -> str:

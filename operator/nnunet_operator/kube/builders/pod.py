@@ -40,20 +40,22 @@ class Compute:
 
     cpu: str
     memory: str
+    cpu_limit: str | None = None
+    ephemeral_storage: str | None = None
     gpus: int = 0
     gpu_resource_name: str = ""
 
 
 def fold_compute(training: Training) -> Compute:
     """Return what a pod gets that computes with the network."""
-    resources = training.spec.resources
-    return Compute(resources.cpu, resources.memory, resources.gpus, resources.gpu_resource_name)
+    own = training.spec.resources
+    return Compute(own.cpu, own.memory, own.cpu_limit, own.ephemeral_storage, own.gpus, own.gpu_resource_name)
 
 
 def preprocessing_compute(training: Training) -> Compute:
     """Return what a pod gets that needs no network: never a GPU."""
-    preprocessing = training.spec.resources.preprocessing
-    return Compute(preprocessing.cpu, preprocessing.memory)
+    own = training.spec.resources.preprocessing
+    return Compute(own.cpu, own.memory, own.cpu_limit, own.ephemeral_storage)
 
 
 def pod_template(
@@ -183,9 +185,13 @@ def literal(text: str) -> str:
 
 
 def _resources(compute: Compute) -> Manifest:
-    # No CPU limit: throttling would slow the data augmentation down while cores idle.
+    # No CPU limit unless somebody asks for it: throttling slows the data augmentation down while cores idle.
     requests = {"cpu": compute.cpu, "memory": compute.memory}
     limits = {"memory": compute.memory}
+    if compute.cpu_limit is not None:
+        limits["cpu"] = compute.cpu_limit
+    if compute.ephemeral_storage is not None:
+        requests["ephemeral-storage"] = limits["ephemeral-storage"] = compute.ephemeral_storage
     if compute.gpus:
         requests[compute.gpu_resource_name] = str(compute.gpus)
         limits[compute.gpu_resource_name] = str(compute.gpus)
