@@ -46,6 +46,8 @@ def maker_of(spec: NnunetTrainingSpec) -> str:
         "planning": spec.planning.model_dump(mode="json", exclude_defaults=True),
         "configuration": spec.configuration,
     }
+    if spec.pod_template.volumes:  # which may hold code, too
+        maker["volumes"] = [one.model_dump(mode="json", exclude_defaults=True) for one in spec.pod_template.volumes]
     return f"shared-{hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"
 
 

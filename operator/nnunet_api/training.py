@@ -1,14 +1,15 @@
 """`NnunetTraining`: the specification that users write. The CRD's schema is generated from here."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from nnunet_api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
-from nnunet_api.environment import refusal_rules, value_rules
+from nnunet_api.env_var import EnvVar
 from nnunet_api.fold_key import FoldKey, fold_keys
 from nnunet_api.plan_rules import PlanConfiguration
+from nnunet_api.pod_template import PodTemplate
 from nnunet_api.schedule import EarlyStopping, Schedule
 
 KIND = "NnunetTraining"
@@ -59,26 +60,6 @@ class Planning(ApiModel):
     data: classes come from torch.nn and dynamic_network_architectures, and data_identifier is not theirs to give."""
 
 
-class EnvVar(ApiModel):
-    """An environment variable of the trainer."""
-
-    model_config = ConfigDict(json_schema_extra=cel(*value_rules()))
-
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=128,
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-            json_schema_extra=cel(*refusal_rules()),
-        ),
-    ]
-    """Name of the variable. What makes the loader, the interpreter or a shell run other code (LD_PRELOAD, PYTHONPATH,
-    PATH, ...) belongs into the image."""
-    value: Annotated[str, Field(max_length=4096)] = ""
-    """Value of the variable."""
-
-
 class Trainer(ApiModel):
     """Which trainer runs, in which image."""
 
@@ -102,7 +83,8 @@ class Trainer(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
-    """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile."""
+    """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile. A value may come from a Secret or
+    a ConfigMap."""
 
 
 _CPU_LIMIT = cel(
@@ -206,53 +188,6 @@ class TestSet(ApiModel):
     """Folder of the test labels inside the dataset."""
 
 
-MAX_PARTS = 16
-"""Fields of an opaque part; Kubernetes' own have fewer. How large it is in all, admission measures (see `bounds`)."""
-
-
-def _opaque(kind: Literal["object", "array"]) -> dict[str, Any]:
-    """Schema of a part that Kubernetes itself validates when the pod is created."""
-    if kind == "object":
-        return {"type": "object", "maxProperties": MAX_PARTS, "x-kubernetes-preserve-unknown-fields": True}
-    return {"type": "array", "maxItems": 32, "items": _opaque("object")}
-
-
-_Part = Annotated[dict[str, Any], Field(max_length=MAX_PARTS)]
-StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
-
-
-class LocalObjectReference(ApiModel):
-    """Name of an object in the same namespace."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Name of the object."""
-
-
-class PodTemplate(ApiModel):
-    """What the cluster's administrators ask of pods: placement, priority, pull secrets, extra metadata."""
-
-    labels: StringMap = {}
-    """Extra labels of the pods, but not of the verification's. Labels under nnunet.dev/ are the operator's and win."""
-    annotations: StringMap = {}
-    """Extra annotations of the pods, but not of the verification's."""
-    node_selector: StringMap = {}
-    """Node labels that a pod needs."""
-    tolerations: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
-    """Taints that the pods tolerate."""
-    affinity: Annotated[_Part | None, Field(json_schema_extra=_opaque("object"))] = None
-    """Node and pod affinity."""
-    priority_class_name: Annotated[str | None, Field(max_length=253)] = None
-    """PriorityClass of the pods."""
-    image_pull_secrets: Annotated[list[LocalObjectReference], Field(max_length=16)] = []
-    """Secrets with which the node pulls the image."""
-    runtime_class_name: Annotated[str | None, Field(max_length=253)] = None
-    """RuntimeClass of the pods, for example nvidia."""
-    service_account_name: Annotated[str | None, Field(max_length=253)] = None
-    """ServiceAccount of the pods, but not of the verification's. Its token is never mounted."""
-    topology_spread_constraints: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
-    """How the folds spread over nodes or zones."""
-
-
 MUTABLE_FIELDS = (
     "suspend",
     "ttlSecondsAfterFinished",
@@ -326,7 +261,7 @@ class NnunetTrainingSpec(ApiModel):
     """Stop at the last finished epoch and release the GPUs; false goes on from there. Suspending a failed
     training and resuming it tries again from the last checkpoint."""
     pod_template: PodTemplate = PodTemplate()
-    """Placement, priority and metadata of the pods. May change, like resources."""
+    """Placement, priority, user, volumes and metadata of the pods. May change, like resources."""
 
     @property
     def fold_names(self) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.text.words import listed
 
@@ -24,7 +25,6 @@ RESOURCES = {
     "limits": {"cpu": "4", "memory": "2Gi", "ephemeral-storage": "1Gi"},
 }
 """With all that a quota of the namespace may ask a pod to say."""
-_UID = 1000  # as the trainer's pods, so that each can read what the other has written
 _PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _FAILURES = (*_PULL_FAILURES, "CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -35,6 +35,8 @@ class Image:
 
     reference: str
     pull_secrets: tuple[str, ...] = ()
+    security: SecurityContext = DEFAULT_SECURITY
+    """As whom it runs: as the trainer's pods, so that each can read what the other has written."""
 
 
 def helper_pod(
@@ -52,10 +54,7 @@ def helper_pod(
         "terminationGracePeriodSeconds": 5,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "runAsGroup": _UID,
-            "fsGroup": _UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
+            **image.security.to_pod(),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [

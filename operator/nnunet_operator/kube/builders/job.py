@@ -4,6 +4,8 @@ from nnunet_api.base import API_VERSION
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
 from nnunet_api.labels import ASKED_FOR, KUEUE_QUEUE_LABEL, OPERATORS_IMAGE, child_labels, job_name
+from nnunet_api.pod_template import RESERVED_ANNOTATIONS
+from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND
 from nnunet_operator.core.outdated import asked_for, operators_image
 from nnunet_operator.core.training import Training
@@ -18,6 +20,9 @@ usual rules of clusters, which give a time to live to each Job that has none, fr
 def job(training: Training, options: JobOptions, stage: str, template: Manifest, fold: str = "") -> Manifest:
     """Return the Job of a stage, or of one fold, around its pod template."""
     name, labels = job_name(training.name, stage, fold), child_labels(training.name, stage, fold)
+    # As its pods: the verification's Job gets none, by which a webhook could be had to change what it says.
+    given = {} if STAGES[stage].proves else training.spec.pod_template.job_annotations
+    annotations = {key: value for key, value in given.items() if not key.startswith(RESERVED_ANNOTATIONS)}
     if training.spec.queue_name:
         labels[KUEUE_QUEUE_LABEL] = training.spec.queue_name
     return {
@@ -28,6 +33,7 @@ def job(training: Training, options: JobOptions, stage: str, template: Manifest,
             "namespace": training.namespace,
             "labels": labels,
             "annotations": {
+                **annotations,
                 ASKED_FOR: asked_for(training.spec, stage),
                 OPERATORS_IMAGE: operators_image(options),
             },

@@ -18,18 +18,20 @@ from nnunet_api.contract import (
     RAW_PATH,
     SCRATCH_PATH,
     TERMINATION_LOG,
+    VOLUMES_PATH,
     contract_for,
 )
+from nnunet_api.env_var import EnvVar
 from nnunet_api.environment import is_refused
-from nnunet_api.training import EnvVar, PullPolicy
+from nnunet_api.pod_template import Volume
+from nnunet_api.training import PullPolicy
 from nnunet_operator.core.training import Training, image_of
-from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
+from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, volume_mounts, whole_claims
 from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.security import CONFINED, security_context
 from nnunet_operator.kube.objects import Manifest
 
-TRAINER_UID = 1000
-"""User and group of the trainer; the group also owns what it writes to the claims."""
-FS_GROUP: Manifest = {"fsGroup": TRAINER_UID, "fsGroupChangePolicy": "OnRootMismatch"}
+USER = "nnunet"
 COMMAND = "/opt/nnunet/bin/nnunet-trainer"
 """By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 
@@ -81,21 +83,16 @@ def pod_template(
     like, or have somebody's webhook put another container beside it. Where it runs are node selector, tolerations,
     affinity, spread, priority and runtime class; pull secrets stay, as a node may need them.
     """
+    extra_volumes = () if own_image else training.spec.pod_template.volumes
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": options.termination_grace_period_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": TRAINER_UID,
-            "runAsGroup": TRAINER_UID,
-            **(FS_GROUP if may_own(mounts, options) else {}),
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": security_context(training, options, mounts),
         **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
         "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
-        "volumes": _volumes(training, mounts),
+        "volumes": _volumes(training, mounts, extra_volumes),
     }
     spec.update(_placement(training, options))
     extra = training.spec.pod_template
@@ -136,12 +133,9 @@ def _container(
             *volume_mounts(mounts),
             {"name": "shm", "mountPath": "/dev/shm"},
             {"name": "scratch", "mountPath": SCRATCH_PATH},
+            *(_extra_mount(volume) for volume in (() if own_image else training.spec.pod_template.volumes)),
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONFINED,
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -173,10 +167,18 @@ def _env(
         *({"name": name, "value": value} for name, value in told.items()),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
+        # Of a user whom the image does not know Python can't tell the name, for which PyTorch's compiler asks.
+        {"name": "USER", "value": USER},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
         # The schema refuses these, but not where a training or a definition is older than it.
-        *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
+        *(_variable(variable) for variable in variables if not is_refused(variable.name)),
     ]
+
+
+def _variable(variable: EnvVar) -> Manifest:
+    if variable.value_from:
+        return {"name": variable.name, "valueFrom": variable.value_from.to_json_dict()}
+    return {"name": variable.name, "value": variable.value}
 
 
 def literal(text: str) -> str:
@@ -198,11 +200,22 @@ def _resources(compute: Compute) -> Manifest:
     return {"requests": requests, "limits": limits}
 
 
-def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
+def _extra_mount(volume: Volume) -> Manifest:
+    return {"name": f"extra-{volume.name}", "mountPath": f"{VOLUMES_PATH}/{volume.name}", "readOnly": True}
+
+
+def _extra_volume(volume: Volume) -> Manifest:
+    """Return a volume of the user's. Its name has a beginning that none of the operator's has."""
+    source = {key: value for key, value in volume.to_json_dict().items() if key != "name"}
+    return {"name": f"extra-{volume.name}", **source}
+
+
+def _volumes(training: Training, mounts: Sequence[Mount], extra: Sequence[Volume]) -> list[Manifest]:
     return [
         *claim_volumes(mounts),
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
         {"name": "scratch", "emptyDir": {}},
+        *map(_extra_volume, extra),
     ]
 
 
