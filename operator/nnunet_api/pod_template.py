@@ -28,13 +28,18 @@ def _opaque(kind: Literal["object", "array"]) -> dict[str, Any]:
 
 
 _Part = Annotated[dict[str, Any], Field(max_length=MAX_PARTS)]
-StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+_NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+"""Names and values of labels, and names of annotations, as Kubernetes takes them."""
+_Key = Annotated[str, Field(pattern=rf"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?/)?{_NAME}$")]
+LabelMap = Annotated[dict[_Key, Annotated[str, Field(max_length=63, pattern=rf"^({_NAME})?$")]], Field(max_length=64)]
+AnnotationMap = Annotated[dict[_Key, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+_OptionalName = Annotated[str | None, Field(max_length=253, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")]
 
 
 class LocalObjectReference(ApiModel):
     """Name of an object in the same namespace."""
 
-    name: Annotated[str, Field(min_length=1, max_length=253)]
+    name: ObjectName
     """Name of the object."""
 
 
@@ -115,23 +120,23 @@ class Volume(ApiModel):
 class PodTemplate(ApiModel):
     """What the cluster's administrators ask of pods: placement, priority, pull secrets, extra metadata."""
 
-    labels: StringMap = {}
+    labels: LabelMap = {}
     """Extra labels of the pods, but not of the verification's. Labels under nnunet.dev/ are the operator's and win."""
-    annotations: StringMap = {}
+    annotations: AnnotationMap = {}
     """Extra annotations of the pods, but not of the verification's."""
-    node_selector: StringMap = {}
+    node_selector: LabelMap = {}
     """Node labels that a pod needs."""
     tolerations: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
     """Taints that the pods tolerate."""
     affinity: Annotated[_Part | None, Field(json_schema_extra=_opaque("object"))] = None
     """Node and pod affinity."""
-    priority_class_name: Annotated[str | None, Field(max_length=253)] = None
+    priority_class_name: _OptionalName = None
     """PriorityClass of the pods."""
     image_pull_secrets: Annotated[list[LocalObjectReference], Field(max_length=16)] = []
     """Secrets with which the node pulls the image."""
-    runtime_class_name: Annotated[str | None, Field(max_length=253)] = None
+    runtime_class_name: _OptionalName = None
     """RuntimeClass of the pods, for example nvidia."""
-    service_account_name: Annotated[str | None, Field(max_length=253)] = None
+    service_account_name: _OptionalName = None
     """ServiceAccount of the pods, but not of the verification's. Its token is never mounted."""
     security_context: SecurityContext | None = None
     """As whom all pods run, the verification's included. It takes the place of the operator's own (the chart's
@@ -146,7 +151,7 @@ class PodTemplate(ApiModel):
     ] = []
     """Further folders for the trainer, read-only, at /nnunet/volumes/NAME, but not for the verification. The image's
     digest does not cover what is in them."""
-    job_annotations: Annotated[StringMap, Field(json_schema_extra=_JOB_ANNOTATIONS)] = {}
+    job_annotations: Annotated[AnnotationMap, Field(json_schema_extra=_JOB_ANNOTATIONS)] = {}
     """Annotations of the Jobs, but not of the verification's, for example provreq.kueue.x-k8s.io/maxRunDurationSeconds.
     Those of the operator, of Kubernetes' Job controller and of Kueue's own are not yours to give."""
     topology_spread_constraints: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []

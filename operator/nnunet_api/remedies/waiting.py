@@ -48,8 +48,8 @@ WAITING: Mapping[str, Remedy] = {
     Reason.WAITING_FOR_QUEUE: Remedy(
         Group.WAITS,
         "its Job is suspended from outside, or its pod held back: the queue has not admitted it yet",
-        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace, and "
-        "whether its ClusterQueue has enough quota.",
+        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace (it can't "
+        "change: else create the training anew), and whether its ClusterQueue has enough quota.",
         Then.BY_ITSELF,
         ("kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
         cases={Case.JOB_SUSPENDED: "The operator never suspends a Job: resume it, or see what suspended it."},

@@ -157,6 +157,27 @@ REJECTED: dict[str, tuple[Object, str]] = {
         f"Job annotation {key}": ({"podTemplate": {"jobAnnotations": {key: ""}}}, "are not for trainings to give")
         for key in ("nnunet.dev/asked-for", "kueue.x-k8s.io/queue-name", "batch.kubernetes.io/job-tracking")
     },
+    "value of a label": (
+        {"podTemplate": {"labels": {"team": "Radiology & Co"}}},
+        'spec.podTemplate.labels.team: Invalid value: "Radiology & Co"',
+    ),
+    "label": (
+        {"podTemplate": {"labels": {"my team": "a"}}},
+        "spec.podTemplate.labels: Invalid value: names must match",
+    ),
+    "annotation": (
+        {"podTemplate": {"annotations": {"a/b/c": ""}}},
+        "podTemplate.annotations: Invalid value: names must",
+    ),
+    "node selector": ({"podTemplate": {"nodeSelector": {"gpu=a100": ""}}}, "nodeSelector: Invalid value: names must"),
+    "priority class": (
+        {"podTemplate": {"priorityClassName": "High Priority"}},
+        'spec.podTemplate.priorityClassName: Invalid value: "High Priority"',
+    ),
+    "pull secret": (
+        {"podTemplate": {"imagePullSecrets": [{"name": "My Secret"}]}},
+        'spec.podTemplate.imagePullSecrets[0].name: Invalid value: "My Secret"',
+    ),
     "limit below request": ({"resources": {"cpu": "8", "cpuLimit": "7500m"}}, "cpuLimit must be at least cpu"),
     "limit below request without GPU": (
         {"resources": {"preprocessing": {"cpu": 2, "cpuLimit": 1}}},

@@ -31,7 +31,6 @@ from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.security import CONFINED, security_context
 from nnunet_operator.kube.objects import Manifest
 
-USER = "nnunet"
 COMMAND = "/opt/nnunet/bin/nnunet-trainer"
 """By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 
@@ -167,8 +166,6 @@ def _env(
         *({"name": name, "value": value} for name, value in told.items()),
         {"name": "nnUNet_raw", "value": RAW_PATH},
         {"name": "HOME", "value": SCRATCH_PATH},
-        # Of a user whom the image does not know Python can't tell the name, for which PyTorch's compiler asks.
-        {"name": "USER", "value": USER},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
         # The schema refuses these, but not where a training or a definition is older than it.
         *(_variable(variable) for variable in variables if not is_refused(variable.name)),
