@@ -107,7 +107,9 @@ WAITING: Mapping[str, Remedy] = {
             Case.INVALID: "The value comes from this training, unless a webhook has put it there: change it in "
             "spec.podTemplate or spec.resources. What the message calls spec.template.spec.tolerations is "
             "spec.podTemplate.tolerations, and so on. A field that can't change needs a new training.",
-            Case.POD_SECURITY: "Change spec.podTemplate, or have the namespace's Pod Security level changed.",
+            Case.POD_SECURITY: "Change spec.podTemplate, or have the namespace's Pod Security level changed. Where the "
+            "cluster assigns users, as OpenShift does, leave them to it by an empty spec.podTemplate.securityContext, or "
+            "for all trainings by the chart's trainer.securityContext.",
         },
     ),
     Reason.CONTAINER_CONFIG_ERROR: Remedy(

@@ -19,6 +19,8 @@ from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core.observation import Observation, State
 from nnunet_operator.core.training import Options, Training
 
+_OF_SETTINGS = (Reason.IMAGE_UNAVAILABLE, Reason.POD_REJECTED, Reason.CONTAINER_CONFIG_ERROR)
+"""What the operator's settings may have brought about: another image, or another user, may mend it."""
 MARK = re.compile(r"[0-9a-f]{16}")
 """What a mark looks like. Anything else is somebody else's, and says nothing."""
 
@@ -36,9 +38,10 @@ def asked_for(spec: NnunetTrainingSpec, stage: str) -> str:
     return _mark([resources, pod, spec.queue_name, spec.retry_limit])
 
 
-def operators_image(options: Options) -> str:
-    """Return a mark of the operator's own trainer image, and of what it is pulled with."""
-    return _mark([options.trainer_image, list(options.image_pull_secrets)])
+def operators_settings(options: Options) -> str:
+    """Return a mark of the settings on the trainer's image, what it is pulled with, and as whom it runs."""
+    security = options.security.model_dump(mode="json", exclude_defaults=True)
+    return _mark([options.trainer_image, list(options.image_pull_secrets), security])
 
 
 def outdated(training: Training, children: Iterable[Observation], options: Options) -> tuple[Observation, ...]:
@@ -53,10 +56,10 @@ def _waits(seen: Observation) -> bool:
 def _differs(training: Training, seen: Observation, options: Options) -> bool:
     if _is_other(seen.asked_for, asked_for(training.spec, seen.child.stage)):
         return True
-    # The operator's own image may be another one without anybody wanting that for what waits in a queue.
+    # The settings may be others without anybody wanting that for what waits in a queue.
     trouble = seen.trouble
-    unavailable = trouble is not None and trouble.reason == Reason.IMAGE_UNAVAILABLE and trouble.case != Case.INJECTED
-    return unavailable and _is_other(seen.operators_image, operators_image(options))
+    concerned = trouble is not None and trouble.reason in _OF_SETTINGS and trouble.case != Case.INJECTED
+    return concerned and _is_other(seen.operators_settings, operators_settings(options))
 
 
 def _is_other(told: str, now: str) -> bool:

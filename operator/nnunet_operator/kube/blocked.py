@@ -29,6 +29,7 @@ _REFUSALS = {
     "No limit is specified": Case.UNSPECIFIED,
     "No request is specified": Case.UNSPECIFIED,
     "PodSecurity": Case.POD_SECURITY,
+    "security context constraint": Case.POD_SECURITY,
     "usage per": Case.LIMITS,
     "limit to request ratio": Case.LIMITS,
     "must be less than or equal to": Case.LIMITS,

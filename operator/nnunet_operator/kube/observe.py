@@ -113,7 +113,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         image_digest=next((digest for pod in pods if (digest := _digest(pod))), ""),
         maker=job.maker,
         asked_for=job.asked_for,
-        operators_image=job.operators_image,
+        operators_settings=job.operators_settings,
         idle=_is_idle(state, pods),
         told_min_epochs=job.told_min_epochs,
         created=job.created,

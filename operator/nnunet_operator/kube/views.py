@@ -15,7 +15,7 @@ from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE
 from nnunet_api.labels import (
     ASKED_FOR,
     FOLD_LABEL,
-    OPERATORS_IMAGE,
+    OPERATORS_SETTINGS,
     PREPROCESSED_LABEL,
     STAGE_LABEL,
     TRAINING_LABEL,
@@ -83,8 +83,8 @@ class JobView:
     """
     asked_for: str
     """Mark of what the training asked for when the Job was made (`core.outdated`)."""
-    operators_image: str
-    """Mark of the operator's own trainer image then."""
+    operators_settings: str
+    """Mark of the operator's settings then."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
 
@@ -219,7 +219,7 @@ def job_view(body: Manifest) -> JobView:
         finished=parse_time(status.get("completionTime")),
         image=intern(_told(spec, IMAGE_ENV).replace("$$", "$")),
         asked_for=_word(annotations.get(ASKED_FOR)),
-        operators_image=_word(annotations.get(OPERATORS_IMAGE)),
+        operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=_told_min_epochs(spec),
     )
 

@@ -243,7 +243,8 @@ def test_what_clusters_ask_for_is_taken(defined: Site) -> None:
         {"name": "nnUNet_n_proc_DA", "valueFrom": {"configMapKeyRef": source}},
     ]
     resources = {"cpu": "8", "cpuLimit": 8, "preprocessing": {"cpu": 2, "cpuLimit": "2000m", "ephemeralStorage": "1Gi"}}
-    for pod_template in (FULL_POD_TEMPLATE, {"securityContext": {}}):
+    templates: tuple[Object, ...] = (FULL_POD_TEMPLATE, {"securityContext": {}})
+    for pod_template in templates:
         body = with_spec(trainer={"env": variables}, podTemplate=pod_template, resources=resources)
         assert create(defined, body) == ""
 

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.core.outdated import asked_for, operators_image
+from nnunet_api.pod_template import SecurityContext
+from nnunet_operator.core.outdated import asked_for, operators_settings
 from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import OPTIONS, training
 from tests.support.made_worlds import (
@@ -152,14 +154,38 @@ def test_what_others_change_in_a_job_makes_nothing_anew() -> None:
     assert not deleted(decide(world(of, *planned(of), old)))
 
 
-@pytest.mark.parametrize("pull_secrets", [False, True], ids=["image", "pull secrets"])
-def test_the_operators_image_is_taken_anew_where_the_old_one_can_not_be_pulled(pull_secrets: bool) -> None:
-    """And only there: a Job that waits in a queue keeps its place through an upgrade."""
+SETTINGS: dict[str, JobOptions] = {
+    "image": replace(OPTIONS, trainer_image="registry.example/trainer:2"),
+    "pull secrets": replace(OPTIONS, image_pull_secrets=("pull",)),
+    "user": replace(OPTIONS, security=SecurityContext()),
+}
+CONCERNED: dict[str, Pods] = {
+    "no image": lambda j: [waiting(j, "ErrImagePull")],
+    "a user that the image does not have": lambda j: [waiting(j, "CreateContainerConfigError", "will run as root")],
+}
+NOT_CONCERNED: dict[str, Pods] = {
+    "no pod": lambda _: [],
+    "a pod that nobody has looked at": lambda j: [pod(j)],
+    "a pod without a node": lambda j: [unschedulable(j, "0/3 nodes are available")],
+}
+
+
+@pytest.mark.parametrize("options", SETTINGS.values(), ids=SETTINGS)
+@pytest.mark.parametrize(
+    ("pods", "refusals", "anew"),
+    [
+        *(pytest.param(pods, {}, True, id=name) for name, pods in CONCERNED.items()),
+        pytest.param(lambda _: [], REFUSED, True, id="refused"),
+        *(pytest.param(pods, {}, False, id=name) for name, pods in NOT_CONCERNED.items()),
+    ],
+)
+def test_settings_of_the_operator_are_taken_anew_where_they_may_mend_it(
+    pods: Pods, refusals: dict[str, str], anew: bool, options: JobOptions
+) -> None:
+    """And only there: a Job that waits in a queue, or for a node, keeps its place through an upgrade."""
     of = training(**ONE)
     old = fold_job(of)
-    other = {"image_pull_secrets": ("pull",)} if pull_secrets else {"trainer_image": "registry.example/trainer:2"}
-    options = replace(OPTIONS, **other)
-    assert operators_image(options) != operators_image(OPTIONS)
-    for pods, expected in (([waiting(old, "ErrImagePull")], ["hippo-fold-0"]), ([], []), ([pod(old)], [])):
-        assert deleted(decide(replace(world(of, *planned(of), old, *pods), options=options))) == expected
-    assert not deleted(decide(world(of, *planned(of), old, waiting(old, "ErrImagePull"))))
+    seen = world(of, *planned(of), old, *pods(old), refusals=refusals)
+    assert operators_settings(options) != operators_settings(OPTIONS)
+    assert deleted(decide(replace(seen, options=options))) == (["hippo-fold-0"] if anew else [])
+    assert not deleted(decide(seen))

@@ -194,6 +194,11 @@ REFUSALS = pytest.mark.parametrize(
         ("pods is forbidden: maximum memory usage per Container is 8Gi, but limit is 32Gi", "describe limitranges"),
         ('pods is forbidden: error looking up service account a/b: serviceaccount "b" not found', "Create the Service"),
         ("pods is forbidden: no PriorityClass with name high was found", "put its name in spec.podTemplate right"),
+        (
+            'pods "x" is forbidden: unable to validate against any security context constraint: [provider "a": '
+            ".spec.securityContext.fsGroup: Invalid value: []int64{1000}: 1000 is not an allowed group]",
+            "leave them to it by an empty spec.podTemplate.securityContext",
+        ),
         ('pod rejected: RuntimeClass "nvidia" not found', "put its name in spec.podTemplate right"),
         (
             'Job.batch "x" is invalid: spec.template.spec.tolerations[0].operator: Invalid value: "Exist"',

@@ -69,7 +69,7 @@ def test_as_whom_pods_run(build: Build, given: Any, options: JobOptions, expecte
 
 def test_nobody_gives_files_of_any_claim_to_a_group() -> None:
     """Only those of claims that the operator lets trainings own."""
-    claim = {"storage": {"results": {"claimName": "database"}}}
+    claim: dict[str, Any] = {"storage": {"results": {"claimName": "database"}}}
     of = training(podTemplate={"securityContext": {"fsGroup": 5000}}, **claim)
     assert pod(BUILDERS["fold"](of, OPTIONS))["securityContext"] == ALWAYS
 
@@ -123,7 +123,7 @@ def test_names_of_others_are_not_given_to_jobs() -> None:
     theirs = {"nnunet.dev/asked-for": "0" * 16, "kueue.x-k8s.io/queue-name": "a", "batch.kubernetes.io/x": "b"}
     of = training(podTemplate={"jobAnnotations": {**theirs, "note": "c"}})
     found = fold_job(of, OPTIONS, FoldKey("3d_fullres", "0"))["metadata"]["annotations"]
-    assert found.keys() == {"nnunet.dev/asked-for", "nnunet.dev/operators-image", "note"}
+    assert found.keys() == {"nnunet.dev/asked-for", "nnunet.dev/operators-settings", "note"}
     assert found["nnunet.dev/asked-for"] != "0" * 16
 
 

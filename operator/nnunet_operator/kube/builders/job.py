@@ -3,11 +3,11 @@
 from nnunet_api.base import API_VERSION
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_api.labels import ASKED_FOR, KUEUE_QUEUE_LABEL, OPERATORS_IMAGE, child_labels, job_name
+from nnunet_api.labels import ASKED_FOR, KUEUE_QUEUE_LABEL, OPERATORS_SETTINGS, child_labels, job_name
 from nnunet_api.pod_template import RESERVED_ANNOTATIONS
 from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND
-from nnunet_operator.core.outdated import asked_for, operators_image
+from nnunet_operator.core.outdated import asked_for, operators_settings
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.objects import Manifest
@@ -35,7 +35,7 @@ def job(training: Training, options: JobOptions, stage: str, template: Manifest,
             "annotations": {
                 **annotations,
                 ASKED_FOR: asked_for(training.spec, stage),
-                OPERATORS_IMAGE: operators_image(options),
+                OPERATORS_SETTINGS: operators_settings(options),
             },
             "ownerReferences": [owner_reference(training)],
         },

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_operator.core.training import Options
 
 
@@ -13,7 +12,5 @@ class JobOptions(Options):
     termination_grace_period_seconds: int = 120
     scrape_annotations: bool = False
     """The pods that train say by annotations where their metrics are."""
-    security: SecurityContext = DEFAULT_SECURITY
-    """As whom pods run where their training does not say."""
     owned_claims: tuple[str, ...] = ("nnunet-*",)
     """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""
