@@ -108,8 +108,8 @@ WAITING: Mapping[str, Remedy] = {
             "spec.podTemplate or spec.resources. What the message calls spec.template.spec.tolerations is "
             "spec.podTemplate.tolerations, and so on. A field that can't change needs a new training.",
             Case.POD_SECURITY: "Change spec.podTemplate, or have the namespace's Pod Security level changed. Where the "
-            "cluster assigns users, as OpenShift does, leave them to it by an empty spec.podTemplate.securityContext, or "
-            "for all trainings by the chart's trainer.securityContext.",
+            "cluster assigns users, as OpenShift does, leave them to it by an empty spec.podTemplate.securityContext, "
+            "or for all trainings by the chart's trainer.securityContext.",
         },
     ),
     Reason.CONTAINER_CONFIG_ERROR: Remedy(
