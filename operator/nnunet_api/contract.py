@@ -28,6 +28,7 @@ RAW_PATH = "/nnunet/raw"
 PREPROCESSED_PATH = "/nnunet/preprocessed"
 RESULTS_PATH = "/nnunet/results"
 SCRATCH_PATH = "/tmp"
+VOLUMES_PATH = "/nnunet/volumes"
 
 METRICS_PORT = 8080
 METRICS_PORT_NAME = "metrics"

@@ -72,7 +72,7 @@ def value_rules() -> list[tuple[str, str]]:
     """CEL rules over a variable: (rule, message)."""
     return [
         (
-            f"self.name != '{name}' || (has(self.value) && self.value.matches('^({pattern})$'))",
+            f"self.name != '{name}' || has(self.valueFrom) || (has(self.value) && self.value.matches('^({pattern})$'))",
             f"{name} must be {wanted}",
         )
         for name, (pattern, wanted) in VALUES.items()

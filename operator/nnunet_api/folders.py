@@ -52,6 +52,8 @@ def maker_of(spec: NnunetTrainingSpec) -> str:
     elsewhere = spec.dataset.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     if spec.trainer.env and elsewhere:  # a variable may lead to code that lies beside the dataset
         maker["raw"] = elsewhere
+    if spec.pod_template.volumes:  # which may hold code, too
+        maker["volumes"] = [one.model_dump(mode="json", exclude_defaults=True) for one in spec.pod_template.volumes]
     return f"shared-{hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"
 
 
@@ -64,6 +66,7 @@ def _injecting(spec: NnunetTrainingSpec) -> dict[str, object]:
     named = {
         "labels": pod.labels,
         "annotations": pod.annotations,
+        "job": pod.job_annotations,
         "account": pod.service_account_name,
         "runtime": pod.runtime_class_name,
     }

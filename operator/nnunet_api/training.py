@@ -1,16 +1,16 @@
 """`NnunetTraining`: the specification that users write. The CRD's schema is generated from here."""
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
 from nnunet_api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
-from nnunet_api.environment import refusal_rules, value_rules
+from nnunet_api.env_var import EnvVar
 from nnunet_api.fold_key import FoldKey, fold_keys
 from nnunet_api.plan_rules import PlanConfiguration
+from nnunet_api.pod_template import PodTemplate
 from nnunet_api.schedule import EarlyStopping, Schedule
-from nnunet_api.tolerations import Toleration
 
 KIND = "NnunetTraining"
 PLURAL = "nnunettrainings"
@@ -60,26 +60,6 @@ class Planning(ApiModel):
     data: classes come from torch.nn and dynamic_network_architectures, and data_identifier is not theirs to give."""
 
 
-class EnvVar(ApiModel):
-    """An environment variable of the trainer."""
-
-    model_config = ConfigDict(json_schema_extra=cel(*value_rules()))
-
-    name: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=128,
-            pattern=r"^[A-Za-z_][A-Za-z0-9_]*$",
-            json_schema_extra=cel(*refusal_rules()),
-        ),
-    ]
-    """Name of the variable. What makes the loader, the interpreter or a shell run other code (LD_PRELOAD, PYTHONPATH,
-    PATH, ...) belongs into the image."""
-    value: Annotated[str, Field(max_length=4096)] = ""
-    """Value of the variable."""
-
-
 class Trainer(ApiModel):
     """Which trainer runs, in which image."""
 
@@ -103,20 +83,38 @@ class Trainer(ApiModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
         ),
     ] = []
-    """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile."""
+    """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile. A value may come from a Secret or
+    a ConfigMap."""
+
+
+_CPU_LIMIT = cel(
+    (
+        "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0",
+        "cpuLimit must be at least cpu",
+    )
+)
 
 
 class PreprocessingResources(ApiModel):
-    """Resources of the planning and preprocessing pod. It never asks for a GPU."""
+    """Resources of the pods that need no GPU: of planning and preprocessing, of the verification, and of the
+    evaluation where there is no test set."""
+
+    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
 
     cpu: Quantity = "8"
     """CPU cores, requested; also the number of worker processes, rounded down."""
+    cpu_limit: Quantity | None = None
+    """As resources.cpuLimit, for these pods."""
     memory: Quantity = "32Gi"
     """Memory, requested and limited."""
+    ephemeral_storage: Quantity | None = None
+    """As resources.ephemeralStorage, for these pods."""
 
 
 class Resources(ApiModel):
     """Resources of one fold's pod, and of the evaluation's."""
+
+    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
 
     gpus: Annotated[int, Field(ge=0, le=16, json_schema_extra=INTEGER)] = 1
     """GPUs of one fold, all on one node (nnU-Net's DDP). The batch is shared out among them: batch_size of the plans
@@ -127,12 +125,18 @@ class Resources(ApiModel):
     """Name of the extended resource, for example nvidia.com/gpu, amd.com/gpu or nvidia.com/mig-3g.40gb."""
     cpu: Quantity = "8"
     """CPU cores, requested; the number of data augmentation workers follows it."""
+    cpu_limit: Quantity | None = None
+    """Limit of CPU cores, at least cpu. Default: none, as a limit slows augmentation down while cores idle. Give it
+    where a quota or a LimitRange of the namespace asks for one."""
     memory: Quantity = "32Gi"
     """Memory, requested and limited, including shared memory."""
+    ephemeral_storage: Quantity | None = None
+    """Storage on the node for logs and temporary files, requested and limited; a pod that needs more is evicted.
+    Default: none, or that of a LimitRange, which may be too low."""
     shared_memory: Quantity = "8Gi"
     """Upper limit of /dev/shm, through which the data augmentation workers hand over batches."""
     preprocessing: PreprocessingResources = PreprocessingResources()
-    """Resources of the planning and preprocessing pod."""
+    """Resources of the pods that need no GPU."""
 
 
 class PreprocessedClaim(ApiModel):
@@ -184,53 +188,6 @@ class TestSet(ApiModel):
     """Folder of the test labels inside the dataset."""
 
 
-MAX_PARTS = 16
-"""Fields of an opaque part; Kubernetes' own have fewer. How large it is in all, admission measures (see `bounds`)."""
-
-
-def _opaque(kind: Literal["object", "array"]) -> dict[str, Any]:
-    """Schema of a part that Kubernetes itself validates when the pod is created."""
-    if kind == "object":
-        return {"type": "object", "maxProperties": MAX_PARTS, "x-kubernetes-preserve-unknown-fields": True}
-    return {"type": "array", "maxItems": 32, "items": _opaque("object")}
-
-
-_Part = Annotated[dict[str, Any], Field(max_length=MAX_PARTS)]
-StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
-
-
-class LocalObjectReference(ApiModel):
-    """Name of an object in the same namespace."""
-
-    name: Annotated[str, Field(min_length=1, max_length=253)]
-    """Name of the object."""
-
-
-class PodTemplate(ApiModel):
-    """What the cluster's administrators ask of pods: placement, priority, pull secrets, extra metadata."""
-
-    labels: StringMap = {}
-    """Extra labels of the pods, but not of the verification's. Labels under nnunet.dev/ are the operator's and win."""
-    annotations: StringMap = {}
-    """Extra annotations of the pods, but not of the verification's."""
-    node_selector: StringMap = {}
-    """Node labels that a pod needs."""
-    tolerations: Annotated[list[Toleration], Field(max_length=32)] = []
-    """Taints that the pods tolerate."""
-    affinity: Annotated[_Part | None, Field(json_schema_extra=_opaque("object"))] = None
-    """Node and pod affinity."""
-    priority_class_name: Annotated[str | None, Field(max_length=253)] = None
-    """PriorityClass of the pods."""
-    image_pull_secrets: Annotated[list[LocalObjectReference], Field(max_length=16)] = []
-    """Secrets with which the node pulls the image."""
-    runtime_class_name: Annotated[str | None, Field(max_length=253)] = None
-    """RuntimeClass of the pods, for example nvidia."""
-    service_account_name: Annotated[str | None, Field(max_length=253)] = None
-    """ServiceAccount of the pods, but not of the verification's. Its token is never mounted."""
-    topology_spread_constraints: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []
-    """How the folds spread over nodes or zones."""
-
-
 MUTABLE_FIELDS = (
     "suspend",
     "ttlSecondsAfterFinished",
@@ -276,7 +233,8 @@ class NnunetTrainingSpec(ApiModel):
     trainer: Trainer = Trainer()
     """Trainer class and image."""
     resources: Resources = Resources()
-    """GPU, CPU and memory. May change: pods that start later get it; suspend and resume to apply it at once."""
+    """GPU, CPU and memory. May change: what does not run yet is made anew with it at once, at no cost; what runs keeps
+    what it has until the training is suspended and resumed."""
     storage: Storage = Storage()
     """Claims for what the training writes."""
     test_set: TestSet | None = None
@@ -303,7 +261,7 @@ class NnunetTrainingSpec(ApiModel):
     """Stop at the last finished epoch and release the GPUs; false goes on from there. Suspending a failed
     training and resuming it tries again from the last checkpoint."""
     pod_template: PodTemplate = PodTemplate()
-    """Placement, priority and metadata of the pods. May change, like resources."""
+    """Placement, priority, user, volumes and metadata of the pods. May change, like resources."""
 
     @property
     def fold_names(self) -> list[str]:

@@ -1,10 +1,12 @@
 """Settings of the operator, from environment variables with the prefix NNUNET_OPERATOR_."""
 
+import json
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_operator.kube.builders.options import JobOptions
 
 ENV_PREFIX = "NNUNET_OPERATOR_"
@@ -27,8 +29,11 @@ class Settings(BaseSettings):
     trainer_image_pull_secrets: Names = ()
     """Names of Secrets with which nodes pull the trainer image, separated by commas."""
     owned_claims: Names = ("nnunet-*",)
-    """Claims that Kubernetes may give to the trainer's group (fsGroup 1000), with all files on them, when a training
-    begins: names or patterns, separated by commas. Others have to be writable for UID or GID 1000 already."""
+    """Claims that Kubernetes may give to the trainer's group (fsGroup), with all files on them, when a training begins:
+    names or patterns, separated by commas. Others have to be writable for the trainer's user or group already."""
+    security_context: Annotated[SecurityContext, NoDecode] = DEFAULT_SECURITY
+    """As whom trainer pods run where a training does not say: spec.podTemplate.securityContext of a training, as JSON.
+    What it leaves out is left to cluster and image."""
     watch_namespaces: Names = ()
     """Namespaces to serve, separated by commas. Empty: the whole cluster."""
     progress_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
@@ -61,6 +66,11 @@ class Settings(BaseSettings):
             return tuple(name.strip() for name in value.split(",") if name.strip())
         return value
 
+    @field_validator("security_context", mode="before")
+    @classmethod
+    def _read(cls, value: Any) -> Any:
+        return json.loads(value) if isinstance(value, str) else value
+
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -75,6 +85,7 @@ class Settings(BaseSettings):
             scrape_annotations=self.scrape_annotations,
             image_pull_secrets=self.trainer_image_pull_secrets,
             owned_claims=self.owned_claims,
+            security=self.security_context,
         )
 
 
@@ -107,6 +118,8 @@ def describe_settings() -> str:
 
 
 def _shown(default: Any) -> str:
+    if isinstance(default, SecurityContext):
+        return default.model_dump_json(by_alias=True, exclude_defaults=True)
     return (
         ",".join(default) if isinstance(default, tuple) else f"{default:g}" if isinstance(default, float) else default
     )

@@ -21,6 +21,19 @@ FULL_POD_TEMPLATE: dict[str, Any] = {
     "imagePullSecrets": [{"name": "pull"}],
     "runtimeClassName": "nvidia",
     "serviceAccountName": "trainer",
+    "securityContext": {
+        "runAsUser": 1500,
+        "runAsGroup": 0,
+        "fsGroup": 5000,
+        "fsGroupChangePolicy": "Always",
+        "supplementalGroups": [6000],
+        "seLinuxOptions": {"level": "s0:c1,c2", "type": "container_t"},
+    },
+    "volumes": [
+        {"name": "ca", "configMap": {"name": "corporate-ca", "optional": True}},
+        {"name": "licence", "secret": {"secretName": "licence", "optional": False}},
+    ],
+    "jobAnnotations": {"provreq.kueue.x-k8s.io/maxRunDurationSeconds": "3600"},
     "topologySpreadConstraints": [
         {"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "labelSelector": {}}
     ],

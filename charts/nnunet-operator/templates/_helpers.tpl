@@ -79,6 +79,7 @@ nnunet.dev/trainer-image: {{ include "nnunet-operator.trainerImage" . | quote }}
 {{- with include "nnunet-operator.trainerPullSecrets" . }}
 nnunet.dev/trainer-image-pull-secrets: {{ . | quote }}
 {{- end }}
+nnunet.dev/trainer-security-context: {{ .Values.trainer.securityContext | toJson | quote }}
 {{- end }}
 
 {{/* Names of the trainer's pull secrets, joined by commas. */}}

@@ -105,6 +105,10 @@ class Rule(StrEnum):
     NODE_SELECTORS = "allowedNodeSelectors"
     TOLERATIONS = "allowedTolerations"
     AFFINITY = "allowedAffinity"
+    SECURITY_CONTEXT = "allowedSecurityContext"
+    SECRETS = "allowedSecrets"
+    CONFIG_MAPS = "allowedConfigMaps"
+    JOB_ANNOTATIONS = "allowedJobAnnotations"
 
 
 LiftableRule = Literal[
@@ -133,6 +137,10 @@ LiftableRule = Literal[
     "allowedNodeSelectors",
     "allowedTolerations",
     "allowedAffinity",
+    "allowedSecurityContext",
+    "allowedSecrets",
+    "allowedConfigMaps",
+    "allowedJobAnnotations",
 ]
 """Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
 
@@ -262,6 +270,18 @@ class Rules(ApiModel):
         list[Literal["nodeAffinity", "podAffinity", "podAntiAffinity"]] | None, Field(max_length=3)
     ] = None
     """Kinds of affinity that spec.podTemplate.affinity may have. By podAntiAffinity a pod can keep others away."""
+    allowed_security_context: Names | None = None
+    """What spec.podTemplate.securityContext may say, as FIELD/VALUE: runAsUser/1500, runAsGroup/1500, fsGroup/1500,
+    supplementalGroups/5000, runAsUser/unset and runAsGroup/unset (the image's, or the cluster's), seLinuxOptions/level,
+    seLinuxOptions/type; runAsUser/* and so on for any value. An identity decides on what the storage gives away."""
+    allowed_secrets: Names | None = None
+    """Secrets that spec.trainer.env and spec.podTemplate.volumes may name. Without the rule a training may read every
+    Secret of its namespace."""
+    allowed_config_maps: Names | None = None
+    """ConfigMaps that spec.trainer.env and spec.podTemplate.volumes may name. They may hold code, such as a trainer
+    class, which no digest of an image covers."""
+    allowed_job_annotations: Names | None = None
+    """Keys that spec.podTemplate.jobAnnotations may have."""
 
 
 class PolicyException(ApiModel):

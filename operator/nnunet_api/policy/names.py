@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nnunet_api.pod_template import SecurityContext
 from nnunet_api.policy.model import Rule, Rules
 from nnunet_api.training import NnunetTrainingSpec
 
@@ -10,6 +11,9 @@ DEFAULT_SERVICE_ACCOUNT = "default"
 """What Kubernetes gives a pod that names none."""
 ANY_TAINT = "*"
 """Stands for the key of a toleration that has none, and by that tolerates every taint."""
+
+UNSET = "unset"
+"""Stands for the user or group that a security context leaves to image and cluster."""
 
 
 @dataclass(frozen=True)
@@ -79,3 +83,37 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     )
     yield Named(Rule.TOLERATIONS, rules.allowed_tolerations, "spec.podTemplate.tolerations", taints)
     yield Named(Rule.AFFINITY, rules.allowed_affinity, "spec.podTemplate.affinity", list(pod.affinity or {}))
+    identity = _identity(pod.security_context)
+    yield Named(Rule.SECURITY_CONTEXT, rules.allowed_security_context, "spec.podTemplate.securityContext", identity)
+    yield from _read(spec, rules)
+    annotations = list(pod.job_annotations)
+    yield Named(Rule.JOB_ANNOTATIONS, rules.allowed_job_annotations, "spec.podTemplate.jobAnnotations", annotations)
+
+
+def _read(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
+    """Yield the Secrets and ConfigMaps that a training reads."""
+    env, volumes = "spec.trainer.env.valueFrom", "spec.podTemplate.volumes"
+    sources = [variable.value_from for variable in spec.trainer.env if variable.value_from]
+    own = spec.pod_template.volumes
+    secrets = [source.secret_key_ref.name for source in sources if source.secret_key_ref]
+    yield Named(Rule.SECRETS, rules.allowed_secrets, f"{env}.secretKeyRef", secrets)
+    files = [volume.secret.secret_name for volume in own if volume.secret]
+    yield Named(Rule.SECRETS, rules.allowed_secrets, f"{volumes}.secret", files)
+    maps = [source.config_map_key_ref.name for source in sources if source.config_map_key_ref]
+    yield Named(Rule.CONFIG_MAPS, rules.allowed_config_maps, f"{env}.configMapKeyRef", maps)
+    files = [volume.config_map.name for volume in own if volume.config_map]
+    yield Named(Rule.CONFIG_MAPS, rules.allowed_config_maps, f"{volumes}.configMap", files)
+
+
+def _identity(given: SecurityContext | None) -> list[str]:
+    """Return what a security context says on who the pods are; leaving a user out is a choice as well."""
+    if given is None:
+        return []
+    ids = {"runAsUser": given.run_as_user, "runAsGroup": given.run_as_group}
+    linux = given.se_linux_options.to_json_dict() if given.se_linux_options else {}
+    return [
+        *(f"{field}/{UNSET if value is None else value}" for field, value in ids.items()),
+        *([] if given.fs_group is None else [f"fsGroup/{given.fs_group}"]),
+        *(f"supplementalGroups/{group}" for group in given.supplemental_groups),
+        *(f"seLinuxOptions/{field}" for field in linux),
+    ]

@@ -71,7 +71,8 @@ FAILED: Mapping[str, Remedy] = {
     Reason.STORAGE_FAILED: Remedy(
         Group.FAILED,
         "a volume is full, over its quota or read-only, or may not be used",
-        "Make room on it, or enlarge the claim, or give the files that are named to UID and GID 1000.",
+        "Make room on it, or enlarge the claim, or let the user or group of the pods write the files that are named "
+        "(UID and GID 1000 by default; spec.podTemplate.securityContext chooses others).",
         Then.RETRY,
         (CLAIMS, LOGS),
         exit_code=ExitCode.STORAGE_FAILED,

@@ -16,9 +16,10 @@ SEE_NODE = (
     "kubectl cordon NODE keeps pods off it."
 )
 SEE_EVICTION = (
-    "Have the limit that is named raised: ephemeral-storage usually comes from a LimitRange of the namespace (kubectl "
-    "-n {namespace} describe limitranges), a full /dev/shm is spec.resources.sharedMemory (then suspend and resume). "
-    "Where the node was low on a resource, see which pod filled it."
+    "Raise the limit that is named: ephemeral-storage is spec.resources.ephemeralStorage (for pods without a GPU "
+    "spec.resources.preprocessing.ephemeralStorage), or where that is not given the default of a LimitRange (kubectl "
+    "-n {namespace} describe limitranges); a full /dev/shm is spec.resources.sharedMemory. A pod that runs keeps what "
+    "it has until the training is suspended and resumed. Where the node was low on a resource, see which pod filled it."
 )
 SEE_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
 
@@ -83,6 +84,14 @@ class Case(StrEnum):
     """What has the name that it needs is of another training."""
     WEBHOOK = "Webhook"
     QUOTA = "Quota"
+    UNSPECIFIED = "Unspecified"
+    """A quota or a LimitRange wants a request or a limit that the pod does not have."""
+    LIMITS = "Limits"
+    """A LimitRange does not allow what the pod asks for, or has put a limit beside it that is too low."""
+    ABSENT = "Absent"
+    """An object that spec.podTemplate names does not exist."""
+    INVALID = "Invalid"
+    """Kubernetes does not take a value that the training has passed on."""
     POD_SECURITY = "PodSecurity"
     MANAGED = "Managed"
     """Another controller than Kubernetes' own makes the pods of its Job."""

@@ -15,12 +15,18 @@ from nnunet_api.remedies.remedy import (
     Then,
 )
 
+_LIMITS = (
+    "limits.cpu is spec.resources.cpuLimit, at least spec.resources.cpu; ephemeral-storage is "
+    "spec.resources.ephemeralStorage; memory is spec.resources.memory; for pods without a GPU the same fields under "
+    "spec.resources.preprocessing"
+)
+
 WAITING: Mapping[str, Remedy] = {
     Reason.WAITING_FOR_GPU: Remedy(
         Group.WAITS,
         "no node has a free GPU",
         "Wait: it starts as soon as one is free. Or free one: kubectl nnunet suspend OTHER. If no node has GPUs of the "
-        "kind in spec.resources.gpuResourceName, change it, then suspend and resume.",
+        "kind in spec.resources.gpuResourceName, change it: what waits is made anew with it at once.",
         look=(
             "kubectl nnunet list -A",
             "kubectl get nodes -o custom-columns='NAME:.metadata.name,GPUS:.status.allocatable.{gpu}'",
@@ -30,20 +36,20 @@ WAITING: Mapping[str, Remedy] = {
     Reason.WAITING_FOR_RESOURCES: Remedy(
         Group.WAITS,
         "no node has the CPU, the memory, the labels or the tolerated taints that it asks for",
-        "It starts as soon as a node has room. If no node is that large, ask for less in spec.resources, then suspend "
-        "and resume.",
+        "It starts as soon as a node has room. If no node is that large, ask for less in spec.resources: what waits is "
+        "made anew with it at once.",
         look=("kubectl describe nodes", PODS),
         cases={
             Case.NODE_LABELS: "No free node has the labels that spec.podTemplate or a volume asks for: put "
-            "spec.podTemplate.nodeSelector right, then suspend and resume; or wait for such a node.",
-            Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations; after a change suspend and resume.",
+            "spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait for such a node.",
+            Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations. A change is taken up at once.",
         },
     ),
     Reason.WAITING_FOR_QUEUE: Remedy(
         Group.WAITS,
         "its Job is suspended from outside, or its pod held back: the queue has not admitted it yet",
-        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace, and "
-        "whether its ClusterQueue has enough quota.",
+        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace (it can't "
+        "change: else create the training anew), and whether its ClusterQueue has enough quota.",
         Then.BY_ITSELF,
         ("kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
         cases={Case.JOB_SUSPENDED: "The operator never suspends a Job: resume it, or see what suspended it."},
@@ -55,7 +61,10 @@ WAITING: Mapping[str, Remedy] = {
         "which.",
         Then.BY_ITSELF,
         (CLAIMS, "kubectl get storageclasses"),
-        cases={Case.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named."},
+        cases={
+            Case.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named. Where its name in spec.dataset or "
+            "spec.storage is wrong, which can't change, delete this training and create it anew."
+        },
     ),
     Reason.VOLUME_UNAVAILABLE: Remedy(
         Group.WAITS,
@@ -68,9 +77,10 @@ WAITING: Mapping[str, Remedy] = {
     Reason.IMAGE_UNAVAILABLE: Remedy(
         Group.WAITS,
         "the image of the trainer can't be pulled",
-        "Check the image's name and tag, the registry, and spec.podTemplate.imagePullSecrets. The image is "
-        "spec.trainer.image; where that is empty, and for the verification, the chart's trainer.image (after a change "
-        "of that, suspend and resume).",
+        "See that the registry has the image that is named, and that spec.podTemplate.imagePullSecrets let the node "
+        "pull it (a change is taken up at once). A wrong spec.trainer.image can't change: delete this training and "
+        "create it anew. Where that is empty, and for the verification, the image is the chart's trainer.image; a run "
+        "that has begun keeps the one that it began with, so the registry has to keep it, too.",
         Then.BY_ITSELF,
         (PODS, "kubectl -n {namespace} get nnt {name} -o jsonpath='{{.spec.trainer.image}}'"),
         cases={
@@ -87,16 +97,26 @@ WAITING: Mapping[str, Remedy] = {
         (QUOTA, JOBS),
         cases={
             Case.WEBHOOK: "A webhook of the cluster does not answer: ask who runs the cluster.",
-            Case.QUOTA: "Have the namespace's quota raised, or free some of it: suspend another training.",
-            Case.POD_SECURITY: "Change spec.podTemplate (then suspend and resume), or the namespace's Pod "
-            "Security level.",
+            Case.QUOTA: "Have the namespace's quota raised, free some of it (suspend another training), or ask for "
+            "less in spec.resources.",
+            Case.UNSPECIFIED: f"A quota or LimitRange asks for what the training leaves open. Give it: {_LIMITS}.",
+            Case.LIMITS: "A LimitRange of the namespace (kubectl -n {namespace} describe limitranges) bounds what a "
+            f"container asks for, or gives it a limit. Have it changed, or change spec.resources: {_LIMITS}.",
+            Case.ABSENT: "Create the ServiceAccount, PriorityClass or RuntimeClass that is named, or put its name in "
+            "spec.podTemplate right.",
+            Case.INVALID: "The value comes from this training, unless a webhook has put it there: change it in "
+            "spec.podTemplate or spec.resources. What the message calls spec.template.spec.tolerations is "
+            "spec.podTemplate.tolerations, and so on. A field that can't change needs a new training.",
+            Case.POD_SECURITY: "Change spec.podTemplate, or have the namespace's Pod Security level changed. Where the "
+            "cluster assigns users, as OpenShift does, leave them to it by an empty spec.podTemplate.securityContext, "
+            "or for all trainings by the chart's trainer.securityContext.",
         },
     ),
     Reason.CONTAINER_CONFIG_ERROR: Remedy(
         Group.WAITS,
         "its node can't create the pod or its container, or a container of others keeps the trainer from starting",
-        "Put right what is named: usually a Secret or ConfigMap of spec.trainer.env that does not exist, or a runtime "
-        "class.",
+        "Put right what is named: usually a Secret or ConfigMap that spec.trainer.env or spec.podTemplate.volumes name "
+        "and that does not exist or lacks the key. Create it; spec.trainer.env can't change.",
         Then.BY_ITSELF,
         (PODS,),
         cases={
@@ -114,7 +134,8 @@ WAITING: Mapping[str, Remedy] = {
         "Have the container left out of the pods (for Istio spec.podTemplate.annotations with "
         "sidecar.istio.io/inject: 'false'; the verification gets no annotations: exempt pods with the label "
         "nnunet.dev/stage=verify, or the namespace), or injected as a native sidecar, which ends with the trainer. "
-        "Then suspend and resume: what is done is not done again.",
+        "A change of spec.podTemplate is taken up at once; after any other suspend and resume. What is done is not "
+        "done again.",
         Then.BY_ITSELF,
         (PODS,),
     ),

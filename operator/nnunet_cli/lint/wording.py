@@ -19,7 +19,7 @@ FORMS: Mapping[str, str] = {
     r"^(([A-Za-z0-9][A-Za-z0-9.-]*/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": (
         "the key of a label or taint, such as nvidia.com/gpu"
     ),
-    r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": "the value of a label or taint: letters, digits, '_', '.' and '-'",
+    r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": "a label's or taint's value: letters, digits, '_', '.' and '-'",
     r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": "a resource that a device plugin announces, such as nvidia.com/gpu",
 }
 """What a pattern of the API asks for, in words."""

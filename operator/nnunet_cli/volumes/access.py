@@ -82,6 +82,8 @@ def _refused(what: str, refused: Refused) -> CliError:
 def choose_image(cluster: Cluster, given: str | None) -> Image:
     """Return the image that was given, or else the one that the operator was installed with. Raises CliError."""
     if given:
+        with contextlib.suppress(Refused):
+            return Image(given, security=images.security_of_definition(cluster.definition()))
         return Image(given)
     why = "the definition of trainings does not say which image the operator was installed with"
     try:

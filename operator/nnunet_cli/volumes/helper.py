@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.text.words import listed
 
@@ -19,7 +20,11 @@ IDLE_SECONDS = 120
 """The pod ends when nothing has been asked of it for so long: a program that died can't delete it."""
 DEADLINE_SECONDS = 24 * 3600
 """It ends after this time in any case."""
-_UID = 1000  # as the trainer's pods, so that each can read what the other has written
+RESOURCES = {
+    "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
+    "limits": {"cpu": "4", "memory": "2Gi", "ephemeral-storage": "1Gi"},
+}
+"""With all that a quota of the namespace may ask a pod to say."""
 _PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _FAILURES = (*_PULL_FAILURES, "CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -30,6 +35,8 @@ class Image:
 
     reference: str
     pull_secrets: tuple[str, ...] = ()
+    security: SecurityContext = DEFAULT_SECURITY
+    """As whom it runs: as the trainer's pods, so that each can read what the other has written."""
 
 
 def helper_pod(
@@ -47,10 +54,7 @@ def helper_pod(
         "terminationGracePeriodSeconds": 5,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": _UID,
-            "runAsGroup": _UID,
-            "fsGroup": _UID,
-            "fsGroupChangePolicy": "OnRootMismatch",
+            **image.security.to_pod(),
             "seccompProfile": {"type": "RuntimeDefault"},
         },
         "containers": [
@@ -65,7 +69,7 @@ def helper_pod(
                     {"name": "HOME", "value": "/tmp"},
                     {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
                 ],
-                "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "2Gi"}},
+                "resources": RESOURCES,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nnunet_api.folders import run_folder
+from nnunet_api.pod_template import PodTemplate
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
@@ -34,10 +35,14 @@ def open_run(cluster: Cluster, training: Object, image: str | None, limit_second
     metadata = training["metadata"]
     namespace = metadata["namespace"]
     try:
-        results = Storage.model_validate((training.get("spec") or {}).get("storage") or {}).results
+        spec = training.get("spec") or {}
+        results = Storage.model_validate(spec.get("storage") or {}).results
+        own = PodTemplate.model_validate(spec.get("podTemplate") or {}).security_context
     except ValueError as error:
-        raise CliError(f"spec.storage of {metadata['name']} can't be read: {error}", ExitCode.CLUSTER) from None
+        words = f"spec.storage or spec.podTemplate of {metadata['name']} can't be read: {error}"
+        raise CliError(words, ExitCode.CLUSTER) from None
     folder = run_folder(namespace, metadata["name"], metadata["uid"])
     chosen = choose_image(cluster, image)
+    chosen = replace(chosen, security=own) if own else chosen
     with mounted(cluster, namespace, results.claim_name, chosen, read_only=True, limit_seconds=limit_seconds) as volume:
         yield Run(volume, f"{results.sub_path}/{folder}" if results.sub_path else folder)

@@ -17,6 +17,7 @@ from nnunet_operator.core.events import events
 from nnunet_operator.core.folds import fold_statuses
 from nnunet_operator.core.losses import held_back_seconds, job_statuses
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
+from nnunet_operator.core.outdated import outdated as find_outdated
 from nnunet_operator.core.policy import Finding, Policies, find
 from nnunet_operator.core.progress import total_progress
 from nnunet_operator.core.stages import Stages, look_at_stages, to_create
@@ -180,7 +181,8 @@ def _actions(look: _Look) -> tuple[Action, ...]:
     if look.mode is Mode.RUN:
         below_minimum = folds_below_policy_minimum(training, found.folds, look.policy.min_epochs)
         renewed = renewals.to_renew(training, found.all, look.now)
-        again = (*to_restart(training, found.folds), *found.repeating, *renewed, *below_minimum)
+        outdated = find_outdated(training, found.all, look.options)
+        again = (*to_restart(training, found.folds), *found.repeating, *renewed, *below_minimum, *outdated)
         return (*dict.fromkeys(map(_stop, again)), *map(Start, look.creating))
     if look.mode in (Mode.SUSPEND, Mode.HOLD):
         # Failed Jobs go, too: that is how a retry gets its name free.

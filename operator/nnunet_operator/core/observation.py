@@ -123,6 +123,12 @@ class Observation:
     """The same as the node resolved it."""
     maker: str = ""
     """Planning: MAKER of the folder of preprocessed data in which it works; empty where the whole claim is mounted."""
+    asked_for: str = ""
+    """Mark of what the training asked for when its Job was made; empty where that is not known."""
+    operators_settings: str = ""
+    """Mark of the operator's settings when its Job was made; empty where that is not known."""
+    idle: bool = False
+    """Nothing of its Job runs, and nothing that has just ended is still to be counted: stopping it costs nothing."""
     told_min_epochs: int = 0
     """Epochs before which its trainer was told not to stop."""
     created: datetime | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import NnunetTrainingSpec
 
@@ -31,6 +32,10 @@ class Options:
 
     trainer_image: str
     progress_poll_seconds: float = 15.0
+    image_pull_secrets: tuple[str, ...] = ()
+    """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
+    security: SecurityContext = DEFAULT_SECURITY
+    """As whom pods run where their training does not say."""
 
 
 def image_of(training: Training, options: Options) -> str:

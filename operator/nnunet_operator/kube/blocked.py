@@ -25,9 +25,20 @@ VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolum
 _REFUSALS = {
     "failed calling webhook": Case.WEBHOOK,
     "exceeded quota": Case.QUOTA,
+    "must specify": Case.UNSPECIFIED,
+    "No limit is specified": Case.UNSPECIFIED,
+    "No request is specified": Case.UNSPECIFIED,
     "PodSecurity": Case.POD_SECURITY,
+    "security context constraint": Case.POD_SECURITY,
+    "usage per": Case.LIMITS,
+    "limit to request ratio": Case.LIMITS,
+    "must be less than or equal to": Case.LIMITS,
+    "no PriorityClass with name": Case.ABSENT,
+    "error looking up service account": Case.ABSENT,
+    "RuntimeClass": Case.ABSENT,
+    "is invalid:": Case.INVALID,
 }
-"""What the API server says when it refuses a pod, which has no other structure than its words."""
+"""What the API server says when it refuses a pod, which has no other structure than its words: the first that fits."""
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 

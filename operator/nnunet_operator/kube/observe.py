@@ -115,6 +115,9 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         own_image=job.prepares_with,
         own_digest=_digest(pod.preparation for pod in pods),
         maker=job.maker,
+        asked_for=job.asked_for,
+        operators_settings=job.operators_settings,
+        idle=_is_idle(state, pods),
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
@@ -174,6 +177,12 @@ def _judge_living(
 
 def _starting(endings: list[Ending]) -> tuple[State, Trouble | None, str]:
     return (State.STARTING, *failures.started_after(endings))
+
+
+def _is_idle(state: State, pods: list[PodView]) -> bool:
+    """Tell whether nothing of a Job runs. Where all its pods have ended, that of the last may still be counted."""
+    living = [pod for pod in pods if not pod.over]
+    return not any(pod.begun for pod in living) if living else not pods or state is State.BLOCKED
 
 
 def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:

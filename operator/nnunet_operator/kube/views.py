@@ -12,7 +12,14 @@ from sys import intern
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
-from nnunet_api.labels import FOLD_LABEL, PREPROCESSED_LABEL, STAGE_LABEL, TRAINING_LABEL
+from nnunet_api.labels import (
+    ASKED_FOR,
+    FOLD_LABEL,
+    OPERATORS_SETTINGS,
+    PREPROCESSED_LABEL,
+    STAGE_LABEL,
+    TRAINING_LABEL,
+)
 from nnunet_operator.kube.objects import (
     Manifest,
     container_named,
@@ -76,6 +83,10 @@ class JobView:
     """
     prepares_with: str
     """The operator's own image, by which it makes the folders; empty where it makes none."""
+    asked_for: str
+    """Mark of what the training asked for when the Job was made (`core.outdated`)."""
+    operators_settings: str
+    """Mark of the operator's settings then."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
 
@@ -175,6 +186,12 @@ class PodView:
         return self.trainer is not None and self.trainer.running
 
     @property
+    def begun(self) -> bool:
+        """The trainer, or what makes its folders, has been started."""
+        ours = [one for one in (self.trainer, self.preparation) if one]
+        return self.phase not in ("", "Pending") or any(one.running for one in ours)
+
+    @property
     def over(self) -> bool:
         """Its attempt has ended."""
         return self.phase in ("Succeeded", "Failed") or self.termination is not None
@@ -183,7 +200,7 @@ class PodView:
 def job_view(body: Manifest) -> JobView:
     """Return what is kept of a Job."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
-    labels = metadata.get("labels") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     failed = true_condition(body, "Failed", "FailureTarget")
     return JobView(
         name=str(metadata["name"]),
@@ -204,6 +221,8 @@ def job_view(body: Manifest) -> JobView:
         finished=parse_time(status.get("completionTime")),
         image=_image_told(spec, CONTAINER_NAME),
         prepares_with=_image_told(spec, PREPARE_CONTAINER_NAME),
+        asked_for=_word(annotations.get(ASKED_FOR)),
+        operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=_told_min_epochs(spec),
     )
 

@@ -12,6 +12,7 @@ from hack.prepare.helm import ROOT
 from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
 from tests.support.api import wait_served
 from tests.support.kube import Object
+from tests.support.made_trainings import FULL_POD_TEMPLATE
 from tests.support.networks import small_network
 
 SAMPLES = ROOT / "manifests" / "samples"
@@ -27,6 +28,11 @@ def with_spec(**fields: object) -> Object:
     manifest = copy.deepcopy(MINIMAL)
     manifest["spec"].update(fields)
     return manifest
+
+
+def env(**variable: object) -> Object:
+    """Return the fields of a spec that sets one variable."""
+    return {"trainer": {"env": [variable]}}
 
 
 def configured(**settings: object) -> Object:
@@ -133,6 +139,67 @@ REJECTED: dict[str, tuple[Object, str]] = {
             ("nnUNet_compile", "yes", "true or false"),
         )
     },
+    "value and valueFrom": (
+        env(name="A", value="1", valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+        "give value or valueFrom, not both",
+    ),
+    "no source": (env(name="A", valueFrom={}), "give one of secretKeyRef and configMapKeyRef"),
+    "two sources": (
+        env(name="A", valueFrom={key: {"name": "s", "key": "k"} for key in ("secretKeyRef", "configMapKeyRef")}),
+        "give one of secretKeyRef and configMapKeyRef",
+    ),
+    "the loader's variable from a Secret": (
+        env(name="LD_PRELOAD", valueFrom={"secretKeyRef": {"name": "s", "key": "k"}}),
+        '"LD_PRELOAD": makes the loader, the interpreter, a shell',
+    ),
+    "root": (
+        {"podTemplate": {"securityContext": {"runAsUser": 0}}},
+        "spec.podTemplate.securityContext.runAsUser in body should be greater than or equal to 1",
+    ),
+    "another domain of SELinux": (
+        {"podTemplate": {"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}},
+        'seLinuxOptions.type: Unsupported value: "spc_t"',
+    ),
+    "a volume of nothing": ({"podTemplate": {"volumes": [{"name": "a"}]}}, "give one of configMap and secret"),
+    "a volume twice": (
+        {"podTemplate": {"volumes": [{"name": "a", "configMap": {"name": "x"}}] * 2}},
+        "spec.podTemplate.volumes[1]: Duplicate value",
+    ),
+    "a volume elsewhere": (
+        {"podTemplate": {"volumes": [{"name": "../raw", "configMap": {"name": "x"}}]}},
+        'spec.podTemplate.volumes[0].name: Invalid value: "../raw"',
+    ),
+    **{
+        f"Job annotation {key}": ({"podTemplate": {"jobAnnotations": {key: ""}}}, "are not for trainings to give")
+        for key in ("nnunet.dev/asked-for", "kueue.x-k8s.io/queue-name", "batch.kubernetes.io/job-tracking")
+    },
+    "value of a label": (
+        {"podTemplate": {"labels": {"team": "Radiology & Co"}}},
+        'spec.podTemplate.labels.team: Invalid value: "Radiology & Co"',
+    ),
+    "label": (
+        {"podTemplate": {"labels": {"my team": "a"}}},
+        "spec.podTemplate.labels: Invalid value: names must match",
+    ),
+    "annotation": (
+        {"podTemplate": {"annotations": {"a/b/c": ""}}},
+        "podTemplate.annotations: Invalid value: names must",
+    ),
+    "node selector": ({"podTemplate": {"nodeSelector": {"gpu=a100": ""}}}, "nodeSelector: Invalid value: names must"),
+    "priority class": (
+        {"podTemplate": {"priorityClassName": "High Priority"}},
+        'spec.podTemplate.priorityClassName: Invalid value: "High Priority"',
+    ),
+    "pull secret": (
+        {"podTemplate": {"imagePullSecrets": [{"name": "My Secret"}]}},
+        'spec.podTemplate.imagePullSecrets[0].name: Invalid value: "My Secret"',
+    ),
+    "limit below request": ({"resources": {"cpu": "8", "cpuLimit": "7500m"}}, "cpuLimit must be at least cpu"),
+    "limit below request without GPU": (
+        {"resources": {"preprocessing": {"cpu": 2, "cpuLimit": 1}}},
+        "spec.resources.preprocessing: Invalid value: cpuLimit must be at least cpu",
+    ),
+    "limit below the default": ({"resources": {"cpuLimit": 4}}, "cpuLimit must be at least cpu"),
     "a variable twice": ({"trainer": {"env": [{"name": "A"}, {"name": "A"}]}}, "spec.trainer.env[1]: Duplicate value"),
     "name of a configuration": (
         {"planning": {"configurations": {"my-net": {}}}},
@@ -182,6 +249,20 @@ def test_configurations_are_stored_as_they_were_sent(defined: Site) -> None:
     sent = with_spec(**configured(**network))
     answer = defined.kube.run("create", "--dry-run=server", "-o", "json", "-f", "-", stdin=json.dumps(sent))
     assert json.loads(answer)["spec"]["planning"]["configurations"] == {"mine": network}
+
+
+def test_what_clusters_ask_for_is_taken(defined: Site) -> None:
+    source = {"name": "a", "key": "b.c"}
+    variables: list[Object] = [
+        {"name": "A", "valueFrom": {"secretKeyRef": source}},
+        # What a Secret holds is judged when the trainer starts.
+        {"name": "nnUNet_n_proc_DA", "valueFrom": {"configMapKeyRef": source}},
+    ]
+    resources = {"cpu": "8", "cpuLimit": 8, "preprocessing": {"cpu": 2, "cpuLimit": "2000m", "ephemeralStorage": "1Gi"}}
+    templates: tuple[Object, ...] = (FULL_POD_TEMPLATE, {"securityContext": {}})
+    for pod_template in templates:
+        body = with_spec(trainer={"env": variables}, podTemplate=pod_template, resources=resources)
+        assert create(defined, body) == ""
 
 
 def test_quantities_may_be_plain_numbers(defined: Site) -> None:

@@ -47,6 +47,7 @@ ONES = {
 KEYS = ["app", "team", "example.org/a", "example.org/b", "Zone", f"k{'k' * 60}.example/{'n' * 60}"]
 TAINTS: list[Any] = ["nvidia.com/gpu", "node-role.kubernetes.io/control-plane", "", None, 5]
 AFFINITY = ["nodeAffinity", "podAffinity", "podAntiAffinity", "other"]
+OBJECTS = ["team-a", "team-b", "tls", "pacs"]
 PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for n in range(4))]
 POD_RULES: dict[str, list[str]] = {
     "allowedImages": REPOSITORIES,
@@ -61,6 +62,10 @@ POD_RULES: dict[str, list[str]] = {
     "allowedNodeSelectors": [*KEYS[:5], *PATTERNS],
     "allowedTolerations": [*TAINTS[:2], *PATTERNS],
     "allowedAffinity": AFFINITY[:3],
+    "allowedSecurityContext": ["runAsUser/*", "runAsUser/unset", "runAsGroup/unset", "fsGroup/5", "s*", *PATTERNS],
+    "allowedSecrets": [*OBJECTS, *PATTERNS],
+    "allowedConfigMaps": [*OBJECTS, *PATTERNS],
+    "allowedJobAnnotations": [*KEYS[:5], *PATTERNS],
 }
 SOME = ("allowedClaims", "allowedServiceAccounts")
 """Rules whose list can't be empty."""
@@ -150,7 +155,7 @@ def _pod_rules(rng: random.Random) -> Object:
     return {
         name: _some(rng, values, 3) or (values[:1] if name in SOME else [])
         for name, values in POD_RULES.items()
-        if rng.random() < 0.25
+        if rng.random() < 0.18
     }
 
 
@@ -178,7 +183,7 @@ def _planning(rng: random.Random) -> Object:
 
 
 def _pod_template(rng: random.Random) -> Object:
-    maps = ("labels", "annotations", "nodeSelector")
+    maps = ("labels", "annotations", "nodeSelector", "jobAnnotations")
     tolerated = [{"operator": "Exists"}, *({"key": key} for key in TAINTS)]
     return {
         **{name: rng.choice(values) for name, values in ONES.items() if rng.random() < 0.5},
@@ -186,7 +191,31 @@ def _pod_template(rng: random.Random) -> Object:
         **_maybe(rng, 0.4, tolerations=_some(rng, tolerated, 3)),
         **_maybe(rng, 0.4, affinity={kind: {} for kind in _some(rng, AFFINITY, 3)}),
         **_maybe(rng, 0.4, imagePullSecrets=[{"name": name} for name in _some(rng, KEYS, 3)]),
+        **_maybe(rng, 0.4, securityContext=_security_context(rng)),
+        **_maybe(rng, 0.4, volumes=[_volume(rng, name) for name in _some(rng, ["a", "b", "c"], 3)]),
     }
+
+
+def _security_context(rng: random.Random) -> Object:
+    return {
+        **{
+            name: rng.choice([1, 5, 2**31 - 1]) for name in ("runAsUser", "runAsGroup", "fsGroup") if rng.random() < 0.5
+        },
+        **_maybe(rng, 0.4, supplementalGroups=_some(rng, [0, 5, 5000], 3)),
+        **_maybe(rng, 0.3, seLinuxOptions=rng.choice([{}, {"level": "s0"}, {"level": "s0:c1", "type": "container_t"}])),
+    }
+
+
+def _volume(rng: random.Random, name: str) -> Object:
+    kind, key = rng.choice([("secret", "secretName"), ("configMap", "name")])
+    return {"name": name, kind: {key: rng.choice(OBJECTS)}}
+
+
+def _variable(rng: random.Random, name: str) -> Object:
+    if name in ENV[:2] or rng.random() < 0.5:
+        return {"name": name, "value": "1"}
+    source = rng.choice(["secretKeyRef", "configMapKeyRef"])
+    return {"name": name, "valueFrom": {source: {"name": rng.choice(OBJECTS), "key": "k"}}}
 
 
 def one_training(rng: random.Random, namespace: str) -> Object:
@@ -198,7 +227,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         **_maybe(rng, 0.8, image=rng.choice(IMAGES)),
         **_maybe(rng, 1.0 if replicates > 1 else 0.5, seed=rng.choice([0, 1, 2**31 - 1])),
         **_maybe(rng, 0.6, className=rng.choice(CLASSES)),
-        **_maybe(rng, 0.4, env=[{"name": name, "value": "1"} for name in _some(rng, ENV, 4)]),
+        **_maybe(rng, 0.4, env=[_variable(rng, name) for name in _some(rng, ENV, 4)]),
         **({"device": "cpu"} if gpus == 0 else {}),
     }
     epochs = rng.choice(EPOCHS)

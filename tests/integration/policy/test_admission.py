@@ -180,6 +180,39 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
         {"podTemplate": {"affinity": {"nodeAffinity": {}, "podAntiAffinity": {}}}},
         "spec.podTemplate.affinity sets podAntiAffinity, may set only nodeAffinity",
     ),
+    "allowedSecurityContext": (
+        {"allowedSecurityContext": ["runAsUser/1500", "seLinuxOptions/*"]},
+        {
+            "podTemplate": {
+                "securityContext": {"runAsUser": 1500, "supplementalGroups": [5000], "seLinuxOptions": {"level": "s0"}}
+            }
+        },
+        "spec.podTemplate.securityContext sets runAsGroup/unset and 1 more, may set only runAsUser/1500, "
+        "seLinuxOptions/*",
+    ),
+    "allowedSecrets": (
+        {"allowedSecrets": ["team-*"]},
+        {
+            "trainer": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "pacs", "key": "k"}}}]},
+            "podTemplate": {"volumes": [{"name": "a", "secret": {"secretName": "tls"}}]},
+        },
+        "spec.trainer.env.valueFrom.secretKeyRef sets pacs, may set only team-*; "
+        "spec.podTemplate.volumes.secret sets tls, may set only team-*",
+    ),
+    "allowedConfigMaps": (
+        {"allowedConfigMaps": []},
+        {
+            "trainer": {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "code", "key": "k"}}}]},
+            "podTemplate": {"volumes": [{"name": "a", "configMap": {"name": "ca"}}]},
+        },
+        "spec.trainer.env.valueFrom.configMapKeyRef sets code, may set none; "
+        "spec.podTemplate.volumes.configMap sets ca, may set none",
+    ),
+    "allowedJobAnnotations": (
+        {"allowedJobAnnotations": ["provreq.kueue.x-k8s.io/*"]},
+        {"podTemplate": {"jobAnnotations": {"provreq.kueue.x-k8s.io/a": "1", "note": "b"}}},
+        "spec.podTemplate.jobAnnotations sets note, may set only provreq.kueue.x-k8s.io/*",
+    ),
 }
 
 

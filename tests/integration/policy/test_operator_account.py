@@ -17,11 +17,16 @@ from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS
 from tests.support.made_trainings import training as training_of
 
 GUARD = "nnunet-operator-account"
+ENV: list[Any] = [
+    {"name": "nnUNet_compile", "value": "f"},
+    {"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}},
+    {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k", "optional": True}}},
+]
 FULL: dict[str, Any] = {
     "queueName": "gpus",
     "testSet": {},
     "folds": [0],
-    "trainer": {"image": "mine:1", "seed": 1, "env": [{"name": "nnUNet_compile", "value": "f"}]},
+    "trainer": {"image": "mine:1", "seed": 1, "env": ENV},
     "dataset": {"name": "Dataset004_Hippocampus", "claimName": "archive", "subPath": "a/b"},
     "podTemplate": FULL_POD_TEMPLATE,
 }
@@ -54,17 +59,30 @@ def security(**changes: Any) -> Object:
 
 
 ROOT: Object = {"securityContext": {**POD["securityContext"], "runAsUser": 0, "runAsNonRoot": False}}
-SECRET = {"secretKeyRef": {"name": "s", "key": "k"}}
+SECRETS: dict[str, tuple[Object, str]] = {
+    "by a volume": ({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}, "volumes"),
+    "by a variable": (container(env=ENV), "containers.env"),
+}
 TOKEN = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
 PODS: dict[str, tuple[Object, str]] = {
     "the node's disk": ({"volumes": [{"name": "v", "hostPath": {"path": "/"}}]}, "volumes"),
-    "a Secret": ({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}, "volumes"),
     "a token by a volume": ({"volumes": [{"name": "v", **TOKEN}]}, "volumes"),
     "an empty folder beside a driver of any kind": (
         {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "csi": {"driver": "d"}}]},
         "volumes",
     ),
-    "a Secret by a variable": (container(env=[{"name": "a", "valueFrom": SECRET}]), "containers.env"),
+    "what the node knows of the pod": (
+        container(env=[{"name": "a", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]),
+        "containers.env",
+    ),
+    "another domain of SELinux": (
+        {"securityContext": {**POD["securityContext"], "seLinuxOptions": {"type": "spc_t"}}},
+        "securityContext",
+    ),
+    "another user of SELinux": (
+        {"securityContext": {**POD["securityContext"], "seLinuxOptions": {"user": "root"}}},
+        "securityContext",
+    ),
     "a Secret by all variables": (container(envFrom=[{"secretRef": {"name": "s"}}]), "containers.env"),
     "the node's network": ({"hostNetwork": True}, "hostNetwork"),
     "the node's processes": ({"hostPID": True}, "hostPID"),
@@ -105,6 +123,20 @@ def test_a_pod_that_is_more_than_a_trainer_is_stopped_by_admission(gate: Gate, n
     answer = dry_run(gate, body)
     stopped_by_admission(answer, GUARD)
     assert f"in spec.template.spec: {words}" in answer.message
+
+
+@pytest.mark.parametrize("what", SECRETS)
+def test_secrets_of_the_clusters_own_namespaces_are_stopped_by_admission(gate: Gate, namespace: str, what: str) -> None:
+    """Whoever has the operator's token could name a training that is not there."""
+    changes, words = SECRETS[what]
+    for where, passes in ((namespace, True), ("kube-system", False)):
+        body = job(where, labels=OURS, template=OURS, ownerReferences=[owner()])
+        body["spec"]["template"]["spec"] = {**POD, **changes}
+        answer = dry_run(gate, body)
+        assert answer.ok is passes, answer.message
+        if not passes:
+            stopped_by_admission(answer, GUARD)
+            assert f"in spec.template.spec: {words}" in answer.message
 
 
 OTHERS: dict[str, list[Object]] = {

@@ -11,6 +11,7 @@ from nnunet_api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
+from tests.support.made_trainings import FULL_POD_TEMPLATE
 from tests.support.node import FakeNode
 from tests.support.process import OperatorProcess
 from tests.support.quota import allow, forbid
@@ -112,7 +113,7 @@ def test_image_that_can_not_start(lab: Lab, node: str) -> None:
 
 def test_pod_security_refuses(api: Api, start_operator: Callable[..., OperatorProcess]) -> None:
     """No pod comes into being; the reason is found in an Event of the Job."""
-    namespace = make_namespace(api, **{"pod-security.kubernetes.io/enforce": "restricted"})
+    namespace = make_namespace(api, **RESTRICTED)
     lab = Lab(api, namespace, start_operator(namespace))
     lab.apply(training(namespace, "good"))
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
@@ -122,6 +123,37 @@ def test_pod_security_refuses(api: Api, start_operator: Callable[..., OperatorPr
     lab.kubelet.pod("good", "plan")  # the operator's own pods meet the restricted standard
     assert lab.status("bad")["phase"] == "PodRejected"
     lab.wait_event("PodRejected", name="bad")
+
+
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def test_all_that_a_pod_template_may_say_is_within_the_restricted_standard(
+    api: Api, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """Users, groups, SELinux, Secrets, volumes: the API server makes the pods, and they have what was asked for."""
+    namespace = make_namespace(api, **RESTRICTED)
+    lab = Lab(api, namespace, start_operator(namespace))
+    asked = {key: FULL_POD_TEMPLATE[key] for key in ("securityContext", "volumes", "jobAnnotations")}
+    source = {"secretKeyRef": {"name": "wandb", "key": "token", "optional": True}}
+    variables = [{"name": "WANDB_API_KEY", "valueFrom": source}]
+    lab.apply(training(namespace, folds=[0], trainer={"env": variables}, podTemplate=asked))
+    lab.apply(training(namespace, "assigned", podTemplate={"securityContext": {}}))
+    for stage in ("plan", "fold", "verify", "evaluate"):
+        pod = lab.kubelet.pod("hippo", stage)
+        security = pod["spec"]["securityContext"]
+        assert asked["securityContext"].items() <= security.items(), security
+        (trainer,) = pod["spec"]["containers"]
+        own = stage != "verify"
+        assert any(one.get("valueFrom") == source for one in trainer["env"]) is own
+        paths = {one["mountPath"] for one in trainer["volumeMounts"] if one.get("readOnly")}
+        assert ({"/nnunet/volumes/ca", "/nnunet/volumes/licence"} <= paths) is own
+        job = lab.api.get("jobs", namespace, pod["metadata"]["labels"]["job-name"])
+        assert job and (asked["jobAnnotations"].items() <= job["metadata"]["annotations"].items()) is own
+        lab.kubelet.end(pod)
+    lab.wait_reason("Complete", "TrainingComplete")
+    left = lab.kubelet.pod("assigned", "plan")["spec"]["securityContext"]
+    assert left == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:

@@ -80,7 +80,7 @@ def test_a_retry_after_missing_proof_trains_on_and_verifies_again(lab: Lab) -> N
     assert lab.status()["folds"][0]["provenEpochs"] == 1000
 
 
-def test_the_verification_runs_the_operators_image_without_the_users_environment(lab: Lab) -> None:
+def test_the_verification_runs_the_operators_settings_without_the_users_environment(lab: Lab) -> None:
     """An image that checks itself proves nothing, and a class on a volume can make any image say anything."""
     own = {"image": "registry.example/ours:7", "env": [{"name": "nnUNet_extTrainer", "value": "/nnunet/results/lie"}]}
     lab.apply(training(lab.namespace, folds=[0], trainer=own))

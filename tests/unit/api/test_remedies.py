@@ -1,15 +1,19 @@
 """The one table of reasons: each has a row, a phase and something to do; and nobody reads sentences."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from pydantic import BaseModel
 
 from nnunet_api.conditions import MAX_MESSAGE, state_condition
 from nnunet_api.reasons import HELD_BY_POLICY, Phase, Reason
 from nnunet_api.remedies.remedy import Case, Group, told
 from nnunet_api.remedies.table import REMEDIES, phase, phase_of
+from nnunet_api.training import MUTABLE_FIELDS, NnunetTrainingSpec
 
 ROOT = Path(__file__).parents[3]
 NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu"}
@@ -65,6 +69,47 @@ def test_the_phase_of_a_version_to_come_and_of_no_condition_is_pending() -> None
 def test_each_case_has_a_remedy_somewhere() -> None:
     used = {case for row in REMEDIES.values() for case in row.cases}
     assert used == set(Case) - {Case.TOLD, Case.SAID}
+
+
+FIELD = re.compile(r"\bspec\.[a-zA-Z]+(?:\.[a-zA-Z]+)*")
+ANEW = ("new training", "create it", "can't change", "create one that is put right")
+"""Words of which one stands beside a field that can't change."""
+FOREIGN = ("spec.template",)
+"""Fields of other objects that are named."""
+TEXTS = [
+    pytest.param(row.advice(case, "hippo", "clinic"), id=f"{reason}-{case}")
+    for reason, row in REMEDIES.items()
+    for case in ("", *row.cases)
+]
+
+
+def model_of(annotation: object) -> type[BaseModel] | None:
+    """Return the model that a field holds, alone, in a list or as None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := model_of(part))), None)
+
+
+def exists(path: str) -> bool:
+    """Tell whether a training has a field, by its path from spec on."""
+    model: type[BaseModel] | None = NnunetTrainingSpec
+    for name in path.split(".")[1:]:
+        fields = {info.alias or key: info for key, info in model.model_fields.items()} if model else {}
+        if name not in fields:
+            return False
+        model = model_of(fields[name].annotation)
+    return True
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_is_advised_is_possible(text: str) -> None:
+    """The fields that are named exist, and where one can't change it is said what to do in place of that."""
+    for path in FIELD.findall(text):
+        if path.startswith(FOREIGN):
+            continue
+        assert exists(path), path
+        fixed = path.split(".")[1] not in MUTABLE_FIELDS or path == "spec.resources.gpus"
+        assert not fixed or any(words in text for words in ANEW), f"{path} can't change: {text}"
 
 
 def test_what_the_trainer_says_is_followed_by_how_to_go_on_alone() -> None:

@@ -1,11 +1,13 @@
 """What the chart installs for given values."""
 
+import json
 from typing import Any
 
 import pytest
 
 from hack.prepare.helm import Object, render
 from nnunet_api.crd import all_crds
+from nnunet_api.pod_template import SecurityContext
 
 SELECTOR = {"app.kubernetes.io/name": "nnunet-operator", "app.kubernetes.io/instance": "nnunet-operator"}
 DIGEST = f"sha256:{'ab' * 32}"
@@ -172,6 +174,39 @@ def test_the_pod_meets_the_restricted_standard_and_writes_nowhere_but_tmp() -> N
     }
     assert [volume["name"] for volume in pod["volumes"]] == ["tmp"]
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
+
+
+def test_the_operator_runs_as_whom_the_cluster_asks_for() -> None:
+    """What is not given stays restricted, and large user IDs stay whole numbers."""
+    usual = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    assert find(render(), "Deployment")["spec"]["template"]["spec"]["securityContext"] == usual
+    own = {"runAsUser": 1000680000, "fsGroup": 1000680000, "supplementalGroups": [5000]}
+    found = find(render({"securityContext": own}), "Deployment")["spec"]["template"]["spec"]["securityContext"]
+    assert found == {**usual, **own} and isinstance(found["runAsUser"], int)
+
+
+ASSIGNED: Object = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}),
+        (ASSIGNED, {}),
+        (
+            {**ASSIGNED, "runAsUser": 1000680000, "supplementalGroups": [5000]},
+            {"runAsUser": 1000680000, "supplementalGroups": [5000]},
+        ),
+    ],
+)
+def test_trainers_run_as_whom_the_cluster_asks_for(values: Object, expected: Object) -> None:
+    """The operator and the command line's helper pods are told the same."""
+    objects = render({"trainer": {"securityContext": values}})
+    told = environment(objects)["NNUNET_OPERATOR_SECURITY_CONTEXT"]
+    assert json.loads(told) == expected
+    SecurityContext.model_validate_json(told)
+    definition = find(objects, "CustomResourceDefinition", "nnunettrainings.nnunet.dev")
+    assert definition["metadata"]["annotations"]["nnunet.dev/trainer-security-context"] == told
 
 
 def test_one_replica_and_never_two_at_once() -> None:

@@ -36,7 +36,7 @@ def test_every_setting_is_set_and_no_other() -> None:
 
 
 def test_defaults_are_the_operators_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    chart = settings_for({}, monkeypatch).model_dump()
+    chart = dict(settings_for({}, monkeypatch))
     own = {name: field.default for name, field in Settings.model_fields.items() if not field.is_required()}
     assert chart == {**own, "trainer_image": "nnunet-trainer:0.1.0"}
 

@@ -42,6 +42,32 @@ def test_it_holds_nothing_and_ends_by_itself() -> None:
     assert spec["imagePullSecrets"] == [{"name": "pull"}] and spec["automountServiceAccountToken"] is False
 
 
+@pytest.mark.parametrize(
+    ("noted", "expected"),
+    [
+        (None, {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "fsGroupChangePolicy": "OnRootMismatch"}),
+        ('{"runAsUser":1500,"supplementalGroups":[5000]}', {"runAsUser": 1500, "supplementalGroups": [5000]}),
+        ("{}", {}),
+        ('{"of":"another version"}', {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000}),
+    ],
+)
+def test_it_runs_as_the_operator_lets_trainers_run(noted: str | None, expected: dict[str, Any]) -> None:
+    """Or one could not read what the other has written."""
+    notes = {"nnunet.dev/trainer-image": "trainer:1"}
+    notes |= {"nnunet.dev/trainer-security-context": noted} if noted else {}
+    image = image_of_definition({"metadata": {"annotations": notes}})
+    assert image
+    found = helper_pod("n", "c", image, AGENT, read_only=True)["spec"]["securityContext"]
+    assert found["runAsNonRoot"] is True and found["seccompProfile"] == {"type": "RuntimeDefault"}
+    ids = {key: value for key, value in found.items() if key not in ("runAsNonRoot", "seccompProfile")}
+    assert ids | expected == ids and ids.keys() - expected.keys() <= {"fsGroupChangePolicy"}
+
+
+def test_it_says_all_that_a_quota_may_ask_for() -> None:
+    (container,) = pod()["spec"]["containers"]
+    assert all(part.keys() == {"cpu", "memory", "ephemeral-storage"} for part in container["resources"].values())
+
+
 @pytest.mark.parametrize("read_only", [True, False])
 def test_only_a_push_can_write(read_only: bool) -> None:
     (container,) = pod(read_only=read_only)["spec"]["containers"]

@@ -107,7 +107,7 @@ def test_another_name_of_gpus() -> None:
     [
         ("ErrImagePull", "failed to resolve: not found", "ImageUnavailable", "failed to resolve: not found"),
         ("ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: no', "ImageUnavailable", "trainer:1: no."),
-        ("ImagePullBackOff", 'Back-off pulling image "x"', "ImageUnavailable", "trainer:1. Check"),
+        ("ImagePullBackOff", 'Back-off pulling image "x"', "ImageUnavailable", "trainer:1. See that"),
         ("InvalidImageName", "couldn't parse image name", "ImageUnavailable", "spec.trainer.image"),
         ("ErrImageNeverPull", "is not present", "ImageUnavailable", "is not present"),
         ("CreateContainerConfigError", 'secret "x" not found', "ContainerConfigError", 'secret "x" not found'),
@@ -188,6 +188,22 @@ REFUSALS = pytest.mark.parametrize(
             "read tcp [::2]:443: i/o timeout. A",
         ),
         ('failed calling webhook "a": Post "https://a.b.svc:443/c?timeout=3s": EOF', '"https://a.b.svc:443/c": EOF. A'),
+        ('pods "x" is forbidden: failed quota: team: must specify limits.cpu for: trainer', "spec.resources.cpuLimit"),
+        ("[maximum cpu usage per Container is 4.  No limit is specified, ...]", "Give it: limits.cpu is"),
+        ('Pod "x" is invalid: requests: Invalid value: "8": must be less than or equal to cpu limit of 1', "cpuLimit"),
+        ("pods is forbidden: maximum memory usage per Container is 8Gi, but limit is 32Gi", "describe limitranges"),
+        ('pods is forbidden: error looking up service account a/b: serviceaccount "b" not found', "Create the Service"),
+        ("pods is forbidden: no PriorityClass with name high was found", "put its name in spec.podTemplate right"),
+        (
+            'pods "x" is forbidden: unable to validate against any security context constraint: [provider "a": '
+            ".spec.securityContext.fsGroup: Invalid value: []int64{1000}: 1000 is not an allowed group]",
+            "leave them to it by an empty spec.podTemplate.securityContext",
+        ),
+        ('pod rejected: RuntimeClass "nvidia" not found', "put its name in spec.podTemplate right"),
+        (
+            'Job.batch "x" is invalid: spec.template.spec.tolerations[0].operator: Invalid value: "Exist"',
+            "spec.template.spec.tolerations is spec.podTemplate.tolerations",
+        ),
     ],
 )
 

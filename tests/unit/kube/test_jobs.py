@@ -110,6 +110,30 @@ def test_quantities_are_strings_and_cpu_has_no_limit(build: Build) -> None:
     assert resources["requests"]["memory"] == resources["limits"]["memory"]
 
 
+OWN: dict[str, Any] = {"cpuLimit": "10", "ephemeralStorage": "2Gi"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "changes", "limited"),
+    [
+        ("fold", {}, True),
+        ("evaluate", TEST_SET, True),
+        ("evaluate", {}, False),
+        ("plan", TEST_SET, False),
+        ("verify", TEST_SET, False),
+    ],
+)
+def test_what_quotas_ask_for_can_be_given(stage: str, changes: dict[str, Any], limited: bool) -> None:
+    """To pods with the network and to those without it, and to each container of them."""
+    for given, found in (({"resources": OWN}, limited), ({"resources": {"preprocessing": OWN}}, not limited)):
+        job = BUILDERS[stage](training(**changes, **given))
+        for one in (container(job), *pod(job).get("initContainers", ())):
+            limits, requests = one["resources"]["limits"], one["resources"]["requests"]
+            assert limits.get("cpu") == ("10" if found else None)
+            assert limits.get("ephemeral-storage") == requests.get("ephemeral-storage") == ("2Gi" if found else None)
+            assert requests["cpu"] == "8"
+
+
 @pytest.mark.parametrize(
     ("stage", "changes", "gpus", "memory"),
     [

@@ -150,6 +150,7 @@ def test_a_run_that_began_on_whole_claims_goes_on_with_its_data(known: str) -> N
         ({"configuration": "2d"}, False),
         ({"podTemplate": {"annotations": {"instrumentation.opentelemetry.io/inject-python": "evil/x"}}}, False),
         ({"podTemplate": {"labels": {"inject": "me"}}}, False),
+        ({"podTemplate": {"jobAnnotations": {"inject": "me"}}}, False),
         ({"podTemplate": {"serviceAccountName": "x"}}, False),
         ({"podTemplate": {"runtimeClassName": "x"}}, False),
         (

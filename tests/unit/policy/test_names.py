@@ -97,6 +97,56 @@ from tests.support.made_policies import NOW, policy, subject
             {"podTemplate": {"affinity": {"nodeAffinity": {}, "podAntiAffinity": {}}}},
             ["spec.podTemplate.affinity sets podAntiAffinity, may set only nodeAffinity"],
         ),
+        ({"allowedSecurityContext": []}, {"podTemplate": {"nodeSelector": {}}}, []),
+        (
+            {"allowedSecurityContext": ["runAsUser/1500", "runAsGroup/unset", "supplementalGroups/*"]},
+            {"podTemplate": {"securityContext": {"runAsUser": 1500, "supplementalGroups": [5000, 6000]}}},
+            [],
+        ),
+        (
+            {"allowedSecurityContext": ["runAsUser/1500"]},
+            {"podTemplate": {"securityContext": {"fsGroup": 0, "seLinuxOptions": {"level": "s0"}}}},
+            ["spec.podTemplate.securityContext sets fsGroup/0 and 3 more, may set only runAsUser/1500"],
+        ),
+        (
+            {"allowedSecurityContext": ["runAsUser/15"]},
+            {"podTemplate": {"securityContext": {"runAsUser": 1500, "runAsGroup": 15}}},
+            ["spec.podTemplate.securityContext sets runAsGroup/15 and 1 more, may set only runAsUser/15"],
+        ),
+        (
+            {"allowedSecrets": ["team-*"], "allowedConfigMaps": []},
+            {
+                "trainer": {
+                    "env": [
+                        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "pacs", "key": "k"}}},
+                        {"name": "B", "valueFrom": {"configMapKeyRef": {"name": "code", "key": "k"}}},
+                        {"name": "C", "valueFrom": {"secretKeyRef": {"name": "team-a", "key": "k"}}},
+                    ]
+                },
+                "podTemplate": {
+                    "volumes": [
+                        {"name": "a", "secret": {"secretName": "tls"}},
+                        {"name": "b", "configMap": {"name": "ca"}},
+                    ]
+                },
+            },
+            [
+                "spec.trainer.env.valueFrom.secretKeyRef sets pacs, may set only team-*",
+                "spec.podTemplate.volumes.secret sets tls, may set only team-*",
+                "spec.trainer.env.valueFrom.configMapKeyRef sets code, may set none",
+                "spec.podTemplate.volumes.configMap sets ca, may set none",
+            ],
+        ),
+        (
+            {"allowedEnv": ["WANDB_*"]},
+            {"trainer": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k"}}}]}},
+            ["spec.trainer.env sets A, may set only WANDB_*"],
+        ),
+        (
+            {"allowedJobAnnotations": ["provreq.kueue.x-k8s.io/*"]},
+            {"podTemplate": {"jobAnnotations": {"provreq.kueue.x-k8s.io/a": "1", "note": "b"}}},
+            ["spec.podTemplate.jobAnnotations sets note, may set only provreq.kueue.x-k8s.io/*"],
+        ),
     ],
 )
 def test_rules(rules: dict[str, Any], spec: dict[str, Any], expected: list[str]) -> None:

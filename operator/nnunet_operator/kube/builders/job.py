@@ -3,9 +3,13 @@
 from nnunet_api.base import API_VERSION
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_api.labels import KUEUE_QUEUE_LABEL, child_labels, job_name
+from nnunet_api.labels import ASKED_FOR, KUEUE_QUEUE_LABEL, OPERATORS_SETTINGS, child_labels, job_name
+from nnunet_api.pod_template import RESERVED_ANNOTATIONS
+from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND
+from nnunet_operator.core.outdated import asked_for, operators_settings
 from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.objects import Manifest
 
 LASTS_SECONDS = 10 * 365 * 24 * 3600
@@ -13,9 +17,12 @@ LASTS_SECONDS = 10 * 365 * 24 * 3600
 usual rules of clusters, which give a time to live to each Job that has none, from taking away what a Job came to."""
 
 
-def job(training: Training, stage: str, template: Manifest, fold: str = "") -> Manifest:
+def job(training: Training, options: JobOptions, stage: str, template: Manifest, fold: str = "") -> Manifest:
     """Return the Job of a stage, or of one fold, around its pod template."""
     name, labels = job_name(training.name, stage, fold), child_labels(training.name, stage, fold)
+    # As its pods: the verification's Job gets none, by which a webhook could be had to change what it says.
+    given = {} if STAGES[stage].proves else training.spec.pod_template.job_annotations
+    annotations = {key: value for key, value in given.items() if not key.startswith(RESERVED_ANNOTATIONS)}
     if training.spec.queue_name:
         labels[KUEUE_QUEUE_LABEL] = training.spec.queue_name
     return {
@@ -25,6 +32,11 @@ def job(training: Training, stage: str, template: Manifest, fold: str = "") -> M
             "name": name,
             "namespace": training.namespace,
             "labels": labels,
+            "annotations": {
+                **annotations,
+                ASKED_FOR: asked_for(training.spec, stage),
+                OPERATORS_SETTINGS: operators_settings(options),
+            },
             "ownerReferences": [owner_reference(training)],
         },
         "spec": {

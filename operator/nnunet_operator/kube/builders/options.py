@@ -12,7 +12,5 @@ class JobOptions(Options):
     termination_grace_period_seconds: int = 120
     scrape_annotations: bool = False
     """The pods that train say by annotations where their metrics are."""
-    image_pull_secrets: tuple[str, ...] = ()
-    """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
     owned_claims: tuple[str, ...] = ("nnunet-*",)
     """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""

@@ -18,18 +18,19 @@ from nnunet_api.contract import (
     RAW_PATH,
     SCRATCH_PATH,
     TERMINATION_LOG,
+    VOLUMES_PATH,
     contract_for,
 )
+from nnunet_api.env_var import EnvVar
 from nnunet_api.environment import is_refused
-from nnunet_api.training import EnvVar, PullPolicy
+from nnunet_api.pod_template import Volume
+from nnunet_api.training import PullPolicy
 from nnunet_operator.core.training import Training, image_of
-from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, may_own, volume_mounts, whole_claims
+from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, volume_mounts, whole_claims
 from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.security import CONFINED, security_context
 from nnunet_operator.kube.objects import Manifest
 
-TRAINER_UID = 1000
-"""User and group of the trainer; the group also owns what it writes to the claims."""
-FS_GROUP: Manifest = {"fsGroup": TRAINER_UID, "fsGroupChangePolicy": "OnRootMismatch"}
 COMMAND = "/opt/nnunet/bin/nnunet-trainer"
 """By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 
@@ -40,20 +41,22 @@ class Compute:
 
     cpu: str
     memory: str
+    cpu_limit: str | None = None
+    ephemeral_storage: str | None = None
     gpus: int = 0
     gpu_resource_name: str = ""
 
 
 def fold_compute(training: Training) -> Compute:
     """Return what a pod gets that computes with the network."""
-    resources = training.spec.resources
-    return Compute(resources.cpu, resources.memory, resources.gpus, resources.gpu_resource_name)
+    own = training.spec.resources
+    return Compute(own.cpu, own.memory, own.cpu_limit, own.ephemeral_storage, own.gpus, own.gpu_resource_name)
 
 
 def preprocessing_compute(training: Training) -> Compute:
     """Return what a pod gets that needs no network: never a GPU."""
-    preprocessing = training.spec.resources.preprocessing
-    return Compute(preprocessing.cpu, preprocessing.memory)
+    own = training.spec.resources.preprocessing
+    return Compute(own.cpu, own.memory, own.cpu_limit, own.ephemeral_storage)
 
 
 def pod_template(
@@ -79,21 +82,16 @@ def pod_template(
     like, or have somebody's webhook put another container beside it. Where it runs are node selector, tolerations,
     affinity, spread, priority and runtime class; pull secrets stay, as a node may need them.
     """
+    extra_volumes = () if own_image else training.spec.pod_template.volumes
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": options.termination_grace_period_seconds,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": TRAINER_UID,
-            "runAsGroup": TRAINER_UID,
-            **(FS_GROUP if may_own(mounts, options) else {}),
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": security_context(training, options, mounts),
         **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
         "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
-        "volumes": _volumes(training, mounts),
+        "volumes": _volumes(training, mounts, extra_volumes),
     }
     spec.update(_placement(training, options))
     extra = training.spec.pod_template
@@ -134,12 +132,9 @@ def _container(
             *volume_mounts(mounts),
             {"name": "shm", "mountPath": "/dev/shm"},
             {"name": "scratch", "mountPath": SCRATCH_PATH},
+            *(_extra_mount(volume) for volume in (() if own_image else training.spec.pod_template.volumes)),
         ],
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": CONFINED,
         "terminationMessagePath": TERMINATION_LOG,
         "terminationMessagePolicy": "FallbackToLogsOnError",
     }
@@ -173,8 +168,14 @@ def _env(
         {"name": "HOME", "value": SCRATCH_PATH},
         {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
         # The schema refuses these, but not where a training or a definition is older than it.
-        *({"name": variable.name, "value": variable.value} for variable in variables if not is_refused(variable.name)),
+        *(_variable(variable) for variable in variables if not is_refused(variable.name)),
     ]
+
+
+def _variable(variable: EnvVar) -> Manifest:
+    if variable.value_from:
+        return {"name": variable.name, "valueFrom": variable.value_from.to_json_dict()}
+    return {"name": variable.name, "value": variable.value}
 
 
 def literal(text: str) -> str:
@@ -183,20 +184,35 @@ def literal(text: str) -> str:
 
 
 def _resources(compute: Compute) -> Manifest:
-    # No CPU limit: throttling would slow the data augmentation down while cores idle.
+    # No CPU limit unless somebody asks for it: throttling slows the data augmentation down while cores idle.
     requests = {"cpu": compute.cpu, "memory": compute.memory}
     limits = {"memory": compute.memory}
+    if compute.cpu_limit is not None:
+        limits["cpu"] = compute.cpu_limit
+    if compute.ephemeral_storage is not None:
+        requests["ephemeral-storage"] = limits["ephemeral-storage"] = compute.ephemeral_storage
     if compute.gpus:
         requests[compute.gpu_resource_name] = str(compute.gpus)
         limits[compute.gpu_resource_name] = str(compute.gpus)
     return {"requests": requests, "limits": limits}
 
 
-def _volumes(training: Training, mounts: Sequence[Mount]) -> list[Manifest]:
+def _extra_mount(volume: Volume) -> Manifest:
+    return {"name": f"extra-{volume.name}", "mountPath": f"{VOLUMES_PATH}/{volume.name}", "readOnly": True}
+
+
+def _extra_volume(volume: Volume) -> Manifest:
+    """Return a volume of the user's. Its name has a beginning that none of the operator's has."""
+    source = {key: value for key, value in volume.to_json_dict().items() if key != "name"}
+    return {"name": f"extra-{volume.name}", **source}
+
+
+def _volumes(training: Training, mounts: Sequence[Mount], extra: Sequence[Volume]) -> list[Manifest]:
     return [
         *claim_volumes(mounts),
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
         {"name": "scratch", "emptyDir": {}},
+        *map(_extra_volume, extra),
     ]
 
 

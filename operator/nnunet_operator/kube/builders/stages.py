@@ -28,7 +28,7 @@ def plan_job(training: Training, options: JobOptions) -> Manifest:
         mounts=mounts,
         prepares=_preparation(mounts),
     )
-    manifest = job(training, STAGE_PLAN, template)
+    manifest = job(training, options, STAGE_PLAN, template)
     # Where it works: a Job that an operator made before there were such folders says nothing.
     manifest["metadata"]["labels"][PREPROCESSED_LABEL] = maker_of(training.spec)
     return manifest
@@ -61,7 +61,7 @@ def fold_job(training: Training, options: JobOptions, key: FoldKey) -> Manifest:
         # Other trainings read the same preprocessed data, so a trainer must not be able to change it.
         mounts=[preprocessed_mount(training, read_only=True), results_mount(training)],
     )
-    return job(training, STAGE_FOLD, template, key.label)
+    return job(training, options, STAGE_FOLD, template, key.label)
 
 
 def verify_job(training: Training, options: JobOptions) -> Manifest:
@@ -75,7 +75,7 @@ def verify_job(training: Training, options: JobOptions) -> Manifest:
         mounts=[results_mount(training)],
         own_image=True,
     )
-    return job(training, STAGE_VERIFY, template)
+    return job(training, options, STAGE_VERIFY, template)
 
 
 def evaluate_job(training: Training, options: JobOptions) -> Manifest:
@@ -90,7 +90,7 @@ def evaluate_job(training: Training, options: JobOptions) -> Manifest:
         told=_proven(training),
         mounts=[*([raw_mount(training)] if training.spec.test_set else []), results_mount(training)],
     )
-    return job(training, STAGE_EVALUATE, template)
+    return job(training, options, STAGE_EVALUATE, template)
 
 
 def _proven(training: Training) -> dict[str, str]:

@@ -1,0 +1,90 @@
+"""What was wrong with a training is put right while nothing of it runs: its Job is made anew, on a real API server."""
+
+from typing import Any
+
+import pytest
+
+from tests.integration.conftest import Lab
+from tests.support.api import Object, wait_for
+from tests.support.builders import training
+
+POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
+
+
+def seen(lab: Lab) -> None:
+    """Wait until the operator has looked at the present spec."""
+    current = lambda: lab.status().get("observedGeneration") == lab.training()["metadata"]["generation"]  # noqa: E731
+    wait_for("the status of the present spec", current, about=lab.describe)
+
+
+def only_job(lab: Lab) -> Object:
+    (job,) = lab.wait_jobs("hippo-plan")
+    return job
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"serviceAccountName": "absent"}, 'serviceaccount "absent" not found'),
+        ({"priorityClassName": "absent"}, "no PriorityClass with name absent was found"),
+        ({"runtimeClassName": "absent"}, 'RuntimeClass "absent" not found'),
+    ],
+    ids=["service account", "priority class", "runtime class"],
+)
+def test_a_pod_template_that_is_put_right(lab: Lab, wrong: Object, says: str) -> None:
+    """The Job that could have no pod would wait for ever."""
+    lab.apply(training(lab.namespace, podTemplate=wrong))
+    message = lab.wait_reason("Progressing", "PodRejected")["message"]
+    assert says in message and "put its name in spec.podTemplate right" in message
+    lab.set(podTemplate=dict.fromkeys(wrong))
+    lab.kubelet.run(lab.kubelet.pod("hippo", "plan"))
+    lab.wait_reason("Progressing", "Planning")
+    assert [job.get("lost", 0) for job in lab.status()["jobs"]] == [0]
+
+
+def test_tolerations_that_kubernetes_does_not_know(lab: Lab) -> None:
+    """No Job comes into being; the message calls it the training's own value."""
+    lab.apply(training(lab.namespace, podTemplate={"tolerations": [{"key": "gpu", "operator": "Exist"}]}))
+    message = lab.wait_reason("Progressing", "PodRejected")["message"]
+    assert "tolerations[0].operator" in message and "The value comes from this training" in message
+    lab.set(podTemplate={"tolerations": [{"key": "gpu", "operator": "Exists"}]})
+    lab.kubelet.pod("hippo", "plan", timeout=90)
+
+
+def test_a_quota_on_what_a_training_leaves_open(lab: Lab) -> None:
+    """The message names the field, and with it the pod is made."""
+    quota = {"metadata": {"name": "team", "namespace": lab.namespace}, "spec": {"hard": {"limits.cpu": "100"}}}
+    lab.api.create("resourcequotas", quota)
+    trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": POD}
+    wait_for("the quota to be in force", lambda: "must specify" in lab.api.refusal("pods", trial))
+    lab.apply(training(lab.namespace))
+    message = lab.wait_reason("Progressing", "PodRejected")["message"]
+    assert "must specify limits.cpu" in message and "spec.resources.cpuLimit" in message
+    lab.set(resources={"preprocessing": {"cpuLimit": "8"}})
+    pod = lab.kubelet.pod("hippo", "plan")
+    (trainer,) = pod["spec"]["containers"]
+    assert trainer["resources"]["limits"]["cpu"] == "8"
+
+
+def test_a_job_that_a_queue_holds(lab: Lab) -> None:
+    """What others change in it makes nothing anew, nor does what is none of its business; what it asks for does."""
+    lab.apply(training(lab.namespace, queueName="gpus"))
+    lab.kubelet.pod("hippo", "plan")
+    lab.api.merge("jobs", lab.namespace, "hippo-plan", {"spec": {"suspend": True}})
+    lab.wait_reason("Progressing", "WaitingForQueue")
+    template = {"spec": {"nodeSelector": {"pool": "b"}}, "metadata": {"labels": {"team": "b"}}}
+    lab.api.merge("jobs", lab.namespace, "hippo-plan", {"spec": {"template": template}})
+    first = only_job(lab)["metadata"]["uid"]
+    lab.set(maxParallelFolds=1, resources={"memory": "64Gi"})
+    seen(lab)
+    assert only_job(lab)["metadata"]["uid"] == first
+    lab.set(resources={"preprocessing": {"memory": "1Gi"}})
+
+    def anew() -> bool:
+        job: Any = only_job(lab)
+        limits = job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
+        return bool(job["metadata"]["uid"] != first and limits["memory"] == "1Gi")
+
+    wait_for("another Job", anew, about=lab.describe)
+    assert lab.condition("Failed").get("status") != "True"
+    lab.kubelet.pod("hippo", "plan")  # nothing has suspended the new one yet
