@@ -38,7 +38,7 @@ def api_reference(crd: Schema) -> str:
     ]
     for name in ("spec", "status"):
         lines += _section(name, root["properties"][name])
-    lines += _columns(version["additionalPrinterColumns"])
+    lines += _columns(version["additionalPrinterColumns"], names["shortNames"][0])
     return "\n".join(lines) + "\n"
 
 
@@ -131,8 +131,8 @@ def _rules(name: str, field: Schema) -> Iterator[str]:
         yield f"- can't change after creation: {', '.join(names)}"
 
 
-def _columns(columns: list[Schema]) -> Iterator[str]:
-    yield from ("", "## Columns of `kubectl get nnt`", "", "| column | from | shown |", "|---|---|---|")
+def _columns(columns: list[Schema], short_name: str) -> Iterator[str]:
+    yield from ("", f"## Columns of `kubectl get {short_name}`", "", "| column | from | shown |", "|---|---|---|")
     for column in columns:
         shown = "with `-o wide`" if column.get("priority") else "always"
         yield f"| {column['name']} | `{_cell(column['jsonPath'])}` | {shown} |"
