@@ -21,6 +21,7 @@ def _size(usual: int, soak: int, what: str) -> int:
 
 RECONCILED_WORLDS = _size(60, 5000, "made-up worlds that the operator looks at")
 RECONCILED_LIVES = _size(15, 1000, "made-up lives of a training")
+COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims are checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
 OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
