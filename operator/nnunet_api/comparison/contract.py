@@ -23,8 +23,12 @@ class ComparedRun(ApiModel):
     """UID of the training."""
     folder: str
     """Its run's folder, as it is mounted below the results."""
-    summary_hash: str = ""
-    """SHA-256 of summary.json as the evaluation reported it; empty where it reported none."""
+    summary_hash: str
+    """SHA-256 of summary.json as the evaluation reported it."""
+    configuration_hash: str = ""
+    """SHA-256 of the conditions of one of its folds, as the training reported it; empty where it reported none."""
+    configuration: str
+    """nnU-Net configuration."""
     folds: list[str]
     """Names of its fold runs."""
 
@@ -101,9 +105,9 @@ class CandidateFacts(StatusModel):
     level: float | None = None
     """Level of the interval, for example 0.95."""
     p_wilcoxon: float | None = None
-    """p of the Wilcoxon signed-rank test over the cases, two-sided, by Holm where there are several arms."""
+    """p of the Wilcoxon signed-rank test over the cases, two-sided; adjusted by Holm where there are several arms."""
     p_permutation: float | None = None
-    """p of the sign-flip permutation test over the cases."""
+    """p of the sign-flip permutation test over the cases, adjusted in the same way."""
     rank_biserial: float | None = None
     """Matched-pairs rank-biserial correlation (-1 to 1)."""
     share_worse: float | None = None
@@ -163,9 +167,7 @@ class ComparisonFacts(StatusModel):
     """Number of cases."""
     indicative: bool = False
     """There was no test set: the cross-validation indicates, and proves nothing."""
-    seed: int | None = None
-    """Seed of the resampling, from the hash of the scores."""
-    scores_hash: str | None = None
-    """SHA-256 over all scores that were compared."""
+    seed: Annotated[str | None, Field(max_length=32)] = None
+    """Seed of the resampling, from the hash of all scores that were compared."""
     notes: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=10)] = []
     """What has to be known besides."""

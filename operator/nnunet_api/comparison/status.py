@@ -76,10 +76,8 @@ class NnunetComparisonStatus(StatusModel):
     """Cases that were compared."""
     indicative: bool | None = None
     """There was no test set: the verdict rests on the cross-validation, and only indicates."""
-    seed: int | None = None
-    """Seed of the resampling, from the hash of the scores."""
-    scores_hash: Annotated[str | None, Field(max_length=64)] = None
-    """SHA-256 over all scores that were compared."""
+    seed: Annotated[str | None, Field(max_length=32)] = None
+    """Seed of the resampling, from the hash of all scores that were compared."""
     notes: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=12)] = []
     """What has to be known besides."""
     completion_time: Time | None = None

@@ -70,6 +70,7 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
         ignore_label=manager.ignore_label,
         tolerance=contract.evaluation.surface_tolerance_mm,
     )
+    inference = _inference(predictor, ensemble)
     # The networks' memory is the measurement's now.
     del predictor
     summary = ensemble.results / TEST_SUMMARIES[ensemble.checkpoint]
@@ -87,7 +88,20 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
             for case, classes in surfaces.items()
         },
         unit=surface.unit_of(what.reader),
+        inference=inference,
     )
+
+
+def _inference(predictor: Any, ensemble: Ensemble) -> dict[str, Any]:
+    """Return how is predicted: with which checkpoints, windows and mirrored copies. Nothing follows it."""
+    return {
+        "checkpoint": ensemble.checkpoint,
+        "tileStepSize": float(predictor.tile_step_size),
+        "gaussian": bool(predictor.use_gaussian),
+        "mirroring": bool(predictor.use_mirroring),
+        "mirrorAxes": sorted(int(axis) for axis in predictor.allowed_mirroring_axes or ()),
+        "postprocessing": "none",
+    }
 
 
 def _load(contract: RunContract, ensemble: Ensemble) -> Any:

@@ -153,12 +153,14 @@ def contract_of(comparison: Comparison, trainings: Trainings, digest: str) -> Co
 
 
 def _run(training: Training) -> ComparedRun:
-    results = training.status.results
+    results, provenance = training.status.results, training.status.provenance
     return ComparedRun(
         training=training.name,
         uid=training.uid,
         folder=run_folder(training.namespace, training.name, training.uid),
         summary_hash=(results.summary_hash if results else None) or "",
+        configuration_hash=(provenance.configuration_hash if provenance else None) or "",
+        configuration=training.spec.configuration,
         folds=[key.name for key in training.spec.fold_keys],
     )
 

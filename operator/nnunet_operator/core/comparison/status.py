@@ -145,7 +145,6 @@ def _verdict(comparison: Comparison, registration: Registration, facts: Comparis
         "cases": facts.cases,
         "indicative": facts.indicative,
         "seed": facts.seed,
-        "scores_hash": facts.scores_hash,
         "notes": [note[:512] for note in notes],
     }
 
