@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from nnunet_cli.audit.command import audit
+from nnunet_cli.compare.command import compare
 from nnunet_cli.curves.command import curves
 from nnunet_cli.datasets import command as dataset
 from nnunet_cli.explain.command import explain
@@ -57,6 +58,7 @@ app.command()(suspend)
 app.command()(resume)
 app.command()(report)
 app.command()(curves)
+app.command()(compare)
 app.add_typer(dataset.app, name="dataset")
 app.command()(lint)
 app.command()(audit)
