@@ -25,6 +25,7 @@ EXPLAINED_BY: Mapping[str, tuple[str, ...]] = {
     "plansHash": ("planning", "configuration", "trainer.image"),
     "batchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash"),
     "patchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash"),
+    "mirrorAxes": ("configuration", "trainer.className", "trainer.image"),
     "hyperparameters": ("trainer.className", "trainer.image"),
     "hyperparameters.num_epochs": ("schedule.epochs",),
     "hyperparameters.num_iterations_per_epoch": ("schedule.iterationsPerEpoch",),

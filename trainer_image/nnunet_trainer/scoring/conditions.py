@@ -8,7 +8,7 @@ from typing import Any
 
 from nnunet_api.dataset.beside import spacing_files
 from nnunet_trainer.dataset.identity import dataset_hash
-from nnunet_trainer.scoring.ensemble import HeldOut
+from nnunet_trainer.scoring.ensemble import MIRROR_AXES, HeldOut
 
 METRIC = "nnunetv2.evaluation.evaluate_predictions"
 """What computes the Dice."""
@@ -47,5 +47,7 @@ def stated_conditions(
     }
     if hashes:
         stated["testSet"] = {"imagesHash": hashes.images, "labelsHash": hashes.labels}
-        stated["inference"] = dict(inference)
+        # Which axes are mirrored is the network's: its trainer class, or its dimensions, may leave some out.
+        stated["inference"] = {key: value for key, value in inference.items() if key != MIRROR_AXES}
+        stated[MIRROR_AXES] = inference.get(MIRROR_AXES)
     return stated

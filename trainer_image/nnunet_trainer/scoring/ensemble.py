@@ -24,6 +24,8 @@ PREDICTIONS = {FINAL: "predictions_test", BEST: "predictions_test_best"}
 """Folder of the predictions, for each checkpoint."""
 TEST_SUMMARIES = {FINAL: "test_summary.json", BEST: "test_summary_best.json"}
 """nnU-Net's own summary of them."""
+MIRROR_AXES = "mirrorAxes"
+"""Key of the axes along which copies are mirrored and predicted, too."""
 _PREDICTION_PROCESSES = 3
 """nnU-Net's own number of preprocessing and of export processes for prediction."""
 
@@ -99,7 +101,7 @@ def _inference(predictor: Any, ensemble: Ensemble) -> dict[str, Any]:
         "tileStepSize": float(predictor.tile_step_size),
         "gaussian": bool(predictor.use_gaussian),
         "mirroring": bool(predictor.use_mirroring),
-        "mirrorAxes": sorted(int(axis) for axis in predictor.allowed_mirroring_axes or ()),
+        MIRROR_AXES: sorted(int(axis) for axis in predictor.allowed_mirroring_axes or ()),
         "postprocessing": "none",
     }
 
