@@ -57,8 +57,8 @@ def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estim
     """Return the estimate by a two-stage bootstrap: the same cases in both arms, replicates within each; percentiles.
 
     Without the replicates' share the interval would hold for these weights alone (Bouthillier et al. 2021,
-    arXiv 2103.03098). Three replicates are few: drawn with replacement they vary by (R - 1) / R too little, and they
-    can't tell their own spread well. The first is scaled away; for the second the percentiles are taken further out, as
+    arXiv 2103.03098). The plain form of it is wrong for the three to five replicates that there are: `_of_seeds` says
+    why for their spread, and because three can't tell their own spread well, the percentiles are taken further out, as
     Student's t is wider than the normal distribution (Hesterberg 2014, arXiv 1411.5279, section 5.2).
     """
     random = np.random.default_rng(seed)
@@ -66,17 +66,13 @@ def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estim
     cases = len(baseline.cases)
     drawn = random.integers(0, cases, (SAMPLES, cases))
     chosen = [random.integers(0, arm.replicates, (SAMPLES, arm.replicates)) for arm in arms]
-    sampled = np.empty(SAMPLES)
-    for start in range(0, SAMPLES, _BATCH):
-        part = slice(start, start + _BATCH)
-        counts = _counts(drawn[part], cases)
-        means = [
-            _rescaled(aggregate_counted(arm.values, counts), of_arm[part])
-            for arm, of_arm in zip(arms, chosen, strict=True)
-        ]
-        sampled[part] = means[1] - means[0]
-    sampled = sampled[~np.isnan(sampled)]  # a sample without any case that has a class
-    freedom = _degrees_of_freedom(arms, float(np.var(sampled)))
+    means = [_sampled(arm, drawn) for arm in arms]
+    of_seeds = [_of_seeds(arm, of_arm) for arm, of_arm in zip(arms, means, strict=True)]
+    lower, upper = (
+        _with_seeds(of_arm, places, variance) for of_arm, places, variance in zip(means, chosen, of_seeds, strict=True)
+    )
+    sampled = (upper - lower)[~np.isnan(upper - lower)]  # a sample without any case that has a class has no score
+    freedom = _degrees_of_freedom(arms, of_seeds, float(np.var(sampled)))
 
     def of_level(level: float) -> Interval:
         beyond = 100 * float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, freedom)))
@@ -86,25 +82,50 @@ def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estim
     return Estimate(candidate.mean() - baseline.mean(), of_level)
 
 
-def _rescaled(means: Array, chosen: Array) -> Array:
-    """Return the samples' scores of an arm, with the spread of its chosen replicates as large as it is in truth.
+def _sampled(arm: Arm, drawn: Array) -> Array:
+    """Return the scores of the replicates on each sample of the cases; shape (samples, replicates)."""
+    parts = [
+        aggregate_counted(arm.values, _counts(drawn[start : start + _BATCH], len(arm.cases)))
+        for start in range(0, len(drawn), _BATCH)
+    ]
+    return np.concatenate(parts)
 
-    `means` and `chosen` have the shape (samples, replicates).
+
+def _of_seeds(arm: Arm, means: Array) -> float:
+    """Return the variance of an arm's replicates by their seeds alone.
+
+    Their scores vary by more than that: each has its own errors on the cases. The samples of the cases bring those in
+    already, and would count them twice. In the samples a replicate departs from the replicates' mean by
+    (1 - 1 / R) of their variance.
     """
-    replicates = means.shape[1]
+    if arm.replicates == 1:
+        return 0.0
+    departures = np.nanvar(means - means.mean(1, keepdims=True), axis=0).mean()
+    of_cases = float(departures) / (1 - 1 / arm.replicates)
+    return max(0.0, float(np.var(arm.means(), ddof=1)) - of_cases)
+
+
+def _with_seeds(means: Array, chosen: Array, variance: float) -> Array:
+    """Return an arm's score on each sample, with chosen replicates that vary as much as their seeds make them.
+
+    Drawn with replacement R replicates vary by (R - 1) / R too little; the chosen ones are scaled to `variance`.
+    """
     middle = means.mean(1)
-    if replicates == 1:
+    replicates = means.shape[1]
+    spread = float(np.var(np.nanmean(means, 0), ddof=1)) if replicates > 1 else 0.0
+    if spread == 0.0:
         return middle
-    return middle + math.sqrt(replicates / (replicates - 1)) * (np.take_along_axis(means, chosen, 1).mean(1) - middle)
+    scale = math.sqrt(variance / spread * replicates / (replicates - 1))
+    return middle + scale * (np.take_along_axis(means, chosen, 1).mean(1) - middle)
 
 
-def _degrees_of_freedom(arms: Sequence[Arm], variance: float) -> float:
-    """Return those of a difference with this variance: of its cases and of each arm's replicates (Satterthwaite)."""
-    of_seeds = [float(np.var(arm.means(), ddof=1)) / arm.replicates if arm.replicates > 1 else 0.0 for arm in arms]
-    of_cases = max(0.0, variance - sum(of_seeds))
-    parts = [of_cases**2 / (len(arms[0].cases) - 1)]
-    parts += [part**2 / (arm.replicates - 1) for part, arm in zip(of_seeds, arms, strict=True) if part]
-    return (of_cases + sum(of_seeds)) ** 2 / sum(parts) if sum(parts) else math.inf
+def _degrees_of_freedom(arms: Sequence[Arm], of_seeds: Sequence[float], variance: float) -> float:
+    """Return those of a difference with this variance: of its cases and of each arm's seeds (Satterthwaite 1946)."""
+    parts = [of_arm / arm.replicates for of_arm, arm in zip(of_seeds, arms, strict=True)]
+    of_cases = max(0.0, variance - sum(parts))
+    below = of_cases**2 / (len(arms[0].cases) - 1)
+    below += sum(part**2 / (arm.replicates - 1) for part, arm in zip(parts, arms, strict=True) if part)
+    return (of_cases + sum(parts)) ** 2 / below if below else math.inf
 
 
 def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
@@ -165,7 +186,7 @@ def across_folds(baseline: Arm, candidate: Arm) -> Estimate:
 
 def _counts(drawn: Array, cases: int) -> Array:
     """Return how often each sample holds each case."""
-    rows = np.arange(len(drawn))[:, None] * cases
+    rows: Array = np.arange(len(drawn))[:, None] * cases
     return np.bincount((drawn + rows).ravel(), minlength=len(drawn) * cases).reshape(len(drawn), cases).astype(float)
 
 

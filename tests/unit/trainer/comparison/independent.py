@@ -20,7 +20,7 @@ def score(one: Scores) -> float:
         found = [value for value in one[:, place] if not math.isnan(value)]
         if found:
             of_classes.append(sum(found) / len(found))
-    return sum(of_classes) / len(of_classes)
+    return float(sum(of_classes) / len(of_classes))
 
 
 def difference(baseline: Scores, candidate: Scores) -> float:
@@ -46,33 +46,32 @@ def of_cases(baseline: Scores, candidate: Scores) -> dict[int, float]:
 def interval_of_methods(
     baseline: Scores, candidate: Scores, seed: int, level: float, samples: int
 ) -> tuple[float, float]:
-    """Return the interval by cases and replicates: rescaled, with percentiles by Student's t."""
+    """Return the interval by cases and replicates: seeds' own variance, and percentiles by Student's t."""
     random = np.random.default_rng(seed)
     cases = baseline.shape[1]
     drawn = random.integers(0, cases, (samples, cases))
     chosen = [random.integers(0, len(arm), (samples, len(arm))) for arm in (baseline, candidate)]
-    found = []
-    for sample in range(samples):
-        means = []
-        for arm, places in zip((baseline, candidate), chosen, strict=True):
-            scores = [score(one[drawn[sample]]) for one in arm]
-            middle = sum(scores) / len(scores)
-            if len(arm) > 1:
-                again = sum(scores[place] for place in places[sample]) / len(scores)
-                middle += math.sqrt(len(arm) / (len(arm) - 1)) * (again - middle)
-            means.append(middle)
-        found.append(means[1] - means[0])
+    ends, seeds = [], []
+    for arm, places in zip((baseline, candidate), chosen, strict=True):
+        number = len(arm)
+        scores = np.array([[score(one[row]) for one in arm] for row in drawn])
+        middle = np.array([sum(row) / number for row in scores])
+        of_seed = scale = 0.0
+        if number > 1:
+            departing = sum(float(np.var(scores[:, place] - middle)) for place in range(number)) / number
+            of_seed = max(0.0, float(np.var([score(one) for one in arm], ddof=1)) - departing * number / (number - 1))
+            spread = float(np.var([float(np.mean(scores[:, place])) for place in range(number)], ddof=1))
+            scale = math.sqrt(of_seed / spread * number / (number - 1))
+        again = np.array(
+            [sum(row[place] for place in taken) / number for row, taken in zip(scores, places, strict=True)]
+        )
+        ends.append(middle + scale * (again - middle))
+        seeds.append((of_seed / number, number))
+    found = ends[1] - ends[0]
     variance = float(np.var(found))
-    seeds = [
-        float(np.var([score(one) for one in arm], ddof=1)) / len(arm) if len(arm) > 1 else 0.0
-        for arm in (baseline, candidate)
-    ]
-    rest = max(0.0, variance - sum(seeds))
-    below = rest**2 / (cases - 1)
-    for part, arm in zip(seeds, (baseline, candidate), strict=True):
-        if part:
-            below += part**2 / (len(arm) - 1)
-    freedom = (rest + sum(seeds)) ** 2 / below
+    rest = max(0.0, variance - sum(part for part, _ in seeds))
+    below = rest**2 / (cases - 1) + sum(part**2 / (number - 1) for part, number in seeds if part)
+    freedom = (rest + sum(part for part, _ in seeds)) ** 2 / below
     beyond = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, freedom)))
     return float(np.quantile(found, beyond)), float(np.quantile(found, 1 - beyond))
 
