@@ -154,12 +154,8 @@ DECIDES = {
     *(f"{verb} nnunettrainingpolicies" for verb in ("list", "create", "update", "delete")),
     *("list namespaces", "patch namespaces"),
 }
-LOOKS = {
-    "get nnunettrainings",
-    "get nnunetcomparisons",
-    "list nnunettrainingpolicies",
-    "list validatingadmissionpolicybindings",
-}
+LOOKS = {"list nnunettrainingpolicies", "list validatingadmissionpolicybindings"}
+LOOKS |= {f"get {resource}" for resource in ("nnunettrainings", "nnunetcomparisons")}
 LOOKS |= {f"list {resource}" for resource in ("pods", "jobs", "events", "namespaces")}
 
 

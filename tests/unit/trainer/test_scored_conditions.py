@@ -41,9 +41,8 @@ def test_without_a_test_set_nothing_is_said_of_one(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(module, "version", lambda _: "2.8.1")
     alone = stated_conditions({"liver": 1}, 1.0, {}, None)
     assert sorted(alone) == ["labels", "metric"] and alone["metric"]["version"] == "2.8.1"
-    both = stated_conditions(
-        {"liver": 1}, 1.0, {"checkpoint": "checkpoint_final.pth", "mirrorAxes": [0]}, TestSetHashes("i", "l")
-    )
+    inference = {"checkpoint": "checkpoint_final.pth", "mirrorAxes": [0]}
+    both = stated_conditions({"liver": 1}, 1.0, inference, TestSetHashes("i", "l"))
     assert both["testSet"] == {"imagesHash": "i", "labelsHash": "l"}
     assert both["mirrorAxes"] == [0], "the trainer class decides them: they may differ with it"
     assert both["inference"] == {"checkpoint": "checkpoint_final.pth"}
