@@ -30,6 +30,8 @@ class JobSnapshot:
     """By Job name: what the API server said when it refused the Job, or its pod."""
     warnings: Mapping[str, PodWarning] = field(default_factory=dict)
     """By pod name."""
+    queue_name: str | None = None
+    """Kueue's LocalQueue of the baseline's first training, in which the Job waits, too."""
 
 
 def is_ours(job: JobView, comparison: Comparison) -> bool:
@@ -91,7 +93,7 @@ def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Tr
     if job.managed_by:
         return managed(job.name, job.managed_by)
     if job.suspended:
-        return queued(None)
+        return queued(snapshot.queue_name)
     living = next((pod for pod in reversed(pods) if not pod.over), None)
     if living is None:
         # An Event outlives what it tells of: a Job that counts a pod has got one since.

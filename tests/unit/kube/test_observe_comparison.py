@@ -31,6 +31,11 @@ def job(status: Manifest | None = None, **metadata: Any) -> Manifest:
     return {**body, "status": status or {}}
 
 
+def suspended() -> Manifest:
+    body = job()
+    return {**body, "spec": {**body["spec"], "suspend": True}}
+
+
 def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -> Manifest:
     template = job()["spec"]["template"]
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "shorter-compare", "uid": "j", "controller": True}
@@ -60,6 +65,8 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([], [], {"refusals": {"shorter-compare": "exceeded quota"}}, State.BLOCKED, "refuses its pod: exceeded quota"),
         ([job()], [], {}, State.STARTING, ""),
         ([job()], [pod({"running": {}})], {}, State.RUNNING, ""),
+        ([suspended()], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
+        ([suspended()], [], {}, State.BLOCKED, "because its Job is suspended"),
         ([job()], [pod({"waiting": {"reason": "ErrImagePull"}}, "Pending")], {}, State.BLOCKED, "waits for image"),
         ([job(deletionTimestamp="2026-03-01T12:00:00Z")], [], {}, State.STOPPING, ""),
         ([job(COMPLETE)], [pod({"running": {}})], {}, State.RUNNING, ""),

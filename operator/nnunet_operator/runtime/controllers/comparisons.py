@@ -11,6 +11,7 @@ from nnunet_api.labels import COMPARISON_LABEL, short_name
 from nnunet_operator.core.comparison.decide import decide
 from nnunet_operator.core.comparison.decision import ComparisonDecision, DeleteComparison, Seen, StopJob
 from nnunet_operator.core.comparison.model import Compare, Comparison, Trainings
+from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, is_ours, observe_job
@@ -64,6 +65,9 @@ class Comparisons:
         now = datetime.now(UTC)
         snapshot, again_in = await self._snapshot(key, now)
         trainings = self._trainings(comparison)
+        baseline = trainings.get(comparison.spec.training_names[0])
+        if isinstance(baseline, Training):
+            snapshot = replace(snapshot, queue_name=baseline.spec.queue_name)
         decision = decide(Seen(comparison, trainings, observe_job(comparison, snapshot), now))
         if decision.in_doubt or _is_end(decision, comparison):
             await self._confirm(key, body, decision.in_doubt)
