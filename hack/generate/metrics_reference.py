@@ -71,6 +71,12 @@ class _Nothing:
     def exceptions(self) -> Iterable[Row]:
         return ()
 
+    def comparisons(self) -> Iterable[Row]:
+        return ()
+
+    def verdicts(self) -> Iterable[Row]:
+        return ()
+
 
 def operator_metrics() -> list[Described]:
     """Return what the operator exports."""

@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from nnunet_api.base import ApiModel, StatusModel
+from nnunet_api.comparison.contract import ComparisonFacts
 from nnunet_api.conditions import Time
 from nnunet_api.facts import EarlyStopFacts, Finite, FoldFacts
 from nnunet_api.fold_key import FoldKey
@@ -267,6 +268,8 @@ class EvaluationFacts(StatusModel):
     """Seconds that all attempts at the evaluation ran. None of it counts as lost: the next attempt goes on."""
     replicates: Annotated[list[ReplicateScores], Field(max_length=10)] = []
     """Scores of each replicate, where there are several. The scores above are then means over them."""
+    summary_hash: str | None = None
+    """SHA-256 of summary.json, which has the scores of all cases."""
 
 
 class TerminationReport(StatusModel):
@@ -282,3 +285,5 @@ class TerminationReport(StatusModel):
     """Set by `evaluate`."""
     evidence: EvidenceFacts | None = None
     """Set by `verify`."""
+    comparison: ComparisonFacts | None = None
+    """Set by `compare`."""

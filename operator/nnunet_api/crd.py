@@ -13,6 +13,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from nnunet_api import training
 from nnunet_api.base import GROUP, VERSION, cel
+from nnunet_api.comparison import model as comparison
+from nnunet_api.comparison.status import NnunetComparisonStatus
 from nnunet_api.policy import model as policy
 from nnunet_api.policy.status import PolicyUse
 from nnunet_api.status import NnunetTrainingStatus
@@ -160,6 +162,22 @@ _POLICY_COLUMNS: list[dict[str, Any]] = [
 ]
 
 
+_COMPARISON_COLUMNS: list[dict[str, Any]] = [
+    {"name": "Phase", "type": "string", "jsonPath": ".status.phase"},
+    {"name": "Verdict", "type": "string", "jsonPath": ".status.verdict"},
+    {"name": "Difference", "type": "string", "jsonPath": ".status.difference"},
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Margin", "type": "number", "jsonPath": ".spec.maxDiceLoss", "priority": 1},
+    {"name": "Cases", "type": "integer", "jsonPath": ".status.cases", "priority": 1},
+    {
+        "name": "Message",
+        "type": "string",
+        "jsonPath": '.status.conditions[?(@.type=="Progressing")].message',
+        "priority": 1,
+    },
+]
+
+
 def training_crd() -> dict[str, Any]:
     """Return the CustomResourceDefinition of NnunetTraining."""
     return _crd(
@@ -191,6 +209,23 @@ def policy_crd() -> dict[str, Any]:
         status=PolicyUse,
         columns=_POLICY_COLUMNS,
         selectable=[".spec.mode"],
+    )
+
+
+def comparison_crd() -> dict[str, Any]:
+    """Return the CustomResourceDefinition of NnunetComparison."""
+    return _crd(
+        kind=comparison.KIND,
+        plural=comparison.PLURAL,
+        short_name="nnc",
+        scope="Namespaced",
+        description="Whether a way of training is as good as another: under the same conditions, by the test set.",
+        spec=comparison.NnunetComparisonSpec,
+        rules=comparison.comparison_rules(),
+        fixed=comparison.fixed_fields(),
+        status=NnunetComparisonStatus,
+        columns=_COMPARISON_COLUMNS,
+        selectable=[".status.phase", ".spec.suspend"],
     )
 
 
@@ -253,7 +288,7 @@ def _crd(
 
 def all_crds() -> list[dict[str, Any]]:
     """Return every CustomResourceDefinition of the product."""
-    return [training_crd(), policy_crd()]
+    return [training_crd(), policy_crd(), comparison_crd()]
 
 
 if __name__ == "__main__":

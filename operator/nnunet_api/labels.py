@@ -6,7 +6,10 @@ from nnunet_api.base import GROUP
 
 TRAINING_LABEL = f"{GROUP}/training"
 """Name of the training (cut and hashed where longer than a label value may be)."""
+COMPARISON_LABEL = f"{GROUP}/comparison"
+"""Name of the comparison (cut and hashed where longer than a label value may be)."""
 STAGE_LABEL = f"{GROUP}/stage"
+"""On all Jobs and Pods of trainings and comparisons."""
 FOLD_LABEL = f"{GROUP}/fold"
 PREPROCESSED_LABEL = f"{GROUP}/preprocessed"
 """On the planning Job: MAKER of the folder in which it works (see `folders.preprocessed_folder`)."""
@@ -21,6 +24,8 @@ STAGE_PLAN = "plan"
 STAGE_FOLD = "fold"
 STAGE_VERIFY = "verify"
 STAGE_EVALUATE = "evaluate"
+STAGE_COMPARE = "compare"
+"""Of comparisons alone."""
 
 MAX_LABEL = 63
 
@@ -55,3 +60,14 @@ def child_labels(training: str, stage: str, fold: str = "") -> dict[str, str]:
     if fold:
         labels[FOLD_LABEL] = fold
     return labels
+
+
+def comparison_labels(comparison: str) -> dict[str, str]:
+    """Return the labels by which the operator finds the Job and the Pods of a comparison."""
+    return {
+        COMPARISON_LABEL: short_name(comparison),
+        STAGE_LABEL: STAGE_COMPARE,
+        MANAGED_BY_LABEL: MANAGED_BY,
+        "app.kubernetes.io/name": "nnunet-comparison",
+        "app.kubernetes.io/instance": short_name(comparison),
+    }

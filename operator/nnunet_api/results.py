@@ -75,5 +75,7 @@ class Results(StatusModel):
     """How far the replicates are apart."""
     report_path: str | None = None
     """HTML report inside the results claim, with curves and per-case plots."""
+    summary_hash: Annotated[str | None, Field(max_length=64)] = None
+    """SHA-256 of summary.json in the run folder, as the evaluation wrote it: a comparison takes no other scores."""
     summary: str | None = None
     """Test Dice, or else cross-validation Dice, for display."""

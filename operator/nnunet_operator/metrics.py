@@ -35,6 +35,7 @@ FIGURES = {
 """What is told of a training until it is deleted, as far as it is known: name behind nnunet_training_, and help."""
 
 TRAINING_LABELS = ("namespace", "training")
+COMPARISON_LABELS = ("namespace", "comparison")
 
 Row = tuple[tuple[str, ...], float]
 """Values of the labels, and the value of the series."""
@@ -72,6 +73,12 @@ class Known(Protocol):
 
     def exceptions(self) -> Iterable[Row]:
         """Yield policy, namespace and training of each exception, with the Unix time of its end."""
+
+    def comparisons(self) -> Iterable[Row]:
+        """Yield namespace, name and phase of each comparison, with 1."""
+
+    def verdicts(self) -> Iterable[Row]:
+        """Yield namespace, comparison, arm and verdict of each arm that was compared, with its difference of Dice."""
 
 
 class Metrics:
@@ -140,6 +147,18 @@ class Metrics:
             "Unix time at which an exception of a policy ends, or has ended.",
             ("policy", *TRAINING_LABELS),
             known.exceptions,
+        )
+        self._on_demand(
+            "nnunet_comparison_phase",
+            "1 for the phase of each comparison.",
+            (*COMPARISON_LABELS, "phase"),
+            known.comparisons,
+        )
+        self._on_demand(
+            "nnunet_comparison_difference_dice",
+            "Difference of Dice of an arm to the baseline, with the verdict on it.",
+            (*COMPARISON_LABELS, "arm", "verdict"),
+            known.verdicts,
         )
 
     def _on_demand(self, name: str, help_: str, labels: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> None:

@@ -17,6 +17,7 @@ T = TypeVar("T")
 PATHS = {
     "nnunettrainings": "/apis/nnunet.dev/v1alpha1",
     "nnunettrainingpolicies": "/apis/nnunet.dev/v1alpha1",
+    "nnunetcomparisons": "/apis/nnunet.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "events": "/api/v1",

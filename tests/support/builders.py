@@ -8,6 +8,23 @@ from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from tests.support.api import Object
 from tests.support.plan_facts import PLAN_FACTS
 
+SUMMARY_HASH = "5" * 64
+"""SHA-256 of the scores that no run has written."""
+
+
+def comparison(namespace: str, name: str = "shorter", **spec: Any) -> Object:
+    """Return a comparison of training `short` with training `long`; `spec` replaces whole fields."""
+    return {
+        "apiVersion": "nnunet.dev/v1alpha1",
+        "kind": "NnunetComparison",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {
+            "arms": [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["short"]}],
+            "varies": ["schedule.epochs"],
+            **spec,
+        },
+    }
+
 
 def training(namespace: str, name: str = "hippo", **spec: Any) -> Object:
     """Return a training of two folds of ten epochs; `spec` replaces whole fields."""
@@ -36,7 +53,7 @@ def report(contract: RunContract, stage: str, fold: str = "") -> str:
         runs = [key.name for number in range(contract.replicates) for key in contract.fold_keys_of(number + 1)]
         done = TerminationReport(message="verified", evidence=evidence(dict.fromkeys(runs, epochs)))
     else:
-        scores = EvaluationFacts(mean_validation_dice=0.873, test_mean=0.861, test_cases=12)
+        scores = EvaluationFacts(mean_validation_dice=0.873, test_mean=0.861, test_cases=12, summary_hash=SUMMARY_HASH)
         done = TerminationReport(message="evaluated", evaluation=scores)
     return words(done)
 

@@ -27,3 +27,9 @@ class OneTraining:
 
     def exceptions(self) -> Iterable[Row]:
         return [(("clinical", *TRAINING), 1)]
+
+    def comparisons(self) -> Iterable[Row]:
+        return [(("clinic", "shorter", "Completed"), 1)]
+
+    def verdicts(self) -> Iterable[Row]:
+        return [(("clinic", "shorter", "250-epochs", "Inferior"), -0.018)]

@@ -94,14 +94,14 @@ nnunet.dev/trainer-security-context: {{ .Values.trainer.securityContext | toJson
 {{/* What the operator may do. The verbs are those that it uses; a test runs it under exactly these. */}}
 {{- define "nnunet-operator.rules" -}}
 - apiGroups: [nnunet.dev]
-  resources: [nnunettrainings]
+  resources: [nnunettrainings, nnunetcomparisons]
   verbs: [get, list, watch, delete]
 - apiGroups: [nnunet.dev]
-  resources: [nnunettrainings/status]
+  resources: [nnunettrainings/status, nnunetcomparisons/status]
   verbs: [patch]
 # Where the OwnerReferencesPermissionEnforcement admission plugin is on, Jobs may carry blockOwnerDeletion only with this.
 - apiGroups: [nnunet.dev]
-  resources: [nnunettrainings/finalizers]
+  resources: [nnunettrainings/finalizers, nnunetcomparisons/finalizers]
   verbs: [update]
 # No such subresource exists: a ValidatingAdmissionPolicy asks for this right to tell the operator from those who make
 # Jobs and Pods with its labels by hand.

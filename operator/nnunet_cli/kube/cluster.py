@@ -9,6 +9,7 @@ from typing import Any
 
 from nnunet_api import training
 from nnunet_api.base import GROUP, VERSION
+from nnunet_api.comparison import model as comparison
 from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
@@ -99,8 +100,16 @@ class Cluster:
 
     def training(self, namespace: str, name: str) -> Object | None:
         """Return a training, or None where there is none of this name. Raises Refused."""
+        return self._found(namespace, name, training.PLURAL)
+
+    def comparison(self, namespace: str, name: str) -> Object | None:
+        """Return a comparison, or None where there is none of this name. Raises Refused."""
+        return self._found(namespace, name, comparison.PLURAL)
+
+    def _found(self, namespace: str, name: str, plural: str) -> Object | None:
+        one = {**_one(namespace, name), "plural": plural}
         try:
-            found: Object = self._ask(self._custom.get_namespaced_custom_object, **_one(namespace, name)).body
+            found: Object = self._ask(self._custom.get_namespaced_custom_object, **one).body
         except Refused as refused:
             if refused.answer.status == 404 and refused.answer.details.get("name") == name:
                 return None  # and not the kind that is missing, of which a Status has no name

@@ -36,7 +36,13 @@ def _danger(
 
 
 DANGERS = (
-    _danger("training-status", "write the status of trainings", "nnunet.dev", "nnunettrainings/status", _CHANGES),
+    _danger(
+        "training-status",
+        "write the status of trainings",
+        "nnunet.dev",
+        "nnunettrainings/status nnunetcomparisons/status",
+        _CHANGES,
+    ),
     _danger("act-as-operator", "pass for the operator", "nnunet.dev", "nnunettrainings/jobs", frozenset({"create"})),
     _danger(
         "policies",

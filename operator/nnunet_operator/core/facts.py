@@ -99,6 +99,7 @@ def _results(facts: EvaluationFacts, sub_path: str) -> Results:
         replicates=replicates,
         spread=_spread(replicates),
         model_path=text(inside(sub_path, model)) if model else None,
+        summary_hash=text(facts.summary_hash),
         summary=f"{shown:.3f}" if shown is not None else None,
     )
 

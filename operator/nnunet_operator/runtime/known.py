@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from nnunet_operator.metrics import Row
-from nnunet_operator.runtime.client.resources import TRAININGS
+from nnunet_operator.runtime.client.resources import COMPARISONS, TRAININGS
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
 from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.store import Store
-from nnunet_operator.runtime.summary import Summary
+from nnunet_operator.runtime.summary import ComparisonSummary, Summary
 
 
 class Known:
@@ -16,6 +16,7 @@ class Known:
 
     def __init__(self, cache: Cache, policies: PolicyCache) -> None:
         self._trainings: Store[Summary] = cache[TRAININGS]
+        self._comparisons: Store[ComparisonSummary] = cache[COMPARISONS]
         self._policies = policies
 
     def counts(self) -> Mapping[str, int]:
@@ -45,3 +46,13 @@ class Known:
         for policy in self._policies.policies().readable:
             for exception in policy.spec.exceptions:
                 yield (policy.name, exception.namespace, exception.name), exception.expires_at.timestamp()
+
+    def comparisons(self) -> Iterator[Row]:
+        """Yield namespace, name and phase of each comparison, with 1."""
+        return (((*key, summary.phase), 1.0) for key, summary in self._comparisons.summaries())
+
+    def verdicts(self) -> Iterator[Row]:
+        """Yield namespace, comparison, arm and verdict of each arm that was compared, with its difference of Dice."""
+        for key, summary in self._comparisons.summaries():
+            for arm, verdict, difference in summary.verdicts:
+                yield (*key, arm, verdict), difference

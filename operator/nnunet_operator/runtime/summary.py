@@ -1,9 +1,10 @@
-"""What the metrics and the policies' statuses count of a training, without its JSON being read again."""
+"""What the metrics and the policies' statuses count of trainings and comparisons, without JSON being read again."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnunet_api.comparison.reasons import ComparisonPhase
 from nnunet_api.reasons import ConditionType, Phase
 from nnunet_operator.kube.objects import Manifest, parse_time, true_condition
 
@@ -34,6 +35,31 @@ def summarize(body: Manifest) -> Summary:
         decisions=tuple((str(d.get("policy")), str(d.get("outcome"))) for d in policy.get("decisions") or ()),
         excepted=bool(policy.get("exceptions")),
         figures=dict(_figures(body, status)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonSummary:
+    """The part of a comparison that is told of it from outside."""
+
+    phase: str
+    trainings: frozenset[str]
+    """Names of the trainings of its arms."""
+    verdicts: tuple[tuple[str, str, float], ...] = ()
+    """Arm, verdict and difference of Dice to the baseline."""
+
+
+def summarize_comparison(body: Manifest) -> ComparisonSummary:
+    """Return the summary of a comparison."""
+    status = body.get("status") or {}
+    arms = (body.get("spec") or {}).get("arms") or ()
+    return ComparisonSummary(
+        phase=str(status.get("phase") or ComparisonPhase.PENDING),
+        trainings=frozenset(str(name) for arm in arms for name in arm.get("trainings") or ()),
+        verdicts=tuple(
+            (str(one.get("arm")), str(one.get("verdict")), float(one.get("difference") or 0.0))
+            for one in status.get("verdicts") or ()
+        ),
     )
 
 

@@ -25,6 +25,7 @@ GROUPS = {
     "jobs": "batch",
     "nnunettrainingpolicies": "nnunet.dev",
     "nnunettrainings": "nnunet.dev",
+    "nnunetcomparisons": "nnunet.dev",
     "rolebindings": "rbac.authorization.k8s.io",
     "validatingadmissionpolicybindings": "admissionregistration.k8s.io",
 }

@@ -16,6 +16,7 @@ import pytest
 from hack.processes import free_ports
 from tests.integration.chart.conftest import NAMESPACE, Site
 from tests.support.api import Api
+from tests.support.builders import comparison
 from tests.support.kube import Object, condition
 from tests.support.kubelet import Autopilot
 from tests.support.quota import allow, forbid
@@ -128,10 +129,35 @@ def live(site: Site, namespace: str) -> None:
     events = {reason for reason, _ in kube.events(namespace, "refused")}
     assert "PodRejected" in events
 
-    kube.apply(training("whole", namespace))
+    kube.apply(training("whole", namespace, testSet={}))
+    kube.apply(training("half", namespace, epochs=1, testSet={}))
     complete = lambda: kube.condition(namespace, "whole", "Complete").get("status") == "True"  # noqa: E731
     with Autopilot(api, namespace, lambda: 0.1):
         kube.wait("a training to be planned, trained, verified and scored", complete, 120, about=(namespace, "whole"))
+    compare(site, namespace)
+
+
+def compare(site: Site, namespace: str) -> None:
+    """Lead a comparison of two trainings through everything that the operator does to the API server."""
+    kube, api = site.kube, Api(site.kubeconfig)
+    arms = [{"name": "standard", "trainings": ["whole"]}, {"name": "fast", "trainings": ["half"]}]
+    api.create("nnunetcomparisons", comparison(namespace, arms=arms))
+
+    def phase(wanted: str) -> bool:
+        body = api.get("nnunetcomparisons", namespace, "shorter") or {}
+        return bool(body.get("status", {}).get("phase") == wanted)
+
+    with Autopilot(api, namespace, lambda: 0.1):
+        kube.wait("the Job of the comparison", lambda: api.get("jobs", namespace, "shorter-compare"), 120)
+    api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": True}})
+    kube.wait("the Job to be deleted", lambda: phase("Suspended"), 60)
+    api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": False, "ttlSecondsAfterFinished": 0}})
+    api.delete("nnunettrainings", namespace, "half")
+    kube.wait(
+        "the comparison, whose arm is gone, to be deleted",
+        lambda: not api.get("nnunetcomparisons", namespace, "shorter"),
+        60,
+    )
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])

@@ -14,6 +14,8 @@ NEEDED = [
     ("watch", "nnunettrainings"),
     ("delete", "nnunettrainings"),
     ("patch", "nnunettrainings/status"),
+    ("list", "nnunetcomparisons"),
+    ("patch", "nnunetcomparisons/status"),
     ("create", "jobs"),
     ("delete", "jobs"),
     ("watch", "pods"),
@@ -28,6 +30,7 @@ FORBIDDEN = [
     ("get", "configmaps"),
     ("patch", "nnunettrainings"),
     ("create", "nnunettrainings"),
+    ("patch", "nnunetcomparisons"),
     ("patch", "jobs"),
     ("create", "pods"),
     ("delete", "pods"),
@@ -114,6 +117,10 @@ ASKED = [
     ("delete", "nnunettrainings"),
     ("get", "nnunettrainings"),
     ("patch", "nnunettrainings/status"),
+    ("create", "nnunetcomparisons"),
+    ("delete", "nnunetcomparisons"),
+    ("get", "nnunetcomparisons"),
+    ("patch", "nnunetcomparisons/status"),
     ("create", "nnunettrainings/jobs"),
     ("get", "pods/log"),
     ("create", "pods/exec"),
@@ -140,13 +147,15 @@ ASKED = [
 ]
 TRAINS = {
     *(f"{verb} nnunettrainings" for verb in ("create", "patch", "delete", "get")),
+    *(f"{verb} nnunetcomparisons" for verb in ("create", "delete", "get")),
     *("get pods/log", "list pods", "list jobs", "list events"),
 }
 DECIDES = {
     *(f"{verb} nnunettrainingpolicies" for verb in ("list", "create", "update", "delete")),
     *("list namespaces", "patch namespaces"),
 }
-LOOKS = {"get nnunettrainings", "list nnunettrainingpolicies", "list validatingadmissionpolicybindings"}
+LOOKS = {"list nnunettrainingpolicies", "list validatingadmissionpolicybindings"}
+LOOKS |= {f"get {resource}" for resource in ("nnunettrainings", "nnunetcomparisons")}
 LOOKS |= {f"list {resource}" for resource in ("pods", "jobs", "events", "namespaces")}
 
 

@@ -266,6 +266,24 @@ def test_a_pod_of_a_job_with_a_long_name_is_known_by_it(gate: Gate, stan: str, c
     wait_for("admission to know the Job", lambda: gate.ask("POST", path, as_=stan).denial[0] == "nnunet-verification")
 
 
+def test_entering_a_comparison_is_stopped_by_admission_too(gate: Gate, stan: str, clinical: str) -> None:
+    """Its pod says which way of training is good enough."""
+    labels = {"nnunet.dev/comparison": "shorter", "nnunet.dev/stage": "compare"}
+    stopped_by_admission(
+        make(gate, job(clinical, "shorter-compare", labels=labels, template=labels), stan), "nnunet-jobs"
+    )
+    assert make(gate, job(clinical, "shorter-compare", labels=labels, template=labels)).ok
+    theirs = {"labelSelector": "nnunet.dev/comparison=shorter"}
+    (body,) = wait_for("the Job controller to make the Pod", lambda: gate.client.list("pods", clinical, **theirs))
+    path = path_of(gate, body, "exec?command=sh")
+    wait_for("admission to know the Job", lambda: gate.ask("POST", path, as_=stan).denial[0] == "nnunet-verification")
+    reported = gate.ask("PATCH", path_of(gate, body), {"status": {"phase": "Succeeded"}}, stan, STRATEGIC)
+    stopped_by_admission(reported, "nnunet-jobs")
+    uid = body["metadata"]["ownerReferences"][0]["uid"]
+    counted = pod(clinical, labels={"batch.kubernetes.io/controller-uid": uid})
+    stopped_by_admission(make(gate, counted, stan), "nnunet-pods-of-jobs")
+
+
 def test_pods_of_other_jobs_are_not_looked_at(gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]) -> None:
     assert make(gate, job(clinical, "other"), stan).ok
     uid = gate.done("GET", gate.client.path("jobs", clinical, "other"))["metadata"]["uid"]

@@ -7,12 +7,15 @@ from typing import Any
 import pytest
 
 from nnunet_api.fold_key import FoldKey
+from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
 from tests.integration.policy.bypass import stopped_by_admission
 from tests.integration.policy.support import OPERATOR, Answer, Gate
 from tests.integration.policy.test_bypass_by_jobs import CONFINED, OURS, POD, allowed, job, owner
 from tests.support.api import Object
-from tests.support.builders import training
+from tests.support.builders import comparison, training
+from tests.support.made_comparisons import comparison as comparison_of
+from tests.support.made_comparisons import wanted
 from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS
 from tests.support.made_trainings import training as training_of
 
@@ -47,6 +50,14 @@ def test_the_jobs_of_all_stages_pass(gate: Gate, namespace: str, stage: str, spe
         "evaluate": lambda: evaluate_job(of, OPTIONS),
     }
     answer = dry_run(gate, build[stage]())
+    assert answer.ok, answer.message
+
+
+@pytest.mark.parametrize("spec", [{}, FULL], ids=["smallest", "largest"])
+def test_the_job_of_a_comparison_passes(gate: Gate, namespace: str, spec: dict[str, Any]) -> None:
+    of = replace(comparison_of(), namespace=namespace)
+    trainings = tuple(replace(training_of(name=name, **spec), namespace=namespace) for name in ("long", "short"))
+    answer = dry_run(gate, compare_job(of, OPTIONS, wanted(of, *trainings)))
     assert answer.ok, answer.message
 
 
@@ -151,7 +162,10 @@ OTHERS: dict[str, list[Object]] = {
 def test_a_job_that_no_training_owns_is_stopped_by_admission(gate: Gate, owners: list[Object]) -> None:
     answer = dry_run(gate, job("kube-system", ownerReferences=owners))
     stopped_by_admission(answer, GUARD)
-    assert "the operator may not touch Job kube-system/job: no NnunetTraining is the controller" in answer.message
+    assert (
+        "the operator may not touch Job kube-system/job: no NnunetTraining or NnunetComparison is the controller"
+        in answer.message
+    )
 
 
 def test_a_privileged_job_in_kube_system_is_stopped_by_admission(gate: Gate) -> None:
@@ -170,6 +184,16 @@ def test_deleting_others_jobs_and_trainings_without_an_end_is_stopped_by_admissi
     answer = gate.ask("DELETE", gate.path(clinical), as_=OPERATOR)
     stopped_by_admission(answer, GUARD)
     assert "its spec.ttlSecondsAfterFinished is not set" in answer.message
+
+
+def test_it_deletes_comparisons_alone_that_have_an_end(gate: Gate, clinical: str) -> None:
+    gate.client.create("nnunetcomparisons", comparison(clinical))
+    path = gate.client.path("nnunetcomparisons", clinical, "shorter")
+    answer = gate.ask("DELETE", path, as_=OPERATOR)
+    stopped_by_admission(answer, GUARD)
+    assert "its spec.ttlSecondsAfterFinished is not set" in answer.message
+    gate.client.merge("nnunetcomparisons", clinical, "shorter", {"spec": {"ttlSecondsAfterFinished": 0}})
+    assert gate.ask("DELETE", path, as_=OPERATOR).ok
 
 
 def test_deleting_its_jobs_and_trainings_at_their_end_passes(gate: Gate, clinical: str) -> None:

@@ -14,6 +14,9 @@ OPERATOR = {
     ("nnunet.dev", "nnunettrainings"): {"get", "list", "watch", "delete"},
     ("nnunet.dev", "nnunettrainings/status"): {"patch"},
     ("nnunet.dev", "nnunettrainings/finalizers"): {"update"},
+    ("nnunet.dev", "nnunetcomparisons"): {"get", "list", "watch", "delete"},
+    ("nnunet.dev", "nnunetcomparisons/status"): {"patch"},
+    ("nnunet.dev", "nnunetcomparisons/finalizers"): {"update"},
     ("nnunet.dev", "nnunettrainings/jobs"): {"create"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"list", "watch"},
@@ -79,18 +82,23 @@ def test_people_get_rights_on_trainings_with_kubernetes_own_roles() -> None:
         for name in (
             "nnunettrainings",
             "nnunettrainings/status",
+            "nnunetcomparisons",
+            "nnunetcomparisons/status",
             "nnunettrainingpolicies",
             "nnunettrainingpolicies/status",
         )
     }
     assert granted(edit["rules"]) == {
-        ("nnunet.dev", "nnunettrainings"): {"create", "update", "patch", "delete", "deletecollection"}
+        ("nnunet.dev", name): {"create", "update", "patch", "delete", "deletecollection"}
+        for name in ("nnunettrainings", "nnunetcomparisons")
     }
 
 
 TRAINER = {
     ("nnunet.dev", "nnunettrainings"): READ | {"create", "update", "patch", "delete"},
     ("nnunet.dev", "nnunettrainings/status"): {"get"},
+    ("nnunet.dev", "nnunetcomparisons"): READ | {"create", "update", "patch", "delete"},
+    ("nnunet.dev", "nnunetcomparisons/status"): {"get"},
     ("batch", "jobs"): READ,
     ("", "pods"): READ,
     ("", "pods/log"): READ,

@@ -62,7 +62,8 @@ GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespac
 ACCOUNT = {(kind, "", "nnunet-operator-account") for kind in BOTH}
 CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
 CRDS = {
-    ("CustomResourceDefinition", "", f"{plural}.nnunet.dev") for plural in ("nnunettrainings", "nnunettrainingpolicies")
+    ("CustomResourceDefinition", "", f"{plural}.nnunet.dev")
+    for plural in ("nnunettrainings", "nnunettrainingpolicies", "nnunetcomparisons")
 }
 ROLES = {
     ("ClusterRole", "", f"nnunet-{name}{part}")

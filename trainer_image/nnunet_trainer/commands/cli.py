@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
-from nnunet_api.contract import CONTRACT_ENV, RunContract, TerminationReport
+from nnunet_api.contract import CONTRACT_ENV, RESULTS_PATH, RunContract, TerminationReport
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.folders import PREPROCESSED, RAW, RESULTS
 from nnunet_trainer.commands.prepare import Folders, prepare
@@ -55,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(
-        dest="command", required=True, metavar="prepare | plan | train | verify | evaluate | history"
+        dest="command", required=True, metavar="prepare | plan | train | verify | evaluate | compare | history"
     )
     prepare = commands.add_parser("prepare", help="make the training's folders on its claims (the operator's image)")
     for part in (RAW, PREPROCESSED, RESULTS):
@@ -68,6 +68,9 @@ def parser() -> argparse.ArgumentParser:
         "verify", help="prove from the final checkpoints what was trained (no GPU, the operator's image)"
     )
     commands.add_parser("evaluate", help="cross-validation Dice, and the ensemble's Dice on the test set")
+    commands.add_parser(
+        "compare", help="compare arms of trainings by the scores that their evaluations reported (the operator's image)"
+    )
     history = commands.add_parser("history", help="print as JSON what each fold's newest checkpoint has logged")
     history.add_argument("folder", type=Path, help="folder of a run")
     return top
@@ -108,6 +111,13 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     volumes: list[Path] = []
     read_only: list[Path] = []
     try:
+        if options.command == "compare":
+            from nnunet_trainer.commands.compare import compare_runs, read_comparison_contract
+
+            read_only.append(Path(RESULTS_PATH))
+            result = compare_runs(read_comparison_contract())
+            log.info("%s", result.message)
+            _end(int(ExitCode.DONE), result)
         contract = read_contract()
         if options.command == "prepare":
             volumes += [claims_root() / PREPROCESSED, claims_root() / RESULTS]

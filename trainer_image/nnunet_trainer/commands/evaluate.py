@@ -11,6 +11,7 @@ from nnunet_api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands.train import LOCK_TIMEOUT_SECONDS, VALIDATION_SUMMARY, read_plan
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
+from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, load_dataset
 from nnunet_trainer.evidence.proof import incomplete, read_evidence, require_complete, require_proven
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line
@@ -22,6 +23,7 @@ from nnunet_trainer.run.journal import read_journal, write_journal
 from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.run.pulse import Pulse
 from nnunet_trainer.scoring import scores
+from nnunet_trainer.scoring.conditions import held_out_hashes, stated_conditions
 from nnunet_trainer.scoring.ensemble import Ensemble, HeldOut, score_ensemble
 from nnunet_trainer.scoring.results import Replicate, Results, evaluation_facts, message, notes, summary
 
@@ -75,12 +77,18 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
         _replicate(contract, paths, plan, number, validation, test_set, proven)
         for number in range(1, contract.replicates + 1)
     ]
-    results = Results(replicates, description["labels"])
+    hashes = held_out_hashes(test_set, contract.processes) if test_set else None
+    inference = replicates[0].test.inference if replicates[0].test else {}
+    tolerance = contract.evaluation.surface_tolerance_mm
+    results = Results(
+        replicates, description["labels"], stated_conditions(description["labels"], tolerance, inference, hashes)
+    )
     for note in notes(results):
         log.warning("%s", note)
     write_json(paths.summary, summary(contract, results))
     write_report(contract, paths, plan, results, evidence, folders)
-    return TerminationReport(message=message(contract, results), evaluation=evaluation_facts(results))
+    facts = evaluation_facts(results).model_copy(update={"summary_hash": file_hash(paths.summary)})
+    return TerminationReport(message=message(contract, results), evaluation=facts)
 
 
 def _dataset_json(model: Path) -> dict[str, Any]:

@@ -86,6 +86,12 @@ def run_paths(contract: RunContract) -> RunPaths:
     )
 
 
+def compared_run(folder: str) -> RunPaths:
+    """Return the paths of a run that a comparison reads: its folder inside the results, and nothing else of it."""
+    results = _root() / RESULTS_PATH.lstrip("/")
+    return RunPaths(raw=Path(), preprocessed=Path(), results=results, run=results / folder)
+
+
 def claims_root() -> Path:
     """Return where the claims are mounted as a whole, in the container that prepares the folders."""
     return _root() / CLAIMS_PATH.lstrip("/")

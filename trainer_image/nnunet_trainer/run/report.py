@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.comparison.contract import CandidateFacts, ComparisonFacts
 from nnunet_api.contract import (
     TERMINATION_LOG,
     TERMINATION_LOG_LIMIT,
@@ -55,12 +56,21 @@ def _shorter_and_shorter(report: TerminationReport) -> Iterator[TerminationRepor
     if report.evaluation is not None:
         report = _with_shorter_scores(report, report.evaluation)
         yield report
+    if report.comparison is not None:
+        yield report.model_copy(update={"comparison": _shorter_comparison(report.comparison)})
     if report.evidence is None:
         return
     for shorten in (_without_manner, _without_numbers, _with_short_hash, _without_verdict):
         evidence = EvidenceFacts(folds=[shorten(fold) for fold in report.evidence.folds])
         report = report.model_copy(update={"evidence": evidence})
         yield report
+
+
+def _shorter_comparison(comparison: ComparisonFacts) -> ComparisonFacts:
+    """Return what a verdict rests on: nine arms with all their numbers have no room."""
+    kept = {"arm", "verdict", "difference", "low", "high", "level", "worst_class", "worst_class_difference"}
+    candidates = [CandidateFacts(**one.model_dump(include=kept)) for one in comparison.candidates]
+    return comparison.model_copy(update={"candidates": candidates})
 
 
 def _with_shorter_scores(report: TerminationReport, scores: EvaluationFacts) -> TerminationReport:

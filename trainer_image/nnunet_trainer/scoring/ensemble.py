@@ -24,6 +24,8 @@ PREDICTIONS = {FINAL: "predictions_test", BEST: "predictions_test_best"}
 """Folder of the predictions, for each checkpoint."""
 TEST_SUMMARIES = {FINAL: "test_summary.json", BEST: "test_summary_best.json"}
 """nnU-Net's own summary of them."""
+MIRROR_AXES = "mirrorAxes"
+"""Key of the axes along which copies are mirrored and predicted, too."""
 _PREDICTION_PROCESSES = 3
 """nnU-Net's own number of preprocessing and of export processes for prediction."""
 
@@ -70,6 +72,7 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
         ignore_label=manager.ignore_label,
         tolerance=contract.evaluation.surface_tolerance_mm,
     )
+    inference = _inference(predictor, ensemble)
     # The networks' memory is the measurement's now.
     del predictor
     summary = ensemble.results / TEST_SUMMARIES[ensemble.checkpoint]
@@ -87,7 +90,20 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
             for case, classes in surfaces.items()
         },
         unit=surface.unit_of(what.reader),
+        inference=inference,
     )
+
+
+def _inference(predictor: Any, ensemble: Ensemble) -> dict[str, Any]:
+    """Return how is predicted: with which checkpoints, windows and mirrored copies. Nothing follows it."""
+    return {
+        "checkpoint": ensemble.checkpoint,
+        "tileStepSize": float(predictor.tile_step_size),
+        "gaussian": bool(predictor.use_gaussian),
+        "mirroring": bool(predictor.use_mirroring),
+        MIRROR_AXES: sorted(int(axis) for axis in predictor.allowed_mirroring_axes or ()),
+        "postprocessing": "none",
+    }
 
 
 def _load(contract: RunContract, ensemble: Ensemble) -> Any:

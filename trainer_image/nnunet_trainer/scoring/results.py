@@ -1,7 +1,7 @@
 """From the scores of single cases to what is reported: facts, summary.json, one line. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_api.contract import EvaluationFacts, ReplicateScores, RunContract
@@ -69,6 +69,8 @@ class Results:
 
     replicates: Sequence[Replicate]
     labels: Labels
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """Under which conditions was scored."""
 
     @property
     def unit(self) -> str:
@@ -182,6 +184,8 @@ def summary(contract: RunContract, results: Results) -> dict[str, Any]:
         }
     if contract.policy is not None:
         content["policy"] = contract.policy.to_json_dict()
+    if results.conditions:
+        content["conditions"] = dict(results.conditions)
     content["replicates"] = [_replicate(run, results.labels) for run in results.replicates]
     return content
 

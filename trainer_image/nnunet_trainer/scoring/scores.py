@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ class EnsembleScores:
     """Case -> class -> which of the segmentations has none of it while the other has: prediction or reference."""
     unit: str = "mm"
     """Unit of distances: mm, or px for image formats that hold no spacing."""
+    inference: Mapping[str, Any] = field(default_factory=dict)
+    """How was predicted."""
 
 
 def class_names(labels: Mapping[str, Any]) -> dict[str, str]:

@@ -46,7 +46,7 @@ def job(training: Training, options: JobOptions, stage: str, template: Manifest,
             "ttlSecondsAfterFinished": LASTS_SECONDS,
             # Two attempts must never write the same run: a new pod waits until the old one has ended.
             "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": _failure_rules(template)},
+            "podFailurePolicy": {"rules": failure_rules(template)},
             "template": template,
         },
     }
@@ -64,7 +64,7 @@ def owner_reference(training: Training) -> Manifest:
     }
 
 
-def _failure_rules(template: Manifest) -> list[Manifest]:
+def failure_rules(template: Manifest) -> list[Manifest]:
     """Rules in order, the first that matches wins; what none matches counts against backoffLimit."""
     terminal = [int(code) for code in TERMINAL_EXIT_CODES]
     containers = [CONTAINER_NAME, *(PREPARE_CONTAINER_NAME for _ in template["spec"].get("initContainers", ()))]

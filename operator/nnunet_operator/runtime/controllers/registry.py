@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nnunet_operator.runtime.controllers import policies, trainings
+from nnunet_operator.runtime.controllers import comparisons, policies, trainings
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.informers.controller import Controller
 from nnunet_operator.runtime.informers.informer import Informer
@@ -11,5 +11,9 @@ from nnunet_operator.runtime.informers.kinds import KINDS
 INFORMERS: tuple[Informer, ...] = KINDS
 """Which objects are listed, watched and kept."""
 
-CONTROLLERS: tuple[Callable[[Parts], Controller], ...] = (trainings.controller, policies.controller)
+CONTROLLERS: tuple[Callable[[Parts], Controller], ...] = (
+    trainings.controller,
+    policies.controller,
+    comparisons.controller,
+)
 """What is reconciled."""

@@ -2,25 +2,40 @@
 
 import json
 
-from nnunet_api.labels import TRAINING_LABEL, short_name
+from nnunet_api.labels import COMPARISON_LABEL, STAGE_LABEL, TRAINING_LABEL, short_name
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.trim import trim_namespace, trim_resource, trim_training
 from nnunet_operator.kube.views import job_view, pod_view
-from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
+from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
 from nnunet_operator.runtime.informers.informer import Informer, name_of
 from nnunet_operator.runtime.informers.store import Text, View
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.summary import summarize
+from nnunet_operator.runtime.summary import summarize, summarize_comparison
+
+_OF_COMPARISON = "comparison/"
+"""How the names of groups of comparisons begin: no label's value has a slash, so no training's group is one."""
 
 
 def label_of(body: Manifest) -> str:
-    """Return the value of the label that names the training of a Job or Pod."""
-    return str((body["metadata"].get("labels") or {}).get(TRAINING_LABEL, ""))
+    """Return the name of the group of a Job or Pod, from the label that names its training or comparison."""
+    labels = body["metadata"].get("labels") or {}
+    if TRAINING_LABEL in labels:
+        return str(labels[TRAINING_LABEL])
+    return f"{_OF_COMPARISON}{labels.get(COMPARISON_LABEL, '')}"
 
 
 def group_of(training: Key) -> Key:
     """Return the group of a training's Jobs and Pods."""
     return Key(training.namespace, short_name(training.name))
+
+
+def comparison_group(comparison: Key) -> Key:
+    """Return the group of a comparison's Job and Pods."""
+    return Key(comparison.namespace, f"{_OF_COMPARISON}{short_name(comparison.name)}")
+
+
+def _comparison(body: Manifest) -> str:
+    return comparison_group(Key("", name_of(body))).name
 
 
 def _short_name(body: Manifest) -> str:
@@ -41,7 +56,9 @@ KINDS = (
     Informer(POLICIES, Text(trim_resource), summarize=_policy, in_namespaces=False, needed=True),
     Informer(NAMESPACES, Text(trim_namespace), summarize=_labels, in_namespaces=False, needed=True),
     Informer(TRAININGS, Text(trim_training), _short_name, summarize),
-    Informer(JOBS, View(job_view), label_of, selector=TRAINING_LABEL),
-    Informer(PODS, View(pod_view), label_of, selector=TRAINING_LABEL),
+    Informer(COMPARISONS, Text(trim_resource), _comparison, summarize_comparison),
+    # The label that the Jobs and Pods of trainings and of comparisons have in common.
+    Informer(JOBS, View(job_view), label_of, selector=STAGE_LABEL),
+    Informer(PODS, View(pod_view), label_of, selector=STAGE_LABEL),
 )
 """In the order in which they are listed."""

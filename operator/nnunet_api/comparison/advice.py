@@ -1,0 +1,43 @@
+"""What to do about the reasons of a comparison."""
+
+from nnunet_api.comparison.reasons import ComparisonReason
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case, Group, Then
+from nnunet_api.remedies.table import REMEDIES
+
+RETRY = "To try again: set spec.suspend of the comparison to true, wait for phase Suspended, and set it to false."
+_OWN = {
+    ComparisonReason.WAITING_FOR_ARMS: "It goes on by itself once all of them are complete and proven.",
+    ComparisonReason.ARM_FAILED: (
+        "See kubectl nnunet explain NAME of that training; the comparison goes on by itself once it is complete."
+    ),
+    ComparisonReason.NOT_COMPARABLE: (
+        "Name in spec.varies what is to differ, and train the others under the same conditions; then create a new "
+        "comparison."
+    ),
+    ComparisonReason.ARM_CHANGED: (
+        "What was registered can't be compared any more: create a new comparison with the trainings that are there."
+    ),
+}
+_OF_JOB = {
+    Reason.OUT_OF_MEMORY: f"Raise spec.resources.memory of the comparison. {RETRY}",
+    Reason.OUTCOME_LOST: RETRY,
+    Reason.RETRIES_EXHAUSTED: f"See the log of the last attempt. {RETRY}",
+    Reason.WRONG_DATA: "The scores of a run are no longer those that its evaluation reported.",
+}
+
+
+def advice(reason: str, case: str, name: str, namespace: str) -> str:
+    """Return what to do about a reason; empty where the matter says all, or for a reason of another version."""
+    if reason in _OWN:
+        return _OWN[ComparisonReason(reason)]
+    if case in (Case.TOLD, Case.SAID):
+        return "" if case == Case.SAID else RETRY
+    if reason in _OF_JOB:
+        return _OF_JOB[Reason(reason)]
+    row = REMEDIES.get(reason)
+    if row is None:
+        return ""
+    todo = row.cases.get(case, row.todo).format(name=name, namespace=namespace)
+    then = {Group.WAITS: Then.BY_ITSELF.value, Group.FAILED: RETRY}.get(row.group, "")
+    return " ".join(part for part in (todo, then) if part)

@@ -1,0 +1,160 @@
+"""The status of a comparison: conditions, phase and verdict, from what was decided."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from nnunet_api.comparison.advice import advice
+from nnunet_api.comparison.conditions import Difference
+from nnunet_api.comparison.contract import ComparisonFacts
+from nnunet_api.comparison.reasons import FINAL, ComparisonConditionType, ComparisonPhase, ComparisonReason
+from nnunet_api.comparison.status import CandidateVerdict, NnunetComparisonStatus, Registration
+from nnunet_api.comparison.words import NOT_COMPARABLE, sentence, short
+from nnunet_api.conditions import Condition, merge, state_condition
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import told
+from nnunet_operator.core.comparison.model import Comparison
+
+_SHOWN = 10
+"""Differences that a message lists."""
+_LATE = "registered when trainings were complete already ({names}): their scores could be known"
+Type = ComparisonConditionType
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a comparison stands, in what its conditions say."""
+
+    reason: str
+    """Of Progressing while it goes on, of Complete or Failed at the end."""
+    matter: str
+    case: str = ""
+    working: bool = False
+    """Something of it runs."""
+    suspended: bool = False
+    failed: bool = False
+    differences: Sequence[Difference] = ()
+    facts: ComparisonFacts | None = None
+
+
+def with_standing(
+    comparison: Comparison, registration: Registration, standing: Standing, now: datetime
+) -> NnunetComparisonStatus:
+    """Return the status."""
+    before, now = comparison.status, now.replace(microsecond=0)
+    over = standing.failed or standing.facts is not None
+    said = _said(comparison, standing)
+    conditions = merge(before.conditions, _conditions(standing, said), comparison.generation, now)
+    changes = {
+        "observed_generation": comparison.generation,
+        "registration": registration,
+        "conditions": conditions,
+        "phase": _phase(standing),
+        "completion_time": (before.completion_time or now) if over else None,
+    }
+    verdict = standing.reason == ComparisonReason.NOT_COMPARABLE
+    changes |= {"verdict": NOT_COMPARABLE if verdict else None, "summary": said[:4096] if verdict else None}
+    if standing.facts:
+        changes |= _verdict(comparison, registration, standing.facts)
+    return before.model_copy(update=changes)
+
+
+def difference_words(found: Sequence[Difference]) -> str:
+    """Return what can't be compared, in words."""
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"{'; '.join(map(str, found[:_SHOWN]))}{more}"
+
+
+def _said(comparison: Comparison, standing: Standing) -> str:
+    if standing.facts or standing.suspended:
+        return standing.matter
+    return told(standing.matter, advice(standing.reason, standing.case, comparison.name, comparison.namespace))
+
+
+def _conditions(standing: Standing, said: str) -> list[Condition]:
+    over = standing.facts is not None
+    going = not (over or standing.failed or standing.suspended)
+    return [
+        _comparable(standing),
+        state_condition(
+            Type.SUSPENDED,
+            standing.suspended,
+            Reason.SUSPENDED_BY_USER if standing.suspended else Reason.NOT_SUSPENDED,
+            "spec.suspend is true" if standing.suspended else "spec.suspend is false",
+        ),
+        state_condition(Type.PROGRESSING, going and standing.working, standing.reason, said),
+        state_condition(
+            Type.COMPLETE,
+            over,
+            ComparisonReason.VERDICT_FOUND if over else Reason.NOT_COMPLETE,
+            said if over else "see Progressing for what is going on",
+        ),
+        state_condition(
+            Type.FAILED,
+            standing.failed,
+            standing.reason if standing.failed else Reason.NOT_FAILED,
+            said if standing.failed else "",
+        ),
+    ]
+
+
+def _comparable(standing: Standing) -> Condition:
+    if standing.differences:
+        words = difference_words(standing.differences)
+        return state_condition(Type.COMPARABLE, False, ComparisonReason.CONDITIONS_DIFFER, words)
+    if standing.facts:
+        words = "the arms were made and scored under the same conditions but for what spec.varies names"
+        return state_condition(Type.COMPARABLE, True, ComparisonReason.CONDITIONS_EQUAL, words)
+    words = "what is known so far can be compared; the rest is known once all trainings are complete"
+    return state_condition(Type.COMPARABLE, False, ComparisonReason.NOT_YET_COMPARED, words)
+
+
+def _phase(standing: Standing) -> ComparisonPhase:
+    if standing.facts:
+        return ComparisonPhase.COMPLETED
+    if standing.failed:
+        return (
+            ComparisonPhase.NOT_COMPARABLE
+            if standing.reason == ComparisonReason.NOT_COMPARABLE
+            else ComparisonPhase.FAILED
+        )
+    if standing.suspended:
+        return ComparisonPhase.SUSPENDED
+    if standing.reason in list(ComparisonPhase):
+        return ComparisonPhase(standing.reason)
+    if standing.reason == Reason.STARTING:
+        return ComparisonPhase.PENDING
+    return ComparisonPhase.BLOCKED
+
+
+def _verdict(comparison: Comparison, registration: Registration, facts: ComparisonFacts) -> dict[str, object]:
+    spec = comparison.spec
+    verdicts = [
+        CandidateVerdict(**one.model_dump(), reason=sentence(one, spec.baseline_arm.name, spec.max_dice_loss)[:1024])
+        for one in facts.candidates
+    ]
+    several = len(verdicts) > 1
+    late = [one.name for one in registration.trainings if one.complete]
+    notes = [*facts.notes, *([_LATE.format(names=", ".join(late[:3]) + (", ..." if late[3:] else ""))] if late else [])]
+    return {
+        "verdict": ", ".join(f"{one.arm}: {one.verdict}" if several else one.verdict for one in verdicts)[:512],
+        "difference": ", ".join(f"{one.arm}: {short(one)}" if several else short(one) for one in verdicts)[:512],
+        "summary": summary_of(verdicts),
+        "verdicts": verdicts,
+        "arms": facts.arms,
+        "cases": facts.cases,
+        "indicative": facts.indicative,
+        "seed": facts.seed,
+        "notes": [note[:512] for note in notes],
+    }
+
+
+def summary_of(verdicts: Sequence[CandidateVerdict]) -> str:
+    """Return the verdicts in sentences."""
+    return ". ".join(one.reason for one in verdicts)[:4096]
+
+
+def is_final(status: NnunetComparisonStatus) -> bool:
+    """Tell whether nothing can change any more: there is a verdict, or a failure that trying again can't mend."""
+    failed = status.condition(Type.FAILED)
+    return status.holds(Type.COMPLETE) or (failed is not None and failed.status == "True" and failed.reason in FINAL)

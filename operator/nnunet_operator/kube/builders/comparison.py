@@ -1,0 +1,105 @@
+"""The Job that computes the verdict of a comparison: in the operator's own image, with the runs read-only.
+
+Nothing in it is the user's to choose but where it runs, as for the verification: placement, pull secrets and queue are
+those of the baseline's first training, which the policies have let run.
+"""
+
+from collections.abc import Sequence
+
+from nnunet_api.base import API_VERSION
+from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
+from nnunet_api.comparison.model import KIND
+from nnunet_api.contract import IMAGE_ENV, RESULTS_PATH, SCRATCH_PATH
+from nnunet_api.folders import inside, run_folder
+from nnunet_api.labels import KUEUE_QUEUE_LABEL, comparison_labels
+from nnunet_operator.core.comparison.model import Compare, Comparison
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
+from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_operator.kube.builders.pod import FS_GROUP, Compute, literal, pod_template
+from nnunet_operator.kube.objects import Manifest
+
+
+def compare_job(comparison: Comparison, options: JobOptions, wanted: Compare) -> Manifest:
+    """Return the Job of a comparison."""
+    labels = comparison_labels(comparison.name)
+    template = _template(comparison, options, wanted, labels)
+    baseline = wanted.trainings[0]
+    queue = {KUEUE_QUEUE_LABEL: baseline.spec.queue_name} if baseline.spec.queue_name else {}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": comparison.job_name,
+            "namespace": comparison.namespace,
+            "labels": {**labels, **queue},
+            "ownerReferences": [_owner_reference(comparison)],
+        },
+        "spec": {
+            "completions": 1,
+            "parallelism": 1,
+            "backoffLimit": comparison.spec.retry_limit,
+            "ttlSecondsAfterFinished": LASTS_SECONDS,
+            "podReplacementPolicy": "Failed",
+            "podFailurePolicy": {"rules": failure_rules(template)},
+            "template": template,
+        },
+    }
+
+
+def _owner_reference(comparison: Comparison) -> Manifest:
+    return {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "name": comparison.name,
+        "uid": comparison.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _template(comparison: Comparison, options: JobOptions, wanted: Compare, labels: dict[str, str]) -> Manifest:
+    resources = comparison.spec.resources
+    template = pod_template(
+        wanted.trainings[0],
+        options,
+        labels=labels,
+        arguments=["compare"],
+        compute=Compute(resources.cpu, resources.memory),
+        mounts=(),
+        own_image=True,
+    )
+    spec = template["spec"]
+    for key in FS_GROUP:  # nothing on a claim is written
+        spec["securityContext"].pop(key, None)
+    (container,) = spec["containers"]
+    del container["ports"]
+    container["env"] = [
+        {"name": COMPARISON_CONTRACT_ENV, "value": literal(wanted.contract.to_text())},
+        {"name": IMAGE_ENV, "value": literal(options.trainer_image)},
+        {"name": "HOME", "value": SCRATCH_PATH},
+    ]
+    names = _volume_names(wanted.trainings)
+    container["volumeMounts"] += [_mount(training, names) for training in wanted.trainings]
+    spec["volumes"] += [
+        {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}} for claim, name in names.items()
+    ]
+    return template
+
+
+def _volume_names(trainings: Sequence[Training]) -> dict[str, str]:
+    """Name a volume for each claim: the kubelet does not start pods that list a claim twice."""
+    claims = dict.fromkeys(training.spec.storage.results.claim_name for training in trainings)
+    return {claim: f"results-{number}" for number, claim in enumerate(claims)}
+
+
+def _mount(training: Training, names: dict[str, str]) -> Manifest:
+    """Return the mount of a run's folder, and of nothing beside it."""
+    results = training.spec.storage.results
+    run = run_folder(training.namespace, training.name, training.uid)
+    return {
+        "name": names[results.claim_name],
+        "mountPath": f"{RESULTS_PATH}/{run}",
+        "subPath": inside(results.sub_path, run),
+        "readOnly": True,
+    }

@@ -1,0 +1,233 @@
+"""One reconcile of a comparison: read, decide (in `core.comparison`, which is pure), act, report."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from nnunet_api.comparison.reasons import ComparisonConditionType
+from nnunet_api.labels import COMPARISON_LABEL, short_name
+from nnunet_operator.core.comparison.decide import decide
+from nnunet_operator.core.comparison.decision import ComparisonDecision, DeleteComparison, Seen, StopJob
+from nnunet_operator.core.comparison.model import Compare, Comparison, Trainings
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.builders.comparison import compare_job
+from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.observe_comparison import JobSnapshot, is_ours, observe_job
+from nnunet_operator.kube.views import job_view
+from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS, Resource
+from nnunet_operator.runtime.comparison import parse_comparison, training_of_arm
+from nnunet_operator.runtime.controllers.parts import Parts
+from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
+from nnunet_operator.runtime.errors import ApiError, Conflict
+from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
+from nnunet_operator.runtime.informers.informer import Cache
+from nnunet_operator.runtime.informers.kinds import comparison_group
+from nnunet_operator.runtime.informers.store import Change, version_of
+from nnunet_operator.runtime.keys import Key
+from nnunet_operator.runtime.queue.workers import Outcome
+from nnunet_operator.runtime.summary import Summary
+from nnunet_operator.runtime.training import InvalidSpecError
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 2
+"""Comparisons that are reconciled at the same time."""
+REFUSED_SECONDS = 15.0
+"""Time after which a Job is tried again that the API server refused."""
+
+
+class Comparisons:
+    """Reconciles comparisons. Keeps nothing that it could not read again."""
+
+    def __init__(self, parts: Parts, pod_events: PodEventFinder) -> None:
+        self._client = parts.client
+        self._feed = parts.feed
+        self._cache = parts.feed.cache
+        self._recorder = parts.recorder
+        self._options = parts.options
+        self._patience = parts.patience
+        self._pod_events = pod_events
+
+    async def reconcile(self, key: Key) -> Outcome:
+        """Reconcile a comparison once. Raises Conflict, Unreachable, ApiError, and ValueError as for trainings."""
+        body = self._cache[COMPARISONS].get(key)
+        if body is None:
+            self._pod_events.forget(key)
+            return Outcome()
+        try:
+            comparison = parse_comparison(body)
+        except InvalidSpecError as problem:
+            # The schema keeps such from being stored: only a definition of another version lets it in.
+            log.error("comparison %s is not valid for this version of the operator: %s", key, problem)
+            return Outcome()
+        now = datetime.now(UTC)
+        snapshot, again_in = await self._snapshot(key, now)
+        trainings = self._trainings(comparison)
+        baseline = trainings.get(comparison.spec.training_names[0])
+        if isinstance(baseline, Training):
+            snapshot = replace(snapshot, queue_name=baseline.spec.queue_name)
+        decision = decide(Seen(comparison, trainings, observe_job(comparison, snapshot), now))
+        if decision.in_doubt or _is_end(decision, comparison):
+            await self._confirm(key, body, decision.in_doubt)
+        refusal = await self._act(key, comparison, decision)
+        if refusal:
+            snapshot = replace(snapshot, refusals={**snapshot.refusals, comparison.job_name: refusal})
+            decision = decide(Seen(comparison, trainings, observe_job(comparison, snapshot), now))
+            again_in = REFUSED_SECONDS
+        await self._report(key, body, decision)
+        waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
+        return Outcome(min(waits, default=None))
+
+    async def _snapshot(self, key: Key, now: datetime) -> tuple[JobSnapshot, float | None]:
+        group = comparison_group(key)
+        jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
+        found = await self._pod_events.find(key, jobs, pods, now)
+        return JobSnapshot(jobs, pods, now, found.refusals, found.warnings), found.again_in_seconds
+
+    def _trainings(self, comparison: Comparison) -> Trainings:
+        keys = {name: Key(comparison.namespace, name) for name in comparison.spec.training_names}
+        bodies = {name: self._cache[TRAININGS].get(key) for name, key in keys.items()}
+        return {name: training_of_arm(body) for name, body in bodies.items() if body}
+
+    async def _confirm(self, key: Key, body: Manifest, trainings: Iterable[str]) -> None:
+        """Ask for a comparison, and for trainings that seem to be gone. Raises Conflict where the cache was behind."""
+        changed = [f"{TRAININGS.plural} {name}" for name in trainings if await self._reread(TRAININGS, key, name)]
+        if await self._reread(COMPARISONS, key, key.name):
+            changed.append(f"{COMPARISONS.plural} {body['metadata']['name']}")
+        if changed:
+            raise Conflict(f"{', '.join(changed)} had changed unseen")
+
+    async def _reread(self, resource: Resource, key: Key, name: str) -> bool:
+        """Read an object from the API server; return whether that was news."""
+        where = Key(key.namespace, name)
+        known = self._cache[resource].version(where)
+        try:
+            return self._feed.seen(resource, await self._client.get(resource, where), by=COMPARISONS)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return known >= 0 and self._feed.gone(resource, where, known, by=COMPARISONS)
+
+    async def _act(self, key: Key, comparison: Comparison, decision: ComparisonDecision) -> str:
+        """Do what was decided; return why the API server refuses the Job, "" where it does not."""
+        for action in decision.actions:
+            match action:
+                case Compare():
+                    if refusal := await self._create(comparison, action):
+                        return refusal
+                case StopJob(uid):
+                    await self._delete_job(Key(key.namespace, comparison.job_name), uid)
+                case DeleteComparison():
+                    log.info("deleting the comparison: spec.ttlSecondsAfterFinished is over")
+                    await self._delete(COMPARISONS, key, comparison.uid, comparison.resource_version)
+        return ""
+
+    async def _create(self, comparison: Comparison, action: Compare) -> str:
+        manifest = compare_job(comparison, self._options, action)
+        try:
+            job = await self._client.create(JOBS, comparison.namespace, manifest)
+            log.info("created Job %s", comparison.job_name)
+        except ApiError as error:
+            if error.refused:
+                log.warning("Job %s was refused: %s", comparison.job_name, error.message)
+                return error.message
+            if error.status != 409:
+                raise
+            job = await self._client.get(JOBS, Key(comparison.namespace, comparison.job_name))
+            if not _is_labelled(job, comparison) or not is_ours(job_view(job), comparison):
+                owner = job_view(job).owner
+                return f"a Job named {comparison.job_name} exists and belongs to {owner.kind} {owner.name}".rstrip()
+        self._feed.seen(JOBS, job, by=COMPARISONS)
+        return ""
+
+    async def _delete_job(self, key: Key, uid: str) -> None:
+        job = self._cache[JOBS].get(key)
+        if job is None or job.uid != uid:
+            return
+        answer = await self._delete(JOBS, key, uid, job.version)
+        log.info("deleted Job %s", key.name)
+        if answer is None:
+            self._feed.gone(JOBS, key, int(job.version), by=COMPARISONS)
+        elif answer.get("kind") == "Job":
+            self._feed.seen(JOBS, answer, by=COMPARISONS)
+
+    async def _delete(self, resource: Resource, key: Key, uid: str, version: str) -> Manifest | None:
+        try:
+            return await self._client.delete(resource, key, uid, version)
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            if error.status == 409:
+                raise Conflict(str(error)) from None
+            raise
+
+    async def _report(self, key: Key, body: Manifest, decision: ComparisonDecision) -> None:
+        """Write the status where it differs, and announce the transitions once that has succeeded."""
+        status = decision.status.to_json_dict()
+        if status == (body.get("status") or {}):
+            return
+        try:
+            stored = await self._client.write_status(COMPARISONS, key, body["metadata"]["resourceVersion"], status)
+        except ApiError as error:
+            if error.status == 404:
+                return  # deleted meanwhile; the watch tells
+            if error.status == 409:
+                await self._reread(COMPARISONS, key, key.name)
+                if self._cache[COMPARISONS].version(key) != version_of(body):
+                    raise Conflict(str(error)) from None
+            raise
+        self._feed.seen(COMPARISONS, stored, by=COMPARISONS)
+        for event in decision.events:
+            await self._recorder.record(stored, event)
+
+
+def _is_labelled(job: Manifest, comparison: Comparison) -> bool:
+    labels = job["metadata"].get("labels") or {}
+    return bool(labels.get(COMPARISON_LABEL) == short_name(comparison.name))
+
+
+def _is_end(decision: ComparisonDecision, comparison: Comparison) -> bool:
+    """Return True if a decision deletes something or declares the comparison complete or failed for the first time."""
+    if any(isinstance(action, StopJob | DeleteComparison) for action in decision.actions):
+        return True
+    ends = (ComparisonConditionType.COMPLETE, ComparisonConditionType.FAILED)
+    return any(decision.status.holds(end) and not comparison.status.holds(end) for end in ends)
+
+
+def controller(parts: Parts) -> Controller:
+    """Return the controller of comparisons."""
+    soon = parts.patience.children
+    comparisons = Comparisons(parts, PodEventFinder(parts.client, parts.patience))
+    return Controller(
+        COMPARISONS,
+        owns=(
+            Reason(COMPARISONS, itself),
+            Reason(TRAININGS, with_the_training, soon),
+            Reason(JOBS, owners, soon),
+            Reason(PODS, owners, soon),
+        ),
+        reconcile=comparisons.reconcile,
+        at_once=AT_ONCE,
+    )
+
+
+def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
+    """Yield the comparisons that Jobs and Pods belong to."""
+    for group in {change.group for change in changes}:
+        yield from cache[COMPARISONS].keys_of(group)
+
+
+def with_the_training(cache: Cache, changes: Sequence[Change[Summary]]) -> Iterator[Key]:
+    """Yield the comparisons that have a training in an arm which is new, gone, or in another phase."""
+    moved = {change.key for change in changes if _phase(change.before) != _phase(change.after)}
+    if not moved:
+        return
+    for key, summary in cache[COMPARISONS].summaries():
+        if any(Key(key.namespace, name) in moved for name in summary.trainings):
+            yield key
+
+
+def _phase(summary: Summary | None) -> str | None:
+    return summary.phase if summary else None

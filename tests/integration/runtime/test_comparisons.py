@@ -1,0 +1,252 @@
+"""A comparison on a real API server: registered, waiting, comparing, with a verdict; and what it refuses."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from nnunet_api.comparison.contract import (
+    COMPARISON_CONTRACT_ENV,
+    ArmFacts,
+    CandidateFacts,
+    ComparisonContract,
+    DifferenceFacts,
+)
+from nnunet_api.comparison.contract import ComparisonFacts as Facts
+from nnunet_api.contract import TerminationReport
+from tests.integration.conftest import Lab
+from tests.support.api import Api, ApiError, Object, wait_for
+from tests.support.builders import SUMMARY_HASH, comparison, training, words
+from tests.support.kubelet import Autopilot
+
+JOB = "shorter-compare"
+
+
+class Comparing:
+    """A comparison in a lab."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._api = lab.api
+
+    def create(self, **spec: Any) -> Object:
+        """Create it."""
+        return self._api.create("nnunetcomparisons", comparison(self.lab.namespace, **spec))
+
+    def status(self) -> Object:
+        """Return its status."""
+        body = self._api.get("nnunetcomparisons", self.lab.namespace, "shorter") or {}
+        status: Object = body.get("status", {})
+        return status
+
+    def condition(self, type_: str) -> Object:
+        """Return one of its conditions; {} where there is none."""
+        return next((one for one in self.status().get("conditions", []) if one["type"] == type_), {})
+
+    def wait(self, type_: str, reason: str) -> str:
+        """Wait until a condition has this reason; return its message."""
+
+        def found() -> Object | None:
+            condition = self.condition(type_)
+            return condition if condition.get("reason") == reason else None
+
+        return str(wait_for(f"{type_} {reason}", found, 60, self.describe)["message"])
+
+    def describe(self) -> str:
+        """Return what a person would look at."""
+        return json.dumps(self.status(), indent=1) + self.lab.operator.tail()
+
+    def set(self, **spec: Any) -> None:
+        """Change fields of its spec."""
+        self._api.merge("nnunetcomparisons", self.lab.namespace, "shorter", {"spec": spec})
+
+    def pod(self) -> Object:
+        """Wait for its pod and return it."""
+
+        def living() -> Object | None:
+            pods = self._api.list("pods", self.lab.namespace, labelSelector="nnunet.dev/comparison=shorter")
+            alive = [one for one in pods if one.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
+            return next((one for one in alive if "deletionTimestamp" not in one["metadata"]), None)
+
+        return wait_for("the pod of the comparison", living, 60, self.describe)
+
+    def contract(self) -> ComparisonContract:
+        """Return what its pod is told."""
+        (container,) = self.pod()["spec"]["containers"]
+        text = next(one["value"] for one in container["env"] if one["name"] == COMPARISON_CONTRACT_ENV)
+        return ComparisonContract.model_validate_json(text)
+
+    def end(self, **facts: Any) -> None:
+        """Let its pod end with this outcome."""
+        contract = self.contract()
+        outcome = Facts(**{"uid": contract.uid, "registration": contract.registration} | facts)
+        report = TerminationReport(message="compared", comparison=outcome)
+        self.lab.kubelet.end(self.pod(), 0, words(report))
+
+    def events(self) -> list[str]:
+        """Return the reasons of its Events."""
+        selector = "involvedObject.kind=NnunetComparison,involvedObject.name=shorter"
+        return [one["reason"] for one in self._api.list("events", self.lab.namespace, fieldSelector=selector)]
+
+
+@pytest.fixture
+def comparing(lab: Lab) -> Comparing:
+    """A comparison that is not made yet."""
+    return Comparing(lab)
+
+
+@pytest.fixture
+def train(lab: Lab) -> Callable[..., None]:
+    """Return a function that trains two arms to their ends."""
+
+    def run(**of_short: Any) -> None:
+        lab.apply(training(lab.namespace, "long", testSet={}, folds=[0]))
+        lab.apply(
+            training(lab.namespace, "short", **{"testSet": {}, "folds": [0], "schedule": {"epochs": 5}} | of_short)
+        )
+        with Autopilot(lab.api, lab.namespace, lambda: 0.0):
+            for name in ("long", "short"):
+                lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+
+    return run
+
+
+def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..., None]) -> None:
+    """It says what it waits for, compares when all is there, and tells the verdict where people look."""
+    comparing.create()
+    message = comparing.wait("Progressing", "WaitingForArms")
+    assert "training long is not there; training short is not there" in message
+    train()
+    comparing.wait("Progressing", "Starting")
+    registration = comparing.status()["registration"]
+    assert [one["name"] for one in registration["trainings"]] == ["long", "short"] and len(registration["digest"]) == 64
+    contract = comparing.contract()
+    assert [one.runs[0].summary_hash for one in contract.arms] == [SUMMARY_HASH] * 2
+    assert (contract.baseline, contract.test_set, contract.founded) == ("standard", True, ["schedule.epochs"])
+    comparing.lab.kubelet.run(comparing.pod())
+    comparing.wait("Progressing", "Comparing")
+    found = CandidateFacts(
+        arm="fast",
+        verdict="Inferior",
+        difference=-0.018,
+        low=-0.027,
+        high=-0.009,
+        worst_class="tumour",
+        worst_class_difference=-0.04,
+    )
+    comparing.end(arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40, seed="7")
+    sentence = (
+        "fast loses 1.8 points (0.9 to 2.7) of Dice against standard: Inferior at a margin of 1 point; worst: tumour, "
+        "4 points"
+    )
+    assert comparing.wait("Complete", "VerdictFound") == sentence
+    status = comparing.status()
+    assert (status["phase"], status["verdict"], status["cases"]) == ("Completed", "Inferior", 40)
+    assert status["difference"] == "-0.0180 (-0.0270 to -0.0090)"
+    assert comparing.condition("Comparable")["reason"] == "ConditionsEqual"
+    assert not any("could be known" in note for note in status.get("notes", []))
+    wait_for("the Event", lambda: "VerdictFound" in comparing.events(), 60, comparing.describe)
+    assert comparing.events().count("Registered") == 1
+
+
+def test_what_was_registered_does_not_change(api: Api, namespace: str) -> None:
+    """Neither margin nor arms nor what is to differ; when it runs may."""
+    api.create("nnunetcomparisons", comparison(namespace))
+    api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": True, "ttlSecondsAfterFinished": 60}})
+    arms = [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["other"]}]
+    changes: list[Object] = [{"maxDiceLoss": 0.05}, {"arms": arms}, {"varies": []}]
+    for change in (*changes, {"baseline": "fast"}, {"classes": ["liver"]}):
+        with pytest.raises(ApiError, match="can't change after creation"):
+            api.merge("nnunetcomparisons", namespace, "shorter", {"spec": change})
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ({"varies": ["testSet.labels"]}, "must be the same in all arms"),
+        ({"baseline": "none"}, "baseline must be the name of one of the arms"),
+        (
+            {"arms": [{"name": "a", "trainings": ["long"]}, {"name": "b", "trainings": ["long"]}]},
+            "a training may be in one arm only",
+        ),
+        ({"arms": [{"name": "a", "trainings": ["long"]}]}, "at least 2 items"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(api: Api, namespace: str, spec: Object, words: str) -> None:
+    assert words in api.refusal("nnunetcomparisons", comparison(namespace, **spec))
+
+
+def test_what_can_not_be_compared_is_said_before_anything_trains(comparing: Comparing) -> None:
+    """No GPU is used for it: neither training has begun when it is known."""
+    lab = comparing.lab
+    lab.apply(training(lab.namespace, "long", folds=[0], suspend=True, testSet={}))
+    lab.apply(training(lab.namespace, "short", folds=[1], suspend=True, testSet={}, configuration="2d"))
+    comparing.create()
+    message = comparing.wait("Failed", "NotComparable")
+    for part in ('folds: standard: ["0"]; fast: ["1"]', "configuration: standard: 3d_fullres; fast: 2d"):
+        assert part in message, message
+    assert "schedule.epochs: is named in spec.varies, and does not differ (10 in all arms)" in message
+    assert comparing.status()["phase"] == comparing.status()["verdict"] == "NotComparable"
+    assert lab.jobs() == []
+
+
+def test_what_only_the_runs_tell_is_said_at_the_end(comparing: Comparing, train: Callable[..., None]) -> None:
+    comparing.create()
+    train()
+    comparing.end(differences=[DifferenceFacts(path="testSet.labelsHash", matter="standard: a; fast: b")])
+    assert "testSet.labelsHash: standard: a; fast: b" in comparing.wait("Failed", "NotComparable")
+
+
+def test_an_arm_that_failed_is_awaited_and_named(comparing: Comparing) -> None:
+    lab = comparing.lab
+    lab.apply(training(lab.namespace, "long", folds=[0], testSet={}))
+    lab.apply(training(lab.namespace, "short", folds=[0], schedule={"epochs": 5}, testSet={}, suspend=True))
+    comparing.create()
+    lab.kubelet.end(lab.kubelet.pod("long", "plan"), 65, '{"message": "no case is complete"}')
+    message = comparing.wait("Progressing", "ArmFailed")
+    assert message.startswith(
+        "waits for its arms: training long has failed (WrongData); training short is not complete"
+    )
+
+
+def test_another_training_under_a_registered_name_ends_it(comparing: Comparing) -> None:
+    """Nobody can put another result into an arm, nor take a losing one away."""
+    lab = comparing.lab
+    lab.apply(training(lab.namespace, "long", folds=[0], suspend=True, testSet={}))
+    comparing.create()
+    wait_for("the registration", lambda: comparing.status().get("registration"), 60, comparing.describe)
+    lab.api.delete("nnunettrainings", lab.namespace, "long")
+    assert "long of arm standard" in comparing.wait("Failed", "ArmChanged")
+
+
+def test_a_failed_comparison_is_tried_again_and_a_late_one_says_so(
+    comparing: Comparing, train: Callable[..., None]
+) -> None:
+    """Suspended and resumed; its trainings were complete when it was made, which its notes tell."""
+    train()
+    comparing.create()
+    comparing.lab.kubelet.end(comparing.pod(), 65, '{"message": "summary.json was changed after its evaluation"}')
+    assert "summary.json was changed" in comparing.wait("Failed", "WrongData")
+    comparing.set(suspend=True)
+    comparing.wait("Suspended", "SuspendedByUser")
+    comparing.set(suspend=False)
+    found = CandidateFacts(arm="fast", verdict="Equivalent", difference=0.001, low=-0.002, high=0.004)
+    comparing.end(candidates=[found], cases=40)
+    comparing.wait("Complete", "VerdictFound")
+    assert any("their scores could be known" in note for note in comparing.status()["notes"])
+    comparing.set(ttlSecondsAfterFinished=1)
+    wait_for(
+        "its time to live",
+        lambda: comparing.lab.api.get("nnunetcomparisons", comparing.lab.namespace, "shorter") is None,
+        60,
+        comparing.describe,
+    )
+    wait_for("its Job to go", lambda: JOB not in [job["metadata"]["name"] for job in comparing.lab.jobs()], 60)
+
+
+def test_a_verdict_about_something_else_is_not_believed(comparing: Comparing, train: Callable[..., None]) -> None:
+    comparing.create()
+    train()
+    comparing.end(registration="0" * 64)
+    assert "no verdict that can be believed" in comparing.wait("Failed", "OutcomeLost")

@@ -1,0 +1,164 @@
+"""Which trainings can be compared, before GPUs are used and at the end."""
+
+from typing import Any
+
+import pytest
+
+from nnunet_operator.core.comparison.arms import awaited, changed, contract_of, not_comparable, registered
+from tests.support.made_comparisons import ARMS, arm, comparison
+from tests.support.made_trainings import NOW
+
+SEEDS = [{"name": "standard", "trainings": ["long", "longer"]}, {"name": "fast", "trainings": ["short"]}]
+
+
+def found(varies: list[str], **trainings: Any) -> dict[str, str]:
+    return {one.path: one.matter for one in not_comparable(comparison(varies=varies), trainings)}
+
+
+VARIES = ["schedule.epochs"]
+
+
+@pytest.mark.parametrize(
+    ("varies", "spec"),
+    [
+        (VARIES, {}),
+        (["schedule"], {}),
+        ([*VARIES, "configuration"], {"configuration": "2d"}),
+        ([*VARIES, "planning"], {"planning": {"planner": "nnUNetPlannerResEncL"}}),
+        ([*VARIES, "trainer.className"], {"trainer": {"className": "nnUNetTrainer_Other"}}),
+        ([*VARIES, "trainer.env"], {"trainer": {"env": [{"name": "nnUNet_compile", "value": "f"}]}}),
+        ([*VARIES, "earlyStopping"], {"earlyStopping": {"mode": "Anneal"}}),
+        # Where and with how much it runs is no condition of the result.
+        (VARIES, {"resources": {"cpu": "2", "memory": "8Gi"}, "maxParallelFolds": 1, "retryLimit": 9}),
+    ],
+)
+def test_comparable(varies: list[str], spec: dict[str, Any]) -> None:
+    assert found(varies, long=arm("long"), short=arm("short", **spec)) == {}
+
+
+@pytest.mark.parametrize(
+    ("spec", "path", "matter"),
+    [
+        (
+            {"dataset": {"name": "Dataset007_Pancreas"}},
+            "dataset.name",
+            "Dataset004_Hippocampus; fast: Dataset007_Pancreas",
+        ),
+        ({"folds": [0, 1]}, "folds", 'standard: ["0"]; fast: ["0", "1"]'),
+        ({"testSet": {"labels": "labelsOther"}}, "testSet.labels", "standard: labelsTs; fast: labelsOther"),
+        ({"evaluation": {"surfaceToleranceMm": 2}}, "evaluation.surfaceToleranceMm", "standard: 1.0; fast: 2.0"),
+        ({"configuration": "2d"}, "configuration", "standard: 3d_fullres; fast: 2d"),
+        ({"planning": {"planner": "Other"}}, "planning.planner", "standard: ExperimentPlanner; fast: Other"),
+        ({"planning": {"gpuMemoryTargetGB": 24}}, "planning.gpuMemoryTargetGB", "standard: none; fast: 24.0"),
+        ({"trainer": {"className": "Other"}}, "trainer.className", "standard: nnUNetTrainer; fast: Other"),
+        ({"trainer": {"seed": 7}}, "trainer.seed", "standard: none; fast: 7"),
+        ({"trainer": {"env": [{"name": "A", "value": "1"}]}}, "trainer.env.A", "standard: none; fast: 1"),
+        ({"earlyStopping": {"mode": "Stop"}}, "earlyStopping.mode", "standard: Disabled; fast: Stop"),
+        ({"resources": {"gpus": 2}}, "resources.gpus", "standard: 1; fast: 2"),
+        (
+            {"schedule": {"epochs": 250, "initialLearningRate": 0.1}},
+            "schedule.initialLearningRate",
+            "standard: none; fast: 0.1",
+        ),
+    ],
+)
+def test_what_specs_tell_is_named_with_both_values(spec: dict[str, Any], path: str, matter: str) -> None:
+    """Also of trainings that have not begun."""
+    problems = found(VARIES, long=arm("long", complete=False), short=arm("short", complete=False, **spec))
+    assert matter in problems[path] and len(problems) == 1, problems
+
+
+@pytest.mark.parametrize(
+    ("provenance", "path", "matter"),
+    [
+        ({"datasetHash": "0" * 64}, "datasetHash", "fast: 0000"),
+        ({"datasetHash": None}, "datasetHash", "is not known of all"),
+        ({"splitsHash": "0" * 64}, "splitsHash", "fast: 0000"),
+        ({"plansHash": "0" * 64}, "plansHash", "fast: 0000"),
+        ({"imageDigest": "sha256:2"}, "trainer.image", "standard: sha256:1; fast: sha256:2"),
+        ({"torchVersion": "2.9"}, "torchVersion", "standard: unknown; fast: 2.9"),
+    ],
+)
+def test_what_the_status_tells_is_said_at_the_end(provenance: dict[str, Any], path: str, matter: str) -> None:
+    short = arm("short", provenance=provenance)
+    assert matter in found(VARIES, long=arm("long"), short=short)[path]
+    assert found(VARIES, long=arm("long", complete=False), short=short) == {}, "not before both are complete"
+
+
+def test_what_follows_from_a_name_may_differ_with_it() -> None:
+    short = arm("short", provenance={"imageDigest": "sha256:2", "torchVersion": "2.9"})
+    assert found([*VARIES, "trainer.image"], long=arm("long"), short=short) == {}
+
+
+@pytest.mark.parametrize(
+    ("varies", "matter"),
+    [
+        ("schedule.epochs", "is named in spec.varies, and does not differ (1000 in all arms)"),
+        ("earlyStopping", "is named in spec.varies, and does not differ"),
+    ],
+)
+def test_what_is_named_has_to_differ(varies: str, matter: str) -> None:
+    same = {"long": arm("long"), "short": arm("short", schedule={"epochs": 1000})}
+    assert matter in found([varies], **same)[varies]
+
+
+def test_what_only_the_runs_tell_is_left_to_the_end() -> None:
+    assert found([*VARIES, "batchSize"], long=arm("long"), short=arm("short")) == {}
+
+
+def test_replicates_of_an_arm_differ_by_their_seeds_alone() -> None:
+    long, longer = (arm("long", trainer={"seed": seed}, replicates=2) for seed in (1, 3))
+    short = arm("short", trainer={"seed": 1}, replicates=4)
+    of = comparison(arms=SEEDS)
+    assert not_comparable(of, {"long": long, "longer": longer, "short": short}) == []
+    other = arm("long", trainer={"seed": 3}, replicates=2, schedule={"epochs": 900})
+    problems = not_comparable(of, {"long": long, "longer": other, "short": short})
+    assert [str(one) for one in problems] == ["schedule.epochs: differs inside arm standard (long: 1000, longer: 900)"]
+
+
+def test_without_a_test_set_one_fold_is_too_little() -> None:
+    alone = {name: arm(name, testSet=None) for name in ("long", "short")}
+    assert "at least two folds" in found(VARIES, **alone)["testSet"]
+    assert found(VARIES, **{name: arm(name, testSet=None, folds=[0, 1]) for name in ("long", "short")}) == {}
+
+
+@pytest.mark.parametrize(
+    ("trainings", "words", "failed"),
+    [
+        ({}, "training long is not there; training short is not there", False),
+        ({"long": arm("long")}, "training short is not there", False),
+        (
+            {"long": arm("long"), "short": arm("short", complete=False)},
+            "training short is not complete (Training)",
+            False,
+        ),
+        ({"long": arm("long"), "short": arm("short")}, "", False),
+    ],
+)
+def test_what_is_awaited_is_named(trainings: dict[str, Any], words: str, failed: bool) -> None:
+    assert awaited(comparison(), trainings) == (words, failed)
+
+
+def test_the_registration_keeps_what_was_first_seen() -> None:
+    first = registered(comparison(), {"long": arm("long", complete=False)}, NOW)
+    assert [(one.name, one.complete) for one in first.trainings] == [("long", False)] and first.digest is None
+    of = comparison(status=comparison().status.model_copy(update={"registration": first}))
+    whole = registered(of, {"long": arm("long"), "short": arm("short")}, NOW)
+    assert [(one.name, one.uid, one.complete) for one in whole.trainings] == [
+        ("long", "uid-of-long", False),
+        ("short", "uid-of-short", True),
+    ]
+    assert whole.digest and whole.time == NOW
+    kept = comparison(status=of.status.model_copy(update={"registration": whole}))
+    assert registered(kept, {}, NOW) == whole
+    assert [one.name for one in changed(whole, {"long": arm("long")})] == ["short"]
+    other = registered(comparison(maxDiceLoss=0.02), {"long": arm("long"), "short": arm("short")}, NOW)
+    assert other.digest != registered(comparison(), {"long": arm("long"), "short": arm("short")}, NOW).digest
+
+
+def test_the_pod_is_told_of_the_runs_the_baseline_first() -> None:
+    contract = contract_of(comparison(baseline="fast"), {"long": arm("long"), "short": arm("short")}, "d" * 64)
+    assert [one.name for one in contract.arms] == ["fast", ARMS[0]["name"]]
+    (run,) = contract.arms[0].runs
+    assert (run.training, run.uid, run.summary_hash, run.folds) == ("short", "uid-of-short", "5" * 64, ["0"])
+    assert run.folder == "clinic/short-uid-of-s" and contract.founded == ["schedule.epochs"]

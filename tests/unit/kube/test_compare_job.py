@@ -1,0 +1,73 @@
+"""The Job of a comparison: in the operator's image, with the runs and nothing else, read-only."""
+
+from typing import Any
+
+from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
+from nnunet_api.contract import IMAGE_ENV
+from nnunet_operator.kube.builders.comparison import compare_job
+from tests.support.made_comparisons import UID, arm, comparison, wanted
+from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS
+
+
+def made(*trainings: Any, **spec: Any) -> Any:
+    of = comparison(**spec)
+    return compare_job(of, OPTIONS, wanted(of, *(trainings or (arm("long"), arm("short")))))
+
+
+def storage(claim: str, folder: str = "") -> dict[str, Any]:
+    return {"results": {"claimName": claim, "subPath": folder}}
+
+
+def test_it_sees_the_runs_folders_alone_and_changes_nothing() -> None:
+    trainings = (
+        arm("long", storage=storage("one", "a")),
+        arm("short", storage=storage("two")),
+        arm("third", storage=storage("one")),
+    )
+    pod = made(*trainings)["spec"]["template"]["spec"]
+    claims = {v["name"]: v["persistentVolumeClaim"] for v in pod["volumes"] if "persistentVolumeClaim" in v}
+    assert claims == {
+        "results-0": {"claimName": "one", "readOnly": True},
+        "results-1": {"claimName": "two", "readOnly": True},
+    }
+    (container,) = pod["containers"]
+    mounts = [mount for mount in container["volumeMounts"] if mount["name"] in claims]
+    runs = ["long-uid-of-l", "short-uid-of-s", "third-uid-of-t"]
+    assert [mount["mountPath"] for mount in mounts] == [f"/nnunet/results/clinic/{run}" for run in runs]
+    assert [mount["subPath"] for mount in mounts] == [f"a/clinic/{runs[0]}", f"clinic/{runs[1]}", f"clinic/{runs[2]}"]
+    assert all(mount["readOnly"] for mount in mounts)
+    assert "fsGroup" not in pod["securityContext"], "no kubelet changes whose the files are"
+    assert not pod["automountServiceAccountToken"] and "initContainers" not in pod
+
+
+def test_nothing_in_it_is_the_users_but_where_it_runs() -> None:
+    mine = {"image": "mine:1", "env": [{"name": "LD_LIBRARY", "value": "x"}], "seed": 1}
+    body = made(arm("long", trainer=mine, podTemplate=FULL_POD_TEMPLATE, queueName="gpus"), arm("short"))
+    (container,) = body["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == OPTIONS.trainer_image and container["args"] == ["compare"]
+    names = [variable["name"] for variable in container["env"]]
+    assert names == [COMPARISON_CONTRACT_ENV, IMAGE_ENV, "HOME"] and "ports" not in container
+    assert container["resources"] == {"requests": {"cpu": "1", "memory": "4Gi"}, "limits": {"memory": "4Gi"}}
+    assert body["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
+    labels = body["spec"]["template"]["metadata"]["labels"]
+    assert labels["nnunet.dev/comparison"] == "shorter" and labels["nnunet.dev/stage"] == "compare"
+    assert "nnunet.dev/training" not in labels
+    assert body["spec"]["template"]["spec"]["nodeSelector"] == FULL_POD_TEMPLATE["nodeSelector"]
+
+
+def test_it_belongs_to_the_comparison_and_gives_up_at_some_point() -> None:
+    body = made(retryLimit=1)
+    (owner,) = body["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("NnunetComparison", UID, True)
+    assert body["metadata"]["name"] == "shorter-compare" and body["spec"]["backoffLimit"] == 1
+    codes = [rule["onExitCodes"] for rule in body["spec"]["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+    assert [code["containerName"] for code in codes] == ["trainer", "trainer"]
+
+
+def test_names_of_users_are_not_expanded_in_what_it_is_told() -> None:
+    of = comparison()
+    told = wanted(of, arm("long"), arm("short"))
+    contract = told.contract.model_copy(update={"classes": ["$(HOME)"]})
+    body = compare_job(of, OPTIONS, type(told)(contract, told.trainings))
+    (container,) = body["spec"]["template"]["spec"]["containers"]
+    assert "$$(HOME)" in container["env"][0]["value"]

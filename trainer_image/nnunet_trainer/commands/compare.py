@@ -1,0 +1,203 @@
+"""`nnunet-trainer compare`: the verdict on arms of trainings, from the scores that their evaluations reported."""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from pydantic import ValidationError
+
+from nnunet_api.comparison.conditions import Difference, differences, unfounded
+from nnunet_api.comparison.contract import (
+    COMPARISON_CONTRACT_ENV,
+    MAX_DIFFERENCES,
+    ArmFacts,
+    CandidateFacts,
+    ComparisonContract,
+    ComparisonFacts,
+    DifferenceFacts,
+    Interval,
+)
+from nnunet_api.comparison.words import sentence
+from nnunet_api.contract import TerminationReport
+from nnunet_api.dataset.layout import named
+from nnunet_trainer.comparison.arms import Arm
+from nnunet_trainer.comparison.comparing import compare
+from nnunet_trainer.comparison.runs import Replicate, Run, Scores, read_run
+from nnunet_trainer.process.failures import one_line, wrong_configuration, wrong_data
+
+ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", "metric.version")
+"""What has to be known of every run."""
+KNOWN_OF_TEST_SETS = ("testSet.imagesHash", "testSet.labelsHash", "inference.checkpoint", "inference.postprocessing")
+"""The same of those that have a test set."""
+_DECIMALS = 6
+_TOLD = 200
+"""Characters of a difference that a report has room for."""
+
+
+def read_comparison_contract() -> ComparisonContract:
+    """Return what is to be compared. Raises TrainerError with WRONG_CONFIGURATION."""
+    text = os.environ.get(COMPARISON_CONTRACT_ENV)
+    if not text:
+        raise wrong_configuration(f"{COMPARISON_CONTRACT_ENV} is not set; the operator sets it")
+    try:
+        return ComparisonContract.model_validate_json(text)
+    except ValidationError as error:
+        words = one_line(str(error))[:1000]
+        raise wrong_configuration(f"{COMPARISON_CONTRACT_ENV} does not fit this image: {words}") from error
+
+
+def compare_runs(contract: ComparisonContract) -> TerminationReport:
+    """Return the verdict, or what keeps the arms from being compared. All numbers go to the log."""
+    runs = [read_run(arm.name, run, contract.test_set) for arm in contract.arms for run in arm.runs]
+    found = list(_differences(contract, runs))
+    if found:
+        return _not_comparable(contract, found)
+    classes = _classes(contract, runs)
+    arms = _arms(contract, runs, classes, lambda one: one.dice)
+    try:
+        result = compare(arms, contract.max_dice_loss, contract.alpha).to_json_dict()
+        surface = _surface(contract, runs, classes)
+    except ValueError as error:
+        raise wrong_data(f"the scores can't be compared: {error}") from error
+    print(json.dumps(_plain({**result, "nsd": surface}), sort_keys=True))  # noqa: T201
+    facts = _facts(contract, result, surface)
+    said = ". ".join(sentence(one, contract.baseline, contract.max_dice_loss) for one in facts.candidates)
+    return TerminationReport(message=said, comparison=facts)
+
+
+def _differences(contract: ComparisonContract, runs: Sequence[Run]) -> Iterator[Difference]:
+    known = [one for run in runs for one in run.known]
+    required = (*ALWAYS_KNOWN, *(KNOWN_OF_TEST_SETS if contract.test_set else ()))
+    yield from differences(known, contract.varies, required)
+    yield from unfounded(known, [name for name in contract.varies if name not in contract.founded], last=True)
+    everything = {case for run in runs for replicate in run.replicates for case in replicate.dice}
+    for run in runs:
+        for number, replicate in enumerate(run.replicates, 1):
+            if missing := everything - set(replicate.dice):
+                which = f"{run.training} of arm {run.arm}, replicate {number}"
+                yield Difference("cases", f"{which}, has no scores of {len(missing)} cases: {named(missing)}")
+    folds = {tuple(sorted(replicate.folds.items())) for run in runs for replicate in run.replicates}
+    if len(folds) > 1:
+        yield Difference("folds", "the validation cases of the folds are not the same in all runs")
+
+
+def _not_comparable(contract: ComparisonContract, found: Sequence[Difference]) -> TerminationReport:
+    facts = ComparisonFacts(
+        uid=contract.uid,
+        registration=contract.registration,
+        differences=[
+            DifferenceFacts(path=one.path[:_TOLD], matter=one.matter[:_TOLD]) for one in found[:MAX_DIFFERENCES]
+        ],
+    )
+    for one in found:
+        print(f"{one}")  # noqa: T201
+    return TerminationReport(message=f"the arms can't be compared: {found[0]}"[:500], comparison=facts)
+
+
+def _classes(contract: ComparisonContract, runs: Sequence[Run]) -> tuple[str, ...]:
+    known = runs[0].classes
+    if unknown := [name for name in contract.classes if name not in known]:
+        raise wrong_configuration(
+            f"spec.classes names {named(unknown)}, and the trainings know {named(known)}: create a comparison with "
+            "names that they know"
+        )
+    return tuple(name for name in known if not contract.classes or name in contract.classes)
+
+
+def _arms(contract: ComparisonContract, runs: Sequence[Run], classes: Sequence[str], of: Any) -> list[Arm]:
+    cases = tuple(sorted(runs[0].replicates[0].dice))
+    folds = runs[0].replicates[0].folds
+    place = {case: number for number, case in enumerate(cases)}
+    return [
+        Arm(
+            name=arm.name,
+            cases=cases,
+            classes=tuple(classes),
+            values=np.array(
+                [
+                    _table(of(replicate), cases, classes)
+                    for run in runs
+                    if run.arm == arm.name
+                    for replicate in run.replicates
+                ]
+            ),
+            folds=tuple(tuple(place[case] for case in folds[fold]) for fold in sorted(folds)),
+        )
+        for arm in contract.arms
+    ]
+
+
+def _table(scores: Scores, cases: Sequence[str], classes: Sequence[str]) -> list[list[float]]:
+    return [[scores[case].get(name, math.nan) for name in classes] for case in cases]
+
+
+def _surface(contract: ComparisonContract, runs: Sequence[Run], classes: Sequence[str]) -> dict[str, Interval]:
+    """Return the difference of the normalized surface Dice by arm: reported besides, unadjusted."""
+
+    def nsd(replicate: Replicate) -> Scores:
+        return replicate.nsd
+
+    if not contract.test_set:
+        return {}
+    found = compare(_arms(contract, runs, classes, nsd), contract.max_dice_loss, contract.alpha).to_json_dict()
+    return {
+        one["name"]: Interval(difference=_short(one["difference"]), low=_short(one["low"]), high=_short(one["high"]))
+        for one in found["candidates"]
+    }
+
+
+def _facts(contract: ComparisonContract, result: Mapping[str, Any], surface: Mapping[str, Interval]) -> ComparisonFacts:
+    return ComparisonFacts(
+        uid=contract.uid,
+        registration=contract.registration,
+        arms=[ArmFacts(**{key: _short(value) for key, value in one.items()}) for one in result["arms"]],
+        candidates=[_candidate(one, surface.get(one["name"])) for one in result["candidates"]],
+        cases=result["cases"],
+        indicative=result["indicative"],
+        seed=str(result["seed"]),
+        notes=[str(note)[:512] for note in result["notes"][:10]],
+    )
+
+
+def _candidate(one: Mapping[str, Any], nsd: Interval | None) -> CandidateFacts:
+    worst = min(one["perClass"].items(), key=lambda item: item[1]["difference"], default=None)
+    several = len(one["perClass"]) > 1
+    return CandidateFacts(
+        arm=one["name"],
+        verdict=one["verdict"],
+        difference=_short(one["difference"]),
+        low=_short(one["low"]),
+        high=_short(one["high"]),
+        level=_short(one["level"]),
+        p_wilcoxon=_short(one["pWilcoxonHolm"]),
+        p_permutation=_short(one["pPermutationHolm"]),
+        rank_biserial=_short(one["rankBiserial"]),
+        share_worse=_short(one["shareWorse"]),
+        probability_better=_short(one["probabilityBetter"]),
+        worst_class=worst[0][:128] if worst and several else None,
+        worst_class_difference=_short(worst[1]["difference"]) if worst and several else None,
+        detectable_loss=_short(one["detectableLoss"]),
+        cases_needed=one["casesNeeded"],
+        replicates_needed=one["replicatesNeeded"],
+        nsd=nsd,
+    )
+
+
+def _short(value: Any) -> Any:
+    """Return a number with the digits that mean something; None where it is none."""
+    if not isinstance(value, float):
+        return value
+    return round(value, _DECIMALS) if math.isfinite(value) else None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Interval):
+        return value.to_json_dict()
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,139 @@
+"""The runs that are compared: their scores, and the conditions under which these were made. No torch in here.
+
+The folders were written by the trainings' own images, and whoever can write to the claim may have changed them since:
+scores count only where the operator's status has the hash of their file.
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnunet_api.comparison.conditions import Known, flat, of_fold
+from nnunet_api.comparison.contract import ComparedRun
+from nnunet_api.contract import PROVENANCE_FILE
+from nnunet_api.fold_key import FoldKey
+from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, wrong_data
+from nnunet_trainer.run.paths import RunPaths, compared_run
+from nnunet_trainer.run.provenance import conditions_hash
+from nnunet_trainer.scoring.scores import class_names
+
+Scores = Mapping[str, Mapping[str, float]]
+"""Case -> class by name -> score; NaN where the class is in neither of the segmentations."""
+
+
+@dataclass(frozen=True)
+class Replicate:
+    """One replicate of a run."""
+
+    dice: Scores
+    nsd: Scores
+    """Empty without a test set."""
+    folds: Mapping[str, tuple[str, ...]]
+    """Without a test set: the validation cases of each fold."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of an arm."""
+
+    arm: str
+    training: str
+    classes: tuple[str, ...]
+    """In nnU-Net's order."""
+    known: tuple[Known, ...]
+    """The conditions of each of its folds."""
+    replicates: tuple[Replicate, ...]
+
+
+def read_run(arm: str, run: ComparedRun, test_set: bool) -> Run:
+    """Return a run. Raises TrainerError with WRONG_DATA where its files are not what the training reported."""
+    paths = compared_run(run.folder)
+    content = _read(run.training, paths, paths.summary, run.summary_hash)
+    try:
+        conditions = content.get("conditions") or {}
+        stated = dict(scored for key, value in conditions.items() for scored in _stated(key, value))
+        replicates = tuple(_replicate(one, test_set) for one in content["replicates"])
+        classes = tuple(class_names(conditions.get("labels") or {}).values())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise _unreadable(run.training, paths.summary, error) from error
+    known = tuple(
+        Known(arm, f"{run.training} fold {fold}", {**stated, **found}) for fold, found in _folds(run, paths, content)
+    )
+    return Run(arm, run.training, classes, known, replicates)
+
+
+def _stated(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    # The names of labels may hold dots and all else: they are one value.
+    yield from flat(key, value) if key != "labels" else [(key, value)]
+
+
+def _replicate(content: Mapping[str, Any], test_set: bool) -> Replicate:
+    if test_set:
+        cases = content["testByCase"]
+        return Replicate(_scores(cases, "dice"), _scores(cases, "nsd"), {})
+    dice: dict[str, Mapping[str, float]] = {}
+    folds: dict[str, tuple[str, ...]] = {}
+    for name, cases in content["validationByCase"].items():
+        folds[FoldKey.parse(name, "").fold] = tuple(sorted(cases))
+        dice |= {case: {key: _number(value) for key, value in found.items()} for case, found in cases.items()}
+    return Replicate(dice, {}, folds)
+
+
+def _scores(cases: Mapping[str, Any], metric: str) -> Scores:
+    return {
+        case: {name: _number(numbers.get(metric)) for name, numbers in classes.items()}
+        for case, classes in cases.items()
+    }
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _folds(run: ComparedRun, paths: RunPaths, summary: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield each fold of a run with what its provenance.json says of its conditions."""
+    hashes: list[str] = []
+    for fold in run.folds:
+        key = FoldKey.parse(fold, run.configuration)
+        model = Path(str(summary["replicates"][(key.replicate or 1) - 1]["modelPath"]))
+        path = paths.results / model / key.folder / PROVENANCE_FILE
+        content = _read(run.training, paths, path)
+        try:
+            hashes.append(conditions_hash(content["conditions"]))
+            yield fold, of_fold(content)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise _unreadable(run.training, path, error) from error
+    if run.configuration_hash and run.configuration_hash not in hashes:
+        raise wrong_data(
+            f"training {run.training}: no {PROVENANCE_FILE} of its folds has the conditions that the training reported "
+            f"(SHA-256 {run.configuration_hash}): the files were changed since"
+        )
+
+
+def _read(training: str, paths: RunPaths, path: Path, hash_: str = "") -> dict[str, Any]:
+    try:
+        data = paths.own_file(path).read_bytes()
+        content = json.loads(data)
+    except (OSError, ValueError) as error:
+        if not is_missing_or_damaged(error):
+            raise
+        raise _unreadable(training, path, error) from error
+    if hash_ and (found := hashlib.sha256(data).hexdigest()) != hash_:
+        raise wrong_data(
+            f"training {training}: {path.name} was changed after its evaluation: its SHA-256 is {found}, the training "
+            f"reported {hash_}. Restore the file, or train and evaluate anew"
+        )
+    if not isinstance(content, dict):
+        raise _unreadable(training, path, ValueError("it holds no object"))
+    return content
+
+
+def _unreadable(training: str, path: Path, error: Exception) -> TrainerError:
+    return wrong_data(
+        f"training {training}: {path.name} can't be read ({type(error).__name__}: {error}). Restore the file, or train "
+        "and evaluate anew"
+    )
