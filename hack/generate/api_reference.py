@@ -1,6 +1,7 @@
 """The API reference in Markdown, from the schema of a CustomResourceDefinition."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -123,7 +124,8 @@ def _rules(name: str, field: Schema) -> Iterator[str]:
         if "oldSelf" in rule["rule"]:
             fixed += [rule] if not name and rule["rule"] != FIXED else []
         else:
-            yield f"- {f'`{name}`: ' if name else ''}{rule['message']}"
+            said = re.sub(r"(?<=must match )(\^\S+\$)", r"`\1`", rule["message"])
+            yield f"- {f'`{name}`: ' if name else ''}{said}"
     for child in field.get("properties", {}).values() if not name else ():
         fixed += [rule for rule in child.get("x-kubernetes-validations", []) if rule["rule"] == FIXED]
     if fixed:

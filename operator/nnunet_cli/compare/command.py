@@ -7,16 +7,18 @@ import typer
 from nnunet_cli.compare.output import as_data, as_text, is_acceptable, read, rows
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object, Refused
-from nnunet_cli.options import Context, Kubeconfig, Namespace, Output, TextOutput
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.text.output import print_data, print_lines, print_table
 
 
+@asks_cluster
 def compare(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the comparison.")],
     namespace: Namespace = None,
     output: Output = TextOutput.TEXT,
-    kubeconfig: Kubeconfig = None,
-    context: Context = None,
+    *,
+    to: Connection,
 ) -> None:
     """Tell the verdict of a comparison: whether a way of training is as good as the baseline.
 
@@ -35,7 +37,7 @@ def compare(
       2  wrong usage
       3  there is no such comparison, or the cluster can't be reached, or refuses
     """
-    cluster = Cluster(kubeconfig, context)
+    cluster = Cluster(to)
     found = read(_comparison(cluster, namespace or cluster.namespace, name))
     if not print_data(output, lambda: as_data(found)):
         print_lines(lambda width: as_text(found, width))

@@ -20,6 +20,10 @@ FORMS: Mapping[str, str] = {
         "the key of a label or taint, such as nvidia.com/gpu"
     ),
     r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": "a label's or taint's value: letters, digits, '_', '.' and '-'",
+    r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$": "a label's value: up to 63 letters, digits, '_.-'",
+    r"^[a-zA-Z0-9:.,-]+$": "a level of SELinux, such as s0:c123,c456",
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$": "a name of lower-case letters, digits, '-' and '.', or nothing",
+    r"^[-._a-zA-Z0-9]+$": "a key of letters, digits, '-', '_' and '.'",
     r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$": "a resource that a device plugin announces, such as nvidia.com/gpu",
 }
 """What a pattern of the API asks for, in words."""

@@ -164,9 +164,9 @@ def test_who_may_not_read_what_a_clinical_namespace_needs_is_told_so(site: Site,
     site.policy(home, home, "Warn", requireSeed=True)
     try:
         config = site.person("warned", home, CREATE, read)
-        asked = lambda: nnunet("lint", kept, "-o", "json", "--kubeconfig", config)  # noqa: E731
-        wait_for("the policy to warn", lambda: "spec.trainer.seed" in asked().out)
-        assert asked().code == 0
+        asked = ("lint", kept, "-o", "json", "--kubeconfig", config)
+        wait_for("the policy to warn", lambda: "spec.trainer.seed" in nnunet(*asked).out)
+        assert nnunet(*asked).code == 0
     finally:
         site.api.delete("nnunettrainingpolicies", "", home)
     here = write(training(plain, schedule={"epochs": 1000}))

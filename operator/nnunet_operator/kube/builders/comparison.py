@@ -16,7 +16,7 @@ from nnunet_operator.core.comparison.model import Compare, Comparison
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
 from nnunet_operator.kube.builders.options import JobOptions
-from nnunet_operator.kube.builders.pod import FS_GROUP, Compute, literal, pod_template
+from nnunet_operator.kube.builders.pod import Compute, literal, pod_template
 from nnunet_operator.kube.objects import Manifest
 
 
@@ -70,7 +70,7 @@ def _template(comparison: Comparison, options: JobOptions, wanted: Compare, labe
         own_image=True,
     )
     spec = template["spec"]
-    for key in FS_GROUP:  # nothing on a claim is written
+    for key in ("fsGroup", "fsGroupChangePolicy"):  # nothing on a claim is written
         spec["securityContext"].pop(key, None)
     (container,) = spec["containers"]
     del container["ports"]
