@@ -45,7 +45,7 @@ ONES = {
     "runtimeClassName": ["nvidia", "kata", ""],
 }
 KEYS = ["app", "team", "example.org/a", "example.org/b", "Zone", f"k{'k' * 60}.example/{'n' * 60}"]
-TAINTS: list[Any] = ["nvidia.com/gpu", "node-role.kubernetes.io/control-plane", "", None, 5]
+TAINTS: list[Any] = ["nvidia.com/gpu", "node-role.kubernetes.io/control-plane", "", None, "example.org/spot"]
 AFFINITY = ["nodeAffinity", "podAffinity", "podAntiAffinity", "other"]
 OBJECTS = ["team-a", "team-b", "tls", "pacs"]
 PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for n in range(4))]
@@ -184,7 +184,7 @@ def _planning(rng: random.Random) -> Object:
 
 def _pod_template(rng: random.Random) -> Object:
     maps = ("labels", "annotations", "nodeSelector", "jobAnnotations")
-    tolerated = [{"operator": "Exists"}, *({"key": key} for key in TAINTS)]
+    tolerated = [{"operator": "Exists"}, *({"key": key, "operator": "Exists"} for key in TAINTS)]
     return {
         **{name: rng.choice(values) for name, values in ONES.items() if rng.random() < 0.5},
         **{name: dict.fromkeys(_some(rng, KEYS, 4), "v") for name in maps if rng.random() < 0.4},
