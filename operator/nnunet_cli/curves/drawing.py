@@ -42,7 +42,8 @@ def draw(history: History, form: str) -> bytes:
         from matplotlib import rc_context
         from matplotlib.figure import Figure
     except ImportError:
-        words = "drawing needs matplotlib: install the extra curves, or take the numbers with -o json"
+        how = "install the extra curves (pipx inject nnunet-operator matplotlib)"
+        words = f"drawing needs matplotlib: {how}, or take the numbers with -o json"
         raise CliError(words, ExitCode.USAGE) from None
     output = io.BytesIO()
     with rc_context(_STYLE):

@@ -35,7 +35,8 @@ def read_headers(layout: Layout) -> Headers:
     try:
         import nibabel
     except ImportError:
-        return Headers(unread="the headers were not read: pip install nibabel to have shapes and spacings compared")
+        how = "install nibabel beside this program (pipx inject nnunet-operator nibabel)"
+        return Headers(unread=f"the headers were not read: {how} to have shapes and spacings compared")
     reader, problems = _Reader(nibabel, layout), list(_cut_short_problems(layout))
     for case in (*layout.training.values(), *layout.test.values()):
         of_case, unreadable = reader.grids(_files(case))

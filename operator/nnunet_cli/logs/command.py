@@ -87,16 +87,20 @@ def logs(
         if follow:
             over = Following(TrainingLogs(cluster, found), wanted, tail, say, _tell, INTERVAL_SECONDS).run()
             _say_end(found, over)
-            return
-        chosen = choose(cluster.pods(where, f"{TRAINING_LABEL}={short_name(name)}"), wanted)
-        if not chosen:
-            raise CliError(_nothing(found, folds), ExitCode.FOUND)
-        found_any = show_logs(cluster, chosen, tail=tail, echo=say)
+        else:
+            _show(cluster, found, wanted, tail)
     except Refused as refused:
         raise CliError(f"the log can't be read: {refused}", ExitCode.CLUSTER) from None
     except KeyboardInterrupt:
         return
-    if not found_any:
+
+
+def _show(cluster: Cluster, found: Watched, wanted: Wanted, tail: int | None) -> None:
+    """Print the logs as they are now. Raises Refused, and CliError or Exit where there are none."""
+    chosen = choose(cluster.pods(found.namespace, f"{TRAINING_LABEL}={short_name(found.name)}"), wanted)
+    if not chosen:
+        raise CliError(_nothing(found, wanted.folds), ExitCode.FOUND)
+    if not show_logs(cluster, chosen, tail=tail, echo=say):
         raise typer.Exit(ExitCode.FOUND)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from nnunet_cli.kubectl_completion import completions
 from tests.integration.cli.conftest import Site
 from tests.integration.conftest import Lab
 from tests.support.api import wait_for
@@ -192,29 +193,30 @@ def test_names_are_completed(site: Site, nnunet: Command, monkeypatch: pytest.Mo
     home = site.namespace("completed")
     for name in ("alpha", "beta", "alpine"):
         site.api.create("nnunettrainings", training(home, name))
-    site.api.merge("nnunettrainings", home, "beta", {"status": TRAINING}, "status")
+    words = f"kubectl-nnunet explain -n {home} --kubeconfig {site.kubeconfig} al"
     monkeypatch.setenv("_KUBECTL_NNUNET_COMPLETE", "complete_bash")
-    config = f"--kubeconfig {site.kubeconfig}"
-    for words, expected in (
-        (f"explain -n {home} {config} al", ["alpha", "alpine"]),
-        (f"list {config} -n comple", [home]),
-        (f"logs -n {home} {config} beta --fold ", ["0", "1"]),
-    ):
-        ask(monkeypatch, words)
-        # On a busy machine it gives up, and says nothing.
-        wait_for(f"what {words} may go on with", partial(completes, expected))
-    ask(monkeypatch, f"explain -n {home} --kubeconfig /none al")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    wait_for("the names", lambda: complete() == ["alpha", "alpine"])  # on a busy machine it gives up, and says nothing
+    monkeypatch.setenv("COMP_WORDS", words.replace(str(site.kubeconfig), "/none"))
     assert complete() == []
 
 
-def completes(expected: list[str]) -> bool:
-    return complete() == expected
+def test_namespaces_and_folds_are_completed(site: Site) -> None:
+    home = site.namespace("folded")
+    site.api.create("nnunettrainings", training(home))
+    site.api.merge("nnunettrainings", home, "hippo", {"status": TRAINING}, "status")
+    config = ["--kubeconfig", str(site.kubeconfig)]
+    for words, expected in (
+        (["list", *config, "-n", "folde"], [home]),
+        (["logs", "-n", home, *config, "hippo", "--fold", ""], ["0", "1"]),
+        (["logs", "-n", home, *config, "nobody", "--fold", ""], []),
+    ):
+        wait_for(f"what {words} may go on with", partial(completes, words, expected))
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
-    line = f"kubectl-nnunet {words}"
-    monkeypatch.setenv("COMP_WORDS", line)
-    monkeypatch.setenv("COMP_CWORD", str(len(line.split(" ")) - 1))
+def completes(words: list[str], expected: list[str]) -> bool:
+    return completions(words) == expected
 
 
 def complete() -> list[str]:

@@ -38,6 +38,6 @@ def test_private_ones_are_named_to_nobody() -> None:
 def test_what_stands_on_the_claim_of_the_dataset_is_refused_wherever_it_is_found(
     tmp_path: Path, where: str, refused: bool
 ) -> None:
-    said = place_problem("Ours", str(tmp_path / where / "ours.py"), {"nnUNet_raw": str(tmp_path / "raw")})
+    said = place_problem("Ours", tmp_path / where, {"nnUNet_raw": str(tmp_path / "raw")})
     assert bool(said) is refused and ("build it into an image" in said) is refused
-    assert place_problem("Ours", str(tmp_path / where / "ours.py"), {}) == ""
+    assert place_problem("Ours", tmp_path / where, {}) == ""

@@ -20,12 +20,12 @@ def suggestion(name: str, known: Collection[str]) -> str:
     return f"There are {', '.join(nearest[:_NAMED])}{f' and {rest} more' if rest > 0 else ''}."
 
 
-def place_problem(name: str, file: str, environment: Mapping[str, str]) -> str:
+def place_problem(name: str, folder: Path, environment: Mapping[str, str]) -> str:
     """Return why a class can't stand where it does: planning alone mounts the dataset's claim; "" where it can."""
     raw = environment.get("nnUNet_raw", "")
-    if not raw or not Path(file).resolve().is_relative_to(Path(raw).resolve()):
+    if not raw or not folder.resolve().is_relative_to(Path(raw).resolve()):
         return ""
     return (
-        f"trainer class {name} stands in {file}, on the claim of the dataset, which the folds do not mount: "
+        f"trainer class {name} stands in {folder}, on the claim of the dataset, which the folds do not mount: "
         "build it into an image (docs/user-guide/custom-trainers.md)"
     )

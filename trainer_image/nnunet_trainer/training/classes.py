@@ -34,8 +34,8 @@ def find_trainer(name: str) -> type:
     Raises TrainerError with WRONG_CONFIGURATION for a class that is unknown, broken, not built as nnU-Net asks or out
     of control.
     """
-    folders = [_NNUNET / "training" / "nnUNetTrainer"]
-    folders += [Path(path) for path in os.environ.get(_EXTERNAL_TRAINERS, "").split(os.pathsep) if path.strip()]
+    external = [Path(path) for path in os.environ.get(_EXTERNAL_TRAINERS, "").split(os.pathsep) if path.strip()]
+    folders = [_NNUNET / "training" / "nnUNetTrainer", *external]
     try:
         found: type = recursive_find_trainer_class_by_name(name)
     except Exception as error:
@@ -46,8 +46,11 @@ def find_trainer(name: str) -> type:
         raise wrong_configuration(
             f"trainer class {name} can't be used: {one_line(f'{type(error).__name__}: {error}')[:600]}"
         ) from error
-    if problem := place_problem(name, inspect.getfile(found), os.environ):
-        raise wrong_configuration(problem)
+    if not found.__module__.startswith("nnunetv2."):
+        # Not by its module: nnU-Net registers none, so Python knows no file of it.
+        place = next((folder for folder in external if name in class_names([folder])), None)
+        if place and (problem := place_problem(name, place, os.environ)):
+            raise wrong_configuration(problem)
     arguments = set(inspect.signature(found).parameters)
     if arguments != _TRAINER_ARGUMENTS:
         raise wrong_configuration(
