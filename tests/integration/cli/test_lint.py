@@ -10,7 +10,7 @@ import yaml
 from tests.integration.cli.conftest import CLINICAL, Site
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
-from tests.support.command import Command
+from tests.support.command import Command, Run
 
 CREATE = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["create"]}
 READ_POLICIES = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainingpolicies"], "verbs": ["list"]}
@@ -159,7 +159,10 @@ def test_who_may_not_read_what_a_clinical_namespace_needs_is_told_so(site: Site,
     site.policy(home, home, "Warn", requireSeed=True)
     try:
         config = site.person("warned", home, CREATE, read)
-        asked = lambda: nnunet("lint", kept, "-o", "json", "--kubeconfig", config)  # noqa: E731
+
+        def asked() -> Run:
+            return nnunet("lint", kept, "-o", "json", "--kubeconfig", config)
+
         wait_for("the policy to warn", lambda: "spec.trainer.seed" in asked().out)
         assert asked().code == 0
     finally:
