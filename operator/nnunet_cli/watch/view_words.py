@@ -20,6 +20,8 @@ def remarks(status: NnunetTrainingStatus) -> list[str]:
     lead, lines = leading(status.conditions), [str(concern) for concern in concerns(status)]
     for type_, bad in _WARN.items():
         condition = status.condition(type_)
+        if condition and condition.reason == Reason.CHANGED_STANDARD:
+            continue  # a choice is nothing to mind
         if condition and condition.status == bad and not (lead and lead.reason == condition.reason):
             lines.append(f"{condition.reason}: {printable(condition.message)}")
     compliant = status.condition(ConditionType.POLICY_COMPLIANT)

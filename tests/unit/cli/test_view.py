@@ -303,6 +303,7 @@ def test_early_stopping_and_the_minimum_of_the_policy(rule: dict[str, Any], said
         (condition("PolicyCompliant", "PoliciesKept", "it keeps the rules"), False),
         (condition("StandardSchedule", "ShortSchedule", "1-3 % Dice", "False"), True),
         (condition("StandardSchedule", "StandardEpochs", "1000 epochs"), False),
+        (condition("StandardSchedule", "ChangedStandard", "Cosine", "False"), False),
     ],
 )
 def test_conditions_that_are_to_be_minded(found: dict[str, Any], said: bool) -> None:
