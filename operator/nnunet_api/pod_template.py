@@ -10,11 +10,9 @@ from nnunet_api.tolerations import Toleration
 _MAX_ID = 2**31 - 1
 RESERVED_ANNOTATIONS = (f"{GROUP}/", "kueue.x-k8s.io/", "batch.kubernetes.io/")
 """Beginnings of annotations that only the operator, Kueue and Kubernetes give. A queue comes by spec.queueName."""
-_JOB_ANNOTATIONS = cel(
-    (
-        "self.all(key, !" + " && !".join(f"key.startsWith('{prefix}')" for prefix in RESERVED_ANNOTATIONS) + ")",
-        f"annotations under {', '.join(RESERVED_ANNOTATIONS)} are not for trainings to give (a queue: spec.queueName)",
-    )
+_RESERVED = (
+    "self.all(key, !" + " && !".join(f"key.startsWith('{prefix}')" for prefix in RESERVED_ANNOTATIONS) + ")",
+    f"annotations under {', '.join(RESERVED_ANNOTATIONS)} are not for trainings to give (a queue: spec.queueName)",
 )
 
 MAX_PARTS = 16
@@ -31,9 +29,17 @@ def _opaque(kind: Literal["object", "array"]) -> dict[str, Any]:
 _Part = Annotated[dict[str, Any], Field(max_length=MAX_PARTS)]
 _NAME = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 """Names and values of labels, and names of annotations, as Kubernetes takes them."""
-_Key = Annotated[str, Field(pattern=rf"^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?/)?{_NAME}$")]
-LabelMap = Annotated[dict[_Key, Annotated[str, Field(max_length=63, pattern=rf"^({_NAME})?$")]], Field(max_length=64)]
-AnnotationMap = Annotated[dict[_Key, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+_NAMES = (
+    rf"self.all(key, key.matches('^([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?/)?{_NAME}$'))",
+    "names must be [PREFIX/]NAME of letters, digits, -, _ and dots, NAME with at most 63 characters",
+)
+_Annotations = dict[str, Annotated[str, Field(max_length=4096)]]
+LabelMap = Annotated[
+    dict[str, Annotated[str, Field(max_length=63, pattern=rf"^({_NAME})?$")]],
+    Field(max_length=64, json_schema_extra=cel(_NAMES)),
+]
+AnnotationMap = Annotated[_Annotations, Field(max_length=64, json_schema_extra=cel(_NAMES))]
+JobAnnotationMap = Annotated[_Annotations, Field(max_length=64, json_schema_extra=cel(_NAMES, _RESERVED))]
 _OptionalName = Annotated[str | None, Field(max_length=253, pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$")]
 
 
@@ -152,7 +158,7 @@ class PodTemplate(ApiModel):
     ] = []
     """Further folders for the trainer, read-only, at /nnunet/volumes/NAME, but not for the verification. The image's
     digest does not cover what is in them."""
-    job_annotations: Annotated[AnnotationMap, Field(json_schema_extra=_JOB_ANNOTATIONS)] = {}
+    job_annotations: JobAnnotationMap = {}
     """Annotations of the Jobs, but not of the verification's, for example provreq.kueue.x-k8s.io/maxRunDurationSeconds.
     Those of the operator, of Kubernetes' Job controller and of Kueue's own are not yours to give."""
     topology_spread_constraints: Annotated[list[_Part], Field(max_length=32, json_schema_extra=_opaque("array"))] = []

@@ -179,7 +179,7 @@ REJECTED: dict[str, tuple[Object, str]] = {
     ),
     "label": (
         {"podTemplate": {"labels": {"my team": "a"}}},
-        "spec.podTemplate.labels: Invalid value: names must match",
+        "spec.podTemplate.labels: Invalid value: names must be [PREFIX/]NAME",
     ),
     "annotation": (
         {"podTemplate": {"annotations": {"a/b/c": ""}}},

@@ -79,6 +79,9 @@ def test_the_labels_of_the_namespace_decide_what_a_policy_is_for(nnunet: Command
 LISTED = (Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS, Rule.PLANNERS, Rule.ENV, Rule.CLAIMS, Rule.SERVICE_ACCOUNTS)
 
 
+ENV = [{"name": "nnUNet_extTrainer", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]
+
+
 def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
     rules = {
         "minEpochs": 1000,
@@ -109,7 +112,7 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         planning={"planner": "Tiny", "gpuMemoryTargetGB": 1},
         earlyStopping={"mode": "Stop"},
         configuration="2d",
-        trainer={"className": "Mine", "image": "a:1", "env": [{"name": "nnUNet_extTrainer"}]},
+        trainer={"className": "Mine", "image": "a:1", "env": ENV},
         podTemplate={
             "priorityClassName": "system-node-critical",
             "runtimeClassName": "kata",
@@ -122,6 +125,9 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
             ],
             "tolerations": [{"operator": "Exists"}],
             "affinity": {"podAntiAffinity": {}},
+            "securityContext": {"runAsUser": 5},
+            "volumes": [{"name": "a", "secret": {"secretName": "s"}}],
+            "jobAnnotations": {"a": "b"},
         },
     )
     files = write("t.yaml", bad), "--policies", write("p.yaml", policy(rules=rules))
