@@ -10,7 +10,7 @@ import yaml
 from tests.integration.cli.conftest import CLINICAL, Site
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
-from tests.support.command import Command, Run
+from tests.support.command import Command
 
 CREATE = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["create"]}
 READ_POLICIES = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainingpolicies"], "verbs": ["list"]}

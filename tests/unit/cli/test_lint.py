@@ -118,11 +118,6 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
             "runtimeClassName": "kata",
             "imagePullSecrets": [{"name": "theirs"}],
             **{part: {"a": "b"} for part in ("labels", "annotations", "jobAnnotations", "nodeSelector")},
-            "securityContext": {"runAsUser": 7},
-            "volumes": [
-                {"name": "a", "secret": {"secretName": "theirs"}},
-                {"name": "b", "configMap": {"name": "theirs"}},
-            ],
             "tolerations": [{"operator": "Exists"}],
             "affinity": {"podAntiAffinity": {}},
             "securityContext": {"runAsUser": 5},
