@@ -12,7 +12,7 @@ from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.options import Context, HelperImage, HelperTimeout, Kubeconfig, Name, Namespace
 from nnunet_cli.text.output import note, print_file, write_file
-from nnunet_cli.volumes.runs import open_run
+from nnunet_cli.volumes.runs import file_name, open_run
 
 
 class RunFile(StrEnum):
@@ -77,6 +77,6 @@ def report(
     if output == "-":
         print_file(data)
         return
-    target = Path(output or f"{name}-{file}")
+    target = Path(output or file_name(name, file))
     write_file(target, data)
     note(f"{target}: {file} of {where}/{name}")
