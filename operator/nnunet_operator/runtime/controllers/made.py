@@ -1,7 +1,8 @@
-"""Jobs that were made and that no status tells of yet, so that one which somebody deletes at once is noticed.
+"""Jobs that were made or stopped and that no status tells of yet: their loss is noticed, or is known to be our doing.
 
-The status tells of a Job a moment after its creation, because its pod shows by then. This is forgotten with the
-process, which costs no more than one loss that is not counted.
+The status tells of a Job a moment after its creation, because its pod shows by then; of one that was stopped as soon as
+it can be written, and until then the training may be resumed. This is forgotten with the process, which costs no more
+than one loss that is counted wrongly.
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decide import decide
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.events import events
-from nnunet_operator.core.losses import counts_more, with_made
+from nnunet_operator.core.losses import counts_more, with_made, with_stopped
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
 from nnunet_operator.core.policy import Policies
@@ -91,6 +91,7 @@ class Trainings:
         self._scraper = scraper
         self._pod_events = pod_events
         self._made = Made()
+        self._stopped = Made()
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a training once.
@@ -103,9 +104,10 @@ class Trainings:
             self._scraper.forget(key)
             self._pod_events.forget(key)
             self._made.forget(key)
+            self._stopped.forget(key)
             return Outcome()
         before = parse_status(body)
-        made = self._made.of(key)
+        made, stopped = self._made.of(key), self._stopped.of(key)
         world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
@@ -129,6 +131,7 @@ class Trainings:
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
         self._made.told(key, made)
+        self._stopped.told(key, stopped)
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -148,7 +151,7 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
-        training = replace(training, status=with_made(before, self._made.of(key)))
+        training = replace(training, status=with_made(with_stopped(before, self._stopped.of(key)), self._made.of(key)))
         group = group_of(key)
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         warnings = await self._pod_events.find(key, jobs, pods, now)
@@ -242,7 +245,7 @@ class Trainings:
             case Start(child):
                 await self._create(training, child, deeds)
             case Stop(child, uid):
-                await self._delete_job(Key(key.namespace, child.name), uid)
+                await self._delete_job(key, child.name, uid)
             case DeleteTraining():
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
                 await self._delete(TRAININGS, key, training.uid, training.resource_version)
@@ -268,12 +271,15 @@ class Trainings:
         self._made.add(Key(namespace, training.name), name, job["metadata"]["uid"])
         self._feed.seen(JOBS, job, by=TRAININGS)
 
-    async def _delete_job(self, key: Key, uid: str) -> None:
+    async def _delete_job(self, training: Key, name: str, uid: str) -> None:
+        key = Key(training.namespace, name)
         job: JobView | None = self._cache[JOBS].get(key)
         if job is None or job.uid != uid:
             return
         answer = await self._delete(JOBS, key, uid, job.version)
         log.info("deleted Job %s", key.name)
+        if not job.complete:  # one that is repeated for its lost evidence is counted with the status that says so
+            self._stopped.add(training, name, uid)
         if answer is None:
             self._feed.gone(JOBS, key, int(job.version), by=TRAININGS)
         elif answer.get("kind") == "Job":
