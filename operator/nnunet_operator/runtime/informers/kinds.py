@@ -41,7 +41,8 @@ KINDS = (
     Informer(POLICIES, Text(trim_resource), summarize=_policy, in_namespaces=False, needed=True),
     Informer(NAMESPACES, Text(trim_namespace), summarize=_labels, in_namespaces=False, needed=True),
     Informer(TRAININGS, Text(trim_training), _short_name, summarize),
-    Informer(JOBS, View(job_view), label_of, selector=TRAINING_LABEL),
+    # What a Job came to that is deleted as soon as it has ended.
+    Informer(JOBS, View(job_view), label_of, outlives=lambda job: bool(job.ended), selector=TRAINING_LABEL),
     Informer(PODS, View(pod_view), label_of, selector=TRAINING_LABEL),
 )
 """In the order in which they are listed."""
