@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from tests.support.api import Api, Object, wait_for
 
@@ -101,7 +102,7 @@ class Mutations:
             group = "batch" if KINDS[name] == "jobs" else ""
             self.begin(name, group, KINDS[name], expression, f'{label}.contains("-{name}-")')
         for name, kind in KINDS.items():
-            wait_for(f"rule {name} to be in force", lambda name=name, kind=kind: self._changes(name, kind))
+            wait_for(f"rule {name} to be in force", partial(self._changes, name, kind))
 
     def _changes(self, name: str, kind: str) -> bool:
         return _essence(self._tried(kind, f"c-{name}-x")) != _essence(self._tried(kind, "c-x"))

@@ -329,7 +329,11 @@ ODD = [
     Odd("a label without an image", lambda f: save_nifti(f / "labelsTr/c9.nii.gz", label_of())),
     Odd("another number of cases", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training"),
     Odd("no folder of labels", lambda f: shutil.rmtree(f / "labelsTr"), "there is no folder labelsTr"),
-    Odd("a folder for an image", lambda f: (image(f).unlink(), image(f).mkdir()), "imagesTr/c3_0000.nii.gz"),
+    Odd(
+        "a folder for an image",
+        lambda f: one_after_the_other(Path.unlink, Path.mkdir)(image(f)),
+        "imagesTr/c3_0000.nii.gz",
+    ),
     Odd("an image without a number", lambda f: image(f).rename(f / "imagesTr/c3.nii.gz"), "imagesTr/c3.nii.gz"),
     Odd("a number of three digits", lambda f: image(f).rename(f / "imagesTr/c3_000.nii.gz"), "imagesTr/c3_000.nii.gz"),
     Odd("channels from 1 on", lambda f: image(f).rename(f / "imagesTr/c3_0001.nii.gz"), "imagesTr/c3_0001.nii.gz"),

@@ -305,8 +305,7 @@ def managed_elsewhere(stage: Stage) -> Iterator[None]:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     metadata = {"name": f"{stage.name}-trial", "namespace": stage.lab.namespace}
     trial: Object = {"metadata": metadata, "spec": spec}
-    made = lambda: stage.lab.api.create("jobs", trial, dryRun="All")  # noqa: E731
-    wait_for("the rule", lambda: "managedBy" in made()["spec"])
+    wait_for("the rule", lambda: "managedBy" in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
     yield
     mutations.end()
 

@@ -1,5 +1,7 @@
 """A training that was created anew with the status of a former object of its name."""
 
+from typing import Any
+
 import pytest
 
 from nnunet_operator.core.training import Training
@@ -26,7 +28,7 @@ OTHER = "99999999-0000-4000-8000-000000000001"
 TWO = training(folds=[0, 1])
 
 
-def restored(of: Training, **spec: object) -> Training:
+def restored(of: Training, **spec: Any) -> Training:
     """Return the training as a restore from a backup creates it: its status is there, its UID is another."""
     return training(status=of.status, uid=OTHER, folds=[0, 1], **spec)
 
@@ -37,7 +39,9 @@ def test_a_training_that_had_not_ended_begins_anew_and_says_so_once() -> None:
     new = restored(half)
     result = decide(world(new))
     assert created(result) == ["hippo-plan"]
-    assert {fold.phase for fold in result.status.folds} == {"Pending"} and result.status.run_path.endswith("-99999999")
+    assert {fold.phase for fold in result.status.folds} == {"Pending"} and str(result.status.run_path).endswith(
+        "-99999999"
+    )
     assert stated(result, "DatasetReady") == ("False", "NotYetPlanned")
     (event,) = [event for event in result.events if event.reason == "FormerRunForgotten"]
     assert "clinic/hippo-0a1b2c3d" in event.message and "anew in clinic/hippo-99999999" in event.message

@@ -166,11 +166,12 @@ def test_a_change_tells_what_was_and_what_is() -> None:
     assert store.remove(Key("clinic", "a"), 5) is None
 
 
-ENDED = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+ENDED: dict[str, Any] = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
 
 
 def test_what_a_job_came_to_is_known_until_it_was_looked_at() -> None:
-    for gone in (("remove", job(6, **ENDED)), ("list", (7, []))):
+    steps: list[tuple[str, Any]] = [("remove", job(6, **ENDED)), ("list", (7, []))]
+    for gone in steps:
         store = replay(("put", job(5, **ENDED)), gone)
         (left,) = store.left(GROUP)
         assert left.complete and store.get(KEY) is None and store.of(GROUP) == ()
