@@ -255,11 +255,11 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
         Reason.POLICY_CHANGED,
         Case.POLICY_UNREADABLE,
     ): "tests/unit/runtime/test_policies.py: no schema admits such a policy",
-    (Reason.POLICY_EPOCHS_NOT_PROVEN, Case.POLICY_RAISED): "tests/unit/core/test_evidence.py",
+    (Reason.POLICY_EPOCHS_NOT_PROVEN, Case.POLICY_RAISED): "tests/unit/core/test_policy.py",
     (
         Reason.PODS_LOST,
         Case.EVICTED,
-    ): "tests/unit/kube/test_failures.py: Kubernetes waits for longer after each eviction",
+    ): "tests/unit/kube/test_outside.py: Kubernetes waits for longer after each eviction",
     (Reason.PODS_LOST, ""): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
     (
         Reason.PODS_LOST,
