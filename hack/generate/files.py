@@ -1,4 +1,4 @@
-"""Write what is generated: CRDs, manifests for kustomize, the references (API, metrics, reasons), the table of values.
+"""Write what is generated: CRDs, manifests for kustomize, the references of docs/reference, the table of values.
 
 `python -m hack.generate` writes; with `--check` it writes nothing and fails if a file is not as it should be.
 """
@@ -14,6 +14,7 @@ import yaml
 
 from hack.generate.api_reference import api_reference
 from hack.generate.metrics_reference import metrics_reference
+from hack.generate.obstacles_reference import obstacles_reference
 from hack.generate.reasons_reference import reasons_reference
 from hack.generate.values_table import replace_table, values_table
 from hack.prepare.helm import CHART, ROOT, Object, render
@@ -131,6 +132,7 @@ def generated() -> dict[Path, str]:
         files[ROOT / "docs" / "reference" / REFERENCES[plural]] = api_reference(crd)
     files[ROOT / "docs" / "reference" / "metrics.md"] = metrics_reference()
     files[ROOT / "docs" / "reference" / "reasons.md"] = reasons_reference()
+    files[ROOT / "docs" / "reference" / "obstacles.md"] = obstacles_reference()
     objects = [without_helm(thing) for thing in render({"crds": {"install": False}})]
     parts: dict[str, list[Object]] = {part: [] for part in ("", *POLICY_PARTS)}
     for thing in objects:

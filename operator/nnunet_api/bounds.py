@@ -11,6 +11,9 @@ MAX_SPEC = 65_536
 """Characters of a spec with its defaults, written out as JSON, that admission takes."""
 MAX_METADATA = 131_072
 """Characters of labels, annotations, finalizers and owners; kubectl keeps the spec once more in an annotation."""
+MAX_CONFIGURATIONS = 65_536
+"""Bytes of planning.configurations in the run contract: the one open part of what pods are told by a variable, of which
+Linux takes less than 128 KiB (MAX_ARG_STRLEN). As much is left for what the policies came to."""
 MAX_READ = 4 * MAX_SPEC
 """Characters of a spec that the operator reads. More than is admitted: the two write numbers and text differently."""
 
@@ -27,4 +30,15 @@ def size_problem(size: int, most: int) -> str:
     return (
         f"the spec has {size} characters, may have at most {most}: shorten planning.configurations, trainer.env or "
         "podTemplate"
+    )
+
+
+def configurations_problem(configurations: Any) -> str:
+    """Return what is wrong with the size of planning.configurations, with the remedy; empty where nothing is."""
+    size = len(json.dumps(configurations))  # in ASCII, as the contract is: a character outside takes up to 12 bytes
+    if size <= MAX_CONFIGURATIONS:
+        return ""
+    return (
+        f"spec.planning.configurations has {size} bytes in ASCII, may have at most {MAX_CONFIGURATIONS}: shorten it, "
+        "or else no pod could be told of it"
     )

@@ -162,6 +162,8 @@ class EventReason(StrEnum):
     """A new attempt goes on from the checkpoint after a pod was lost."""
     RESUMED = "Resumed"
     """A suspension has ended."""
+    FORMER_RUN_FORGOTTEN = "FormerRunForgotten"
+    """The status was that of a former object of this name, as after a restore: the training begins anew."""
     CHECKPOINT_PASSED_OVER = "CheckpointPassedOver"
     """A checkpoint was damaged; an older one that loads was taken."""
     RESTARTED_AFTER_STALL = "RestartedAfterStall"

@@ -7,7 +7,7 @@ from typing import Any
 
 import urllib3
 
-from nnunet_api.contract import CONTRACT_ENV, RunContract
+from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, RunContract
 from tests.support.api import Api, ApiError, Object
 from tests.support.builders import report
 from tests.support.trainer import contracts
@@ -76,7 +76,7 @@ class Kubelet:
     def _status(self, pod: Object, phase: str, state: Object) -> Object:
         container = {
             "name": "trainer",
-            "image": pod["spec"]["containers"][0]["image"],
+            "image": _trainer(pod)["image"],
             "imageID": "registry.example/trainer@sha256:" + "0" * 64,
             "ready": phase == "Running",
             "started": phase == "Running",
@@ -138,8 +138,14 @@ class Autopilot(Kubelet):
 
 def contract_of(pod: Object) -> RunContract:
     """Return what the pod's trainer is told."""
-    variables = {variable["name"]: variable.get("value", "") for variable in pod["spec"]["containers"][0]["env"]}
+    variables = {variable["name"]: variable.get("value", "") for variable in _trainer(pod)["env"]}
     return RunContract.model_validate_json(variables[CONTRACT_ENV].replace("$$(", "$("))
+
+
+def _trainer(pod: Object) -> Object:
+    """Return the trainer's container: webhooks put others before and behind it."""
+    found: Object = next(one for one in pod["spec"]["containers"] if one["name"] == CONTAINER_NAME)
+    return found
 
 
 def _over(pod: Object) -> bool:

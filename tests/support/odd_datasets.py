@@ -3,7 +3,9 @@
 Used by tests/unit, without a reader of nnU-Net, and by tests/trainer, with all of them.
 """
 
+import gzip
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +188,25 @@ def one_after_the_other(*spoils: Callable[[Path], None]) -> Callable[[Path], Non
     return spoil
 
 
+def renamed(folder: Path, prefix: str) -> None:
+    """Put something before the names of all cases."""
+    for number in range(CASES):
+        for path in (image(folder, number), label(folder, number)):
+            path.rename(path.with_name(prefix + path.name))
+
+
+def marked(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
+def labelled(folder: Path, **labels: int) -> None:
+    describe(folder, labels={"background": 0, **labels})
+
+
+def split(folder: Path, train: list[str], val: list[str]) -> None:
+    (folder / "splits_final.json").write_text(json.dumps([{"train": train, "val": val}]))
+
+
 @dataclass(frozen=True)
 class Odd:
     """A dataset and the verdict on it."""
@@ -302,4 +323,57 @@ ODD = [
         True,
         False,
     ),
+    # What is missing, too much, or named otherwise.
+    Odd("a case without a label", lambda f: label(f).unlink(), "labelsTr/c3.nii.gz"),
+    Odd("a case without an image", lambda f: image(f).unlink(), "numTraining is 5, but there are 4 training cases"),
+    Odd("a label without an image", lambda f: save_nifti(f / "labelsTr/c9.nii.gz", label_of())),
+    Odd("another number of cases", lambda f: describe(f, numTraining=9), "numTraining is 9, but there are 5 training"),
+    Odd("no folder of labels", lambda f: shutil.rmtree(f / "labelsTr"), "there is no folder labelsTr"),
+    Odd(
+        "a folder for an image",
+        lambda f: one_after_the_other(Path.unlink, Path.mkdir)(image(f)),
+        "imagesTr/c3_0000.nii.gz",
+    ),
+    Odd("an image without a number", lambda f: image(f).rename(f / "imagesTr/c3.nii.gz"), "imagesTr/c3.nii.gz"),
+    Odd("a number of three digits", lambda f: image(f).rename(f / "imagesTr/c3_000.nii.gz"), "imagesTr/c3_000.nii.gz"),
+    Odd("channels from 1 on", lambda f: image(f).rename(f / "imagesTr/c3_0001.nii.gz"), "imagesTr/c3_0001.nii.gz"),
+    Odd(
+        "an ending in capitals", lambda f: image(f).rename(f / "imagesTr/c3_0000.NII.GZ"), "there are 4 training cases"
+    ),
+    Odd("files of others beside", lambda f: (f / "imagesTr/Thumbs.db").write_text("x")),
+    Odd("cases named by DICOM", lambda f: renamed(f, "1.2.840." * 24)),
+    # Files that are no images.
+    Odd("an empty file", lambda f: image(f).write_bytes(b""), "1 files are cut short or damaged: imagesTr/c3_0000"),
+    Odd(
+        "an image that is not compressed",
+        lambda f: image(f).write_bytes(gzip.decompress(image(f).read_bytes())),
+        "1 files are cut short or damaged: imagesTr/c3_0000.nii.gz",
+    ),
+    Odd(
+        "text for an image", lambda f: image(f).write_bytes(gzip.compress(b"no image")), "imagesTr/c3_0000.nii.gz", True
+    ),
+    # dataset.json.
+    Odd("no dataset.json", lambda f: (f / "dataset.json").unlink(), "no dataset.json"),
+    Odd("half a dataset.json", lambda f: (f / "dataset.json").write_text("{"), "valid JSON: Expecting property name"),
+    Odd("a list for it", lambda f: (f / "dataset.json").write_text("[]"), "must hold an object, not a list"),
+    Odd("a byte order mark", lambda f: marked(f / "dataset.json"), "valid JSON: Unexpected UTF-8 BOM"),
+    Odd(
+        "a gap in the labels", lambda f: labelled(f, rim=1, core=3), "has the values 0, 1, 3, must have those from 0 on"
+    ),
+    Odd(
+        "a negative label", lambda f: labelled(f, rim=-1, core=2), "has the values -1, 0, 2, must have those from 0 on"
+    ),
+    Odd("two labels of one number", lambda f: labelled(f, rim=1, core=1), "labels.rim and labels.core are both 1"),
+    Odd("the ignore label last", lambda f: labelled(f, rim=1, core=2, ignore=3)),
+    Odd("the ignore label in between", lambda f: labelled(f, ignore=1, core=2), "has the values 0, 2, must have those"),
+    Odd("no background", lambda f: describe(f, labels={"rim": 1, "core": 2}), "labels.background is None, must be 0"),
+    Odd(
+        "labels of nnU-Net v1",
+        lambda f: describe(f, labels={"0": "background", "1": "rim", "2": "core"}),
+        "nnU-Net v1 had names and values the other way round",
+    ),
+    # Splits.
+    Odd("splits of other cases", lambda f: split(f, ["c0", "c1"], ["c77"]), "1 cases are not in the dataset: c77"),
+    Odd("splits that overlap", lambda f: split(f, ["c0", "c1"], ["c1"]), "1 cases are in train and in val: c1"),
+    Odd("an image of zeros", lambda f: save_nifti(image(f), image_of(3) * 0)),
 ]

@@ -25,6 +25,8 @@ COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims ar
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
 OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
+CHAOS_TRAININGS = _size(12, 100, "trainings in a cluster where everybody changes, deletes and forbids things")
+CHAOS_SECONDS = _size(8, 60, "seconds for which that goes on")
 FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
 RESTING_TRAININGS = _size(20, 50, "trainings that are over, beside which the operator writes nothing")
 REST_SECONDS = _size(20, 30, "seconds for which it is watched")

@@ -17,7 +17,7 @@ from nnunet_cli.kube.trainings import read_training
 from nnunet_cli.kube.watched import watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, print_data, write_file
-from nnunet_cli.volumes.runs import open_run, require_begun
+from nnunet_cli.volumes.runs import file_name, open_run, require_begun
 
 
 class CurvesOutput(StrEnum):
@@ -76,7 +76,7 @@ def curves(
         raise CliError(f"{words}. See kubectl nnunet explain {name} -n {where}", ExitCode.FOUND)
     if print_data(output, lambda: as_data(history)):
         return
-    target = Path(f"{name}-curves.{output}")
+    target = Path(file_name(name, f"curves.{output}"))
     if output is CurvesOutput.PNG:
         data = draw(history, "png")
     else:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from nnunet_api.bounds import MAX_SPEC, size_problem, written_size
+from nnunet_api.bounds import MAX_SPEC, configurations_problem, size_problem, written_size
 from nnunet_api.conditions import rfc3339
 from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
@@ -106,7 +106,8 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
             for field, message in invalid.problems
         ]
         return result
-    if problem := size_problem(written_size(spec.to_json_dict()), MAX_SPEC):
+    problem = size_problem(written_size(spec.to_json_dict()), MAX_SPEC)
+    if problem := problem or configurations_problem(spec.planning.configurations):
         result.findings.append(Finding(Level.INVALID, problem, "spec", remedy="correct the file", source="schema"))
         return result
     if known.labels is not None:

@@ -17,7 +17,7 @@ from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.output import note, print_file, write_file
 from nnunet_cli.volumes.access import NoPod
-from nnunet_cli.volumes.runs import open_run, require_begun
+from nnunet_cli.volumes.runs import file_name, open_run, require_begun
 
 
 class RunFile(StrEnum):
@@ -96,7 +96,7 @@ def report(
     if output == "-":
         print_file(data)
         return
-    target = Path(output or f"{name}-{file}")
+    target = Path(output or file_name(name, file))
     write_file(target, data)
     note(f"{target}: {file} of {where}/{name}")
 

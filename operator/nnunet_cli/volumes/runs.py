@@ -1,10 +1,12 @@
 """The run folder of a training, on its results claim."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from nnunet_api.folders import run_folder
+from nnunet_api.folders import inside, run_folder
+from nnunet_api.labels import short_name
 from nnunet_api.pod_template import PodTemplate
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
@@ -41,8 +43,28 @@ def open_run(cluster: Cluster, training: Object, image: str | None, limit_second
     except ValueError as error:
         words = f"spec.storage or spec.podTemplate of {metadata['name']} can't be read: {error}"
         raise CliError(words, ExitCode.CLUSTER) from None
-    folder = run_folder(namespace, metadata["name"], metadata["uid"])
+    folder = run_path(training, results.sub_path)
     chosen = choose_image(cluster, image)
     chosen = replace(chosen, security=own) if own else chosen
     with mounted(cluster, namespace, results.claim_name, chosen, read_only=True, limit_seconds=limit_seconds) as volume:
-        yield Run(volume, f"{results.sub_path}/{folder}" if results.sub_path else folder)
+        yield Run(volume, folder)
+
+
+def run_path(training: Object, sub_path: str) -> str:
+    """Return the run's folder inside the results claim: as the status has it, where it is one of this name.
+
+    The status of a complete training that was restored from a backup names the run of the object before.
+    """
+    metadata = training["metadata"]
+    own = inside(sub_path, run_folder(metadata["namespace"], metadata["name"], metadata["uid"]))
+    stated = (training.get("status") or {}).get("runPath")
+    return str(stated) if _without_uid(str(stated)) == _without_uid(own) else own
+
+
+def file_name(training: str, file: str) -> str:
+    """Return a name for a file of a training, NAME-FILE; a long name is cut, as file systems take 255 characters."""
+    return f"{short_name(training, 200)}-{file}"
+
+
+def _without_uid(path: str) -> str:
+    return re.sub(r"-[0-9a-f]{8}$", "", path)

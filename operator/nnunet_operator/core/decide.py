@@ -1,7 +1,7 @@
 """The decision: what was observed in, actions and a new status out. Pure, and without anything of Kubernetes."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from nnunet_api.job_status import JobStatus
@@ -20,6 +20,7 @@ from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.outdated import outdated as find_outdated
 from nnunet_operator.core.policy import Finding, Policies, find
 from nnunet_operator.core.progress import total_progress
+from nnunet_operator.core.restored import forgotten, former_run, without_former_run
 from nnunet_operator.core.stages import Stages, look_at_stages, to_create
 from nnunet_operator.core.stall import to_restart
 from nnunet_operator.core.training import Options, Training
@@ -62,6 +63,10 @@ def decide(
         return Decision(training.status)  # what runs goes with it
     if training.status.holds(ConditionType.COMPLETE):
         return _at_rest(training, now)
+    if former := former_run(training):
+        training = replace(training, status=without_former_run(training.status))
+        decision = decide(training, observations, policies, now, options)
+        return replace(decision, events=(forgotten(training, former), *decision.events))
     policy = find(training, policies, now)
     found = look_at_stages(training, observations, policy.min_epochs)
     failure = _failure(training.status, found)

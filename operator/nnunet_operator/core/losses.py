@@ -41,6 +41,16 @@ def with_made(status: NnunetTrainingStatus, made: Mapping[str, str]) -> NnunetTr
     return status.model_copy(update={"jobs": list(known.values())})
 
 
+def with_stopped(status: NnunetTrainingStatus, stopped: Mapping[str, str]) -> NnunetTrainingStatus:
+    """Return a status that tells, too, of Jobs that the operator has stopped since it was written: UIDs by name."""
+    if not stopped:
+        return status
+    known = {job.name: job for job in status.jobs}
+    for name, uid in stopped.items():
+        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": True})
+    return status.model_copy(update={"jobs": list(known.values())})
+
+
 def counts_more(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> bool:
     """Tell whether a status counts a loss that the one before does not."""
     known = {job.name: job.lost for job in before.jobs}

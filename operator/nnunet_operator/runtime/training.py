@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nnunet_api.bounds import MAX_READ, size_problem
+from nnunet_api.bounds import MAX_READ, configurations_problem, size_problem
 from nnunet_api.conditions import merge, state_condition
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import told
@@ -38,6 +38,8 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
     """Return the training. Raises InvalidSpecError."""
     metadata = body["metadata"]
     spec = parse_spec(NnunetTrainingSpec, body)
+    if problem := configurations_problem(spec.planning.configurations):
+        raise InvalidSpecError(problem)
     return Training(
         namespace=metadata["namespace"],
         name=metadata["name"],

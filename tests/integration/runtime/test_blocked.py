@@ -11,6 +11,7 @@ from nnunet_api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
+from tests.support.claims import make_claims, make_volumes
 from tests.support.made_trainings import FULL_POD_TEMPLATE
 from tests.support.node import FakeNode
 from tests.support.process import OperatorProcess
@@ -37,44 +38,14 @@ def test_waiting_for_a_node(lab: Lab) -> None:
     assert lab.status()["phase"] == "WaitingForResources"
 
 
-def claims(lab: Lab) -> None:
-    """Make the claims of a training, bound."""
-    for name in ("nnunet-raw", "nnunet-preprocessed", "nnunet-results"):
-        body = {
-            "metadata": {"name": name, "namespace": lab.namespace},
-            "spec": {
-                "accessModes": ["ReadWriteMany"],
-                "resources": {"requests": {"storage": "1Gi"}},
-                "storageClassName": "",
-            },
-        }
-        lab.api.request("POST", f"/api/v1/namespaces/{lab.namespace}/persistentvolumeclaims", body)
-
-
 def test_waiting_for_a_claim(lab: Lab, node: str) -> None:
     """The claims don't exist, then they exist but are not bound."""
     lab.apply(training(lab.namespace))
     condition = lab.wait_reason("Progressing", "ClaimNotBound")
     assert "nnunet-raw" in condition["message"]
-    claims(lab)
+    make_claims(lab.api, lab.namespace)
     wait_for("another message", lambda: "not found" not in lab.condition("Progressing")["message"], about=lab.describe)
     assert lab.condition("Progressing")["reason"] == "ClaimNotBound"
-
-
-def volumes(lab: Lab) -> None:
-    """Make the volumes that the claims ask for."""
-    for name in ("nnunet-raw", "nnunet-preprocessed", "nnunet-results"):
-        body = {
-            "metadata": {"name": f"{lab.namespace}-{name}"},
-            "spec": {
-                "capacity": {"storage": "1Gi"},
-                "accessModes": ["ReadWriteMany"],
-                "hostPath": {"path": "/nonexistent"},
-                "claimRef": {"name": name, "namespace": lab.namespace},
-                "storageClassName": "",
-            },
-        }
-        lab.api.request("POST", "/api/v1/persistentvolumes", body)
 
 
 def wait_scheduled(lab: Lab) -> None:
@@ -85,8 +56,8 @@ def wait_scheduled(lab: Lab) -> None:
 
 def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
     """Planning fits the node; the folds need a GPU that it does not have."""
-    claims(lab)
-    volumes(lab)
+    make_claims(lab.api, lab.namespace)
+    make_volumes(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
@@ -98,8 +69,8 @@ def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
 
 def test_image_that_can_not_start(lab: Lab, node: str) -> None:
     """The kubelet says why; the user reads which image and what to check."""
-    claims(lab)
-    volumes(lab)
+    make_claims(lab.api, lab.namespace)
+    make_volumes(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.wait(
@@ -184,8 +155,8 @@ def test_quota_refuses_the_next_pod(lab: Lab) -> None:
 
 def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
     """The pod has a node and does not start there; only Events tell why, and only while they are the latest word."""
-    claims(lab)
-    volumes(lab)
+    make_claims(lab.api, lab.namespace)
+    make_volumes(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     pod = lab.kubelet.pod("hippo", "plan")

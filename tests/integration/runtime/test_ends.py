@@ -1,7 +1,6 @@
 """Jobs that somebody else deletes as soon as they have ended, and pods that outlive their trainers."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -10,9 +9,9 @@ from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
 from tests.support.launch import Launch, as_deployed
+from tests.support.mutations import Mutations
 from tests.support.process import OperatorProcess
 
-LABEL = "ends-test"
 Mutate = Callable[[str, str, str], None]
 """Has the API server change what is created: API group, resource, JSON patch in CEL."""
 STAGES = (("plan", ""), ("fold", "0"), ("verify", ""), ("evaluate", ""))
@@ -21,31 +20,9 @@ STAGES = (("plan", ""), ("fold", "0"), ("verify", ""), ("evaluate", ""))
 @pytest.fixture
 def mutate(api: Api, lab: Lab) -> Iterator[Mutate]:
     """Return a function that has the API server change what is created of a kind in the lab's namespace."""
-    made: list[str] = []
-    api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {LABEL: lab.namespace}}})
-
-    def begin(group: str, kind: str, expression: str) -> None:
-        name = f"ends-{uuid.uuid4().hex[:8]}"
-        made.append(name)
-        rules = [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": [kind]}]
-        spec = {
-            "reinvocationPolicy": "Never",
-            "failurePolicy": "Fail",
-            "matchConstraints": {
-                "namespaceSelector": {"matchLabels": {LABEL: lab.namespace}},
-                "resourceRules": rules,
-            },
-            "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": expression}}],
-        }
-        path = "/apis/admissionregistration.k8s.io/v1"
-        api.request("POST", f"{path}/mutatingadmissionpolicies", {"metadata": {"name": name}, "spec": spec})
-        binding = {"metadata": {"name": name}, "spec": {"policyName": name}}
-        api.request("POST", f"{path}/mutatingadmissionpolicybindings", binding)
-
-    yield begin
-    for name in made:
-        for kind in ("mutatingadmissionpolicybindings", "mutatingadmissionpolicies"):
-            api.request("DELETE", f"/apis/admissionregistration.k8s.io/v1/{kind}/{name}")
+    mutations = Mutations(api, lab.namespace)
+    yield lambda group, kind, expression: mutations.begin("rule", group, kind, expression)
+    mutations.end()
 
 
 def wait_mutated(lab: Lab, kind: str, dry_run: Object, is_changed: Callable[[Object], bool]) -> None:

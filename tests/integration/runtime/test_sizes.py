@@ -10,6 +10,8 @@ import yaml
 
 from hack.prepare.helm import ROOT
 from nnunet_api.bounds import MAX_METADATA, MAX_SPEC, written_size
+from nnunet_api.labels import short_name
+from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
 from tests.support.launch import as_deployed
@@ -156,3 +158,21 @@ def test_larger_ones_where_admission_is_off(
     assert found and found["status"]["phase"] == "Failed"
     assert "characters, may have at most 262144: shorten" in found["status"]["conditions"][0]["message"]
     check_peak(operator, SMUGGLED_LARGEST)
+
+
+def test_the_longest_names_work_to_the_end(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """Jobs, labels, Events, and the folder of the run, whose name a file system has to take; one letter differs."""
+    lab = Lab(api, namespace, start_operator(namespace))
+    names = [f"{'x' * 252}{tail}" for tail in "ab"]
+    for name in names:
+        lab.apply(training(namespace, name, folds=[0]))
+    for name in names:
+        for stage, fold in (("plan", ""), ("fold", "0"), ("verify", ""), ("evaluate", "")):
+            lab.kubelet.end(lab.kubelet.pod(short_name(name), stage, fold))
+    for name in names:
+        lab.wait_reason("Complete", "TrainingComplete", name)
+        lab.wait_event("TrainingComplete", name=name)
+    paths = {lab.status(name)["runPath"] for name in names}
+    assert len(paths) == 2 and all(len(part) <= 255 for path in paths for part in path.split("/"))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.bounds import MAX_METADATA, MAX_READ, MAX_SPEC, size_problem, written_size
+from nnunet_api.bounds import MAX_CONFIGURATIONS, MAX_METADATA, MAX_READ, MAX_SPEC, size_problem, written_size
+from nnunet_api.contract import CONTRACT_ENV, contract_for
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.kube.trim import trim_training
 from nnunet_operator.runtime.training import InvalidSpecError, parse_training
@@ -52,3 +53,24 @@ def test_of_a_spec_that_is_too_large_nothing_is_kept_but_its_size() -> None:
 def test_what_admission_takes_is_read() -> None:
     kept = trim_training(body(MAX_SPEC))
     assert parse_training(kept, NnunetTrainingStatus()).spec.pod_template.affinity == {"x": "y" * MAX_SPEC}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("y" * (MAX_CONFIGURATIONS - 50), ""),
+        ("y" * MAX_CONFIGURATIONS, "spec.planning.configurations has 65557"),
+        ("ü" * 11_000, "spec.planning.configurations has 66021"),  # few characters and many bytes
+    ],
+)
+def test_configurations_that_no_pod_could_be_told_of_are_refused(text: str, says: str) -> None:
+    found = body(0)
+    found["spec"]["planning"] = {"configurations": {"own": {"note": text}}}
+    kept = trim_training(found)
+    if not says:
+        training = parse_training(kept, NnunetTrainingStatus())
+        contract = contract_for(training.spec, "n" * 63, "n" * 253, training.uid, 16).to_text()
+        assert len(f"{CONTRACT_ENV}={contract}\0") < 128 * 1024 / 2 + 2000  # half is left for the policies' decisions
+        return
+    with pytest.raises(InvalidSpecError, match=rf"^{says} bytes in ASCII, may have at most {MAX_CONFIGURATIONS}"):
+        parse_training(kept, NnunetTrainingStatus())

@@ -8,7 +8,7 @@ import pytest
 from nnunet_api.contract import TerminationReport
 from nnunet_api.job_status import JobStatus
 from nnunet_operator.core.decision import Decision
-from nnunet_operator.core.losses import counts_more, with_made
+from nnunet_operator.core.losses import counts_more, with_made, with_stopped
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import NOW, training
@@ -240,6 +240,22 @@ def test_a_job_that_was_gone_before_a_status_told_of_it_counts() -> None:
     again = replace(of, status=with_made(result.status, {"hippo-fold-0": "again"}))
     assert [status.lost for status in decide(world(again, *planned(ONE))).status.jobs] == [2]
     assert with_made(of.status, {}) == of.status
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["on its way out", "gone"])
+def test_a_job_that_was_stopped_before_a_status_could_tell_of_it_is_not_lost(gone: bool) -> None:
+    """The training was suspended, and is resumed before the status of that could be written."""
+    fold = job(ONE, FOLD, "0")
+    of = after(ONE, *planned(ONE), fold, running(fold))
+    stopped = with_stopped(of.status, {"hippo-fold-0": fold["metadata"]["uid"]})
+    fold["metadata"]["deletionTimestamp"] = "2026-03-01T12:00:00Z"
+    result = decide(world(replace(of, status=stopped), *planned(ONE), *([] if gone else [fold, running(fold)])))
+    assert [status.lost for status in result.status.jobs] in ([], [0])
+    after_all = decide(world(replace(of, status=result.status), *planned(ONE)))
+    assert created(after_all) == ["hippo-fold-0"] and [status.lost for status in after_all.status.jobs] in ([], [0])
+    # Without that it counts as one that somebody else has deleted.
+    assert [status.lost for status in decide(world(of, *planned(ONE))).status.jobs] == [1]
+    assert with_stopped(of.status, {}) == of.status
 
 
 @pytest.mark.parametrize(

@@ -164,3 +164,20 @@ def test_a_change_tells_what_was_and_what_is() -> None:
         ("Training", None, True),
     ]
     assert store.remove(Key("clinic", "a"), 5) is None
+
+
+ENDED: dict[str, Any] = {"status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+
+
+def test_what_a_job_came_to_is_known_until_it_was_looked_at() -> None:
+    steps: list[tuple[str, Any]] = [("remove", job(6, **ENDED)), ("list", (7, []))]
+    for gone in steps:
+        store = replay(("put", job(5, **ENDED)), gone)
+        (left,) = store.left(GROUP)
+        assert left.complete and store.get(KEY) is None and store.of(GROUP) == ()
+        assert store.forget_left(GROUP, [KEY]) and not store.forget_left(GROUP, [KEY])
+        assert store.left(GROUP) == ()
+    assert replay(("put", job(5)), ("remove", job(6))).left(GROUP) == ()  # it came to nothing
+    again = replay(("put", job(5, **ENDED)), ("remove", job(6, **ENDED)), ("put", job(7, uid="u2")))
+    assert again.left(GROUP) == ()  # another has its name
+    assert replay(("put", job(5, **ENDED)), ("remove", job(6, **ENDED)), ("list", (9, []))).left(GROUP) == ()

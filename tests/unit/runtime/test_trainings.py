@@ -166,3 +166,29 @@ def test_a_job_that_has_ended_and_is_being_deleted_is_looked_at_at_once(
         return await drain(queue, "NnunetTraining", 10)
 
     assert run(scenario()) == ([KEY] if at_once else [])
+
+
+@pytest.mark.parametrize(
+    ("conditions", "phase", "ready"), [([COMPLETE], "Pending", "True"), ([failed_by()], "Failed", "False")]
+)
+def test_what_a_job_came_to_counts_also_where_it_is_gone_in_the_same_breath(
+    conditions: list[dict[str, str]], phase: str, ready: str
+) -> None:
+    """The watch told of its end and of its deletion before anybody looked."""
+
+    async def scenario(server: Server) -> list[Outcome]:
+        async with aiohttp.ClientSession() as session:
+            made, _ = parts(server, session)
+            made.feed.seen(TRAININGS, body(50))
+            job = leaving(*conditions)
+            made.feed.seen(JOBS, job)
+            made.feed.gone(JOBS, Key("clinic", "hippo-plan"), 50)
+            controller = trainings.controller(made)
+            return [await controller.reconcile(KEY) for _ in range(2)]
+
+    server = Server()
+    first, _ = run(scenario(server))
+    status = server.written[0]
+    assert status["phase"] == phase
+    assert [c["status"] for c in status["conditions"] if c["type"] == "DatasetReady"] == [ready]
+    assert first.requeue_after is not None and first.requeue_after < 1  # nothing else tells that its name is free

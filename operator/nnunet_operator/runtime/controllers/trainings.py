@@ -12,7 +12,7 @@ from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decide import decide
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.events import events
-from nnunet_operator.core.losses import counts_more, with_made
+from nnunet_operator.core.losses import counts_more
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
 from nnunet_operator.core.policy import Policies
@@ -25,7 +25,7 @@ from nnunet_operator.kube.settling import is_settling
 from nnunet_operator.kube.views import JobView, PodView, job_view
 from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers.decisions import count_decisions
-from nnunet_operator.runtime.controllers.made import Made
+from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
@@ -90,7 +90,7 @@ class Trainings:
         self._patience = parts.patience
         self._scraper = scraper
         self._pod_events = pod_events
-        self._made = Made()
+        self._done = Deeds()
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a training once.
@@ -100,12 +100,11 @@ class Trainings:
         """
         body = self._cache[TRAININGS].get(key)
         if body is None:
-            self._scraper.forget(key)
-            self._pod_events.forget(key)
-            self._made.forget(key)
+            for part in (self._scraper, self._pod_events, self._done):
+                part.forget(key)
             return Outcome()
         before = parse_status(body)
-        made = self._made.of(key)
+        untold = self._done.untold(key)
         world, again_in = await self._world(key, body, before)
         if world is None:
             return Outcome()
@@ -128,7 +127,9 @@ class Trainings:
             decision = world.but_for(deeds).decide()
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
-        self._made.told(key, made)
+        self._done.told(key, untold)
+        told = [Key(key.namespace, job.name) for job in seen.jobs if job.ended]
+        again_in = self._patience.children if self._cache[JOBS].forget_left(group_of(key), told) else again_in
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -148,9 +149,9 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
-        training = replace(training, status=with_made(training.status, self._made.of(key)))
-        group = group_of(key)
-        jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
+        training = replace(training, status=self._done.untold(key).onto(training.status))
+        jobs = (*self._cache[JOBS].of(group_of(key)), *self._left(key))
+        pods = self._cache[PODS].of(group_of(key))
         warnings = await self._pod_events.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
         labels = await self._policies.labels(key.namespace)
@@ -163,6 +164,12 @@ class Trainings:
         )
         waits = (warnings.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
+
+    def _left(self, key: Key) -> Iterator[JobView]:
+        """Yield the Jobs of a training that had ended and that somebody else has deleted since its last look."""
+        for job in self._cache[JOBS].left(group_of(key)):
+            if not self._done.has_deleted(key, job.uid):
+                yield replace(job, deleting=True)
 
     async def _refresh(self, key: Key, body: Manifest, seen: Snapshot) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind.
@@ -242,7 +249,7 @@ class Trainings:
             case Start(child):
                 await self._create(training, child, deeds)
             case Stop(child, uid):
-                await self._delete_job(Key(key.namespace, child.name), uid)
+                await self._delete_job(key, child.name, uid)
             case DeleteTraining():
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
                 await self._delete(TRAININGS, key, training.uid, training.resource_version)
@@ -265,15 +272,17 @@ class Trainings:
             else:
                 raise
         deeds.created = True
-        self._made.add(Key(namespace, training.name), name, job["metadata"]["uid"])
+        self._done.made(Key(namespace, training.name), name, job["metadata"]["uid"])
         self._feed.seen(JOBS, job, by=TRAININGS)
 
-    async def _delete_job(self, key: Key, uid: str) -> None:
+    async def _delete_job(self, training: Key, name: str, uid: str) -> None:
+        key = Key(training.namespace, name)
         job: JobView | None = self._cache[JOBS].get(key)
         if job is None or job.uid != uid:
             return
         answer = await self._delete(JOBS, key, uid, job.version)
         log.info("deleted Job %s", key.name)
+        self._done.deleted(training, name, uid, complete=job.complete)
         if answer is None:
             self._feed.gone(JOBS, key, int(job.version), by=TRAININGS)
         elif answer.get("kind") == "Job":

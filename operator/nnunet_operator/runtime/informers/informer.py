@@ -20,6 +20,10 @@ def _nothing(_: Manifest) -> None:
     return None
 
 
+def _never(_: Any) -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class Informer:
     """How the objects of one kind are listed, watched and kept."""
@@ -31,6 +35,8 @@ class Informer:
     """Returns the name of the group that an object is found by, within its namespace."""
     summarize: Callable[[Manifest], Any] = _nothing
     """Returns what is kept beside the object. A change of it is what `Change.differs` tells."""
+    outlives: Callable[[Any], bool] = _never
+    """Tells of what is kept of an object whether it is of interest also once the object is gone."""
     selector: str = ""
     """The label that an object must have."""
     in_namespaces: bool = True
@@ -40,7 +46,7 @@ class Informer:
 
     def store(self) -> Store[Any]:
         """Return an empty store."""
-        return Store(self.form, self.label, self.summarize)
+        return Store(self.form, self.label, self.summarize, self.outlives)
 
 
 class Cache:

@@ -57,8 +57,9 @@ KINDS = (
     Informer(NAMESPACES, Text(trim_namespace), summarize=_labels, in_namespaces=False, needed=True),
     Informer(TRAININGS, Text(trim_training), _short_name, summarize),
     Informer(COMPARISONS, Text(trim_resource), _comparison, summarize_comparison),
+    # What a Job came to that is deleted as soon as it has ended.
     # The label that the Jobs and Pods of trainings and of comparisons have in common.
-    Informer(JOBS, View(job_view), label_of, selector=STAGE_LABEL),
+    Informer(JOBS, View(job_view), label_of, outlives=lambda job: bool(job.ended), selector=STAGE_LABEL),
     Informer(PODS, View(pod_view), label_of, selector=STAGE_LABEL),
 )
 """In the order in which they are listed."""

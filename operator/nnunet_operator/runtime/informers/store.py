@@ -93,9 +93,15 @@ class Store(Generic[S]):
         form: Form,
         label: Callable[[Manifest], str],
         summarize: Callable[[Manifest], S | None] = lambda _: None,
+        outlives: Callable[[Any], bool] = lambda _: False,
     ) -> None:
-        """`label` returns the name of the group that objects are found by, `summarize` their summary."""
+        """`label` returns the name of the group that objects are found by, `summarize` their summary.
+
+        `outlives` tells of what is kept of an object whether it is of interest once the object is gone, see `left`.
+        """
         self._form = form
+        self._outlives = outlives
+        self._left: dict[Key, dict[Key, Any]] = {}  # by group and key: what was kept of what is gone
         self._label = label
         self._summarize = summarize
         self._entries: dict[Key, _Entry[S]] = {}
@@ -126,7 +132,7 @@ class Store(Generic[S]):
         if known is not None and known.version > version:
             return None  # another of the same name has taken its place
         self._removed[key] = version
-        return self._drop(key) if known else None
+        return self._bury(key) if known else None
 
     def retain(
         self, listed: Iterable[Key], version: int, *, namespace: str = "", group: Key | None = None
@@ -143,7 +149,9 @@ class Store(Generic[S]):
             for key in known
             if key not in shown and self._entries[key].version <= version and namespace in ("", key.namespace)
         ]
-        changes = [self._drop(key) for key in gone]
+        if group is None:  # whoever was to look at it has had the time
+            self._left.clear()
+        changes = [self._bury(key) for key in gone]
         if group is None:  # whoever reads a list as old as that has read it by now
             self._removed = {
                 key: at for key, at in self._removed.items() if at > version or namespace not in ("", key.namespace)
@@ -181,6 +189,7 @@ class Store(Generic[S]):
         gone = [Change(key, entry.group, before=entry.summary) for key, entry in self._entries.items()]
         new = [Change(key, entry.group, after=entry.summary) for key, entry in other._entries.items()]
         self._entries, self._groups, self._removed = other._entries, other._groups, other._removed
+        self._left.clear()
         self.newest = other.newest
         self.revision += 1
         return gone + new
@@ -202,6 +211,22 @@ class Store(Generic[S]):
     def of(self, group: Key) -> tuple[Any, ...]:
         """Return the objects of a group, by name."""
         return tuple(self._form.show(self._entries[key].kept) for key in sorted(self._groups.get(group, ())))
+
+    def left(self, group: Key) -> tuple[Any, ...]:
+        """Return what is gone of a group and outlives that, as it was last seen, until it is forgotten.
+
+        Watches may tell in one breath that an object came to something and that it is gone.
+        """
+        known = self._left.get(group, {})
+        return tuple(self._form.show(kept) for key, kept in sorted(known.items()) if key not in self._entries)
+
+    def forget_left(self, group: Key, keys: Iterable[Key]) -> bool:
+        """Forget what is gone of a group, by key; return whether there was any of it."""
+        known = self._left.get(group, {})
+        found = [kept for key in keys if (kept := known.pop(key, None)) is not None]
+        if not known:
+            self._left.pop(group, None)
+        return bool(found)
 
     def keys_of(self, group: Key) -> list[Key]:
         """Return the keys of the objects of a group."""
@@ -236,6 +261,13 @@ class Store(Generic[S]):
         self.revision += 1
         self._groups.setdefault(entry.group, set()).add(key)
         return Change(key, entry.group, before, entry.summary)
+
+    def _bury(self, key: Key) -> Change[S]:
+        """Drop what is gone, but for what is of interest of it."""
+        entry = self._entries[key]
+        if self._outlives(entry.kept):
+            self._left.setdefault(entry.group, {})[key] = entry.kept
+        return self._drop(key)
 
     def _drop(self, key: Key) -> Change[S]:
         entry = self._entries.pop(key)

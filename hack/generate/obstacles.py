@@ -1,0 +1,269 @@
+"""What may stand in a training's way: each is brought about by a test on a real API server, and a row of a page.
+
+A row says which reason and case the operator gives, and words that its message holds. The rest of the page follows from
+both. `tests/integration/runtime/test_obstacles.py` has a function for each row.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """What stands in the way, and how that is told."""
+
+    name: str
+    """Name of what brings it about in the test."""
+    what: str
+    """What stands in the way, for the page."""
+    reason: Reason
+    says: str
+    """Words of the message, where it says what is the matter."""
+    case: str = ""
+
+
+WAITING = (
+    Obstacle("no_gpu", "no node has a free GPU", Reason.WAITING_FOR_GPU, "Insufficient nvidia.com/gpu"),
+    Obstacle("too_large", "no node has so much CPU or memory", Reason.WAITING_FOR_RESOURCES, "Insufficient memory"),
+    Obstacle(
+        "no_such_node",
+        "no node has the labels of `podTemplate.nodeSelector`",
+        Reason.WAITING_FOR_RESOURCES,
+        "didn't match Pod's node affinity/selector",
+        Case.NODE_LABELS,
+    ),
+    Obstacle("tainted", "all nodes are tainted", Reason.WAITING_FOR_RESOURCES, "untolerated taint", Case.NODE_TAINTS),
+    Obstacle(
+        "job_suspended",
+        "somebody suspends its Job",
+        Reason.WAITING_FOR_QUEUE,
+        "waits because its Job is suspended",
+        Case.JOB_SUSPENDED,
+    ),
+    Obstacle(
+        "claim_missing",
+        "a claim does not exist",
+        Reason.CLAIM_NOT_BOUND,
+        'persistentvolumeclaim "gone" not found',
+        Case.CLAIM_MISSING,
+    ),
+    Obstacle(
+        "claim_unbound", "a claim has no volume", Reason.CLAIM_NOT_BOUND, "unbound immediate PersistentVolumeClaims"
+    ),
+    Obstacle(
+        "volume",
+        "a volume can't be attached or mounted",
+        Reason.VOLUME_UNAVAILABLE,
+        "Multi-Attach error for volume pvc-1",
+    ),
+    Obstacle("image", "the trainer's image can't be pulled", Reason.IMAGE_UNAVAILABLE, "manifest unknown"),
+    Obstacle(
+        "image_of_folders",
+        "the operator's trainer image, which makes the folders, can't be pulled",
+        Reason.IMAGE_UNAVAILABLE,
+        "waits for image registry.example/trainer:1",
+        Case.FOLDERS,
+    ),
+    Obstacle(
+        "image_of_others",
+        "the image of a container that a webhook put into the pod can't be pulled",
+        Reason.IMAGE_UNAVAILABLE,
+        "of container proxy",
+        Case.INJECTED,
+    ),
+    Obstacle(
+        "no_service_account",
+        "the ServiceAccount of `podTemplate` does not exist",
+        Reason.POD_REJECTED,
+        'serviceaccount "nobody" not found',
+    ),
+    Obstacle(
+        "webhook",
+        "a webhook of the cluster does not answer",
+        Reason.POD_REJECTED,
+        'failed calling webhook "vjob.example.org"',
+        Case.WEBHOOK,
+    ),
+    Obstacle("quota", "a quota is used up", Reason.POD_REJECTED, "exceeded quota", Case.QUOTA),
+    Obstacle(
+        "pod_security", "Pod Security refuses the pod", Reason.POD_REJECTED, "violates PodSecurity", Case.POD_SECURITY
+    ),
+    Obstacle(
+        "no_secret",
+        "a Secret or ConfigMap is missing",
+        Reason.CONTAINER_CONFIG_ERROR,
+        'secret "wandb" not found',
+    ),
+    Obstacle(
+        "no_folder",
+        "a folder of the training is gone from its claim",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "failed to create subPath directory",
+        Case.FOLDERS,
+    ),
+    Obstacle(
+        "container_of_others",
+        "a container that a webhook put into the pod can't be created",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "container proxy of its pod can't be created",
+        Case.INJECTED,
+    ),
+    Obstacle(
+        "turned_away",
+        "a node turns the pod away",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "(UnexpectedAdmissionError): Pod was rejected: Allocate failed",
+        Case.BY_NODE,
+    ),
+    Obstacle(
+        "over_its_limit",
+        "the pod is evicted for a limit of its own",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "ephemeral local storage usage exceeds",
+        Case.EVICTED,
+    ),
+    Obstacle(
+        "sandbox",
+        "the node can't make the pod",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "failed to set up sandbox",
+        Case.ON_NODE,
+    ),
+    Obstacle(
+        "sidecar",
+        "a container of others outlives the trainer",
+        Reason.SIDECAR_RUNNING,
+        "container proxy keeps pod",
+    ),
+    Obstacle("name_taken", "somebody else's Job has the name", Reason.CHILD_NOT_OWNED, "exists and belongs to nobody"),
+    Obstacle(
+        "name_of_other_training",
+        "another training's Job has the name (a.b beside a-b)",
+        Reason.CHILD_NOT_OWNED,
+        "belongs to NnunetTraining",
+        Case.OTHER_TRAINING,
+    ),
+    Obstacle(
+        "managed",
+        "another controller makes the pods, as MultiKueue does",
+        Reason.CHILD_NOT_OWNED,
+        "is managed by kueue.x-k8s.io/multikueue",
+        Case.MANAGED,
+    ),
+    Obstacle(
+        "finalizer",
+        "the training is deleted, and somebody's finalizer holds it",
+        Reason.STOPPING,
+        "finalizer backup.example.org/wait holds it",
+        Case.FINALIZER,
+    ),
+    Obstacle("stall", "a fold stands still", Reason.NO_EPOCH_FINISHED, "no epoch was finished for more than"),
+)
+HELD = (
+    Obstacle("suspended", "`spec.suspend` is true", Reason.SUSPENDED_BY_USER, "no pod runs and no GPU is held"),
+    Obstacle(
+        "denied", "a policy forbids it", Reason.POLICY_DENIED, "spec.schedule.epochs is 10, must be at least 1000"
+    ),
+    Obstacle(
+        "changed",
+        "a policy has changed since it began",
+        Reason.POLICY_CHANGED,
+        "spec.schedule.epochs is 10, must be at least 1000",
+    ),
+    Obstacle("no_policy", "the namespace is clinical, and no policy is for it", Reason.POLICY_MISSING, "clinical"),
+)
+FAILED = (
+    Obstacle(
+        "configuration",
+        "a configuration, trainer class, ... that does not exist",
+        Reason.WRONG_CONFIGURATION,
+        "no trainer class X",
+        Case.TOLD,
+    ),
+    Obstacle("data", "the dataset is wrong", Reason.WRONG_DATA, "dataset.json is missing", Case.TOLD),
+    Obstacle("checkpoint", "no checkpoint of a fold loads", Reason.CHECKPOINT_UNUSABLE, "none loads", Case.TOLD),
+    Obstacle("storage", "a volume is full", Reason.STORAGE_FAILED, "no space left", Case.TOLD),
+    Obstacle("gpu_memory", "the network does not fit the GPU", Reason.GPU_OUT_OF_MEMORY, "out of memory", Case.TOLD),
+    Obstacle(
+        "memory",
+        "a pod needs more than its memory limit",
+        Reason.OUT_OF_MEMORY,
+        "killed because it needed more than spec.resources.preprocessing.memory",
+    ),
+    Obstacle("crashes", "the trainer crashes too often", Reason.RETRIES_EXHAUSTED, "exit code 1: ValueError: y"),
+    Obstacle("not_finite", "weights are no numbers, too often", Reason.LOSS_NOT_FINITE, "exit code 77"),
+    Obstacle(
+        "job_deleted",
+        "somebody deletes its Jobs before they have ended",
+        Reason.OUTCOME_LOST,
+        "its Job was deleted 2 times before it was known how it ended",
+    ),
+    Obstacle(
+        "evidence_gone",
+        "the verification's pod is gone before its evidence is read",
+        Reason.OUTCOME_LOST,
+        "its pod is gone each time before its evidence is read",
+        Case.EVIDENCE_GONE,
+    ),
+    Obstacle(
+        "too_few_epochs",
+        "a checkpoint proves fewer epochs than were asked for",
+        Reason.EPOCHS_NOT_REACHED,
+        "fold 0 proves 4 of 10 epochs",
+    ),
+    Obstacle(
+        "no_evidence",
+        "the verification leaves no evidence",
+        Reason.EPOCHS_NOT_REACHED,
+        "left no evidence",
+        Case.NO_EVIDENCE,
+    ),
+    Obstacle(
+        "below_policy",
+        "a checkpoint proves fewer epochs than a policy asks for",
+        Reason.POLICY_EPOCHS_NOT_PROVEN,
+        "policy asks for at least 10",
+    ),
+    Obstacle(
+        "no_evidence_for_policy",
+        "the verification leaves no evidence, and a policy asks for epochs",
+        Reason.POLICY_EPOCHS_NOT_PROVEN,
+        "left no evidence",
+        Case.NO_EVIDENCE,
+    ),
+    Obstacle("stalls", "a fold stands still again and again", Reason.STALLED, "fold 0 stands still after"),
+    Obstacle(
+        "invalid",
+        "what is stored is not valid for this operator",
+        Reason.INVALID_SPEC,
+        "spec.planning.configurations has",
+    ),
+)
+OBSTACLES = (*WAITING, *HELD, *FAILED)
+
+ELSEWHERE: Mapping[tuple[Reason, str], str] = {
+    (Reason.WAITING_FOR_QUEUE, ""): "needs Kueue: the tests that run one",
+    (Reason.NO_EPOCH_FINISHED, Case.RESTARTED): "tests/integration/runtime/test_trust.py: it lasts for a moment",
+    (
+        Reason.POLICY_DENIED,
+        Case.POLICY_UNREADABLE,
+    ): "tests/unit/runtime/test_policies.py: no schema admits such a policy",
+    (
+        Reason.POLICY_CHANGED,
+        Case.POLICY_UNREADABLE,
+    ): "tests/unit/runtime/test_policies.py: no schema admits such a policy",
+    (Reason.POLICY_EPOCHS_NOT_PROVEN, Case.POLICY_RAISED): "tests/unit/core/test_policy.py",
+    (
+        Reason.PODS_LOST,
+        Case.EVICTED,
+    ): "tests/unit/kube/test_outside.py: Kubernetes waits for longer after each eviction",
+    (Reason.PODS_LOST, ""): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+    (
+        Reason.PODS_LOST,
+        Case.INJECTED,
+    ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+}
+"""What has no row, and where it is tested, or why it is not."""

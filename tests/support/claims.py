@@ -1,0 +1,26 @@
+"""The claims of a training and volumes for them, which nobody mounts."""
+
+from tests.support.api import Api
+
+NAMES = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
+
+
+def make_claims(api: Api, namespace: str) -> None:
+    """Make the claims of a training, without volumes."""
+    for name in NAMES:
+        spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
+        body = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
+        api.request("POST", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", body)
+
+
+def make_volumes(api: Api, namespace: str) -> None:
+    """Make the volumes that these claims ask for."""
+    for name in NAMES:
+        spec = {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteMany"],
+            "hostPath": {"path": "/nonexistent"},
+            "claimRef": {"name": name, "namespace": namespace},
+            "storageClassName": "",
+        }
+        api.request("POST", "/api/v1/persistentvolumes", {"metadata": {"name": f"{namespace}-{name}"}, "spec": spec})
