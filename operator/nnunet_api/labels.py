@@ -10,7 +10,6 @@ STAGE_LABEL = f"{GROUP}/stage"
 FOLD_LABEL = f"{GROUP}/fold"
 PREPROCESSED_LABEL = f"{GROUP}/preprocessed"
 """On the planning Job: MAKER of the folder in which it works (see `folders.preprocessed_folder`)."""
-KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "nnunet-operator"
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from nnunet_api.kueue import NAME_PATTERN
 from nnunet_operator.kube.builders.options import JobOptions
 
 ENV_PREFIX = "NNUNET_OPERATOR_"
@@ -29,6 +30,9 @@ class Settings(BaseSettings):
     owned_claims: Names = ("nnunet-*",)
     """Claims that Kubernetes may give to the trainer's group (fsGroup 1000), with all files on them, when a training
     begins: names or patterns, separated by commas. Others have to be writable for UID or GID 1000 already."""
+    finishing_priority_class: Annotated[str, Field(max_length=63, pattern=rf"^$|{NAME_PATTERN}")] = ""
+    """WorkloadPriorityClass of Kueue for verification and evaluation, so that a trained model does not wait for its
+    score behind the folds of others. Empty: that of the training."""
     watch_namespaces: Names = ()
     """Namespaces to serve, separated by commas. Empty: the whole cluster."""
     progress_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
@@ -75,6 +79,7 @@ class Settings(BaseSettings):
             scrape_annotations=self.scrape_annotations,
             image_pull_secrets=self.trainer_image_pull_secrets,
             owned_claims=self.owned_claims,
+            finishing_priority_class=self.finishing_priority_class,
         )
 
 

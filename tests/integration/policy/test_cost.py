@@ -135,6 +135,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
         "trainer": {"image": "i" * 512, "env": variables},
         "earlyStopping": {"mode": "Stop", "minEpochs": 1},
         "podTemplate": pod,
+        "queuePriorityClassName": "n" * 63,
         **own,
     }
     few = (

@@ -12,7 +12,7 @@ from nnunet_api.remedies.remedy import Case, Group, told
 from nnunet_api.remedies.table import REMEDIES, phase, phase_of
 
 ROOT = Path(__file__).parents[3]
-NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu"}
+NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu", "uids": "u"}
 _CUTS = {
     *("split", "rsplit", "partition", "rpartition", "startswith", "endswith", "find", "rfind", "index", "count"),
     *("removeprefix", "removesuffix", "replace", "splitlines"),

@@ -17,6 +17,7 @@ OPERATOR = {
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"list", "watch"},
     ("", "events"): {"list", "create"},
+    ("kueue.x-k8s.io", "workloads"): {"list"},
 }
 CLUSTER = {
     ("nnunet.dev", "nnunettrainingpolicies"): {"get", "list", "watch"},
@@ -96,6 +97,8 @@ TRAINER = {
     ("", "events"): READ,
     ("", "resourcequotas"): {"get", "list"},
     ("", "persistentvolumeclaims"): {"get", "list"},
+    ("kueue.x-k8s.io", "workloads"): {"get", "list"},
+    ("kueue.x-k8s.io", "localqueues"): {"get", "list"},
 }
 POLICY_ADMIN = {
     ("nnunet.dev", "nnunettrainingpolicies"): READ | {"create", "update", "patch", "delete"},

@@ -14,5 +14,7 @@ class JobOptions(Options):
     """The pods that train say by annotations where their metrics are."""
     image_pull_secrets: tuple[str, ...] = ()
     """Names of Secrets with which nodes pull the trainer image, besides those that the training names."""
+    finishing_priority_class: str = ""
+    """Kueue's WorkloadPriorityClass of the stages that follow the folds; empty: that of the training."""
     owned_claims: tuple[str, ...] = ("nnunet-*",)
     """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""
