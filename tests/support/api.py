@@ -30,6 +30,7 @@ PATHS = {
     "clusterqueues": "/apis/kueue.x-k8s.io/v1beta2",
     "resourceflavors": "/apis/kueue.x-k8s.io/v1beta2",
     "workloadpriorityclasses": "/apis/kueue.x-k8s.io/v1beta2",
+    "admissionchecks": "/apis/kueue.x-k8s.io/v1beta2",
 }
 CLUSTER_SCOPED = {
     "nnunettrainingpolicies",
@@ -39,6 +40,7 @@ CLUSTER_SCOPED = {
     "clusterqueues",
     "resourceflavors",
     "workloadpriorityclasses",
+    "admissionchecks",
 }
 
 

@@ -18,6 +18,7 @@ from tests.support.api import Api, ApiError, Object, wait_for, wait_served
 ACCOUNT = "kueue-controller-manager"
 CERTIFICATE = "kueue-webhook-server-cert"
 HOOKS = "kueue-webhook-service"
+MULTIKUEUE = "kueue.x-k8s.io/multikueue"
 GPU = "nvidia.com/gpu"
 PLENTY = {"cpu": "1000", "memory": "10Ti", GPU: "1000"}
 SILENCE_SECONDS = 60.0
@@ -33,24 +34,26 @@ class Kueue:
     def __init__(self, api: Api, kubeconfig: Path, folder: Path) -> None:
         """Nothing is done yet. Its files and its log are kept in `folder`."""
         self.api = api
-        self._admin = kubeconfig
+        self.kubeconfig = kubeconfig
         self._folder = folder
         self._port, self._health, self._metrics = free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
+        self._extra: Object = {}
         self.log = folder / "kueue.log"
 
     def install(self) -> None:
-        """Apply what its chart has but for what would run in pods: definitions, rights, webhooks."""
+        """Create what its chart has but for what would run in pods: definitions, rights, webhooks."""
         self.api.create("namespaces", {"metadata": {"name": NAMESPACE}})
         objects = [kept for body in kueue_manifests() if (kept := self._kept(body))]
         # Definitions and rights first, webhooks last: from then on Jobs are refused until it answers.
         objects.sort(key=lambda body: (body["kind"].endswith("WebhookConfiguration"), "Definition" not in body["kind"]))
         for body in objects:
-            self._apply(body)
+            self._create(body)
         self._write_kubeconfig()
 
     def start(self, **config: Any) -> None:
         """Start it with this configuration on top of the usual one, and wait until it is ready and its hooks answer."""
+        self._extra = config
         certificates = self._folder / "certificates"
         certificates.mkdir(exist_ok=True)
         (self._folder / "config.yaml").write_text(yaml.safe_dump(self._config(certificates) | config))
@@ -71,6 +74,12 @@ class Kueue:
             end(self._process)
             self._process = None
 
+    def restore(self) -> None:
+        """Have it run as usual, where a test has ended it or given it another configuration."""
+        if self._process is None or self._extra:
+            self.stop()
+            self.start()
+
     def tail(self) -> str:
         """Return the end of its log."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-25:])
@@ -80,9 +89,13 @@ class Kueue:
         owner = cluster_queue or f"{namespace}-{name}"
         if self.api.get("clusterqueues", "", owner) is None:
             self.cluster_queue(owner, quota or PLENTY)
-        body = {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterQueue": owner}}
-        self.api.create("localqueues", self._typed("LocalQueue", body))
+        self.local_queue(namespace, name, owner)
         return owner
+
+    def local_queue(self, namespace: str, name: str, cluster_queue: str) -> None:
+        """Make a LocalQueue of a ClusterQueue, which need not exist."""
+        body = {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterQueue": cluster_queue}}
+        self.api.create("localqueues", self._typed("LocalQueue", body))
 
     def cluster_queue(self, name: str, quota: dict[str, str], **spec: Any) -> None:
         """Make a ClusterQueue for all namespaces with one flavour and this quota."""
@@ -100,6 +113,16 @@ class Kueue:
         """Make a WorkloadPriorityClass."""
         body = self._typed("WorkloadPriorityClass", {"metadata": {"name": name}, "value": value})
         self.api.create("workloadpriorityclasses", body)
+
+    def multi(self, name: str) -> None:
+        """Make an AdmissionCheck of MultiKueue, of which no cluster is there."""
+        config = {"apiGroup": "kueue.x-k8s.io", "kind": "MultiKueueConfig", "name": name}
+        spec = {"controllerName": MULTIKUEUE, "parameters": config}
+        self.api.create("admissionchecks", self._typed("AdmissionCheck", {"metadata": {"name": name}, "spec": spec}))
+
+    def hands_over(self, namespace: str, queue: str) -> bool:
+        """Say whether Kueue hands the Jobs of a LocalQueue to other clusters."""
+        return self._would_make(namespace, queue).get("managedBy") == MULTIKUEUE
 
     def workload(self, namespace: str, job: Object) -> Object | None:
         """Return the Workload of a Job, or None."""
@@ -132,19 +155,17 @@ class Kueue:
                 hook["clientConfig"]["service"]["port"] = self._port
         return body
 
-    def _apply(self, body: Object) -> None:
+    def _create(self, body: Object) -> None:
         group, _, version = body["apiVersion"].rpartition("/")
         base = f"/apis/{group}/{version}" if group else f"/api/{version}"
         namespace = body["metadata"].get("namespace")
         where = f"/namespaces/{namespace}" if namespace else ""
-        plural = f"{body['kind'].lower()}s"
-        path = f"{base}{where}/{plural}/{body['metadata']['name']}?fieldManager=tests&force=true"
-        self.api.request("PATCH", path, body, "application/apply-patch+yaml")
+        self.api.request("POST", f"{base}{where}/{body['kind'].lower()}s", body)
 
     def _write_kubeconfig(self) -> None:
         path = self.api.path("serviceaccounts", NAMESPACE, ACCOUNT) + "/token"
         token = self.api.request("POST", path, {"spec": {"expirationSeconds": 36000}})["status"]["token"]
-        config = json.loads(self._admin.read_text())
+        config = json.loads(self.kubeconfig.read_text())
         config["users"][0]["user"] = {"token": token}
         (self._folder / "kubeconfig").write_text(json.dumps(config))
 
@@ -193,19 +214,17 @@ class Kueue:
             return False
 
     def _answers(self) -> bool:
-        """Ask by a dry run of a Job, which passes through its webhooks."""
-        pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
         try:
-            job = self.api.create(
-                "jobs",
-                {
-                    "metadata": {"name": "probe", "namespace": "default", "labels": {"kueue.x-k8s.io/queue-name": "q"}},
-                    "spec": {"template": {"spec": pod}},
-                },
-                dryRun="All",
-            )
+            return bool(self._would_make("default", "q").get("suspend"))
         except ApiError as error:
             if error.status < 500:
                 raise
             return False
-        return bool(job["spec"].get("suspend"))
+
+    def _would_make(self, namespace: str, queue: str) -> Object:
+        """Return the spec that a Job in a queue would have: a dry run passes through Kueue's webhooks."""
+        pod = {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}
+        head = {"name": "probe", "namespace": namespace, "labels": {"kueue.x-k8s.io/queue-name": queue}}
+        job = self.api.create("jobs", {"metadata": head, "spec": {"template": {"spec": pod}}}, dryRun="All")
+        spec: Object = job["spec"]
+        return spec
