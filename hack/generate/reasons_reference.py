@@ -28,7 +28,7 @@ GROUPS = {
     Group.COMPLETE: "`Complete` is True.",
     Group.ASIDE: "Reasons of conditions that tell of one side of a training. They never stand in its way.",
 }
-PLACES = {"name": "NAME", "namespace": "NAMESPACE", "label": "NAME", "gpu": r"nvidia\.com/gpu"}
+PLACES = {"name": "NAME", "namespace": "NAMESPACE", "label": "NAME", "gpu": r"nvidia\.com/gpu", "uids": "UID"}
 
 
 def reasons_reference() -> str:

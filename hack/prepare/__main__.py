@@ -18,6 +18,7 @@ from hack.localcluster.errors import ClusterError
 from hack.localcluster.packages import ensure_packages
 from hack.monitoring import PrometheusPackageError, programs
 from hack.pictures.workshop import Workshop, WorkshopError
+from hack.prepare.kueue import kueue_binary
 from hack.prepare.router import PROGRAMS, kube_router
 
 FAILURES = (ClusterError, images.ImageError, PrometheusPackageError, RuntimeError, WorkshopError)
@@ -60,6 +61,7 @@ def prepare(with_images: bool) -> None:
 
 def _build(console: Console, is_root: bool) -> None:
     ensure_binaries(console)
+    kueue_binary()  # after Kubernetes, with which it shares most of what is compiled
     if is_root:  # its tests need network namespaces
         kube_router()
 

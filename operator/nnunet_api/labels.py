@@ -16,7 +16,6 @@ PREPROCESSED_LABEL = f"{GROUP}/preprocessed"
 ASKED_FOR = f"{GROUP}/asked-for"
 OPERATORS_SETTINGS = f"{GROUP}/operators-settings"
 """Annotations on Jobs: marks of what they were made for, by which it is seen that something else is asked for now."""
-KUEUE_QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
 MANAGED_BY = "nnunet-operator"
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from nnunet_api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
 from nnunet_api.env_var import EnvVar
 from nnunet_api.fold_key import FoldKey, fold_keys
+from nnunet_api.kueue import NAME_PATTERN
 from nnunet_api.plan_rules import PlanConfiguration
 from nnunet_api.pod_template import PodTemplate
 from nnunet_api.schedule import EarlyStopping, Schedule
@@ -18,6 +19,7 @@ PLURAL = "nnunettrainings"
 FoldIndex = Annotated[int, Field(ge=0, le=4, json_schema_extra=INTEGER)]
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 ConfigurationName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+QueueName = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
 FolderName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
 
@@ -195,6 +197,8 @@ MUTABLE_FIELDS = (
     "retryLimit",
     "resources",
     "podTemplate",
+    "queueName",
+    "queuePriorityClassName",
     "stallTimeoutSeconds",
     "restartOnStall",
 )
@@ -255,8 +259,12 @@ class NnunetTrainingSpec(ApiModel):
     ttl_seconds_after_finished: Annotated[int | None, Field(ge=0, le=2**31 - 1, json_schema_extra=INTEGER)] = None
     """Seconds after which a completed or failed training is deleted, with its Jobs but not its results.
     Default: never."""
-    queue_name: Annotated[str | None, Field(min_length=1, max_length=63)] = None
-    """Kueue LocalQueue that admits the Jobs."""
+    queue_name: QueueName | None = None
+    """LocalQueue of Kueue that admits the Jobs, all of them: its ClusterQueue has to cover cpu and memory, too. Without
+    Kueue they wait for ever. May change: Jobs that are made later get it; suspend and resume to apply it at once."""
+    queue_priority_class_name: QueueName | None = None
+    """WorkloadPriorityClass of Kueue: the place of the Jobs in their queue, and whom they may drive out. May change,
+    like queueName. Default: the priority of podTemplate.priorityClassName."""
     suspend: bool = False
     """Stop at the last finished epoch and release the GPUs; false goes on from there. Suspending a failed
     training and resuming it tries again from the last checkpoint."""

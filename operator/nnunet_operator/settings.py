@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from nnunet_api.kueue import NAME_PATTERN
 from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_operator.kube.builders.options import JobOptions
 
@@ -34,6 +35,9 @@ class Settings(BaseSettings):
     security_context: Annotated[SecurityContext, NoDecode] = DEFAULT_SECURITY
     """As whom trainer pods run where a training does not say: spec.podTemplate.securityContext of a training, as JSON.
     What it leaves out is left to cluster and image."""
+    finishing_priority_class: Annotated[str, Field(max_length=63, pattern=rf"^$|{NAME_PATTERN}")] = ""
+    """WorkloadPriorityClass of Kueue for verification and evaluation, so that a trained model does not wait for its
+    score behind the folds of others. Empty: that of the training."""
     watch_namespaces: Names = ()
     """Namespaces to serve, separated by commas. Empty: the whole cluster."""
     progress_poll_seconds: Annotated[float, Field(ge=1, le=3600)] = 15.0
@@ -86,6 +90,7 @@ class Settings(BaseSettings):
             image_pull_secrets=self.trainer_image_pull_secrets,
             owned_claims=self.owned_claims,
             security=self.security_context,
+            finishing_priority_class=self.finishing_priority_class,
         )
 
 

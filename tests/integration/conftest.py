@@ -65,6 +65,15 @@ class Lab:
 
         return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
 
+    def wait_said(self, words: str, name: str = "hippo", timeout: float = 60) -> Object:
+        """Wait until condition Progressing says these words and return it."""
+
+        def found() -> Object | None:
+            condition = self.condition("Progressing", name)
+            return condition if words in condition.get("message", "") else None
+
+        return wait_for(f"{name} to say {words!r}", found, timeout, lambda: self.describe(name))
+
     def wait_jobs(self, *names: str, timeout: float = 60) -> list[Object]:
         """Wait until exactly these Jobs exist and return them."""
         wanted = sorted(names)

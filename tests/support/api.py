@@ -26,8 +26,23 @@ PATHS = {
     "resourcequotas": "/api/v1",
     "serviceaccounts": "/api/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
+    "workloads": "/apis/kueue.x-k8s.io/v1beta2",
+    "localqueues": "/apis/kueue.x-k8s.io/v1beta2",
+    "clusterqueues": "/apis/kueue.x-k8s.io/v1beta2",
+    "resourceflavors": "/apis/kueue.x-k8s.io/v1beta2",
+    "workloadpriorityclasses": "/apis/kueue.x-k8s.io/v1beta2",
+    "admissionchecks": "/apis/kueue.x-k8s.io/v1beta2",
 }
-CLUSTER_SCOPED = {"nnunettrainingpolicies", "namespaces", "nodes", "customresourcedefinitions"}
+CLUSTER_SCOPED = {
+    "nnunettrainingpolicies",
+    "namespaces",
+    "nodes",
+    "customresourcedefinitions",
+    "clusterqueues",
+    "resourceflavors",
+    "workloadpriorityclasses",
+    "admissionchecks",
+}
 
 
 class ApiError(Exception):

@@ -117,6 +117,10 @@ nnunet.dev/trainer-security-context: {{ .Values.trainer.securityContext | toJson
 - apiGroups: [""]
   resources: [events]
   verbs: [list, create]
+# Why a Job waits in a queue of Kueue. Where there is no Kueue, the API server knows no such resource.
+- apiGroups: [kueue.x-k8s.io]
+  resources: [workloads]
+  verbs: [list]
 {{- end }}
 
 {{/* What the operator needs of objects that are in no namespace. */}}

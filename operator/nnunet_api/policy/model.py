@@ -253,7 +253,8 @@ class Rules(ApiModel):
     allowed_service_accounts: SomeNames | None = None
     """ServiceAccounts that spec.podTemplate.serviceAccountName may name; not set means default."""
     allowed_priority_classes: Names | None = None
-    """PriorityClasses that spec.podTemplate.priorityClassName may name."""
+    """PriorityClasses that spec.podTemplate.priorityClassName may name, and WorkloadPriorityClasses of Kueue that
+    spec.queuePriorityClassName may."""
     allowed_runtime_classes: Names | None = None
     """RuntimeClasses that spec.podTemplate.runtimeClassName may name."""
     allowed_image_pull_secrets: Names | None = None

@@ -70,6 +70,8 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     yield one(Rule.SERVICE_ACCOUNTS, rules.allowed_service_accounts, "spec.podTemplate.serviceAccountName", account)
     priority, runtime = pod.priority_class_name, pod.runtime_class_name
     yield one(Rule.PRIORITY_CLASSES, rules.allowed_priority_classes, "spec.podTemplate.priorityClassName", priority)
+    queued = spec.queue_priority_class_name
+    yield one(Rule.PRIORITY_CLASSES, rules.allowed_priority_classes, "spec.queuePriorityClassName", queued)
     yield one(Rule.RUNTIME_CLASSES, rules.allowed_runtime_classes, "spec.podTemplate.runtimeClassName", runtime)
     secrets = [secret.name for secret in pod.image_pull_secrets]
     taints = [toleration.key or ANY_TAINT for toleration in pod.tolerations]

@@ -122,8 +122,8 @@ FAILED: Mapping[str, Remedy] = {
     Reason.OUTCOME_LOST: Remedy(
         Group.FAILED,
         "again and again a Job, or the pod with its evidence, was deleted before it was known how it ended",
-        "See what deletes Jobs (a rule that sets ttlSecondsAfterFinished, a clean-up job), and exempt from it what has "
-        "the label nnunet.dev/training.",
+        "See what deletes Jobs (a rule that sets ttlSecondsAfterFinished, a clean-up job, Kueue's "
+        "objectRetentionPolicies), and exempt from it what has the label nnunet.dev/training.",
         Then.RETRY,
         (JOBS, PODS),
         cases={

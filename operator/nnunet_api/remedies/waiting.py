@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from nnunet_api.reasons import Reason
-from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA
+from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA, WORKLOADS
 from nnunet_api.remedies.remedy import (
     ASK_FOR_EXCEPTION,
     SEE_EVICTION,
@@ -47,12 +47,36 @@ WAITING: Mapping[str, Remedy] = {
     ),
     Reason.WAITING_FOR_QUEUE: Remedy(
         Group.WAITS,
-        "its Job is suspended from outside, or its pod held back: the queue has not admitted it yet",
-        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace (it can't "
-        "change: else create the training anew), and whether its ClusterQueue has enough quota.",
+        "its Job is suspended, or its pod held back: the queue has not admitted it yet",
+        "Wait for its turn. If it never comes, see whether spec.queueName is a LocalQueue of the namespace, and "
+        "whether its ClusterQueue has enough quota.",
         Then.BY_ITSELF,
-        ("kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
-        cases={Case.JOB_SUSPENDED: "The operator never suspends a Job: resume it, or see what suspended it."},
+        (WORKLOADS, "kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
+        cases={
+            Case.JOB_SUSPENDED: "The operator suspends no Job where spec.queueName is not set: resume it, or see what "
+            "suspended it.",
+            Case.QUEUE_MISSING: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
+            "localqueues.kueue.x-k8s.io), then suspend and resume; or have the queue made that is named.",
+            Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io says why it is "
+            "stopped. Or set spec.queueName to another LocalQueue, then suspend and resume.",
+            Case.QUEUE_WITHOUT_RESOURCE: "Ask who runs the queues to give the ClusterQueue quota for the resource "
+            "(every Job asks for cpu and memory, beside GPUs), or to have Kueue leave it out "
+            "(resources.excludeResourcePrefixes of its configuration).",
+            Case.QUEUE_TOO_SMALL: "Ask for less in spec.resources (preprocessing and verification: "
+            "spec.resources.preprocessing), then suspend and resume; or ask who runs the queues for more.",
+            Case.QUEUE_FLAVOR: "Put spec.podTemplate right (nodeSelector, affinity, tolerations against the queue's "
+            "ResourceFlavors), then suspend and resume.",
+            Case.QUEUE_UNNAMED: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
+            "localqueues.kueue.x-k8s.io), then suspend and resume.",
+            Case.QUEUE_CHANGED: "Suspend and resume the training: its Jobs are then made in the new queue. Or wait for "
+            "its turn in the old one.",
+            Case.DEACTIVATED: "See what deactivated it (a limit on the pods' start or on the time of the Job, or a "
+            "person), then suspend and resume: new Jobs have Workloads that are active.",
+            Case.NO_WORKLOAD: "See whether Kueue runs, whether it manages Jobs (integration batch/job) in this "
+            "namespace, and whether the WorkloadPriorityClass exists that the Job's label names: the Job's Events may "
+            "tell. Or take spec.queueName out, then suspend and resume.",
+            Case.NO_QUEUES: "Take spec.queueName out, then suspend and resume; or have Kueue installed.",
+        },
     ),
     Reason.CLAIM_NOT_BOUND: Remedy(
         Group.WAITS,

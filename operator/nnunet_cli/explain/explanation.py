@@ -58,6 +58,7 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
         "namespace": training.namespace,
         "label": short_name(training.name),
         "gpu": _gpu(evidence).replace(".", "\\."),
+        "uids": ",".join(job["metadata"]["uid"] for job in evidence.jobs or []) or "UID",
         "age": duration(_age(training, now)),
     }
     parts = [

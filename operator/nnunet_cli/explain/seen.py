@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from nnunet_api import kueue
 from nnunet_api.reasons import Reason
 from nnunet_cli.kube.evidence import Evidence
 from nnunet_cli.kube.pods import creation, ended, waiting
@@ -21,6 +22,7 @@ def seen(evidence: Evidence, reason: str, now: datetime) -> list[str]:
         *_claims(evidence, reason),
         *_quotas(evidence, reason),
         *_jobs(evidence),
+        *_workloads(evidence),
         *_pods(evidence),
         *_warnings(evidence, now),
     ]
@@ -54,6 +56,17 @@ def _jobs(evidence: Evidence) -> Iterator[str]:
         for condition in status.get("conditions") or []:
             if condition.get("type") == "Failed" and condition.get("status") == "True":
                 yield f"Job {name}: failed ({_said(condition, 'reason', 'message')})"
+
+
+def _workloads(evidence: Evidence) -> Iterator[str]:
+    for body in evidence.workloads or []:
+        found = kueue.workload(body)
+        if found.deleting:
+            held = f", held by {', '.join(found.finalizers)}" if found.finalizers else ""
+            yield f"Workload {found.name}: is being deleted{held}"
+        elif words := kueue.why_waiting(found)[0]:
+            queue = f" in LocalQueue {found.queue}" if found.queue else ""
+            yield f"Workload {found.name}{queue}: {shorten(printable(words), LENGTH)}"
 
 
 def _pods(evidence: Evidence) -> Iterator[str]:

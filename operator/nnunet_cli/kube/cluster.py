@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nnunet_api import training
+from nnunet_api import kueue, training
 from nnunet_api.base import GROUP, VERSION
 from nnunet_api.comparison import model as comparison
 from nnunet_api.contract import CONTAINER_NAME
@@ -138,6 +138,17 @@ class Cluster:
     def quotas(self, namespace: str) -> list[Object]:
         """Return the ResourceQuotas of a namespace. Raises Refused."""
         return self._pages(self._core.list_namespaced_resource_quota, namespace=namespace)
+
+    def workloads(self, namespace: str, labels: str) -> list[Object]:
+        """Return Workloads of Kueue; none where there is no Kueue. Raises Refused."""
+        for version in kueue.VERSIONS:
+            place = {"group": kueue.GROUP, "version": version, "plural": kueue.PLURAL, "namespace": namespace}
+            try:
+                return self._pages(self._custom.list_namespaced_custom_object, label_selector=labels, **place)
+            except Refused as refused:
+                if refused.answer.status != 404:
+                    raise
+        return []
 
     def claims(self, namespace: str) -> list[Object]:
         """Return the PersistentVolumeClaims of a namespace. Raises Refused."""

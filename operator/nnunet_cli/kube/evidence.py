@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from nnunet_api.kueue import JOB_UID_LABEL
 from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_cli.kube.cluster import Cluster, Object, Refused
 from nnunet_cli.kube.watched import Event, Watched, read_events, watched
@@ -19,6 +20,8 @@ class Evidence:
     pods: Sequence[Object] | None = ()
     warnings: Sequence[tuple[str, Event]] | None = ()
     """Warnings on its Jobs and pods, with kind and name of what they are about; oldest first."""
+    workloads: Sequence[Object] | None = ()
+    """Kueue's, of those of its Jobs that are suspended or being deleted."""
     quotas: Sequence[Object] | None = ()
     claims: Mapping[str, str] | None = field(default_factory=dict)
     """Phase of each claim of the namespace, by name."""
@@ -35,7 +38,7 @@ class Evidence:
     def unread(self) -> list[str]:
         """What may not be read."""
         parts = {"Jobs": self.jobs, "pods": self.pods, "Events": self.warnings}
-        more = {"quotas": self.quotas, "claims": self.claims}
+        more = {"Kueue's Workloads": self.workloads, "quotas": self.quotas, "claims": self.claims}
         return [name for name, value in (parts | more).items() if value is None]
 
 
@@ -54,9 +57,19 @@ def gather(cluster: Cluster, training: Object) -> Evidence:
         jobs=jobs,
         pods=pods,
         warnings=None if events is None else _about(events, [*(jobs or []), *(pods or [])]),
+        workloads=_read(lambda: _workloads(cluster, namespace, jobs or [])),
         quotas=_read(lambda: cluster.quotas(namespace)),
         claims=None if claims is None else phases,
     )
+
+
+def _workloads(cluster: Cluster, namespace: str, jobs: Sequence[Object]) -> list[Object]:
+    uids = [job["metadata"]["uid"] for job in jobs if _may_be_held(job)]
+    return cluster.workloads(namespace, f"{JOB_UID_LABEL} in ({','.join(uids)})") if uids else []
+
+
+def _may_be_held(job: Object) -> bool:
+    return bool((job.get("spec") or {}).get("suspend") or job["metadata"].get("deletionTimestamp"))
 
 
 def _about(events: Sequence[Object], children: Sequence[Object]) -> list[tuple[str, Event]]:

@@ -35,7 +35,8 @@ def asked_for(spec: NnunetTrainingSpec, stage: str) -> str:
     if not STAGES[stage].on_gpu(spec):
         resources = {**preprocessing, "shared_memory": resources.get("shared_memory")}
     pod = spec.pod_template.model_dump(mode="json", exclude_defaults=True)
-    return _mark([resources, pod, spec.queue_name, spec.retry_limit])
+    priority = [spec.queue_priority_class_name] if spec.queue_priority_class_name else []
+    return _mark([resources, pod, spec.queue_name, spec.retry_limit, *priority])
 
 
 def operators_settings(options: Options) -> str:

@@ -129,13 +129,6 @@ def rejected(message: str) -> Trouble:
     return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its pod: {said}", case)
 
 
-def queued(queue_name: str | None) -> Trouble:
-    """Return the trouble of a Job that is suspended from outside."""
-    if queue_name:
-        return Trouble(Reason.WAITING_FOR_QUEUE, f"waits for admission by Kueue's LocalQueue {queue_name}")
-    return Trouble(Reason.WAITING_FOR_QUEUE, "waits because its Job is suspended", Case.JOB_SUSPENDED)
-
-
 def managed(job: str, manager: str) -> Trouble:
     """Return the trouble of a Job whose pods another controller makes, such as MultiKueue in another cluster."""
     matter = f"waits because its Job {job} is managed by {manager}, whose pods this operator can't see"

@@ -10,9 +10,10 @@ from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, queued, rejected
+from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
+from nnunet_operator.kube.queues import Queueing, leaving, queued
 from nnunet_operator.kube.views import ContainerView, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
@@ -38,6 +39,8 @@ class Snapshot:
     """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
     now: datetime | None = None
     """When all this was seen."""
+    queueing: Mapping[str, Queueing] = field(default_factory=dict)
+    """By Job name: what Kueue says of those that wait for it, or that can't go for it."""
 
 
 def is_child(job: JobView, training: Training) -> bool:
@@ -83,8 +86,8 @@ def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
 def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView) -> Observation:
     pods = _pods_of(job, snapshot.pods)
     state, trouble, note = _judge(spec, snapshot, child, job, pods)
-    if state is State.STOPPING and job.held_by and all(pod.over for pod in pods):
-        note = f"waits until {', '.join(job.held_by)} is taken off the finalizers of Job {job.name}, which is deleted"
+    if state is State.STOPPING and all(pod.over for pod in pods):
+        note = leaving(job, snapshot.queueing.get(job.name)) or note
     # Only the verification's report is proof of anything. The others' come from the training's own image.
     proves = STAGES[child.stage].proves
     attempts = [(ending, doubt_of(job, pod) if proves else "", pod) for pod in pods if (ending := ending_of(pod))]
@@ -147,7 +150,7 @@ def _judge(
     if job.managed_by:
         return State.BLOCKED, managed(job.name, job.managed_by), ""
     if job.suspended:
-        return State.BLOCKED, queued(spec.queue_name), ""
+        return State.BLOCKED, queued(job, spec.queue_name, snapshot.queueing.get(job.name)), ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
         return _judge_living(spec, snapshot, pods[-1], endings)

@@ -9,9 +9,10 @@ from nnunet_api.reasons import Reason
 from nnunet_operator.core.comparison.model import Comparison, JobSeen
 from nnunet_operator.core.observation import State, Trouble
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, queued, rejected
+from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, rejected
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
+from nnunet_operator.kube.queues import queued
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 
@@ -93,7 +94,7 @@ def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Tr
     if job.managed_by:
         return managed(job.name, job.managed_by)
     if job.suspended:
-        return queued(snapshot.queue_name)
+        return queued(job, snapshot.queue_name, None)
     living = next((pod for pod in reversed(pods) if not pod.over), None)
     if living is None:
         # An Event outlives what it tells of: a Job that counts a pod has got one since.

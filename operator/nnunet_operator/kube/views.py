@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
+from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import (
     ASKED_FOR,
     FOLD_LABEL,
@@ -65,6 +66,8 @@ class JobView:
     held_by: tuple[str, ...]
     """Finalizers of others."""
     suspended: bool
+    queue: str
+    """Kueue's LocalQueue, by its label, which webhooks give and people change; empty where it has none."""
     managed_by: str
     """What makes its pods in place of Kubernetes' own Job controller; empty where nothing does."""
     complete: bool
@@ -213,6 +216,7 @@ def job_view(body: Manifest) -> JobView:
         deleting=bool(metadata.get("deletionTimestamp")),
         held_by=foreign_finalizers(body),
         suspended=bool(spec.get("suspend")),
+        queue=_word(labels.get(QUEUE_LABEL)),
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),

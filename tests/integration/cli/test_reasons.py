@@ -56,12 +56,6 @@ def planned(lab: Lab, name: str) -> None:
     lab.plan_and_train(name)
 
 
-def held_by_a_queue(lab: Lab, name: str) -> None:
-    """Suspend its Job, as Kueue does."""
-    lab.kubelet.pod(name, "plan")
-    lab.api.merge("jobs", HOME, f"{name}-plan", {"spec": {"suspend": True}})
-
-
 def nothing(lab: Lab, name: str) -> None:
     """It is held up by itself."""
 
@@ -77,7 +71,7 @@ def nothing(lab: Lab, name: str) -> None:
             "Insufficient cpu",
             "Unschedulable",
         ),
-        ("WaitingForQueue", {"queueName": "gpus"}, held_by_a_queue, "LocalQueue gpus", "-plan: suspended"),
+        ("WaitingForQueue", {"queueName": "gpus"}, nothing, "LocalQueue gpus, and no Kueue is in", "-plan: suspended"),
         (
             "ClaimNotBound",
             {"storage": {"results": {"claimName": "absent"}}, "dataset": {"name": "Dataset004_Hippocampus"}},

@@ -252,6 +252,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         "dataset": {"name": "Dataset004_Hippocampus", **_maybe(rng, 0.2, claimName=rng.choice(CLAIMS))},
         **_maybe(rng, 0.3, storage={part: {"claimName": rng.choice(CLAIMS)} for part in ("preprocessed", "results")}),
         **_maybe(rng, 0.8, podTemplate=_pod_template(rng)),
+        **_maybe(rng, 0.3, queuePriorityClassName=rng.choice(ONES["priorityClassName"][:2])),
         **_maybe(rng, 0.5, earlyStopping=stopping),
         **_maybe(rng, 0.5, testSet=_maybe(rng, 0.5, images="imagesTs")),
         **_maybe(rng, 0.6, configuration=rng.choice(CONFIGURATIONS)),

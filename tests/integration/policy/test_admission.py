@@ -142,8 +142,9 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
     ),
     "allowedPriorityClasses": (
         {"allowedPriorityClasses": []},
-        {"podTemplate": {"priorityClassName": "system-node-critical"}},
-        "spec.podTemplate.priorityClassName is system-node-critical, must not be set",
+        {"podTemplate": {"priorityClassName": "system-node-critical"}, "queuePriorityClassName": "first"},
+        "spec.podTemplate.priorityClassName is system-node-critical, must not be set; "
+        "spec.queuePriorityClassName is first, must not be set",
     ),
     "allowedRuntimeClasses": (
         {"allowedRuntimeClasses": LONG},

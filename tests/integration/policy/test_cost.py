@@ -142,6 +142,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
         "earlyStopping": {"mode": "Stop", "minEpochs": 1},
         "podTemplate": pod,
         "schedule": hollow,
+        "queuePriorityClassName": "n" * 63,
         **own,
     }
     few = (

@@ -16,7 +16,7 @@ from nnunet_api.remedies.table import REMEDIES, phase, phase_of
 from nnunet_api.training import MUTABLE_FIELDS, NnunetTrainingSpec
 
 ROOT = Path(__file__).parents[3]
-NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu"}
+NAMES = {"name": "hippo", "namespace": "clinic", "label": "hippo", "gpu": "gpu", "uids": "u"}
 _CUTS = {
     *("split", "rsplit", "partition", "rpartition", "startswith", "endswith", "find", "rfind", "index", "count"),
     *("removeprefix", "removesuffix", "replace", "splitlines"),

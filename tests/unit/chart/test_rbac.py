@@ -21,6 +21,7 @@ OPERATOR = {
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"list", "watch"},
     ("", "events"): {"list", "create"},
+    ("kueue.x-k8s.io", "workloads"): {"list"},
 }
 CLUSTER = {
     ("nnunet.dev", "nnunettrainingpolicies"): {"get", "list", "watch"},
@@ -106,6 +107,8 @@ TRAINER = {
     ("", "resourcequotas"): {"get", "list"},
     ("", "persistentvolumeclaims"): {"get", "list"},
     ("", "namespaces"): {"get"},
+    ("kueue.x-k8s.io", "workloads"): {"get", "list"},
+    ("kueue.x-k8s.io", "localqueues"): {"get", "list"},
 }
 POLICY_ADMIN = {
     ("nnunet.dev", "nnunettrainingpolicies"): READ | {"create", "update", "patch", "delete"},

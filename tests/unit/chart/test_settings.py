@@ -24,14 +24,17 @@ LISTS: Object = {
 }
 
 
+LEFT_OUT = ("WATCH_NAMESPACES", "TRAINER_IMAGE_PULL_SECRETS", "FINISHING_PRIORITY_CLASS")
+
+
 def test_every_setting_is_set_and_no_other() -> None:
     """An unknown variable would be ignored without a word, a missing one could never be changed.
 
-    But for lists that are empty: Kubernetes does not store an empty value.
+    But for what is empty: Kubernetes does not store an empty value.
     """
     known = {ENV_PREFIX + name.upper() for name in Settings.model_fields}
-    assert set(environment(render(LISTS))) == known
-    empty = {ENV_PREFIX + name for name in ("WATCH_NAMESPACES", "TRAINER_IMAGE_PULL_SECRETS")}
+    assert set(environment(render({**LISTS, "settings": {"finishingPriorityClass": "high"}}))) == known
+    empty = {ENV_PREFIX + name for name in LEFT_OUT}
     assert set(environment(render())) == known - empty and "" not in environment(render()).values()
 
 

@@ -273,7 +273,7 @@ def test_what_is_missing_quotas_and_the_newest_warnings() -> None:
     assert explain(evidence(found, claims=pending), NOW).seen == ["claim out: Pending, has no volume yet"]
     quota = {"metadata": {"name": "small"}, "status": {"hard": {"pods": "1"}, "used": {"pods": "1"}}}
     job = {
-        "metadata": {"name": "j"},
+        "metadata": {"name": "j", "uid": "u"},
         "spec": {"suspend": True},
         "status": {
             "conditions": [{"type": "Failed", "status": "True", "reason": "PodFailurePolicy", "message": "code 65"}]

@@ -265,7 +265,10 @@ def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
     assert stated(result, "Progressing") == ("True", "Starting")
 
 
-@pytest.mark.parametrize(("queue", "says"), [("gpus", "LocalQueue gpus"), (None, "never suspends a Job: resume it")])
+@pytest.mark.parametrize(
+    ("queue", "says"),
+    [("gpus", "LocalQueue gpus"), (None, "suspends no Job where spec.queueName is not set: resume it")],
+)
 def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
     queued = training(folds=[0], queueName=queue)
     result = decide(world(queued, job(queued, PLAN, suspended=True)))

@@ -266,7 +266,20 @@ def test_only_a_queue_name_brings_kueues_label() -> None:
     assert "kueue.x-k8s.io/queue-name" not in plan_job(training(), OPTIONS)["metadata"]["labels"]
     job = plan_job(training(queueName="gpus"), OPTIONS)
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
-    assert "suspend" not in job["spec"]
+    assert job["spec"]["suspend"] is True, "a Job that no Kueue sees must not run outside its quota"
+    assert "suspend" not in plan_job(training(), OPTIONS)["spec"]
+
+
+def test_stages_after_the_folds_may_have_a_priority_of_their_own() -> None:
+    label = "kueue.x-k8s.io/priority-class"
+    queued, options = (
+        training(queueName="gpus", queuePriorityClassName="low"),
+        replace(OPTIONS, finishing_priority_class="high"),
+    )
+    made = [plan_job(queued, options), verify_job(queued, options), evaluate_job(queued, options)]
+    assert [job["metadata"]["labels"].get(label) for job in made] == ["low", "high", "high"]
+    assert label not in verify_job(training(), OPTIONS)["metadata"]["labels"]
+    assert label not in verify_job(queued, options)["spec"]["template"]["metadata"]["labels"]
 
 
 def test_long_names_stay_apart_and_within_limits() -> None:

@@ -52,9 +52,13 @@ from tests.support.made_policies import NOW, policy, subject
         ({"allowedPriorityClasses": [], "allowedRuntimeClasses": []}, {}, []),
         (
             {"allowedPriorityClasses": [], "allowedRuntimeClasses": ["nvidia"]},
-            {"podTemplate": {"priorityClassName": "system-node-critical", "runtimeClassName": "kata"}},
+            {
+                "podTemplate": {"priorityClassName": "system-node-critical", "runtimeClassName": "kata"},
+                "queuePriorityClassName": "first",
+            },
             [
                 "spec.podTemplate.priorityClassName is system-node-critical, must not be set",
+                "spec.queuePriorityClassName is first, must not be set",
                 "spec.podTemplate.runtimeClassName is kata, must be one of nvidia",
             ],
         ),

@@ -11,7 +11,8 @@ from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.comparison.model import KIND
 from nnunet_api.contract import IMAGE_ENV, RESULTS_PATH, SCRATCH_PATH
 from nnunet_api.folders import inside, run_folder
-from nnunet_api.labels import KUEUE_QUEUE_LABEL, comparison_labels
+from nnunet_api.kueue import QUEUE_LABEL
+from nnunet_api.labels import comparison_labels
 from nnunet_operator.core.comparison.model import Compare, Comparison
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
@@ -25,7 +26,7 @@ def compare_job(comparison: Comparison, options: JobOptions, wanted: Compare) ->
     labels = comparison_labels(comparison.name)
     template = _template(comparison, options, wanted, labels)
     baseline = wanted.trainings[0]
-    queue = {KUEUE_QUEUE_LABEL: baseline.spec.queue_name} if baseline.spec.queue_name else {}
+    queue = {QUEUE_LABEL: baseline.spec.queue_name} if baseline.spec.queue_name else {}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -39,6 +40,7 @@ def compare_job(comparison: Comparison, options: JobOptions, wanted: Compare) ->
             "completions": 1,
             "parallelism": 1,
             "backoffLimit": comparison.spec.retry_limit,
+            **({"suspend": True} if queue else {}),  # until Kueue admits it, as for trainings
             "ttlSecondsAfterFinished": LASTS_SECONDS,
             "podReplacementPolicy": "Failed",
             "podFailurePolicy": {"rules": failure_rules(template)},

@@ -3,7 +3,8 @@
 from nnunet_api.base import API_VERSION
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_api.labels import ASKED_FOR, KUEUE_QUEUE_LABEL, OPERATORS_SETTINGS, child_labels, job_name
+from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
+from nnunet_api.labels import ASKED_FOR, OPERATORS_SETTINGS, child_labels, job_name
 from nnunet_api.pod_template import RESERVED_ANNOTATIONS
 from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND
@@ -17,14 +18,22 @@ LASTS_SECONDS = 10 * 365 * 24 * 3600
 usual rules of clusters, which give a time to live to each Job that has none, from taking away what a Job came to."""
 
 
-def job(training: Training, options: JobOptions, stage: str, template: Manifest, fold: str = "") -> Manifest:
-    """Return the Job of a stage, or of one fold, around its pod template."""
+def job(
+    training: Training, options: JobOptions, stage: str, template: Manifest, fold: str = "", priority: str = ""
+) -> Manifest:
+    """Return the Job of a stage, or of one fold, around its pod template.
+
+    `priority` is Kueue's WorkloadPriorityClass of this stage in place of the training's.
+    """
+    spec = training.spec
     name, labels = job_name(training.name, stage, fold), child_labels(training.name, stage, fold)
     # As its pods: the verification's Job gets none, by which a webhook could be had to change what it says.
-    given = {} if STAGES[stage].proves else training.spec.pod_template.job_annotations
+    given = {} if STAGES[stage].proves else spec.pod_template.job_annotations
     annotations = {key: value for key, value in given.items() if not key.startswith(RESERVED_ANNOTATIONS)}
-    if training.spec.queue_name:
-        labels[KUEUE_QUEUE_LABEL] = training.spec.queue_name
+    if spec.queue_name:
+        labels[QUEUE_LABEL] = spec.queue_name
+    if priority or spec.queue_priority_class_name:  # also without a queue: the cluster may give one to each Job
+        labels[PRIORITY_LABEL] = priority or spec.queue_priority_class_name or ""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -40,6 +49,8 @@ def job(training: Training, options: JobOptions, stage: str, template: Manifest,
             "ownerReferences": [owner_reference(training)],
         },
         "spec": {
+            # Kueue resumes what it admits. Created running, a Job that Kueue does not see would run outside all quota.
+            **({"suspend": True} if spec.queue_name else {}),
             "completions": 1,
             "parallelism": 1,
             "backoffLimit": max(0, training.spec.retry_limit - training.status.failed_attempts(name)),

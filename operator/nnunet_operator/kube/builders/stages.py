@@ -75,7 +75,7 @@ def verify_job(training: Training, options: JobOptions) -> Manifest:
         mounts=[results_mount(training)],
         own_image=True,
     )
-    return job(training, options, STAGE_VERIFY, template)
+    return job(training, options, STAGE_VERIFY, template, priority=options.finishing_priority_class)
 
 
 def evaluate_job(training: Training, options: JobOptions) -> Manifest:
@@ -90,7 +90,7 @@ def evaluate_job(training: Training, options: JobOptions) -> Manifest:
         told=_proven(training),
         mounts=[*([raw_mount(training)] if training.spec.test_set else []), results_mount(training)],
     )
-    return job(training, options, STAGE_EVALUATE, template)
+    return job(training, options, STAGE_EVALUATE, template, priority=options.finishing_priority_class)
 
 
 def _proven(training: Training) -> dict[str, str]:

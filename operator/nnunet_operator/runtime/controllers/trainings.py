@@ -28,6 +28,7 @@ from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
+from nnunet_operator.runtime.controllers.queues import QueueFinder
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
 from nnunet_operator.runtime.informers.informer import Cache
@@ -90,6 +91,7 @@ class Trainings:
         self._patience = parts.patience
         self._scraper = scraper
         self._pod_events = pod_events
+        self._queues = QueueFinder(parts.client, parts.patience)
         self._done = Deeds()
 
     async def reconcile(self, key: Key) -> Outcome:
@@ -100,7 +102,7 @@ class Trainings:
         """
         body = self._cache[TRAININGS].get(key)
         if body is None:
-            for part in (self._scraper, self._pod_events, self._done):
+            for part in (self._scraper, self._pod_events, self._queues, self._done):
                 part.forget(key)
             return Outcome()
         before = parse_status(body)
@@ -153,16 +155,17 @@ class Trainings:
         jobs = (*self._cache[JOBS].of(group_of(key)), *self._left(key))
         pods = self._cache[PODS].of(group_of(key))
         warnings = await self._pod_events.find(key, jobs, pods, now)
+        queues = await self._queues.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
         labels = await self._policies.labels(key.namespace)
         world = _World(
             training,
-            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings, now),
+            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings, now, queues.found),
             replace(self._policies.policies(), namespace_labels=labels),
             now,
             self._options,
         )
-        waits = (warnings.again_in_seconds, self._scraper.due_in(key))
+        waits = (warnings.again_in_seconds, queues.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
 
     def _left(self, key: Key) -> Iterator[JobView]:

@@ -1,0 +1,1 @@
+"""Trainings whose Jobs a real Kueue queues."""

@@ -1,0 +1,37 @@
+"""A control plane of its own with a real Kueue: its webhooks stand before all Jobs of a cluster."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from hack.localcluster import Cluster
+from tests.integration.conftest import install_crds
+from tests.support.api import Api
+from tests.support.kueue import Kueue
+from tests.support.worker import WORKER
+
+
+@pytest.fixture(scope="package")
+def cluster() -> Iterator[Cluster]:
+    """The control plane, taken down at the end."""
+    with Cluster(name=f"kueue{WORKER}", control_plane_only=True) as control_plane:
+        yield control_plane
+
+
+@pytest.fixture(scope="package")
+def api(cluster: Cluster) -> Api:
+    """A client of the control plane, in which the CRDs are installed."""
+    client = Api(cluster.kubeconfig)
+    install_crds(client)
+    return client
+
+
+@pytest.fixture(scope="package")
+def kueue(api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kueue]:
+    """Kueue, with one flavour that fits all nodes."""
+    running = Kueue(api, cluster.kubeconfig, tmp_path_factory.mktemp("kueue"))
+    running.install()
+    running.start()
+    running.flavor()
+    yield running
+    running.stop()

@@ -1,0 +1,181 @@
+"""The life of a training in a queue: why it waits, whose turn it is, and what moves it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.integration.conftest import Lab
+from tests.support.api import Api, Object
+from tests.support.builders import training
+from tests.support.kueue import GPU, PLENTY, Kueue
+from tests.support.process import OperatorProcess
+
+ONE_GPU = {**PLENTY, GPU: "1"}
+
+
+def queued_training(lab: Lab, name: str = "hippo", **spec: object) -> None:
+    """Create a training in LocalQueue q."""
+    lab.apply(training(lab.namespace, name, **{"queueName": "q", "folds": [0], **spec}))
+
+
+def test_what_no_queue_can_be_called_is_refused_at_apply(kueue: Kueue, lab: Lab) -> None:
+    """Kueue would refuse the Jobs."""
+    for field in ("queueName", "queuePriorityClassName"):
+        for name in ("Foo_Bar", "a b", "-a", "a..b", "a" * 64):
+            said = lab.api.refusal("nnunettrainings", training(lab.namespace, **{field: name}))
+            assert field in said, (field, name)
+        assert not lab.api.refusal("nnunettrainings", training(lab.namespace, **{field: "team-a.gpus"}))
+
+
+def test_another_queue_is_named_while_it_waits_and_taken_by_suspend_and_resume(kueue: Kueue, lab: Lab) -> None:
+    """A wrong queue does not cost the training."""
+    kueue.queue(lab.namespace, "right")
+    queued_training(lab, queueName="wrong")
+    lab.wait_said("LocalQueue wrong doesn't exist")
+    lab.set(queueName="right")
+    lab.wait_said("(spec.queueName is right by now)")
+    lab.set(suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser")
+    lab.wait_jobs()
+    lab.set(suspend=False)
+    lab.kubelet.pod("hippo", "plan")
+    (job,) = lab.jobs()
+    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "right"
+
+
+def test_a_queue_that_the_cluster_gives_is_told(kueue: Kueue, lab: Lab) -> None:
+    """Kueue puts Jobs of a namespace with a LocalQueue `default` into it."""
+    kueue.queue(lab.namespace, "default", **{GPU: "1"})
+    lab.apply(training(lab.namespace))
+    condition = lab.wait_said("unavailable in ClusterQueue")
+    assert "LocalQueue default" in condition["message"] and "spec.queueName names none" in condition["message"]
+
+
+def test_folds_take_turns_and_it_is_said_for_whom_one_was_stopped(kueue: Kueue, lab: Lab) -> None:
+    """One of higher priority drives it out; it goes on, and no retry is used up."""
+    high = f"{lab.namespace}-high"
+    kueue.priority(high, 1000)
+    kueue.cluster_queue(lab.namespace, ONE_GPU, preemption={"withinClusterQueue": "LowerPriority"})
+    kueue.queue(lab.namespace, "q", lab.namespace)
+    queued_training(lab, folds=[0, 1])
+    lab.plan_and_train()
+    lab.kubelet.pod("hippo", "fold", "0")
+    condition = lab.wait_said("insufficient unused quota for nvidia.com/gpu")
+    assert "fold 1 waits for admission" in condition["message"]
+    queued_training(lab, "urgent", queuePriorityClassName=high)
+    lab.plan_and_train("urgent")
+    condition = lab.wait_said("Preempted to accommodate a workload")
+    assert condition["reason"] == "WaitingForQueue" and "due to prioritization" in condition["message"]
+    lab.kubelet.end(lab.kubelet.pod("urgent", "fold", "0"))
+    lab.kubelet.pod("hippo", "fold", "0")
+    jobs = {job["metadata"]["name"]: job for job in lab.jobs()}
+    assert not jobs["hippo-fold-0"]["status"].get("failed")
+
+
+def test_one_that_kueue_gives_up_is_named_with_the_way_on(kueue: Kueue, lab: Lab) -> None:
+    """A deactivated Workload never comes back by itself; suspend and resume make a new one."""
+    kueue.queue(lab.namespace, "q", **{**PLENTY, "memory": "1Gi"})
+    queued_training(lab)
+    lab.wait_said("insufficient quota")
+    (job,) = lab.jobs()
+    found = kueue.workload(lab.namespace, job)
+    assert found
+    lab.api.merge("workloads", lab.namespace, found["metadata"]["name"], {"spec": {"active": False}})
+    condition = lab.wait_said("is deactivated")
+    assert found["metadata"]["name"] in condition["message"] and "suspend and resume" in condition["message"]
+    lab.wait_jobs("hippo-plan")
+    assert lab.jobs()[0]["metadata"]["uid"] == job["metadata"]["uid"], "it is not made anew"
+    lab.set(suspend=True)
+    lab.wait_reason("Suspended", "SuspendedByUser")
+    lab.set(suspend=False)
+    lab.wait_said("insufficient quota")
+
+
+def test_a_class_of_priority_that_does_not_exist_is_told(kueue: Kueue, lab: Lab) -> None:
+    """Kueue makes no Workload then."""
+    kueue.queue(lab.namespace, "q")
+    queued_training(lab, queuePriorityClassName="nobody-made-this")
+    condition = lab.wait_said("Kueue has made no Workload for Job hippo-plan")
+    assert "WorkloadPriorityClass" in condition["message"]
+
+
+def test_what_follows_the_folds_comes_before_the_folds_of_others(
+    kueue: Kueue, api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """With a class of its own for it: a trained model does not wait for its score until all others are trained."""
+    high = f"{namespace}-high"
+    kueue.priority(high, 1000)
+    kueue.queue(namespace, "q", **ONE_GPU)
+    lab = Lab(api, namespace, start_operator(namespace, finishing_priority_class=high))
+    queued_training(lab, "a", testSet={})
+    queued_training(lab, "b", folds=[0, 1])
+    lab.plan_and_train("a")
+    lab.plan_and_train("b")
+    lab.kubelet.end(lab.kubelet.pod("a", "fold", "0"))
+    lab.kubelet.end(lab.kubelet.pod("a", "verify"))
+    lab.wait_said("evaluation waits for admission", "a")
+    lab.kubelet.end(lab.kubelet.pod("b", "fold", "0"))
+    lab.kubelet.end(lab.kubelet.pod("a", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete", "a")
+    lab.wait_said("fold 1 waits for admission", "b")
+
+
+def nothing(kueue: Kueue, lab: Lab) -> None:
+    """The queue does not exist."""
+
+
+def gpus_only(kueue: Kueue, lab: Lab) -> None:
+    kueue.queue(lab.namespace, "q", **{GPU: "8"})
+
+
+def small(kueue: Kueue, lab: Lab) -> None:
+    kueue.queue(lab.namespace, "q", **{**PLENTY, "memory": "1Gi"})
+
+
+def stopped(kueue: Kueue, lab: Lab) -> None:
+    kueue.cluster_queue(lab.namespace, PLENTY, stopPolicy="Hold")
+    kueue.queue(lab.namespace, "q", lab.namespace)
+
+
+def without_owner(kueue: Kueue, lab: Lab) -> None:
+    kueue.local_queue(lab.namespace, "q", "nobody")
+
+
+def elsewhere(kueue: Kueue, lab: Lab) -> None:
+    kueue.flavor(lab.namespace, nodeLabels={"pool": "gpu"})
+    kueue.cluster_queue(lab.namespace, PLENTY, flavor=lab.namespace)
+    kueue.queue(lab.namespace, "q", lab.namespace)
+
+
+@pytest.mark.parametrize(
+    ("queues", "spec", "said", "remedy"),
+    [
+        (nothing, {}, "LocalQueue q doesn't exist", "Set spec.queueName to a LocalQueue"),
+        (gpus_only, {}, "unavailable in ClusterQueue", "quota for the resource"),
+        (small, {}, "insufficient quota for memory", "Ask for less in spec.resources"),
+        (stopped, {}, "is stopped", "why it is stopped"),
+        (without_owner, {}, "ClusterQueue nobody doesn't exist", "Set spec.queueName"),
+        (
+            elsewhere,
+            {"podTemplate": {"nodeSelector": {"pool": "cpu"}}},
+            "doesn't match node affinity",
+            "Put spec.podTemplate right",
+        ),
+    ],
+    ids=["no queue", "GPUs only", "too small", "stopped", "no ClusterQueue", "other nodes"],
+)
+def test_why_a_job_waits(
+    kueue: Kueue,
+    lab: Lab,
+    queues: Callable[[Kueue, Lab], None],
+    spec: Object,
+    said: str,
+    remedy: str,
+) -> None:
+    """The cause is quoted, and the remedy is that of the cause."""
+    queues(kueue, lab)
+    lab.apply(training(lab.namespace, queueName="q", **spec))
+    condition = lab.wait_said(said)
+    assert condition["reason"] == "WaitingForQueue" and condition["status"] == "False"
+    assert "LocalQueue q" in condition["message"] and remedy in condition["message"], condition
+    assert lab.status()["phase"] == "WaitingForQueue"
