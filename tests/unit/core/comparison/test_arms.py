@@ -162,3 +162,12 @@ def test_the_pod_is_told_of_the_runs_the_baseline_first() -> None:
     (run,) = contract.arms[0].runs
     assert (run.training, run.uid, run.summary_hash, run.folds) == ("short", "uid-of-short", "5" * 64, ["0"])
     assert run.folder == "clinic/short-uid-of-s" and contract.founded == ["schedule.epochs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"), [("folds", {"folds": [0, 1]}), ("dataset", {"dataset": {"name": "Dataset007_Pancreas"}})]
+)
+def test_what_was_learnt_from_and_how_it_was_scored_never_differs(name: str, spec: dict[str, Any]) -> None:
+    """The schema takes no such name; a definition of another version might."""
+    problems = found([*VARIES, name], long=arm("long"), short=arm("short", **spec))
+    assert any(path.startswith(name) for path in problems), problems
