@@ -85,6 +85,14 @@ def test_what_the_status_tells_is_said_at_the_end(provenance: dict[str, Any], pa
     assert found(VARIES, long=arm("long", complete=False), short=short) == {}, "not before both are complete"
 
 
+def test_the_same_image_from_another_registry_is_the_same() -> None:
+    long, short = (
+        arm(name, provenance={"imageDigest": f"{registry}/trainer@sha256:1"})
+        for name, registry in (("long", "one.example"), ("short", "mirror.example"))
+    )
+    assert found(VARIES, long=long, short=short) == {}
+
+
 def test_what_follows_from_a_name_may_differ_with_it() -> None:
     short = arm("short", provenance={"imageDigest": "sha256:2", "torchVersion": "2.9"})
     assert found([*VARIES, "trainer.image"], long=arm("long"), short=short) == {}
