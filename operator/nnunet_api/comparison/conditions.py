@@ -99,7 +99,8 @@ def of_provenance(provenance: Provenance) -> dict[str, Any]:
         "datasetHash": provenance.dataset_hash,
         "splitsHash": provenance.splits_hash,
         "plansHash": provenance.plans_hash,
-        "trainer.image": provenance.image_digest or provenance.image,
+        # By its digest alone: the same image may come from another registry.
+        "trainer.image": (provenance.image_digest or provenance.image or "").rpartition("@")[2] or None,
         "nnunetVersion": provenance.nnunet_version,
         "torchVersion": provenance.torch_version,
         "cudaVersion": provenance.cuda_version,

@@ -15,6 +15,7 @@ from tests.support.worker import WORKER
 NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"
 POLICY_CRD = "nnunettrainingpolicies.nnunet.dev"
+COMPARISON_CRD = "nnunetcomparisons.nnunet.dev"
 CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
 
 
@@ -63,7 +64,7 @@ class Site:
         for release in json.loads(self.helm("list", "--output=json")):
             self.uninstall(release["name"])
         self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
-        definitions = ("crd", CRD, POLICY_CRD)
+        definitions = ("crd", CRD, POLICY_CRD, COMPARISON_CRD)
         self.kube.run("delete", *definitions, "--ignore-not-found", "--wait=false")
 
         def gone() -> bool:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from hack.prepare.helm import ROOT
-from tests.integration.chart.conftest import CRD, POLICY_CRD, Site
+from tests.integration.chart.conftest import COMPARISON_CRD, CRD, POLICY_CRD, Site
 from tests.support.api import wait_served
 from tests.support.kube import Object
 from tests.support.made_trainings import FULL_POD_TEMPLATE
@@ -44,7 +44,7 @@ def defined(cluster_site: Site) -> Iterator[Site]:
     """A cluster with the CRD of manifests/ and no operator."""
     cluster_site.wipe()
     cluster_site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
-    wait_served(cluster_site.api, CRD, POLICY_CRD)
+    wait_served(cluster_site.api, CRD, POLICY_CRD, COMPARISON_CRD)
     known = lambda: "FIELDS:" in cluster_site.kube.run("explain", "nnt.spec", check=False)  # noqa: E731
     cluster_site.kube.wait("kubectl explain to know it", known, timeout=60)  # by a poll, after it is served
     yield cluster_site

@@ -47,7 +47,7 @@ def test_a_second_install_is_refused(site: Site) -> None:
         site.install()
     with pytest.raises(
         HelmError,
-        match=r'"nnunettraining\w+\.nnunet\.dev".* exists .*must equal "other": current value is "nnunet-operator"',
+        match=r'"nnunet\w+\.nnunet\.dev".* exists .*must equal "other": current value is "nnunet-operator"',
     ):
         site.install({}, "other")
 

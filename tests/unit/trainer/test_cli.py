@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.contract import CONTRACT_ENV, POLICY_FILE
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.failures import TrainerError
@@ -15,6 +16,7 @@ from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support.made_contracts import contract, paths_of, plan_facts, policy
+from tests.unit.trainer.compared import Volume, told
 from tests.unit.trainer.piped import Start
 
 Run = Callable[..., tuple[int, str, str]]
@@ -107,3 +109,17 @@ def test_workers_follow_the_cores_of_the_pod() -> None:
     assert variables["nnUNet_compile"] == "f"
     assert environment.torch_threads(contract(processes=6, device="cpu")) == 6
     assert environment.torch_threads(contract(processes=6)) == 1
+
+
+def test_a_comparison_needs_no_run_of_its_own(run: Run, tmp_path: Path) -> None:
+    """It is told of runs by a contract of its own, and says its verdict as all commands do."""
+    volume = Volume(tmp_path)
+    contract = told(volume.run("long"), volume.run("short", loss=0.06, epochs=250))
+    code, message, output = run("compare", **{COMPARISON_CONTRACT_ENV: contract.to_text()})
+    assert code == 0, output
+    assert message.startswith("short loses ") and "case_" in output
+    volume.path(contract.arms[1].runs[0]).unlink()
+    code, message, _ = run("compare", **{COMPARISON_CONTRACT_ENV: contract.to_text()})
+    assert code == 65 and "training short: summary.json can't be read" in message
+    code, message, _ = run("compare")
+    assert code == 64 and COMPARISON_CONTRACT_ENV in message

@@ -25,8 +25,8 @@ from nnunet_api.contract import TerminationReport
 from nnunet_api.dataset.layout import named
 from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.comparison.comparing import compare
-from nnunet_trainer.comparison.runs import Replicate, Run, Scores, read_run
 from nnunet_trainer.process.failures import one_line, wrong_configuration, wrong_data
+from nnunet_trainer.scoring.compared_runs import Replicate, Run, Scores, read_run
 
 ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", "metric.version")
 """What has to be known of every run."""

@@ -85,6 +85,14 @@ def test_what_the_status_tells_is_said_at_the_end(provenance: dict[str, Any], pa
     assert found(VARIES, long=arm("long", complete=False), short=short) == {}, "not before both are complete"
 
 
+def test_the_same_image_from_another_registry_is_the_same() -> None:
+    long, short = (
+        arm(name, provenance={"imageDigest": f"{registry}/trainer@sha256:1"})
+        for name, registry in (("long", "one.example"), ("short", "mirror.example"))
+    )
+    assert found(VARIES, long=long, short=short) == {}
+
+
 def test_what_follows_from_a_name_may_differ_with_it() -> None:
     short = arm("short", provenance={"imageDigest": "sha256:2", "torchVersion": "2.9"})
     assert found([*VARIES, "trainer.image"], long=arm("long"), short=short) == {}
@@ -162,3 +170,12 @@ def test_the_pod_is_told_of_the_runs_the_baseline_first() -> None:
     (run,) = contract.arms[0].runs
     assert (run.training, run.uid, run.summary_hash, run.folds) == ("short", "uid-of-short", "5" * 64, ["0"])
     assert run.folder == "clinic/short-uid-of-s" and contract.founded == ["schedule.epochs"]
+
+
+@pytest.mark.parametrize(
+    ("name", "spec"), [("folds", {"folds": [0, 1]}), ("dataset", {"dataset": {"name": "Dataset007_Pancreas"}})]
+)
+def test_what_was_learnt_from_and_how_it_was_scored_never_differs(name: str, spec: dict[str, Any]) -> None:
+    """The schema takes no such name; a definition of another version might."""
+    problems = found([*VARIES, name], long=arm("long"), short=arm("short", **spec))
+    assert any(path.startswith(name) for path in problems), problems
