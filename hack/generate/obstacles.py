@@ -44,6 +44,13 @@ WAITING = (
         Case.JOB_SUSPENDED,
     ),
     Obstacle(
+        "no_kueue",
+        "`queueName` is set, and no Kueue is in the cluster",
+        Reason.WAITING_FOR_QUEUE,
+        "no Kueue is in this cluster",
+        Case.NO_QUEUES,
+    ),
+    Obstacle(
         "claim_missing",
         "a claim does not exist",
         Reason.CLAIM_NOT_BOUND,
@@ -79,6 +86,28 @@ WAITING = (
         "the ServiceAccount of `podTemplate` does not exist",
         Reason.POD_REJECTED,
         'serviceaccount "nobody" not found',
+        Case.ABSENT,
+    ),
+    Obstacle(
+        "value",
+        "Kubernetes does not take a value of `podTemplate`",
+        Reason.POD_REJECTED,
+        "is invalid:",
+        Case.INVALID,
+    ),
+    Obstacle(
+        "quota_on_limits",
+        "a quota asks for a limit that the training leaves open",
+        Reason.POD_REJECTED,
+        "must specify limits.cpu",
+        Case.UNSPECIFIED,
+    ),
+    Obstacle(
+        "limit_range",
+        "a LimitRange gives a container less than it asks for",
+        Reason.POD_REJECTED,
+        "must be less than or equal to",
+        Case.LIMITS,
     ),
     Obstacle(
         "webhook",
@@ -244,8 +273,22 @@ FAILED = (
 )
 OBSTACLES = (*WAITING, *HELD, *FAILED)
 
+_KUEUE = "tests/integration/kueue, which run a real Kueue, and tests/unit/kube/test_queues.py"
+_KUEUES = (
+    Case.QUEUE_MISSING,
+    Case.QUEUE_STOPPED,
+    Case.QUEUE_WITHOUT_RESOURCE,
+    Case.QUEUE_TOO_SMALL,
+    Case.QUEUE_FLAVOR,
+    Case.QUEUE_UNNAMED,
+    Case.QUEUE_CHANGED,
+    Case.DEACTIVATED,
+    Case.NO_WORKLOAD,
+)
 ELSEWHERE: Mapping[tuple[Reason, str], str] = {
-    (Reason.WAITING_FOR_QUEUE, ""): "needs Kueue: the tests that run one",
+    (Reason.WAITING_FOR_QUEUE, ""): _KUEUE,
+    **{(Reason.WAITING_FOR_QUEUE, case): _KUEUE for case in _KUEUES},
+    (Reason.POD_REJECTED, ""): "tests/unit/kube/test_blocked.py: whatever else refuses a pod, in its words",
     (Reason.NO_EPOCH_FINISHED, Case.RESTARTED): "tests/integration/runtime/test_trust.py: it lasts for a moment",
     (
         Reason.POLICY_DENIED,

@@ -10,8 +10,11 @@ from nnunet_api.tolerations import Toleration
 _MAX_ID = 2**31 - 1
 RESERVED_ANNOTATIONS = (f"{GROUP}/", "kueue.x-k8s.io/", "batch.kubernetes.io/")
 """Beginnings of annotations that only the operator, Kueue and Kubernetes give. A queue comes by spec.queueName."""
+JOB_ANNOTATIONS_RULE = (
+    "self.all(key, !" + " && !".join(f"key.startsWith('{prefix}')" for prefix in RESERVED_ANNOTATIONS) + ")"
+)
 _RESERVED = (
-    "self.all(key, !" + " && !".join(f"key.startsWith('{prefix}')" for prefix in RESERVED_ANNOTATIONS) + ")",
+    JOB_ANNOTATIONS_RULE,
     f"annotations under {', '.join(RESERVED_ANNOTATIONS)} are not for trainings to give (a queue: spec.queueName)",
 )
 

@@ -21,6 +21,7 @@ from nnunet_api.environment import (
     value_fault,
     value_rules,
 )
+from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, RESERVED_ANNOTATIONS
 from nnunet_api.policy import model as policy
 from nnunet_api.training import KIND
 
@@ -86,7 +87,20 @@ def _twice(schema: Mapping[str, Any], values: Sequence[Any]) -> str:
 
 
 def _holds_value(name: str) -> Holds:
-    return lambda variable: variable["name"] != name or not value_fault(name, variable.get("value", ""))
+    return lambda variable: (
+        variable["name"] != name or "valueFrom" in variable or not value_fault(name, variable.get("value", ""))
+    )
+
+
+def _limit_suffices(resources: Mapping[str, Any]) -> bool:
+    from kubernetes.utils.quantity import parse_quantity
+
+    limit = resources.get("cpuLimit")
+    return limit is None or bool(parse_quantity(limit) >= parse_quantity(resources["cpu"]))
+
+
+def _exactly_one(first: str, second: str) -> Holds:
+    return lambda value: (first in value) != (second in value)
 
 
 def _selects_rightly(requirement: Mapping[str, Any]) -> bool:
@@ -112,6 +126,18 @@ _TWINS: dict[str, Holds] = {
     _OPERATORS: lambda name: name not in OPERATORS_NAMES and not name.startswith(OPERATORS_PREFIX),
     _LOADERS: lambda name: name not in LOADERS_NAMES and not name.startswith(LOADERS_PREFIXES),
     **{rule: _holds_value(name) for (rule, _), name in zip(value_rules(), VALUES, strict=True)},
+    "!has(self.valueFrom) || !has(self.value) || self.value == ''": (
+        lambda variable: "valueFrom" not in variable or not variable.get("value")
+    ),
+    "has(self.secretKeyRef) != has(self.configMapKeyRef)": _exactly_one("secretKeyRef", "configMapKeyRef"),
+    "has(self.configMap) != has(self.secret)": _exactly_one("configMap", "secret"),
+    "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0": (
+        _limit_suffices
+    ),
+    "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')": (
+        lambda toleration: bool(toleration.get("key")) or toleration.get("operator") == "Exists"
+    ),
+    JOB_ANNOTATIONS_RULE: lambda keys: not any(key.startswith(RESERVED_ANNOTATIONS) for key in keys),
     "self.trainOnAllCases ? self.folds.size() == 0 : self.folds.size() > 0": (
         lambda spec: spec["trainOnAllCases"] != bool(spec["folds"])
     ),

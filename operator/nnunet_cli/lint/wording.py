@@ -9,6 +9,9 @@ from pydantic import BaseModel
 FORMS: Mapping[str, str] = {
     r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$": "a quantity of Kubernetes, such as 500m, 4G or 16Gi (no B)",
     r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$": "a name of lower-case letters, digits, '-' and '.', such as nnunet-raw",
+    r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$": (
+        "a name of lower-case letters, digits, '-' and '.', such as gpus"
+    ),
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "a name of lower-case letters, digits and '-'",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a name of letters, digits and '_' that begins with no digit",
     r"^[A-Za-z0-9_]+$": "a name of letters, digits and '_', such as 3d_fullres",

@@ -17,6 +17,9 @@ FULL = "Pod ephemeral local storage usage exceeds the total limit of containers 
 NO_GPU = "Pod was rejected: Allocate failed due to no healthy devices present"
 NOWHERE = {"nodeSelector": {"gpu": "h200"}}
 """spec.podTemplate for pods that no node takes."""
+REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+UNKNOWN_OPERATOR = {"matchExpressions": [{"key": "gpu", "operator": "Exist"}]}
+TRIAL: Object = {"spec": {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}}
 PLAN_ROOM = {"preprocessing": {"cpu": "1", "memory": "1Gi"}}
 
 
@@ -100,6 +103,8 @@ spec_alone("no_such_node", podTemplate=NOWHERE)
 spec_alone("claim_missing", dataset={"name": "Dataset004_Hippocampus", "claimName": "gone"})
 spec_alone("claim_unbound", dataset={"name": "Dataset004_Hippocampus", "claimName": "unbound"})
 spec_alone("no_service_account", podTemplate={"serviceAccountName": "nobody"})
+spec_alone("no_kueue", queueName="gpus")
+spec_alone("value", podTemplate={"affinity": {"nodeAffinity": {REQUIRED: {"nodeSelectorTerms": [UNKNOWN_OPERATOR]}}}})
 spec_alone("suspended", suspend=True)
 spec_alone("invalid", planning={"configurations": {"own": {"inherits_from": "3d_fullres", "spacing": [1.5] * 20_000}}})
 
@@ -230,6 +235,33 @@ def quota(stage: Stage) -> Iterator[None]:
     stage.apply()
     yield
     allow(stage.lab.api, stage.lab.namespace)
+
+
+@brings
+def quota_on_limits(stage: Stage) -> Iterator[None]:
+    namespace = stage.held.namespace
+    hard = {"metadata": {"name": "limits", "namespace": namespace}, "spec": {"hard": {"limits.cpu": "100"}}}
+    stage.lab.api.create("resourcequotas", hard)
+    trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
+    wait_for("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
+    stage.apply(stage.held)
+    yield
+    stage.lab.api.delete("resourcequotas", namespace, "limits")
+
+
+@brings
+def limit_range(stage: Stage) -> Iterator[None]:
+    namespace = stage.held.namespace
+    limit = {"type": "Container", "default": {"cpu": "100m"}, "defaultRequest": {"cpu": "100m"}}
+    body = {"metadata": {"name": "defaults", "namespace": namespace}, "spec": {"limits": [limit]}}
+    stage.lab.api.create("limitranges", body)
+    trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
+    greedy: Object = {**trial, "spec": {**TRIAL["spec"], "containers": [{**TRIAL["spec"]["containers"][0]}]}}
+    greedy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
+    wait_for("the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy))
+    stage.apply(stage.held)
+    yield
+    stage.lab.api.delete("limitranges", namespace, "defaults")
 
 
 @brings

@@ -42,13 +42,19 @@ def test_a_pod_template_that_is_put_right(lab: Lab, wrong: Object, says: str) ->
     assert [job.get("lost", 0) for job in lab.status()["jobs"]] == [0]
 
 
-def test_tolerations_that_kubernetes_does_not_know(lab: Lab) -> None:
+def test_an_affinity_that_kubernetes_does_not_know(lab: Lab) -> None:
     """No Job comes into being; the message calls it the training's own value."""
-    lab.apply(training(lab.namespace, podTemplate={"tolerations": [{"key": "gpu", "operator": "Exist"}]}))
+    lab.apply(training(lab.namespace, podTemplate={"affinity": needs("Exist")}))
     message = lab.wait_reason("Progressing", "PodRejected")["message"]
-    assert "tolerations[0].operator" in message and "The value comes from this training" in message
-    lab.set(podTemplate={"tolerations": [{"key": "gpu", "operator": "Exists"}]})
+    assert "matchExpressions[0].operator" in message and "The value comes from this training" in message
+    lab.set(podTemplate={"affinity": needs("DoesNotExist")})
     lab.kubelet.pod("hippo", "plan", timeout=90)
+
+
+def needs(operator: str) -> Object:
+    """Return an affinity to nodes by a label."""
+    terms = [{"matchExpressions": [{"key": "gpu", "operator": operator}]}]
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}}
 
 
 def test_a_quota_on_what_a_training_leaves_open(lab: Lab) -> None:
@@ -69,8 +75,6 @@ def test_a_quota_on_what_a_training_leaves_open(lab: Lab) -> None:
 def test_a_job_that_a_queue_holds(lab: Lab) -> None:
     """What others change in it makes nothing anew, nor does what is none of its business; what it asks for does."""
     lab.apply(training(lab.namespace, queueName="gpus"))
-    lab.kubelet.pod("hippo", "plan")
-    lab.api.merge("jobs", lab.namespace, "hippo-plan", {"spec": {"suspend": True}})
     lab.wait_reason("Progressing", "WaitingForQueue")
     template = {"spec": {"nodeSelector": {"pool": "b"}}, "metadata": {"labels": {"team": "b"}}}
     lab.api.merge("jobs", lab.namespace, "hippo-plan", {"spec": {"template": template}})
@@ -87,4 +91,8 @@ def test_a_job_that_a_queue_holds(lab: Lab) -> None:
 
     wait_for("another Job", anew, about=lab.describe)
     assert lab.condition("Failed").get("status") != "True"
-    lab.kubelet.pod("hippo", "plan")  # nothing has suspended the new one yet
+    first = only_job(lab)["metadata"]["uid"]
+    lab.set(queueName="others")
+    other = lambda: only_job(lab)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "others"  # noqa: E731
+    wait_for("a Job in the other queue", other, about=lab.describe)
+    assert only_job(lab)["metadata"]["uid"] != first

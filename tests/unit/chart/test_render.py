@@ -70,6 +70,7 @@ ROLES = {
     for name in ("trainer", "policy-admin", "auditor")
     for part in ("", "-base")
 }
+ROLES |= {("ClusterRole", "", "nnunet-policy-reader")}
 ROLES |= {(kind, "", "nnunet-operator-definition-view") for kind in ("ClusterRole", "ClusterRoleBinding")}
 DEFAULT = {
     *CRDS,

@@ -52,6 +52,7 @@ def of_stage(stage: str, serial: int = 0, **changes: object) -> Manifest:
     """Return a stage's Job, the nth that was made of it."""
     body = job(ONE, stage, "0" if stage == FOLD else "", **changes)  # type: ignore[arg-type]
     body["metadata"]["uid"] += f"-{serial}"
+    body["metadata"].pop("annotations", None)  # by which it would be made anew for a training that differs
     return body
 
 

@@ -31,9 +31,10 @@ def job(status: Manifest | None = None, **metadata: Any) -> Manifest:
     return {**body, "status": status or {}}
 
 
-def suspended() -> Manifest:
+def suspended(**queue: str) -> Manifest:
     body = job()
-    return {**body, "spec": {**body["spec"], "suspend": True}}
+    labels = {**body["metadata"]["labels"], **{"kueue.x-k8s.io/queue-name": name for name in queue.values()}}
+    return {**body, "metadata": {**body["metadata"], "labels": labels}, "spec": {**body["spec"], "suspend": True}}
 
 
 def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -> Manifest:
@@ -65,7 +66,7 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([], [], {"refusals": {"shorter-compare": "exceeded quota"}}, State.BLOCKED, "refuses its pod: exceeded quota"),
         ([job()], [], {}, State.STARTING, ""),
         ([job()], [pod({"running": {}})], {}, State.RUNNING, ""),
-        ([suspended()], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
+        ([suspended(queue="gpus")], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
         ([suspended()], [], {}, State.BLOCKED, "because its Job is suspended"),
         ([job()], [pod({"waiting": {"reason": "ErrImagePull"}}, "Pending")], {}, State.BLOCKED, "waits for image"),
         ([job(deletionTimestamp="2026-03-01T12:00:00Z")], [], {}, State.STOPPING, ""),
