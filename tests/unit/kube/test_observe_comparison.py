@@ -31,9 +31,9 @@ def job(status: Manifest | None = None, **metadata: Any) -> Manifest:
     return {**body, "status": status or {}}
 
 
-def suspended(**queue: str) -> Manifest:
+def suspended(queue: str = "") -> Manifest:
     body = job()
-    labels = {**body["metadata"]["labels"], **{"kueue.x-k8s.io/queue-name": name for name in queue.values()}}
+    labels = body["metadata"]["labels"] | ({"kueue.x-k8s.io/queue-name": queue} if queue else {})
     return {**body, "metadata": {**body["metadata"], "labels": labels}, "spec": {**body["spec"], "suspend": True}}
 
 
