@@ -42,7 +42,15 @@ def identities(objects: list[Object]) -> set[tuple[str, str, str]]:
 
 ADMISSION = {
     ("ValidatingAdmissionPolicy", "", f"nnunet-{name}")
-    for name in ("policy-enforce", "policy-warn", "policy-audit", "clinical-needs-a-policy", "advice", "sizes")
+    for name in (
+        "policy-enforce",
+        "policy-warn",
+        "policy-audit",
+        "clinical-needs-a-policy",
+        "advice",
+        "sizes",
+        "reading",
+    )
 }
 ADMISSION |= {
     ("ValidatingAdmissionPolicyBinding", "", f"nnunet-{name}")
@@ -54,6 +62,7 @@ ADMISSION |= {
         "there-is-none-ask-those-who-write-policies",
         "advice",
         "sizes",
+        "reading",
     )
 }
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
