@@ -215,7 +215,7 @@ def test_another_training_under_a_registered_name_ends_it(comparing: Comparing) 
     lab = comparing.lab
     lab.apply(training(lab.namespace, "long", folds=[0], suspend=True, testSet={}))
     comparing.create()
-    wait_for("the registration", lambda: comparing.status().get("registration"), 60, comparing.describe)
+    wait_for("the registration", lambda: "long" in str(comparing.status().get("registration")), 60, comparing.describe)
     lab.api.delete("nnunettrainings", lab.namespace, "long")
     assert "long of arm standard" in comparing.wait("Failed", "ArmChanged")
 

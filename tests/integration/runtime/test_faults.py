@@ -14,8 +14,8 @@ from tests.support.builders import training
 from tests.support.process import OperatorProcess
 from tests.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
 
-WATCHES = 5
-"""Trainings, policies, namespaces, Jobs and Pods."""
+WATCHES = 6
+"""Trainings, comparisons, policies, namespaces, Jobs and Pods."""
 
 
 @pytest.fixture

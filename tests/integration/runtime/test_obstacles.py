@@ -20,7 +20,16 @@ from tests.support.process import OperatorProcess
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES
 
-HELD_APART = ("pod_security", "denied", "changed", "no_policy", "below_policy", "no_evidence_for_policy")
+HELD_APART = (
+    "pod_security",
+    "quota_on_limits",
+    "limit_range",
+    "denied",
+    "changed",
+    "no_policy",
+    "below_policy",
+    "no_evidence_for_policy",
+)
 """Rows of what concerns a whole namespace."""
 TYPES = {Group.FAILED: "Failed", Group.HELD: "Suspended", Group.SUSPENDED: "Suspended", Group.STALLS: "Stalled"}
 
