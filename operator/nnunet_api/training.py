@@ -261,7 +261,7 @@ class NnunetTrainingSpec(ApiModel):
     Default: never."""
     queue_name: QueueName | None = None
     """LocalQueue of Kueue that admits the Jobs, all of them: its ClusterQueue has to cover cpu and memory, too. Without
-    Kueue they wait for ever. May change: Jobs that are made later get it; suspend and resume to apply it at once."""
+    Kueue they wait for ever. May change: what does not run yet is made anew in that queue, at its end."""
     queue_priority_class_name: QueueName | None = None
     """WorkloadPriorityClass of Kueue: the place of the Jobs in their queue, and whom they may drive out. May change,
     like queueName. Default: the priority of podTemplate.priorityClassName."""

@@ -20,6 +20,10 @@ _OWN = {
     ),
 }
 _OF_JOB = {
+    Reason.WAITING_FOR_QUEUE: (
+        "The queue is spec.queueName of the baseline's first training. Wait for its turn. If that never comes, see the "
+        f"Workloads of the namespace (kubectl describe workloads.kueue.x-k8s.io), and put the queue right. {RETRY}"
+    ),
     Reason.OUT_OF_MEMORY: f"Raise spec.resources.memory of the comparison. {RETRY}",
     Reason.OUTCOME_LOST: RETRY,
     Reason.RETRIES_EXHAUSTED: f"See the log of the last attempt. {RETRY}",

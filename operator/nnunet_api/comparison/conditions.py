@@ -42,7 +42,7 @@ _OWN_ENVIRONMENT = frozenset(
     {"nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_n_proc_DA", "nnUNet_def_n_proc"}
 )
 """Variables in provenance.json that say where a run is and how many processes it has: no condition of the result."""
-_OPTIONAL = ("trainer.env", "environment", "planning.configurations")
+_OPTIONAL = ("trainer.env", "environment", "planning.configurations", "podTemplate.volumes")
 """What is not there below these is not set."""
 _VERSIONS = ("nnunetVersion", "torchVersion", "cudaVersion", "device")
 _SHOWN = 80
@@ -88,7 +88,9 @@ def of_spec(spec: NnunetTrainingSpec) -> dict[str, Any]:
         "trainer.className": trainer["className"],
         "trainer.device": trainer["device"],
         "trainer.seed": Several(seeds),
-        **{f"trainer.env.{variable['name']}": variable["value"] for variable in trainer["env"]},
+        **{f"trainer.env.{one['name']}": one.get("valueFrom") or one["value"] for one in trainer["env"]},
+        # They may hold code that is trained with.
+        **{f"podTemplate.volumes.{one['name']}": one for one in body["podTemplate"]["volumes"]},
         "resources.gpus": spec.resources.gpus,
     }
 

@@ -143,4 +143,6 @@ def comparison_rules() -> list[tuple[str, str]]:
             "a training may be in one arm only",
         ),
         ("has(self.baseline) == has(oldSelf.baseline)", _fixed("baseline")),
+        # == goes by their names, as the list is a map to the API server; and the first arm is the baseline.
+        ("self.arms.map(a, a.name) == oldSelf.arms.map(a, a.name)", _fixed("arms")),
     ]

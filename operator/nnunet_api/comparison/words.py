@@ -24,7 +24,7 @@ def short(found: CandidateFacts) -> str:
 
 def points(value: float) -> str:
     """Return a part of Dice (0 to 1) in points of a hundred."""
-    number = f"{value * 100:.1f}".removesuffix(".0")
+    number = f"{value * 100 + 0.0:.2f}".rstrip("0").rstrip(".")
     # A loss must not read as none for its rounding.
     number = f"{value * 100:.2g}" if number in ("0", "-0") and value else number
     return f"{number} point{'' if number == '1' else 's'}"
@@ -47,4 +47,6 @@ def _needed(found: CandidateFacts) -> str:
         parts.append(f"{found.cases_needed} cases")
     if found.replicates_needed is not None:
         parts.append(f"{found.replicates_needed} replicates in each arm")
-    return f"; it would take {' or '.join(parts)} to tell" if parts else ""
+    if parts:
+        return f"; it would take {' or '.join(parts)} to tell"
+    return "; it lies too close to a limit for these cases and replicates to tell"

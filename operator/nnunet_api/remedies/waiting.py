@@ -56,26 +56,26 @@ WAITING: Mapping[str, Remedy] = {
             Case.JOB_SUSPENDED: "The operator suspends no Job where spec.queueName is not set: resume it, or see what "
             "suspended it.",
             Case.QUEUE_MISSING: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
-            "localqueues.kueue.x-k8s.io), then suspend and resume; or have the queue made that is named.",
+            "localqueues.kueue.x-k8s.io): what waits is made anew in it. Or have the queue made that is named.",
             Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io says why it is "
-            "stopped. Or set spec.queueName to another LocalQueue, then suspend and resume.",
+            "stopped. Or set spec.queueName to another LocalQueue: what waits is made anew in it.",
             Case.QUEUE_WITHOUT_RESOURCE: "Ask who runs the queues to give the ClusterQueue quota for the resource "
             "(every Job asks for cpu and memory, beside GPUs), or to have Kueue leave it out "
             "(resources.excludeResourcePrefixes of its configuration).",
             Case.QUEUE_TOO_SMALL: "Ask for less in spec.resources (preprocessing and verification: "
-            "spec.resources.preprocessing), then suspend and resume; or ask who runs the queues for more.",
+            "spec.resources.preprocessing): what waits is made anew. Or ask who runs the queues for more.",
             Case.QUEUE_FLAVOR: "Put spec.podTemplate right (nodeSelector, affinity, tolerations against the queue's "
-            "ResourceFlavors), then suspend and resume.",
+            "ResourceFlavors): what waits is made anew.",
             Case.QUEUE_UNNAMED: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
-            "localqueues.kueue.x-k8s.io), then suspend and resume.",
+            "localqueues.kueue.x-k8s.io): what waits is made anew in it.",
             Case.QUEUE_CHANGED: "Suspend and resume the training: its Jobs are then made in the new queue. Or wait for "
             "its turn in the old one.",
             Case.DEACTIVATED: "See what deactivated it (a limit on the pods' start or on the time of the Job, or a "
             "person), then suspend and resume: new Jobs have Workloads that are active.",
             Case.NO_WORKLOAD: "See whether Kueue runs, whether it manages Jobs (integration batch/job) in this "
             "namespace, and whether the WorkloadPriorityClass exists that the Job's label names: the Job's Events may "
-            "tell. Or take spec.queueName out, then suspend and resume.",
-            Case.NO_QUEUES: "Take spec.queueName out, then suspend and resume; or have Kueue installed.",
+            "tell. Or take spec.queueName out: what waits is made anew without a queue.",
+            Case.NO_QUEUES: "Take spec.queueName out: what waits is made anew. Or have Kueue installed.",
         },
     ),
     Reason.CLAIM_NOT_BOUND: Remedy(

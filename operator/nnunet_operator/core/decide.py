@@ -90,7 +90,11 @@ def decide(
 
 
 def _held_back(training: Training, found: Stages, now: datetime) -> Mapping[Child, float]:
-    waits = {seen.child: held_back_seconds(training, seen, now) for seen in found.current if seen.name_free}
+    waits = {
+        seen.child: max(held_back_seconds(training, seen, now), renewals.pause_left(training.status, seen, now))
+        for seen in found.current
+        if seen.name_free
+    }
     return {child: seconds for child, seconds in waits.items() if seconds > 0}
 
 

@@ -99,7 +99,7 @@ def losses(training: Training, seen: Observation) -> int:
     known = known_job(training, seen.child)
     if known is None or training.spec.suspend:
         return 0
-    return max(0, known.lost) + int(_is_lost(known, seen))
+    return max(0, known.lost) + int(_is_lost(training, known, seen))
 
 
 def held_back_seconds(training: Training, seen: Observation, now: datetime) -> float:
@@ -109,7 +109,7 @@ def held_back_seconds(training: Training, seen: Observation, now: datetime) -> f
     if lost < 2 or known is None:
         return 0.0
     delay = min(LONGEST_DELAY_SECONDS, FIRST_DELAY_SECONDS * 2.0 ** min(lost - 2, 10))
-    since = now if _is_lost(known, seen) or known.last_lost_time is None else known.last_lost_time
+    since = now if _is_lost(training, known, seen) or known.last_lost_time is None else known.last_lost_time
     return min(delay, max(0.0, delay - (now - since).total_seconds()))
 
 
@@ -133,7 +133,7 @@ def job_statuses(
         known = known_job(training, seen.child)
         before = known or JobStatus(name=seen.child.name)
         is_repeated = seen.child in repeated and not _is_stopped(known, seen)
-        is_new = counting and (is_repeated or (known is not None and _is_lost(known, seen)))
+        is_new = counting and (is_repeated or (known is not None and _is_lost(training, known, seen)))
         waits = _is_left(seen) or not (counting or training.spec.suspend)
         uid = seen.job_uid or (before.uid if waits else None)
         stops = uid is not None and (seen.child in stopping or (bool(before.stopping) and before.uid == uid))
@@ -153,8 +153,11 @@ def _is_stopped(known: JobStatus | None, seen: Observation) -> bool:
     return known is not None and bool(known.stopping) and known.uid == seen.job_uid
 
 
-def _is_lost(known: JobStatus, seen: Observation) -> bool:
+def _is_lost(training: Training, known: JobStatus, seen: Observation) -> bool:
     """Tell whether the Job that the status tells of is gone although the operator has not stopped it."""
+    renewed = training.status.renewed_job(seen.child.name)
+    if renewed is not None and renewed.uid == known.uid:
+        return False  # how it ended is known: it waits for the end of its pause
     return known.uid is not None and not known.stopping and known.uid != seen.job_uid and not _is_left(seen)
 
 

@@ -21,6 +21,7 @@ from nnunet_operator.core.training import Options, Training
 
 _OF_SETTINGS = (Reason.IMAGE_UNAVAILABLE, Reason.POD_REJECTED, Reason.CONTAINER_CONFIG_ERROR)
 """What the operator's settings may have brought about: another image, or another user, may mend it."""
+_NOT_OF_PROOF = {"labels", "annotations", "job_annotations", "volumes", "service_account_name"}
 MARK = re.compile(r"[0-9a-f]{16}")
 """What a mark looks like. Anything else is somebody else's, and says nothing."""
 
@@ -34,7 +35,9 @@ def asked_for(spec: NnunetTrainingSpec, stage: str) -> str:
     preprocessing = resources.pop("preprocessing", {})
     if not STAGES[stage].on_gpu(spec):
         resources = {**preprocessing, "shared_memory": resources.get("shared_memory")}
-    pod = spec.pod_template.model_dump(mode="json", exclude_defaults=True)
+    # The verification's Job has none of what a webhook could go by.
+    left_out = _NOT_OF_PROOF if STAGES[stage].proves else None
+    pod = spec.pod_template.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
     priority = [spec.queue_priority_class_name] if spec.queue_priority_class_name else []
     return _mark([resources, pod, spec.queue_name, spec.retry_limit, *priority])
 

@@ -63,6 +63,12 @@ def to_renew(training: Training, children: Iterable[Observation], now: datetime)
     return tuple(seen for seen in _waiting(training.status, children) if _again(training.status, seen) <= now)
 
 
+def pause_left(status: NnunetTrainingStatus, seen: Observation, now: datetime) -> float:
+    """Return the seconds until a child whose failed Job is gone may have the next one; 0 where it may at once."""
+    known = status.renewed_job(seen.child.name)
+    return max(0.0, (known.again_time - now).total_seconds()) if known else 0.0
+
+
 def next_time(status: NnunetTrainingStatus, children: Iterable[Observation]) -> datetime | None:
     """Return when the next pause ends, or None."""
     return min((_again(status, seen) for seen in _waiting(status, children)), default=None)

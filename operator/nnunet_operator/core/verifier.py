@@ -17,7 +17,7 @@ def stated(before: Provenance, plan: Observation, verify: Observation, verified:
     """Return what the provenance says of the verifying image: what has proven the epochs, or what made the folders."""
     if verified and verify.image_digest:
         return {"verifier_image": verify.image, "verifier_image_digest": text(verify.image_digest)}
-    if plan.own_digest and before.verifier_image != plan.own_image:
+    if not verified and plan.own_digest and before.verifier_image != plan.own_image:
         return {"verifier_image": plan.own_image, "verifier_image_digest": text(plan.own_digest)}
     return {}
 
@@ -28,13 +28,18 @@ def doubt_of(training: Training, verify: Observation) -> str:
     # By digest the node has to run what was asked for. Of another image, after an upgrade, nothing is known.
     if known is None or "@" in verify.image or known.verifier_image != verify.image or not known.verifier_image_digest:
         return ""
-    if not _by_digest_alone(training) or text(verify.image_digest) == known.verifier_image_digest:
+    if not _by_digest_alone(training) or _digest(verify.image_digest) == _digest(known.verifier_image_digest):
         return ""
     return (
         f"its image {verify.image} is {verify.image_digest or 'unknown'} by now, and was {known.verifier_image_digest} "
         "when the training was planned, so its tag was moved. Give the operator's trainer image by digest (the chart's "
         "trainer.image.digest), then suspend and resume the training"
     )
+
+
+def _digest(image: str) -> str:
+    """Return the digest alone: the same image may come from a mirror, under another name."""
+    return image.rpartition("@")[2]
 
 
 def _by_digest_alone(training: Training) -> bool:

@@ -15,7 +15,7 @@ def doubt_of(job: JobView, pod: PodView) -> str:
         return (
             f"pod {pod.name} has image {pod.image or 'unknown'}, not {job.image}. If a webhook takes images from "
             "another registry, give the operator's trainer image by digest (the chart's trainer.image.digest), or "
-            "exempt pods with the label nnunet.dev/stage=verify from it"
+            "exempt pods with the label nnunet.dev/stage=verify (or compare) from it"
         )
     # It could write into the file from which the kubelet takes the report.
     if pod.debugged:

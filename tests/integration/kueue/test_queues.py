@@ -27,17 +27,12 @@ def test_what_no_queue_can_be_called_is_refused_at_apply(kueue: Kueue, lab: Lab)
         assert not lab.api.refusal("nnunettrainings", training(lab.namespace, **{field: "team-a.gpus"}))
 
 
-def test_another_queue_is_named_while_it_waits_and_taken_by_suspend_and_resume(kueue: Kueue, lab: Lab) -> None:
+def test_another_queue_is_taken_by_what_waits(kueue: Kueue, lab: Lab) -> None:
     """A wrong queue does not cost the training."""
     kueue.queue(lab.namespace, "right")
     queued_training(lab, queueName="wrong")
     lab.wait_said("LocalQueue wrong doesn't exist")
     lab.set(queueName="right")
-    lab.wait_said("(spec.queueName is right by now)")
-    lab.set(suspend=True)
-    lab.wait_reason("Suspended", "SuspendedByUser")
-    lab.wait_jobs()
-    lab.set(suspend=False)
     lab.kubelet.pod("hippo", "plan")
     (job,) = lab.jobs()
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "right"

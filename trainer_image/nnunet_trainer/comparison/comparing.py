@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_trainer.comparison.arms import Arm, Array, case_differences, check, seed_of
+from nnunet_trainer.comparison.arms import MIN_CASES, Arm, Array, case_differences, check, seed_of
 from nnunet_trainer.comparison.estimate import Estimate, estimate
 from nnunet_trainer.comparison.power import Power, power
 from nnunet_trainer.comparison.ranking import Ranking, ranking
@@ -157,6 +157,10 @@ def _candidate(
 ) -> Candidate:
     every = case_differences(baseline, arm)
     scored = [place for place in range(len(every)) if not np.isnan(every[place])]
+    if len(scored) < MIN_CASES:
+        raise ValueError(
+            f"{len(scored)} cases have a score in both arms, and {MIN_CASES} at least are needed: name other classes"
+        )
     differences = every[scored]
     worst = sorted(scored, key=lambda place: (every[place], baseline.cases[place]))[:WORST]
     deviation = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
@@ -166,7 +170,13 @@ def _candidate(
         interval=found.interval(1 - alpha),
         verdict=verdict,
         significance=significance(baseline, arm, differences, seed),
-        power=power(deviation, len(differences), _variance(baseline) + _variance(arm), margin),
+        power=power(
+            deviation,
+            len(differences),
+            _variance(baseline) + _variance(arm),
+            min(baseline.replicates, arm.replicates),
+            margin,
+        ),
         share_worse=float(np.mean(differences < -margin)),
         worst=tuple((baseline.cases[place], float(every[place])) for place in worst if every[place] < 0),
         classes=_classes(baseline, arm, alpha, seed),
@@ -199,8 +209,13 @@ def _spread(arm: Arm) -> float | None:
 
 def _notes(arms: Sequence[Arm]) -> list[str]:
     least = min(arm.replicates for arm in arms)
+    found = []
     if least == 1:
-        return ["ModelsNotMethods: an arm has one replicate, so this holds for these models; other seeds may differ"]
-    if least < METHOD_REPLICATES:
-        return [f"FewReplicates: an arm has {least}; claims on methods need {METHOD_REPLICATES} of each arm"]
-    return []
+        found.append(
+            "ModelsNotMethods: an arm has one replicate, so this holds for these models; other seeds may differ"
+        )
+    elif least < METHOD_REPLICATES:
+        found.append(f"FewReplicates: an arm has {least}; claims on methods need {METHOD_REPLICATES} of each arm")
+    if len(arms) > 2:
+        found.append("Adjusted: verdicts are adjusted for the number of arms (Holm), the intervals are not")
+    return found

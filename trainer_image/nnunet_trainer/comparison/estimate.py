@@ -141,7 +141,9 @@ def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
         (places,), statistic, n_resamples=CASE_SAMPLES, batch=_BATCH, method="percentile",
         rng=np.random.default_rng(seed),
     )  # fmt: skip
-    if np.ptp(found.bootstrap_distribution) < 1e-12:
+    drawn = found.bootstrap_distribution
+    drawn = drawn[~np.isnan(drawn)]  # a sample without any case that has a class has no score
+    if np.ptp(drawn) < 1e-12:
         return Estimate(difference, lambda level: (difference, difference))
 
     def of_level(level: float) -> Interval:
@@ -152,7 +154,7 @@ def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
                 bootstrap_result=found,
             ).confidence_interval  # fmt: skip
         if math.isnan(again.low) or math.isnan(again.high):
-            low, high = np.percentile(found.bootstrap_distribution, [50 * (1 - level), 50 * (1 + level)])
+            low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
             return float(low), float(high)
         return float(again.low), float(again.high)
 
@@ -172,6 +174,10 @@ def across_folds(baseline: Arm, candidate: Arm) -> Estimate:
         ]
     )
     folds = len(differences)
+    if np.isnan(differences).any():
+        raise ValueError(
+            "a fold has no validation case with a score of these classes: name others in spec.classes, or give testSet"
+        )
     if folds < 2:
         raise ValueError("cross-validation of one fold: there is no spread to judge a difference by")
     deviation = math.sqrt((1 / folds + 1 / (folds - 1)) * float(np.var(differences, ddof=1)))

@@ -14,10 +14,11 @@ class Power:
 
     detectable_loss: float
     """The smallest loss that this number of cases shows in four of five comparisons."""
-    cases_needed: int
-    """Cases that a loss as large as the margin needs."""
+    cases_needed: int | None
+    """Cases that a loss as large as the margin needs; None where there are as many."""
     replicates_needed: int | None
-    """Replicates of each arm that it needs with the cases that there are; None where more of them can't help."""
+    """Replicates of each arm that it needs with the cases that there are; None where there are as many, or where more
+    of them can't help."""
 
 
 def detectable_loss(deviation: float, cases: int) -> float:
@@ -33,13 +34,17 @@ def cases_needed(deviation: float, loss: float) -> int:
     return max(2, math.ceil((_SUM_OF_QUANTILES * deviation / loss) ** 2 - 1e-9))
 
 
-def power(deviation: float, cases: int, seed_variance: float, margin: float) -> Power:
+def power(deviation: float, cases: int, seed_variance: float, replicates: int, margin: float) -> Power:
     """Return what a comparison could tell.
 
     `seed_variance` is the sum of both arms' sample variances of their replicates' scores: with R replicates each it
-    adds a R-th of itself to the variance of the difference.
+    adds a R-th of itself to the variance of the difference. `replicates` is how many the arm with fewer has.
     """
     needed = cases_needed(deviation, margin)
     left = (margin / _SUM_OF_QUANTILES) ** 2 - deviation**2 / cases
-    replicates = max(1, math.ceil(seed_variance / left - 1e-9)) if left > 0 else None
-    return Power(detectable_loss(deviation, cases), needed, replicates)
+    more = math.ceil(seed_variance / left - 1e-9) if left > 0 else 0
+    return Power(
+        detectable_loss(deviation, cases),
+        needed if needed > cases else None,
+        more if more > replicates else None,
+    )

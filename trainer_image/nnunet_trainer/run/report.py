@@ -57,7 +57,9 @@ def _shorter_and_shorter(report: TerminationReport) -> Iterator[TerminationRepor
         report = _with_shorter_scores(report, report.evaluation)
         yield report
     if report.comparison is not None:
-        yield report.model_copy(update={"comparison": _shorter_comparison(report.comparison)})
+        for comparison in (_shorter_comparison(report.comparison), _shortest_comparison(report.comparison)):
+            report = report.model_copy(update={"comparison": comparison})
+            yield report
     if report.evidence is None:
         return
     for shorten in (_without_manner, _without_numbers, _with_short_hash, _without_verdict):
@@ -71,6 +73,20 @@ def _shorter_comparison(comparison: ComparisonFacts) -> ComparisonFacts:
     kept = {"arm", "verdict", "difference", "low", "high", "level", "worst_class", "worst_class_difference"}
     candidates = [CandidateFacts(**one.model_dump(include=kept)) for one in comparison.candidates]
     return comparison.model_copy(update={"candidates": candidates})
+
+
+def _shortest_comparison(comparison: ComparisonFacts) -> ComparisonFacts:
+    """Return the verdicts, and what differs in a few words: names and values of users may be long."""
+    shorter = _shorter_comparison(comparison)
+    nothing = {"worst_class": None, "worst_class_difference": None}
+    told = [one.model_copy(update={"path": one.path[:80], "matter": one.matter[:80]}) for one in comparison.differences]
+    return shorter.model_copy(
+        update={
+            "candidates": [one.model_copy(update=nothing) for one in shorter.candidates],
+            "differences": told[:5],
+            "notes": comparison.notes[:3],
+        }
+    )
 
 
 def _with_shorter_scores(report: TerminationReport, scores: EvaluationFacts) -> TerminationReport:

@@ -78,6 +78,11 @@ def _replicate(content: Mapping[str, Any], test_set: bool) -> Replicate:
     dice: dict[str, Mapping[str, float]] = {}
     folds: dict[str, tuple[str, ...]] = {}
     for name, cases in content["validationByCase"].items():
+        if twice := sorted(dice.keys() & cases.keys()):
+            raise ValueError(
+                f"{len(twice)} cases are validated in several folds, such as {twice[0]}: such a cross-validation "
+                "can't be compared, give a test set"
+            )
         folds[FoldKey.parse(name, "").fold] = tuple(sorted(cases))
         dice |= {case: {key: _number(value) for key, value in found.items()} for case, found in cases.items()}
     return Replicate(dice, {}, folds)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from nnunet_api.comparison.conditions import (
+    MAY_MIX,
     Difference,
     Known,
     differences,
@@ -17,9 +18,9 @@ from nnunet_api.comparison.conditions import (
 from nnunet_api.comparison.contract import ComparedArm, ComparedRun, ComparisonContract
 from nnunet_api.comparison.model import MUTABLE_FIELDS
 from nnunet_api.comparison.status import RegisteredTraining, Registration
-from nnunet_api.folders import run_folder
 from nnunet_api.reasons import ConditionType
 from nnunet_operator.core.comparison.model import Comparison, Trainings, Unreadable
+from nnunet_operator.core.facts import run_of
 from nnunet_operator.core.training import Training
 
 PROVEN = ("datasetHash", "splitsHash")
@@ -50,6 +51,15 @@ def _digest(comparison: Comparison, trainings: list[RegisteredTraining]) -> str:
     spec = {key: value for key, value in comparison.spec.to_json_dict().items() if key not in MUTABLE_FIELDS}
     content = {"spec": spec, "trainings": [one.to_json_dict() for one in trainings]}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def reordered(comparison: Comparison) -> bool:
+    """Tell whether the arms, the baseline first, stand in another order than when they were registered."""
+    before = comparison.status.registration
+    if before is None or not before.digest:
+        return False
+    known = list(dict.fromkeys(one.arm for one in before.trainings))
+    return known != [arm.name for arm in comparison.spec.ordered_arms]
 
 
 def changed(registration: Registration, trainings: Trainings) -> list[RegisteredTraining]:
@@ -108,8 +118,11 @@ def not_comparable(comparison: Comparison, trainings: Trainings) -> list[Differe
     present = list(_present(comparison, trainings))
     stated = [Known(arm, name, of_spec(training.spec)) for arm, name, training in present]
     found = differences(stated, spec.varies)
+    repeated = list(_seeds_that_repeat(comparison, trainings))
     if len(stated) < len(spec.training_names):
-        return found
+        # The set of an arm's seeds is known once all of its trainings are there; all else stays as it is.
+        return [*(one for one in found if one.path not in MAY_MIX), *repeated]
+    found += repeated
     found += unfounded(stated, spec.varies, last=False)
     if any(one.spec.test_set is None and len(one.spec.folds) < 2 for _, _, one in present):
         matter = "without a test set the cross-validation is compared, and that takes at least two folds: give testSet"
@@ -123,6 +136,22 @@ def not_comparable(comparison: Comparison, trainings: Trainings) -> list[Differe
         if training.status.provenance
     ]
     return differences(made, spec.varies, required=PROVEN)
+
+
+def _seeds_that_repeat(comparison: Comparison, trainings: Trainings) -> Iterator[Difference]:
+    """Yield the arms in which a seed is trained more than once: the same model again is no further replicate."""
+    for arm in comparison.spec.ordered_arms:
+        present = [one for name in arm.trainings if isinstance(one := trainings.get(name), Training)]
+        seeds = [
+            one.spec.trainer.seed + number
+            for one in present
+            for number in range(one.spec.replicates)
+            if one.spec.trainer.seed is not None
+        ]
+        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
+            said = ", ".join(map(str, twice[:_SHOWN]))
+            matter = f"arm {arm.name} trains seed {said} more than once, which is no further replicate: give others"
+            yield Difference("trainer.seed", matter)
 
 
 def contract_of(comparison: Comparison, trainings: Trainings, digest: str) -> ComparisonContract:
@@ -157,7 +186,7 @@ def _run(training: Training) -> ComparedRun:
     return ComparedRun(
         training=training.name,
         uid=training.uid,
-        folder=run_folder(training.namespace, training.name, training.uid),
+        folder=run_of(training),
         summary_hash=(results.summary_hash if results else None) or "",
         configuration_hash=(provenance.configuration_hash if provenance else None) or "",
         configuration=training.spec.configuration,

@@ -30,6 +30,9 @@ def decide(seen: Seen) -> ComparisonDecision:
     if is_final(status) or (status.holds(Type.FAILED) and not comparison.spec.suspend):
         return _ended(comparison, status, seen.now)
     registration = arms.registered(comparison, seen.trainings, seen.now)
+    if arms.reordered(comparison):
+        said = "the order of the arms, and so the baseline, is not the one that was registered"
+        return _decision(seen, registration, Standing(ComparisonReason.ARM_CHANGED, said, failed=True))
     if changed := arms.changed(registration, seen.trainings):
         names = ", ".join(f"{one.name} of arm {one.arm} (UID {one.uid})" for one in changed)
         standing = Standing(

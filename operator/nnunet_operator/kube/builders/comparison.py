@@ -10,10 +10,11 @@ from nnunet_api.base import API_VERSION
 from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.comparison.model import KIND
 from nnunet_api.contract import IMAGE_ENV, RESULTS_PATH, SCRATCH_PATH
-from nnunet_api.folders import inside, run_folder
+from nnunet_api.folders import inside
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import comparison_labels
 from nnunet_operator.core.comparison.model import Compare, Comparison
+from nnunet_operator.core.facts import run_of
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
 from nnunet_operator.kube.builders.options import JobOptions
@@ -98,7 +99,7 @@ def _volume_names(trainings: Sequence[Training]) -> dict[str, str]:
 def _mount(training: Training, names: dict[str, str]) -> Manifest:
     """Return the mount of a run's folder, and of nothing beside it."""
     results = training.spec.storage.results
-    run = run_folder(training.namespace, training.name, training.uid)
+    run = run_of(training)
     return {
         "name": names[results.claim_name],
         "mountPath": f"{RESULTS_PATH}/{run}",

@@ -206,6 +206,7 @@ def controller(parts: Parts) -> Controller:
             Reason(COMPARISONS, itself),
             Reason(TRAININGS, with_the_training, soon),
             Reason(JOBS, owners, soon),
+            Reason(JOBS, owners_of_leaving),
             Reason(PODS, owners, soon),
         ),
         reconcile=comparisons.reconcile,
@@ -217,6 +218,14 @@ def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
     """Yield the comparisons that Jobs and Pods belong to."""
     for group in {change.group for change in changes}:
         yield from cache[COMPARISONS].keys_of(group)
+
+
+def owners_of_leaving(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
+    """Yield the comparisons of Jobs that have ended and are being deleted: soon nobody can read their verdict."""
+    leaving = [
+        change for change in changes if (job := cache[JOBS].get(change.key)) is not None and job.ended and job.deleting
+    ]
+    yield from owners(cache, leaving)
 
 
 def with_the_training(cache: Cache, changes: Sequence[Change[Summary]]) -> Iterator[Key]:

@@ -49,7 +49,8 @@ class Untold:
 
     def onto(self, status: NnunetTrainingStatus) -> NnunetTrainingStatus:
         """Return a status that tells of it, too."""
-        return with_made(with_stopped(status, self.stopped), self.made)
+        made = {name: uid for name, uid in self.made.items() if self.stopped.get(name) != uid}
+        return with_made(with_stopped(status, self.stopped), made)
 
 
 class Deeds:

@@ -135,6 +135,29 @@ def test_a_class_that_nobody_has_is_left_out() -> None:
     assert [note.split(":")[0] for note in found.notes] == ["FewReplicates"]
 
 
+@pytest.mark.parametrize("draw", range(6))
+def test_a_class_of_few_cases_can_be_missing_in_a_sample(draw: int) -> None:
+    """Then that sample has no score; the others make the interval."""
+    arms = made(draw, (1, 1), 30, 1)
+    for one in arms:
+        one.values[:, 8:, 0] = NAN
+    (one,) = compare(arms, MARGIN).candidates
+    assert one.interval[0] <= one.estimate.difference <= one.interval[1]
+
+
+def test_classes_that_too_few_cases_have_are_refused() -> None:
+    arms = made(16, (3, 3), 30, 1)
+    for one in arms:
+        one.values[:, 3:, 0] = NAN
+    with pytest.raises(ValueError, match="3 cases have a score in both arms"):
+        compare(arms, MARGIN)
+    folded = made(17, (1, 1), 30, 1, folds=5)
+    for one in folded:
+        one.values[:, list(one.folds[0]), 0] = NAN
+    with pytest.raises(ValueError, match="a fold has no validation case with a score"):
+        compare(folded, MARGIN)
+
+
 def test_three_arms_are_ranked() -> None:
     arms = made(13, (3, 3, 3), 40, differences=(0.0, 0.05, -0.05), noise=0.01)
     found = compare(arms, MARGIN)
@@ -157,9 +180,14 @@ def test_power_is_that_of_the_formula() -> None:
     """At a standard deviation of 3 points: 56 cases for one point, 223 for half a point."""
     assert (cases_needed(0.03, 0.01), cases_needed(0.03, 0.005)) == (56, 223)
     assert detectable_loss(0.03, 56) == pytest.approx(0.00997, abs=1e-5)
-    assert power(0.03, 100, 0.0, 0.01).replicates_needed == 1
-    assert power(0.03, 100, 0.00006, 0.01).replicates_needed == 9
-    assert power(0.03, 20, 0.00006, 0.01).replicates_needed is None  # more seeds can't make up for cases
+    assert power(0.03, 40, 0.0, 3, 0.01).cases_needed == 56
+    assert power(0.03, 100, 0.00006, 3, 0.01).replicates_needed == 9
+    assert power(0.03, 20, 0.00006, 3, 0.01).replicates_needed is None  # more seeds can't make up for cases
+
+
+def test_nobody_is_told_to_do_what_is_done() -> None:
+    found = power(0.03, 100, 0.0, 3, 0.01)
+    assert (found.cases_needed, found.replicates_needed) == (None, None)
 
 
 def test_effects_by_hand() -> None:
