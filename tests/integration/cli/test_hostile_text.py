@@ -13,7 +13,7 @@ from nnunet_cli.app import app
 from tests.integration.cli.conftest import Site
 from tests.integration.cli.kubelet_logs import NODE, LogServer, log_node
 from tests.support.audited import STATUS
-from tests.support.builders import training
+from tests.support.builders import comparison, training
 from tests.support.command import Command
 
 HOME = "hostile"
@@ -35,20 +35,19 @@ def spoiled(value: Any, key: str = "") -> Any:
 
 
 def status() -> dict[str, Any]:
-    condition = {
-        "status": "False",
-        "reason": "PlanFailed",
-        "message": "m",
-        "lastTransitionTime": "2026-03-01T12:00:00Z",
-    }
     kinds = ("Progressing", "Complete", "Failed", "Stalled", "PolicyCompliant", "StandardSchedule")
     held = {"state": "Watching", "epoch": 3}
     folds = [{**fold, "phase": "Running", "passedOver": "p", "earlyStopping": held} for fold in STATUS["folds"]]
     return {
         **spoiled({**STATUS, "folds": folds, "problem": {"reason": "PlanFailed", "matter": "m", "case": "c"}}),
         "phase": "Failed",
-        "conditions": [{**condition, "type": kind, "message": HOSTILE} for kind in kinds],
+        "conditions": [hostile(kind) for kind in kinds],
     }
+
+
+def hostile(type_: str) -> dict[str, str]:
+    told = {"status": "False", "reason": "PlanFailed", "lastTransitionTime": "2026-03-01T12:00:00Z"}
+    return {**told, "type": type_, "message": HOSTILE}
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +56,15 @@ def logs(site: Site) -> Iterator[LogServer]:
     site.namespace(HOME)
     site.api.create("nnunettrainings", training(HOME))
     made = site.api.merge("nnunettrainings", HOME, "hippo", {"status": status()}, "status")
+    site.api.create("nnunetcomparisons", comparison(HOME))
+    said = {
+        "phase": "Failed",
+        "verdict": HOSTILE,
+        "summary": HOSTILE,
+        "notes": [HOSTILE],
+        "conditions": [{**hostile("Failed"), "status": "True"}],
+    }
+    site.api.merge("nnunetcomparisons", HOME, "shorter", {"status": said}, "status")
     site.bind(HOME, "ClusterRole", "edit", "User", HOSTILE)
     spec = {"nodeName": NODE, "containers": [{"name": "trainer", "image": "x"}], "automountServiceAccountToken": False}
     with log_node(site.api, site.kubeconfig.parent) as server:
@@ -97,6 +105,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "list": [["list", "-n", HOME, "-o", form] for form in ("table", "json", "yaml")],
     "watch": [["watch", "hippo", "-n", HOME, "--once"]],
     "wait": [["wait", "hippo", "-n", HOME, "--timeout", "1"]],
+    "compare": [["compare", "shorter", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
     "explain": [["explain", "hippo", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
     "logs": [["logs", "hippo", "-n", HOME]],
     "suspend": [["suspend", "hippo", "-n", HOME, "--no-wait"]],

@@ -138,7 +138,7 @@ def test_cut_warnings_are_not_told_twice(site: Site, nnunet: Command) -> None:
         site.policy(name, home, "Warn" if number % 2 else "Enforce", **rules)
     try:
         site.wait_enforced(names[-2], home)
-        body = training(home, trainer={"image": "näme/träiner:1", "env": [{"name": "X"}]})
+        body = training(home, trainer={"image": "name/trainer:1", "env": [{"name": "X"}]})
         run = nnunet("lint", write(body), "-o", "json")
         found = run.data["results"][0]["findings"]
         assert {finding["policy"] for finding in found if finding["source"] == "policies"} == set(names)

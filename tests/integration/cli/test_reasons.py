@@ -77,14 +77,14 @@ def nothing(lab: Lab, name: str) -> None:
             {"storage": {"results": {"claimName": "absent"}}, "dataset": {"name": "Dataset004_Hippocampus"}},
             planned,
             "absent",
-            "claim absent: does not exist or has no volume",
+            "claim absent: does not exist",
         ),
         (
             "ClaimNotBound",
             {"storage": {"preprocessed": {"claimName": "unbound"}}},
             nothing,
             "unbound",
-            "claim unbound: does not exist or has no volume",
+            "claim unbound: Pending, has no volume yet",
         ),
     ],
     ids=["gpu", "cpu", "queue", "claim-absent", "claim-pending"],
@@ -103,6 +103,10 @@ def test_what_it_waits_for(
     lab.apply(training(HOME, name, **spec))
     let(lab, name)
     lab.wait_reason("Progressing", reason, name, timeout=90)
+    # What Kueue or the scheduler says comes a moment later.
+    wait_for(
+        "the words", lambda: matter in lab.condition("Progressing", name)["message"], 60, lambda: lab.describe(name)
+    )
     found = nnunet("explain", name, "-n", HOME, "-o", "json").data
     assert found["reason"] == reason and matter in found["matter"], found
     assert any(seen in line for line in found["seen"]), found["seen"]

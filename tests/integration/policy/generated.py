@@ -56,7 +56,7 @@ POD_RULES: dict[str, list[str]] = {
     "allowedServiceAccounts": [*ONES["serviceAccountName"][:3], *PATTERNS],
     "allowedPriorityClasses": [*ONES["priorityClassName"][:2], *PATTERNS],
     "allowedRuntimeClasses": [*ONES["runtimeClassName"][:2], *PATTERNS],
-    "allowedImagePullSecrets": [*KEYS[:4], *PATTERNS],
+    "allowedImagePullSecrets": [*OBJECTS, *PATTERNS],
     "allowedPodLabels": [*KEYS[:5], *PATTERNS],
     "allowedPodAnnotations": [*KEYS[:5], *PATTERNS],
     "allowedNodeSelectors": [*KEYS[:5], *PATTERNS],
@@ -131,7 +131,7 @@ def _exception(rng: random.Random, namespace: str, name: str) -> Object:
 def rules(rng: random.Random) -> Object:
     """Return rules, of which about a third are there."""
     stopping = {
-        **_maybe(rng, 0.7, allowedModes=_some(rng, MODES, 4)),
+        **_maybe(rng, 0.8, allowedModes=_some(rng, MODES, 2)),
         **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
     }
     return {
@@ -155,7 +155,7 @@ def _pod_rules(rng: random.Random) -> Object:
     return {
         name: _some(rng, values, 3) or (values[:1] if name in SOME else [])
         for name, values in POD_RULES.items()
-        if rng.random() < 0.18
+        if rng.random() < 0.15
     }
 
 
@@ -190,7 +190,7 @@ def _pod_template(rng: random.Random) -> Object:
         **{name: dict.fromkeys(_some(rng, KEYS, 4), "v") for name in maps if rng.random() < 0.4},
         **_maybe(rng, 0.4, tolerations=_some(rng, tolerated, 3)),
         **_maybe(rng, 0.4, affinity={kind: {} for kind in _some(rng, AFFINITY, 3)}),
-        **_maybe(rng, 0.4, imagePullSecrets=[{"name": name} for name in _some(rng, KEYS, 3)]),
+        **_maybe(rng, 0.4, imagePullSecrets=[{"name": name} for name in _some(rng, OBJECTS, 3)]),
         **_maybe(rng, 0.4, securityContext=_security_context(rng)),
         **_maybe(rng, 0.4, volumes=[_volume(rng, name) for name in _some(rng, ["a", "b", "c"], 3)]),
     }
