@@ -155,7 +155,8 @@ def test_what_was_registered_does_not_change(api: Api, namespace: str) -> None:
     api.create("nnunetcomparisons", comparison(namespace))
     api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": True, "ttlSecondsAfterFinished": 60}})
     arms = [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["other"]}]
-    changes: list[Object] = [{"maxDiceLoss": 0.05}, {"arms": arms}, {"varies": []}]
+    swapped = comparison(namespace)["spec"]["arms"][::-1]  # the first is the baseline
+    changes: list[Object] = [{"maxDiceLoss": 0.05}, {"arms": arms}, {"arms": swapped}, {"varies": []}]
     for change in (*changes, {"baseline": "fast"}, {"classes": ["liver"]}):
         with pytest.raises(ApiError, match="can't change after creation"):
             api.merge("nnunetcomparisons", namespace, "shorter", {"spec": change})

@@ -15,6 +15,7 @@ from tests.support.made_trainings import OPTIONS, training
 from tests.support.made_worlds import (
     FOLD,
     PLAN,
+    VERIFY,
     created,
     decide,
     deleted,
@@ -121,6 +122,10 @@ def test_a_suspended_training_makes_nothing_anew() -> None:
         (FOLD, {"maxParallelFolds": 1, "stallTimeoutSeconds": 10, "restartOnStall": True}, False),
         (FOLD, {"ttlSecondsAfterFinished": 5}, False),
         (FOLD, {"resources": {"cpu": 8}}, False),
+        (FOLD, {"podTemplate": {"labels": {"a": "b"}}}, True),
+        (FOLD, {"queuePriorityClassName": "high"}, True),
+        (VERIFY, {"podTemplate": {"labels": {"a": "b"}, "annotations": {"a": "b"}, "serviceAccountName": "x"}}, False),
+        (VERIFY, {"podTemplate": {"nodeSelector": {"a": "b"}}}, True),
     ],
 )
 def test_what_makes_a_job_another_one(stage: str, changes: dict[str, Any], anew: bool) -> None:

@@ -149,3 +149,14 @@ def test_what_is_over_is_forgotten_and_a_failure_of_another_is_not() -> None:
 def test_a_fold_that_waits_for_its_next_job_holds_no_gpu() -> None:
     two = training(folds=[0, 1], retryLimit=2, maxParallelFolds=1)
     assert created(look(two, *lost())[1]) == ["hippo-fold-1"]
+
+
+def test_somebody_who_deletes_it_in_its_pause_changes_nothing() -> None:
+    """It is known how it ended: nothing is lost, and the pause stays."""
+    known, _ = look(ONE, *lost())
+    for seconds in (1, 5):
+        known, result = look(known, now=NOW + timedelta(seconds=seconds))
+        assert created(result) == [] and result.requeue_after == 10 - seconds
+        assert all(one.lost == 0 for one in known.status.jobs)
+    known, result = look(known, now=NOW + timedelta(seconds=10))
+    assert created(result) == ["hippo-fold-0"]

@@ -92,3 +92,19 @@ def test_the_first_node_counts() -> None:
     first = known(of, *planning(of, A))
     again = known(first, *planning(of, B)).status.provenance
     assert again is not None and again.verifier_image_digest == A
+
+
+def test_the_same_image_by_another_name_is_the_same() -> None:
+    """A node that pulls from a mirror names its registry."""
+    result = concluded(A, A.replace("registry.example", "mirror.local"))
+    assert condition(result, "EpochsProven").status == "True"
+
+
+def test_what_has_proven_it_stays_told_when_its_pod_is_gone() -> None:
+    of = training(folds=[0], schedule={"epochs": 10}, trainer=PINNED)
+    plan = planning(of, A)
+    first = known(of, *plan)
+    upgraded = verification(of, B, "registry.example/trainer:2")
+    proven = known(first, *plan, *fold_done(of, "0"), *upgraded)
+    later = look(proven, *plan, *fold_done(of, "0")).status.provenance
+    assert (later.verifier_image, later.verifier_image_digest) == ("registry.example/trainer:2", B)

@@ -179,3 +179,44 @@ def test_what_was_learnt_from_and_how_it_was_scored_never_differs(name: str, spe
     """The schema takes no such name; a definition of another version might."""
     problems = found([*VARIES, name], long=arm("long"), short=arm("short", **spec))
     assert any(path.startswith(name) for path in problems), problems
+
+
+THREE = [{"name": name, "trainings": [f"{name}-{seed}" for seed in (1, 2, 3)]} for name in ("long", "short")]
+
+
+def seeded(arm_name: str, seed: int, **spec: Any) -> Any:
+    epochs = {"long": 1000, "short": 250}[arm_name]
+    return arm(f"{arm_name}-{seed}", complete=False, schedule={"epochs": epochs}, trainer={"seed": seed}, **spec)
+
+
+def test_sets_of_seeds_are_judged_once_all_trainings_are_there() -> None:
+    """They may be created one after the other, after the comparison."""
+    of = comparison(arms=THREE)
+    every = {f"{name}-{seed}": seeded(name, seed) for name in ("long", "short") for seed in (1, 2, 3)}
+    some = {name: every[name] for name in ("long-1", "long-2", "short-1")}
+    assert not_comparable(of, some) == [] == not_comparable(of, every)
+    (problem,) = not_comparable(of, {**every, "short-3": seeded("short", 4)})
+    assert problem.path == "trainer.seed"
+
+
+def test_a_seed_that_is_trained_twice_is_no_replicate() -> None:
+    of = comparison(
+        arms=[{"name": "long", "trainings": ["long-1", "long-2"]}, {"name": "short", "trainings": ["short-1"]}]
+    )
+    twice = {"long-1": seeded("long", 1), "long-2": seeded("long", 1), "short-1": seeded("short", 1)}
+    (problem,) = not_comparable(of, twice)
+    assert "arm long trains seed 1 more than once" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        (
+            {"trainer": {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "lr", "key": "k"}}}]}},
+            "trainer.env.A",
+        ),
+        ({"podTemplate": {"volumes": [{"name": "code", "configMap": {"name": "v2"}}]}}, "podTemplate.volumes.code"),
+    ],
+)
+def test_what_comes_from_elsewhere_is_compared_by_its_name(spec: dict[str, Any], path: str) -> None:
+    assert list(found(VARIES, long=arm("long"), short=arm("short", **spec))) == [path]

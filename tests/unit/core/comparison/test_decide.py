@@ -12,7 +12,7 @@ from nnunet_operator.core.comparison.decide import decide
 from nnunet_operator.core.comparison.decision import ComparisonDecision, DeleteComparison, Seen, StopJob
 from nnunet_operator.core.comparison.model import Compare, Comparison, JobSeen
 from nnunet_operator.core.observation import State, Trouble
-from tests.support.made_comparisons import UID, arm, comparison
+from tests.support.made_comparisons import ARMS, UID, arm, comparison
 from tests.support.made_trainings import NOW
 
 READY = {"long": arm("long"), "short": arm("short")}
@@ -156,3 +156,11 @@ def test_its_time_to_live_begins_with_its_end() -> None:
 def test_one_that_is_being_deleted_starts_nothing() -> None:
     assert decided(comparison(deleting=True)).actions == ()
     assert decided(comparison(deleting=True), RUNNING).actions == (StopJob("j"),)
+
+
+def test_arms_in_another_order_than_registered_end_it() -> None:
+    """The first is the baseline: in another order the verdict would be about something else."""
+    first = after(decided(comparison()))
+    assert first.status.registration and first.status.registration.digest
+    swapped = replace(first, spec=comparison(arms=ARMS[::-1]).spec)
+    assert said(decided(swapped), "Failed") == ("True", "ArmChanged")
