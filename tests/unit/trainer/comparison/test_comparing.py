@@ -141,8 +141,8 @@ def test_a_class_of_few_cases_can_be_missing_in_a_sample(draw: int) -> None:
     arms = made(draw, (1, 1), 30, 1)
     for one in arms:
         one.values[:, 8:, 0] = NAN
-    (one,) = compare(arms, MARGIN).candidates
-    assert one.interval[0] <= one.estimate.difference <= one.interval[1]
+    (found,) = compare(arms, MARGIN).candidates
+    assert found.interval[0] <= found.estimate.difference <= found.interval[1]
 
 
 def test_classes_that_too_few_cases_have_are_refused() -> None:
