@@ -12,11 +12,14 @@ import pytest
 import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
+from nnunet_api.comparison.contract import ComparedArm, ComparedRun, ComparisonContract
 from nnunet_api.contract import EVIDENCE_FILE, POLICY_FILE, PROVEN_ENV, REPORT_FILE, EvaluationFacts, EvidenceFacts
 from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands.compare import compare_runs
 from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import read_json, write_json
-from nnunet_trainer.run.paths import BEST, FINAL
+from nnunet_trainer.run.paths import BEST, FINAL, ROOT_ENV
 from tests.trainer import tiny_dataset
 from tests.trainer.test_verify import Attack
 from tests.trainer.world import World
@@ -190,3 +193,28 @@ def test_nothing_in_a_replaced_checkpoint_is_run(own: World, tmp_path: Path) -> 
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "evidence.json was replaced after the verification" in ended.report.message
     assert not marker.exists()
+
+
+def test_what_it_leaves_can_be_compared(own: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that has to be the same is known of a real run, and its scores are read; two cases decide nothing."""
+    monkeypatch.setenv(ROOT_ENV, str(own.root))
+    provenance = read_json(fold_of(own, 1) / "provenance.json")
+    run = ComparedRun(
+        training="hippo",
+        uid=own.contract.uid,
+        folder=own.contract.run_folder,
+        summary_hash=file_hash(own.run / "summary.json"),
+        configuration_hash=provenance["configurationHash"],
+        configuration=own.contract.configuration,
+        folds=["0-r1", "0-r2"],
+    )
+    arms = [ComparedArm(name=name, runs=[run]) for name in ("standard", "twin")]
+    contract = ComparisonContract(
+        namespace="n", name="same", uid="u", registration="d", arms=arms, test_set=True, max_dice_loss=0.01
+    )
+    with pytest.raises(TrainerError, match="2 cases: a comparison needs 5 at least"):
+        compare_runs(contract)
+    with (own.run / "summary.json").open("a") as summary:
+        summary.write(" ")
+    with pytest.raises(TrainerError, match="was changed after its evaluation"):
+        compare_runs(contract)
