@@ -4,6 +4,8 @@ import io
 import os
 import pickle
 import struct
+import sys
+import types
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -72,6 +74,23 @@ def test_numbers_are_found_and_tensors_left_alone(tmp_path: Path) -> None:
         "swapped": [0.5],
     }
     assert found["current_epoch"] == 3 and found["network_weights"] == {"w": {}}
+
+
+def test_how_large_tensors_are_is_told() -> None:
+    """By what torch writes of each: size, and not what a pickle says it would be."""
+    torch_utils = types.ModuleType("torch._utils")
+
+    def rebuilt(*_arguments: Any) -> None: ...
+
+    rebuilt.__module__, rebuilt.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
+    torch_utils._rebuild_tensor_v2 = rebuilt  # type: ignore[attr-defined]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "torch", types.ModuleType("torch"))
+        patch.setitem(sys.modules, "torch._utils", torch_utils)
+        sizes = {"a": (2, 3), "b": (), "c": "x", "d": (-1, 2), "e": (2.5,)}
+        data = pickled({name: Calls(rebuilt, Tensor(), 0, size, (1,)) for name, size in sizes.items()})
+    found = plain._reader(data, lambda _: True).load()
+    assert {name: tensor.numel() for name, tensor in found.items()} == {"a": 6, "b": 1, "c": 0, "d": 0, "e": 0}
 
 
 def test_what_a_class_keeps_for_itself_hides_nothing(tmp_path: Path) -> None:

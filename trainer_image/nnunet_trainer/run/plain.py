@@ -6,6 +6,7 @@ leads to anything: all that a pickle can call are the stand-ins below, made anew
 """
 
 import io
+import math
 import pickle
 import struct
 import zipfile
@@ -63,6 +64,18 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
         def __setstate__(self, _state: Any) -> None:
             """Take any."""
 
+    class Tensor(StandIn):
+        """Of a tensor, how many numbers it has."""
+
+        def __init__(self, _storage: Any = None, _offset: Any = 0, size: Any = (), *_more: Any) -> None:
+            super().__init__()
+            is_size = isinstance(size, tuple) and all(type(length) is int and length >= 0 for length in size)
+            self._numbers = math.prod(size) if is_size else 0
+
+        def numel(self) -> int:
+            """Return it, as torch's tensors do."""
+            return self._numbers
+
     class Ordered(dict[Any, Any]):
         """Keeps what is in it, but for the attributes that torch gives it."""
 
@@ -86,6 +99,7 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
         return str(text).encode("latin1")
 
     known = {
+        "torch._utils._rebuild_tensor_v2": Tensor,
         "collections.OrderedDict": Ordered,
         "_codecs.encode": encoded,
         "numpy.dtype": NumberType,
