@@ -24,6 +24,7 @@ PATHS = {
     "namespaces": "/api/v1",
     "nodes": "/api/v1",
     "resourcequotas": "/api/v1",
+    "limitranges": "/api/v1",
     "serviceaccounts": "/api/v1",
     "customresourcedefinitions": "/apis/apiextensions.k8s.io/v1",
     "workloads": "/apis/kueue.x-k8s.io/v1beta2",
