@@ -1,5 +1,6 @@
 """The life of a training in a queue: why it waits, whose turn it is, and what moves it."""
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -54,17 +55,16 @@ def test_folds_take_turns_and_it_is_said_for_whom_one_was_stopped(kueue: Kueue, 
     kueue.queue(lab.namespace, "q", lab.namespace)
     queued_training(lab, folds=[0, 1])
     lab.plan_and_train()
-    lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.pod("hippo", "fold")  # of either: both Jobs were made in the same second
     condition = lab.wait_said("insufficient unused quota for nvidia.com/gpu")
-    assert "fold 1 waits for admission" in condition["message"]
+    assert re.search(r"fold [01] waits for admission", condition["message"])
     queued_training(lab, "urgent", queuePriorityClassName=high)
     lab.plan_and_train("urgent")
     condition = lab.wait_said("Preempted to accommodate a workload")
     assert condition["reason"] == "WaitingForQueue" and "due to prioritization" in condition["message"]
     lab.kubelet.end(lab.kubelet.pod("urgent", "fold", "0"))
-    lab.kubelet.pod("hippo", "fold", "0")
-    jobs = {job["metadata"]["name"]: job for job in lab.jobs()}
-    assert not jobs["hippo-fold-0"]["status"].get("failed")
+    lab.kubelet.pod("hippo", "fold")
+    assert not any(job["status"].get("failed") for job in lab.jobs())
 
 
 def test_one_that_kueue_gives_up_is_named_with_the_way_on(kueue: Kueue, lab: Lab) -> None:
