@@ -129,13 +129,16 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     own: Object = {"planning": {**planning, "configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
     # Longer ones would make the spec larger than one may be, and of several denials any is the answer.
-    keys = {f"{place:02d}{'n' * 178}": "" for place in range(64)}
+    keys = {f"{place:02d}{'n' * 100}/{'n' * 63}": "" for place in range(64)}
     pod = {
         **dict.fromkeys(["labels", "annotations", "nodeSelector"], keys),
         **dict.fromkeys(["serviceAccountName", "priorityClassName", "runtimeClassName"], "n" * 253),
         "imagePullSecrets": [{"name": f"{place:02d}{'n' * 251}"} for place in range(16)],
-        "tolerations": [{"key": f"{place:02d}{'n' * 251}"} for place in range(32)],
+        "tolerations": [{"key": f"{place:02d}{'n' * 251}", "operator": "Exists"} for place in range(32)],
         "affinity": {"podAntiAffinity": {}},
+        "jobAnnotations": {f"{place:02d}{'n' * 60}": "" for place in range(64)},
+        "securityContext": {"runAsUser": 7, "supplementalGroups": list(range(1, 17))},
+        "volumes": [{"name": f"v{place}", "secret": {"secretName": "s" * 120}} for place in range(8)],
     }
     breaks = {
         "trainer": {"image": "i" * 512, "env": variables},
