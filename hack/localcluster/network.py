@@ -79,7 +79,10 @@ def remove_rules(keep: dict[str, list[str]]) -> int:
 
 
 def removal_script(saved: str, keep: Collection[str]) -> str:
-    """Return what iptables-restore needs to read so that chains of ours in `saved` vanish. Pure.
+    """Return what iptables-restore needs to read so that chains of ours in `saved` vanish, and rules for pods. Pure.
+
+    A chain of CNI's may have been there before, of another network or of a cluster that was killed: then what the pods
+    of this one have in it goes, and the chain stays. `check_free` has seen to it that nobody else has such addresses.
 
     Args:
         saved: The output of iptables-save.
@@ -89,13 +92,18 @@ def removal_script(saved: str, keep: Collection[str]) -> str:
     lines: list[str] = []
     for table, rules in _tables(saved).items():
         chains = [entry.split()[1] for entry in sorted(doomed) if entry.split()[0] == table]
-        if not chains:
+        jump = re.compile(r"-[jg] (" + ("|".join(map(re.escape, chains)) or "(?!)") + r")(?= |$)")
+        going = [rule for rule in rules if rule.split()[1] not in chains and (jump.search(rule) or _is_of_pod(rule))]
+        if not chains and not going:
             continue
-        jump = re.compile(r"-[jg] (" + "|".join(map(re.escape, chains)) + r")(?= |$)")
-        jumps = [rule for rule in rules if rule.split()[1] not in chains and jump.search(rule)]
-        lines += [f"*{table}", *(f"-D {rule.removeprefix('-A ')}" for rule in jumps)]
+        lines += [f"*{table}", *(f"-D {rule.removeprefix('-A ')}" for rule in going)]
         lines += [f"-F {chain}" for chain in chains] + [f"-X {chain}" for chain in chains] + ["COMMIT"]
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def _is_of_pod(rule: str) -> bool:
+    addresses = re.findall(r"-[sd] ([0-9.]+)/32(?= |$)", rule)
+    return any(ipaddress.ip_address(address) in ipaddress.ip_network(POD_RANGE) for address in addresses)
 
 
 def _chains(saved: str) -> list[str]:

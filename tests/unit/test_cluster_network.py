@@ -75,3 +75,19 @@ def test_a_chain_whose_name_begins_alike_keeps_its_jumps() -> None:
     saved = "*nat\n:KUBE-A - [0:0]\n:KUBE-A-B - [0:0]\n-A OUTPUT -j KUBE-A-B\n-A OUTPUT -j KUBE-A\nCOMMIT\n"
     script = removal_script(saved, ["nat KUBE-A-B"])
     assert script == "*nat\n-D OUTPUT -j KUBE-A\n-F KUBE-A\n-X KUBE-A\nCOMMIT\n"
+
+
+def test_rules_for_pods_leave_a_chain_that_was_there_before() -> None:
+    """A cluster that was killed leaves CNI's chain; the next one's pods are not to stay in it."""
+    saved = """\
+*filter
+:FORWARD ACCEPT [0:0]
+:CNI-FORWARD - [0:0]
+-A FORWARD -j CNI-FORWARD
+-A CNI-FORWARD -d 10.244.0.10/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+-A CNI-FORWARD -d 10.88.0.5/32 -j ACCEPT
+COMMIT
+"""
+    assert removal_script(saved, ["filter CNI-FORWARD", "filter FORWARD"]) == (
+        "*filter\n-D CNI-FORWARD -d 10.244.0.10/32 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\nCOMMIT\n"
+    )
