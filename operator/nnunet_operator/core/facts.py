@@ -7,7 +7,6 @@ from typing import Any
 from nnunet_api.contract import EVIDENCE_FILE, REPORT_FILE, RESULTS_PATH, EvaluationFacts
 from nnunet_api.facts import FoldProvenance
 from nnunet_api.folders import inside, run_folder
-from nnunet_api.reasons import ConditionType
 from nnunet_api.results import ReplicateResult, Results, Spread, TestDice, TestSurface
 from nnunet_api.status import Provenance
 from nnunet_operator.core import verifier
@@ -21,19 +20,6 @@ def run_path(training: Training) -> str:
     """Return the folder of the run, from the root of the results claim."""
     folder = run_folder(training.namespace, training.name, training.uid)
     return inside(training.spec.storage.results.sub_path, folder)
-
-
-def run_of(training: Training) -> str:
-    """Return the run's folder, from the root of what the claim shows: NAMESPACE/NAME-UID8.
-
-    Of a complete training that was restored from a backup it is that of the former object, which its status names.
-    """
-    own = run_folder(training.namespace, training.name, training.uid)
-    name = (training.status.run_path or "").rpartition("/")[2]
-    folder = f"{training.namespace}/{name}"
-    is_stated = inside(training.spec.storage.results.sub_path, folder) == training.status.run_path
-    is_former = is_stated and folder.rpartition("-")[0] == own.rpartition("-")[0]
-    return folder if is_former and training.status.holds(ConditionType.COMPLETE) else own
 
 
 def provenance(training: Training, found: Stages, options: Options) -> Provenance:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from nnunet_api.folders import inside, run_folder
 from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
+from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import NnunetTrainingSpec
 
@@ -47,3 +49,16 @@ def image_of(training: Training, options: Options) -> str:
     provenance = training.status.provenance
     pinned = provenance.pinned_image if provenance else None
     return training.spec.trainer.image or pinned or options.trainer_image
+
+
+def run_of(training: Training) -> str:
+    """Return the run's folder, from the root of what the claim shows: NAMESPACE/NAME-UID8.
+
+    Of a complete training that was restored from a backup it is that of the former object, which its status names.
+    """
+    own = run_folder(training.namespace, training.name, training.uid)
+    name = (training.status.run_path or "").rpartition("/")[2]
+    folder = f"{training.namespace}/{name}"
+    is_stated = inside(training.spec.storage.results.sub_path, folder) == training.status.run_path
+    is_former = is_stated and folder.rpartition("-")[0] == own.rpartition("-")[0]
+    return folder if is_former and training.status.holds(ConditionType.COMPLETE) else own

@@ -20,8 +20,7 @@ from nnunet_api.comparison.model import MUTABLE_FIELDS
 from nnunet_api.comparison.status import RegisteredTraining, Registration
 from nnunet_api.reasons import ConditionType
 from nnunet_operator.core.comparison.model import Comparison, Trainings, Unreadable
-from nnunet_operator.core.facts import run_of
-from nnunet_operator.core.training import Training
+from nnunet_operator.core.training import Training, run_of
 
 PROVEN = ("datasetHash", "splitsHash")
 """What the status of each training that is complete has to tell."""

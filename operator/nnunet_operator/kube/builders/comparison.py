@@ -14,8 +14,7 @@ from nnunet_api.folders import inside
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import comparison_labels
 from nnunet_operator.core.comparison.model import Compare, Comparison
-from nnunet_operator.core.facts import run_of
-from nnunet_operator.core.training import Training
+from nnunet_operator.core.training import Training, run_of
 from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.pod import Compute, literal, pod_template

@@ -1,10 +1,12 @@
 """Which trainings can be compared, before GPUs are used and at the end."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from nnunet_operator.core.comparison.arms import awaited, changed, contract_of, not_comparable, registered
+from nnunet_operator.core.training import run_of
 from tests.support.made_comparisons import ARMS, arm, comparison
 from tests.support.made_trainings import NOW
 
@@ -220,3 +222,14 @@ def test_a_seed_that_is_trained_twice_is_no_replicate() -> None:
 )
 def test_what_comes_from_elsewhere_is_compared_by_its_name(spec: dict[str, Any], path: str) -> None:
     assert list(found(VARIES, long=arm("long"), short=arm("short", **spec))) == [path]
+
+
+def test_a_training_that_was_restored_is_compared_by_the_run_that_its_status_names() -> None:
+    """It is complete, and its scores lie where the former object had them."""
+    long = arm("long")
+    own = run_of(long)
+    former = own.rpartition("-")[0] + "-0f0f0f0f"
+    restored = replace(long, status=long.status.model_copy(update={"run_path": former}))
+    assert run_of(restored) == former
+    other = replace(long, status=long.status.model_copy(update={"run_path": "clinic/short-0f0f0f0f"}))
+    assert run_of(other) == own, "another training's run is none of it"
