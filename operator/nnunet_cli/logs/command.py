@@ -30,19 +30,22 @@ class Stage(StrEnum):
     EVALUATE = "evaluate"
 
 
+Folds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fold",
+        metavar="FOLD",
+        help="A fold, such as 0, all or 0-r2; may be repeated.",
+        autocompletion=complete_folds,
+    ),
+]
+
+
 @asks_cluster
 def logs(
     name: Name,
     namespace: Namespace = None,
-    fold: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--fold",
-            metavar="FOLD",
-            help="A fold, such as 0, all or 0-r2; may be repeated.",
-            autocompletion=complete_folds,
-        ),
-    ] = None,
+    fold: Folds = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="A stage. Default: the one that matters now.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the training has ended.")] = False,
     previous_attempts: Annotated[

@@ -33,21 +33,20 @@ def known_job(training: Training, child: Child) -> JobStatus | None:
 
 def with_made(status: NnunetTrainingStatus, made: Mapping[str, str]) -> NnunetTrainingStatus:
     """Return a status that tells, too, of Jobs that were made since it was written: UIDs by name."""
-    if not made:
-        return status
-    known = {job.name: job for job in status.jobs}
-    for name, uid in made.items():
-        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": None})
-    return status.model_copy(update={"jobs": list(known.values())})
+    return _with_jobs(status, made, stopping=None)
 
 
 def with_stopped(status: NnunetTrainingStatus, stopped: Mapping[str, str]) -> NnunetTrainingStatus:
     """Return a status that tells, too, of Jobs that the operator has stopped since it was written: UIDs by name."""
-    if not stopped:
+    return _with_jobs(status, stopped, stopping=True)
+
+
+def _with_jobs(status: NnunetTrainingStatus, uids: Mapping[str, str], *, stopping: bool | None) -> NnunetTrainingStatus:
+    if not uids:
         return status
     known = {job.name: job for job in status.jobs}
-    for name, uid in stopped.items():
-        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": True})
+    for name, uid in uids.items():
+        known[name] = known.get(name, JobStatus(name=name)).model_copy(update={"uid": uid, "stopping": stopping})
     return status.model_copy(update={"jobs": list(known.values())})
 
 

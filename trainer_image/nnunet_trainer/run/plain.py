@@ -10,7 +10,7 @@ import math
 import pickle
 import struct
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,8 @@ def _content(archive: zipfile.ZipFile) -> Any:
     return _reader(archive.read(found[0]), lambda key: f"{folder}data/{key}" in there).load()
 
 
-def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
-    """Return a reader of a pickle. What it calls is its own: a pickle may change what it is given."""
+def _stand_ins() -> tuple[type, Mapping[str, Any]]:
+    """Return what stands for all that is no plain data, and by their names what stands for what is looked at."""
 
     class StandIn(dict[Any, Any]):
         """Keeps nothing, does nothing."""
@@ -98,7 +98,7 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
         """Return bytes, which older pickles hold as text."""
         return str(text).encode("latin1")
 
-    known = {
+    return StandIn, {
         "torch._utils._rebuild_tensor_v2": Tensor,
         "collections.OrderedDict": Ordered,
         "_codecs.encode": encoded,
@@ -108,15 +108,20 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
         "numpy._core.multiarray.scalar": number,
     }
 
+
+def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
+    """Return a reader of a pickle. What it calls is its own: a pickle may change what it is given."""
+    stand_in, known = _stand_ins()
+
     class Reader(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
             if module in _SYSTEM:
                 raise pickle.UnpicklingError(f"it would call {module}.{name}"[:200])
-            return known.get(f"{module}.{name}", StandIn)
+            return known.get(f"{module}.{name}", stand_in)
 
         def persistent_load(self, pid: Any) -> Any:
             if not (isinstance(pid, tuple) and len(pid) > 2 and has_tensor(str(pid[2]))):
                 raise pickle.UnpicklingError("a tensor of it is missing")
-            return StandIn()
+            return stand_in()
 
     return Reader(io.BytesIO(data))

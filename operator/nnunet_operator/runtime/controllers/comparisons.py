@@ -16,15 +16,16 @@ from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, is_ours, observe_job
 from nnunet_operator.kube.views import job_view
-from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS, Resource
+from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS
 from nnunet_operator.runtime.comparison import parse_comparison, training_of_arm
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
+from nnunet_operator.runtime.controllers.stored import Stored
 from nnunet_operator.runtime.errors import ApiError, Conflict
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
 from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.kinds import comparison_group
-from nnunet_operator.runtime.informers.store import Change, version_of
+from nnunet_operator.runtime.informers.store import Change
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome
 from nnunet_operator.runtime.summary import Summary
@@ -43,6 +44,7 @@ class Comparisons:
 
     def __init__(self, parts: Parts, pod_events: PodEventFinder) -> None:
         self._client = parts.client
+        self._stored = Stored(parts, COMPARISONS)
         self._feed = parts.feed
         self._cache = parts.feed.cache
         self._recorder = parts.recorder
@@ -93,22 +95,15 @@ class Comparisons:
 
     async def _confirm(self, key: Key, body: Manifest, trainings: Iterable[str]) -> None:
         """Ask for a comparison, and for trainings that seem to be gone. Raises Conflict where the cache was behind."""
-        changed = [f"{TRAININGS.plural} {name}" for name in trainings if await self._reread(TRAININGS, key, name)]
-        if await self._reread(COMPARISONS, key, key.name):
+        changed = [
+            f"{TRAININGS.plural} {name}"
+            for name in trainings
+            if await self._stored.reread(TRAININGS, Key(key.namespace, name))
+        ]
+        if await self._stored.reread(COMPARISONS, key):
             changed.append(f"{COMPARISONS.plural} {body['metadata']['name']}")
         if changed:
             raise Conflict(f"{', '.join(changed)} had changed unseen")
-
-    async def _reread(self, resource: Resource, key: Key, name: str) -> bool:
-        """Read an object from the API server; return whether that was news."""
-        where = Key(key.namespace, name)
-        known = self._cache[resource].version(where)
-        try:
-            return self._feed.seen(resource, await self._client.get(resource, where), by=COMPARISONS)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return known >= 0 and self._feed.gone(resource, where, known, by=COMPARISONS)
 
     async def _act(self, key: Key, comparison: Comparison, decision: ComparisonDecision) -> str:
         """Do what was decided; return why the API server refuses the Job, "" where it does not."""
@@ -118,10 +113,10 @@ class Comparisons:
                     if refusal := await self._create(comparison, action):
                         return refusal
                 case StopJob(uid):
-                    await self._delete_job(Key(key.namespace, comparison.job_name), uid)
+                    await self._stored.delete_job(Key(key.namespace, comparison.job_name), uid)
                 case DeleteComparison():
                     log.info("deleting the comparison: spec.ttlSecondsAfterFinished is over")
-                    await self._delete(COMPARISONS, key, comparison.uid, comparison.resource_version)
+                    await self._stored.delete(COMPARISONS, key, comparison.uid, comparison.resource_version)
         return ""
 
     async def _create(self, comparison: Comparison, action: Compare) -> str:
@@ -135,50 +130,21 @@ class Comparisons:
                 return error.message
             if error.status != 409:
                 raise
-            job = await self._client.get(JOBS, Key(comparison.namespace, comparison.job_name))
+            job = await self._stored.get(JOBS, Key(comparison.namespace, comparison.job_name))
             if not _is_labelled(job, comparison) or not is_ours(job_view(job), comparison):
                 owner = job_view(job).owner
                 return f"a Job named {comparison.job_name} exists and belongs to {owner.kind} {owner.name}".rstrip()
         self._feed.seen(JOBS, job, by=COMPARISONS)
         return ""
 
-    async def _delete_job(self, key: Key, uid: str) -> None:
-        job = self._cache[JOBS].get(key)
-        if job is None or job.uid != uid:
-            return
-        answer = await self._delete(JOBS, key, uid, job.version)
-        log.info("deleted Job %s", key.name)
-        if answer is None:
-            self._feed.gone(JOBS, key, int(job.version), by=COMPARISONS)
-        elif answer.get("kind") == "Job":
-            self._feed.seen(JOBS, answer, by=COMPARISONS)
-
-    async def _delete(self, resource: Resource, key: Key, uid: str, version: str) -> Manifest | None:
-        try:
-            return await self._client.delete(resource, key, uid, version)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            if error.status == 409:
-                raise Conflict(str(error)) from None
-            raise
-
     async def _report(self, key: Key, body: Manifest, decision: ComparisonDecision) -> None:
         """Write the status where it differs, and announce the transitions once that has succeeded."""
         status = decision.status.to_json_dict()
         if status == (body.get("status") or {}):
             return
-        try:
-            stored = await self._client.write_status(COMPARISONS, key, body["metadata"]["resourceVersion"], status)
-        except ApiError as error:
-            if error.status == 404:
-                return  # deleted meanwhile; the watch tells
-            if error.status == 409:
-                await self._reread(COMPARISONS, key, key.name)
-                if self._cache[COMPARISONS].version(key) != version_of(body):
-                    raise Conflict(str(error)) from None
-            raise
-        self._feed.seen(COMPARISONS, stored, by=COMPARISONS)
+        stored = await self._stored.write_status(key, body, status)
+        if stored is None:
+            return
         for event in decision.events:
             await self._recorder.record(stored, event)
 

@@ -14,10 +14,10 @@ from nnunet_operator.core.decision import Event
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.parts import Parts
-from nnunet_operator.runtime.errors import ApiError, Conflict
+from nnunet_operator.runtime.controllers.stored import Stored
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself_where_it_differs
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.store import Change, Store, version_of
+from nnunet_operator.runtime.informers.store import Change, Store
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome
 from nnunet_operator.runtime.summary import Summary
@@ -33,7 +33,7 @@ class PolicyStatuses:
     """Keeps the status of the policies. What it counts is what the trainings' own statuses say."""
 
     def __init__(self, parts: Parts) -> None:
-        self._client = parts.client
+        self._stored = Stored(parts, POLICIES)
         self._feed = parts.feed
         self._policies = parts.policies
         self._recorder = parts.recorder
@@ -55,32 +55,11 @@ class PolicyStatuses:
         use = policy_use(policy, counted, before, now)
         if use == before:
             return
-        key, version = Key("", policy.name), body["metadata"]["resourceVersion"]
-        try:
-            stored = await self._client.write_status(POLICIES, key, version, use.to_json_dict())
-        except ApiError as error:
-            if error.status == 404:
-                return  # deleted meanwhile; the watch tells
-            if error.status == 409:
-                await self._reread(key, version_of(body))
-                if self._feed.cache[POLICIES].version(key) != version_of(body):
-                    raise Conflict(str(error)) from None
-            raise
-        self._feed.seen(POLICIES, stored, by=POLICIES)
+        stored = await self._stored.write_status(Key("", policy.name), body, use.to_json_dict())
+        if stored is None:
+            return
         if warning := _warning(before, use):
             await self._recorder.record(stored, warning)
-
-    async def _reread(self, key: Key, known: int) -> None:
-        """Read a policy anew after a conflict. What is older than what is known calls for a full list."""
-        try:
-            body = await self._client.get(POLICIES, key)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return
-        if version_of(body) < known:
-            self._feed.doubt()
-        self._feed.seen(POLICIES, body)
 
 
 def controller(parts: Parts) -> Controller:

@@ -1,10 +1,10 @@
-"""One reconcile of a training: read, decide (in `reconcile`, which is pure), act, report."""
+"""One reconcile of a training: read, decide (in `core`, which is pure), act, report."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import ConditionType
@@ -23,12 +23,13 @@ from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
 from nnunet_operator.kube.settling import is_settling
 from nnunet_operator.kube.views import JobView, PodView, job_view
-from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS, Resource
+from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.controllers.queues import QueueFinder
+from nnunet_operator.runtime.controllers.stored import Stored
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
 from nnunet_operator.runtime.informers.informer import Cache
@@ -78,10 +79,11 @@ class _Deeds:
 
 
 class Trainings:
-    """Reconciles trainings. Keeps nothing that it could not read again, but for what `Made` is for."""
+    """Reconciles trainings. Keeps nothing that it could not read again, but for what `Deeds` is for."""
 
     def __init__(self, parts: Parts, scraper: Scraper, pod_events: PodEventFinder) -> None:
         self._client = parts.client
+        self._stored = Stored(parts, TRAININGS)
         self._feed = parts.feed
         self._cache = parts.feed.cache
         self._recorder = parts.recorder
@@ -112,7 +114,7 @@ class Trainings:
             return Outcome()
         decision = world.decide()
         if _is_irreversible(decision, before):
-            await self._refresh(key, body, world.snapshot)
+            await self._refresh(key, world.snapshot)
         deeds = await self._act(key, world, decision)
         seen = world.snapshot
         # What a Job came to that somebody deletes has to be stored before it is gone, and that one was lost at once.
@@ -174,7 +176,7 @@ class Trainings:
             if not self._done.has_deleted(key, job.uid):
                 yield replace(job, deleting=True)
 
-    async def _refresh(self, key: Key, body: Manifest, seen: Snapshot) -> None:
+    async def _refresh(self, key: Key, seen: Snapshot) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind.
 
         That something is gone which had ended changes nothing of what it came to.
@@ -190,37 +192,15 @@ class Trainings:
                 resource, key.namespace, labels=f"{TRAINING_LABEL}={group.name}"
             )
             if proof := store.disproof({key_of(item): version_of(item) for item in items}, version, newest):
-                self._wonder(f"a list of {resource.plural} {proof}")
+                self._stored.wonder(f"a list of {resource.plural} {proof}")
             news = [change for item in items if (change := store.put(item))]
             news += store.retain(map(key_of, items), version, group=group)
             self._feed.tell({resource: news}, by=TRAININGS)
             changed |= {change.key for change in news if not _is_same_end(over.get(change.key), store.get(change.key))}
-        if await self._reread(key, body):
+        if await self._stored.reread(TRAININGS, key):
             changed.add(key)
         if changed:
             raise Conflict(f"{', '.join(map(str, sorted(changed)))} had changed unseen")
-
-    async def _reread(self, key: Key, body: Manifest) -> bool:
-        """Read a training, known as `body`, from the API server; return whether that was news."""
-        try:
-            return self._feed.seen(TRAININGS, await self._get(TRAININGS, key), by=TRAININGS)
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            return self._feed.gone(TRAININGS, key, version_of(body), by=TRAININGS)
-
-    async def _get(self, resource: Resource, key: Key) -> Manifest:
-        """Return an object from the API server. Raises ApiError, and Unreachable also for one older than is known."""
-        known = self._cache[resource].last(key)
-        body = await self._client.get(resource, key)
-        if version_of(body) < known:
-            self._wonder(f"{resource.plural} {key} is at version {version_of(body)}, after {known} was seen")
-        return body
-
-    def _wonder(self, what: str) -> NoReturn:
-        """Give up this reconcile, because no history that goes on can say so: a full list will tell what is right."""
-        self._feed.doubt()
-        raise Unreachable(f"{what}: a full list will be made")
 
     async def _act(self, key: Key, world: _World, decision: Decision) -> _Deeds:
         """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
@@ -255,7 +235,7 @@ class Trainings:
                 await self._delete_job(key, child.name, uid)
             case DeleteTraining():
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
-                await self._delete(TRAININGS, key, training.uid, training.resource_version)
+                await self._stored.delete(TRAININGS, key, training.uid, training.resource_version)
 
     async def _create(self, training: Training, child: Child, deeds: _Deeds) -> None:
         name, namespace = child.name, training.namespace
@@ -264,7 +244,7 @@ class Trainings:
             log.info("created Job %s", name)
         except ApiError as error:
             if error.status == 409:
-                job = await self._get(JOBS, Key(namespace, name))
+                job = await self._stored.get(JOBS, Key(namespace, name))
                 if not is_child(found := job_view(job), training):
                     deeds.taken += (found,)
                     return
@@ -279,45 +259,17 @@ class Trainings:
         self._feed.seen(JOBS, job, by=TRAININGS)
 
     async def _delete_job(self, training: Key, name: str, uid: str) -> None:
-        key = Key(training.namespace, name)
-        job: JobView | None = self._cache[JOBS].get(key)
-        if job is None or job.uid != uid:
-            return
-        answer = await self._delete(JOBS, key, uid, job.version)
-        log.info("deleted Job %s", key.name)
-        self._done.deleted(training, name, uid, complete=job.complete)
-        if answer is None:
-            self._feed.gone(JOBS, key, int(job.version), by=TRAININGS)
-        elif answer.get("kind") == "Job":
-            self._feed.seen(JOBS, answer, by=TRAININGS)
-
-    async def _delete(self, resource: Resource, key: Key, uid: str, version: str) -> Manifest | None:
-        """Delete an object; None where it is gone already. Raises Conflict where it has changed."""
-        try:
-            return await self._client.delete(resource, key, uid, version)
-        except ApiError as error:
-            if error.status == 404:
-                return None
-            if error.status == 409:
-                raise Conflict(str(error)) from None
-            raise
+        if job := await self._stored.delete_job(Key(training.namespace, name), uid):
+            self._done.deleted(training, name, uid, complete=job.complete)
 
     async def _report(self, key: Key, body: Manifest, before: NnunetTrainingStatus, decision: Decision) -> None:
         """Write the status where it differs, and announce the transitions once that has succeeded."""
         status = decision.status.to_json_dict()
         if status == before.to_json_dict():
             return
-        try:
-            stored = await self._client.write_status(TRAININGS, key, body["metadata"]["resourceVersion"], status)
-        except ApiError as error:
-            if error.status == 404:
-                return  # deleted meanwhile; the watch tells
-            if error.status == 409:
-                await self._reread(key, body)
-                if self._cache[TRAININGS].version(key) != version_of(body):
-                    raise Conflict(str(error)) from None
-            raise
-        self._feed.seen(TRAININGS, stored, by=TRAININGS)
+        stored = await self._stored.write_status(key, body, status)
+        if stored is None:
+            return
         count_decisions(self._metrics, before.policy, decision.status.policy)
         for event in decision.events:
             await self._recorder.record(stored, event)
