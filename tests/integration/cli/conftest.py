@@ -1,7 +1,7 @@
 """A control plane with the definitions and the admission policies, people with fewer rights, and the command line."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from tests.support.worker import WORKER
 ROOT = Path(__file__).parents[3]
 CLINICAL = "nnunet.dev/clinical"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+LISTS = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["list"]}
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _PLURALS = {
     "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
@@ -69,6 +70,20 @@ class Site:
         file = self._folder / f"{home}-{name}.json"
         file.write_text(json.dumps(config))
         return str(file)
+
+    def with_change(self, file: Path, change: Callable[[Any], None]) -> str:
+        """Write the administrator's kubeconfig with a change to it; return the file's name."""
+        body = json.loads(self.kubeconfig.read_text())
+        change(body)
+        file.write_text(json.dumps(body))
+        return str(file)
+
+    def let_list(self, purpose: str, group: str) -> str:
+        """Make a namespace whose trainings a group may list; return its name."""
+        home = self.namespace(purpose)
+        self.api.request("POST", f"{RBAC}/namespaces/{home}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
+        self.bind(home, "Role", "lists", "Group", group)
+        return home
 
     def bind(self, namespace: str, kind: str, role: str, subject: str, name: str) -> None:
         """Give a User or a Group a Role or a ClusterRole in a namespace."""

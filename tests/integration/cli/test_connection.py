@@ -15,28 +15,16 @@ from kubernetes import client
 
 from nnunet_cli.kube.cluster import Cluster, Refused
 from nnunet_cli.kube.connection import Connection
-from tests.integration.cli.conftest import RBAC, Site
+from tests.integration.cli.conftest import LISTS, Site
 from tests.support.command import Command
 
-LISTS = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["list"]}
 ANN = ("--as", "ann", "--as-group", "others", "--as-group", "those")
-
-
-def written(site: Site, file: Path, change: Any) -> str:
-    """Write the administrator's kubeconfig with a change to it."""
-    body = json.loads(site.kubeconfig.read_text())
-    change(body)
-    file.write_text(json.dumps(body))
-    return str(file)
 
 
 @pytest.fixture(scope="module")
 def home(site: Site) -> str:
     """A namespace whose trainings the group `those` may list."""
-    home = site.namespace("connection")
-    site.api.request("POST", f"{RBAC}/namespaces/{home}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
-    site.bind(home, "Role", "lists", "Group", "those")
-    return home
+    return site.let_list("connection", "those")
 
 
 def who(to: Connection) -> Any:
@@ -57,7 +45,7 @@ def test_all_that_they_say_of_a_person_arrives_and_goes_before_the_file(site: Si
     def act(body: Any) -> None:
         body["users"][0]["user"] |= {"as": "bob", "as-groups": ["bobs"]}
 
-    file = written(site, tmp_path / "config", act)
+    file = site.with_change(tmp_path / "config", act)
     extra = ("example.org/scope=a", "example.org/scope=b=c")
     seen = who(Connection(file, as_user="ann", as_uid="u-1", as_groups=("those",), as_user_extra=extra))
     assert (seen.username, seen.uid, seen.groups) == ("ann", "u-1", ["those", "system:authenticated"])
@@ -70,7 +58,7 @@ def test_user_and_cluster_take_the_place_of_those_of_the_context(site: Site, hom
         body["users"].append({"name": "nobody", "user": {"token": "of nobody"}})
         body["clusters"].append({"name": "away", "cluster": {"server": "https://127.0.0.1:9"}})
 
-    file = written(site, Path("config"), two)
+    file = site.with_change(Path("config"), two)
     assert nnunet("list", "-n", home, "--kubeconfig", file).code == 0
     for flags, said in (
         (("--user", "nobody"), "Unauthorized"),
@@ -90,7 +78,7 @@ def test_a_request_has_the_time_that_was_given(site: Site, home: str, nnunet: Co
         def point(body: Any) -> None:
             body["clusters"][0]["cluster"] = {"server": f"http://127.0.0.1:{port}"}
 
-        run = nnunet("list", "--kubeconfig", written(site, Path("config"), point), "--request-timeout", "300ms")
+        run = nnunet("list", "--kubeconfig", site.with_change(Path("config"), point), "--request-timeout", "300ms")
     assert run.code == 3 and "Read timed out. (read timeout=0." in run.err
     assert nnunet("list", "-n", home, "--request-timeout", "0").code == 0
     run = nnunet("list", "--request-timeout", "soon")
@@ -107,7 +95,7 @@ def plugin(site: Site, folder: Path, script: str, **more: Any) -> str:
     def tell(body: Any) -> None:
         body["users"][0]["user"] = {"exec": {**told, **more}}
 
-    return written(site, folder / "config", tell)
+    return site.with_change(folder / "config", tell)
 
 
 def credential(status: Any) -> str:
@@ -147,7 +135,7 @@ def test_the_server_has_to_be_the_one_that_is_named(
     def call(body: Any) -> None:
         body["clusters"][0]["cluster"]["tls-server-name"] = name
 
-    run = nnunet("list", "-n", home, "--kubeconfig", written(site, tmp_path / "config", call))
+    run = nnunet("list", "-n", home, "--kubeconfig", site.with_change(tmp_path / "config", call))
     assert run.code == code and (not code or "elsewhere.example.org" in run.err), run.err
 
 
@@ -195,7 +183,7 @@ def test_requests_and_sessions_go_through_the_proxy(
     def go(body: Any) -> None:
         body["clusters"][0]["cluster"]["proxy-url"] = proxy
 
-    file = written(site, tmp_path / "config", go)
+    file = site.with_change(tmp_path / "config", go)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")  # is for the proxies of the environment
     cluster = Cluster(Connection(file))
     assert cluster.trainings(home) == []
@@ -209,5 +197,5 @@ def test_a_proxy_that_can_not_be_used_is_said(site: Site, nnunet: Command, tmp_p
     def go(body: Any) -> None:
         body["clusters"][0]["cluster"]["proxy-url"] = "socks5://127.0.0.1:9"
 
-    run = nnunet("list", "--kubeconfig", written(site, tmp_path / "config", go))
+    run = nnunet("list", "--kubeconfig", site.with_change(tmp_path / "config", go))
     assert run.code == 3 and "install the Python package PySocks" in run.err

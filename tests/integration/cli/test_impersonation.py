@@ -10,27 +10,20 @@ from kubernetes import client
 
 from nnunet_cli.kube.cluster import Cluster, Refused
 from nnunet_cli.kube.connection import Connection
-from tests.integration.cli.conftest import RBAC, Site
+from tests.integration.cli.conftest import Site
 from tests.support.command import Command
-
-LISTS = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["list"]}
 
 
 def config(site: Site, file: Path, **user: Any) -> str:
     """Return the administrator's kubeconfig, whose user acts as somebody else."""
-    body = json.loads(site.kubeconfig.read_text())
-    body["users"][0]["user"] |= {key.replace("_", "-"): value for key, value in user.items()}
-    file.write_text(json.dumps(body))
-    return str(file)
+    given = {key.replace("_", "-"): value for key, value in user.items()}
+    return site.with_change(file, lambda body: body["users"][0]["user"].update(given))
 
 
 @pytest.fixture(scope="module")
 def home(site: Site) -> str:
     """A namespace whose trainings the group `readers` may list."""
-    home = site.namespace("impersonation")
-    site.api.request("POST", f"{RBAC}/namespaces/{home}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
-    site.bind(home, "Role", "lists", "Group", "readers")
-    return home
+    return site.let_list("impersonation", "readers")
 
 
 def test_who_acts_as_nobody_may_nothing(site: Site, home: str, nnunet: Command, tmp_path: Path) -> None:

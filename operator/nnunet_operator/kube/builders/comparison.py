@@ -6,7 +6,6 @@ those of the baseline's first training, which the policies have let run.
 
 from collections.abc import Sequence
 
-from nnunet_api.base import API_VERSION
 from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.comparison.model import KIND
 from nnunet_api.contract import IMAGE_ENV, RESULTS_PATH, SCRATCH_PATH
@@ -15,7 +14,7 @@ from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import comparison_labels
 from nnunet_operator.core.comparison.model import Compare, Comparison
 from nnunet_operator.core.training import Training, run_of
-from nnunet_operator.kube.builders.job import LASTS_SECONDS, failure_rules
+from nnunet_operator.kube.builders.job import job_spec, owner_reference
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.pod import Compute, literal, pod_template
 from nnunet_operator.kube.objects import Manifest
@@ -34,29 +33,9 @@ def compare_job(comparison: Comparison, options: JobOptions, wanted: Compare) ->
             "name": comparison.job_name,
             "namespace": comparison.namespace,
             "labels": {**labels, **queue},
-            "ownerReferences": [_owner_reference(comparison)],
+            "ownerReferences": [owner_reference(KIND, comparison.name, comparison.uid)],
         },
-        "spec": {
-            "completions": 1,
-            "parallelism": 1,
-            "backoffLimit": comparison.spec.retry_limit,
-            **({"suspend": True} if queue else {}),  # until Kueue admits it, as for trainings
-            "ttlSecondsAfterFinished": LASTS_SECONDS,
-            "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": failure_rules(template)},
-            "template": template,
-        },
-    }
-
-
-def _owner_reference(comparison: Comparison) -> Manifest:
-    return {
-        "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": comparison.name,
-        "uid": comparison.uid,
-        "controller": True,
-        "blockOwnerDeletion": True,
+        "spec": job_spec(template, comparison.spec.retry_limit, baseline.spec.queue_name),
     }
 
 

@@ -46,30 +46,35 @@ def job(
                 ASKED_FOR: asked_for(training.spec, stage),
                 OPERATORS_SETTINGS: operators_settings(options),
             },
-            "ownerReferences": [owner_reference(training)],
+            "ownerReferences": [owner_reference(KIND, training.name, training.uid)],
         },
-        "spec": {
-            # Kueue resumes what it admits. Created running, a Job that Kueue does not see would run outside all quota.
-            **({"suspend": True} if spec.queue_name else {}),
-            "completions": 1,
-            "parallelism": 1,
-            "backoffLimit": max(0, training.spec.retry_limit - training.status.failed_attempts(name)),
-            "ttlSecondsAfterFinished": LASTS_SECONDS,
-            # Two attempts must never write the same run: a new pod waits until the old one has ended.
-            "podReplacementPolicy": "Failed",
-            "podFailurePolicy": {"rules": failure_rules(template)},
-            "template": template,
-        },
+        "spec": job_spec(template, max(0, spec.retry_limit - training.status.failed_attempts(name)), spec.queue_name),
     }
 
 
-def owner_reference(training: Training) -> Manifest:
-    """Return the reference by which Kubernetes deletes the child with its training."""
+def job_spec(template: Manifest, backoff_limit: int, queue: str | None) -> Manifest:
+    """Return the spec of a Job of one pod at a time around its template; `queue` is Kueue's, if any."""
+    return {
+        # Kueue resumes what it admits. Created running, a Job that Kueue does not see would run outside all quota.
+        **({"suspend": True} if queue else {}),
+        "completions": 1,
+        "parallelism": 1,
+        "backoffLimit": backoff_limit,
+        "ttlSecondsAfterFinished": LASTS_SECONDS,
+        # Two attempts must never write the same run: a new pod waits until the old one has ended.
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {"rules": failure_rules(template)},
+        "template": template,
+    }
+
+
+def owner_reference(kind: str, name: str, uid: str) -> Manifest:
+    """Return the reference by which Kubernetes deletes a child with its owner, an object of ours."""
     return {
         "apiVersion": API_VERSION,
-        "kind": KIND,
-        "name": training.name,
-        "uid": training.uid,
+        "kind": kind,
+        "name": name,
+        "uid": uid,
         "controller": True,
         "blockOwnerDeletion": True,
     }
