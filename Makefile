@@ -5,13 +5,15 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+# With torch, nnU-Net and this project: that of the trainer image, where `make check-gpu` runs in one.
+GPU_PYTHON ?= python3
 STAMP := $(VENV)/.installed-$(shell sha256sum pyproject.toml | cut -c1-12)
 PYTEST := $(PY) -m pytest -p tests.support.ledger
 # Where it is set, each process that a test starts compiles the project anew, and pytest all tests.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help venv images lock demo tools prepare test test-unit test-built test-integration test-timing test-trainer test-two \
-	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer table-schedules pictures generate verify \
+.PHONY: help venv images lock demo demo-recipe tools prepare test test-first test-unit test-heavy test-integration test-timing test-trainer test-two \
+	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer bench-start check-gpu table-schedules pictures generate verify \
 	lint format clean
 
 help: ## List the targets
@@ -39,9 +41,15 @@ lock: venv ## Lock what the images install, by version and hash (UPGRADE=1: the 
 demo: venv ## Cluster, images, helm install, a real training to a Dice score, and down again (KEEP=1 leaves it up)
 	$(PY) -m hack.demo
 
-# Cheap levels first; what needs nothing built runs before it is built.
-test: lint test-unit prepare test-built test-two test-timing test-e2e ## Everything; needs root
+demo-recipe: venv ## The same with nnU-Net's whole recipe: four configurations, the choice among them, one look at the test set
+	$(PY) -m hack.demo recipe
+
+test: test-first test-heavy test-two test-timing test-e2e ## Everything; needs root
 	@$(PY) -m tests.support.sizes
+
+# What needs nothing built runs beside what builds: mypy keeps one core busy, downloads none.
+test-first: venv
+	$(MAKE) --jobs=2 prepare lint test-unit
 
 # Integration tests mostly wait, trainers compute: beside each other they take less time than one after the other.
 test-two: tools
@@ -53,17 +61,17 @@ tools: venv ## Build and fetch what the tests run: Kubernetes, helm, Prometheus,
 prepare: venv # tools and images, the one beside the other
 	$(PY) -m hack.prepare --images
 
-test-unit: venv ## Fast tests for daily work; those of charts and alerts are in test-built
-	$(PYTEST) tests/unit -m "not built" --numprocesses=auto --dist=loadfile --no-loadscope-reorder
+test-unit: venv ## Fast tests for daily work; the others of tests/unit are in test-heavy
+	$(PYTEST) tests/unit -m "not built and not heavy" --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
-test-built: tools ## Fast tests that run helm or promtool
-	$(PYTEST) tests/unit -m built --numprocesses=auto --dist=loadfile
+test-heavy: tools ## Tests of units that run helm or promtool, draw, resample or start programs
+	$(PYTEST) tests/unit -m "built or heavy" --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 
 test-integration: tools ## The operator and the chart against a real API server, without a kubelet
-	$(PYTEST) tests/integration -m "not timing" --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+	$(PYTEST) tests/integration -m "not timing" --numprocesses=3 --no-loadscope-reorder
 
 test-timing: tools ## Tests that bound a time, with nothing beside them
-	$(PYTEST) tests/integration -m timing
+	$(PYTEST) tests/integration tests/e2e/cluster -m timing
 
 test-trainer: venv ## Real nnU-Net inside the trainer image
 	$(PY) -m tests.trainer
@@ -80,7 +88,7 @@ test-kill: venv ## Kill a training KILLS=50 times at random instants (SEED=...):
 	$(PY) -m tests.kill $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED))
 
 test-e2e: tools ## Real trainings in real pods on the local cluster
-	$(PYTEST) tests/e2e --timeout=900
+	$(PYTEST) tests/e2e -m "not timing" --timeout=900
 
 bench-operator: venv ## Operator against bare Jobs on a real API server: latency, throughput, writes, memory
 	$(PY) -m hack.benchmarks.bench_operator
@@ -90,6 +98,12 @@ bench-scraping: venv ## What it costs the operator to follow 500 folds, and a tr
 
 bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (25 minutes, idle machine)
 	$(PY) -m hack.benchmarks.trainer
+
+bench-start: venv ## What each stage takes however small its work is, beside plain nnU-Net (10 minutes, idle machine)
+	$(PY) -m hack.benchmarks.start $(if $(BEFORE),--before $(BEFORE))
+
+check-gpu: ## On a machine with an NVIDIA GPU: the trainer beside plain nnU-Net, in under 8 minutes (docs/development/gpu.md)
+	@$(GPU_PYTHON) -m hack.benchmarks.gpu $(if $(DEVICE),--device $(DEVICE))
 
 table-schedules: venv ## Dice of shorter and stopped trainings on tasks of known hardness (an hour; goes on where it was)
 	$(PY) -m hack.benchmarks.hardness

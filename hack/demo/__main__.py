@@ -1,16 +1,18 @@
 """`make demo`: from nothing to a trained and scored model on a real Kubernetes, and down again.
 
+`python -m hack.demo recipe`, which is `make demo-recipe`, trains nnU-Net's whole recipe in the place of a single model.
 KEEP=1 leaves the cluster up. CLUSTER=current takes the cluster of the kubeconfig's current context in place of the
 local one, with images pushed to the registry $IMAGE_REGISTRY; what the demo made there is removed at the end.
 """
 
+import argparse
 import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -21,6 +23,7 @@ from rich.console import Console
 from hack import images
 from hack.demo import follow, storage, trouble, view
 from hack.demo.steps import Steps
+from hack.demo.story import SAMPLES, STORIES, Story
 from hack.localcluster import ClusterError, CurrentCluster, cluster_from_environment
 from nnunet_api.base import GROUP
 from nnunet_api.training import PLURAL
@@ -28,9 +31,7 @@ from nnunet_cli.kube.watched import Watched, message
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
-SAMPLES = ROOT / "manifests" / "samples" / "demo"
 NAMESPACE = "nnunet-demo"
-TRAINING = "brain"
 OPERATOR_NAMESPACE = "nnunet-system"
 RELEASE = "nnunet-operator"
 PATIENCE_SECONDS = 600.0
@@ -47,9 +48,11 @@ class DemoError(Exception):
 class Demo:
     """The steps of the demo, on one cluster."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, story: Story) -> None:
         """Nothing happens before `run`."""
         self._console = console
+        self._story = story
+        self._training = story.training
         self._steps = Steps(console, total=6)
         self._cluster = cluster_from_environment()
         self._installed = False
@@ -71,7 +74,7 @@ class Demo:
         with self._steps.step("Make a namespace, volumes and a dataset: 18 blocks of the MNI152 brain"):
             self._cluster.client().run("apply", f"--filename={SAMPLES / 'namespace.yaml'}")
             self._results = storage.provide(self._cluster, NAMESPACE, loaded["trainer"])
-        with self._steps.step("Train: kubectl apply -f manifests/samples/demo/training.yaml"):
+        with self._steps.step(f"Train: kubectl apply -f {self._story.path.relative_to(ROOT)}"):
             done = self._train()
         self._report(done)
 
@@ -88,7 +91,7 @@ class Demo:
         self._console.print("[bold]Take everything down[/] (KEEP=1 leaves it up to look around)", highlight=False)
         if self._is_current and self._installed:
             kubectl = self._cluster.client()
-            kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", seconds=200)
+            kubectl.run("delete", "nnt", self._training, f"--namespace={NAMESPACE}", "--ignore-not-found", seconds=200)
             self._helm("uninstall", RELEASE, "--wait", "--ignore-not-found")
             if self._own_namespaces:
                 kubectl.run("delete", "namespace", *self._own_namespaces, "--ignore-not-found", seconds=200)
@@ -135,13 +138,13 @@ class Demo:
     def _train(self) -> Watched:
         kubectl = self._cluster.client()
         # A training of an earlier run with KEEP=1 would be complete already.
-        kubectl.run("delete", "nnt", TRAINING, f"--namespace={NAMESPACE}", "--ignore-not-found", "--timeout=50s")
-        training = yaml.safe_load((SAMPLES / "training.yaml").read_text())
+        kubectl.run("delete", "nnt", self._training, f"--namespace={NAMESPACE}", "--ignore-not-found", "--timeout=50s")
+        training = yaml.safe_load(self._story.path.read_text())
         if self._is_current:
             training["spec"]["resources"]["gpus"] = 0  # it computes on the CPU: no real GPU is to be held for that
         kubectl.run("apply", "--filename=-", stdin=json.dumps(training))
-        patience = follow.Patience(PATIENCE_SECONDS, lambda: follow.last_words(kubectl, NAMESPACE, TRAINING))
-        done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, TRAINING), self._console, patience)
+        patience = follow.Patience(PATIENCE_SECONDS, lambda: follow.last_words(kubectl, NAMESPACE, self._training))
+        done = follow.follow(lambda: follow.read(kubectl, NAMESPACE, self._training), self._console, patience)
         if done.failed:
             raise DemoError(f"the training failed: {message(done.status)}")
         return done
@@ -149,12 +152,7 @@ class Demo:
     def _report(self, done: Watched) -> None:
         self._console.print()
         self._console.print(view.results(done, [self._results]))
-        self._console.print(
-            "One averaged head and a tiny network: these numbers show that the machinery works, and nothing about "
-            "accuracy.\nnnU-Net's standard is 1000 epochs of 250 iterations on 5 folds.",
-            style="dim",
-            highlight=False,
-        )
+        self._console.print(self._story.moral, style="dim", highlight=False)
         self._console.print(f"[bold green]The demo took {self._steps.elapsed}.[/]", highlight=False)
 
     def _look_around(self) -> None:
@@ -164,9 +162,9 @@ class Demo:
         lines = [
             f"export KUBECONFIG={shlex.quote(str(self._cluster.kubeconfig))}",
             f"{kubectl} get nnt -o wide",
-            f"{kubectl} describe nnt {TRAINING}",
+            f"{kubectl} describe nnt {self._training}",
             f"{kubectl} get jobs,pods",
-            f"{kubectl} logs job/{TRAINING}-fold-0",
+            f"{kubectl} logs --prefix --selector=nnunet.dev/training={self._training},nnunet.dev/stage=fold",
             f"{self._ending()}    # when you are done",
         ]
         self._console.print("\nIt is all still up (KEEP=1). To look around:\n", highlight=False)
@@ -200,13 +198,16 @@ def _uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def main() -> int:
+def main(arguments: Sequence[str] = ()) -> int:
     """Run the demo and return the exit code: 0 done, 1 failed, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m hack.demo", description=__doc__)
+    parser.add_argument("story", nargs="?", choices=STORIES, default="training", help="what is trained")
+    story = STORIES[parser.parse_args(arguments).story]
     signal.signal(signal.SIGTERM, _terminated)
     console = Console()
     code, reason = 1, ""
     try:
-        demo = Demo(console)
+        demo = Demo(console, story)
     except ClusterError as error:
         console.print(str(error), markup=False, highlight=False, soft_wrap=True)
         return code
@@ -231,4 +232,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

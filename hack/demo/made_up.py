@@ -18,7 +18,7 @@ from nnunet_api.labels import FOLD_LABEL
 from nnunet_api.reasons import EarlyStoppingState, FoldPhase
 from nnunet_api.schedule import EarlyStopping
 from nnunet_cli.kube.watched import Watched, read_events, watched
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts

@@ -1,4 +1,4 @@
-"""Write what is generated: CRDs, manifests for kustomize, the references of docs/reference, the table of values.
+"""Write what is generated: CRDs, manifests for kustomize, the references of docs/reference, tables in other pages.
 
 `python -m hack.generate` writes; with `--check` it writes nothing and fails if a file is not as it should be.
 """
@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from hack.generate.api_reference import api_reference
+from hack.generate.gpu_table import gpu_table
 from hack.generate.metrics_reference import metrics_reference
 from hack.generate.obstacles_reference import obstacles_reference
 from hack.generate.reasons_reference import reasons_reference
@@ -27,6 +28,7 @@ REFERENCES = {
     "nnunettrainings": "api.md",
     "nnunettrainingpolicies": "policy-api.md",
     "nnunetcomparisons": "comparison-api.md",
+    "nnunettestsets": "test-set-api.md",
 }
 RBAC_KINDS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
 POLICY_PARTS = ("admission", "guards", "roles", "clinical")
@@ -148,7 +150,9 @@ def generated() -> dict[Path, str]:
     table = values_table(
         json.loads((CHART / "values.schema.json").read_text()), yaml.safe_load((CHART / "values.yaml").read_text())
     )
-    files[readme] = replace_table(readme.read_text(), table)
+    files[readme] = replace_table(readme.read_text(), "values", table)
+    resources = ROOT / "docs" / "user-guide" / "resources.md"
+    files[resources] = replace_table(resources.read_text(), "GPUs", gpu_table())
     return files
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from nnunet_api.comparison.model import MAX_ARMS, MAX_TRAININGS
 from nnunet_api.policy.model import MAX_EXCEPTIONS, Outcome, Rule
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Described, Metrics, Row
@@ -26,8 +27,8 @@ training is deleted; nothing outlives its object.
 TRAINER_TEXT = """\
 ## Trainer
 
-All with the labels `namespace`, `training` and `fold` (nnU-Net's name of the fold, with the replicate where there are
-several: `0-r2`).
+All with the labels `namespace`, `training` and `fold`: the name of the fold run, which is nnU-Net's name of the fold,
+with the replicate behind and the configuration before it where there are several (`0-r2`, `2d-0`).
 """
 OPERATOR_TEXT = """\
 ## Operator
@@ -75,6 +76,18 @@ class _Nothing:
         return ()
 
     def verdicts(self) -> Iterable[Row]:
+        return ()
+
+    def looks(self) -> Iterable[Row]:
+        return ()
+
+    def most_looks(self) -> Iterable[Row]:
+        return ()
+
+    def interval_ends(self, upper: bool) -> Iterable[Row]:
+        return ()
+
+    def arms(self) -> Iterable[Row]:
         return ()
 
 
@@ -142,6 +155,11 @@ def series_of_a_training() -> int:
     return len(named)
 
 
+def series_of_a_comparison() -> int:
+    """Return how many series the operator has for each comparison, at most."""
+    return 1 + MAX_ARMS * MAX_TRAININGS + 3 * (MAX_ARMS - 1)
+
+
 def _cardinality() -> str:
     fold, training = series_of_a_fold(CLASSES), series_of_a_training()
     running = RUNNING * FOLDS * fold
@@ -151,7 +169,8 @@ def _cardinality() -> str:
 ## Number of series
 
 A pod that trains has {fold} series with {CLASSES} classes of foreground, one more for each further class. The operator
-has at most {training} for each training that exists, running or over, and some {OWN} of its own.
+has at most {training} for each training that exists, running or over, and some {OWN} of its own. A comparison has one,
+one more for each training of its arms, and three for each arm with a verdict: at most {series_of_a_comparison()}.
 
 With {TRAININGS:,} trainings, {RUNNING} of them running with {FOLDS} folds each, and {POLICIES} policies of {EXCEPTIONS}
 exceptions:

@@ -27,6 +27,20 @@ class Obstacle:
 
 WAITING = (
     Obstacle("no_gpu", "no node has a free GPU", Reason.WAITING_FOR_GPU, "Insufficient nvidia.com/gpu"),
+    Obstacle(
+        "no_template",
+        "the ResourceClaimTemplate of `resources.gpuClaimTemplateName` does not exist",
+        Reason.WAITING_FOR_GPU,
+        "has not made of ResourceClaimTemplate gone",
+        Case.UNCLAIMED,
+    ),
+    Obstacle(
+        "no_device",
+        "no node has a free device for the claim of `resources.gpuClaimTemplateName`",
+        Reason.WAITING_FOR_GPU,
+        "cannot allocate all claims",
+        Case.DEVICES,
+    ),
     Obstacle("too_large", "no node has so much CPU or memory", Reason.WAITING_FOR_RESOURCES, "Insufficient memory"),
     Obstacle(
         "no_such_node",
@@ -49,6 +63,12 @@ WAITING = (
         Reason.WAITING_FOR_QUEUE,
         "no Kueue is in this cluster",
         Case.NO_QUEUES,
+    ),
+    Obstacle(
+        "weights_missing",
+        "the training that `initialWeights` names is not there, or not complete",
+        Reason.WAITING_FOR_WEIGHTS,
+        "waits for training gone, whose weights it begins with: there is none in this namespace",
     ),
     Obstacle(
         "claim_missing",
@@ -141,6 +161,20 @@ WAITING = (
         Case.INJECTED,
     ),
     Obstacle(
+        "restarted",
+        "a rule of the cluster has the pods' containers restarted",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "container trainer of its pod ends again and again",
+        Case.CHANGED,
+    ),
+    Obstacle(
+        "deadline",
+        "a rule of the cluster gives Jobs a deadline",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "was active for longer than its activeDeadlineSeconds",
+        Case.DEADLINE,
+    ),
+    Obstacle(
         "turned_away",
         "a node turns the pod away",
         Reason.CONTAINER_CONFIG_ERROR,
@@ -190,11 +224,31 @@ WAITING = (
         Case.FINALIZER,
     ),
     Obstacle("stall", "a fold stands still", Reason.NO_EPOCH_FINISHED, "no epoch was finished for more than"),
+    Obstacle(
+        "starved",
+        "the GPU waits for data, as too few workers augment",
+        Reason.DATA_TOO_SLOW,
+        "waits 38 % of its time for data: raise spec.resources.cpu from 8 to 16",
+    ),
+    Obstacle(
+        "starved_by_volume",
+        "the GPU waits for data, and the workers wait as well",
+        Reason.DATA_TOO_SLOW,
+        "waits 38 % of its time for data, and its workers (8) compute in only 20 % of theirs",
+        Case.SLOW_VOLUME,
+    ),
 )
 HELD = (
     Obstacle("suspended", "`spec.suspend` is true", Reason.SUSPENDED_BY_USER, "no pod runs and no GPU is held"),
     Obstacle(
         "denied", "a policy forbids it", Reason.POLICY_DENIED, "spec.schedule.epochs is 10, must be at least 1000"
+    ),
+    Obstacle(
+        "verifier_by_tag",
+        "a policy asks for digests, and the operator's own trainer image is a tag",
+        Reason.POLICY_DENIED,
+        "the operator's own trainer image is",
+        Case.VERIFIER_BY_TAG,
     ),
     Obstacle(
         "changed",
@@ -289,6 +343,11 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
     (Reason.WAITING_FOR_QUEUE, ""): _KUEUE,
     **{(Reason.WAITING_FOR_QUEUE, case): _KUEUE for case in _KUEUES},
     (Reason.POD_REJECTED, ""): "tests/unit/kube/test_blocked.py: whatever else refuses a pod, in its words",
+    (Reason.POD_REJECTED, Case.RIGHTS): "tests/unit/kube/test_blocked.py: its words alone tell it from other refusals",
+    (
+        Reason.WAITING_FOR_RESOURCES,
+        Case.UNPLACED,
+    ): "tests/unit/kube/test_blocked.py: a scheduler that is silent for half a minute",
     (Reason.NO_EPOCH_FINISHED, Case.RESTARTED): "tests/integration/runtime/test_trust.py: it lasts for a moment",
     (
         Reason.POLICY_DENIED,
@@ -298,12 +357,24 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
         Reason.POLICY_CHANGED,
         Case.POLICY_UNREADABLE,
     ): "tests/unit/runtime/test_policies.py: no schema admits such a policy",
+    (
+        Reason.POLICY_CHANGED,
+        Case.VERIFIER_BY_TAG,
+    ): "tests/unit/core/test_verifier.py: an operator that is installed anew by a tag",
     (Reason.POLICY_EPOCHS_NOT_PROVEN, Case.POLICY_RAISED): "tests/unit/core/test_policy.py",
     (
         Reason.PODS_LOST,
         Case.EVICTED,
     ): "tests/unit/kube/test_outside.py: Kubernetes waits for longer after each eviction",
     (Reason.PODS_LOST, ""): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+    (
+        Reason.PODS_LOST,
+        Case.DEADLINE,
+    ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+    (
+        Reason.PODS_LOST,
+        Case.CHANGED,
+    ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
     (
         Reason.PODS_LOST,
         Case.INJECTED,

@@ -14,7 +14,7 @@ message says as well. Each row is brought about by a test on a real API server. 
 costs: [failure modes](../operations/failure-modes.md).
 """
 PARTS = (
-    ("It waits", "No retry is used up.", WAITING),
+    ("It waits, or does not get on", "No retry is used up.", WAITING),
     ("It is held", "Nothing has failed and nothing is lost: the checkpoints stay.", HELD),
     ("It has failed", "Nothing runs until somebody has done something.", FAILED),
 )

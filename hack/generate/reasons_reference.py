@@ -19,6 +19,7 @@ GROUPS = {
     Group.WORKS: "`Progressing` is True: work is being done.",
     Group.WAITS: "`Progressing` is False. Nothing has failed, and no retry is used up.",
     Group.STALLS: "`Stalled` is True, while the training counts as one that trains.",
+    Group.SLOW: "`DataStarved` is True, while the training counts as one that trains.",
     Group.HELD: "`Suspended` is True. Nothing has failed and nothing is lost: the checkpoints stay. See "
     "[policies](../user-guide/policies.md).",
     Group.SUSPENDED: "`Suspended` is True. See [suspend, resume, retry](../user-guide/suspend-resume-retry.md).",

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from hack.images.base import ensure_base
+from hack.images.base import CPU, GPU, base_reference, ensure_base
 from hack.images.content import ROOT, content_tag
 from hack.images.engine import Engine, ImageError, say
 from tests.support.trainers import DIVERGING
@@ -30,7 +30,7 @@ LOCKS = {name: folder / "requirements.lock" for name, folder in (("operator", _O
 def ensure(names: Iterable[str]) -> dict[str, str]:
     """Build the images that the local store lacks; return the reference of each.
 
-    The environment variable BASE_IMAGE replaces the CPU base of the trainer. Raises ImageError.
+    The environment variables BASE_IMAGE and GPU say on which base the trainer is built (`_base`). Raises ImageError.
     """
     engine = Engine.find()
     return {name: _ensure_one(engine, name) for name in names}
@@ -45,8 +45,8 @@ def _tag(name: str) -> str:
     if name == "operator":
         parts = (_OPERATOR / "Dockerfile", LOCKS["operator"], _OPERATOR / "nnunet_operator", _API, *_PROJECT)
         return content_tag((*parts, _BUILD_LOCK))
-    base = os.environ.get("BASE_IMAGE", "")
     if name == "trainer":
+        base = _base()
         files = (_TRAINER / "Dockerfile", _TRAINER / "check_image.py", LOCKS["trainer"], _TRAINER / "nnunet_trainer")
         return content_tag((*files, _API, *_PROJECT, _BUILD_LOCK), base)
     if name == "custom-trainer":
@@ -54,6 +54,19 @@ def _tag(name: str) -> str:
     if name == "dishonest":
         return content_tag([_DISHONEST], _tag("trainer") + DIVERGING)
     raise ImageError(f"there is no image {name!r}: use {', '.join(NAMES)}")
+
+
+def _base() -> str:
+    """Return the base of the trainer: a user's (BASE_IMAGE), the one for GPUs (GPU=1), or that for the CPU.
+
+    Of a user's it is the reference, of our own the reference that `ensure_base` gives it. Raises ImageError.
+    """
+    own, gpu = os.environ.get("BASE_IMAGE", ""), os.environ.get("GPU", "")
+    if gpu not in ("", "0", "1"):
+        raise ImageError(f"GPU is {gpu!r}: set it to 1 for the base for GPUs, or to 0")
+    if own and gpu == "1":
+        raise ImageError("BASE_IMAGE and GPU=1 name two bases: leave one of them out")
+    return own or base_reference(GPU if gpu == "1" else CPU)
 
 
 def _ensure_one(engine: Engine, name: str) -> str:
@@ -81,8 +94,10 @@ def _build(engine: Engine, name: str, built: str) -> None:
     if name == "operator":
         base, dockerfile = ensure_base(engine, "nnunet-base-python"), _OPERATOR / "Dockerfile"
     else:
-        base = os.environ.get("BASE_IMAGE") or ensure_base(engine, "nnunet-base-cpu")
-        if os.environ.get("BASE_IMAGE") and "@" not in base:
+        base = _base()
+        if name_of_own := next((name for name in (CPU, GPU) if base == base_reference(name)), None):
+            ensure_base(engine, name_of_own)
+        elif "@" not in base:
             say(f"{base} is a tag, behind which another image may be tomorrow: give it by digest (NAME@sha256:...)")
         dockerfile = _TRAINER / "Dockerfile"
     engine.build(built, dockerfile, ROOT, {"BASE_IMAGE": base})

@@ -16,7 +16,8 @@ def main() -> int:
     for command, text in (
         (
             "build",
-            "build images that are not built yet (environment: BASE_IMAGE for the trainer), and say what is in them",
+            "build images that are not built yet, and say what is in them (environment: GPU=1 for a trainer on GPUs, "
+            "or BASE_IMAGE for one on a base of your own)",
         ),
         ("ref", "print the references of the images as of the present sources"),
     ):

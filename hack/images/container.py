@@ -1,4 +1,4 @@
-"""Commands in a container of an image, with the tests of this checkout mounted."""
+"""Commands in a container of an image, with the tests and tools of this checkout mounted."""
 
 import contextlib
 import subprocess
@@ -9,7 +9,7 @@ from hack.images.content import ROOT
 from hack.images.engine import Engine
 
 SOURCES = "/src"
-"""Where `tests` is mounted."""
+"""Where `tests` and `hack` are mounted."""
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def command_in(
 
     The mappings say which folder is mounted where; `options` are further ones of `buildah run` and `podman run`.
     """
-    mounts = [f"--volume={ROOT / 'tests'}:{SOURCES}/tests:ro"]
+    mounts = [f"--volume={ROOT / name}:{SOURCES}/{name}:ro" for name in ("tests", "hack")]
     mounts += [f"--volume={folder}:{target}:ro" for folder, target in (read_only or {}).items()]
     mounts += [f"--volume={folder}:{target}" for folder, target in (writable or {}).items()]
     variables = {

@@ -1,22 +1,25 @@
 """The lock files of the images: each package that is installed, by version and by the hashes of its files.
 
 `make lock` renews them (uv resolves for every Python and processor that a base image may have). That they are those of
-pyproject.toml is checked without a network: each begins with the hash of what it was made from.
+pyproject.toml is checked without a network: each begins with the hash of what it was made from. That of the trainer is
+made only where its packages fit the torch of each base that the documentation names.
 """
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+from hack.images.base import BROUGHT, GPU, GPU_LOCK, Torch
 from hack.images.content import ROOT, requirements
 
 PYTHON = "3.11"
@@ -38,11 +41,13 @@ class Lock:
     wanted: tuple[str, ...]
     """Requirements, as pip takes them."""
     left_out: tuple[str, ...] = ()
+    beside: tuple[Torch, ...] = ()
+    """What of that may be there already: the lock has to fit each of them."""
 
     @property
     def made_from(self) -> str:
         """The hash of all that decides about its content, but for what is on the index."""
-        parts = [*self.wanted, PYTHON, LINUX, *self.left_out, *BOUNDS]
+        parts = [*self.wanted, PYTHON, LINUX, *self.left_out, *BOUNDS, *(astuple(base) for base in self.beside)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -52,21 +57,42 @@ class Lock:
 
 
 def locks() -> dict[str, Lock]:
-    """Return the locks of the images `operator` and `trainer`, and of what builds packages in both."""
+    """Return the locks of the images `operator` and `trainer`, of what builds packages in both, and of the GPU base."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     return {
         "build": Lock(BUILD, (*build, "setuptools", "wheel")),
         "operator": Lock(Path("operator/requirements.lock"), tuple(requirements("operator"))),
-        "trainer": Lock(Path("trainer_image/requirements.lock"), tuple(requirements("trainer")), BASE_BRINGS),
+        "trainer": Lock(
+            Path("trainer_image/requirements.lock"),
+            tuple(requirements("trainer")),
+            BASE_BRINGS,
+            tuple(BROUGHT.values()),
+        ),
+        "gpu-base": Lock(GPU_LOCK.relative_to(ROOT), BROUGHT[GPU].requirements),
     }
 
 
 def renew(lock: Lock, upgrade: bool) -> None:
-    """Write a lock file. Versions that fit stay, unless `upgrade`. Raises CalledProcessError."""
+    """Write a lock file. Versions that fit stay, unless `upgrade`. Raises CalledProcessError; uv prints why."""
     target = ROOT / lock.path
     never = [f"{name} ; sys_platform == 'never'" for name in lock.left_out]
-    settings = {"environments": [LINUX], "override-dependencies": never, "constraint-dependencies": list(BOUNDS)}
-    project = {"name": json.dumps("lock"), "version": json.dumps("0"), "dependencies": json.dumps(lock.wanted)}
+    with tempfile.TemporaryDirectory() as folder:
+        made, whole = Path(folder, "made.lock"), Path(folder, "whole.lock")
+        if target.exists():
+            shutil.copy(target, made)
+        every = ["--universal", f"--python-version={PYTHON}", *(["--upgrade"] if upgrade else [])]
+        _compile(lock.wanted, made, *every, never=never)
+        for base in lock.beside:
+            # Nothing is left out here: each requirement on what the base brings counts.
+            one = [f"--python-version={base.python}", "--python-platform=x86_64-manylinux_2_28", f"--constraint={made}"]
+            _compile((*lock.wanted, *base.requirements), whole, *one)
+        target.write_text(lock.first_line + made.read_text())
+
+
+def _compile(wanted: Sequence[str], target: Path, *options: str, never: Sequence[str] = ()) -> None:
+    """Have uv choose versions, and write them."""
+    settings = {"environments": [LINUX], "override-dependencies": never, "constraint-dependencies": BOUNDS}
+    project = {"name": json.dumps("lock"), "version": json.dumps("0"), "dependencies": json.dumps(wanted)}
     tables = {"project": project, "tool.uv": {key: json.dumps(value) for key, value in settings.items()}}
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "pyproject.toml")
@@ -78,10 +104,8 @@ def renew(lock: Lock, upgrade: bool) -> None:
         )
         uv = Path(sys.executable).with_name("uv")
         command = [str(uv), "pip", "compile", str(source), "--output-file", str(target)]
-        command += ["--universal", f"--python-version={PYTHON}", "--generate-hashes", "--no-header", "--no-annotate"]
-        command += ["--quiet", *(["--upgrade"] if upgrade else [])]
+        command += ["--generate-hashes", "--no-header", "--no-annotate", "--quiet", *options]
         subprocess.run(command, check=True, cwd=folder)
-    target.write_text(lock.first_line + target.read_text())
 
 
 def pinned(text: str) -> Iterator[tuple[str, Version]]:

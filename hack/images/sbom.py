@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from hack.images import LOCKS, ImageError
+from hack.images.base import GPU_LOCK
 from hack.images.container import command_in
 from hack.images.content import ROOT
 from hack.images.engine import say
@@ -37,7 +38,7 @@ def write_sbom(name: str, reference: str) -> Path:
     options = ["--output-reproducible", "--of", "JSON", "--output-file", str(target)]
     made = subprocess.run(
         [str(program), "requirements", "-", *options],
-        input=packages(LOCKS[name].read_text(), listed.stdout.splitlines()),
+        input=packages(_locked(name), listed.stdout.splitlines()),
         capture_output=True,
         text=True,
         check=False,
@@ -50,6 +51,11 @@ def write_sbom(name: str, reference: str) -> Path:
         target.write_text(json.dumps(bill, indent=2) + "\n")
     say(f"what is in {reference}: {target.relative_to(ROOT)}")
     return target
+
+
+def _locked(name: str) -> str:
+    """Return the entries of the image's lock, and of those that a base may be made of: what is listed decides."""
+    return "".join(path.read_text() for path in (LOCKS[name], *([GPU_LOCK] if name == "trainer" else [])))
 
 
 def _run_in(reference: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -80,9 +86,9 @@ def packages(lock: str, listed: Iterable[str]) -> str:
     installed = dict(line.split("==", 1) for line in listed if "==" in line)
     wanted = {(_plain(name), version) for name, version in installed.items()}
     known = {(name, str(version)) for name, version in pinned(lock)}
-    blocks = [block for block in _blocks(lock) if _key(block) in wanted]
+    blocks = {_key(block): block for block in _blocks(lock) if _key(block) in wanted}
     others = [f"{name}=={version}" for name, version in installed.items() if (_plain(name), version) not in known]
-    return "\n".join([*blocks, *others]) + "\n"
+    return "\n".join([*blocks.values(), *others]) + "\n"
 
 
 def _blocks(lock: str) -> list[str]:

@@ -57,8 +57,9 @@ class State:
 
 def _free_port(avoid: int = 0) -> int:
     # Below the range that the kernel hands out to connections: a client that keeps trying to connect to a server that
-    # is stopped on a port of that range may, on loopback, end up connected to itself.
-    for port in random.sample(range(20000, 32000), k=200):
+    # is stopped on a port of that range may, on loopback, end up connected to itself. Below those of NodePort services,
+    # too: a packet filter of a cluster with a node takes what is sent to them.
+    for port in random.sample(range(20000, 30000), k=200):
         with socket.socket() as probe:
             try:
                 probe.bind((_LOOPBACK, port))
@@ -66,4 +67,4 @@ def _free_port(avoid: int = 0) -> int:
                 continue
             if port != avoid:
                 return port
-    raise ClusterError("no free TCP port between 20000 and 32000 on 127.0.0.1")
+    raise ClusterError("no free TCP port between 20000 and 30000 on 127.0.0.1")

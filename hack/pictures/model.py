@@ -40,6 +40,13 @@ SILENT = {
     "Oldest that wait": "A",
     "Failures by reason": "A",
     "Exceptions": "AB",
+    # Nothing is compared.
+    "Comparisons": "A",
+    "Verdicts": "ABC",
+    "Arms side by side": "ABCDEFG",
+    "Pseudo-Dice of the arms": "ABCDE",
+    "Epochs of the arms": "ABCDE",
+    "GPU-hours of the arms": "ABCDE",
 }
 """Panels, as they are titled in the file, and those of their queries that find nothing while one healthy training runs
 that is under a policy. All others must find something then, whatever their panel says where there is nothing."""

@@ -81,6 +81,7 @@ def lines() -> Iterator[str]:
             yield from _fold(running, fold, history)
     for moment in times():
         yield from sample_operator.trainings(moment, SPAN, progress, POLICY_MINIMUM)
+        yield from sample_operator.comparisons(moment)
         yield from sample_operator.operator(moment, SPAN)
     yield "# EOF"
 
@@ -130,6 +131,10 @@ def _scrape(running: Running, fold: str, done: list[Epoch], moment: float) -> It
         Metric.HELD_SECONDS: sum(epoch.seconds for epoch in done) + lost,
         Metric.LOST_SECONDS: lost,
         Metric.MEDIAN_EPOCH: statistics.median(seconds[-50:]),
+        Metric.DATA_WAIT: 0.12 * now.seconds,
+        Metric.DATA_WAIT_SHARE: 0.12,
+        Metric.FED_EPOCH: 0.88 * statistics.median(seconds[-5:]),
+        Metric.CHECKPOINT_WRITE: 0.03 * now.seconds,
         Metric.POLICY_MIN_EPOCHS: running.required,
         Metric.POLICY_EXCEPTED: 0,
         Metric.EARLY_STOPPING_EPOCH: now.fired_at if running.observes else None,

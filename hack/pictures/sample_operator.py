@@ -89,6 +89,14 @@ EXCEPTIONS = {
     ("clinical-models", "clinical", "aorta"): -3 * DAY,
 }
 """Policy, namespace and training, and when the exception ends after the end of the data."""
+VERDICT = ("own", "Inferior", -0.0205, -0.0291, -0.0113)
+"""Arm, verdict, difference of Dice and its interval."""
+COMPARISONS = {
+    ("clinical", "own-planner"): ("Completed", {"default": "cardiac-cine", "own": "hippocampus"}),
+    ("clinical", "faster-spleen"): ("WaitingForArms", {"standard": "liver-tumours", "fast": "spleen-fast"}),
+    ("research", "patch-size"): ("ArmFailed", {"default": "prostate", "large": "kidney-large-patch"}),
+}
+"""Namespace and name, phase, and the training of each arm. One of them has a verdict."""
 DECISIONS = {
     ("clinical-models", "", "Allowed"): (0.0, 1.2, 4.0, 11.0),
     ("clinical-models", "", "Excepted"): (0.0,),
@@ -134,6 +142,21 @@ def trainings(
     for (policy, namespace, training), after in EXCEPTIONS.items():
         about = {"policy": policy, "namespace": namespace, "training": training, **POD}
         yield sample("nnunet_policy_exception_expiry_timestamp_seconds", about, span.end + after, moment)
+
+
+def comparisons(moment: float) -> Iterator[str]:
+    """Yield what the operator tells of each comparison at a Unix time."""
+    for (namespace, name), (phase, arms) in COMPARISONS.items():
+        labels = {"namespace": namespace, "comparison": name, **POD}
+        yield sample("nnunet_comparison_phase", {**labels, "phase": phase}, 1, moment)
+        for place, (arm, training) in enumerate(arms.items(), 1):
+            yield sample("nnunet_comparison_arm", {**labels, "arm": arm, "training": training}, place, moment)
+        if phase == "Completed":
+            arm, verdict, difference, low, high = VERDICT
+            of_arm = {**labels, "arm": arm}
+            yield sample("nnunet_comparison_difference_dice", {**of_arm, "verdict": verdict}, difference, moment)
+            yield sample("nnunet_comparison_difference_low_dice", of_arm, low, moment)
+            yield sample("nnunet_comparison_difference_high_dice", of_arm, high, moment)
 
 
 def _so_far(folds: list[list[Epoch]], moment: float) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""How large trainings may be. One namespace must not be able to fill the operator's memory, which serves them all.
+"""How large trainings and comparisons may be. One namespace must not fill the operator's memory, which serves them all.
 
 Neither a schema nor its rules can measure what they leave open (`planning.configurations`, affinity). An admission
 policy can (the chart's `nnunet-sizes`), and what the operator reads without one it measures itself.

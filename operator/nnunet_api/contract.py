@@ -1,20 +1,24 @@
 """What the operator tells the trainer and what the trainer answers: paths, the run contract, the report."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import Field
 
 from nnunet_api.base import ApiModel, StatusModel
+from nnunet_api.cascade import next_stages, previous_stage
 from nnunet_api.comparison.contract import ComparisonFacts
 from nnunet_api.conditions import Time
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.facts import EarlyStopFacts, Finite, FoldFacts
-from nnunet_api.fold_key import FoldKey
+from nnunet_api.fold_key import MAX_TRAINED_CONFIGURATIONS, FoldKey
 from nnunet_api.folders import run_folder
+from nnunet_api.initial_weights import InitialWeights, InitialWeightsFacts
 from nnunet_api.policy.status import AppliedPolicies
-from nnunet_api.results import MAX_CLASSES
 from nnunet_api.schedule import EarlyStopping, Schedule
-from nnunet_api.training import Device, Evaluation, NnunetTrainingSpec, Planning, TestSet
+from nnunet_api.splits import Splits
+from nnunet_api.training import Device, Evaluation, NnunetTrainingSpec, Planning, Selection, TestSet
 
 CONTRACT_ENV = "NNUNET_RUN_CONTRACT"
 """Environment variable that carries `RunContract` as JSON."""
@@ -51,6 +55,10 @@ PLAN_RESULT_FILE = "plan.json"
 """In the run folder: `PlanFacts`, by which fold and evaluation pods find the preprocessed data."""
 SUMMARY_FILE = "summary.json"
 """In the run folder: `EvaluationFacts` with all classes and cases."""
+SUBGROUPS_FILE = "subgroups.csv"
+"""In the run folder: the Dice of subgroups of the cases, where evaluation.subgroups asks for them."""
+SELECTION_FILE = "selection.json"
+"""In the run folder: what was chosen among the configurations, and the scores of all candidates."""
 REPORT_FILE = "report.html"
 """In the run folder: the evaluation for people."""
 EVIDENCE_FILE = "evidence.json"
@@ -79,9 +87,9 @@ class RunContract(ApiModel):
     planning: Planning
     """Planning and preprocessing."""
     configuration: str
-    """nnU-Net configuration."""
+    """nnU-Net configuration; of several the one that is at hand (see `of_configuration`)."""
     folds: list[str]
-    """Folds in nnU-Net's spelling: "0" to "4", or "all"."""
+    """Folds in nnU-Net's spelling: a number from "0" on, or "all"."""
     schedule: Schedule
     """Length and learning rate."""
     trainer_class: str
@@ -102,6 +110,18 @@ class RunContract(ApiModel):
     """How many times everything is trained."""
     gpus: int = 1
     """GPUs of one fold (processes that train it, on the CPU); 0 and 1 mean one process."""
+    configurations: list[str] = []
+    """All configurations, where there are several."""
+    skip_unavailable_configurations: bool = False
+    """Leave configurations out that nnU-Net does not plan for the dataset."""
+    left_out_configurations: list[str] = []
+    """Those that planning has left out: once it has ended, all but `policy` is known."""
+    initial_weights: InitialWeights | None = None
+    """What the folds begin with; none for random weights."""
+    splits: Splits = Splits()
+    """How the cases are split into folds, where the training says it."""
+    selection: Selection | None = None
+    """What is chosen among the configurations, if anything."""
     policy: AppliedPolicies | None = None
     """What the policies came to when the pod's Job was made; none where no policy is for the training."""
 
@@ -119,12 +139,42 @@ class RunContract(ApiModel):
         """Return the seed of a replicate (1 = first)."""
         return None if self.seed is None else self.seed + replicate - 1
 
+    @property
+    def has_several(self) -> bool:
+        """The training has several configurations, those that planning has left out included."""
+        return len(self.configurations) > 1
+
+    @property
+    def configuration_names(self) -> list[str]:
+        """The configurations to train, in the order of the spec."""
+        return [one for one in self.configurations or [self.configuration] if one not in self.left_out_configurations]
+
+    def of_configuration(self, configuration: str) -> "RunContract":
+        """Return the contract with this one of its configurations at hand."""
+        return self.model_copy(update={"configuration": configuration})
+
+    @property
+    def by_configuration(self) -> "list[RunContract]":
+        """The contract once for each configuration, with that at hand."""
+        return [self.of_configuration(one) for one in self.configuration_names]
+
+    @property
+    def previous_stage(self) -> str | None:
+        """The configuration from whose predictions the one at hand learns, in a cascade."""
+        return previous_stage(self.configuration, self.planning.configurations)
+
+    @property
+    def next_stages(self) -> list[str]:
+        """The configurations of the training that learn from the predictions of the one at hand."""
+        return next_stages(self.configuration, self.configuration_names, self.planning.configurations)
+
     def fold_key(self, fold: str, replicate: int = 1) -> FoldKey:
-        """Return the fold run of a fold and a replicate (1 = first)."""
-        return FoldKey(self.configuration, fold, None if self.replicates == 1 else replicate)
+        """Return the fold run of a fold and a replicate (1 = first) of the configuration at hand."""
+        number = None if self.replicates == 1 else replicate
+        return FoldKey(self.configuration, fold, number, of_several=self.has_several)
 
     def fold_keys_of(self, replicate: int) -> list[FoldKey]:
-        """Return the fold runs of a replicate (1 = first)."""
+        """Return the fold runs of a replicate (1 = first) of the configuration at hand."""
         return [self.fold_key(fold, replicate) for fold in self.folds]
 
     @property
@@ -134,16 +184,29 @@ class RunContract(ApiModel):
 
 
 def contract_for(
-    spec: NnunetTrainingSpec, namespace: str, name: str, uid: str, processes: int, policy: AppliedPolicies | None = None
+    spec: NnunetTrainingSpec,
+    namespace: str,
+    name: str,
+    uid: str,
+    processes: int,
+    policy: AppliedPolicies | None = None,
+    left_out: Sequence[str] = (),
 ) -> RunContract:
-    """Return the contract of a training for a pod with `processes` CPU cores."""
+    """Return the contract of a training for a pod with `processes` CPU cores; planning has `left_out` configurations.
+
+    With several of them, an image that knows of one only refuses it.
+    """
+    names = spec.configuration_names
     return RunContract(
         namespace=namespace,
         name=name,
         uid=uid,
         dataset=spec.dataset.name,
         planning=spec.planning,
-        configuration=spec.configuration,
+        configuration=names[0],
+        configurations=names if len(names) > 1 else [],
+        skip_unavailable_configurations=spec.skip_unavailable_configurations,
+        left_out_configurations=list(left_out),
         folds=spec.fold_names,
         schedule=spec.schedule,
         trainer_class=spec.trainer.class_name,
@@ -155,6 +218,9 @@ def contract_for(
         seed=spec.trainer.seed,
         replicates=spec.replicates,
         gpus=spec.resources.gpus,
+        initial_weights=spec.initial_weights,
+        splits=spec.splits,
+        selection=spec.selection,
         policy=policy,
     )
 
@@ -176,6 +242,10 @@ class PolicyRecord(StatusModel):
     """The decision."""
 
 
+MAX_NOTES = 440
+"""Characters of notes on a dataset that planning reports."""
+
+
 class PlanFacts(StatusModel):
     """Outcome of planning and preprocessing."""
 
@@ -195,6 +265,22 @@ class PlanFacts(StatusModel):
     """Version of nnunetv2."""
     torch_version: str
     """Version of torch."""
+    left_out_configurations: Annotated[list[PlainName] | None, Field(max_length=MAX_TRAINED_CONFIGURATIONS)] = None
+    """Configurations that were asked for and that nnU-Net does not plan for this dataset."""
+    initial_weights: InitialWeightsFacts | None = None
+    """What the folds begin with; absent for random weights."""
+    notes: str | None = None
+    """What is odd in the dataset and may be meant so: the first few, and how many more the log has."""
+
+    def with_notes(self, notes: Sequence[str]) -> "PlanFacts":
+        """Return the facts with as many notes as a status has room for."""
+        told: list[str] = []
+        for note in notes:
+            if len("; ".join([*told, note])) > MAX_NOTES and told:
+                break
+            told.append(note[:MAX_NOTES])
+        more = f"; and {len(notes) - len(told)} more in the log" if len(notes) > len(told) else ""
+        return self.model_copy(update={"notes": "; ".join(told) + more or None})
 
 
 class FoldEvidence(StatusModel):
@@ -228,48 +314,8 @@ class EvidenceFacts(StatusModel):
 
     folds: Annotated[list[FoldEvidence], Field(max_length=50)] = []
     """What each fold proves."""
-
-
-class ReplicateScores(StatusModel):
-    """Scores of one replicate."""
-
-    replicate: int
-    """1 = first."""
-    seed: int | None = None
-    """Its seed."""
-    mean_validation_dice: float | None = None
-    """Its cross-validation Dice."""
-    test_mean: float | None = None
-    """Mean foreground Dice of its ensemble on the test set."""
-
-
-class EvaluationFacts(StatusModel):
-    """Outcome of the evaluation."""
-
-    mean_validation_dice: float | None = None
-    """Cross-validation Dice over all validation cases of the trained folds."""
-    fold_dice: dict[str, float] = {}
-    """Mean validation Dice of each fold run, by its name (`FoldKey.name`)."""
-    test_mean: float | None = None
-    """Mean foreground Dice of the ensemble on the test set."""
-    test_cases: int | None = None
-    """Number of test cases."""
-    test_per_class: Annotated[dict[str, float], Field(max_length=MAX_CLASSES)] = {}
-    """Mean test Dice of each class, by label name."""
-    model_path: str | None = None
-    """Model folder inside the results claim (of the first replicate)."""
-    test_nsd: float | None = None
-    """Mean normalized surface Dice (0 to 1) on the test set."""
-    test_hd95_mm: float | None = None
-    """Mean 95th percentile of the Hausdorff distance on the test set, mm."""
-    best_checkpoint_test_mean: float | None = None
-    """Mean foreground Dice on the test set with the best checkpoints in place of the final ones."""
-    held_seconds: float | None = None
-    """Seconds that all attempts at the evaluation ran. None of it counts as lost: the next attempt goes on."""
-    replicates: Annotated[list[ReplicateScores], Field(max_length=10)] = []
-    """Scores of each replicate, where there are several. The scores above are then means over them."""
-    summary_hash: str | None = None
-    """SHA-256 of summary.json, which has the scores of all cases."""
+    evidence_hash: Annotated[str | None, Field(max_length=SHA256_DIGITS)] = None
+    """SHA-256 of evidence.json, which has what a report on many folds has no room for."""
 
 
 class TerminationReport(StatusModel):

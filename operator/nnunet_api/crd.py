@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
-from nnunet_api import training
+from nnunet_api import test_set, training, training_rules
 from nnunet_api.base import GROUP, VERSION, cel
 from nnunet_api.comparison import model as comparison
 from nnunet_api.comparison.status import NnunetComparisonStatus
@@ -125,7 +125,7 @@ _COLUMNS: list[dict[str, Any]] = [
     {"name": "Epoch", "type": "string", "jsonPath": ".status.progress.summary"},
     {"name": "Dice", "type": "string", "jsonPath": ".status.results.summary"},
     {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
-    {"name": "Configuration", "type": "string", "jsonPath": ".spec.configuration", "priority": 1},
+    {"name": "Configuration", "type": "string", "jsonPath": ".spec['configuration','configurations']", "priority": 1},
     {"name": "Dataset", "type": "string", "jsonPath": ".spec.dataset.name", "priority": 1},
     {"name": "Folds", "type": "string", "jsonPath": ".spec.folds", "priority": 1},
     {
@@ -141,6 +141,7 @@ _COLUMNS: list[dict[str, Any]] = [
         "priority": 1,
     },
     {"name": "GPU-seconds", "type": "integer", "jsonPath": ".status.usage.gpuSeconds", "priority": 1},
+    {"name": "Chosen", "type": "string", "jsonPath": ".status.results.selection.summary", "priority": 1},
     {
         "name": "Message",
         "type": "string",
@@ -178,6 +179,13 @@ _COMPARISON_COLUMNS: list[dict[str, Any]] = [
 ]
 
 
+_TEST_SET_COLUMNS: list[dict[str, Any]] = [
+    {"name": "Looks", "type": "integer", "jsonPath": ".status.total"},
+    {"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},
+    {"name": "Images-hash", "type": "string", "jsonPath": ".spec.imagesHash", "priority": 1},
+]
+
+
 def training_crd() -> dict[str, Any]:
     """Return the CustomResourceDefinition of NnunetTraining."""
     return _crd(
@@ -187,8 +195,8 @@ def training_crd() -> dict[str, Any]:
         scope="Namespaced",
         description="A nnU-Net v2 training: planned, preprocessed, trained fold by fold, and evaluated.",
         spec=training.NnunetTrainingSpec,
-        rules=training.spec_rules(),
-        fixed=training.fixed_fields(),
+        rules=training_rules.spec_rules(),
+        fixed=training_rules.fixed_fields(),
         status=NnunetTrainingStatus,
         columns=_COLUMNS,
         selectable=[".status.phase", ".spec.suspend"],
@@ -226,6 +234,23 @@ def comparison_crd() -> dict[str, Any]:
         status=NnunetComparisonStatus,
         columns=_COMPARISON_COLUMNS,
         selectable=[".status.phase", ".spec.suspend"],
+    )
+
+
+def test_set_crd() -> dict[str, Any]:
+    """Return the CustomResourceDefinition of NnunetTestSet."""
+    return _crd(
+        kind=test_set.KIND,
+        plural=test_set.PLURAL,
+        short_name="nnts",
+        scope="Namespaced",
+        description="How often a test set has been looked at: a ledger of the operator that outlives what looked.",
+        spec=test_set.NnunetTestSetSpec,
+        rules=[("self == oldSelf", "a ledger is of one test set: spec can't change after creation")],
+        fixed={},
+        status=test_set.NnunetTestSetStatus,
+        columns=_TEST_SET_COLUMNS,
+        selectable=[".spec.imagesHash"],
     )
 
 
@@ -288,7 +313,7 @@ def _crd(
 
 def all_crds() -> list[dict[str, Any]]:
     """Return every CustomResourceDefinition of the product."""
-    return [training_crd(), policy_crd(), comparison_crd()]
+    return [training_crd(), policy_crd(), comparison_crd(), test_set_crd()]
 
 
 if __name__ == "__main__":

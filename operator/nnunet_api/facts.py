@@ -29,7 +29,7 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _dice(value: float | None) -> float | None:
+def _up_to_one(value: float | None) -> float | None:
     return value if value is not None and 0 <= value <= 1 else None
 
 
@@ -46,8 +46,10 @@ def _in_utc(value: datetime) -> datetime:
 
 Finite = Annotated[float | None, AfterValidator(_finite)]
 """A number. NaN and infinite ones, for which JSON has no word, become none."""
-Dice = Annotated[float | None, AfterValidator(_dice)]
+Dice = Annotated[float | None, AfterValidator(_up_to_one)]
 """A Dice coefficient (0 to 1). Anything else becomes none."""
+Share = Annotated[float | None, AfterValidator(_up_to_one)]
+"""A share of something (0 to 1). Anything else becomes none."""
 UtcTime = Annotated[AwareDatetime, AfterValidator(_in_utc), PlainSerializer(rfc3339, return_type=str, when_used="json")]
 """A time with its zone, kept in UTC."""
 
@@ -75,8 +77,33 @@ class FoldNumbers(StatusModel):
     """Mean duration of an epoch in the present attempt, seconds."""
     median_epoch_seconds: Finite = None
     """Median duration of an epoch in the present attempt, seconds."""
+    data_wait_seconds: Finite = None
+    """Time of the last finished epoch in which the network had nothing to compute, for want of a batch, seconds."""
+    checkpoint_seconds: Finite = None
+    """Time of the last finished epoch in which checkpoints were written, seconds."""
+    data_wait_share: Share = None
+    """Share (0 to 1) of an epoch's duration spent on waiting for data: median of the last 5 epochs of the present
+    attempt, its first left out. Absent until there are 3."""
+    fed_epoch_seconds: Finite = None
+    """Median duration that these epochs would have had without waiting for data, seconds."""
+    data_workers: int | None = None
+    """Processes that augment training batches, for each GPU. 0: the trainer does so itself."""
+    data_worker_use: Share = None
+    """Share (0 to 1) of their time in which these computed, median of the same epochs. Near 1 they are too few; far
+    below it they wait as well, for the preprocessed data or for CPU."""
     mean_validation_dice: Dice = None
     """Mean foreground Dice (0 to 1) of full-volume predictions of the fold's validation cases, final checkpoint."""
+
+
+OF_ATTEMPT = (
+    "data_wait_seconds",
+    "checkpoint_seconds",
+    "data_wait_share",
+    "fed_epoch_seconds",
+    "data_workers",
+    "data_worker_use",
+)
+"""Numbers that are of one attempt, and those of the attempt before would look as if nothing had changed since."""
 
 
 class EarlyStopFacts(StatusModel):
@@ -110,6 +137,8 @@ class FoldProvenance(StatusModel):
     """Version of CUDA that torch was built for."""
     torch_version: str | None = None
     """Version of torch."""
+    torch_compile: str | None = None
+    """Whether torch.compile makes the network faster: on, or off and why."""
     nnunet_version: str | None = None
     """Version of nnunetv2."""
     configuration_hash: str | None = None

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from nnunet_api.base import StatusModel
 from nnunet_api.facts import FoldNumbers
@@ -43,7 +43,7 @@ class _FoldStanding(StatusModel):
     configuration: str | None = None
     """nnU-Net's name of the configuration."""
     fold: str
-    """nnU-Net's name of the fold, 0 to 4 or all."""
+    """nnU-Net's name of the fold, 0 to 49 or all."""
     replicate: int | None = None
     """1 = first; absent where everything is trained once."""
     phase: Annotated[FoldPhase, BeforeValidator(_known_fold_phase)] = FoldPhase.PENDING
@@ -61,6 +61,8 @@ class FoldStatus(FoldNumbers, _FoldStanding):
     """Epochs in a row, up to the last one, whose training loss was NaN or infinite. Absent while it is a number."""
     early_stopping: FoldEarlyStopping | None = None
     """What the early-stopping rule came to; absent with mode Disabled."""
+    data_starved: bool | None = None
+    """Whether it waits too long for data, by dataWaitShare; absent while that is not known."""
     gpu_seconds: int | None = None
     """GPU-seconds that the fold's trainers held: their running time times spec.resources.gpus."""
     lost_gpu_seconds: int | None = None
@@ -82,6 +84,9 @@ class FoldStatus(FoldNumbers, _FoldStanding):
     network_weights: int | None = None
     """Numbers that the network in the final checkpoint consists of: few where it was planned to be tiny."""
 
+    _of_several: bool = PrivateAttr(default=False)
+    """See `FoldKey`. The status as a whole tells (see `NnunetTrainingStatus`)."""
+
     @model_validator(mode="before")
     @classmethod
     def _in_parts(cls, value: Any) -> Any:
@@ -97,17 +102,26 @@ class FoldStatus(FoldNumbers, _FoldStanding):
     @property
     def key(self) -> FoldKey:
         """Which fold run it is."""
-        return FoldKey(self.configuration or "", self.fold, self.replicate)
+        return FoldKey(self.configuration or "", self.fold, self.replicate, of_several=self._of_several)
+
+    def one_of_several(self, several: bool) -> "FoldStatus":
+        """Return it as that of a training that has several configurations, or has not."""
+        if self._of_several == several:
+            return self
+        copy = self.model_copy()
+        copy._of_several = several
+        return copy
 
     @property
     def name(self) -> str:
-        """How people, logs and reports call the fold run: 0, or 0-r2 for the second of several replicates."""
+        """How people, logs and reports call the fold run (see `FoldKey`): 0, 0-r2, 2d-0 or 2d-0-r2."""
         return self.key.name
 
     @classmethod
     def of(cls, key: FoldKey, **known: Any) -> "FoldStatus":
         """Return the state of a fold run of which no more than this is known."""
-        return cls(configuration=key.configuration, fold=key.fold, replicate=key.replicate, **known)
+        status = cls(configuration=key.configuration, fold=key.fold, replicate=key.replicate, **known)
+        return status.one_of_several(key.of_several)
 
     @property
     def planned_end(self) -> int:

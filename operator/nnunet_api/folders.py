@@ -9,7 +9,10 @@ from nnunet_api.training import NnunetTrainingSpec
 
 CLAIMS_PATH = "/nnunet/claims"
 """In the container that prepares the folders, and nowhere else: each claim as a whole, by its part (`RAW`, ...)."""
-RAW, PREPROCESSED, RESULTS = "raw", "preprocessed", "results"
+RAW, PREPROCESSED, RESULTS, WEIGHTS = "raw", "preprocessed", "results", "weights"
+
+MODEL_SEPARATOR = "__"
+"""Between the parts of the name of a model folder; nnU-Net takes the name apart there."""
 
 _DATE = r"(19|20)[0-9]{2}(0[1-9]|1[0-2])(0[1-9]|[12][0-9]|3[01])"
 _DIGITS = 32
@@ -32,19 +35,26 @@ def run_folder(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}/{short_name(name, 200)}-{uid[:8]}"
 
 
+def model_folder(trainer_class: str, plans_name: str, configuration: str) -> str:
+    """Return nnU-Net's name of a model folder (get_output_folder in its utilities/file_path_utilities.py)."""
+    return MODEL_SEPARATOR.join((trainer_class, plans_name, configuration))
+
+
 def maker_of(spec: NnunetTrainingSpec) -> str:
     """Return a name for everything that can lead planning to other code or another result.
 
     That is the image, the environment and what is planned; not the dataset's content, which is in the key of each
     result. The operator's own image counts as one, whatever its version: the key has nnU-Net's version and code.
     """
+    names = spec.configuration_names
     maker = {
         "image": spec.trainer.image,
         "env": [variable.model_dump(mode="json", exclude_defaults=True) for variable in spec.trainer.env],
         "dataset": spec.dataset.name,
         # Without defaults: a field that comes new changes nothing.
         "planning": spec.planning.model_dump(mode="json", exclude_defaults=True),
-        "configuration": spec.configuration,
+        # Their order changes nothing of what is planned.
+        "configuration": names[0] if len(names) == 1 else sorted(names),
     }
     # Left out where there is nothing to tell, so that folders of before are found.
     if injecting := _injecting(spec):
@@ -52,6 +62,8 @@ def maker_of(spec: NnunetTrainingSpec) -> str:
     elsewhere = spec.dataset.model_dump(mode="json", exclude_defaults=True, exclude={"name"})
     if spec.trainer.env and elsewhere:  # a variable may lead to code that lies beside the dataset
         maker["raw"] = elsewhere
+    if spec.initial_weights:  # the plans come with them
+        maker["weights"] = spec.initial_weights.model_dump(mode="json", exclude_defaults=True)
     if spec.pod_template.volumes:  # which may hold code, too
         maker["volumes"] = [one.model_dump(mode="json", exclude_defaults=True) for one in spec.pod_template.volumes]
     return f"shared-{hashlib.sha256(json.dumps(maker, sort_keys=True).encode()).hexdigest()[:_DIGITS]}"

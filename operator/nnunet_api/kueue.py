@@ -6,7 +6,7 @@ labels to it: the Job's UID alone leads there.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from nnunet_api.remedies.remedy import Case
@@ -29,6 +29,8 @@ _CASES = (
     ("maximum capacity", Case.QUEUE_TOO_SMALL),
     ("doesn't match node affinity|untolerated taint", Case.QUEUE_FLAVOR),
 )
+_PREEMPTOR = re.compile(r"a workload \(UID: ([^,)]*), JobUID: ([^,)]*)\)")
+"""How Kueue tells whom it made room for; either may be missing, which it says in words."""
 _PREFIX = "couldn't assign flavors to pod set main: "
 
 
@@ -70,6 +72,20 @@ def workload(body: Mapping[str, Any]) -> Workload:
         stopped=_words(conditions["Evicted"]) if _holds(conditions.get("Evicted")) else "",
         checks=tuple(_check(one) for one in status.get("admissionChecks") or [] if one.get("state") != "Ready"),
     )
+
+
+def preemptor(found: Workload) -> str:
+    """Return the UID of the Job for which a Workload was stopped; empty where that is not told."""
+    told = _PREEMPTOR.search(found.stopped)
+    return told[2] if told and re.fullmatch(r"[0-9a-f-]{36}", told[2]) else ""
+
+
+def stopped_by(found: Workload, other: Mapping[str, Any]) -> Workload:
+    """Return a Workload that was stopped for another one, with the name of that in place of its UIDs."""
+    metadata = other["metadata"]
+    owners = [f"{one.get('kind')} {one.get('name')}" for one in metadata.get("ownerReferences") or []]
+    who = owners[0] if owners else f"Workload {metadata['name']}"
+    return replace(found, stopped=_PREEMPTOR.sub(lambda _: who, found.stopped))
 
 
 def why_waiting(found: Workload) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 import hashlib
 
 from nnunet_api.base import GROUP
+from nnunet_api.fold_key import FoldKey
 
 TRAINING_LABEL = f"{GROUP}/training"
 """Name of the training (cut and hashed where longer than a label value may be)."""
@@ -11,6 +12,9 @@ COMPARISON_LABEL = f"{GROUP}/comparison"
 STAGE_LABEL = f"{GROUP}/stage"
 """On all Jobs and Pods of trainings and comparisons."""
 FOLD_LABEL = f"{GROUP}/fold"
+"""Name of the fold run."""
+CONFIGURATION_LABEL = f"{GROUP}/configuration"
+"""Its configuration, where the training has several."""
 PREPROCESSED_LABEL = f"{GROUP}/preprocessed"
 """On the planning Job: MAKER of the folder in which it works (see `folders.preprocessed_folder`)."""
 ASKED_FOR = f"{GROUP}/asked-for"
@@ -40,15 +44,15 @@ def short_name(name: str, limit: int = MAX_LABEL) -> str:
     return f"{name[: limit - 9].rstrip('-.')}-{digest}"
 
 
-def job_name(training: str, stage: str, fold: str = "") -> str:
+def job_name(training: str, stage: str, key: FoldKey | None = None) -> str:
     """Return the name of a child Job, at most 63 characters because Kubernetes repeats it in a label."""
-    suffix = f"-{stage}-{fold}" if fold else f"-{stage}"
+    suffix = f"-{stage}-{key.job_suffix}" if key else f"-{stage}"
     # Dots are fine in the name of an object but not in a pod's host name, which derives from it.
     return short_name(training.replace(".", "-"), MAX_LABEL - len(suffix)) + suffix
 
 
-def child_labels(training: str, stage: str, fold: str = "") -> dict[str, str]:
-    """Return the labels by which the operator finds the Jobs and Pods of a training."""
+def child_labels(training: str, stage: str, key: FoldKey | None = None) -> dict[str, str]:
+    """Return the labels by which the operator finds the Jobs and Pods of a training, those of a fold run by `key`."""
     labels = {
         TRAINING_LABEL: short_name(training),
         STAGE_LABEL: stage,
@@ -56,8 +60,10 @@ def child_labels(training: str, stage: str, fold: str = "") -> dict[str, str]:
         "app.kubernetes.io/name": "nnunet-training",
         "app.kubernetes.io/instance": short_name(training),
     }
-    if fold:
-        labels[FOLD_LABEL] = fold
+    if key:
+        labels[FOLD_LABEL] = key.label
+        if key.of_several:
+            labels[CONFIGURATION_LABEL] = key.configuration
     return labels
 
 

@@ -70,8 +70,9 @@ class SecurityContext(ApiModel):
     run_as_group: Annotated[int | None, Field(ge=0, le=_MAX_ID, json_schema_extra=INTEGER)] = None
     """Primary group. Left out, it is the cluster's or the image's."""
     fs_group: Annotated[int | None, Field(ge=0, le=_MAX_ID, json_schema_extra=INTEGER)] = None
-    """Group to which the kubelet gives the files on the claims that are written, where these are of those that the
-    operator lets trainings own (the chart's trainer.ownedClaims). Left out, it gives them to nobody."""
+    """Group to which the kubelet gives the files on the claims that are written. It counts where it is the group that
+    the operator has for these claims (the chart's trainer.ownedClaims): another one would take the files of other
+    trainings. Left out, it gives them to nobody."""
     fs_group_change_policy: Literal["OnRootMismatch", "Always"] = "OnRootMismatch"
     """When it does so: where the root of the volume is of another group, or at each start of a pod."""
     supplemental_groups: Annotated[

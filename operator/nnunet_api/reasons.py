@@ -12,6 +12,7 @@ class ConditionType(StrEnum):
     DATASET_READY = "DatasetReady"
     PROGRESSING = "Progressing"
     STALLED = "Stalled"
+    DATA_STARVED = "DataStarved"
     EARLY_STOPPED = "EarlyStopped"
     EPOCHS_PROVEN = "EpochsProven"
     EVALUATED = "Evaluated"
@@ -43,6 +44,8 @@ class Reason(StrEnum):
     WAITING_FOR_GPU = "WaitingForGPU"
     WAITING_FOR_RESOURCES = "WaitingForResources"
     WAITING_FOR_QUEUE = "WaitingForQueue"
+    WAITING_FOR_WEIGHTS = "WaitingForWeights"
+    """The training whose weights it begins with is not there, or not complete."""
     CLAIM_NOT_BOUND = "ClaimNotBound"
     VOLUME_UNAVAILABLE = "VolumeUnavailable"
     """A volume is bound but can't be attached to the node or mounted there."""
@@ -70,8 +73,14 @@ class Reason(StrEnum):
     """No policy is for the training, and its namespace is not clinical."""
     POLICY_EXCEPTED = "PolicyExcepted"
     """The training keeps what an exception has left of the rules."""
+    COMPARISON_ACCEPTED = "ComparisonAccepted"
+    """The verdict of a comparison stands in the place of rules that the training breaks."""
 
     # PolicyCompliant=False; the last three also of Suspended=True and Progressing=False.
+    COMPARISON_REQUIRED = "ComparisonRequired"
+    """It breaks rules in whose place a comparison may stand, and that has not come to a verdict yet."""
+    COMPARISON_FAILED = "ComparisonFailed"
+    """That comparison does not count: for its verdict, its baseline, or what was registered."""
     POLICY_NOT_ENFORCED = "PolicyNotEnforced"
     """The training breaks rules of policies that only warn or record."""
     POLICY_DENIED = "PolicyDenied"
@@ -97,6 +106,11 @@ class Reason(StrEnum):
     NO_EPOCH_FINISHED = "NoEpochFinished"
     """A fold has not finished an epoch for too long."""
     NOT_STALLED = "NotStalled"
+
+    # DataStarved.
+    DATA_TOO_SLOW = "DataTooSlow"
+    """A fold waits for data for too much of its time."""
+    NOT_DATA_STARVED = "NotDataStarved"
 
     # EarlyStopped.
     PLATEAU_STOPPED = "PlateauStopped"
@@ -171,10 +185,16 @@ class EventReason(StrEnum):
     """The early-stopping rule of a fold has fired."""
     EARLY_STOP_SUPPRESSED = "EarlyStopSuppressed"
     """The early-stopping rule of a fold would have acted before the epochs that a policy asks for."""
+    STATUS_REFUSED = "StatusRefused"
+    """The API server, or a webhook, does not let the operator write the status, which is older than this."""
     POLICY_DECISION = "PolicyDecision"
     """The policies were applied to the training, with this outcome."""
     EXCEPTION_EXPIRING = "ExceptionExpiring"
     """An exception of the policy ends soon, or has ended (on the policy)."""
+    PLANNER_ADVICE = "PlannerAdvice"
+    """nnU-Net recommends other planners than its old default, by which the training is planned."""
+    LOOK_NOT_COUNTED = "LookNotCounted"
+    """The namespace has as many NnunetTestSets as it may: a look at another test set is not counted."""
 
 
 class Phase(StrEnum):
@@ -195,6 +215,7 @@ class Phase(StrEnum):
     WAITING_FOR_GPU = "WaitingForGPU"
     WAITING_FOR_RESOURCES = "WaitingForResources"
     WAITING_FOR_QUEUE = "WaitingForQueue"
+    WAITING_FOR_WEIGHTS = "WaitingForWeights"
     CLAIM_NOT_BOUND = "ClaimNotBound"
     VOLUME_UNAVAILABLE = "VolumeUnavailable"
     IMAGE_UNAVAILABLE = "ImageUnavailable"

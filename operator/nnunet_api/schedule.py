@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from nnunet_api import words
 from nnunet_api.base import INTEGER, ApiModel
 from nnunet_api.reasons import Reason
 
@@ -85,6 +86,17 @@ class EarlyStopping(ApiModel):
         """
         tail = self.anneal_epochs if self.mode is EarlyStoppingMode.ANNEAL else 0
         return min(epochs, fired + tail)
+
+
+def short_of_iterations(counted: int | None, schedule: Schedule) -> str:
+    """Return that an epoch had fewer iterations than were asked for; nothing where none had, or none were counted.
+
+    An epoch of fewer iterations is none of those that the schedule asks for, whoever had the idea.
+    """
+    if counted is None or counted >= schedule.iterations_per_epoch:
+        return ""
+    had = words.counted(counted, "iteration")
+    return f"an epoch had {had}, and schedule.iterationsPerEpoch is {schedule.iterations_per_epoch}"
 
 
 def judge(schedule: Schedule) -> tuple[bool, Reason, str]:

@@ -1,12 +1,15 @@
 """`NnunetTraining.status`: what the operator reports. Bounded: it never grows with the length of a run."""
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from nnunet_api.base import StatusModel
 from nnunet_api.conditions import Condition, Time, find_condition
+from nnunet_api.fold_key import MAX_TRAINED_CONFIGURATIONS
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.initial_weights import InitialWeightsFacts
 from nnunet_api.job_status import JobStatus
 from nnunet_api.policy.status import AppliedPolicies
 from nnunet_api.reasons import Phase
@@ -50,18 +53,26 @@ class Provenance(StatusModel):
 
     dataset_hash: str | None = None
     """SHA-256 over the names and contents of the dataset's files."""
+    plans_name: str | None = None
+    """nnU-Net's name of the plans, for example nnUNetPlans."""
     plans_hash: str | None = None
     """SHA-256 of the plans file."""
     splits_hash: str | None = None
     """SHA-256 of splits_final.json."""
+    dataset_notes: str | None = None
+    """What planning found odd in the dataset and what may be meant so, such as an image that has one value only."""
     preprocessed_path: str | None = None
     """Folder of the preprocessed data inside its claim."""
     preprocessing_reused: bool | None = None
     """True where another training had preprocessed the same data in the same way."""
+    initial_weights: InitialWeightsFacts | None = None
+    """What the folds began with: origin and SHA-256; absent for random weights."""
     image: str | None = None
     """Trainer image as asked for."""
     image_digest: str | None = None
     """Trainer image as the node resolved it."""
+    other_image_digests: Annotated[list[Annotated[str, Field(max_length=1024)]] | None, Field(max_length=8)] = None
+    """The same image as nodes resolved it for other pods of the run: its tag was moved while the training ran."""
     verifier_image: str | None = None
     """The operator's own image, which makes the folders and verifies the checkpoints, as asked for."""
     verifier_image_digest: str | None = None
@@ -72,6 +83,8 @@ class Provenance(StatusModel):
     """Version of torch."""
     cuda_version: str | None = None
     """Version of CUDA that torch was built for."""
+    torch_compile: str | None = None
+    """Whether torch.compile makes the network faster, as the fold says that reported last: on, or off and why."""
     device: str | None = None
     """Name of the GPU (or of the processor's architecture) of the fold that reported last."""
     seed: int | None = None
@@ -80,6 +93,8 @@ class Provenance(StatusModel):
     """SHA-256 over the full effective configuration of the first fold."""
     evidence_path: str | None = None
     """evidence.json inside the results claim: what the checkpoints prove."""
+    evidence_hash: str | None = None
+    """SHA-256 of evidence.json. Of many fold runs it alone has all digits of the checkpoints' hashes."""
 
     @property
     def pinned_image(self) -> str | None:
@@ -133,8 +148,8 @@ class NnunetTrainingStatus(StatusModel):
             json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
         ),
     ] = []
-    """StandardSchedule, PolicyCompliant, Suspended, DatasetReady, Progressing, Stalled, EarlyStopped, EpochsProven,
-    Evaluated, Complete, Failed."""
+    """StandardSchedule, PolicyCompliant, Suspended, DatasetReady, Progressing, Stalled, DataStarved, EarlyStopped,
+    EpochsProven, Evaluated, Complete, Failed."""
     problem: Problem | None = None
     """What stands in the way, in parts; absent where nothing does."""
     progress: Progress | None = None
@@ -144,6 +159,11 @@ class NnunetTrainingStatus(StatusModel):
         Field(max_length=50),  # atomic: the operator alone writes it, and managedFields stay small
     ] = []
     """State of each fold run."""
+    left_out_configurations: Annotated[
+        list[Annotated[str, Field(max_length=64)]] | None, Field(max_length=MAX_TRAINED_CONFIGURATIONS)
+    ] = None
+    """Configurations of the spec that nnU-Net does not plan for this dataset, and that are therefore not trained; see
+    spec.skipUnavailableConfigurations."""
     renewed_jobs: Annotated[list[RenewedJob] | None, Field(max_length=64)] = None
     """Jobs that failed by what was not the trainer's doing; absent where there are none."""
     jobs: Annotated[list[JobStatus], Field(max_length=64)] = []
@@ -163,11 +183,25 @@ class NnunetTrainingStatus(StatusModel):
     completion_time: Time | None = None
     """When it completed or failed."""
 
-    def of_configuration(self, configuration: str) -> "NnunetTrainingStatus":
-        """Return it with the configuration in each fold run, where a former operator stored none."""
-        if all(fold.configuration for fold in self.folds):
-            return self
-        folds = [fold.model_copy(update={"configuration": fold.configuration or configuration}) for fold in self.folds]
+    @model_validator(mode="after")
+    def _with_names(self) -> Self:
+        """Let the fold runs be called by their configuration where there are several."""
+        known = {fold.configuration for fold in self.folds} | set(self.left_out_configurations or ())
+        if len(known) > 1:
+            folds = [fold.one_of_several(True) for fold in self.folds]
+            object.__setattr__(self, "folds", folds)  # of a frozen model
+        return self
+
+    def of_configurations(self, configurations: Sequence[str]) -> "NnunetTrainingStatus":
+        """Return it as that of a training with these configurations.
+
+        A former operator stored none in its fold runs: it knew of one only.
+        """
+        first, several = configurations[0], len(configurations) > 1
+        folds = [
+            (fold if fold.configuration else fold.model_copy(update={"configuration": first})).one_of_several(several)
+            for fold in self.folds
+        ]
         return self.model_copy(update={"folds": folds})
 
     def condition(self, type_: str) -> Condition | None:

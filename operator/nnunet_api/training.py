@@ -1,24 +1,37 @@
 """`NnunetTraining`: the specification that users write. The CRD's schema is generated from here."""
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 
-from nnunet_api.base import INTEGER, ApiModel, ClaimName, Quantity, SubPath, cel
+from nnunet_api.base import INTEGER, ApiModel, ClaimName, ObjectName, SubPath, cel
+from nnunet_api.cascade import CASCADE_MESSAGE, CONFIGURATION_RULE, CONFIGURATIONS_RULE, previous_stage
 from nnunet_api.env_var import EnvVar
-from nnunet_api.fold_key import FoldKey, fold_keys
+from nnunet_api.fold_key import MAX_TRAINED_CONFIGURATIONS, FoldKey, fold_keys
+from nnunet_api.initial_weights import InitialWeights
 from nnunet_api.kueue import NAME_PATTERN
 from nnunet_api.plan_rules import PlanConfiguration
 from nnunet_api.pod_template import PodTemplate
+from nnunet_api.resources import ConfigurationName, Resources
 from nnunet_api.schedule import EarlyStopping, Schedule
+from nnunet_api.splits import MAX_FOLDS, MAX_SUBGROUPS, ColumnName, Splits
 
 KIND = "NnunetTraining"
 PLURAL = "nnunettrainings"
 
-FoldIndex = Annotated[int, Field(ge=0, le=4, json_schema_extra=INTEGER)]
+FoldIndex = Annotated[int, Field(ge=0, le=MAX_FOLDS - 1, json_schema_extra=INTEGER)]
 Identifier = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
-ConfigurationName = Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_]+$")]
+TrainedConfiguration = Annotated[
+    str, Field(min_length=1, max_length=32, pattern=r"^[A-Za-z0-9]([A-Za-z0-9_]*[A-Za-z0-9])?$")
+]
+"""Name of a configuration to train: part of labels and of the names of Jobs where there are several."""
+DEFAULT_CONFIGURATION = "3d_fullres"
+DEFAULT_PLANNER = "ExperimentPlanner"
+MAX_FOLD_RUNS = 40
+"""Fold runs of a training with several configurations: what the verification proves of each has to fit into one
+termination message, whose limit is Kubernetes'."""
 QueueName = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
 FolderName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$")]
 
@@ -52,7 +65,7 @@ class Dataset(ApiModel):
 class Planning(ApiModel):
     """How nnU-Net plans the network and preprocesses the data. Trainings that agree on it share the result."""
 
-    planner: Identifier = "ExperimentPlanner"
+    planner: Identifier = DEFAULT_PLANNER
     """Experiment planner class: ExperimentPlanner, nnUNetPlannerResEncM, nnUNetPlannerResEncL, ..."""
     gpu_memory_target_gb: Annotated[float | None, Field(alias="gpuMemoryTargetGB", gt=0, le=1000)] = None
     """GPU memory in GB that the planner aims at. Default: the planner's own (8 for ExperimentPlanner)."""
@@ -87,58 +100,6 @@ class Trainer(ApiModel):
     ] = []
     """Further environment variables, for example nnUNet_n_proc_DA or nnUNet_compile. A value may come from a Secret or
     a ConfigMap."""
-
-
-_CPU_LIMIT = cel(
-    (
-        "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0",
-        "cpuLimit must be at least cpu",
-    )
-)
-
-
-class PreprocessingResources(ApiModel):
-    """Resources of the pods that need no GPU: of planning and preprocessing, of the verification, and of the
-    evaluation where there is no test set."""
-
-    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
-
-    cpu: Quantity = "8"
-    """CPU cores, requested; also the number of worker processes, rounded down."""
-    cpu_limit: Quantity | None = None
-    """As resources.cpuLimit, for these pods."""
-    memory: Quantity = "32Gi"
-    """Memory, requested and limited."""
-    ephemeral_storage: Quantity | None = None
-    """As resources.ephemeralStorage, for these pods."""
-
-
-class Resources(ApiModel):
-    """Resources of one fold's pod, and of the evaluation's."""
-
-    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
-
-    gpus: Annotated[int, Field(ge=0, le=16, json_schema_extra=INTEGER)] = 1
-    """GPUs of one fold, all on one node (nnU-Net's DDP). The batch is shared out among them: batch_size of the plans
-    must be at least as large. Folds in parallel use GPUs better than several GPUs for one fold. Can't change."""
-    gpu_resource_name: Annotated[str, Field(max_length=253, pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")] = (
-        "nvidia.com/gpu"
-    )
-    """Name of the extended resource, for example nvidia.com/gpu, amd.com/gpu or nvidia.com/mig-3g.40gb."""
-    cpu: Quantity = "8"
-    """CPU cores, requested; the number of data augmentation workers follows it."""
-    cpu_limit: Quantity | None = None
-    """Limit of CPU cores, at least cpu. Default: none, as a limit slows augmentation down while cores idle. Give it
-    where a quota or a LimitRange of the namespace asks for one."""
-    memory: Quantity = "32Gi"
-    """Memory, requested and limited, including shared memory."""
-    ephemeral_storage: Quantity | None = None
-    """Storage on the node for logs and temporary files, requested and limited; a pod that needs more is evicted.
-    Default: none, or that of a LimitRange, which may be too low."""
-    shared_memory: Quantity = "8Gi"
-    """Upper limit of /dev/shm, through which the data augmentation workers hand over batches."""
-    preprocessing: PreprocessingResources = PreprocessingResources()
-    """Resources of the pods that need no GPU."""
 
 
 class PreprocessedClaim(ApiModel):
@@ -177,6 +138,39 @@ class Evaluation(ApiModel):
     the reported result: it was chosen by the validation cases."""
     surface_tolerance_mm: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Tolerance in mm of the normalized surface Dice (NSD): surfaces that are no further apart count as equal."""
+    mirroring: bool = True
+    """Predict the test set from mirrored copies, too, and average (nnU-Net's test-time augmentation): up to eight times
+    the time. The folds' own validation always does. Comparisons do not let it differ."""
+    step_size: Annotated[float, Field(ge=0.1, le=1)] = 0.5
+    """Distance between the windows in which the test set is predicted, as a part of the patch size. 1 is fastest, and
+    has no overlap. Comparisons do not let it differ."""
+    processes: Annotated[int | None, Field(ge=1, le=64, json_schema_extra=INTEGER)] = None
+    """Most processes that prepare test cases, and most that write predictions. Where resources.memory has no room for
+    as many there are fewer, down to one case after the other; it changes no result. Default: 3, at most
+    resources.cpu."""
+    subgroups: Annotated[
+        list[ColumnName],
+        Field(
+            max_length=MAX_SUBGROUPS,
+            json_schema_extra=cel(("self.all(x, self.exists_one(y, x == y))", "subgroups must differ")),
+        ),
+    ] = []
+    """Columns of cases.csv, such as site or scanner, by whose values the Dice is told apart, with 95 % confidence
+    intervals: in the report, in summary.json and in subgroups.csv."""
+    pictures: bool = False
+    """Show in the report the worst, median and best case of each class, with reference and prediction. These are images
+    of patients: whoever gets the report sees them. The evaluation then reads the dataset without a test set, too."""
+
+
+class Selection(ApiModel):
+    """What is chosen by cross-validation among the configurations, as nnUNetv2_find_best_configuration chooses."""
+
+    ensembles: bool = True
+    """Consider pairs of configurations, too: the mean of their probabilities. The folds then keep the probabilities of
+    their validation cases until the choice is made, which takes room on the results claim."""
+    postprocessing: bool = True
+    """Find out by cross-validation for which classes all but the largest component is to be removed, and do so in the
+    predictions of the test set."""
 
 
 class TestSet(ApiModel):
@@ -204,6 +198,8 @@ MUTABLE_FIELDS = (
 )
 """Fields of the spec that may change after creation: where and with how much a training runs, not what it computes.
 A run that ran out of memory at epoch 900 must not be lost because its memory can't be raised."""
+ONE_FORM = ("configuration", "configurations")
+"""Two forms of one field: what they come to can't change."""
 
 
 class NnunetTrainingSpec(ApiModel):
@@ -213,16 +209,44 @@ class NnunetTrainingSpec(ApiModel):
     """The dataset to train on."""
     planning: Planning = Planning()
     """Planning and preprocessing."""
-    configuration: ConfigurationName = "3d_fullres"
-    """nnU-Net configuration: 2d, 3d_fullres, 3d_lowres, or one defined under planning.configurations."""
+    configurations: Annotated[
+        list[TrainedConfiguration] | None,
+        Field(
+            min_length=1,
+            max_length=MAX_TRAINED_CONFIGURATIONS,
+            json_schema_extra=cel(
+                (
+                    "self.all(x, self.exists_one(y, x.lowerAscii() == y.lowerAscii()))",
+                    "configurations must differ, and in more than capital letters",
+                ),
+                (CONFIGURATIONS_RULE, CASCADE_MESSAGE),
+            ),
+        ),
+    ] = None
+    """nnU-Net configurations to train: 2d, 3d_fullres, 3d_lowres, 3d_cascade_fullres, or those defined under
+    planning.configurations. All are planned and preprocessed once, then trained on the same folds. A cascade needs its
+    previous stage (3d_lowres) among them and all folds of the split: its folds begin when all of the previous stage are
+    trained, on whose predictions it learns. Default: [3d_fullres]."""
+    configuration: Annotated[
+        ConfigurationName | None, Field(json_schema_extra=cel((CONFIGURATION_RULE, CASCADE_MESSAGE)))
+    ] = None
+    """Former way to give a single configuration, still read: configuration: 2d is configurations: [2d]. Use
+    configurations."""
+    skip_unavailable_configurations: bool = False
+    """Leave configurations out that nnU-Net does not plan for this dataset (no 3d_lowres where images are small, no
+    3d_* for 2D images), and say so in the status and the report. Default: such a training fails at planning."""
     folds: Annotated[
         list[FoldIndex],
         Field(
-            max_length=5,
+            max_length=MAX_FOLDS,
             json_schema_extra=cel(("self.all(x, self.exists_one(y, x == y))", "folds must differ")),
         ),
     ] = [0, 1, 2, 3, 4]
-    """Folds of nnU-Net's five-fold cross-validation to train."""
+    """Folds to train, counted from 0: of nnU-Net's five-fold cross-validation, of a splits_final.json in the dataset's
+    folder, or of splits. In all replicates together at most 50."""
+    splits: Splits = Splits()
+    """Splits of this training's own: more or fewer folds, patients kept together, sites spread or left out. Where
+    nothing is set here, those of the dataset's splits_final.json count, or else nnU-Net's five folds."""
     train_on_all_cases: bool = False
     """Train one model on all cases instead (nnU-Net's fold "all"). It has no validation cases, so its
     pseudo-Dice is computed on training cases and says nothing about generalisation. Set folds to []."""
@@ -230,6 +254,10 @@ class NnunetTrainingSpec(ApiModel):
     """Length and learning rate of the training."""
     early_stopping: EarlyStopping = EarlyStopping()
     """What happens on a plateau of the validation metric. Default: nothing, the whole schedule is trained."""
+    initial_weights: InitialWeights | None = None
+    """Weights to begin with (fine-tuning). The plans come with them: planning may add configurations, and name neither
+    planner nor gpuMemoryTargetGB. Default: random ones, nnU-Net's standard. A fold that goes on from its checkpoint
+    never takes them again."""
     replicates: Annotated[int, Field(ge=1, le=10, json_schema_extra=INTEGER)] = 1
     """How many times everything is trained, with the seeds trainer.seed, trainer.seed + 1, ... The results then have a
     mean and a spread: a difference between two methods that is smaller than the spread means nothing. Costs as many
@@ -246,8 +274,15 @@ class NnunetTrainingSpec(ApiModel):
     that is reported."""
     evaluation: Evaluation = Evaluation()
     """What is measured once the folds are trained."""
+    selection: Selection | None = None
+    """Choose the best configuration, or pair of them, by the cross-validation Dice. A test set is scored once, after
+    the choice, by what was chosen. Default: nothing is chosen."""
+    comparison: ObjectName | None = None
+    """NnunetComparison of this namespace that has this training in an arm and decides on it. Under a policy with
+    requireComparison it may then train with less than the policy asks for: it complies once that comparison allows
+    it, and no other one counts."""
     max_parallel_folds: Annotated[int, Field(ge=1, le=50, json_schema_extra=INTEGER)] = 5
-    """How many folds may train at the same time. With replicates there are up to 50: five folds, ten times."""
+    """How many folds may train at the same time. There are up to 50, replicates included."""
     retry_limit: Annotated[int, Field(ge=0, le=100, json_schema_extra=INTEGER)] = 3
     """Failed attempts of a fold (or of planning, or evaluation) that are forgiven. Preemption, eviction,
     node loss and pods that a node turns away do not count."""
@@ -273,67 +308,29 @@ class NnunetTrainingSpec(ApiModel):
 
     @property
     def fold_names(self) -> list[str]:
-        """Folds in nnU-Net's spelling: "0" to "4", or "all"."""
+        """Folds in nnU-Net's spelling: a number from "0" on, or "all"."""
         return ["all"] if self.train_on_all_cases else [str(fold) for fold in self.folds]
 
     @property
+    def configuration_names(self) -> list[str]:
+        """The configurations to train, in the order in which their folds begin."""
+        return self.configurations or [self.configuration or DEFAULT_CONFIGURATION]
+
+    @property
     def fold_keys(self) -> list[FoldKey]:
-        """All fold runs, replicate by replicate."""
-        return fold_keys(self.configuration, self.fold_names, self.replicates)
+        """All fold runs: configuration by configuration, and of each replicate by replicate."""
+        return self.fold_keys_without(())
+
+    def fold_keys_before(self, key: FoldKey) -> list[FoldKey]:
+        """Return the fold runs on whose predictions one learns: all of its replicate of its previous stage, if any."""
+        stage = previous_stage(key.configuration, self.planning.configurations)
+        return [one for one in self.fold_keys if one.configuration == stage and one.replicate == key.replicate]
+
+    def fold_keys_without(self, left_out: Sequence[str]) -> list[FoldKey]:
+        """Return the fold runs but for those of configurations that are left out."""
+        return fold_keys(self.configuration_names, self.fold_names, self.replicates, left_out)
 
 
-def _fixed(field: str) -> str:
-    return (
-        f"{field} can't change after creation: the conditions of a run are fixed. Delete the training and "
-        "create a new one, under a new name to keep both results"
-    )
-
-
-def fixed_fields() -> dict[str, tuple[str, str]]:
-    """Return the CEL rule, and its message, of each field of the spec that can't change after creation.
-
-    They stand on the fields. Each look of a rule into the spec as a whole costs the API server a table of all its
-    fields, and rules are evaluated at each write, those of the status included.
-    """
-    names = [info.alias or name for name, info in NnunetTrainingSpec.model_fields.items()]
-    return {name: ("self == oldSelf", _fixed(name)) for name in names if name not in MUTABLE_FIELDS}
-
-
-def spec_rules() -> list[tuple[str, str]]:
-    """CEL rules over the whole spec: (rule, message)."""
-    # A field without a default may be absent before or after a change, and then no rule on it is asked.
-    absent = [
-        info.alias or name
-        for name, info in NnunetTrainingSpec.model_fields.items()
-        if info.default is None and (info.alias or name) not in MUTABLE_FIELDS
-    ]
-    return [
-        (
-            "self.trainOnAllCases ? self.folds.size() == 0 : self.folds.size() > 0",
-            "give folds, or trainOnAllCases: true with folds: []",
-        ),
-        (
-            "self.configuration != '3d_cascade_fullres'",
-            "3d_cascade_fullres needs the predictions of a 3d_lowres run and is not supported yet: use 3d_fullres "
-            "or 3d_lowres",
-        ),
-        (
-            "self.trainer.device == 'cpu' || self.resources.gpus >= 1",
-            "resources.gpus must be at least 1 for trainer.device cuda",
-        ),
-        (
-            "self.resources.gpus == oldSelf.resources.gpus",
-            "resources.gpus can't change after creation: it decides how the batch is shared out. Delete the training "
-            "and create a new one",
-        ),
-        (
-            "self.replicates == 1 || has(self.trainer.seed)",
-            "replicates need trainer.seed: replicate k is trained with seed + k - 1",
-        ),
-        (
-            "!has(self.schedule.learningRatePolicy) || self.schedule.learningRatePolicy != 'PolyWithWarmup' || "
-            "self.schedule.warmupEpochs < self.schedule.epochs",
-            "schedule.warmupEpochs must be less than schedule.epochs",
-        ),
-        *((f"has(self.{name}) == has(oldSelf.{name})", _fixed(name)) for name in absent),
-    ]
+def configurations_of(spec: Mapping[str, Any]) -> list[Any]:
+    """Return the configurations of a spec as it is written or stored, in either form of the field."""
+    return list(spec.get("configurations") or [spec.get("configuration") or DEFAULT_CONFIGURATION])

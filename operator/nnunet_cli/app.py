@@ -11,6 +11,7 @@ from nnunet_cli.compare.command import compare
 from nnunet_cli.curves.command import curves
 from nnunet_cli.datasets import command as dataset
 from nnunet_cli.explain.command import explain
+from nnunet_cli.export.command import export
 from nnunet_cli.lint.command import lint
 from nnunet_cli.list.command import list_
 from nnunet_cli.logs.command import logs
@@ -79,6 +80,7 @@ app.command(short_help="Stop a training and free its GPUs.")(suspend)
 app.command(short_help="Let a suspended training go on.")(resume)
 app.command(short_help="Fetch the report or another file of a run.")(report)
 app.command(short_help="Draw losses, pseudo-Dice and learning rate.")(curves)
+app.command(short_help="Fetch the model as a zip that nnU-Net installs.")(export)
 app.command(short_help="Tell whether a training is as good as another.")(compare)
 app.command(short_help="Check trainings before they are applied.")(lint)
 app.command(short_help="List all runs for those who answer for them.")(audit)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import typer
 
 from nnunet_cli.errors import CliError
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import connection_of
 from nnunet_cli.kube.kubeconfig import names_in
 from nnunet_cli.kube.watched import read_status

@@ -21,6 +21,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 FIGURES = {
     "creation_timestamp_seconds": "Unix time at which a training was created.",
     "stalled": "1 for a training of which a fold has not finished an epoch for too long, else 0.",
+    "data_starved": "1 for a training of which a fold waits for data for too much of its time, else 0.",
     "epochs": "Finished epochs of a training, summed over its folds.",
     "epochs_target": "Epochs that a training's folds are trained for, summed; of one that stops early, until its stop.",
     "left_seconds": "Estimated time until the last epoch of a training's last fold, while it trains.",
@@ -29,7 +30,7 @@ FIGURES = {
     "required_epochs": "Epochs that the policies ask of each fold of a training.",
     "proven_epochs": "Epochs that the final checkpoints prove, of the fold with the fewest, once it is over.",
     "completion_timestamp_seconds": "Unix time at which a training completed or failed.",
-    "validation_dice": "Cross-validation Dice (0 to 1), once a training is over.",
+    "validation_dice": "Cross-validation Dice (0 to 1), or that of what was chosen by it, once a training is over.",
     "test_dice": "Mean foreground Dice (0 to 1) of the ensemble on the test set, once a training is over.",
 }
 """What is told of a training until it is deleted, as far as it is known: name behind nnunet_training_, and help."""
@@ -79,6 +80,18 @@ class Known(Protocol):
 
     def verdicts(self) -> Iterable[Row]:
         """Yield namespace, comparison, arm and verdict of each arm that was compared, with its difference of Dice."""
+
+    def looks(self) -> Iterable[Row]:
+        """Yield namespace and name of the test sets that were looked at most, with how often they were."""
+
+    def most_looks(self) -> Iterable[Row]:
+        """Yield each policy that bounds how often a test set may be looked at, with the bound."""
+
+    def interval_ends(self, upper: bool) -> Iterable[Row]:
+        """Yield namespace, comparison and arm of each arm that was compared, with an end of its interval."""
+
+    def arms(self) -> Iterable[Row]:
+        """Yield namespace, comparison, arm and training of each training of an arm, with the place of the arm."""
 
 
 class Metrics:
@@ -148,6 +161,9 @@ class Metrics:
             ("policy", *TRAINING_LABELS),
             known.exceptions,
         )
+        self._tell_comparisons(known)
+
+    def _tell_comparisons(self, known: "Known") -> None:
         self._on_demand(
             "nnunet_comparison_phase",
             "1 for the phase of each comparison.",
@@ -159,6 +175,32 @@ class Metrics:
             "Difference of Dice of an arm to the baseline, with the verdict on it.",
             (*COMPARISON_LABELS, "arm", "verdict"),
             known.verdicts,
+        )
+        self._on_demand(
+            "nnunet_test_set_looks",
+            "Trainings and comparisons that were scored on a test set, for the 500 test sets with the most. "
+            "A namespace with 200 NnunetTestSets counts no looks at further ones.",
+            ("namespace", "test_set"),
+            known.looks,
+        )
+        self._on_demand(
+            "nnunet_policy_max_test_looks",
+            "How often a test set may have been looked at for a policy to accept a verdict on it.",
+            ("policy",),
+            known.most_looks,
+        )
+        for end in ("low", "high"):
+            self._on_demand(
+                f"nnunet_comparison_difference_{end}_dice",
+                f"{'Lower' if end == 'low' else 'Upper'} end of the interval of that difference.",
+                (*COMPARISON_LABELS, "arm"),
+                partial(known.interval_ends, end == "high"),
+            )
+        self._on_demand(
+            "nnunet_comparison_arm",
+            "Place of the arm that a training is in, 1 for the baseline.",
+            (*COMPARISON_LABELS, "arm", "training"),
+            known.arms,
         )
 
     def _on_demand(self, name: str, help_: str, labels: tuple[str, ...], rows: Callable[[], Iterable[Row]]) -> None:

@@ -14,6 +14,7 @@ ENV_PREFIX = "NNUNET_OPERATOR_"
 
 Names = Annotated[tuple[str, ...], NoDecode]
 """Names in one string, separated by commas."""
+OwnedClaims = Annotated[str, Field(max_length=320, pattern=r"^([-a-z0-9*?]+/)?[-a-z0-9.*?]+(:[0-9]{1,10})?$")]
 
 
 class SettingsError(Exception):
@@ -29,9 +30,11 @@ class Settings(BaseSettings):
     """Image of the trainer pods where a training names none. Required."""
     trainer_image_pull_secrets: Names = ()
     """Names of Secrets with which nodes pull the trainer image, separated by commas."""
-    owned_claims: Names = ("nnunet-*",)
-    """Claims that Kubernetes may give to the trainer's group (fsGroup), with all files on them, when a training begins:
-    names or patterns, separated by commas. Others have to be writable for the trainer's user or group already."""
+    owned_claims: Annotated[tuple[OwnedClaims, ...], NoDecode] = ("nnunet-*",)
+    """Claims that Kubernetes may give to a group (fsGroup), with all files on them, when a training begins:
+    [NAMESPACE/]NAME[:GROUP], separated by commas, where * stands for anything and the first that fits a claim counts.
+    Without GROUP it is the fsGroup of SECURITY_CONTEXT. Others have to be writable for the trainer's user or group
+    already."""
     security_context: Annotated[SecurityContext, NoDecode] = DEFAULT_SECURITY
     """As whom trainer pods run where a training does not say: spec.podTemplate.securityContext of a training, as JSON.
     What it leaves out is left to cluster and image."""

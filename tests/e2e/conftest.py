@@ -182,56 +182,6 @@ class Lab:
 
         return namespace, fill
 
-    # --- plain nnU-Net
-
-    def run_plain_nnunet(self, name: str, code: str, timeout: float, namespace: str) -> None:
-        """Run Python code in a pod of the trainer image in which nothing of this project can be imported."""
-        masked = f"import sys; sys.modules.update(nnunet_trainer=None, nnunet_operator=None); {code}"
-        mounts = [
-            {"name": claim, "mountPath": f"/nnunet/{claim.removeprefix('nnunet-')}"} for claim in (CLAIMS[0], CLAIMS[2])
-        ]
-        pod = {
-            "apiVersion": "v1",
-            "kind": "Pod",
-            "metadata": {"name": name, "namespace": namespace},
-            "spec": {
-                "restartPolicy": "Never",
-                "securityContext": {
-                    "runAsNonRoot": True,
-                    "runAsUser": 1000,
-                    "runAsGroup": 1000,
-                    "seccompProfile": {"type": "RuntimeDefault"},
-                },
-                "containers": [
-                    {
-                        "name": "nnunet",
-                        "image": self.references["trainer"],
-                        "imagePullPolicy": "Never",
-                        "command": ["/opt/nnunet/bin/python", "-c", masked],
-                        "env": [
-                            {"name": "HOME", "value": "/tmp"},
-                            {"name": "nnUNet_def_n_proc", "value": "1"},
-                            {"name": "nnUNet_compile", "value": "f"},
-                        ],
-                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
-                        "volumeMounts": mounts,
-                    }
-                ],
-                "volumes": [
-                    {"name": claim, "persistentVolumeClaim": {"claimName": claim}} for claim in (CLAIMS[0], CLAIMS[2])
-                ],
-            },
-        }
-        self.kube.apply(pod)
-
-        def ended() -> str | None:
-            phase: str = self.kube.get("pod", name, namespace).get("status", {}).get("phase", "")
-            return phase if phase in ("Succeeded", "Failed") else None
-
-        phase = self.kube.wait(f"pod {name} to end", ended, timeout)
-        log = self.kube.run("logs", name, "-n", namespace, "--tail=30", check=False)
-        assert phase == "Succeeded", log
-
 
 def _ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
@@ -241,6 +191,11 @@ def _ready(pod: Object) -> bool:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the pictures be kept."""
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Judge last what trains longest in the background."""
+    items.sort(key=lambda item: item.path.stem in ("test_comparison", "test_recipe"))
 
 
 @pytest.fixture(scope="session")

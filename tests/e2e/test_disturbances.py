@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.conftest import Lab
 from tests.support.kube import Object, condition, kill_container
-from tests.support.small_training import training
+from tests.support.small_training import training, yielding
 
 EPOCHS = 6
 CALM, NAME = "undisturbed", "disturbed"
@@ -20,7 +20,7 @@ SEED = 9
 
 def in_the_background(lab: Lab) -> list[Object]:
     """The training that is left in peace, by nnU-Net's own class in the operator's own image."""
-    return [training(CALM, lab.namespace, epochs=EPOCHS, trainer={"device": "cpu", "seed": SEED})]
+    return [yielding(training(CALM, lab.namespace, epochs=EPOCHS, trainer={"device": "cpu", "seed": SEED}))]
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.e2e.conftest import Lab
 from tests.support.kube import Object, condition
-from tests.support.small_training import training
+from tests.support.small_training import training, yielding
 
 SMALL = {
     "gpus": 1,
@@ -22,9 +22,9 @@ def in_the_background(lab: Lab) -> list[Object]:
     """What fails without that anybody does something."""
     diverging = {"device": "cpu", "className": "DivergingTrainer", "image": lab.references["dishonest"]}
     return [
-        training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"}),
-        training("too-small", lab.namespace, resources=SMALL),
-        training("diverging", lab.namespace, epochs=9, trainer=diverging, retryLimit=0),
+        yielding(training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"})),
+        yielding(training("too-small", lab.namespace, resources=SMALL)),
+        yielding(training("diverging", lab.namespace, epochs=9, trainer=diverging, retryLimit=0)),
     ]
 
 

@@ -1,5 +1,7 @@
 """The main job, told as one training: a dataset is sent, a training applied, seen while it trains, and scored; its
-curves and its report come back, plain nnU-Net predicts the same, and nothing of it is seen when it is deleted."""
+curves and its report come back, and nothing of it is seen when it is deleted.
+
+That plain nnU-Net predicts the same with its model is shown in tests/trainer/test_run.py."""
 
 import json
 import os
@@ -11,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import nibabel
-import numpy
 import pytest
 
 from hack.demo import picture
@@ -28,6 +28,8 @@ NAMESPACE, NAME, SIBLING = "e2e-main", "scored", "sibling"
 ABOUT = NAMESPACE, NAME
 DATASET = "Dataset511_Main"
 FLOOR = 10
+LOOK_SECONDS = 1
+"""Time between two looks: a kubectl each, while the operator hears of progress every 2 s."""
 POLICY: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
     "kind": "NnunetTrainingPolicy",
@@ -55,7 +57,10 @@ class Story:
         def there() -> bool:
             self.looks.append(self.lab.kube.run("get", "nnt,events", "-n", NAMESPACE, "-o", "json"))
             folds = self.lab.kube.status(*ABOUT).get("folds", [])
-            return len(folds) == 2 and all(fold.get("epoch", 0) >= epochs for fold in folds)
+            reached = len(folds) == 2 and all(fold.get("epoch", 0) >= epochs for fold in folds)
+            if not reached:
+                time.sleep(LOOK_SECONDS)
+            return reached
 
         self.lab.kube.wait(f"{epochs} epochs of both folds", there, timeout=500, about=ABOUT)
         self.looked_at = epochs
@@ -124,6 +129,24 @@ def test_prometheus_sees_it_while_it_trains(story: Story) -> None:
     )
     up = lambda: health(story.lab.monitoring, NAMESPACE) == {"up"}  # noqa: E731
     story.lab.kube.wait("each trainer to answer", up, 60)
+
+
+def test_how_long_it_waits_for_data_is_measured_and_told(story: Story) -> None:
+    """With a fifth of a core the trainers augment themselves, beside a network that takes next to nothing."""
+    status = story.lab.kube.status(*ABOUT)
+    shares = {fold["fold"]: fold["dataWaitShare"] for fold in status["folds"]}
+    assert all(0 < share < 1 for share in shares.values()) and len(shares) == 2, status["folds"]
+    assert all(fold["dataWorkers"] == 0 and fold["fedEpochSeconds"] > 0 for fold in status["folds"])
+    told = condition(status, "DataStarved")
+    starved = [fold["fold"] for fold in status["folds"] if fold["dataStarved"]]
+    assert (told["status"] == "True") == bool(starved), told
+    for fold in starved:
+        assert f"fold {fold} waits {100 * shares[fold]:.0f} % of its time for data" in told["message"]
+        assert "raise spec.resources.cpu from 200m to" in told["message"]
+    story.lab.monitoring.wait_values({f"max(nnunet_training_data_starved{OF})": float(bool(starved))})
+    for fold, share in shares.items():
+        of_fold = f'{{namespace="{NAMESPACE}",training="{NAME}",fold="{fold}"}}'
+        story.lab.monitoring.wait_values({f"max(nnunet_data_wait_ratio{of_fold})": share})
 
 
 def test_no_query_of_a_dashboard_is_without_an_answer(story: Story) -> None:
@@ -267,26 +290,6 @@ def test_gpus_are_held_only_by_pods_that_train_or_predict(story: Story, finished
         stage = job["metadata"]["labels"]["nnunet.dev/stage"]
         wants_gpu = "nvidia.com/gpu" in container["resources"].get("limits", {})
         assert wants_gpu == (stage in ("fold", "evaluate")), job["metadata"]["name"]
-
-
-def test_the_model_predicts_with_plain_nnunet(story: Story, sibling: Object) -> None:
-    """nnUNetv2_predict where nothing of this project can be imported gives the segmentation that was scored."""
-    lab = story.lab
-    command = (
-        "import importlib.util as u; assert u.find_spec('nnunet_trainer') is None;"
-        "from nnunetv2.inference.predict_from_raw_data import predict_entry_point_modelfolder as main;"
-        f"sys.argv = ['nnUNetv2_predict_from_modelfolder', '-i', '/nnunet/raw/{DATASET}/imagesTs',"
-        f" '-o', '/nnunet/results/plain', '-m', '/nnunet/results/{sibling['results']['modelPath']}', '-f', '0',"
-        " '-device', 'cpu', '-npp', '1', '-nps', '1']; main()"
-    )
-    lab.run_plain_nnunet("plain-predict", command, timeout=240, namespace=NAMESPACE)
-    results = lab.volume("nnunet-results", NAMESPACE)
-    expected = sorted((results / sibling["runPath"] / "predictions_test").glob("*.nii.gz"))
-    assert len(expected) == 3
-    for path in expected:
-        ours = numpy.asanyarray(nibabel.load(path).dataobj)
-        plain = numpy.asanyarray(nibabel.load(results / "plain" / path.name).dataobj)
-        assert numpy.array_equal(ours, plain), path.name
 
 
 def test_nothing_is_seen_of_it_when_it_is_deleted(story: Story, finished: Object) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
@@ -17,14 +18,26 @@ from tests.support.process import OperatorProcess
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
 
-LONGEST = ("runtime", "policy")
-"""Folders whose files come first: shared out last, they would run on alone when all others are done."""
+PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
+"""Tests that one process runs, as they share a control plane which each process would start; others go by file."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest folders."""
-    place = {Path(__file__).parent / folder: number for number, folder in enumerate(LONGEST)}
-    items.sort(key=lambda item: place.get(item.path.parent, len(place)))
+    """Keep small pieces for the end, so that no process runs on alone when all others are done."""
+    items.sort(key=lambda item: item.path.parent.name == "runtime")
+
+
+class _InPieces(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares tests out among processes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return next((piece for piece in PIECES if file.startswith(f"tests/integration/{piece}")), file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Say how xdist shares tests out."""
+    return _InPieces(config, log)
 
 
 class Lab:
@@ -136,7 +149,18 @@ def api(cluster: Cluster) -> Api:
     """A client of the control plane, in which the CRD is installed."""
     client = Api(cluster.kubeconfig)
     install_crds(client)
+    restart_controllers(cluster)
     return client
+
+
+def restart_controllers(cluster: Cluster) -> None:
+    """Start the controllers anew, for what they would do late.
+
+    The garbage collector asks every 30 s which kinds there are, and leaves what objects of unknown ones have owned.
+    When the API server was away, they try again after up to 50 s.
+    """
+    cluster.stop_component("kube-controller-manager")
+    cluster.start_component("kube-controller-manager")
 
 
 def install_crds(api: Api) -> None:

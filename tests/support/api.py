@@ -18,6 +18,7 @@ PATHS = {
     "nnunettrainings": "/apis/nnunet.dev/v1alpha1",
     "nnunettrainingpolicies": "/apis/nnunet.dev/v1alpha1",
     "nnunetcomparisons": "/apis/nnunet.dev/v1alpha1",
+    "nnunettestsets": "/apis/nnunet.dev/v1alpha1",
     "jobs": "/apis/batch/v1",
     "pods": "/api/v1",
     "events": "/api/v1",

@@ -45,8 +45,25 @@ STATUS: dict[str, Any] = {
                 "expiresAt": "2026-06-01T00:00:00Z",
             }
         ],
+        "accepted": [
+            {
+                "policy": "clinical",
+                "generation": 3,
+                "comparison": "shorter",
+                "uid": "c0ffee",
+                "registration": "d",
+                "arm": "fast",
+                "baseline": ["long"],
+                "verdict": "NonInferior",
+                "difference": -0.002,
+                "low": -0.006,
+                "high": 0.002,
+                "maxDiceLoss": 0.01,
+                "acceptedAt": "2026-03-06T12:00:00Z",
+            }
+        ],
     },
-    "results": {"meanValidationDice": 0.91234, "testDice": {"mean": 0.88, "cases": 7}},
+    "results": {"meanValidationDice": 0.91234, "testDice": {"mean": 0.88, "cases": 7}, "testSetHash": "7" * 64},
     "provenance": {
         "datasetHash": "d",
         "plansHash": "p",

@@ -15,6 +15,10 @@ from tests.support.made_trainings import NOW
 from tests.support.made_trainings import training as training_of
 
 ARMS: list[dict[str, Any]] = [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["short"]}]
+TEMPLATE: dict[str, Any] = {
+    "spec": {"dataset": {"name": "Dataset004_Hippocampus"}, "testSet": {}, "replicates": 3, "trainer": {"seed": 1}}
+}
+"""Of trainings with three replicates."""
 UID = "c0ffee00-0000-4000-8000-000000000000"
 
 

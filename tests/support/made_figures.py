@@ -33,3 +33,15 @@ class OneTraining:
 
     def verdicts(self) -> Iterable[Row]:
         return [(("clinic", "shorter", "250-epochs", "Inferior"), -0.018)]
+
+    def looks(self) -> Iterable[Row]:
+        return [(("clinic", f"sha256-{'7' * 40}"), 21)]
+
+    def most_looks(self) -> Iterable[Row]:
+        return [(("clinical",), 20)]
+
+    def interval_ends(self, upper: bool) -> Iterable[Row]:
+        return [(("clinic", "shorter", "250-epochs"), -0.009 if upper else -0.027)]
+
+    def arms(self) -> Iterable[Row]:
+        return [(("clinic", "shorter", "250-epochs", TRAINING[1]), 2)]

@@ -16,7 +16,7 @@ from nnunet_operator.core import decide as core
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.blocked import PodWarning
 from nnunet_operator.kube.builders.options import JobOptions
@@ -68,7 +68,7 @@ def job(
     created: datetime = NOW,
 ) -> Manifest:
     """Return a Job of a training as it stands in the cluster."""
-    key = FoldKey.parse(fold, of.spec.configuration) if fold else None
+    key = FoldKey.parse(fold, of.spec.configuration_names[0]) if fold else None
     body = manifest_of(of, OPTIONS, Child(of.name, stage, key))
     body["metadata"] |= {"uid": f"job-{stage}{fold}", "creationTimestamp": rfc3339(created)}
     if deleting:
@@ -182,9 +182,16 @@ def verdict(epoch: int, end: int) -> EarlyStopFacts:
     return EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=epoch, end_epoch=end, epochs_saved=10 - end)
 
 
-def proof(epochs: int, stopping: EarlyStopFacts | None = None, fold: str = "0", hash_: str = "c" * 64) -> EvidenceFacts:
-    """Return evidence of so many epochs of one fold."""
-    return EvidenceFacts(folds=[FoldEvidence(fold=fold, epochs=epochs, checkpoint_hash=hash_, early_stopping=stopping)])
+def proof(
+    epochs: int,
+    stopping: EarlyStopFacts | None = None,
+    fold: str = "0",
+    hash_: str = "c" * 64,
+    iterations: int | None = None,
+) -> EvidenceFacts:
+    """Return evidence of so many epochs of one fold, and of the fewest iterations of one."""
+    found = FoldEvidence(fold=fold, epochs=epochs, checkpoint_hash=hash_, early_stopping=stopping)
+    return EvidenceFacts(folds=[found.model_copy(update={"iterations_per_epoch": iterations})])
 
 
 def evidence_of(of: Training, epochs: int | None = None) -> EvidenceFacts:

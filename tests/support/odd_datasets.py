@@ -119,7 +119,7 @@ def mixed(folder: Path, *numbers: int) -> None:
         save_nifti(label(folder, number), label_of(), affine, sheared=True)
 
 
-def two_channels(folder: Path, second: Callable[[Path], None]) -> None:
+def two_channels(folder: Path, second: Callable[[Path], object]) -> None:
     describe(folder, channel_names={"0": "T1", "1": "T2"})
     for number in range(CASES):
         save_nifti(image(folder, number).with_name(f"c{number}_0001.nii.gz"), image_of(number + 50))
@@ -180,7 +180,7 @@ def linked_inside(folder: Path) -> None:
     image(folder).symlink_to("../../Dataset905_Other/x.nii.gz")
 
 
-def one_after_the_other(*spoils: Callable[[Path], None]) -> Callable[[Path], None]:
+def one_after_the_other(*spoils: Callable[[Path], object]) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         for each in spoils:
             each(folder)
@@ -207,6 +207,12 @@ def split(folder: Path, train: list[str], val: list[str]) -> None:
     (folder / "splits_final.json").write_text(json.dumps([{"train": train, "val": val}]))
 
 
+def tabled(folder: Path, rows: str) -> None:
+    """Name the patients, in a dataset that is split into its first two cases and the others."""
+    split(folder, ["c0", "c1"], ["c2", "c3", "c4"])
+    (folder / "cases.csv").write_text(f"case,patient\n{rows}")
+
+
 @dataclass(frozen=True)
 class Odd:
     """A dataset and the verdict on it."""
@@ -219,6 +225,8 @@ class Odd:
     """Whether planning finds it only when it reads the files."""
     seen_by_check: bool = True
     """Whether `dataset check` finds it, which reads headers of NIfTI files at most."""
+    note: str = ""
+    """What is told of it, in part, where it is taken nevertheless."""
 
 
 def _affine(**entries: float) -> np.ndarray:
@@ -264,7 +272,7 @@ ODD = [
         one_after_the_other(linked_outside, lambda f: listed(f, images=["../../elsewhere.nii.gz"])),
         "lie outside",
     ),
-    Odd("a link out of the claim", linked_outside, "1 files lie outside of"),
+    Odd("a link out of the claim", linked_outside, "1 file lies outside of"),
     Odd("a link inside the claim", linked_inside),
     Odd("a link to nowhere", lambda f: linked(f, "/data/pacs/x.nii.gz"), "imagesTr/c3_0000.nii.gz -> /data/pacs/x"),
     Odd("no splits at all", lambda f: (f / "splits_final.json").write_text("[]"), "is [], must be a list with a split"),
@@ -276,9 +284,9 @@ ODD = [
     Odd(
         "a file that was cut short",
         lambda f: image(f).write_bytes(image(f).read_bytes()[:-20]),
-        "1 files are cut short",
+        "1 file is cut short",
     ),
-    Odd("hidden files", hidden, "1 files in imagesTr are hidden, and nnU-Net takes them for images"),
+    Odd("hidden files", hidden, "1 hidden file in imagesTr, taken for images by nnU-Net"),
     Odd("colours in a file", lambda f: png(f, 3)),
     Odd("grey for colours", lambda f: png(f, 1), "imagesTr/c0_0000.png: 1 instead of 3", True, False),
     Odd("a file of colours too many", lambda f: png(f, 3, 1), "3 instead of 1", True, False),
@@ -343,11 +351,11 @@ ODD = [
     Odd("files of others beside", lambda f: (f / "imagesTr/Thumbs.db").write_text("x")),
     Odd("cases named by DICOM", lambda f: renamed(f, "1.2.840." * 24)),
     # Files that are no images.
-    Odd("an empty file", lambda f: image(f).write_bytes(b""), "1 files are cut short or damaged: imagesTr/c3_0000"),
+    Odd("an empty file", lambda f: image(f).write_bytes(b""), "1 file is cut short or damaged: imagesTr/c3_0000"),
     Odd(
         "an image that is not compressed",
         lambda f: image(f).write_bytes(gzip.decompress(image(f).read_bytes())),
-        "1 files are cut short or damaged: imagesTr/c3_0000.nii.gz",
+        "1 file is cut short or damaged: imagesTr/c3_0000.nii.gz",
     ),
     Odd(
         "text for an image", lambda f: image(f).write_bytes(gzip.compress(b"no image")), "imagesTr/c3_0000.nii.gz", True
@@ -373,7 +381,25 @@ ODD = [
         "nnU-Net v1 had names and values the other way round",
     ),
     # Splits.
-    Odd("splits of other cases", lambda f: split(f, ["c0", "c1"], ["c77"]), "1 cases are not in the dataset: c77"),
-    Odd("splits that overlap", lambda f: split(f, ["c0", "c1"], ["c1"]), "1 cases are in train and in val: c1"),
+    Odd("splits of other cases", lambda f: split(f, ["c0", "c1"], ["c77"]), "1 case is not in the dataset: c77"),
+    Odd("splits that overlap", lambda f: split(f, ["c0", "c1"], ["c1"]), "1 case is in train and in val: c1"),
+    # cases.csv.
+    Odd("a table of cases", lambda f: tabled(f, "c0,1\nc1,1\nc2,2\nc3,2\nc4,3\n")),
+    Odd("somebody else's table", lambda f: (f / "cases.csv").write_text("id,patient\n1,1\n")),
+    Odd(
+        "a patient on both sides",
+        lambda f: tabled(f, "c0,1\nc1,2\nc2,1\nc3,3\nc4,2\n"),
+        "2 patients are on both sides of a fold, by cases.csv: validated on c2 with c0 (fold 0), c4 with c1 (fold 0)",
+    ),
+    Odd("a case without a row", lambda f: tabled(f, "c0,1\nc1,1\nc2,2\nc3,2\n"), "has no row for 1 training case: c4"),
+    Odd(
+        "zeros that were lost", lambda f: tabled(f, "c0,1\nc1,01\nc2,2\nc3,2\nc4,3\n"), "may be one value written in 2"
+    ),
+    Odd("a case with two rows", lambda f: tabled(f, "c0,1\nc0,2\n"), "line 3: 'c0' has a row in line 2 already"),
+    Odd(
+        "a table in another encoding",
+        lambda f: (f / "cases.csv").write_bytes("case,patient\nc0,Ä\n".encode("latin-1")),
+        "cases.csv is not in UTF-8, from line 2 on",
+    ),
     Odd("an image of zeros", lambda f: save_nifti(image(f), image_of(3) * 0)),
 ]

@@ -90,7 +90,8 @@ class Proxy:
         async with aiohttp.ClientSession(self._api.server, connector=connector, timeout=timeout) as self._session:
             application = web.Application(client_max_size=2**24)
             application.router.add_route("*", "/{path:.*}", self._handle)
-            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
+            # A watch that is cut is over at once, not when the API server next has something to say.
+            runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", self._port).start()
             self._ready.set()

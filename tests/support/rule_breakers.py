@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from nnunet_api.crd import policy_crd, training_crd
+from nnunet_api.crd import comparison_crd, policy_crd, training_crd
 
 RULES, LIST_TYPE = "x-kubernetes-validations", "x-kubernetes-list-type"
 KEPT = ("int(self) == self",)
@@ -12,6 +12,10 @@ KEPT = ("int(self) == self",)
 
 def _env(name: str, value: str = "") -> dict[str, Any]:
     return {"trainer": {"env": [{"name": name, "value": value}]}}
+
+
+def _weights(path: str) -> dict[str, Any]:
+    return {"initialWeights": {"claim": {"claimName": "models", "path": path}}}
 
 
 def _expression(**fields: Any) -> dict[str, Any]:
@@ -65,9 +69,34 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Duplicate value", {"trainer": {"env": [{"name": "A"}, {"name": "B"}, {"name": "A", "value": "1"}]}}),
     ("give folds, or trainOnAllCases", {"folds": []}),
     ("give folds, or trainOnAllCases", {"trainOnAllCases": True}),
-    ("3d_cascade_fullres needs the predictions", {"configuration": "3d_cascade_fullres"}),
+    ("folds times replicates may be at most", {"folds": list(range(26)), "replicates": 2, "trainer": {"seed": 1}}),
+    ("leaveOneOut makes a fold of each value", {"splits": {"leaveOneOut": "site", "groupBy": "patient"}}),
+    ("subgroups must differ", {"evaluation": {"subgroups": ["site", "site"]}}),
+    ("3d_cascade_fullres learns from the predictions of 3d_lowres", {"configuration": "3d_cascade_fullres"}),
+    ("3d_cascade_fullres learns from the predictions of 3d_lowres", {"configurations": ["2d", "3d_cascade_fullres"]}),
+    ("in more than capital letters", {"configurations": ["2d", "2D"]}),
+    ("a stored one goes with configuration: null", {"configuration": "2d", "configurations": ["2d"]}),
+    ("at most 40 fold runs", {"configurations": ["a", "b"], "replicates": 5, "trainer": {"seed": 1}}),
+    ("a test set is scored once, by one model", {"configurations": ["2d", "3d_fullres"], "testSet": {}}),
+    ("trainOnAllCases leaves none", {"selection": {}, "trainOnAllCases": True, "folds": []}),
+    ("each replicate would come to its own", {"selection": {}, "replicates": 2, "trainer": {"seed": 1}}),
+    ("a checkpoint is of one configuration", {**_weights("a.pth"), "configurations": ["2d", "3d_fullres"]}),
+    ("the plans come with initialWeights", {**_weights("a.pth"), "planning": {"planner": "nnUNetPlannerResEncM"}}),
+    ("the plans come with initialWeights", {**_weights("a.pth"), "planning": {"gpuMemoryTargetGB": 8}}),
+    ("names a configuration that this training does not", {"resources": {"configurations": {"2d": {"cpu": "1"}}}}),
+    (
+        "cpuLimit of a configuration must be at least its cpu",
+        {"resources": {"cpuLimit": "8", "configurations": {"3d_fullres": {"cpu": "16"}}}},
+    ),
     ("must be at least 1 for trainer.device cuda", {"resources": {"gpus": 0}}),
+    (
+        "gpuClaimTemplateName needs gpus",
+        {"resources": {"gpus": 0, "gpuClaimTemplateName": "one"}, "trainer": {"device": "cpu"}},
+    ),
     ("replicates need trainer.seed", {"replicates": 2}),
+    ("give one of training and claim", {"initialWeights": {}}),
+    ("must be relative to the root of the claim", _weights("/a.pth")),
+    ("must not contain '..'", _weights("a/../b.pth")),
     (
         "schedule.warmupEpochs must be less",
         {"schedule": {"epochs": 50, "learningRatePolicy": "PolyWithWarmup"}},
@@ -89,6 +118,37 @@ POLICIES: tuple[tuple[str, dict[str, Any]], ...] = (
     ("Duplicate value", {"exceptions": [{**_EXCEPTION, "liftedRules": ["maxGpus", "maxGpus"]}]}),
 )
 """The same for policies."""
+_A, _B = {"name": "a", "trainings": ["long"]}, {"name": "b", "trainings": ["short"]}
+
+
+def _template(**spec: Any) -> dict[str, Any]:
+    return {
+        "arms": [_A, {"name": "b", "patch": {}}],
+        "template": {"spec": {"dataset": {"name": "Dataset001_A"}, **spec}},
+    }
+
+
+COMPARISONS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("must be the same in all arms", {"varies": ["testSet.labels"]}),
+    ("must be the same in all arms", {"varies": ["splits.groupBy"]}),
+    ("give trainings that there are, or patch", {"arms": [_A, {"name": "b"}]}),
+    ("give trainings that there are, or patch", {**_template(), "arms": [_A, {**_B, "patch": {}}]}),
+    ("baseline must be the name", {"baseline": "c"}),
+    ("a training may be in one arm only", {"arms": [_A, {"name": "b", "trainings": ["long"]}]}),
+    ("template and patch go together", {"arms": [_A, {"name": "b", "patch": {}}]}),
+    ("template and patch go together", {**_template(), "arms": [_A, _B]}),
+    ("not both", {"pilot": "a", "expectedDifferenceSD": 0.03}),
+    ("set spec.suspend of the comparison", _template(suspend=True)),
+    ("before the comparison is over", _template(ttlSecondsAfterFinished=1)),
+    (
+        "names must be [PREFIX/]NAME",
+        {**_template(), "template": {**_template()["template"], "metadata": {"labels": {"a b": "c"}}}},
+    ),
+    ("Duplicate value", {"arms": [_A, _B, {"name": "a", "trainings": ["other"]}]}),
+    ("Duplicate value", {"varies": ["schedule", "schedule"]}),
+    ("replicates need trainer.seed", _template(replicates=2)),
+)
+"""The same for comparisons; those of their template are a training's."""
 HEADS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("metadata.name", {"generateName": "T-"}),
     ("metadata.name", {"generateName": "a.-"}),
@@ -123,7 +183,8 @@ GOOD_HEADS: tuple[dict[str, Any], ...] = (
 
 def rules(kind: str) -> list[dict[str, str]]:
     """Return all rules of a definition that are asked where an object is made."""
-    crd = {"NnunetTraining": training_crd, "NnunetTrainingPolicy": policy_crd}[kind]()
+    crds = {"NnunetTraining": training_crd, "NnunetTrainingPolicy": policy_crd, "NnunetComparison": comparison_crd}
+    crd = crds[kind]()
     schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return [rule for rule in _rules(schema) if "oldSelf" not in rule["rule"] and rule["rule"] not in KEPT]
 

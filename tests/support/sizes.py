@@ -19,17 +19,17 @@ def _size(usual: int, soak: int, what: str) -> int:
     return soak if SOAK else usual
 
 
-RECONCILED_WORLDS = _size(60, 5000, "made-up worlds that the operator looks at")
-RECONCILED_LIVES = _size(15, 1000, "made-up lives of a training")
+RECONCILED_WORLDS = _size(40, 5000, "made-up worlds that the operator looks at")
+RECONCILED_LIVES = _size(10, 1000, "made-up lives of a training")
 COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims are checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
-OPERATOR_KILLS = _size(10, 24, "kills of an operator with four trainings")
+OPERATOR_KILLS = _size(6, 24, "kills of an operator with four trainings")
 CHAOS_TRAININGS = _size(12, 100, "trainings in a cluster where everybody changes, deletes and forbids things")
 CHAOS_SECONDS = _size(8, 60, "seconds for which that goes on")
 FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
-RESTING_TRAININGS = _size(20, 50, "trainings that are over, beside which the operator writes nothing")
-REST_SECONDS = _size(20, 30, "seconds for which it is watched")
+RESTING_TRAININGS = _size(8, 50, "trainings that are over, beside which the operator writes nothing")
+REST_SECONDS = _size(8, 30, "seconds for which it is watched")
 AGREEMENT_ROUNDS = _size(12, 60, "rounds of made-up policies with 50 trainings each, admitted and decided alike")
 AGREEMENT_SEEN = _size(4, 20, "cases at least of each rule and outcome among them")
 UPDATE_ROUNDS = _size(5, 20, "rounds of such policies for changes of 18 trainings")
@@ -55,6 +55,11 @@ def seed(usual: int) -> int:
     """Return the seed of a test: $SEED, or else always the same; in a soak test another each time."""
     given = os.environ.get("SEED")
     return int(given) if given else int.from_bytes(os.urandom(4), "big") if SOAK else usual
+
+
+def first_comparison() -> int:
+    """Return the seed of the first made-up comparison: another one gives draws that nobody has chosen anything by."""
+    return int(os.environ.get("NNUNET_FIRST_COMPARISON", "0"))
 
 
 def _record() -> Path:

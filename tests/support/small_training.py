@@ -34,11 +34,18 @@ def training(name: str, namespace: str, epochs: int = 2, iterations: int = 2, **
                 "cpu": "200m",
                 "memory": "2Gi",
                 "sharedMemory": "512Mi",
-                "preprocessing": {"cpu": "200m", "memory": "2Gi"},
+                "preprocessing": {"cpu": "400m", "memory": "2Gi"},
             },
             **spec,
         },
     }
+
+
+def yielding(body: dict[str, Any]) -> dict[str, Any]:
+    """Return a training that leaves the CPU to those whose pods a test waits for, by a small share of it."""
+    resources = body["spec"]["resources"]
+    few = {"cpu": "50m", "preprocessing": {**resources["preprocessing"], "cpu": "50m"}}
+    return {**body, "spec": {**body["spec"], "resources": {**resources, **few}}}
 
 
 def held(

@@ -39,6 +39,18 @@ class LateDivergingTrainer(nnUNetTrainer):
         return losses
 '''
 
+LAZY = '''
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class LazyTrainer(nnUNetTrainer):
+    """Has an idea of its own of what an epoch is, which its source does not show."""
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        setattr(self, "num_iterations" + "_per_epoch", 1)
+'''
+
 HELD = '''
 import os
 import time

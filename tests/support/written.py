@@ -23,6 +23,7 @@ PLAIN = {
     "tabs around a value": "v: \tx \t\n",
     "a tab in a word": "v: a\tb\n",
     "a date with a space": "v: 2020-01-01 10:00:00\n",
+    "slashes": "v: [\"a\\\\/b\", 'a\\/b', a\\/b]\n",
     "quoted": "v: ['1e3', \"y\", '0o17', \"\"]\n",
     "tagged": "v: [!!str 5, !!str y, !!float 1, !!int 0o17, !!bool y, !!null ~, !!float 1e3, !!timestamp 2020-01-01]\n",
     "tags that nobody knows": "v: [!own x, !own {a: 1}, !own [1], !!python/object:os.system {}, !!set {a: }]\n",
@@ -46,6 +47,9 @@ PLAIN = {
 
 REFUSED = {
     "an anchor in itself": "v: &x {a: *x}\n",
+    "base64 with too much behind it": "v: !!binary aGk1=\n",
+    "a slash that is escaped": 'v: "a\\/b"\n',
+    "a slash that is escaped, behind others": 'ü: "ä"\nv: {w: ["\\\\\\/"]}\n',
     "no base64": "v: !!binary '!'\n",
     "no whole number": "v: !!int x\n",
     "no truth value": "v: !!bool 1\n",

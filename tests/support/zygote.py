@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from multiprocessing import connection, forkserver
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -54,9 +55,20 @@ class Zygote:
         self._ended: dict[int, int] = {}
         self._lock = threading.Lock()
 
-    def start(self, words: Sequence[str], env: Mapping[str, str], output: int, errors: int | None = None) -> "Forked":
-        """Start a program, ["-m", module, arguments...] or ["-c", code], with file descriptors for what it prints."""
-        request = json.dumps({"words": list(words), "env": dict(env)}).encode()
+    def start(
+        self,
+        words: Sequence[str],
+        env: Mapping[str, str],
+        output: int,
+        errors: int | None = None,
+        *,
+        pools: bool = False,
+    ) -> "Forked":
+        """Start a program, ["-m", module, arguments...] or ["-c", code], with file descriptors for what it prints.
+
+        With `pools` the workers of its "forkserver" pools are forks as well, and do not pay for their imports either.
+        """
+        request = json.dumps({"words": list(words), "env": dict(env), "pools": pools}).encode()
         with self._lock:
             socket.send_fds(self._socket, [request], [output, output if errors is None else errors])
             while True:
@@ -203,6 +215,8 @@ def _be_program(request: dict[str, Any], printed: Sequence[int], strange: Sequen
         random.seed()
         if "numpy" in sys.modules:
             sys.modules["numpy"].random.seed()
+        if request["pools"]:
+            _fork_forkserver()
         kind, program, *arguments = request["words"]
         sys.argv[1:] = arguments
         if kind == "-m":
@@ -218,6 +232,28 @@ def _be_program(request: dict[str, Any], printed: Sequence[int], strange: Sequen
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(code)
+
+
+def _fork_forkserver() -> None:
+    """Be a process whose forkserver runs already, as a fork of it and not as a program that has imported nothing.
+
+    Sets what multiprocessing sets itself when it starts one, and offers no other way to set.
+    """
+    server: Any = forkserver._forkserver
+    address = connection.arbitrary_address("AF_UNIX")  # type: ignore[attr-defined]
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(address)
+    listener.listen()
+    alive, keeps_alive = os.pipe()
+    pid = os.fork()
+    if not pid:
+        with contextlib.suppress(SystemExit):
+            os.close(keeps_alive)
+            forkserver.main(listener.detach(), alive, [])
+        os._exit(0)
+    listener.close()
+    os.close(alive)
+    server._forkserver_address, server._forkserver_alive_fd, server._forkserver_pid = address, keeps_alive, pid
 
 
 def _code_of(end: SystemExit) -> int:

@@ -217,6 +217,7 @@ def test_another_seed_makes_another_run(world: World, tmp_path: Path) -> None:
     assert losses[0] != losses[1]
     stated = json.loads((world.fold() / "provenance.json").read_text())
     assert stated["seed"] == 7 and stated["conditions"]["batchSize"] == 2 and stated["torchVersion"]
+    assert stated["torchCompile"] == "off: nnU-Net compiles nothing for the CPU"
 
 
 def test_replicates_train_apart_with_seeds_of_their_own(world: World) -> None:

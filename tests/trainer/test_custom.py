@@ -7,7 +7,7 @@ import torch
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.training.checkpoints import finished_epochs
-from tests.support.trainers import DIVERGING, DIVERGING_LATE
+from tests.support.trainers import DIVERGING, DIVERGING_LATE, LAZY
 from tests.trainer.world import World, make_world
 
 EXAMPLE = Path(__file__).parents[2] / "docs/examples/custom-trainer/trainers"
@@ -77,6 +77,15 @@ def test_weights_that_are_lost_in_the_last_step_of_an_epoch_are_never_saved(worl
         weights = torch.load(path, weights_only=False)["network_weights"].values()
         assert all(bool(torch.isfinite(tensor).all()) for tensor in weights), path.name
     assert finished_epochs(world.fold() / LATEST) == 2
+
+
+def test_an_epoch_of_fewer_iterations_ends_the_training_at_once(world: World, tmp_path: Path) -> None:
+    """Where policies ask for epochs, the verification would count none of them, days later."""
+    (tmp_path / "lazy.py").write_text(LAZY)
+    world = world.but(trainerClass="LazyTrainer", schedule=SHORT).with_env(nnUNet_extTrainer=str(tmp_path))
+    ended = world.finish("train", "--fold", "0")
+    assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
+    assert "an epoch had 1 iteration, and schedule.iterationsPerEpoch is 4" in ended.report.message
 
 
 def test_epochs_of_a_stock_class_give_way_to_the_schedule(world: World) -> None:

@@ -1,8 +1,11 @@
 """Two replicates scored on a test set: final and best checkpoints, surfaces, summary, report."""
 
 import json
+import os
 import re
 import shutil
+import subprocess
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +16,16 @@ import torch
 from monai.metrics import compute_hausdorff_distance, compute_surface_dice
 
 from nnunet_api.comparison.contract import ComparedArm, ComparedRun, ComparisonContract
-from nnunet_api.contract import EVIDENCE_FILE, POLICY_FILE, PROVEN_ENV, REPORT_FILE, EvaluationFacts, EvidenceFacts
+from nnunet_api.contract import EVIDENCE_FILE, POLICY_FILE, PROVEN_ENV, REPORT_FILE, EvidenceFacts
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.model_export import Member, ModelExport, instructions
 from nnunet_trainer.commands.compare import compare_runs
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run.paths import BEST, FINAL, ROOT_ENV
+from nnunet_trainer.scoring.predicting import WORKERS_FILE
 from tests.trainer import tiny_dataset
 from tests.trainer.test_verify import Attack
 from tests.trainer.world import World
@@ -42,7 +48,8 @@ POLICY = {"decidedAt": "2026-01-02T03:04:05Z", "minEpochs": 3, "exceptions": [EX
 def scored(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
     """One fold of two replicates trained under an exception, verified and evaluated, with the best checkpoints."""
     world = planned.copy(tmp_path_factory.mktemp("scored") / "world")
-    evaluation = {"bestCheckpoint": True, "surfaceToleranceMm": 1.5}
+    evaluation = {"bestCheckpoint": True, "surfaceToleranceMm": 1.5, "mirroring": False, "stepSize": 1, "processes": 2}
+    evaluation["pictures"] = True
     world = world.but(folds=["0"], replicates=2, seed=5, schedule=SCHEDULE, evaluation=evaluation, policy=POLICY)
     commands = [("train", "--fold", "0", "--replicate", number) for number in ("1", "2")]
     for arguments in (*commands, ("verify",), ("evaluate",)):
@@ -87,6 +94,7 @@ def test_each_replicate_is_scored_by_itself(scored: World) -> None:
             assert found["testMean"] == pytest.approx(dice)
         own = read_json(fold_of(scored, number) / "validation/summary.json")["foreground_mean"]["Dice"]
         assert run["meanValidationDice"] == facts.fold_dice[f"0-r{number}"] == pytest.approx(own)
+    assert len(facts.test_set_hash or "") == 64, "by it looks at the test set are counted"
     means = [run["testMean"] for run in summary["replicates"]]
     assert means[0] != means[1], "both replicates predict alike: do they differ in their seeds?"
     assert facts.test_mean == pytest.approx(np.mean(means))
@@ -96,6 +104,15 @@ def test_each_replicate_is_scored_by_itself(scored: World) -> None:
     assert facts.best_checkpoint_test_mean == pytest.approx(np.mean(best))
     assert facts.model_path and "/replicate-1/" in facts.model_path
     assert not (scored.run / "predictions_test").exists()
+
+
+def test_what_was_predicted_with_is_kept(scored: World) -> None:
+    """Also that nnU-Net's predictor has really taken it: what is kept is what that says of itself."""
+    summary = summary_of(scored)
+    inference = summary["conditions"]["inference"]
+    assert (inference["mirroring"], inference["tileStepSize"]) == (False, 1.0)
+    assert [run["predictionWorkers"] for run in summary["replicates"]] == [2, 2], "so small cases need no memory"
+    assert not list(scored.run.rglob(WORKERS_FILE))
 
 
 def test_surfaces_are_those_of_the_files(scored: World) -> None:
@@ -117,6 +134,41 @@ def test_surfaces_are_those_of_the_files(scored: World) -> None:
     assert 0 <= run["testNsd"] <= 1
 
 
+def test_an_exported_model_predicts_the_same_by_nnunets_own_commands(scored: World, tmp_path: Path) -> None:
+    """The files are those of nnU-Net's own export, and the instructions are run as they are printed."""
+    (folder,) = results_of(scored, 1).glob("*/*__*__*")
+    trainer_class, plans, configuration = folder.name.split("__")
+    member = Member(configuration, trainer_class, plans, ("0",))
+    export = ModelExport(tiny_dataset.NAME, (member,), mirroring=False, step_size=1, device="cpu")
+    names = [name for name in export.files if (results_of(scored, 1) / name).exists()]
+    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
+        for name in names:
+            archive.write(results_of(scored, 1) / name, name)
+    raw = scored.root / "nnunet/raw"
+
+    def run(command: str, results: Path) -> None:
+        folders = {"nnUNet_raw": str(raw), "nnUNet_preprocessed": str(tmp_path), "nnUNet_results": str(results)}
+        env = {
+            **os.environ,
+            **folders,
+            "INPUT": str(raw / tiny_dataset.NAME / "imagesTs"),
+            "OUTPUT": str(tmp_path / "o"),
+        }
+        ended = subprocess.run(["bash", "-ec", command], env=env, capture_output=True, text=True, timeout=600)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+
+    words = f"-d {tiny_dataset.NAME} -o {tmp_path}/own.zip -c {configuration} -tr {trainer_class} -p {plans} -f 0"
+    run(f"nnUNetv2_export_model_to_zip {words}", results_of(scored, 1))
+    with zipfile.ZipFile(tmp_path / "own.zip") as archive:
+        assert sorted(archive.namelist()) == sorted(names)
+    installed = tmp_path / "installed"
+    run(f"nnUNetv2_install_pretrained_model_from_zip {tmp_path}/model.zip", installed)
+    run(instructions(export, names), installed)
+    for path in (results_of(scored, 1) / "predictions_test").glob("*.nii.gz"):
+        ours, theirs = (np.asanyarray(nibabel.load(file).dataobj) for file in (path, tmp_path / "o" / path.name))
+        assert np.array_equal(ours, theirs), path.name
+
+
 def test_the_report_is_one_small_file(scored: World) -> None:
     page = (scored.run / REPORT_FILE).read_text(encoding="utf-8")
     assert re.findall(r'(?:src|href)="(?!data:)', page) == [] and "<script" not in page
@@ -125,6 +177,23 @@ def test_the_report_is_one_small_file(scored: World) -> None:
     for wanted in ("Not nnU-Net's standard", "Fold 0-r2", "shell", "core", "standard deviation", "configurationHash"):
         assert (wanted in page) is (wanted != "configurationHash"), wanted
     assert f"{summary_of(scored)['testMean']:.4f}" in page
+
+
+def test_the_report_shows_cases_of_the_test_set_or_else_of_the_validation(own: World) -> None:
+    """By nnU-Net's reader and files, with the Dice that nnU-Net computed: else they would be missing."""
+    page = (own.run / REPORT_FILE).read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg") == 4 and "picture is missing" not in page, "worst and best of two classes"
+    assert "the test cases with" in page and "in the first replicate" in page
+    ended = own.but(testSet=None).finish("evaluate")
+    assert ended.code == 0, ended.log
+    page = (own.run / REPORT_FILE).read_text(encoding="utf-8")
+    cases = len(read_json(fold_of(own, 1) / "validation/summary.json")["metric_per_case"])
+    assert "the validation cases with" in page and "picture is missing" not in page
+    assert page.count("data:image/jpeg") == 2 * min(cases, 3)
+    shutil.rmtree(own.root / "nnunet/raw")
+    ended = own.but(testSet=None).finish("evaluate")
+    assert ended.code == 0, ended.log
+    assert "There are no pictures: " in (own.run / REPORT_FILE).read_text(encoding="utf-8")
 
 
 def test_a_model_that_was_trained_under_an_exception_says_so(scored: World) -> None:
@@ -143,7 +212,7 @@ def test_what_cannot_be_drawn_or_compared_does_not_end_the_evaluation(own: World
     ended = own.finish("evaluate")
     assert ended.code == 0, ended.log
     assert "report.html could not be drawn" in ended.log
-    assert ended.log.count("predicting 0 of 2 test cases") == 3, "what is there was predicted again"
+    assert ended.log.count("predicting 0 of 2 cases") == 3, "what is there was predicted again"
     assert "the best checkpoints are not compared: 0-r2 have none that loads" in ended.report.message
     assert ended.report.evaluation is not None and ended.report.evaluation.best_checkpoint_test_mean is None
     assert summary_of(own)["testMean"] == ended.report.evaluation.test_mean
@@ -199,6 +268,8 @@ def test_what_it_leaves_can_be_compared(own: World, monkeypatch: pytest.MonkeyPa
     """All that has to be the same is known of a real run, and its scores are read; two cases decide nothing."""
     monkeypatch.setenv(ROOT_ENV, str(own.root))
     provenance = read_json(fold_of(own, 1) / "provenance.json")
+    hashes = {f"0-r{number}": file_hash(fold_of(own, number) / "provenance.json") for number in (1, 2)}
+    assert summary_of(own)["provenanceHashes"] == hashes
     run = ComparedRun(
         training="hippo",
         uid=own.contract.uid,

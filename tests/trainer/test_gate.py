@@ -33,7 +33,7 @@ def test_a_test_case_that_is_trained_on_is_refused(planned: World, tmp_path: Pat
         disguise(folder / "labelsTr/case_02.nii.gz", folder / "labelsTs/case_07.nii.gz")
         ended = world.finish("plan")
         assert ended.code == ExitCode.WRONG_DATA, ended.log
-        assert "1 of 2 test cases are training cases" in ended.report.message
+        assert "1 of 2 test cases is a training case" in ended.report.message
         assert "imagesTs/case_07_0000.nii.gz is imagesTr/case_02_0000.nii.gz" in ended.report.message
         assert "fingerprint" not in ended.log
         assert ("verifying the dataset" in ended.log) is (world is fresh), "what is known is read again"

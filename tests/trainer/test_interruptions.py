@@ -70,12 +70,15 @@ def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
     command.wait_until(held.begun(3), "the third epoch")
     assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
     damage(held.fold() / LATEST)
+    damaged = (held.fold() / LATEST).stat().st_ino
     # Where the second epoch was the best, that file is intact and as new.
     (held.fold() / BEST).unlink(missing_ok=True)
 
     command = held.start("train", "--fold", "all")
-    command.wait_for_log("going on from checkpoint_previous.pth: 1 epochs finished")
+    command.wait_for_log("going on from checkpoint_previous.pth: 1 epoch finished")
     assert words in command.log()
+    # The journal knows of a third epoch from the first attempt.
+    command.wait_until(lambda: (held.fold() / LATEST).stat().st_ino != damaged, "the second epoch's checkpoint")
     command.wait_until(held.begun(3), "the third epoch")
     command.kill(signal.SIGKILL)
     # What was damaged has not taken the place of the one before.

@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.contents import notes_on
 from nnunet_trainer.dataset.examination import Examiner
 from nnunet_trainer.dataset.integrity import (
     all_findings,
     choose_reader,
-    described,
+    told_of,
     verify_test_cases,
     verify_training_cases,
 )
 from nnunet_trainer.dataset.raw import load_dataset
 from nnunet_trainer.process.failures import TrainerError
+from tests.support.odd_corpus import CORPUS
 from tests.support.odd_datasets import (
     CASES,
     NAME,
-    ODD,
     SHAPE,
     Odd,
     describe,
@@ -33,7 +34,7 @@ from tests.support.odd_datasets import (
     save_nifti,
 )
 
-READ = [odd for odd in ODD if odd.read or not odd.words]
+READ = [odd for odd in CORPUS if odd.read or not odd.words]
 """What is refused by its names is told by tests/unit."""
 
 
@@ -41,16 +42,24 @@ def said_of(raw: Path) -> str:
     """Return why planning refuses a dataset; nothing where it goes on. Without workers, which take seconds to start."""
     try:
         dataset = load_dataset(raw, NAME, ["0"])
-        dataset.check_whole()
+        dataset.check_whole(1)
         choice = choose_reader(dataset)
     except TrainerError as error:
         assert error.code == ExitCode.WRONG_DATA
         return error.message
     examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
     examined = [examine(case) for case in dataset.cases.values()]
-    findings = all_findings(examined, choice)
-    assert findings or all(found.contents for found in examined)
-    return described(findings, choice)
+    told = told_of(all_findings(examined, choice), choice, dataset.cases, dataset.folder)
+    assert told or all(found.contents for found in examined)
+    return told
+
+
+def notes_on_it(raw: Path) -> str:
+    """Return what planning notes of a dataset that it takes."""
+    dataset = load_dataset(raw, NAME, ["0"])
+    examine = Examiner(choose_reader(dataset), dataset.channels, dataset.labels.values, dataset.folder)
+    examined = {name: examine(case).contents for name, case in dataset.cases.items()}
+    return "; ".join(notes_on(dataset, {name: contents for name, contents in examined.items() if contents}, []))
 
 
 @pytest.mark.parametrize("odd", READ, ids=[odd.what for odd in READ])
@@ -59,6 +68,9 @@ def test_the_verdict(tmp_path: Path, odd: Odd) -> None:
     odd.spoil(folder)
     told = said_of(folder.parent)
     assert odd.words in told and bool(odd.words) == bool(told), told
+    if odd.note:
+        told = notes_on_it(folder.parent)
+        assert odd.note in told, told
 
 
 def test_all_offenders_are_named_at_once(tmp_path: Path) -> None:
@@ -66,14 +78,14 @@ def test_all_offenders_are_named_at_once(tmp_path: Path) -> None:
     for number in range(CASES):
         save_nifti(label(folder, number), label_of() * (3 if number % 2 else 1), [*AWAY] if number % 2 == 0 else None)
     image(folder, 1).write_bytes(b"no image")
-    assert "1 files are cut short or damaged: imagesTr/c1_0000.nii.gz" in said_of(folder.parent)
+    assert "1 file is cut short or damaged: imagesTr/c1_0000.nii.gz" in said_of(folder.parent)
     image(folder, 1).write_bytes(gzip.compress(b"no image, but a whole file"))
     with pytest.raises(TrainerError) as caught:
         verify_training_cases(load_dataset(folder.parent, NAME, ["0"]), processes=1)
     told = caught.value.message
     assert told.startswith(f"the dataset of {NAME} can't be used: ")
-    assert "1 files can't be read: imagesTr/c1_0000.nii.gz" in told
-    assert "3 files lie on another grid" in told and "1 label images have values" in told
+    assert "1 file can't be read: imagesTr/c1_0000.nii.gz" in told
+    assert "3 files lie on another grid" in told and "1 label image has values" in told
     for number in (0, 2, 3, 4):
         assert f"labelsTr/c{number}.nii.gz" in told
 
@@ -146,7 +158,10 @@ def test_volumes_as_tif_have_a_reader_whichever_comes_first(tmp_path: Path) -> N
 def test_a_spacing_for_the_image_alone(tmp_path: Path) -> None:
     folder = make(tmp_path / "raw")
     tif(folder)
-    (folder / "imagesTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
+    for number in range(CASES):
+        (folder / f"imagesTr/c{number}.json").write_text('{"spacing": [5, 1, 1]}')
+        if number != 3:
+            (folder / f"labelsTr/c{number}.json").write_text('{"spacing": [5, 1, 1]}')
     assert "labelsTr/c3.tif has the spacing 1 x 1 x 1, imagesTr/c3_0000.tif has 1 x 1 x 5" in said_of(folder.parent)
     (folder / "labelsTr/c3.json").write_text('{"spacing": [5, 1, 1]}')
     assert not said_of(folder.parent)
@@ -177,3 +192,39 @@ def test_an_image_in_several_files(tmp_path: Path) -> None:
             description=description,
         )
     assert "imagesTr/c3_0000.tif takes voxels from other files (OME-TIFF)" in said_of(folder.parent)
+
+
+SPACED = '{"spacing": [5, 1, 1]}'
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        ({f"c{n}.json": SPACED for n in range(CASES)}, ""),
+        ({"c3.json": SPACED}, "4 cases have no spacing beside the image, where others have one: imagesTr/c0.json"),
+        ({"c3_0000.json": SPACED}, "1 spacing is where no reader looks: imagesTr/c3_0000.json"),
+        ({"c3.json": '{"spacing": ["5,0", "1", "1"]}'}, "2 files give no spacing: imagesTr/c3.json has spacing ['5,0'"),
+        ({"c3.json": '{"spacing": [5, 1]}'}, "imagesTr/c3.json has spacing [5, 1]"),
+        ({"c3.json": '{"spacing": [0, 1, 1]}'}, "imagesTr/c3.json has spacing [0, 1, 1]"),
+        ({"c3.json": '{"spacing": [true, 1, 1]}'}, "imagesTr/c3.json has spacing [True, 1, 1]"),
+        ({"c3.json": '{"Spacing": [5, 1, 1]}'}, "imagesTr/c3.json does not say spacing"),
+        ({"c3.json": '{"spacing": [5, 1, 1], "spacing": [1, 1, 1]}'}, "'spacing' is given twice"),
+        ({"c3.json": "5 1 1"}, "imagesTr/c3.json is not valid JSON"),
+    ],
+)
+def test_spacings_beside_volumes(tmp_path: Path, files: dict[str, str], words: str) -> None:
+    folder = make(tmp_path / "raw")
+    tif(folder)
+    for name, text in files.items():
+        (folder / "imagesTr" / name).write_text(text)
+        (folder / "labelsTr" / name.replace("_0000", "")).write_text(text)
+    told = said_of(folder.parent)
+    assert words in told and bool(words) == bool(told), told
+
+
+def test_all_that_can_not_be_read_is_named_also_where_it_comes_first(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    for number in (0, 3):
+        image(folder, number).write_bytes(gzip.compress(b"no image, but a whole file"))
+    told = said_of(folder.parent)
+    assert "2 files can't be read: imagesTr/c0_0000.nii.gz" in told and "imagesTr/c3_0000.nii.gz" in told

@@ -11,6 +11,7 @@ from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.training.classes import class_names, find_trainer
 from nnunet_trainer.training.control import Control
 from nnunet_trainer.training.overrides import PARTS, overrides_of, problems, reserved_names
+from nnunet_trainer.training.pace import Paced
 
 FOLDER = Path(nnunetv2.__path__[0]) / "training" / "nnUNetTrainer"
 REFUSED = {
@@ -47,4 +48,6 @@ def test_parts_are_what_nnunet_does_itself() -> None:
 def test_names_that_control_needs_are_its_own() -> None:
     reserved = reserved_names(Control, nnUNetTrainer)
     assert {"take_control", "_fold_run"} <= reserved
+    own = {name for name in vars(Paced) if not name.startswith("__") and not hasattr(nnUNetTrainer, name)}
+    assert "_clock" in own and own <= reserved
     assert not reserved & {"initial_lr", "num_epochs", "current_epoch", "_best_ema"}

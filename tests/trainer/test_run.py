@@ -5,6 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,21 +27,33 @@ from tests.trainer.world import World, make_world, scrape, truncate
 SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
 
 
+USER = 1_000_660_000
+"""As OpenShift assigns them: of group 0, without a name and without a home."""
+
+
 @pytest.fixture(scope="module")
-def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Both folds trained and evaluated."""
-    world = planned.copy(tmp_path_factory.mktemp("trained") / "world").but(schedule=SCHEDULE, seed=5)
-    # The whole way once as the pods go it.
-    pod = world.anew()
-    command = pod.start("train", "--fold", "0")
-    command.wait_until(world.begun(3), "the third epoch")
-    (world.root / "scrape.txt").write_text(scrape(world))
-    (world.root / "facts.json").write_text(scrape(world, FACTS_PATH))
-    assert command.end().code == 0, command.log()
-    for arguments in (("train", "--fold", "1"), ("verify",), ("evaluate",)):
-        ended = pod.finish(*arguments)
-        assert ended.code == 0, ended.log
-    return world
+def trained(planned: World) -> Iterator[World]:
+    """Both folds trained and evaluated: the whole way once as the pods go it, and as any user."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # nobody else may enter pytest's own
+        Path(folder).chmod(0o755)
+        world = planned.copy(Path(folder) / "world").but(schedule=SCHEDULE, seed=5)
+        subprocess.run(["chown", "-R", f"{USER}:0", folder], check=True)
+        pod = replace(world.anew().with_env(HOME="/"), user=USER)
+        command = pod.start("train", "--fold", "0")
+        command.wait_until(world.begun(3), "the third epoch")
+        (world.root / "scrape.txt").write_text(scrape(world))
+        (world.root / "facts.json").write_text(scrape(world, FACTS_PATH))
+        assert command.end().code == 0, command.log()
+        for arguments in (("train", "--fold", "1"), ("verify",), ("evaluate",)):
+            ended = pod.finish(*arguments)
+            assert ended.code == 0, ended.log
+            assert "Permission denied" not in ended.log, ended.log
+        yield world
+
+
+def test_what_an_assigned_user_makes_is_its_own(trained: World) -> None:
+    finals = list(trained.run.rglob("checkpoint_final.pth"))
+    assert len(finals) == 2 and {path.stat().st_uid for path in trained.run.rglob("*")} == {USER}
 
 
 def test_metrics_while_it_trains(trained: World) -> None:
@@ -110,7 +124,7 @@ def test_interrupted_evaluation_predicts_only_what_is_missing(trained: World, tm
     predictions[0].unlink()
     ended = world.finish("evaluate")
     assert ended.code == 0, ended.log
-    assert "predicting 1 of 2 test cases" in ended.log
+    assert "predicting 1 of 2 cases" in ended.log
     assert {path: path.read_bytes() for path in predictions} == before
     assert [path.name for path in (world.run / "predictions_test").glob(".tmp*")] == []
     assert json.loads((world.run / "summary.json").read_text()) == json.loads(
@@ -128,7 +142,7 @@ def test_evaluation_of_a_test_set_that_changed(trained: World, tmp_path: Path) -
     before = (world.run / "predictions_test/case_06.nii.gz").read_bytes()
     ended = world.finish("evaluate")
     assert ended.code == 0, ended.log
-    assert "predicting 1 of 1 test cases" in ended.log
+    assert "predicting 1 of 1 cases" in ended.log
     assert (world.run / "predictions_test/case_06.nii.gz").read_bytes() != before
     assert json.loads((world.run / "summary.json").read_text())["testCases"] == 1
 

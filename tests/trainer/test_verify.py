@@ -57,6 +57,7 @@ def test_evidence_of_a_training_to_its_end(done: World) -> None:
     assert (proof.iterations_per_epoch, proof.trainer_class, proof.network_weights) == (20, "nnUNetTrainer", weights)
     assert proof.highest_learning_rate == pytest.approx(0.01)
     kept = json.loads((done.run / "evidence.json").read_text())
+    assert ended.report.evidence.evidence_hash == file_hash(done.run / "evidence.json")
     assert kept["proven"] is True and kept["asked"]["schedule"]["epochs"] == 3
     assert kept["folds"][0]["checkpointHash"] == proof.checkpoint_hash and kept["plan"]["datasetHash"]
 

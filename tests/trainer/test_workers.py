@@ -2,6 +2,8 @@
 
 import os
 import signal
+import socket
+import struct
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,8 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.processes import descendants
 from tests.trainer.world import Command, World
 
+LISTENS = "0A"
+"""A state of a socket, as in the kernel's tables."""
 LONG = {"epochs": 3, "iterationsPerEpoch": 400, "validationIterationsPerEpoch": 2}
 
 UNEVEN = '''
@@ -58,9 +62,13 @@ def test_the_failure_of_the_second_of_two_processes_is_that_of_the_attempt(
 
 
 def test_the_second_of_two_processes_is_killed(world: World) -> None:
-    world = world.but(schedule=LONG, gpus=2, processes=2)
+    """Until then they listen inside the pod alone, whatever the training asks for: they believe who connects."""
+    world = world.but(schedule=LONG, gpus=2, processes=2).with_env(GLOO_SOCKET_IFNAME="eth0", NCCL_SOCKET_IFNAME="eth0")
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(1), "the first epoch")
+    listening = {pid: addresses for pid in descendants(command.pid) if (addresses := listens_at(pid))}
+    assert listening and set().union(*listening.values()) == {"127.0.0.1"}
+    assert listens_at(command.pid) == {"127.0.0.1", f"0.0.0.0:{world.metrics_port}"}
     command.kill_a_worker()
     ended = command.end(seconds=90)
     assert ended.code == 1, ended.log
@@ -80,8 +88,24 @@ def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
     assert "Raise resources.memory" in ended.report.message and "resources.sharedMemory" in ended.report.message
     assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (1, 1)
     again = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").start("train", "--fold", "0")
-    again.wait_for_log("going on from checkpoint_latest.pth: 1 epochs finished")
+    again.wait_for_log("going on from checkpoint_latest.pth: 1 epoch finished")
     again.kill()
+
+
+def listens_at(pid: int) -> set[str]:
+    """Return the addresses at which a process listens for connections, with the port where that is for all."""
+    sockets = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()}
+    found = set()
+    for family, table in ((socket.AF_INET, "tcp"), (socket.AF_INET6, "tcp6")):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] != LISTENS or f"socket:[{fields[9]}]" not in sockets:
+                continue
+            number, port = fields[1].split(":")
+            words = [int(number[at : at + 8], 16) for at in range(0, len(number), 8)]
+            address = socket.inet_ntop(family, struct.pack(f"={len(words)}I", *words))
+            found.add(address if address in ("127.0.0.1", "::1") else f"{address}:{int(port, 16)}")
+    return found
 
 
 def augmentation_workers(command: Command) -> list[int]:

@@ -12,7 +12,9 @@ SHAPE = (30, 34, 32)
 ENDING = ".nii.gz"
 
 
-def write_dataset(raw: Path, training: int = 6, test: int = 2, name: str = NAME) -> Path:
+def write_dataset(
+    raw: Path, training: int = 6, test: int = 2, name: str = NAME, shape: tuple[int, int, int] = SHAPE
+) -> Path:
     """Write the dataset into nnUNet_raw and return its folder."""
     folder = raw / name
     for sub in ("imagesTr", "labelsTr", "imagesTs", "labelsTs"):
@@ -20,7 +22,7 @@ def write_dataset(raw: Path, training: int = 6, test: int = 2, name: str = NAME)
     random = np.random.default_rng(0)
     for number in range(training + test):
         part = "Tr" if number < training else "Ts"
-        image, label = _case(random)
+        image, label = _case(random, shape)
         _save(image, folder / f"images{part}" / f"case_{number:02d}_0000{ENDING}")
         _save(label, folder / f"labels{part}" / f"case_{number:02d}{ENDING}")
     description = {
@@ -33,15 +35,16 @@ def write_dataset(raw: Path, training: int = 6, test: int = 2, name: str = NAME)
     return folder
 
 
-def _case(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _case(random: np.random.Generator, shape: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
     """A bright core in a dimmer shell, at a random place, in noise."""
-    centre = [random.uniform(12, size - 12) for size in SHAPE]
-    distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(np.indices(SHAPE), centre, strict=True)))
-    radius = random.uniform(8, 11)
-    label: np.ndarray = np.zeros(SHAPE, np.uint8)
+    unit = min(shape) // min(SHAPE)
+    centre = [random.uniform(12 * unit, size - 12 * unit) for size in shape]
+    distance = np.sqrt(sum((axis - c) ** 2 for axis, c in zip(np.indices(shape), centre, strict=True)))
+    radius = unit * random.uniform(8, 11)
+    label: np.ndarray = np.zeros(shape, np.uint8)
     label[distance < radius] = 1
     label[distance < radius / 2] = 2
-    image = np.choose(label, [0.0, 60.0, 120.0]) + random.normal(0, 12, SHAPE)
+    image = np.choose(label, [0.0, 60.0, 120.0]) + random.normal(0, 12, shape)
     return image.astype(np.float32), label
 
 

@@ -77,7 +77,9 @@ class Ended:
 class Command:
     """A running command of the trainer."""
 
-    def __init__(self, arguments: Sequence[str], env: dict[str, str], log: Path, anew: bool) -> None:
+    def __init__(
+        self, arguments: Sequence[str], env: dict[str, str], log: Path, anew: bool, user: int | None = None
+    ) -> None:
         self.arguments = list(arguments)
         self._log = log
         self._report = Path(env[TERMINATION_LOG_ENV])
@@ -86,9 +88,10 @@ class Command:
         with log.open("wb") as output:
             if anew:
                 command = [sys.executable, "-m", "nnunet_trainer", *arguments]
-                self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT)
+                as_whom: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
+                self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, **as_whom)
             else:
-                self._process = _zygote().start(["-m", "nnunet_trainer", *arguments], env, output.fileno())
+                self._process = _zygote().start(["-m", "nnunet_trainer", *arguments], env, output.fileno(), pools=True)
 
     @property
     def pid(self) -> int:
@@ -162,10 +165,13 @@ def _zygote() -> Zygote:
 
 
 def _pool_workers(pid: int) -> list[int]:
+    """Return the processes that were spawned, and those that were forked by a child of the trainer for its pools."""
     found = []
     for child in descendants(pid):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            if b"multiprocessing.spawn" in Path(f"/proc/{child}/cmdline").read_bytes():
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            parent = int(Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[1])
+            if b"multiprocessing.spawn" in command or (parent != pid and b"multiprocessing.resource" not in command):
                 found.append(child)
     return found
 
@@ -186,6 +192,8 @@ class World:
     env: dict[str, str] = field(default_factory=dict)
     starts_anew: bool = False
     """Commands are started by exec, as in the pod, and not forked from a process with their libraries."""
+    user: int | None = None
+    """User, of group 0, as whom such commands run; None for the user of the tests."""
 
     def unvalidated(self) -> "World":
         """Return the same folders for the fold "all", which no validation follows: its pools take longer to start than
@@ -236,7 +244,7 @@ class World:
             METRICS_PORT_ENV: str(self.metrics_port),
             TERMINATION_LOG_ENV: str(self.root / f"{name}-{self.contract.uid[:8]}.termination"),
         }
-        return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log", self.starts_anew)
+        return Command(arguments, env, self.root / f"{name}-{self.contract.uid[:8]}.log", self.starts_anew, self.user)
 
     def finish(self, *arguments: str, seconds: float = 900) -> Ended:
         """Run a command to its end."""

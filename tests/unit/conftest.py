@@ -16,21 +16,30 @@ HERE = Path(__file__).parent
 BUILT = (HERE / "chart", HERE / "monitoring" / "test_alerts.py", HERE / "monitoring" / "test_metrics_lint.py")
 """Run helm or promtool, which `make tools` builds and fetches; the rest needs the virtual environment alone."""
 
-
-LONGEST = (
+HEAVY = (
     HERE / "trainer" / "test_watchdog.py",
     HERE / "demo" / "test_picture.py",
     HERE / "cli" / "test_curves.py",
-    HERE / "reconcile" / "test_properties.py",
+    HERE / "trainer" / "test_cli.py",
     HERE / "trainer" / "test_preemption.py",
-    HERE / "trainer" / "test_turn.py",
+    HERE / "trainer" / "comparison" / "test_independent.py",
+    HERE / "trainer" / "comparison" / "test_simulation.py",
+    HERE / "cli" / "test_kubectl_completion.py",
+    HERE / "demo" / "test_dataset.py",
+    HERE / "cli" / "test_push.py",
+    HERE / "cli" / "test_dataset_agreement.py",
+    HERE / "trainer" / "test_compare.py",
 )
+"""Draw, resample, read many datasets or start programs: they run with those that are built, not in daily work."""
+
+LONGEST = (*HEAVY, HERE / "core" / "test_properties.py", HERE / "trainer" / "test_turn.py")
 """Files that come first, each as a whole in one process: shared out last, one would run on alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest files. Mark what needs those programs, so that the rest can run before they are there."""
+    """Begin with the longest files. Mark what is built or heavy, so that the rest is fast and can run first."""
     items.sort(key=lambda item: LONGEST.index(item.path) if item.path in LONGEST else len(LONGEST))
     for item in items:
-        if any(item.path.is_relative_to(place) for place in BUILT):
-            item.add_marker("built")
+        for mark, places in (("built", BUILT), ("heavy", HEAVY)):
+            if any(item.path.is_relative_to(place) for place in places):
+                item.add_marker(mark)

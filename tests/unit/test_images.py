@@ -1,14 +1,17 @@
 """The build of the images: tags follow the content, the engine is one that answers."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from hack.images import LOCKS, NAMES, ImageError, reference
+from hack.images.base import BROUGHT, CPU, GPU
 from hack.images.content import ROOT, content_tag
 from hack.images.engine import choose
 from hack.images.locks import Lock, locks, pinned, problems
 from hack.images.sbom import components, packages
+from nnunet_trainer.process.torch_builds import cudnn_numbers, faults
 
 
 def test_a_tag_follows_names_and_contents(tmp_path: Path) -> None:
@@ -36,10 +39,49 @@ def test_a_missing_input_is_an_error(tmp_path: Path) -> None:
 
 
 def test_the_images_depend_on_what_they_should(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BASE_IMAGE", raising=False)
+    monkeypatch.delenv("GPU", raising=False)
     before = {name: reference(name) for name in NAMES}
-    monkeypatch.setenv("BASE_IMAGE", "docker.io/pytorch/pytorch:2.9.1-cuda12.8-cudnn9-runtime")
-    changed = {name for name in NAMES if reference(name) != before[name]}
-    assert changed == {"trainer", "custom-trainer", "dishonest"}
+    for variable, value in (("BASE_IMAGE", "example.org/pytorch:1"), ("GPU", "1")):
+        with monkeypatch.context() as patched:
+            patched.setenv(variable, value)
+            changed = {name for name in NAMES if reference(name) != before[name]}
+        assert changed == {"trainer", "custom-trainer", "dishonest"}, variable
+    monkeypatch.setenv("GPU", "0")
+    assert {name: reference(name) for name in NAMES} == before
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [({"GPU": "yes"}, "GPU is 'yes'"), ({"GPU": "1", "BASE_IMAGE": "example.org/pytorch:1"}, "name two bases")],
+)
+def test_a_base_that_can_not_be_told_is_refused(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], said: str
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ImageError, match=said):
+        reference("trainer")
+
+
+def test_each_base_that_the_documentation_names_fits() -> None:
+    """`make lock` resolves the requirements with the torch of each (`Lock.beside`), so no build is needed to know."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    named = {name for page in pages for name in re.findall(r"BASE_IMAGE=([^\s.`][^\s`]*)", page.read_text())}
+    assert named and named == BROUGHT.keys() - {CPU, GPU}
+    assert locks()["trainer"].beside == tuple(BROUGHT.values())
+
+
+@pytest.mark.parametrize("name", [name for name, base in BROUGHT.items() if base.cudnn])
+def test_nothing_bad_is_known_of_the_torch_of_a_base(name: str) -> None:
+    assert list(faults(BROUGHT[name].torch, BROUGHT[name].cudnn)) == []
+
+
+def test_the_base_for_gpus_is_locked_with_its_cudnn() -> None:
+    held = dict(pinned((ROOT / locks()["gpu-base"].path).read_text()))
+    base = BROUGHT[GPU]
+    assert (str(held["torch"]), str(held["torchvision"])) == (base.torch, base.torchvision)
+    assert held["nvidia-cudnn-cu12"].release[:3] == cudnn_numbers(base.cudnn or 0)
 
 
 @pytest.mark.parametrize(

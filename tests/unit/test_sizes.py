@@ -37,7 +37,7 @@ def test_when_it_last_ran_is_said(tmp_path: Path) -> None:
     assert "never on this machine" in sizes("-m", "tests.support.sizes", NNUNET_BUILD_CACHE=cache)
     sizes("-m", "tests.support.sizes", "--done", NNUNET_BUILD_CACHE=cache)
     said = sizes("-m", "tests.support.sizes", NNUNET_BUILD_CACHE=cache)
-    assert "last ran: 20" in said and "5000 in place of 60 made-up worlds" in said
+    assert "last ran: 20" in said and "5000 in place of 40 made-up worlds" in said
 
 
 def test_a_seed_is_fixed_unless_asked_for_another() -> None:

@@ -96,8 +96,19 @@ nnunet.dev/trainer-security-context: {{ .Values.trainer.securityContext | toJson
 - apiGroups: [nnunet.dev]
   resources: [nnunettrainings, nnunetcomparisons]
   verbs: [get, list, watch, delete]
+# Trainings that a comparison makes from its template, and suspends and resumes.
+- apiGroups: [nnunet.dev]
+  resources: [nnunettrainings]
+  verbs: [create, patch]
 - apiGroups: [nnunet.dev]
   resources: [nnunettrainings/status, nnunetcomparisons/status]
+  verbs: [patch]
+# Ledgers of looks at test sets: made and written, never deleted.
+- apiGroups: [nnunet.dev]
+  resources: [nnunettestsets]
+  verbs: [get, list, watch, create]
+- apiGroups: [nnunet.dev]
+  resources: [nnunettestsets/status]
   verbs: [patch]
 # Where the OwnerReferencesPermissionEnforcement admission plugin is on, Jobs may carry blockOwnerDeletion only with this.
 - apiGroups: [nnunet.dev]

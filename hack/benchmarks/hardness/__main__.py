@@ -1,12 +1,14 @@
 """What a shorter or a stopped training costs, on synthetic tasks of known hardness.
 
 Trains every cell of the table (task x way to spend the budget x seed) with the trainer image on the CPU, scores it on
-held-out cases and writes the table. It may be interrupted at any time and goes on where it was. Run it by
-`make table-schedules`.
+held-out cases, compares the ways as an NnunetComparison does, and writes the table. It may be interrupted at any time
+and goes on where it was. Run it by `make table-schedules`.
 """
 
 import argparse
+import itertools
 import json
+import statistics
 import subprocess
 import sys
 import threading
@@ -20,7 +22,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from hack.benchmarks.hardness.cells import ARMS, Budget, Cell
+from hack.benchmarks.hardness.cells import ARMS, FULL, Budget, Cell
+from hack.benchmarks.hardness.judge import VERDICTS, as_argument, with_common_seeds
 from hack.benchmarks.hardness.table import page
 from hack.benchmarks.hardness.tasks import TASKS
 from hack.images import ImageError, ensure
@@ -58,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     results = [json.loads(path.read_text()) for cell in cells if (path := _result_file(options.cache, cell)).exists()]
     options.page.parent.mkdir(parents=True, exist_ok=True)
-    options.page.write_text(page(results, [TASKS[name] for name in options.tasks], _budget(options)))
+    verdicts = _judge(cells, options, image)
+    options.page.write_text(page(results, [TASKS[name] for name in options.tasks], _budget(options), verdicts))
     print(f"{len(results)} of {len(cells)} cells are in {options.page}")
     return 0
 
@@ -102,13 +106,32 @@ def _cells(options: argparse.Namespace) -> list[Cell]:
 
 
 def _followers(cells: Iterable[Cell], options: argparse.Namespace) -> list[Cell]:
-    """Return the cells that are as long as the training of another cell was."""
+    """Return the cells that are as long as the trainings of another arm of the task were, on average."""
     found = []
-    for arm in (arm for arm in ARMS if arm.as_long_as and arm.name in options.arms):
-        for leader in (cell for cell in cells if cell.arm.name == arm.as_long_as):
-            path = _result_file(options.cache, leader)
-            if path.exists():
-                found.append(replace(leader, arm=arm, length=int(json.loads(path.read_text())["epochs"])))
+    for arm, task in itertools.product(ARMS, options.tasks):
+        leaders = [cell for cell in cells if (cell.arm.name, cell.task.name) == (arm.as_long_as, task)]
+        known = [cell for cell in leaders if _result_file(options.cache, cell).exists()]
+        if known and arm.name in options.arms:
+            lengths = [json.loads(_result_file(options.cache, cell).read_text())["epochs"] for cell in known]
+            found += [replace(cell, arm=arm, length=round(statistics.mean(lengths))) for cell in known]
+    return found
+
+
+def _judge(cells: Sequence[Cell], options: argparse.Namespace, image: str) -> dict[str, dict[str, Any]]:
+    """Return what the comparison of each task came to, of which all cells are there. Raises CalledProcessError."""
+    found = {}
+    for task in options.tasks:
+        mine = [cell for cell in cells if cell.task.name == task and _result_file(options.cache, cell).exists()]
+        compared = with_common_seeds(mine)
+        if len({cell.arm.name for cell in compared}) < 2 or FULL not in {cell.arm.name for cell in compared}:
+            continue
+        path = options.cache / compared[0].folder / VERDICTS
+        if image:
+            command = ["python3", "-m", "hack.benchmarks.hardness.judge", MOUNTED, as_argument(compared)]
+            with command_in(image, command, writable={options.cache: MOUNTED}) as full_command:
+                subprocess.run(full_command, check=True)
+        if path.exists():
+            found[task] = json.loads(path.read_text())
     return found
 
 

@@ -37,7 +37,7 @@ class Arm:
     early_stopping: str = "Disabled"
     """Mode of the early-stopping rule."""
     as_long_as: str = ""
-    """Arm whose trainings it is as long as, seed by seed, in the place of a share."""
+    """Arm whose trainings it is as long as, on average, in the place of a share: an arm is one way of training."""
 
 
 ARMS = (
@@ -48,6 +48,10 @@ ARMS = (
     Arm("matched", "as long as Stop was, schedule scaled", as_long_as="stop"),
     Arm("anneal", "full, annealed from the plateau (Anneal)", early_stopping="Anneal"),
 )
+
+
+FULL = "full"
+"""The arm that the others are compared with."""
 
 
 @dataclass(frozen=True)

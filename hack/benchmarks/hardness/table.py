@@ -2,18 +2,16 @@
 
 import statistics
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
-from hack.benchmarks.hardness.cells import ARMS, STANDARD_EPOCHS, Arm, Budget
+from hack.benchmarks.hardness.cells import ARMS, FULL, STANDARD_EPOCHS, Arm, Budget
 from hack.benchmarks.hardness.tasks import Task
 
 SMALLEST_CLASS = "lesion"
 """The class whose Dice is shown beside the mean."""
-
-FULL = "full"
-"""The arm that the others are compared to."""
 
 Result = dict[str, Any]
 
@@ -28,6 +26,8 @@ class Row:
     epochs: list[int]
     full: list[float]
     """Dice of the full budget with the same seeds."""
+    judged: Mapping[str, Any] | None = None
+    """What the comparison came to for this arm."""
 
     @property
     def differences(self) -> list[float]:
@@ -36,9 +36,11 @@ class Row:
 
     @property
     def verdict(self) -> str:
-        """Whether the arm and the full budget can be told apart by these seeds."""
+        """The verdict on the arm; without one, whether it and the full budget can be told apart by these seeds."""
         if self.arm.name == FULL:
             return ""
+        if self.judged:
+            return str(self.judged["verdict"])
         if max(self.dice) < min(self.full):
             return "every seed below every seed of full"
         if min(self.dice) > max(self.full):
@@ -46,8 +48,12 @@ class Row:
         return "within the spread"
 
 
-def rows(results: Iterable[Result], task: str) -> list[Row]:
-    """Return the rows of a task, in the order of the arms; seeds without a result of the full budget are left out."""
+def rows(results: Iterable[Result], task: str, compared: Mapping[str, Any] | None = None) -> list[Row]:
+    """Return the rows of a task, in the order of the arms; seeds without a result of the full budget are left out.
+
+    `compared` is what `judge` found of it.
+    """
+    judged = {one["arm"]: one for one in (compared or {}).get("candidates", ())}
     mine = [result for result in results if result["settings"]["task"] == task]
     full = {result["settings"]["seed"]: 100 * result["test"] for result in mine if result["settings"]["arm"] == FULL}
     found = []
@@ -64,18 +70,28 @@ def rows(results: Iterable[Result], task: str) -> list[Row]:
                     smallest=[100 * cell["testPerClass"][SMALLEST_CLASS] for cell in cells],
                     epochs=[cell["epochs"] for cell in cells],
                     full=[full[cell["settings"]["seed"]] for cell in cells],
+                    judged=judged.get(arm.name),
                 )
             )
     return found
 
 
-def page(results: Sequence[Result], tasks: Sequence[Task], budget: Budget) -> str:
-    """Return the whole page."""
-    parts = [_introduction(budget)]
+def page(
+    results: Sequence[Result],
+    tasks: Sequence[Task],
+    budget: Budget,
+    verdicts: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+) -> str:
+    """Return the whole page; `verdicts` has what the comparison of a task came to, by its name."""
+    parts = [_introduction(budget, bool(verdicts))]
     for task in tasks:
-        found = rows(results, task.name)
+        compared = verdicts.get(task.name)
+        found = rows(results, task.name, compared)
         if found:
             parts.append(_section(task, found, budget))
+        if differing := (compared or {}).get("differences"):
+            told = "; ".join(f"{one['path']}: {one['matter']}" for one in differing)
+            parts.append(_filled(f"**Not comparable**, so there is no verdict: {told}"))
     parts.append(_conditions(results, budget))
     return "\n\n".join(parts) + "\n"
 
@@ -87,7 +103,7 @@ def _section(task: Task, found: Sequence[Row], budget: Budget) -> str:
         "",
         _filled(f"{task.description} {cases}"),
         "",
-        f"| | test Dice, % | {SMALLEST_CLASS}, % | epochs trained | share of full | minus full | told apart? |",
+        f"| | test Dice, % | {SMALLEST_CLASS}, % | epochs trained | share of full | minus full | verdict |",
         "|---|---|---|---|---|---|---|",
     ]
     return "\n".join([*head, *(_line(row, budget) for row in found)])
@@ -95,7 +111,7 @@ def _section(task: Task, found: Sequence[Row], budget: Budget) -> str:
 
 def _line(row: Row, budget: Budget) -> str:
     share = statistics.mean(row.epochs) / budget.epochs
-    difference = _spread(row.differences, "+.1f") if row.verdict else ""
+    difference = _difference(row) if row.verdict else ""
     cells = (
         row.arm.title,
         _spread(row.dice),
@@ -108,6 +124,13 @@ def _line(row: Row, budget: Budget) -> str:
     return f"| {' | '.join(cells)} |"
 
 
+def _difference(row: Row) -> str:
+    if not row.judged:
+        return _spread(row.differences, "+.1f")
+    value, low, high = (100 * row.judged[key] for key in ("difference", "low", "high"))
+    return f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+
+
 def _epochs(values: Sequence[int]) -> str:
     return str(values[0]) if len(set(values)) == 1 else ", ".join(str(value) for value in values)
 
@@ -118,7 +141,7 @@ def _spread(values: Sequence[float], form: str = ".1f") -> str:
     return f"{mean} ± {statistics.stdev(values):.1f}" if len(values) > 1 else mean
 
 
-def _introduction(budget: Budget) -> str:
+def _introduction(budget: Budget, judged: bool) -> str:
     scale = STANDARD_EPOCHS / budget.epochs
     paragraphs = (
         "Synthetic tasks of known hardness, trained by `nnunet-trainer` on a CPU and scored on held-out cases, with "
@@ -130,7 +153,13 @@ def _introduction(budget: Budget) -> str:
         f"{scale:g} like the schedule; minDelta and nnU-Net's moving average are not scaled, so that the average lags "
         "behind by more of the schedule than in a real training.",
         "Dice is the mean over classes and test cases, of the final checkpoint. ± is the standard deviation over the "
-        "seeds. *Minus full* compares runs of the same seed.",
+        "seeds. "
+        + (
+            "Each row is an arm of an NnunetComparison with the full budget as its baseline, at a margin of one point; "
+            "*minus full* is the difference with its 95 % interval."
+            if judged
+            else "*Minus full* compares runs of the same seed."
+        ),
     )
     title = "# What a shorter or a stopped training costs"
     return "\n\n".join([title, *(_filled(paragraph) for paragraph in paragraphs)])

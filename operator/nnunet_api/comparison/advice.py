@@ -1,6 +1,7 @@
 """What to do about the reasons of a comparison."""
 
 from nnunet_api.comparison.reasons import ComparisonReason
+from nnunet_api.labels import COMPARISON_LABEL
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case, Group, Then
 from nnunet_api.remedies.table import REMEDIES
@@ -18,17 +19,31 @@ _OWN = {
     ComparisonReason.ARM_CHANGED: (
         "What was registered can't be compared any more: create a new comparison with the trainings that are there."
     ),
+    ComparisonReason.TRAINING_REFUSED: (
+        "Put right what stands in the way; it is tried again every minute, and nothing of the template trains before "
+        "all of it can. Template and patches can't change: where they are wrong, create the comparison anew."
+    ),
 }
-_OF_JOB = {
+_SHARED = {
     Reason.WAITING_FOR_QUEUE: (
-        "The queue is spec.queueName of the baseline's first training. Wait for its turn. If that never comes, see the "
-        f"Workloads of the namespace (kubectl describe workloads.kueue.x-k8s.io), and put the queue right. {RETRY}"
+        "The queue is spec.queueName of the comparison, or of the baseline's first training. Wait for its turn. If "
+        "that never comes, see the Workloads of the namespace (kubectl describe workloads.kueue.x-k8s.io), and put the "
+        f"queue right. {RETRY}"
     ),
     Reason.OUT_OF_MEMORY: f"Raise spec.resources.memory of the comparison. {RETRY}",
     Reason.OUTCOME_LOST: RETRY,
     Reason.RETRIES_EXHAUSTED: f"See the log of the last attempt. {RETRY}",
+    Reason.PODS_LOST: (
+        "See what ended its pods (kubectl get events, kubectl describe node NODE). Where a rule of the cluster changes "
+        f"Jobs or ends them, have what has the label {COMPARISON_LABEL} left out of it. {RETRY}"
+    ),
+    Reason.INVALID_SPEC: (
+        "Save it (kubectl get nnc with -o yaml), and put right the field that is named; where that may not change, "
+        "create the comparison anew. It is tried again when it changes."
+    ),
     Reason.WRONG_DATA: "The scores of a run are no longer those that its evaluation reported.",
 }
+"""Reasons that trainings have, too."""
 
 
 def advice(reason: str, case: str, name: str, namespace: str) -> str:
@@ -37,8 +52,8 @@ def advice(reason: str, case: str, name: str, namespace: str) -> str:
         return _OWN[ComparisonReason(reason)]
     if case in (Case.TOLD, Case.SAID):
         return "" if case == Case.SAID else RETRY
-    if reason in _OF_JOB:
-        return _OF_JOB[Reason(reason)]
+    if reason in _SHARED:
+        return _SHARED[Reason(reason)]
     row = REMEDIES.get(reason)
     if row is None:
         return ""

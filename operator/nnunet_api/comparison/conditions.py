@@ -16,15 +16,29 @@ Conditions = Mapping[str, Any]
 
 UNKNOWN = "unknown"
 ALWAYS_EQUAL = frozenset(
-    {"dataset", "datasetHash", "splitsHash", "folds", "labels", "testSet", "metric", "inference", "evaluation"}
+    {
+        "dataset",
+        "datasetHash",
+        "splits",
+        "splitsHash",
+        "folds",
+        "labels",
+        "testSet",
+        "metric",
+        "inference",
+        "evaluation",
+    }
 )
 """Paths, with all below them, that no comparison may let differ: what was learnt from, and how it was scored."""
 MAY_MIX = frozenset({"trainer.seed", "device"})
 """Paths that may have several values in one arm: the set of them is what counts."""
+NEVER_MIXED = frozenset({"trainer.image"})
+"""Paths that may have one value alone in a training: a tag that was moved on its way has trained two things."""
 EXPLAINED_BY: Mapping[str, tuple[str, ...]] = {
-    "plansHash": ("planning", "configuration", "trainer.image"),
-    "batchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash"),
-    "patchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash"),
+    "plansHash": ("planning", "configuration", "trainer.image", "initialWeights"),
+    "batchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash", "initialWeights"),
+    "patchSize": ("planning", "configuration", "trainer.className", "trainer.image", "plansHash", "initialWeights"),
+    "initialWeightsHash": ("initialWeights",),
     "mirrorAxes": ("configuration", "trainer.className", "trainer.image"),
     "hyperparameters": ("trainer.className", "trainer.image"),
     "hyperparameters.num_epochs": ("schedule.epochs",),
@@ -42,7 +56,10 @@ _OWN_ENVIRONMENT = frozenset(
     {"nnUNet_raw", "nnUNet_preprocessed", "nnUNet_results", "nnUNet_n_proc_DA", "nnUNet_def_n_proc"}
 )
 """Variables in provenance.json that say where a run is and how many processes it has: no condition of the result."""
-_OPTIONAL = ("trainer.env", "environment", "planning.configurations", "podTemplate.volumes")
+_OPTIONAL = (
+    *("trainer.env", "environment", "planning.configurations", "podTemplate.volumes"),
+    *("initialWeights", "initialWeightsHash"),
+)
 """What is not there below these is not set."""
 _VERSIONS = ("nnunetVersion", "torchVersion", "cudaVersion", "device")
 _SHOWN = 80
@@ -78,11 +95,15 @@ def of_spec(spec: NnunetTrainingSpec) -> dict[str, Any]:
     return {
         "dataset.name": spec.dataset.name,
         "folds": spec.fold_names,
+        **dict(flat("splits", body["splits"])),
         **(dict(flat("testSet", body["testSet"])) if spec.test_set else {"testSet": "none"}),
         "evaluation.surfaceToleranceMm": spec.evaluation.surface_tolerance_mm,
+        "evaluation.mirroring": spec.evaluation.mirroring,
+        "evaluation.stepSize": spec.evaluation.step_size,
         **dict(flat("planning", {key: value for key, value in body["planning"].items() if key != "configurations"})),
         **{f"planning.configurations.{key}": value for key, value in body["planning"]["configurations"].items()},
-        "configuration": spec.configuration,
+        "configuration": _one_or_several(spec.configuration_names),
+        **(dict(flat("initialWeights", spec.initial_weights.to_json_dict())) if spec.initial_weights else {}),
         **dict(flat("schedule", body["schedule"])),
         **dict(flat("earlyStopping", body["earlyStopping"])),
         "trainer.className": trainer["className"],
@@ -95,19 +116,29 @@ def of_spec(spec: NnunetTrainingSpec) -> dict[str, Any]:
     }
 
 
+def _one_or_several(names: Sequence[str]) -> Any:
+    return names[0] if len(names) == 1 else list(names)
+
+
 def of_provenance(provenance: Provenance) -> dict[str, Any]:
     """Return what the status of a training that is complete says of its conditions."""
     found = {
         "datasetHash": provenance.dataset_hash,
         "splitsHash": provenance.splits_hash,
         "plansHash": provenance.plans_hash,
-        # By its digest alone: the same image may come from another registry.
-        "trainer.image": (provenance.image_digest or provenance.image or "").rpartition("@")[2] or None,
+        "trainer.image": _image(provenance),
         "nnunetVersion": provenance.nnunet_version,
         "torchVersion": provenance.torch_version,
         "cudaVersion": provenance.cuda_version,
     }
     return {path: value for path, value in found.items() if value is not None}
+
+
+def _image(provenance: Provenance) -> Any:
+    # By its digest alone: the same image may come from another registry.
+    all_of = (provenance.image_digest or provenance.image or "", *(provenance.other_image_digests or ()))
+    digests = list(dict.fromkeys(one.rpartition("@")[2] for one in all_of))
+    return Several(digests) if len(digests) > 1 else digests[0] or None
 
 
 def of_fold(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,7 +205,8 @@ def _below(name: str, known: Sequence[Known]) -> list[str]:
 
 
 def is_below(path: str, name: str) -> bool:
-    """Tell whether a path is that of a name, or inside it."""
+    """Tell whether a path is that of a name, or inside it. Users may name either form of spec.configurations."""
+    name = "configuration" if name == "configurations" else name
     return path == name or path.startswith(f"{name}.")
 
 
@@ -184,6 +216,11 @@ def _difference(path: str, known: Sequence[Known], named: Sequence[str], require
         told = "; ".join(f"{arm}: {value}" for arm, value in values.items())
         matter = f"is not known of all ({told}): train and evaluate anew with this version of the trainer's image"
         return Difference(path, matter)
+    if path in NEVER_MIXED and not _may_differ(path, named):
+        mixed = next((one for one in known if isinstance(one.conditions.get(path), Several)), None)
+        if mixed:
+            matter = f"is not the same in all pods of {mixed.training} ({_text(path, mixed)}): train with a digest"
+            return Difference(path, matter)
     if path not in MAY_MIX:
         for arm in values:
             inside = {one.training: _text(path, one) for one in known if one.arm == arm}

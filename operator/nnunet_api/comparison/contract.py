@@ -89,6 +89,13 @@ class Interval(StatusModel):
     """Upper end of the interval."""
 
 
+class SurfaceInterval(Interval):
+    """A difference of surface distances with its interval."""
+
+    cases: int
+    """Cases with a distance in each replicate of all arms: of a structure that one of them lacks there is none."""
+
+
 class CandidateFacts(StatusModel):
     """What was found of one arm against the baseline."""
 
@@ -126,6 +133,9 @@ class CandidateFacts(StatusModel):
     """Replicates that the margin would need."""
     nsd: Interval | None = None
     """Normalized surface Dice: unadjusted, and no part of the verdict."""
+    hd95_mm: SurfaceInterval | None = None
+    """95th percentile of the Hausdorff distance, mm; less is better. Unadjusted, no part of the verdict, and only of
+    what all arms have found: an arm that misses structures loses Dice and not this."""
 
 
 class ArmFacts(StatusModel):
@@ -169,5 +179,7 @@ class ComparisonFacts(StatusModel):
     """There was no test set: the cross-validation indicates, and proves nothing."""
     seed: Annotated[str | None, Field(max_length=32)] = None
     """Seed of the resampling, from the hash of all scores that were compared."""
+    log_hash: Annotated[str | None, Field(max_length=64)] = None
+    """SHA-256 of the line of JSON in the log of the Job, which has all numbers."""
     notes: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=10)] = []
     """What has to be known besides."""

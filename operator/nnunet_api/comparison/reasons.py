@@ -27,6 +27,8 @@ class ComparisonReason(StrEnum):
     ARM_FAILED = "ArmFailed"
     """A training has failed: it has to be put right, or tried again."""
     COMPARING = "Comparing"
+    TRAINING_REFUSED = "TrainingRefused"
+    """A training of the template can't be created: the API server refuses it, or its name is taken."""
 
     # Complete.
     VERDICT_FOUND = "VerdictFound"
@@ -35,11 +37,15 @@ class ComparisonReason(StrEnum):
     NOT_COMPARABLE = "NotComparable"
     ARM_CHANGED = "ArmChanged"
     """A training that was registered is gone, or another one has its name."""
+    INVALID_TEMPLATE = "InvalidTemplate"
+    """Template and patch of an arm make no training."""
 
     # Events.
     REGISTERED = "Registered"
     """All trainings are known, and what is compared has its digest."""
     RESUMED = "Resumed"
+    POWER_EXPECTED = "PowerExpected"
+    """How many cases, and replicates, the margin needs."""
 
 
 class ComparisonPhase(StrEnum):
@@ -57,5 +63,5 @@ class ComparisonPhase(StrEnum):
     FAILED = "Failed"
 
 
-FINAL = (ComparisonReason.NOT_COMPARABLE, ComparisonReason.ARM_CHANGED)
+FINAL = (ComparisonReason.NOT_COMPARABLE, ComparisonReason.ARM_CHANGED, ComparisonReason.INVALID_TEMPLATE)
 """Reasons of failures that trying again can't mend."""

@@ -24,7 +24,7 @@ class RegisteredTraining(StatusModel):
     uid: Annotated[str, Field(max_length=64)]
     """UID of the training."""
     complete: bool = False
-    """It was complete already: its scores could be known when the comparison was made."""
+    """It was scored already, complete or not: its scores could be known when the comparison was made."""
 
 
 class Registration(StatusModel):
@@ -62,6 +62,9 @@ class NnunetComparisonStatus(StatusModel):
     """Comparable, Suspended, Progressing, Complete, Failed."""
     registration: Registration | None = None
     """What was registered."""
+    power: Annotated[str | None, Field(max_length=512)] = None
+    """How many cases, and replicates, maxDiceLoss needs, from expectedDifferenceSD or the pilot: said before the
+    result."""
     verdict: Annotated[str | None, Field(max_length=512)] = None
     """Verdict on the arm, or on each of several, for display; NotComparable where there can be none."""
     difference: Annotated[str | None, Field(max_length=512)] = None
@@ -78,6 +81,8 @@ class NnunetComparisonStatus(StatusModel):
     """There was no test set: the verdict rests on the cross-validation, and only indicates."""
     seed: Annotated[str | None, Field(max_length=32)] = None
     """Seed of the resampling, from the hash of all scores that were compared."""
+    log_hash: Annotated[str | None, Field(max_length=64)] = None
+    """SHA-256 of the line of JSON in the log of the Job, which has all numbers: the report is made of it."""
     notes: Annotated[list[Annotated[str, Field(max_length=512)]], Field(max_length=12)] = []
     """What has to be known besides."""
     completion_time: Time | None = None

@@ -1,6 +1,7 @@
 """A verdict in words: the sentence that people need first. For operator, trainer and command line."""
 
 from nnunet_api.comparison.contract import CandidateFacts
+from nnunet_api.words import counted
 
 INDICATIVE = "Indicative"
 """How verdicts begin that rest on the cross-validation."""
@@ -44,9 +45,9 @@ def _bare(value: float) -> str:
 def _needed(found: CandidateFacts) -> str:
     parts = []
     if found.cases_needed is not None:
-        parts.append(f"{found.cases_needed} cases")
+        parts.append(f"{counted(found.cases_needed, 'case')}")
     if found.replicates_needed is not None:
-        parts.append(f"{found.replicates_needed} replicates in each arm")
+        parts.append(f"{counted(found.replicates_needed, 'replicate')} in each arm")
     if parts:
         return f"; it would take {' or '.join(parts)} to tell"
     return "; it lies too close to a limit for these cases and replicates to tell"

@@ -6,16 +6,44 @@ from typing import Any
 
 from nnunet_api.dataset.beside import HALVES
 from nnunet_api.dataset.labels import label_problems
-from nnunet_api.dataset.layout import SEVERAL_CHANNELS, name_problem, named, shown
+from nnunet_api.dataset.layout import name_problem, named, same_names, shown, takes_several_channels
+from nnunet_api.words import counted
 
 _REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
+READER_KEY = "overwrite_image_reader_writer"
+"""nnU-Net's key in dataset.json that names the reader."""
+READERS = ("SimpleITKIO", "NibabelIO", "NibabelIOWithReorient", "NaturalImage2DIO", "Tiff3DIO")
+"""nnU-Net's readers."""
+_VOLUMES = (".nii", ".nii.gz", ".nrrd", ".mha", ".gipl")
+_PICTURES = (".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
+_NEVER_READS = {
+    "NaturalImage2DIO": _VOLUMES,
+    "Tiff3DIO": _VOLUMES,
+    "NibabelIO": _PICTURES,
+    "NibabelIOWithReorient": _PICTURES,
+}
+"""By reader: endings of files that it can't read. nnU-Net takes a reader that is named for any ending."""
 _ENDING = re.compile(r"\.[A-Za-z0-9.]*[A-Za-z0-9]", re.ASCII)
+_LIKE_CT = re.compile(r"(?i)(?<![a-z])(ct|cta|hu|hounsfield)(?![a-z])")
 
 
 def channel_names(description: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the channels of a dataset.json (older files call them modality); none where they are no mapping."""
     channels = description.get("channel_names", description.get("modality"))
     return channels if isinstance(channels, dict) else {}
+
+
+def description_notes(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is odd in a dataset.json that is in order, and may be meant so."""
+    for number, name in channel_names(content).items():
+        if isinstance(name, str) and name.strip().casefold() != "ct" and _LIKE_CT.search(name):
+            yield (
+                f"channel {number} is called {name!r}, and only what is called CT is normalized as CT: call it CT if "
+                "its values are Hounsfield units"
+            )
+    reader = content.get(READER_KEY, "None")
+    if isinstance(reader, str) and reader not in (*READERS, "None"):
+        yield f"{READER_KEY} is {shown(reader)}, none of nnU-Net's readers: planning refuses it unless its image has it"
 
 
 def description_problems(content: Mapping[str, Any]) -> Iterator[str]:
@@ -32,6 +60,7 @@ def description_problems(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"numTraining is {count!r}, must be the number of training cases"
     if "labels" in content:
         yield from label_problems(content)
+    yield from _reader_problems(content.get(READER_KEY, ""), ending)
     if "dataset" in content:
         yield from _listed_problems(content["dataset"], len(channel_names(content)), ending)
 
@@ -49,6 +78,9 @@ def _channel_problems(content: Mapping[str, Any]) -> Iterator[str]:
         yield f"{key} is {channels!r}, must have its channels in order: {', '.join(wanted)}"
     elif not all(isinstance(name, str) for name in channels.values()):
         yield f'{key} is {channels!r}, must give each channel a name, such as {{"0": "CT"}}'
+    elif padded := [name for name in channels.values() if name != name.strip()]:
+        # "CT " is no CT to nnU-Net, and would be normalized as an MRI.
+        yield f"{key} has {named(map(repr, padded))}, must have no blanks around a name: nnU-Net goes by the very name"
     elif len(content.get("modality", channels)) != len(channels):
         yield "modality and channel_names have different numbers of channels: remove modality"
 
@@ -63,12 +95,22 @@ def _ending_problems(ending: Any) -> Iterator[str]:
         )
 
 
+def _reader_problems(reader: Any, ending: Any) -> Iterator[str]:
+    if not isinstance(reader, str):
+        yield (
+            f"{READER_KEY} is {reader!r}, must be the name of one of nnU-Net's readers, such as SimpleITKIO: correct "
+            "it, or leave it out"
+        )
+    elif isinstance(ending, str) and ending.lower() in _NEVER_READS.get(reader, ()):
+        yield f"{READER_KEY} is {reader}, which can't read files {ending}: correct it, or leave it out"
+
+
 def _listed_problems(entries: Any, channels: int, ending: Any) -> Iterator[str]:
     """Yield what is wrong with cases that are named one by one, nnU-Net's other way of describing them."""
     if not isinstance(entries, dict) or not entries:
         yield (
-            f"dataset is {shown(entries)}, must map the name of each training case to its images and label: add the "
-            "cases, or leave dataset out if the files are in imagesTr and labelsTr"
+            f"dataset is {shown(entries, 'null')}, must map the name of each training case to its images and label: "
+            "add the cases, or leave dataset out if the files are in imagesTr and labelsTr"
         )
         return
     counts = set()
@@ -84,10 +126,13 @@ def _listed_problems(entries: Any, channels: int, ending: Any) -> Iterator[str]:
             )
             continue
         yield from _path_problems(name, [*images, label], ending)
+        if len({*images, label}) <= len(images):
+            yield f"dataset.{name} names a file twice: each image and the label is a file of its own"
         counts.add(len(images))
-        if len(images) != channels and not (len(images) < channels and ending in SEVERAL_CHANNELS):
-            yield f"dataset.{name} has {len(images)} images, must have {channels}, one for each channel"
-    if ending in SEVERAL_CHANNELS and len(counts) > 1:
+        if len(images) != channels and not (len(images) < channels and takes_several_channels(ending)):
+            yield f"dataset.{name} has {counted(len(images), 'image')}, must have {channels}, one for each channel"
+    yield from same_names(entries)
+    if takes_several_channels(ending) and len(counts) > 1:
         yield f"dataset has cases with {' and '.join(map(str, sorted(counts)))} images, must have the same for each"
 
 

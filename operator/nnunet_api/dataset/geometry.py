@@ -6,9 +6,12 @@ on another grid, mirrored or shifted, would be trained on and scored in the wron
 
 import itertools
 import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+from nnunet_api.words import counted
 
 SPACING_TOLERANCE = 1e-5
 """Relative, as numpy.allclose has it by default, by which nnU-Net refuses a label of another spacing."""
@@ -19,6 +22,12 @@ turns directions by up to 7e-4, measured as 0.58 voxels of a CT. ITK's own defau
 numpy.allclose refuse such headers."""
 SHEAR_TOLERANCE = 1e-4
 """How far the products of a NIfTI header's directions may be from those of orthonormal ones for ITK to read it."""
+ODD_SPACING = 100
+"""By how many times a spacing differs from the median that can be no more than a mistake, such as in the unit."""
+ODD_REMEDY = "Correct their headers, or leave these cases out"
+_IN_MM = {1: 1e3, 3: 1e-3}
+"""By NIfTI's code of a unit of length, the lowest three bits of xyzt_units: metre and micrometre. ITK takes all others,
+also those that NIfTI does not know, for millimetres."""
 GRID_REMEDY = (
     "Resample one to the grid of the other; where the voxels belong together and only the header is wrong, copy the "
     "header (SimpleITK: label.CopyInformation(image))"
@@ -42,18 +51,20 @@ class Grid:
     Readers choose one of them, and not all the same."""
 
     @classmethod
-    def of_nifti(cls, image: Any) -> "Grid":
+    def of_nifti(cls, image: Any, by_itk: bool = False) -> "Grid":
         """Return the grid of a NIfTI image of nibabel's, with all its forms.
 
-        Axes of length 1 behind the third count for nothing, as in ITK.
+        Axes of length 1 behind the third count for nothing, as in ITK. `by_itk`: in mm, into which ITK converts what
+        the header gives in another unit; other readers take the numbers as they are.
         """
+        factor = _IN_MM.get(int(image.header["xyzt_units"]) & 7, 1) if by_itk else 1
         shape = tuple(image.shape)
         while len(shape) > 3 and shape[-1] == 1:
             shape = shape[:-1]
-        spacing = tuple(image.header.get_zooms())[: len(shape)]
+        spacing = tuple(length * factor for length in image.header.get_zooms()[: len(shape)])
         coded = [image.get_sform(coded=True)[0], image.get_qform(coded=True)[0]]
-        forms = [cls.of_affine(shape, spacing, affine.tolist()) for affine in coded if affine is not None]
-        placed = cls.of_affine(shape, spacing, image.affine.tolist())
+        forms = [cls.of_affine(shape, spacing, (affine * factor).tolist()) for affine in coded if affine is not None]
+        placed = cls.of_affine(shape, spacing, (image.affine * factor).tolist())
         return replace(placed, forms=tuple(forms) or (cls(shape, spacing),))
 
     @classmethod
@@ -91,8 +102,8 @@ def is_sheared(grid: Grid) -> bool:
 def mixed_readers(names: str, count: int, reader: str, other: str) -> str:
     """Return what is wrong where nnU-Net's first reader can read some files and not these, which another one can."""
     return (
-        f"{count} files can't be read by {reader}, others can, so the reader of the whole dataset depends on which "
-        f"case comes first: {names}. Mend them, or let {other} read the whole dataset: "
+        f"{counted(count, 'file')} can't be read by {reader}, others can, so the reader of the whole dataset depends "
+        f"on which case comes first: {names}. Mend them, or let {other} read the whole dataset: "
         f'"overwrite_image_reader_writer": "{other}" in dataset.json'
     )
 
@@ -112,7 +123,31 @@ def grid_problems(grids: Mapping[str, Grid]) -> Iterator[str]:
             yield f"{name} has the spacing {_times(grid.spacing)}, {first_name} has {_times(first.spacing)}"
         elif (shift := _shift(first, grid)) > SHIFT_TOLERANCE and not _agree(first, grid):
             apart = f"up to {shift:.3g} voxels away" if math.isfinite(shift) else "nowhere, or infinitely far away"
-            yield f"{name} lies {apart} from {first_name}: {_difference(grid, first)}"
+            difference = _difference(grid, first)
+            yield f"{name} lies {apart} from {first_name}{': ' * bool(difference)}{difference}"
+
+
+def odd_grids(grids: Mapping[str, Grid]) -> Iterator[str]:
+    """Yield which images are of another kind than most: slices among volumes, metres among millimetres.
+
+    nnU-Net brings all to one spacing, and would blow these up or shrink them to nothing. `grids` by the files' names.
+    Where most are one voxel thick, it plans slices and changes no spacing along that axis: what stands there is what
+    whoever made them filled in, such as 1, or 999 (nnU-Net v1).
+    """
+    if not grids:
+        return
+    axes = round(statistics.median(len(grid.shape) for grid in grids.values()))
+    alike = [grid for grid in grids.values() if len(grid.shape) == axes]
+    usual = tuple(statistics.median(lengths) for lengths in zip(*(grid.spacing for grid in alike), strict=False))
+    sizes = [statistics.median(lengths) for lengths in zip(*(grid.shape for grid in alike), strict=True)]
+    for name, grid in grids.items():
+        if len(grid.shape) != axes:
+            yield f"{name} has {counted(len(grid.shape), 'axis', 'axes')}, most have {axes}"
+        elif any(
+            size > 1 and not one / ODD_SPACING < two < one * ODD_SPACING
+            for size, one, two in zip(sizes, usual, grid.spacing, strict=False)
+        ):
+            yield f"{name} has the spacing {_times(grid.spacing)}, the median is {_times(usual)}"
 
 
 def _close(spacing: Vector, other: Vector) -> bool:

@@ -45,10 +45,20 @@ def label_problems(description: Mapping[str, Any]) -> Iterator[str]:
         hint = " (nnU-Net v1 had names and values the other way round)" if "0" in labels else ""
         yield f"labels.background is {background!r}, must be 0{hint}"
         return
-    wrong = list(_value_problems(labels)) or list(_set_problems(labels))
+    wrong = list(_name_problems(labels)) or list(_value_problems(labels)) or list(_set_problems(labels))
     yield from wrong
     if not wrong and has_regions(labels):
         yield from order_problems(foreground(labels), description.get("regions_class_order"))
+
+
+def _name_problems(labels: Mapping[str, Any]) -> Iterator[str]:
+    """Yield names by which no score could be told, and those of classes to learn that are meant for something else."""
+    for name in labels:
+        if not str(name).strip():
+            yield f"labels has {name!r} for a name, by which nothing could be told of it: give it one"
+        for meant in ("background", IGNORE):
+            if str(name).strip().casefold() == meant != name:
+                yield f"labels has {name!r}, which nnU-Net takes for a class to learn: write it {meant}"
 
 
 def _value_problems(labels: Mapping[str, Any]) -> Iterator[str]:

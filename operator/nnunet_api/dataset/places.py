@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_api.dataset.layout import named
+from nnunet_api.words import counted
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,30 @@ def place_problems(places: Mapping[str, Place], root: str, called: str) -> Itera
     """
     broken = [f"{name} -> {place.real}" for name, place in places.items() if place.is_link and not place.is_file]
     if broken:
-        yield (
-            f"{len(broken)} files are links to what is not there: {named(broken)}. Copy the files themselves (cp -L, "
-            "rsync --copy-links)"
-        )
+        words = counted(len(broken), "file is a link", "files are links")
+        yield (f"{words} to what is not there: {named(broken)}. Copy the files themselves (cp -L, rsync --copy-links)")
     outside = [
         f"{name} ({place.real})" for name, place in places.items() if place.is_file and not _in(place.real, root)
     ]
     if outside:
         yield (
-            f"{len(outside)} files lie outside of {called}: {named(outside)}. Copy the files themselves into the "
-            "dataset"
+            f"{counted(len(outside), 'file lies', 'files lie')} outside of {called}: {named(outside)}. Copy the files "
+            "themselves into the dataset"
         )
+
+
+def shared_files(places: Mapping[str, Place]) -> Iterator[str]:
+    """Yield which names stand for one file, by links or because they are given twice."""
+    names: dict[str, list[str]] = {}
+    for name, place in places.items():
+        names.setdefault(place.real, []).append(name)
+    if told := [" and ".join(sorted(group)) for group in names.values() if len(group) > 1]:
+        yield f"one file stands for several: {named(told)}"
+
+
+def other_than_a_file(name: str, place: Place) -> str:
+    """Return what is wrong with something that is there and is no file: a folder, a pipe; nothing where it is one."""
+    return "" if place.is_file else f"{name} is there and is no file: put a file in its place, or remove it"
 
 
 def missing(places: Mapping[str, Place]) -> list[str]:

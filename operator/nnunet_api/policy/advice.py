@@ -12,6 +12,12 @@ STOP_ADVICE = (
 )
 
 
+WEIGHTS_ADVICE = (
+    "spec.initialWeights: from the learning rate of a trainer class, 0.01 in nnUNetTrainer, the first epochs may undo "
+    "what the weights know. Set spec.schedule.initialLearningRate, and compare with random weights on the test set"
+)
+
+
 @dataclass(frozen=True)
 class Advice:
     """Something to think about."""
@@ -28,5 +34,7 @@ def advice(spec: NnunetTrainingSpec) -> list[Advice]:
     found = [] if standard else [Advice("spec.schedule", f"spec.schedule: {message}")]
     if spec.early_stopping.mode is EarlyStoppingMode.STOP:
         found.append(Advice("spec.earlyStopping.mode", STOP_ADVICE))
+    if spec.initial_weights and spec.schedule.initial_learning_rate is None:
+        found.append(Advice("spec.initialWeights", WEIGHTS_ADVICE))
     found += [Advice(each.field, each.message) for each in differences(Asked.by(spec)) if each.hollow]
     return found

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from nnunet_api.policy.model import (
     CLINICAL_LABEL,
     LONGEST_EXCEPTION_DAYS,
+    ComparisonTerms,
     NnunetTrainingPolicySpec,
     Outcome,
     PolicyException,
     PolicyMode,
 )
-from nnunet_api.policy.rules import Standing, Violation, told, violations
+from nnunet_api.policy.rules import COMPARABLE, Standing, Violation, told, violations
 from nnunet_api.policy.selector import is_for
 from nnunet_api.remedies.table import POLICY_REMEDY
 from nnunet_api.training import NnunetTrainingSpec
@@ -36,6 +37,11 @@ class Subject:
     namespace: str
     name: str
     spec: NnunetTrainingSpec
+    verifier: str = ""
+    """The image that is yet to verify it: the operator's own. Empty where that is not known, or is done."""
+    weights_claim: str = ""
+    """The claim from which the weights of another training are yet to be copied. Empty where none are, or it is not
+    known, as at admission."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,17 @@ class Verdict:
     policy: Policy
     outcome: Outcome
     violations: tuple[Violation, ...]
+    """What is broken, but for what a comparison may stand for."""
     exception: PolicyException | None
     """The exception that was applied, if any."""
     lapsed: PolicyException | None
     """The exception that names the training and does not count, because of its time."""
     proven_epochs: int
     """Epochs that it asks to be trained and proven; 0 for none, and where it is not enforced."""
+    compared: tuple[Violation, ...] = ()
+    """What is broken and a comparison has to stand for: the training names one, and the policy asks for its verdict."""
+    terms: ComparisonTerms | None = None
+    """What that comparison has to come to; None where nothing is `compared`."""
 
     @property
     def matter(self) -> str:
@@ -69,7 +80,8 @@ class Decision:
     """What all policies came to."""
 
     verdicts: tuple[Verdict, ...] = ()
-    """One for each policy that is for the training, those that stand in its way first, then by name."""
+    """One for each policy that is for the training, those that stand in its way first, then those that a comparison
+    has to stand for, then by name."""
     missing: bool = False
     """The namespace is clinical and no policy is for it."""
     next_change: datetime | None = field(default=None, compare=False)
@@ -94,7 +106,8 @@ def decide(subject: Subject, labels: Mapping[str, str], policies: Iterable[Polic
     """Decide whether a training in a namespace with these labels may run at a time."""
     concerned = [policy for policy in policies if is_for(policy.spec, subject.namespace, labels)]
     verdicts = [_judge(subject, policy, now) for policy in concerned]
-    order = list(_BROKEN.values())
+    # The status keeps the first ones: what is broken, then what a comparison has to stand for.
+    order = [*_BROKEN.values(), Outcome.COMPARED]
     verdicts.sort(key=lambda v: (order.index(v.outcome) if v.outcome in order else len(order), v.policy.name))
     return Decision(
         tuple(verdicts),
@@ -123,15 +136,26 @@ def _judge(subject: Subject, policy: Policy, now: datetime) -> Verdict:
     )
     exception = named if named and in_force(named, now) else None
     standing = Standing(policy.spec.rules, exception)
-    broken = violations(subject.spec, standing)
+    broken = violations(subject.spec, standing, subject.verifier, subject.weights_claim)
+    as_arm = subject.spec.comparison is not None and standing.terms is not None
+    compared = tuple(one for one in broken if as_arm and one.rule in COMPARABLE)
+    others = tuple(one for one in broken if one not in compared)
     enforced = policy.spec.mode is PolicyMode.ENFORCE
     kept = Outcome.EXCEPTED if exception else Outcome.ALLOWED
     return Verdict(
         policy,
-        outcome=_BROKEN[policy.spec.mode] if broken else kept,
-        violations=tuple(broken),
+        outcome=_BROKEN[policy.spec.mode] if others else Outcome.COMPARED if compared else kept,
+        violations=others,
         exception=exception,
         lapsed=None if exception else named,
-        # A schedule that ends before early stopping may act is whole when it is over.
-        proven_epochs=min(standing.proven_epochs, subject.spec.schedule.epochs) if enforced else 0,
+        proven_epochs=_proven_epochs(subject.spec, standing, bool(compared)) if enforced else 0,
+        compared=compared,
+        terms=standing.terms if compared else None,
     )
+
+
+def _proven_epochs(spec: NnunetTrainingSpec, standing: Standing, as_arm: bool) -> int:
+    # A schedule that ends before early stopping may act is whole when it is over.
+    least = min(standing.proven_epochs, spec.schedule.epochs)
+    # What is compared is the training as it is: its early stops may act when it says so.
+    return min(least, spec.early_stopping.min_epochs) if as_arm and spec.early_stopping.can_end_early else least

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field
 
 from nnunet_api.base import GROUP, INTEGER, ApiModel, cel
+from nnunet_api.resources import ConfigurationName
 from nnunet_api.schedule import EarlyStoppingMode
-from nnunet_api.training import ConfigurationName, Identifier
+from nnunet_api.training import Identifier
 
 KIND = "NnunetTrainingPolicy"
 PLURAL = "nnunettrainingpolicies"
@@ -64,10 +65,20 @@ class PolicyMode(StrEnum):
     AUDIT = "Audit"
 
 
+class AcceptedVerdict(StrEnum):
+    """Verdicts of a comparison that a policy may accept. What rests on a cross-validation is none of them."""
+
+    SUPERIOR = "Superior"
+    EQUIVALENT = "Equivalent"
+    NON_INFERIOR = "NonInferior"
+
+
 class Outcome(StrEnum):
     """What a policy came to for a training."""
 
     ALLOWED = "Allowed"
+    COMPARED = "Compared"
+    """It breaks rules in whose place a comparison may stand, and trains as its arm; PolicyCompliant has the verdict."""
     EXCEPTED = "Excepted"
     """It keeps what an exception has left of the rules."""
     DENIED = "Denied"
@@ -87,6 +98,7 @@ class Rule(StrEnum):
     IMAGE_DIGEST = "requireImageDigest"
     SEED = "requireSeed"
     TEST_SET = "requireTestSet"
+    MIN_REPLICATES = "minReplicates"
     TRAINER_CLASSES = "allowedTrainerClasses"
     CONFIGURATIONS = "allowedConfigurations"
     PLANNERS = "allowedPlanners"
@@ -109,6 +121,7 @@ class Rule(StrEnum):
     SECRETS = "allowedSecrets"
     CONFIG_MAPS = "allowedConfigMaps"
     JOB_ANNOTATIONS = "allowedJobAnnotations"
+    INITIAL_WEIGHTS = "allowedInitialWeights"
 
 
 LiftableRule = Literal[
@@ -119,6 +132,8 @@ LiftableRule = Literal[
     "requireImageDigest",
     "requireSeed",
     "requireTestSet",
+    "minReplicates",
+    "maxTestLooks",
     "allowedTrainerClasses",
     "allowedConfigurations",
     "allowedPlanners",
@@ -141,6 +156,7 @@ LiftableRule = Literal[
     "allowedSecrets",
     "allowedConfigMaps",
     "allowedJobAnnotations",
+    "allowedInitialWeights",
 ]
 """Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
 
@@ -201,6 +217,21 @@ class EarlyStoppingRules(ApiModel):
     """Least spec.earlyStopping.minEpochs with the modes Anneal and Stop. No early stop acts before it, either."""
 
 
+class ComparisonTerms(ApiModel):
+    """What a comparison has to come to, so that it stands in the place of rules that one of its arms breaks."""
+
+    max_dice_loss: Annotated[float, Field(gt=0, le=0.5)] = 0.01
+    """Largest maxDiceLoss (0 to 1) that the comparison may be registered with."""
+    verdicts: Annotated[list[AcceptedVerdict], Field(min_length=1, max_length=3, json_schema_extra=_SET)] = [
+        AcceptedVerdict.SUPERIOR,
+        AcceptedVerdict.EQUIVALENT,
+        AcceptedVerdict.NON_INFERIOR,
+    ]
+    """Verdicts that it may come to. One without a test set never counts."""
+    min_replicates: Annotated[int, Field(ge=1, le=10, json_schema_extra=INTEGER)] = 3
+    """Least replicates of both the arm and the baseline. With fewer, models are compared and not ways of training."""
+
+
 class Rules(ApiModel):
     """What is asked of a training. A rule that is not given asks nothing."""
 
@@ -217,15 +248,25 @@ class Rules(ApiModel):
     early_stopping: EarlyStoppingRules = EarlyStoppingRules()
     """What is asked of early stopping."""
     require_image_digest: bool = False
-    """spec.trainer.image must be given with a digest: a tag can be moved to another image."""
+    """spec.trainer.image must be given with a digest: a tag can be moved to another image. So must the operator's own
+    trainer image (the chart's trainer.image.digest), which verifies: until it is, the operator starts nothing."""
     require_seed: bool = False
     """spec.trainer.seed must be given."""
     require_test_set: bool = False
     """spec.testSet must be given: nothing else tells how good the model is on cases that it has not seen."""
+    min_replicates: Annotated[int | None, Field(ge=1, le=10, json_schema_extra=INTEGER)] = None
+    """Least spec.replicates: one training tells little of what its seed did."""
+    require_comparison: ComparisonTerms | None = None
+    """A training that names its comparison (spec.comparison) may break minEpochs, minIterationsPerEpoch, the rules on
+    early stopping and allowedTrainerClasses. It complies only once that comparison has come to one of these verdicts,
+    against a baseline that keeps all rules of this policy. Default: who breaks a rule does not train."""
+    max_test_looks: Count | None = None
+    """How often a test set may have been looked at, all namespaces together, for a verdict on it to count under
+    requireComparison; trainings and comparisons that were scored on it are looks. An alert tells of more."""
     allowed_trainer_classes: Annotated[list[Identifier], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Classes that spec.trainer.className may name. Default: all."""
     allowed_configurations: Annotated[list[ConfigurationName], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
-    """Configurations that spec.configuration may name. spec.planning.configurations must then be empty: a training
+    """Configurations that spec.configurations may name. spec.planning.configurations must then be empty: a training
     could define anything under an allowed name. Default: all."""
     allowed_planners: Annotated[list[Identifier], Field(max_length=MAX_NAMES, json_schema_extra=_SET)] = []
     """Planners that spec.planning.planner may name: they decide on the size of network and patch. Default: all."""
@@ -245,11 +286,12 @@ class Rules(ApiModel):
     They are compared as they are written: docker.io is added to neither. A training that names no image gets the
     operator's, and keeps the rule."""
     allowed_claims: SomeNames | None = None
-    """Claims that spec.dataset.claimName, spec.storage.preprocessed.claimName and spec.storage.results.claimName may
-    name."""
+    """Claims that spec.dataset.claimName, spec.storage.preprocessed.claimName, spec.storage.results.claimName and
+    spec.initialWeights.claim.claimName may name."""
     allowed_gpu_resources: Names | None = None
-    """Extended resources that spec.resources.gpuResourceName may name where GPUs are asked for. A node's other devices
-    are extended resources, too."""
+    """Extended resources that spec.resources.gpuResourceName may name where GPUs are asked for, and as
+    resourceclaimtemplates/NAME what spec.resources.gpuClaimTemplateName may. Both bring other devices of a node, too,
+    and a claim more than spec.resources.gpus says."""
     allowed_service_accounts: SomeNames | None = None
     """ServiceAccounts that spec.podTemplate.serviceAccountName may name; not set means default."""
     allowed_priority_classes: Names | None = None
@@ -283,6 +325,10 @@ class Rules(ApiModel):
     class, which no digest of an image covers."""
     allowed_job_annotations: Names | None = None
     """Keys that spec.podTemplate.jobAnnotations may have."""
+    allowed_initial_weights: Names | None = None
+    """What spec.initialWeights may begin with, as training/NAME or claim/NAME; claim/* for any claim. Epochs of a
+    fine-tuned network say less: nobody knows here what it has seen before. The plans come with the weights: beside
+    allowedConfigurations, allowedPlanners or minGpuMemoryTargetGB none may be set unless this rule names them."""
 
 
 class PolicyException(ApiModel):
@@ -299,6 +345,8 @@ class PolicyException(ApiModel):
         Field(max_length=MAX_LIFTED, json_schema_extra=_SET),
     ] = []
     """Rules that do not hold for the training. Epochs are never lifted: give minEpochs. Default: none."""
+    require_comparison: ComparisonTerms | None = None
+    """Terms for this training, in the place of the rule requireComparison. Default: the rule's own."""
     reason: Annotated[str, Field(min_length=10, max_length=MAX_REASON)]
     """Why, in a sentence that an auditor understands."""
     ticket: Annotated[str, Field(min_length=1, max_length=MAX_WORD)]

@@ -11,7 +11,8 @@ DEFAULT_SERVICE_ACCOUNT = "default"
 """What Kubernetes gives a pod that names none."""
 ANY_TAINT = "*"
 """Stands for the key of a toleration that has none, and by that tolerates every taint."""
-
+CLAIM_TEMPLATES = "resourceclaimtemplates/"
+"""Before the name of a ResourceClaimTemplate, beside extended resources."""
 UNSET = "unset"
 """Stands for the user or group that a security context leaves to image and cluster."""
 
@@ -64,8 +65,13 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     yield one(Rule.CLAIMS, rules.allowed_claims, "spec.dataset.claimName", spec.dataset.claim_name)
     for part, claim in (("preprocessed", storage.preprocessed), ("results", storage.results)):
         yield one(Rule.CLAIMS, rules.allowed_claims, f"spec.storage.{part}.claimName", claim.claim_name)
-    device = resources.gpu_resource_name if resources.gpus else None
-    yield one(Rule.GPU_RESOURCES, rules.allowed_gpu_resources, "spec.resources.gpuResourceName", device)
+    begins = spec.initial_weights
+    claim_of_weights = begins.claim.claim_name if begins and begins.claim else None
+    yield one(Rule.CLAIMS, rules.allowed_claims, "spec.initialWeights.claim.claimName", claim_of_weights)
+    field, device = "spec.resources.gpuResourceName", resources.gpu_resource_name if resources.gpus else None
+    if device and resources.gpu_claim_template_name:
+        field, device = "spec.resources.gpuClaimTemplateName", f"{CLAIM_TEMPLATES}{resources.gpu_claim_template_name}"
+    yield one(Rule.GPU_RESOURCES, rules.allowed_gpu_resources, field, device)
     account = pod.service_account_name or DEFAULT_SERVICE_ACCOUNT
     yield one(Rule.SERVICE_ACCOUNTS, rules.allowed_service_accounts, "spec.podTemplate.serviceAccountName", account)
     priority, runtime = pod.priority_class_name, pod.runtime_class_name
@@ -90,6 +96,8 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     yield from _read(spec, rules)
     annotations = list(pod.job_annotations)
     yield Named(Rule.JOB_ANNOTATIONS, rules.allowed_job_annotations, "spec.podTemplate.jobAnnotations", annotations)
+    weights = begins.named if begins else None
+    yield one(Rule.INITIAL_WEIGHTS, rules.allowed_initial_weights, "spec.initialWeights", weights)
 
 
 def _read(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:

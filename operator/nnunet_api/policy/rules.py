@@ -4,18 +4,37 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nnunet_api.policy.model import PolicyException, Rule, Rules
-from nnunet_api.policy.names import is_allowed, is_allowed_image, named
+from nnunet_api.policy.model import ComparisonTerms, PolicyException, Rule, Rules
+from nnunet_api.policy.names import CLAIM_TEMPLATES, is_allowed, is_allowed_image, named
 from nnunet_api.schedule import LearningRatePolicy
 from nnunet_api.standard import number_text
 from nnunet_api.training import NnunetTrainingSpec
 
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
+VERIFIER = "the operator's own trainer image"
+"""The field of a violation that no change of the training mends. Admission does not know of it."""
 SHOWN_CHARACTERS = 200
 """Characters of a list that a message shows."""
 TOLD_BYTES, TOLD_CHARACTERS = 4096, 1000
 """A longer line on what is broken is cut to so many characters, of at most four bytes each."""
+COMPARABLE = frozenset(
+    {
+        Rule.MIN_EPOCHS,
+        Rule.MIN_ITERATIONS,
+        Rule.EARLY_STOPPING_MODES,
+        Rule.EARLY_STOPPING_MIN_EPOCHS,
+        Rule.TRAINER_CLASSES,
+    }
+)
+"""Rules in whose place the verdict of a comparison may stand: on how long is trained, and by which class."""
 _NAMES_HAVE_TO_MEAN = "(so that an allowed name means what nnU-Net plans under it)"
+
+_PLANS_COME_WITH_WEIGHTS = (
+    "where a rule says what may be planned and none which weights (allowedInitialWeights): the plans come with them"
+)
+_CLAIMS_COUNT = (
+    "where maxGpus counts and allowedGpuResources names no resourceclaimtemplates/...: its claim may ask for more GPUs"
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,18 @@ class Standing:
         return self._floor(self.rules.early_stopping.min_epochs)
 
     @property
+    def terms(self) -> ComparisonTerms | None:
+        """What a comparison has to come to in the place of rules; None where none may stand there."""
+        own = self.exception.require_comparison if self.exception else None
+        return own or self.rules.require_comparison
+
+    @property
+    def max_test_looks(self) -> int | None:
+        """How often a test set may have been looked at for a verdict on it to count; None for as often as it may."""
+        lifted = self.exception is not None and "maxTestLooks" in self.exception.lifted_rules
+        return None if lifted else self.rules.max_test_looks
+
+    @property
     def proven_epochs(self) -> int:
         """Epochs that each fold has to be trained for, and before which no early stop acts; 0 for none."""
         return max(self.min_epochs or 0, self.early_stopping_min_epochs or 0)
@@ -78,12 +109,19 @@ class Standing:
 
 def gpus_at_once(spec: NnunetTrainingSpec) -> int:
     """Return the GPUs that a training may hold at the same time."""
-    return spec.resources.gpus * min(spec.max_parallel_folds, len(spec.fold_names) * spec.replicates)
+    return spec.resources.gpus * min(spec.max_parallel_folds, len(spec.fold_keys))
 
 
-def violations(spec: NnunetTrainingSpec, standing: Standing) -> list[Violation]:
-    """Return what a training breaks, in the order of `Rule`."""
-    return [found for found in _all(spec, standing) if standing.holds(found.rule)]
+def violations(
+    spec: NnunetTrainingSpec, standing: Standing, verifier: str = "", weights_claim: str = ""
+) -> list[Violation]:
+    """Return what a training breaks.
+
+    `verifier` is the image that is yet to verify it, `weights_claim` the claim from which another training's weights
+    are yet to be copied; admission knows of neither.
+    """
+    found = [*_all(spec, standing, verifier), *_claim_of_weights(spec, standing.rules, weights_claim)]
+    return [one for one in found if standing.holds(one.rule)]
 
 
 def told(broken: Sequence[Violation]) -> str:
@@ -92,7 +130,7 @@ def told(broken: Sequence[Violation]) -> str:
     return text[:TOLD_CHARACTERS] + "..." if len(text.encode()) > TOLD_BYTES else text
 
 
-def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
+def _all(spec: NnunetTrainingSpec, standing: Standing, verifier: str) -> Iterator[Violation]:
     rules, stopping = standing.rules, spec.early_stopping
     if standing.min_epochs is not None and spec.schedule.epochs < standing.min_epochs:
         yield _too_few(Rule.MIN_EPOCHS, "spec.schedule.epochs", spec.schedule.epochs, standing.min_epochs)
@@ -109,10 +147,14 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
     image = spec.trainer.image
     if rules.require_image_digest and not DIGEST.fullmatch(image):
         yield Violation(Rule.IMAGE_DIGEST, "spec.trainer.image", image or None, "must have a digest (NAME@sha256:...)")
+    if rules.require_image_digest and verifier and not DIGEST.fullmatch(verifier):
+        yield Violation(Rule.IMAGE_DIGEST, VERIFIER, verifier, "must have a digest: it verifies what was trained")
     if rules.require_seed and spec.trainer.seed is None:
         yield Violation(Rule.SEED, "spec.trainer.seed", None, "must be a number")
     if rules.require_test_set and spec.test_set is None:
         yield Violation(Rule.TEST_SET, "spec.testSet", None, "must name the folders of the test cases")
+    if rules.min_replicates is not None and spec.replicates < rules.min_replicates:
+        yield _too_few(Rule.MIN_REPLICATES, "spec.replicates", spec.replicates, rules.min_replicates)
     if rules.allowed_trainer_classes and spec.trainer.class_name not in rules.allowed_trainer_classes:
         name, classes = spec.trainer.class_name, rules.allowed_trainer_classes
         yield _not_among(Rule.TRAINER_CLASSES, "spec.trainer.className", name, classes)
@@ -125,6 +167,8 @@ def _all(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
         wanted = f"must be at most {rules.max_gpus} in all (lower spec.maxParallelFolds)"
         yield Violation(Rule.MAX_GPUS, "spec.resources.gpus", value, wanted)
     yield from _pod(spec, rules)
+    yield from _plans_of_weights(spec, standing)
+    yield from _devices_of_claims(spec, standing)
 
 
 def _learning_rate(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
@@ -151,11 +195,46 @@ def _planning(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
 def _configurations(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
     """A name says nothing where the training itself may define what it stands for, or what that inherits from."""
     allowed, own = rules.allowed_configurations, spec.planning.configurations
-    if allowed and spec.configuration not in allowed:
-        yield _not_among(Rule.CONFIGURATIONS, "spec.configuration", spec.configuration, allowed)
+    strange = [name for name in spec.configuration_names if name not in allowed]
+    if allowed and strange:
+        yield Violation(Rule.CONFIGURATIONS, "spec.configurations", strange, _may_set(allowed))
     if allowed and own:
         wanted = f"must be empty {_NAMES_HAVE_TO_MEAN}"
         yield Violation(Rule.CONFIGURATIONS, "spec.planning.configurations", sorted(own), wanted)
+
+
+def _plans_of_weights(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
+    """The plans come out of the checkpoint: a name in it means what whoever wrote that file says."""
+    rules, begins = standing.rules, spec.initial_weights
+    asked = {
+        Rule.CONFIGURATIONS: bool(rules.allowed_configurations),
+        Rule.PLANNERS: bool(rules.allowed_planners),
+        Rule.MIN_GPU_MEMORY: rules.min_gpu_memory_target_gb is not None,
+    }
+    held = any(given and standing.holds(rule) for rule, given in asked.items())
+    if begins and held and rules.allowed_initial_weights is None:
+        wanted = f"must not be set {_PLANS_COME_WITH_WEIGHTS}"
+        yield Violation(Rule.INITIAL_WEIGHTS, "spec.initialWeights", begins.named, wanted)
+
+
+def _devices_of_claims(spec: NnunetTrainingSpec, standing: Standing) -> Iterator[Violation]:
+    """How many devices a claim asks for stands in its template, not in spec.resources.gpus, which is counted."""
+    template, rules = spec.resources.gpu_claim_template_name, standing.rules
+    counted = rules.max_gpus is not None and standing.holds(Rule.MAX_GPUS)
+    known = any(one.startswith(CLAIM_TEMPLATES) for one in rules.allowed_gpu_resources or ())
+    if template and spec.resources.gpus and counted and not known:
+        yield Violation(
+            Rule.GPU_RESOURCES, "spec.resources.gpuClaimTemplateName", template, f"must not be set {_CLAIMS_COUNT}"
+        )
+
+
+def _claim_of_weights(spec: NnunetTrainingSpec, rules: Rules, claim: str) -> Iterator[Violation]:
+    """What is read of another training lies on the claim that it names."""
+    source = spec.initial_weights.training if spec.initial_weights else None
+    allowed = rules.allowed_claims
+    if source and claim and allowed is not None and not is_allowed(claim, allowed):
+        wanted = f"must have its results on one of {_shown(allowed)}, has them on {claim}"
+        yield Violation(Rule.CLAIMS, "spec.initialWeights.training.name", source.name, wanted)
 
 
 def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:

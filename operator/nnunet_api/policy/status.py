@@ -43,10 +43,43 @@ class PolicyDecision(StatusModel):
     """Rules that the training does not keep, by their fields under spec.rules."""
     ticket: Annotated[str | None, Field(max_length=128)] = None
     """Ticket of the exception that was applied, if any."""
+    comparison: Annotated[str | None, Field(max_length=253)] = None
+    """With the outcome Compared: the comparison whose verdict has to stand in the place of the broken rules."""
 
     def says_the_same(self, other: "PolicyDecision") -> bool:
         """Say whether only the generation differs: an edit of the policy that changes nothing for this training."""
         return self == other.model_copy(update={"generation": self.generation})
+
+
+class AcceptedComparison(StatusModel):
+    """A verdict that stands in the place of rules that the training breaks, as it was when it was accepted."""
+
+    policy: Annotated[str, Field(max_length=253)]
+    """Policy that accepts it."""
+    generation: int
+    """Generation of the policy."""
+    comparison: Annotated[str, Field(max_length=253)]
+    """Name of the comparison."""
+    uid: Annotated[str, Field(max_length=64)]
+    """UID of the comparison."""
+    registration: Annotated[str, Field(max_length=64)]
+    """Digest of what was registered before the result was known."""
+    arm: Annotated[str, Field(max_length=63)]
+    """Arm that the training is in."""
+    baseline: Annotated[list[Annotated[str, Field(max_length=253)]], Field(max_length=10)] = []
+    """Trainings of the arm that it was compared with."""
+    verdict: Annotated[str, Field(max_length=64)]
+    """What the comparison came to for the arm."""
+    difference: float
+    """Dice of the arm less that of the baseline (-1 to 1)."""
+    low: float
+    """Lower end of the interval."""
+    high: float
+    """Upper end of the interval."""
+    max_dice_loss: float
+    """Margin (0 to 1) of the comparison."""
+    accepted_at: Time
+    """When the operator accepted it."""
 
 
 MAX_DECISIONS = 32
@@ -67,6 +100,8 @@ class AppliedPolicies(StatusModel):
     """What each policy that is for the training came to, those that stand in its way first; at most 32."""
     exceptions: Annotated[list[GrantedException], Field(max_length=MAX_EXCEPTIONS)] = []
     """Exceptions under which the training ran at any time. What is listed once stays, for ever."""
+    accepted: Annotated[list[AcceptedComparison], Field(max_length=MAX_DECISIONS)] = []
+    """Verdicts that stand in the place of broken rules, one for each policy. They stay when the comparison is gone."""
 
 
 class PolicyUse(StatusModel):

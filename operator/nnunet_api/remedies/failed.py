@@ -8,6 +8,8 @@ from nnunet_api.remedies.commands import AUDIT, CLAIMS, DESCRIBE, JOBS, LOGS, PO
 from nnunet_api.remedies.remedy import (
     ASK_FOR_EXCEPTION,
     LOOK_FOR_STALL,
+    SEE_CHANGED,
+    SEE_DEADLINE,
     SEE_EVICTION,
     SEE_INJECTED,
     SEE_NODE,
@@ -113,11 +115,16 @@ FAILED: Mapping[str, Remedy] = {
     Reason.PODS_LOST: Remedy(
         Group.FAILED,
         "its pods were ended again and again by what is not the trainer's doing: a node that turns them away or evicts "
-        "them, or a container of others",
+        "them, a container of others, or a deadline",
         SEE_NODE,
         Then.RETRY,
         (PODS, "kubectl get nodes"),
-        cases={Case.EVICTED: SEE_EVICTION, Case.INJECTED: SEE_INJECTED},
+        cases={
+            Case.EVICTED: SEE_EVICTION,
+            Case.INJECTED: SEE_INJECTED,
+            Case.DEADLINE: SEE_DEADLINE,
+            Case.CHANGED: SEE_CHANGED,
+        },
     ),
     Reason.OUTCOME_LOST: Remedy(
         Group.FAILED,

@@ -21,6 +21,15 @@ SEE_EVICTION = (
     "-n {namespace} describe limitranges); a full /dev/shm is spec.resources.sharedMemory. A pod that runs keeps what "
     "it has until the training is suspended and resumed. Where the node was low on a resource, see which pod filled it."
 )
+SEE_CHANGED = (
+    "A rule of the cluster changes the pods of this operator in a way that it can't work with: have what has the label "
+    "nnunet.dev/training left out of it (kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies)."
+)
+SEE_DEADLINE = (
+    "A rule of the cluster sets activeDeadlineSeconds, which the operator never does: have what has the label "
+    "nnunet.dev/training left out of it. A fold goes on from its checkpoint, where the time suffices for some epochs, "
+    "but what ends pod after pod ends the training at last."
+)
 SEE_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
 
 
@@ -36,6 +45,8 @@ class Group(StrEnum):
     COMPLETE = "Complete"
     STALLS = "Not getting on"
     """It runs, and yet does not get on."""
+    SLOW = "Slower than it could be"
+    """It trains, and its GPU stands idle for much of the time."""
     ASIDE = "Told beside it"
     """It tells of one side of a training, and never leads."""
 
@@ -85,9 +96,19 @@ class Case(StrEnum):
     """There is no Kueue in the cluster."""
     NODE_LABELS = "NodeLabels"
     NODE_TAINTS = "NodeTaints"
+    UNPLACED = "Unplaced"
+    """No scheduler says anything of its pod."""
     CLAIM_MISSING = "ClaimMissing"
+    UNCLAIMED = "Unclaimed"
+    """There is no ResourceClaim of the template that it names."""
+    DEVICES = "Devices"
+    """No node has the devices that its ResourceClaim asks for."""
     INJECTED = "Injected"
     """It is about a container that a webhook of the cluster has put into the pod."""
+    CHANGED = "Changed"
+    """A rule of the cluster has changed what the operator asked for: a container's name, restartPolicy, ..."""
+    DEADLINE = "Deadline"
+    """A rule of the cluster limits how long the Job or its pod may take."""
     FOLDERS = "Folders"
     """It is about the container that makes the folders, or about a folder that is gone."""
     ON_NODE = "OnNode"
@@ -111,6 +132,8 @@ class Case(StrEnum):
     INVALID = "Invalid"
     """Kubernetes does not take a value that the training has passed on."""
     POD_SECURITY = "PodSecurity"
+    RIGHTS = "Rights"
+    """What makes it, the operator or Kubernetes, may not."""
     MANAGED = "Managed"
     """Another controller than Kubernetes' own makes the pods of its Job."""
     NO_EVIDENCE = "NoEvidence"
@@ -120,6 +143,10 @@ class Case(StrEnum):
     POLICY_RAISED = "PolicyRaised"
     """The policies asked for less when it was trained."""
     POLICY_UNREADABLE = "PolicyUnreadable"
+    VERIFIER_BY_TAG = "VerifierByTag"
+    """A policy asks for digests, and the operator's own trainer image, which verifies, is a tag."""
+    SLOW_VOLUME = "SlowVolume"
+    """More workers would hardly help: those that there are wait as well, or are as many as anybody uses."""
     RESTARTED = "Restarted"
     """The operator restarts it by itself."""
 

@@ -12,6 +12,11 @@ from nnunet_api.remedies.waiting import HELD, WAITING
 POLICY_REMEDY = "change the training, or ask those who may write the policy for an exception"
 """What admission says, too."""
 
+_ANEW = (
+    "kubectl nnunet suspend {name} -n {namespace}, change the training, then kubectl nnunet resume {name} -n "
+    "{namespace}; it goes on from its last finished epoch"
+)
+
 WORKING: Mapping[str, Remedy] = {
     Reason.STARTING: Remedy(
         Group.WORKS,
@@ -63,6 +68,18 @@ WORKING: Mapping[str, Remedy] = {
         look=(LOGS, PODS),
         cases={Case.RESTARTED: f"See its log. {LOOK_FOR_STALL} The fold is restarted from its checkpoint."},
     ),
+    Reason.DATA_TOO_SLOW: Remedy(
+        Group.SLOW,
+        "it trains, but a fold waits for data for much of its time: what it learns is right, and its GPU stands idle",
+        f"A pod that runs keeps what it has: {_ANEW}. A node must have as much to give. Where the fold waits as long "
+        "after that, the volume of the preprocessed data is too slow.",
+        look=(WATCH, PODS),
+        cases={
+            Case.SLOW_VOLUME: "More CPU would hardly help. See whether the volume of the preprocessed data is slow or "
+            "used by others at the same time, and whether the node gives the pod the CPU that it asks for (kubectl top "
+            f"node). To have it go on on another node (spec.podTemplate): {_ANEW}."
+        },
+    ),
     Reason.TRAINING_COMPLETE: Remedy(
         Group.COMPLETE,
         "it is complete",
@@ -101,6 +118,20 @@ ASIDE: Mapping[str, Remedy] = {
     Reason.POLICY_EXCEPTED: _aside(
         "it keeps what an exception has left of the rules, or did so at any time while it ran"
     ),
+    Reason.COMPARISON_REQUIRED: _aside(
+        "it breaks rules of a policy as an arm of its comparison (spec.comparison), and complies once that has come to "
+        "a verdict which the policy accepts",
+        "Create that comparison before the training is complete, with the training in an arm and a baseline that "
+        "keeps the policy.",
+    ),
+    Reason.COMPARISON_FAILED: _aside(
+        "it breaks rules of a policy, and the comparison that it names does not count for it",
+        "Don't rely on the model. Train by the policy's rules, or anew as an arm of another comparison, or ask those "
+        "who may write the policy for an exception.",
+    ),
+    Reason.COMPARISON_ACCEPTED: _aside(
+        "it breaks rules of a policy, and the verdict of its comparison stands in their place"
+    ),
     Reason.POLICY_NOT_ENFORCED: _aside(
         "it breaks rules of a policy that only warns or records, and runs all the same",
         f"To keep the policy, {POLICY_REMEDY}.",
@@ -114,6 +145,7 @@ ASIDE: Mapping[str, Remedy] = {
     Reason.PREPROCESSED: _aside("the dataset is planned and preprocessed"),
     Reason.NOT_YET_PLANNED: _aside("the dataset is not planned and preprocessed yet"),
     Reason.NOT_STALLED: _aside("no fold stands still"),
+    Reason.NOT_DATA_STARVED: _aside("no fold is known to wait long for data"),
     Reason.PLATEAU_STOPPED: _aside("early stopping has ended a fold at a plateau"),
     Reason.PLATEAU_ANNEALED: _aside("early stopping has ended a fold after the learning rate went to 0"),
     Reason.PLATEAU_OBSERVED: _aside("the rule of early stopping fired, and only that is recorded"),
@@ -137,6 +169,7 @@ _PHASES = {
     Group.COMPLETE: Phase.COMPLETED,
     Group.SUSPENDED: Phase.SUSPENDED,
     Group.STALLS: Phase.TRAINING,
+    Group.SLOW: Phase.TRAINING,
     Group.ASIDE: Phase.PENDING,
 }
 

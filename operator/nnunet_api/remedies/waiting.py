@@ -6,6 +6,8 @@ from nnunet_api.reasons import Reason
 from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA, WORKLOADS
 from nnunet_api.remedies.remedy import (
     ASK_FOR_EXCEPTION,
+    SEE_CHANGED,
+    SEE_DEADLINE,
     SEE_EVICTION,
     SEE_INJECTED,
     SEE_NODE,
@@ -32,6 +34,13 @@ WAITING: Mapping[str, Remedy] = {
             "kubectl get nodes -o custom-columns='NAME:.metadata.name,GPUS:.status.allocatable.{gpu}'",
             PODS,
         ),
+        cases={
+            Case.UNCLAIMED: "Create that ResourceClaimTemplate, which starts it at once, or put "
+            "spec.resources.gpuClaimTemplateName right: what waits is made anew with it at once.",
+            Case.DEVICES: "Wait: it starts as soon as such devices are free. Or free some: kubectl nnunet suspend "
+            "OTHER. If kubectl get deviceclasses,resourceslices shows none of the class that the ResourceClaimTemplate "
+            "in spec.resources.gpuClaimTemplateName asks for, name another: what waits is made anew with it at once.",
+        },
     ),
     Reason.WAITING_FOR_RESOURCES: Remedy(
         Group.WAITS,
@@ -42,6 +51,8 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.NODE_LABELS: "No free node has the labels that spec.podTemplate or a volume asks for: put "
             "spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait for such a node.",
+            Case.UNPLACED: "A claim may wait for a provisioner that does not answer: kubectl -n {namespace} describe "
+            "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
             Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations. A change is taken up at once.",
         },
     ),
@@ -53,8 +64,8 @@ WAITING: Mapping[str, Remedy] = {
         Then.BY_ITSELF,
         (WORKLOADS, "kubectl -n {namespace} describe localqueues.kueue.x-k8s.io", JOBS, PODS),
         cases={
-            Case.JOB_SUSPENDED: "The operator suspends no Job where spec.queueName is not set: resume it, or see what "
-            "suspended it.",
+            Case.JOB_SUSPENDED: "The operator suspends no Job where spec.queueName is not set, and scales none down: "
+            "resume it (its suspend is false then, its parallelism 1), or see what has changed it.",
             Case.QUEUE_MISSING: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it. Or have the queue made that is named.",
             Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io says why it is "
@@ -77,6 +88,14 @@ WAITING: Mapping[str, Remedy] = {
             "tell. Or take spec.queueName out: what waits is made anew without a queue.",
             Case.NO_QUEUES: "Take spec.queueName out: what waits is made anew. Or have Kueue installed.",
         },
+    ),
+    Reason.WAITING_FOR_WEIGHTS: Remedy(
+        Group.WAITS,
+        "the training whose weights it begins with is not there, or not complete",
+        "Wait until it is complete, or see what stands in its way (kubectl nnunet explain OTHER). Where the name or "
+        "the fold in spec.initialWeights is wrong, which can't change, delete this training and create it anew.",
+        Then.BY_ITSELF,
+        ("kubectl nnunet list",),
     ),
     Reason.CLAIM_NOT_BOUND: Remedy(
         Group.WAITS,
@@ -116,10 +135,12 @@ WAITING: Mapping[str, Remedy] = {
     Reason.POD_REJECTED: Remedy(
         Group.WAITS,
         "the API server refuses to create its pod",
-        "Ask who runs the cluster about the rule that is named.",
+        "Ask who runs the cluster about what is named.",
         Then.BY_ITSELF,
         (QUOTA, JOBS),
         cases={
+            Case.RIGHTS: "The account that is named lacks the right. Where it is the operator's, have its chart "
+            "installed anew (helm upgrade), which grants all that it needs.",
             Case.WEBHOOK: "A webhook of the cluster does not answer: ask who runs the cluster.",
             Case.QUOTA: "Have the namespace's quota raised, free some of it (suspend another training), or ask for "
             "less in spec.resources.",
@@ -147,6 +168,8 @@ WAITING: Mapping[str, Remedy] = {
             Case.FOLDERS: "A folder of the training is gone from its claim, or the node may not enter one above it "
             "(NFS with root_squash: give it o+x). Suspend and resume the training to have its folders made again.",
             Case.INJECTED: SEE_INJECTED,
+            Case.CHANGED: SEE_CHANGED,
+            Case.DEADLINE: SEE_DEADLINE,
             Case.BY_NODE: SEE_NODE,
             Case.EVICTED: SEE_EVICTION,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
@@ -177,6 +200,12 @@ WAITING: Mapping[str, Remedy] = {
     ),
 }
 
+_NOT_FOR_ITS_OWNER: Mapping[str, str] = {
+    Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator.",
+    Case.VERIFIER_BY_TAG: "Ask who runs the operator to give its trainer image by digest (trainer.image.digest of the "
+    f"chart), or {ASK_FOR_EXCEPTION}. It goes on by itself after that.",
+}
+
 HELD: Mapping[str, Remedy] = {
     Reason.POLICY_DENIED: Remedy(
         Group.HELD,
@@ -184,7 +213,7 @@ HELD: Mapping[str, Remedy] = {
         "Delete it and create it anew with values that are allowed (kubectl nnunet lint FILE checks them), or "
         f"{ASK_FOR_EXCEPTION}. With an exception it begins by itself.",
         look=(DESCRIBE, POLICIES),
-        cases={Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator."},
+        cases=_NOT_FOR_ITS_OWNER,
     ),
     Reason.POLICY_CHANGED: Remedy(
         Group.HELD,
@@ -193,7 +222,7 @@ HELD: Mapping[str, Remedy] = {
         f"Ask those who may write policies what has changed, or {ASK_FOR_EXCEPTION}. It goes on from its checkpoint by "
         "itself as soon as it is allowed.",
         look=(DESCRIBE, POLICIES, NAMESPACE),
-        cases={Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator."},
+        cases=_NOT_FOR_ITS_OWNER,
     ),
     Reason.POLICY_MISSING: Remedy(
         Group.HELD,

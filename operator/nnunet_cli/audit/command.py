@@ -9,6 +9,7 @@ from nnunet_cli.audit.output import as_csv, print_runs, runs_data
 from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
+from nnunet_cli.kube.test_sets import read_looks
 from nnunet_cli.kube.trainings import say_none, trainings_asked_for
 from nnunet_cli.options import AllNamespaces, Namespace, asks_cluster, one_or_all
 from nnunet_cli.text.output import note, print_data, say
@@ -31,7 +32,7 @@ def audit(
     *,
     to: Connection,
 ) -> None:
-    """List all runs: epochs required, asked for and proven, policies, exceptions, hashes, evidence.
+    """List all runs: epochs required, asked for and proven, policies, exceptions, comparisons, hashes, evidence.
 
     What is listed is what the cluster still knows. A training that was deleted is found on the results volume
     (policy.jsonl and evidence.json in its run folder) and in the API server's audit log.
@@ -49,8 +50,12 @@ def audit(
       3  the cluster can't be reached, or refuses
     """
     one_or_all(namespace, all_namespaces)
-    bodies, where = trainings_asked_for(Cluster(to), namespace, all_namespaces)
-    runs = sort_runs([read_run(body) for body in bodies])
+    cluster = Cluster(to)
+    bodies, where = trainings_asked_for(cluster, namespace, all_namespaces)
+    looks = read_looks(cluster, (body["metadata"]["namespace"] for body in bodies))
+    runs = sort_runs([read_run(body, looks.by_hash) for body in bodies])
+    if looks.lacks and any(run.test_set_hash for run in runs):
+        note(f"note: {looks.lacks}")
     for run in runs:
         if run.problem:
             note(f"note: {run.namespace}/{run.name}: {run.problem}")

@@ -1,18 +1,15 @@
 """The list of runs as a table, as CSV and as data."""
 
-import csv
-import io
 from typing import Any
 
-from nnunet_api.policy.status import PolicyDecision
+from nnunet_api.csv_text import csv_text
+from nnunet_api.policy.status import AcceptedComparison, PolicyDecision
 from nnunet_api.results import Results
 from nnunet_api.standard import number_text
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_cli.audit.runs import Run, utc
 from nnunet_cli.text.output import print_table
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet may take for a formula at the start of a cell."""
 _NONE = Run("", "", "", "", None, None, "", "", NnunetTrainingStatus())
 """For the titles."""
 
@@ -47,7 +44,7 @@ def columns(run: Run) -> dict[str, str]:
         "resultsClaim": run.results_claim,
         "evidencePath": made_of.evidence_path or "",
         "iterationsPerEpoch": _number(run.iterations_asked),
-        "validationDice": _dice(results.mean_validation_dice),
+        "validationDice": _dice(results.validation_dice),
         "testDice": _dice(results.test_dice.mean if results.test_dice else None),
         "trainerClass": run.trainer_class,
         "iterationsProven": _number(run.iterations_proven),
@@ -55,22 +52,18 @@ def columns(run: Run) -> dict[str, str]:
         "networkWeights": _number(run.network_weights),
         "standardSchedule": run.standard[0],
         "standardScheduleMessage": run.standard[1],
+        "comparisons": "; ".join(_accepted(one) for one in run.accepted),
+        "testSetHash": run.test_set_hash,
+        "testSetLooks": _number(run.test_set_looks),
+        "initialWeightsHash": made_of.initial_weights.sha256 if made_of.initial_weights else "",
+        "chosen": " + ".join(results.selection.chosen) if results.selection else "",
+        "postprocessing": "; ".join(results.selection.postprocessing) if results.selection else "",
     }
 
 
 def as_csv(runs: list[Run]) -> str:
     """Return a line for each run and one of titles."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns(_NONE))
-    for run in runs:
-        writer.writerow(harmless(value) for value in columns(run).values())
-    return text.getvalue()
-
-
-def harmless(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula: names and tickets come from other people."""
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
+    return csv_text([columns(_NONE), *(columns(run).values() for run in runs)])
 
 
 def runs_data(runs: list[Run]) -> dict[str, Any]:
@@ -96,6 +89,10 @@ def _decision(decision: PolicyDecision) -> str:
     return f"{decision.policy}@{decision.generation} {decision.mode} {decision.outcome}{broken}"
 
 
+def _accepted(one: AcceptedComparison) -> str:
+    return f"{one.policy}: {one.comparison} {one.verdict} {one.difference:+.4f} ({one.low:+.4f} to {one.high:+.4f})"
+
+
 def _item(run: Run) -> dict[str, Any]:
     results = run.status.results or Results()
     item: dict[str, Any] = {key: value or None for key, value in columns(run).items()}
@@ -109,11 +106,15 @@ def _item(run: Run) -> dict[str, Any]:
         "iterationsProven": run.iterations_proven,
         "learningRate": run.learning_rate,
         "networkWeights": run.network_weights,
-        "validationDice": results.mean_validation_dice,
+        "validationDice": results.validation_dice,
         "testDice": results.test_dice.mean if results.test_dice else None,
         "policies": [decision.to_json_dict() for decision in run.decisions],
         "exceptions": [granted.to_json_dict() for granted in run.exceptions],
         "checkpointHashes": dict(run.checkpoints),
+        "comparisons": [one.to_json_dict() for one in run.accepted],
+        "testSetLooks": run.test_set_looks,
+        "chosen": results.selection.chosen if results.selection else None,
+        "postprocessing": results.selection.postprocessing if results.selection else None,
     }
     return item
 

@@ -1,10 +1,11 @@
 """What there is to be said of a training to somebody who has to answer for its model. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.conditions import Time, rfc3339
-from nnunet_api.policy.status import GrantedException, PolicyDecision
+from nnunet_api.policy.status import AcceptedComparison, GrantedException, PolicyDecision
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_cli.kube.watched import read_status
@@ -29,6 +30,8 @@ class Run:
     status: NnunetTrainingStatus
     problem: str = ""
     """Why the status can't be read; it is empty then."""
+    test_set_looks: int | None = None
+    """How often its test set has been looked at, as far as that may be read; None where nothing is known of it."""
 
     @property
     def epochs_required(self) -> int | None:
@@ -80,13 +83,26 @@ class Run:
         return self.status.policy.exceptions if self.status.policy else []
 
     @property
+    def accepted(self) -> list[AcceptedComparison]:
+        """Verdicts of comparisons that stand in the place of rules."""
+        return self.status.policy.accepted if self.status.policy else []
+
+    @property
+    def test_set_hash(self) -> str:
+        """SHA-256 over the test images that it was scored on; empty where it was not, or where it does not say."""
+        return (self.status.results.test_set_hash if self.status.results else None) or ""
+
+    @property
     def checkpoints(self) -> list[tuple[str, str]]:
         """Fold and hash of each final checkpoint that was verified."""
         return [(fold.name, fold.checkpoint_hash) for fold in self.status.folds if fold.checkpoint_hash]
 
 
-def read_run(body: dict[str, Any]) -> Run:
-    """Return what a stored training tells. Never raises: a list with a gap would be no audit."""
+def read_run(body: dict[str, Any], looks: Mapping[str, int] | None = None) -> Run:
+    """Return what a stored training tells. Never raises: a list with a gap would be no audit.
+
+    `looks` has how often each test set has been looked at, by its hash.
+    """
     metadata, spec = body["metadata"], body.get("spec") or {}
     results = (spec.get("storage") or {}).get("results") or {}
     claim, folder = results.get("claimName", ""), results.get("subPath", "")
@@ -102,6 +118,7 @@ def read_run(body: dict[str, Any]) -> Run:
         results_claim=f"{claim}/{folder}" if folder else claim,
         status=status,
         problem=problem,
+        test_set_looks=(looks or {}).get((status.results.test_set_hash if status.results else None) or ""),
     )
 
 

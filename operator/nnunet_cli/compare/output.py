@@ -2,43 +2,19 @@
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
 from rich.text import Text
 
-from nnunet_api.comparison.reasons import ComparisonConditionType
-from nnunet_api.comparison.status import CandidateVerdict, NnunetComparisonStatus
+from nnunet_api.comparison.status import CandidateVerdict
 from nnunet_api.comparison.words import points
-from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Object
+from nnunet_api.words import counted
+from nnunet_cli.kube.comparisons import Found
 
 ACCEPTABLE = ("Superior", "Equivalent", "NonInferior")
 """Verdicts by which an arm may take the place of the baseline."""
-_TITLES = ("ARM", "VERDICT", "DIFFERENCE", "LOW", "HIGH", "P", "BETTER", "WORSE-CASES", "WORST-CLASS", "NSD")
+_TITLES = ("ARM", "VERDICT", "DIFFERENCE", "LOW", "HIGH", "P", "BETTER", "WORSE-CASES", "WORST-CLASS", "NSD", "HD95-MM")
 _LINE = 110
-
-
-@dataclass(frozen=True)
-class Found:
-    """A comparison as it was read."""
-
-    namespace: str
-    name: str
-    margin: float
-    status: NnunetComparisonStatus
-
-
-def read(body: Object) -> Found:
-    """Return a comparison. Raises CliError for a status that this version can't read."""
-    metadata = body["metadata"]
-    try:
-        status = NnunetComparisonStatus.model_validate(body.get("status") or {}, by_alias=True, by_name=False)
-    except ValidationError as error:
-        words = f"the status of {metadata['name']} can't be read by this version: {error.errors()[0]['msg']}. Update it"
-        raise CliError(words, ExitCode.CLUSTER) from None
-    return Found(metadata["namespace"], metadata["name"], float(body["spec"].get("maxDiceLoss", 0.01)), status)
 
 
 def is_acceptable(found: Found) -> bool:
@@ -56,7 +32,7 @@ def as_data(found: Found) -> dict[str, Any]:
         "name": found.name,
         "maxDiceLoss": found.margin,
         "acceptable": is_acceptable(found),
-        "message": _message(found.status),
+        "message": found.message,
         **{key: status.get(key) for key in kept},
     }
 
@@ -65,7 +41,7 @@ def as_text(found: Found, width: int | None) -> list[Text]:
     """Return the sentences, what has to be known besides, and what the verdict rests on."""
     status = found.status
     if not status.verdicts:
-        said = _message(status) or "no operator has looked at it yet"
+        said = found.message or "no operator has looked at it yet"
         return _wrapped(f"{status.phase or 'Pending'}: {said}", width)
     lines = [
         part
@@ -87,6 +63,8 @@ def rows(found: Found) -> tuple[Sequence[str], list[Sequence[str]]]:
 def _row(one: CandidateVerdict) -> Sequence[str]:
     worst = f"{one.worst_class} {one.worst_class_difference:+.4f}" if one.worst_class_difference is not None else ""
     nsd = f"{one.nsd.difference:+.4f} ({one.nsd.low:+.4f} to {one.nsd.high:+.4f})" if one.nsd else ""
+    far = one.hd95_mm
+    hd95 = f"{far.difference:+.2f} ({far.low:+.2f} to {far.high:+.2f}; {counted(far.cases, 'case')})" if far else ""
     return (
         one.arm,
         one.verdict,
@@ -98,6 +76,7 @@ def _row(one: CandidateVerdict) -> Sequence[str]:
         _number(one.share_worse, ".0%"),
         worst,
         nsd,
+        hd95,
     )
 
 
@@ -109,12 +88,6 @@ def _arm(name: str, mean: float | None, spread: float | None, replicates: int) -
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
-
-
-def _message(status: NnunetComparisonStatus) -> str:
-    failed = status.condition(ComparisonConditionType.FAILED)
-    said = failed if failed and failed.status == "True" else status.condition(ComparisonConditionType.PROGRESSING)
-    return said.message if said else ""
 
 
 def _wrapped(paragraph: str, width: int | None, style: str = "") -> list[Text]:

@@ -4,6 +4,7 @@ import io
 from typing import TYPE_CHECKING, Any
 
 from nnunet_api.fold_status import FoldEarlyStopping
+from nnunet_api.words import counted
 from nnunet_cli.curves.history import History, Values
 from nnunet_cli.errors import CliError, ExitCode
 
@@ -97,7 +98,7 @@ def _line(axes: "Axes", values: Values, colour: str, label: str, style: str = "-
 
 def _mark_policy(axes: "Axes", min_epochs: int | None) -> None:
     if min_epochs:
-        label = f"policy: at least {min_epochs} epochs"
+        label = f"policy: at least {counted(min_epochs, 'epoch')}"
         axes.axvline(min_epochs, color=GREY, linewidth=3.0, alpha=0.35, label=label, zorder=1)
 
 

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from nnunet_api.words import counted
 from nnunet_cli.datasets.headers import read_headers
 from nnunet_cli.datasets.layout import Layout, read_layout
-from nnunet_cli.datasets.output import bar, check_data, check_text, dataset_data, dataset_table, said_of
+from nnunet_cli.datasets.output import check_data, check_text, dataset_data, dataset_table, said_of
 from nnunet_cli.datasets.transfer import local_files
 from nnunet_cli.datasets.transfer import push as push_files
 from nnunet_cli.errors import CliError, ExitCode
@@ -15,6 +16,7 @@ from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import HelperImage, HelperTimeout, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.text.output import note, print_data, print_lines, say
+from nnunet_cli.text.progress import bar
 from nnunet_cli.volumes.access import choose_image, mounted
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Check, push and list datasets.")
@@ -49,8 +51,9 @@ FollowLinks = Annotated[
 def check(folder: Folder, follow_links: FollowLinks = False, output: Output = TextOutput.TEXT) -> None:
     """Check whether a folder is a dataset that nnU-Net can train on. Asks no cluster.
 
-    File names, dataset.json and splits_final.json are checked; with nibabel installed also shape, spacing and position
-    of all files of a case. Whether the labels inside the files are those of dataset.json, planning checks.
+    File names, links, dataset.json, splits_final.json, cases.csv and NIfTI headers are checked, and whether files are
+    whole; with nibabel installed also shape, spacing and position of all files of a case. Whether the labels inside the
+    files are those of dataset.json, planning checks.
 
     \b
     Examples:
@@ -120,7 +123,8 @@ def push(
     say(f"{where}/{claim}: {target}: {said_of(sent)}")
     if sent.strangers:
         first = ", ".join(sent.strangers[:5]) + (", ..." if len(sent.strangers) > 5 else "")
-        note(f"note: {len(sent.strangers)} files on the claim are not in {folder} and were left there: {first}")
+        words = counted(len(sent.strangers), "file on the claim is", "files on the claim are")
+        note(f"note: {words} not in {folder}, and left there: {first}")
 
 
 @app.command("ls", short_help="List the datasets on a claim.")

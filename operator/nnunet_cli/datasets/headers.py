@@ -1,17 +1,26 @@
 """Do the files of each case lie on one grid, and are they whole images? With nibabel, NIfTI files are looked into."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.beside import detached_problem, voxels_elsewhere
-from nnunet_api.dataset.geometry import GRID_REMEDY, Grid, grid_problems, is_sheared, mixed_readers
+from nnunet_api.dataset.geometry import (
+    GRID_REMEDY,
+    ODD_REMEDY,
+    Grid,
+    grid_problems,
+    is_sheared,
+    mixed_readers,
+    odd_grids,
+)
 from nnunet_api.dataset.layout import named
-from nnunet_api.dataset.truncation import cut_short
+from nnunet_api.dataset.nifti import headers_problem, is_nifti, is_nifti2
+from nnunet_api.dataset.truncation import cut_short, head_of
+from nnunet_api.words import counted
 from nnunet_cli.datasets.layout import Case, Layout
-
-NIFTI = (".nii", ".nii.gz")
 
 
 @dataclass(frozen=True)
@@ -28,21 +37,29 @@ def read_headers(layout: Layout) -> Headers:
     ending = layout.description.get("file_ending")
     if ending is None:
         return Headers(unread="the headers were not read: dataset.json does not say what the files are")
-    if ending not in NIFTI:
-        return Headers(
-            tuple(_detached_problems(layout)), unread=f"the headers were not read: files {ending} are not NIfTI"
-        )
+    problems = list(_damage(layout))
+    if not is_nifti(str(ending)):
+        problems += _detached_problems(layout)
+        return Headers(tuple(problems), unread=f"the headers were not read: files {ending} are not NIfTI")
     try:
         import nibabel
     except ImportError:
         how = "install nibabel beside this program (pipx inject nnunet-operator nibabel)"
-        return Headers(unread=f"the headers were not read: {how} to have shapes and spacings compared")
-    reader, problems = _Reader(nibabel, layout), list(_cut_short_problems(layout))
-    for case in (*layout.training.values(), *layout.test.values()):
-        of_case, unreadable = reader.grids(_files(case))
-        problems += unreadable
-        if of_case:
-            problems += (f"{problem}. {GRID_REMEDY}" for problem in grid_problems(of_case))
+        return Headers(tuple(problems), f"shapes and spacings were not compared: {how} to have that done")
+    # It tells on the standard error what it makes of a header.
+    logging.getLogger("nibabel").setLevel(logging.CRITICAL)
+    reader = _Reader(nibabel, layout)
+    for cases in (layout.training.values(), layout.test.values()):
+        firsts = dict[str, Grid]()
+        for case in cases:
+            of_case, unreadable = reader.grids(_files(case))
+            problems += unreadable
+            if of_case:
+                problems += (f"{problem}. {GRID_REMEDY}" for problem in grid_problems(of_case))
+            if of_case and case.label:
+                # Planning looks at a test set only where it has labels to score it by, and by itself.
+                firsts |= [*of_case.items()][:1]
+        problems += (f"{problem}. {ODD_REMEDY}" for problem in odd_grids(firsts))
     return Headers((*reader.mixture(), *problems))
 
 
@@ -51,10 +68,14 @@ def _files(case: Case) -> list[Path]:
     return [path for path in (*case.images, case.label) if path and path.is_file()]
 
 
-def _cut_short_problems(layout: Layout) -> Iterator[str]:
+def _damage(layout: Layout) -> Iterator[str]:
+    """Yield which files are not whole, and which have headers that can't be relied on."""
     every = [path for case in (*layout.training.values(), *layout.test.values()) for path in _files(case)]
     if damaged := [_name(layout.folder, path) for path in cut_short(every)]:
-        yield f"{len(damaged)} files are cut short or damaged: {named(damaged)}. Copy them again"
+        words = counted(len(damaged), "file is", "files are")
+        yield f"{words} cut short or damaged: {named(damaged)}. Copy them again"
+    if problem := headers_problem(((_name(layout.folder, path), path) for path in every), head_of):
+        yield problem
 
 
 def _detached_problems(layout: Layout) -> Iterator[str]:
@@ -80,8 +101,10 @@ class _Reader:
         self._layout = layout
         named = layout.description.get("overwrite_image_reader_writer", "None")
         self._reorients = str(named).endswith("WithReorient")
-        self._by_itk = named == "None" and layout.description.get("file_ending") == ".nii.gz"
-        self._sheared: list[str] = []
+        self._chosen = named == "None" and str(layout.description.get("file_ending")).lower() == ".nii.gz"
+        """Whether nnU-Net chooses ITK, if it can read the first case."""
+        self._by_itk = self._chosen or named == "SimpleITKIO"
+        self._not_for_itk: dict[str, str] = {}
         self._plain: set[str] = set()
 
     def grids(self, paths: list[Path]) -> tuple[dict[str, Grid], list[str]]:
@@ -91,7 +114,7 @@ class _Reader:
             name = _name(self._layout.folder, path)
             try:
                 image = self._nibabel.load(path)
-                grid = Grid.of_nifti(image)
+                grid = Grid.of_nifti(image, self._by_itk)
                 # ITK reads no axes of length 1 behind the third.
                 shape = grid.shape if self._by_itk else image.shape
                 spacing, affine = image.header.get_zooms()[: len(shape)], image.affine
@@ -106,9 +129,12 @@ class _Reader:
             if self._reorients and len(shape) == 3:
                 shape, spacing, affine = self._reoriented(shape, spacing, affine)
             # The forms as they stand, compared with each other: readers turn all in the same way.
-            grids[name] = replace(Grid.of_affine(shape, spacing, affine.tolist()), forms=grid.forms)
-            if is_sheared(grids[name]) and not has_qform:
-                self._sheared.append(name)
+            turned = replace(Grid.of_affine(shape, spacing, affine.tolist()), forms=grid.forms)
+            grids[name] = grid if self._by_itk else turned
+            if is_nifti2(head_of(path)):
+                self._not_for_itk[name] = "is NIfTI-2"
+            elif is_sheared(grids[name]) and not has_qform:
+                self._not_for_itk[name] = "has sheared axes"
             else:
                 self._plain.add(name)
         return grids, problems
@@ -119,9 +145,9 @@ class _Reader:
         nnU-Net asks the first image of a training case.
         """
         asked = {_name(self._layout.folder, case.images[0]) for case in self._layout.training.values() if case.images}
-        if self._by_itk and self._sheared and asked & self._plain:
-            names = ", ".join(f"{name} has sheared axes" for name in self._sheared)
-            yield mixed_readers(names, len(self._sheared), "SimpleITKIO", "NibabelIO")
+        if self._chosen and self._not_for_itk and asked & self._plain:
+            names = ", ".join(f"{name} {why}" for name, why in self._not_for_itk.items())
+            yield mixed_readers(names, len(self._not_for_itk), "SimpleITKIO", "NibabelIO")
 
     def _reoriented(self, shape: Any, spacing: Any, affine: Any) -> tuple[Any, Any, Any]:
         """Return them as nnU-Net's readers of that name do before anything is compared."""

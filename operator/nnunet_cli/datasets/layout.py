@@ -3,17 +3,20 @@
 The trainer checks again, in the pod, what planning reads; here a person learns of it before anything is sent.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.dataset.description import channel_names, description_problems
+from nnunet_api.dataset.beside import sidecar_problems, spacing_files
+from nnunet_api.dataset.description import READER_KEY, channel_names, description_notes, description_problems
 from nnunet_api.dataset.layout import find_images, is_hidden, named
-from nnunet_api.dataset.places import look, missing, place_problems
-from nnunet_cli.datasets.splits import split_problems
+from nnunet_api.dataset.places import look, missing, other_than_a_file, place_problems, shared_files
+from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.words import counted
+from nnunet_cli.datasets.cases import look_at_cases
+from nnunet_cli.datasets.splits import look_at_splits
 
 _NAME = re.compile(r"Dataset\d{3}_.+")
 
@@ -24,6 +27,11 @@ class Case:
 
     images: tuple[Path, ...]
     label: Path | None
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Images, and the label where there is one."""
+        return (*self.images, self.label) if self.label else self.images
 
 
 @dataclass
@@ -75,16 +83,36 @@ def read_layout(folder: Path, follow_links: bool = False) -> Layout:
     _look_at_places(layout, follow_links)
     declared = content.get("numTraining")
     if type(declared) is int and layout.training and declared != len(layout.training):
-        words = f"numTraining is {declared}, but there are {len(layout.training)} training cases: correct it"
+        there = f"{'is' if len(layout.training) == 1 else 'are'} {counted(len(layout.training), 'training case')}"
+        words = f"numTraining is {declared}, but there {there}: correct it"
         layout.problems.append(f"dataset.json: {words}, or add what is missing")
-    layout.problems += split_problems(layout.folder, set(layout.training))
+    problems, notes, splits = look_at_splits(layout.folder, set(layout.training))
+    scored = [case for case, files in layout.test.items() if files.label]
+    about_cases = look_at_cases(layout.folder, layout.training, scored, layout.test, splits)
+    layout.problems += [*problems, *about_cases[0]]
+    layout.notes += [*description_notes(content), *notes, *about_cases[1]]
+    _look_beside(layout)
     return layout
+
+
+def _look_beside(layout: Layout) -> None:
+    """Add what is wrong with the spacings beside tifs; volumes have them, and whether these are some is not known."""
+    cases = [(case.images, case.label) for case in layout.training.values()]
+    found = sidecar_problems(cases, layout.folder)
+    if layout.description.get(READER_KEY) == "Tiff3DIO":
+        layout.problems += found
+    else:
+        layout.notes += (f"if the images are volumes: {problem}" for problem in found)
 
 
 def _read_description(layout: Layout) -> dict[str, Any] | None:
     path = layout.folder / "dataset.json"
+    (place,) = look({path.name: path}).values()
+    if path.exists() and (problem := other_than_a_file(path.name, place)):
+        layout.problems.append(problem)
+        return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         layout.problems.append("there is no dataset.json: nnU-Net's dataset format asks for one")
         return None
@@ -118,11 +146,12 @@ def _cases(layout: Layout, images: str, labels: str | None, ending: str) -> dict
     found = find_images(images, _names(layout.folder / images), ending, layout.channels)
     layout.problems += found.problems
     layout.hidden += found.hidden
+    layout.notes += found.notes
     if labels:
         with_label = {name.removesuffix(ending) for name in _names(layout.folder / labels) if name.endswith(ending)}
         if alone := {name for name in with_label - set(found.cases) if not is_hidden(name)}:
             names = named(f"{labels}/{case}{ending}" for case in alone)
-            layout.notes.append(f"{len(alone)} labels have no image: {names}")
+            layout.notes.append(f"{counted(len(alone), 'label has', 'labels have')} no image: {names}")
     return {
         case: Case(
             tuple(layout.folder / images / file for file in files),
@@ -143,17 +172,23 @@ def _look_at_places(layout: Layout, follow_links: bool) -> None:
     labels = look({_name(layout, case.label): case.label for case in cases if case.label})
     # Others are not read, but sent: the README of somebody's dataset could be any file of this machine.
     links = {_name(layout, path): path for path in layout.folder.rglob("*") if path.is_symlink() and not path.is_dir()}
+    beside = [path for case in cases for path in spacing_files(case.images, case.label) if path.is_file()]
+    spacings = {_name(layout, path): path for path in beside}
     links = {name: path for name, path in links.items() if not any(map(is_hidden, name.split("/")))}
-    whole = look({"dataset.json": layout.folder / "dataset.json", **links}) | images | labels
+    whole = look({"dataset.json": layout.folder / "dataset.json", **spacings, **links}) | images | labels
     raw = layout.folder.parent
     whole = {name: place for name, place in whole.items() if not (follow_links and place.is_file)}
     hint = "" if follow_links else ". Or take what links lead to, where they are meant so: --follow-links"
     outside = place_problems(whole, os.path.realpath(raw), f"{raw}, where the claim would end")
     layout.problems += [problem + hint for problem in outside]
     if gone := missing(images):
-        layout.problems.append(f"{len(gone)} images are missing: {named(gone)}: add them, or correct dataset.json")
+        words = counted(len(gone), "image is", "images are")
+        layout.problems.append(f"{words} missing: {named(gone)}: add them, or correct dataset.json")
     if gone := missing(labels):
-        layout.problems.append(f"{len(gone)} cases have no label: {named(gone)}: add them, or remove the images")
+        words = counted(len(gone), "case has", "cases have")
+        layout.problems.append(f"{words} no label: {named(gone)}: add them, or remove the images")
+    shared = {f"{case}: {_name(layout, path)}": path for case, files in layout.training.items() for path in files.paths}
+    layout.notes += shared_files(look(shared))
 
 
 def _name(layout: Layout, path: Path) -> str:

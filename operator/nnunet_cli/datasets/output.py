@@ -1,16 +1,14 @@
 """What was found and sent, for people and for scripts."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
 from rich.text import Text
 
+from nnunet_api.words import counted
 from nnunet_cli.datasets.layout import Layout
-from nnunet_cli.datasets.transfer import Progress as Report
 from nnunet_cli.datasets.transfer import Sent
-from nnunet_cli.text.output import Terminal
+from nnunet_cli.text.progress import size
 
 
 def check_text(layout: Layout, notes: Sequence[str]) -> str:
@@ -64,37 +62,12 @@ def dataset_table(messages: Sequence[dict[str, Any]]) -> list[Text]:
 def said_of(sent: Sent) -> str:
     """Return what became of a push."""
     if not sent.files:
-        return f"all {_count(sent.skipped, 'file')} are there already"
+        return f"all {counted(sent.skipped, 'file')} are there already"
     already = f", {sent.skipped} there already" if sent.skipped else ""
-    return f"{_count(sent.files, 'file')} ({size(sent.bytes)}) sent and checked{already}"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes: 512 B, 1.5 MiB."""
-    if count < 1024:
-        return f"{int(count)} B"
-    for unit in ("KiB", "MiB", "GiB"):
-        count /= 1024
-        if count < 1024:
-            return f"{count:.1f} {unit}"
-    return f"{count / 1024:.1f} TiB"
-
-
-@contextmanager
-def bar(total: int) -> Iterator[Report]:
-    """Show a progress bar on the standard error, where that is a terminal; give what takes the bytes that are done."""
-    console = Terminal(stderr=True)
-    columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda count: progress.update(task, advance=count)
+    return f"{counted(sent.files, 'file')} ({size(sent.bytes)}) sent and checked{already}"
 
 
 def _counted(layout: Layout) -> str:
-    parts = [_count(len(layout.training), "training case")]
-    parts += [_count(len(layout.test), "test case")] if layout.test else []
-    return ", ".join([*parts, _count(layout.channels, "channel")])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number != 1 else ''}"
+    parts = [counted(len(layout.training), "training case")]
+    parts += [counted(len(layout.test), "test case")] if layout.test else []
+    return ", ".join([*parts, counted(layout.channels, "channel")])

@@ -1,22 +1,20 @@
 """Sending a folder to a claim: only what is not there yet, each file whole or not at all, checked at the end."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_api.dataset.places import look, place_problems
+from nnunet_api.words import counted
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.text.progress import Progress
 from nnunet_cli.text.words import listed
 from nnunet_cli.volumes.access import Volume
+from nnunet_cli.volumes.hashes import hashes_of
 
 BLOCK = 1 << 20
-BATCH = 64
-"""Hashes that are asked for at once: questions and answers have to fit what lies between."""
 _LAST = "dataset.json"
-
-Progress = Callable[[int], None]
-"""Takes how many bytes more are done."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,8 @@ def _link_problems(folder: Path, follow_links: bool) -> list[str]:
     linked = [name for name, path in paths.items() if path.is_dir()]
     problems = []
     if linked:
-        words = f"{len(linked)} folders are links, and what is in them would be left out: {listed(linked[:5])}"
+        links = counted(len(linked), "folder is a link", "folders are links")
+        words = f"{links}, and what is inside would be left out: {listed(linked[:5])}"
         problems.append(f"{words}. Put the folders themselves there (cp -rL)")
     places = look({name: path for name, path in paths.items() if not path.is_dir()})
     places = {name: place for name, place in places.items() if not (follow_links and place.is_file)}
@@ -118,21 +117,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def hashes_of(volume: Volume, folder: str, names: Sequence[str]) -> Iterator[str | None]:
-    """Yield the SHA-256 of each file as it lies on the claim; None for one that is not there."""
-    if not names:
-        return
-    with volume.run("hashes", folder) as remote:
-        for start in range(0, len(names), BATCH):
-            batch = names[start : start + BATCH]
-            for name in batch:
-                remote.write_message(path=name)
-            for _ in batch:
-                yield remote.message()["sha256"]
-        remote.write(b"\n")
-        remote.messages()
-
-
 def _send(volume: Volume, folder: str, files: Sequence[LocalFile], progress: Progress) -> dict[str, str]:
     """Send files and return the SHA-256 of what was sent of each."""
     sent: dict[str, str] = {}
@@ -168,7 +152,7 @@ def _check(volume: Volume, folder: str, sent: Mapping[str, str]) -> None:
     """Read what was sent once more, from the claim."""
     there = zip(sent, hashes_of(volume, folder, list(sent)), strict=True)
     if damaged := [name for name, value in there if sent[name] != value]:
-        words = f"{len(damaged)} files are damaged on the claim: {listed(damaged[:5])}"
+        words = f"{counted(len(damaged), 'file is', 'files are')} damaged on the claim: {listed(damaged[:5])}"
         raise CliError(f"{words}. Push again; if it stays, the storage is failing", ExitCode.FOUND)
 
 

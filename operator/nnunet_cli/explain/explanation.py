@@ -6,7 +6,7 @@ from datetime import datetime
 
 from nnunet_api.conditions import leading
 from nnunet_api.labels import short_name
-from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.reasons import ConditionType, EventReason, Reason
 from nnunet_api.remedies.commands import OPERATOR
 from nnunet_api.remedies.remedy import Case, Remedy
 from nnunet_api.remedies.table import REMEDIES
@@ -49,7 +49,7 @@ class Explanation:
 def explain(evidence: Evidence, now: datetime) -> Explanation:
     """Return why a training does not run, or what it is doing."""
     training = evidence.training
-    reason, remedy, said = _cause(training, now)
+    reason, remedy, said = _cause(evidence, now)
     problem = training.status.problem
     told_as = Reason.STOPPING if reason == _DELETING else reason
     case = problem.case if problem and problem.reason == told_as else ""
@@ -81,8 +81,9 @@ def explain(evidence: Evidence, now: datetime) -> Explanation:
     )
 
 
-def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
+def _cause(evidence: Evidence, now: datetime) -> tuple[str, Remedy, str]:
     """Return the reason, its remedy, and what the operator says."""
+    training, refused = evidence.training, evidence.status_refused
     condition = leading(training.status.conditions)
     if training.deleting:
         held = training.status.problem
@@ -90,15 +91,19 @@ def _cause(training: Watched, now: datetime) -> tuple[str, Remedy, str]:
         return _DELETING, remedies.DELETING, said
     if training.problem:
         return "Unreadable", remedies.UNREADABLE, training.problem
+    if condition is None and refused:
+        return EventReason.STATUS_REFUSED, remedies.STATUS_REFUSED, refused.message
     if condition is None:
         silent = _age(training, now) > SILENCE_SECONDS
         return ("OperatorSilent", remedies.NO_OPERATOR, "") if silent else ("NotSeen", remedies.NEW, "")
     if condition.status == "True" and condition.type == ConditionType.PROGRESSING:
-        stalled, wrong = training.status.condition(ConditionType.STALLED), concerns(training.status)
-        if stalled and stalled.status == "True":
-            condition = stalled
+        status, wrong = training.status, concerns(training.status)
+        if status.holds(ConditionType.STALLED):
+            condition = status.condition(ConditionType.STALLED) or condition
         elif wrong and condition.reason == Reason.TRAINING:
-            return wrong[0].reason, remedies.OF_FOLDS[wrong[0].reason], matter(training.status, condition)
+            return wrong[0].reason, remedies.OF_FOLDS[wrong[0].reason], matter(status, condition)
+        elif status.holds(ConditionType.DATA_STARVED):
+            condition = status.condition(ConditionType.DATA_STARVED) or condition
     remedy = REMEDIES.get(condition.reason, remedies.UNKNOWN)
     return condition.reason, remedy, matter(training.status, condition)
 
@@ -112,9 +117,12 @@ def _of_folds(training: Watched, reason: str) -> Iterator[str]:
 
 def _doubts(evidence: Evidence, reason: str) -> Iterator[str]:
     """Say where the status may be older than the world."""
-    training = evidence.training
-    if reason == _DELETING:
-        return  # the operator looks at it only where something holds it
+    training, refused = evidence.training, evidence.status_refused
+    if reason in (_DELETING, EventReason.STATUS_REFUSED):
+        return  # of the one the operator looks only at what something holds; the other says it itself
+    if refused and all(refused.time > one.last_transition_time for one in training.status.conditions):
+        yield f"That may be out of date: {refused.message}."
+        return
     looked = [c.observed_generation for c in training.status.conditions if c.observed_generation is not None]
     if looked and max(looked) < training.generation:
         yield (

@@ -48,6 +48,12 @@ NO_OPERATOR = Remedy(
     "Ask who runs the cluster to look at the operator. It picks the training up by itself when it is back.",
     look=OPERATOR,
 )
+STATUS_REFUSED = Remedy(
+    Group.WAITS,
+    "the operator looks at it, and can't say so: its status is refused",
+    "Ask who runs the cluster about the webhook or the right that is named. What runs goes on meanwhile.",
+    look=(DESCRIBE, OPERATOR[0]),
+)
 UNREADABLE = Remedy(
     Group.WAITS,
     "its status can't be read by this program",

@@ -1,19 +1,16 @@
 """The cluster of a kubeconfig, by the official client. Every failure is said in words."""
 
-import json
-import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from nnunet_api import kueue, training
+from nnunet_api import kueue, test_set, training
 from nnunet_api.base import GROUP, VERSION
 from nnunet_api.comparison import model as comparison
 from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.policy import model as policy
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.admission import Said, read, read_warning
+from nnunet_cli.kube.answer import Answer, Refused, answer_of
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.impersonation import in_websockets
 from nnunet_cli.kube.kubeconfig import log_in
@@ -23,51 +20,8 @@ Object = dict[str, Any]
 PAGE = 500
 """Objects that are asked for at once."""
 TIMEOUT_SECONDS = 30
-_WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
+_TRAININGS = training.PLURAL
 _SERVER_FIELDS = ("resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", "selfLink")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the API server answers."""
-
-    status: int
-    body: Any
-    warnings: tuple[Said, ...] = ()
-
-    @property
-    def message(self) -> str:
-        """Its words."""
-        return str(self.body.get("message", "")) if isinstance(self.body, dict) else str(self.body).strip()
-
-    @property
-    def forbidden(self) -> bool:
-        """Whether it is forbidden: for what only reads, to this user by RBAC; for a change perhaps by admission."""
-        return self.status == 403
-
-    @property
-    def details(self) -> Object:
-        """What a Status tells of the object that was asked for: its name and kind, and causes."""
-        details = self.body.get("details") if isinstance(self.body, dict) else None
-        return details if isinstance(details, dict) else {}
-
-    @property
-    def causes(self) -> list[Object]:
-        """What is wrong with what was sent: those of the schema have a field, those of admission policies none."""
-        return self.details.get("causes") or []
-
-    @property
-    def denials(self) -> list[Said]:
-        """What admission policies say against what was sent."""
-        return [read(str(cause.get("message", ""))) for cause in self.causes if not cause.get("field")]
-
-
-class Refused(Exception):
-    """The API server refuses a request."""
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(f"{answer.message} (HTTP {answer.status})")
-        self.answer = answer
 
 
 class Unreachable(CliError):
@@ -93,14 +47,23 @@ class Cluster:
 
     def trainings(self, namespace: str | None) -> list[Object]:
         """Return all trainings of a namespace, or of the cluster. Raises Refused."""
-        where = (
-            {"plural": training.PLURAL} if namespace is None else {"plural": training.PLURAL, "namespace": namespace}
-        )
-        return self._pages(self._list_custom, **where)
+        return self._all(training.PLURAL, namespace)
+
+    def test_sets(self, namespace: str | None) -> list[Object]:
+        """Return the ledgers of all test sets of a namespace, or of the cluster. Raises Refused."""
+        return self._all(test_set.PLURAL, namespace)
 
     def training(self, namespace: str, name: str) -> Object | None:
         """Return a training, or None where there is none of this name. Raises Refused."""
         return self._found(namespace, name, training.PLURAL)
+
+    def comparisons(self, namespace: str | None) -> list[Object]:
+        """Return all comparisons of a namespace, or of the cluster. Raises Refused."""
+        return self._all(comparison.PLURAL, namespace)
+
+    def _all(self, plural: str, namespace: str | None) -> list[Object]:
+        where = {} if namespace is None else {"namespace": namespace}
+        return self._pages(self._list_custom, plural=plural, **where)
 
     def comparison(self, namespace: str, name: str) -> Object | None:
         """Return a comparison, or None where there is none of this name. Raises Refused."""
@@ -231,7 +194,7 @@ class Cluster:
         except ApiException as error:
             # The client makes words of the HTTP answer that refuses a websocket; what it had is the exception before.
             if isinstance(refused := error.__context__, WebSocketBadStatusException):
-                raise Refused(_answer(refused.status_code, refused.resp_body, None)) from None
+                raise Refused(answer_of(refused.status_code, refused.resp_body, None)) from None
             raise self._unreachable(str(error.reason)) from None
 
     def definition(self) -> Object:
@@ -268,15 +231,15 @@ class Cluster:
         answer = self._ask(self._core.read_namespace, name=namespace)
         return answer.body["metadata"].get("labels") or {}
 
-    def try_create(self, body: Object, namespace: str) -> Answer:
-        """Let the API server say what it would say to a new training; nothing is created."""
+    def try_create(self, body: Object, namespace: str, plural: str = _TRAININGS) -> Answer:
+        """Let the API server say what it would say to a new training, or comparison; nothing is created."""
         metadata = {key: value for key, value in body["metadata"].items() if key not in _SERVER_FIELDS}
         tried = {**body, "metadata": {**metadata, "namespace": namespace}}
         try:
             return self._ask(
                 self._custom.create_namespaced_custom_object,
                 **_CUSTOM,
-                plural=training.PLURAL,
+                plural=plural,
                 namespace=namespace,
                 body=tried,
                 dry_run="All",
@@ -300,9 +263,9 @@ class Cluster:
         except Refused as refused:
             return refused.answer
 
-    def may(self, verb: str, namespace: str) -> bool:
+    def may(self, verb: str, namespace: str, plural: str = _TRAININGS) -> bool:
         """Say whether the user may do something with trainings of a namespace, as far as RBAC goes."""
-        attributes = {"verb": verb, "group": GROUP, "resource": training.PLURAL, "namespace": namespace}
+        attributes = {"verb": verb, "group": GROUP, "resource": plural, "namespace": namespace}
         body = {"spec": {"resourceAttributes": attributes}}
         try:
             answer = self._ask(self._authorization.create_self_subject_access_review, body=body)
@@ -346,7 +309,7 @@ class Cluster:
 
         response = self._send(request, _request_timeout=self._timeout_seconds, **arguments)
         try:
-            return _answer(response.status, response.data, response.headers)
+            return answer_of(response.status, response.data, response.headers)
         except (HTTPError, OSError) as error:
             raise self._unreachable(str(error)) from None
 
@@ -359,11 +322,11 @@ class Cluster:
             response = request(**arguments, _preload_content=False)
             if response.status < 300:
                 return response
-            answer = _answer(response.status, response.data, response.headers)
+            answer = answer_of(response.status, response.data, response.headers)
         except ApiException as error:
             if not error.status:
                 raise self._unreachable(str(error.reason)) from None
-            answer = _answer(error.status, error.body, error.headers)
+            answer = answer_of(error.status, error.body, error.headers)
         except (HTTPError, OSError) as error:
             raise self._unreachable(str(error)) from None
         if answer.status == 401 or answer.status >= 500:
@@ -387,16 +350,3 @@ _CUSTOM = {"group": GROUP, "version": VERSION}
 
 def _one(namespace: str, name: str) -> dict[str, str]:
     return {**_CUSTOM, "plural": training.PLURAL, "namespace": namespace, "name": name}
-
-
-def _answer(status: int, data: bytes | str | None, headers: Any) -> Answer:
-    text = data.decode(errors="replace") if isinstance(data, bytes) else data or ""
-    try:
-        body = json.loads(text)
-    except ValueError:
-        body = text
-    said = headers.getlist("Warning") if headers is not None else []
-    warnings = [re.sub(r"\\(.)", r"\1", found) for line in said for found in _WARNING.findall(line)]
-    # What is read of headers is taken for Latin-1; the API server writes UTF-8.
-    texts = [text.encode("latin-1", "replace").decode("utf-8", "replace") for text in warnings]
-    return Answer(status, body, tuple(read_warning(text) for text in texts))

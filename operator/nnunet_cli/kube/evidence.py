@@ -6,7 +6,9 @@ from typing import Any
 
 from nnunet_api.kueue import JOB_UID_LABEL
 from nnunet_api.labels import TRAINING_LABEL, short_name
-from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_api.reasons import EventReason
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.watched import Event, Watched, read_events, watched
 
 
@@ -20,6 +22,8 @@ class Evidence:
     pods: Sequence[Object] | None = ()
     warnings: Sequence[tuple[str, Event]] | None = ()
     """Warnings on its Jobs and pods, with kind and name of what they are about; oldest first."""
+    status_refused: Event | None = None
+    """The newest Event that tells that its status can't be written."""
     workloads: Sequence[Object] | None = ()
     """Kueue's, of those of its Jobs that are suspended or being deleted."""
     quotas: Sequence[Object] | None = ()
@@ -42,10 +46,10 @@ class Evidence:
         return [name for name, value in (parts | more).items() if value is None]
 
 
-def gather(cluster: Cluster, training: Object) -> Evidence:
-    """Read all there is to a training."""
+def gather(cluster: Cluster, training: Object, label: str = TRAINING_LABEL) -> Evidence:
+    """Read all there is to a training, or by another label to a comparison."""
     namespace, name = training["metadata"]["namespace"], training["metadata"]["name"]
-    labels = f"{TRAINING_LABEL}={short_name(name)}"
+    labels = f"{label}={short_name(name)}"
     jobs = _read(lambda: cluster.jobs(namespace, labels))
     pods = _read(lambda: cluster.pods(namespace, labels))
     events = _read(lambda: cluster.events(namespace, "type=Warning"))
@@ -57,6 +61,7 @@ def gather(cluster: Cluster, training: Object) -> Evidence:
         jobs=jobs,
         pods=pods,
         warnings=None if events is None else _about(events, [*(jobs or []), *(pods or [])]),
+        status_refused=_refused(events or [], training),
         workloads=_read(lambda: _workloads(cluster, namespace, jobs or [])),
         quotas=_read(lambda: cluster.quotas(namespace)),
         claims=None if claims is None else phases,
@@ -80,6 +85,13 @@ def _about(events: Sequence[Object], children: Sequence[Object]) -> list[tuple[s
         about = item["involvedObject"]
         found.append((f"{about['kind']} {about['name']}", read_events([item])[0]))
     return sorted(found, key=lambda pair: pair[1].time)
+
+
+def _refused(events: Sequence[Object], training: Object) -> Event | None:
+    uid = training["metadata"].get("uid")
+    mine = [item for item in events if item["involvedObject"].get("uid") == uid]
+    told = [item for item in mine if item.get("reason") == EventReason.STATUS_REFUSED]
+    return read_events(told)[-1] if told else None
 
 
 def _read(ask: Callable[[], list[Object]]) -> list[Object] | None:

@@ -55,9 +55,16 @@ def log_in(to: Connection, settings: Any) -> Login:
         merged.config.value["contexts"].append({"name": _CHOSEN, "context": chosen})
         loader = KubeConfigLoader(merged.config, _CHOSEN, config_base_path=None, config_persister=merged.save_changes)
         user = _entry(bodies, "user", chosen.get("user"))
+        if provider := user.get("auth-provider"):
+            name = provider.get("name") if isinstance(provider, dict) else provider
+            raise ValueError(f"its user has the auth-provider {name}, which kubectl does not know any more: use exec")
         _set_proxy(_entry(bodies, "cluster", chosen.get("cluster")).get("proxy-url"), settings)
         with _hearing() as heard:
             loader.load_and_set(settings)
+        if token := getattr(loader, "token", ""):
+            # A file with a token ends in a line break, as a rule, which kubectl takes off. The client sets it again
+            # before each request.
+            loader.token = settings.api_key["BearerToken"] = token.strip()
         _check_program(user, settings, heard)
         made = client.ApiClient(settings)
         impersonation = headers_of({**user, **to.acting})

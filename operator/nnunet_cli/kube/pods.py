@@ -5,11 +5,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME
-from nnunet_api.labels import FOLD_LABEL, STAGE_EVALUATE, STAGE_FOLD, STAGE_LABEL, STAGE_PLAN, STAGE_VERIFY
+from nnunet_api.labels import (
+    FOLD_LABEL,
+    STAGE_COMPARE,
+    STAGE_EVALUATE,
+    STAGE_FOLD,
+    STAGE_LABEL,
+    STAGE_PLAN,
+    STAGE_VERIFY,
+)
 
 Pod = dict[str, Any]
 
-_SUBJECTS = {STAGE_PLAN: "planning", STAGE_VERIFY: "verification", STAGE_EVALUATE: "evaluation"}
+_SUBJECTS = {
+    STAGE_PLAN: "planning",
+    STAGE_VERIFY: "verification",
+    STAGE_EVALUATE: "evaluation",
+    STAGE_COMPARE: "comparison",
+}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from nnunet_api.training import KIND
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.watched import Event, read_events
 from nnunet_cli.text.output import note
 

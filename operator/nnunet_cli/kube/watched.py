@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from nnunet_api.conditions import Condition, leading
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import configurations_of
 from nnunet_cli.text.words import printable
 
 Object = Mapping[str, Any]
@@ -62,7 +63,7 @@ def watched(training: Object, events: Sequence[Event] = ()) -> Watched:
     return Watched(
         namespace=metadata["namespace"],
         name=metadata["name"],
-        configuration=spec.get("configuration") or "",
+        configuration=", ".join(map(str, configurations_of(spec))),
         dataset=(spec.get("dataset") or {}).get("name") or "",
         status=status,
         events=events,

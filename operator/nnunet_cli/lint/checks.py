@@ -1,7 +1,7 @@
 """What is to be said of a training before it is applied: schema, policies, advice. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -9,9 +9,15 @@ from nnunet_api.bounds import MAX_SPEC, configurations_problem, size_problem, wr
 from nnunet_api.conditions import rfc3339
 from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
+from nnunet_api.policy.evidence import terms_words
 from nnunet_api.policy.model import CLINICAL_LABEL, Outcome, PolicyException
+from nnunet_api.policy.rules import VERIFIER, told
 from nnunet_api.remedies.table import POLICY_REMEDY
+from nnunet_api.splits import folds_problem
+from nnunet_api.standard import planner_advice
 from nnunet_api.training import KIND, NnunetTrainingSpec
+from nnunet_api.words import counted
+from nnunet_cli.lint.data_feed import cpu_advice
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
 
@@ -34,6 +40,11 @@ class Level(StrEnum):
 FAILING = (Level.INVALID, Level.DENIED)
 STRICT = (Level.WARNED, Level.AUDITED, Level.ADVICE)
 """What counts as a failure, too, with --strict."""
+NOTHING_CHOSEN = (
+    "spec.selection is not given: of several configurations none is chosen, and no test set can be scored. It can't be "
+    "given later. selection: {} chooses as nnUNetv2_find_best_configuration does"
+)
+_OF_VERIFIER = "ask who runs the operator to install it with trainer.image.digest"
 _LEVELS = {Outcome.DENIED: Level.DENIED, Outcome.WARNED: Level.WARNED, Outcome.AUDITED: Level.AUDITED}
 
 
@@ -64,6 +75,8 @@ class Known:
     """By name: what is wrong with the policies that do not parse."""
     labels: Mapping[str, str] | None = None
     """Labels of the training's namespace; None where they are not known, and the policies are not applied then."""
+    verifier: str = ""
+    """The operator's own trainer image; empty where it is not known."""
     offline: bool = False
     """No API server is asked: the rules of the definition are this program's to check."""
 
@@ -78,6 +91,8 @@ class Result:
     findings: list[Finding] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
     """The same as admission words it."""
+    planner_advice: str = ""
+    """What nnU-Net recommends in the place of the planner; said once for all documents."""
 
     @property
     def outcome(self) -> str:
@@ -111,9 +126,10 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
         result.findings.append(Finding(Level.INVALID, problem, "spec", remedy="correct the file", source="schema"))
         return result
     if known.labels is not None:
-        decision = decide(Subject(namespace, name, spec), known.labels, known.policies, now)
-        result.findings += _decided(decision, namespace)
-        result.said += [verdict.message for verdict in decision.verdicts if verdict.violations]
+        subject = Subject(namespace, name, spec, known.verifier)
+        result.findings += _decided(decide(subject, known.labels, known.policies, now), namespace)
+        at_admission = decide(replace(subject, verifier=""), known.labels, known.policies, now)
+        result.said += [verdict.message for verdict in at_admission.verdicts if verdict.violations]
         result.findings += [
             Finding(
                 Level.DENIED,
@@ -127,6 +143,13 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
     found = advice(spec)
     result.said += [each.message for each in found]
     result.findings += [Finding(Level.ADVICE, each.message, each.field, source="advice") for each in found]
+    result.findings += [Finding(Level.ADVICE, text, field, source="advice") for field, text in cpu_advice(spec)]
+    if problem := folds_problem(spec.splits, spec.fold_names):
+        told = f"spec.folds: {problem}. Planning refuses it"
+        result.findings.append(Finding(Level.ADVICE, told, "spec.folds", source="advice"))
+    if len(spec.configuration_names) > 1 and spec.selection is None:
+        result.findings.append(Finding(Level.ADVICE, NOTHING_CHOSEN, "spec.selection", source="advice"))
+    result.planner_advice = planner_advice(spec.planning)
     return result
 
 
@@ -146,7 +169,14 @@ def _verdict(verdict: Verdict) -> Iterator[Finding]:
     policy, mode = verdict.policy.name, verdict.policy.spec.mode.value
     for violation in verdict.violations:
         level, rule = _LEVELS[verdict.outcome], violation.rule.value
-        yield Finding(level, violation.message, violation.field, policy, mode, rule, POLICY_REMEDY, "policies")
+        remedy = _OF_VERIFIER if violation.field == VERIFIER else POLICY_REMEDY
+        yield Finding(level, violation.message, violation.field, policy, mode, rule, remedy, "policies")
+    if verdict.compared and verdict.terms:
+        text = (
+            f"{told(verdict.compared)}: it trains as an arm, and complies once its comparison (spec.comparison) has "
+            f"come to {terms_words(verdict.terms)}"
+        )
+        yield Finding(Level.NOTE, text, "spec.comparison", policy, mode, source="policies")
     if verdict.exception:
         yield Finding(Level.NOTE, f"excepted {_words(verdict.exception)}", "", policy, mode, source="policies")
     if verdict.lapsed:
@@ -155,7 +185,7 @@ def _verdict(verdict: Verdict) -> Iterator[Finding]:
 
 
 def _words(exception: PolicyException) -> str:
-    floor = [f"at least {exception.min_epochs} epochs hold"] if exception.min_epochs else []
+    floor = [f"at least {counted(exception.min_epochs, 'epoch')} hold"] if exception.min_epochs else []
     lifted = [f"without {', '.join(exception.lifted_rules)}"] if exception.lifted_rules else []
     parts = [*floor, *lifted, f"ticket {exception.ticket}", f"approved by {exception.approved_by}"]
     return f"(until {rfc3339(exception.expires_at)}; {'; '.join(parts)})"

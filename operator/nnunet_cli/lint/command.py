@@ -5,17 +5,21 @@ from typing import Annotated
 
 import typer
 
+from nnunet_api.comparison.model import KIND as COMPARISON
 from nnunet_api.training import KIND
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Unreachable
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.kubeconfig import NoKubeconfig
 from nnunet_cli.lint.checks import Finding, Known, Level, Result, check
+from nnunet_cli.lint.comparisons import check_comparison
 from nnunet_cli.lint.documents import STDIN, Document, read_all
 from nnunet_cli.lint.findings import Report, show
 from nnunet_cli.lint.references import References
 from nnunet_cli.lint.surroundings import Offline, Online, Surroundings, read_policies
 from nnunet_cli.options import Output, TextOutput, asks_cluster
+
+_CHECKS = {KIND: check, COMPARISON: check_comparison}
 
 
 @asks_cluster
@@ -38,7 +42,7 @@ def lint(
     *,
     to: Connection,
 ) -> None:
-    """Check trainings before they are applied: schema, policies, advice.
+    """Check trainings and comparisons before they are applied: schema, policies, advice.
 
     By default the policies and the labels of the namespace come from the cluster, and the API server is asked what it
     would say (a dry run: nothing is created or changed). Folders are searched with all folders in them.
@@ -54,7 +58,7 @@ def lint(
     Exit codes:
       0  nothing stands in the way; there may be warnings and advice
       1  something is denied or invalid; with --strict also warned or advised
-      2  wrong usage, a file can't be read, or there is no NnunetTraining in what was given
+      2  wrong usage, a file can't be read, or there is nothing to check in what was given
       3  the cluster can't be reached, or tells you nothing by which it could be judged
     """
     documents = read_all(files)
@@ -72,7 +76,9 @@ def lint(
     show(report, output)
     if not report.results:
         # Most likely a wrong path: in CI nobody would notice that nothing is checked.
-        raise CliError(f"there is no NnunetTraining in {', '.join(map(_named, files))}", ExitCode.USAGE)
+        raise CliError(
+            f"there is no NnunetTraining or NnunetComparison in {', '.join(map(_named, files))}", ExitCode.USAGE
+        )
     if any(result.fails(strict) for result in report.results):
         raise typer.Exit(ExitCode.FOUND)
     if any(result.outcome == Level.UNKNOWN for result in report.results):
@@ -86,11 +92,12 @@ def _report(documents: list[Document], surroundings: Surroundings, references: R
         if problem:
             finding = Finding(Level.INVALID, problem, remedy="correct the file", source="schema")
             report.results.append(Result(document, findings=[finding]))
-        elif document.kind == KIND:
+        elif document.kind in _CHECKS:
             report.results.append(_check(document, surroundings, references))
         else:
             report.skipped.append(document)
     report.notes += surroundings.notes
+    report.notes += dict.fromkeys(result.planner_advice for result in report.results if result.planner_advice)
     return report
 
 
@@ -102,9 +109,9 @@ def _check(document: Document, surroundings: Surroundings, references: Reference
     metadata = document.body.get("metadata")
     own = metadata.get("namespace") if isinstance(metadata, dict) else None
     namespace = own if isinstance(own, str) and own else surroundings.namespace
-    result = check(document, namespace, surroundings.known(namespace), datetime.now(UTC))
+    result = _CHECKS[document.kind](document, namespace, surroundings.known(namespace), datetime.now(UTC))
     result.findings += surroundings.ask(namespace, document.body, result.said)
-    if references:
+    if references and document.kind == KIND:
         result.findings += references.missing(document.body, namespace)
     return result
 

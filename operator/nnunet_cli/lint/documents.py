@@ -84,8 +84,19 @@ def _parse(source: str, data: bytes) -> Iterator[Document]:
 
 
 def _unfold(source: str, number: str, body: Any) -> Iterator[Document]:
-    if isinstance(body, dict) and str(body.get("kind", "")).endswith("List") and isinstance(body.get("items"), list):
-        for index, item in enumerate(body["items"], 1):
-            yield Document(source, f"{number}.{index}", item)
-    else:
+    if not _is_list(body):
         yield Document(source, number, body)
+        return
+    # A list of one kind, as the API server itself answers, names it for all.
+    kind = body["kind"].removesuffix("List")
+    of_all = {"apiVersion": body.get("apiVersion"), "kind": kind} if kind else {}
+    for index, item in enumerate(body["items"], 1):
+        place = f"{number}.{index}"
+        if _is_list(item):
+            yield Document(source, place, None, "it is a list in a list, which kubectl does not take: write it out")
+        else:
+            yield Document(source, place, {**of_all, **item} if isinstance(item, dict) else item)
+
+
+def _is_list(body: Any) -> bool:
+    return isinstance(body, dict) and str(body.get("kind", "")).endswith("List") and isinstance(body.get("items"), list)

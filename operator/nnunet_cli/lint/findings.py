@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.text import Text
 
+from nnunet_api.comparison.model import KIND as COMPARISON
+from nnunet_api.training import KIND
 from nnunet_cli.lint.checks import Finding, Level, Result
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.text.output import print_data, print_lines
@@ -93,8 +95,12 @@ def _block(finding: Finding, with_remedy: bool) -> list[Text]:
 
 def _summary(report: Report) -> str:
     if not report.results:
-        return "no NnunetTraining was found"
+        return "no NnunetTraining or NnunetComparison was found"
     counts = Counter(result.outcome for result in report.results)
     plural = "" if len(report.results) == 1 else "s"
+    kinds = {result.document.kind for result in report.results}
+    noun = {frozenset({COMPARISON}): "comparison", frozenset({KIND, COMPARISON}): "object"}.get(
+        frozenset(kinds), "training"
+    )
     said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in _OUTCOMES if counts[outcome])
-    return f"{len(report.results)} training{plural}: {said}"
+    return f"{len(report.results)} {noun}{plural}: {said}"

@@ -31,7 +31,8 @@ MOST_ANNOTATIONS = 262_144
 
 _LONGEST_BEGINNING = 58
 """So many characters of generateName begin the name, five more follow."""
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_NAME = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
 _VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
 _OF_NAMES = f"lower-case letters, digits, '-' and '.', at most {LONGEST_NAME}"
 _OF_KEYS = "[PREFIX/]NAME of at most 63 letters, digits, '-', '_' and '.', which begins and ends with a letter or digit"
@@ -47,6 +48,7 @@ def problems(metadata: Any) -> Iterator[Problem]:
             field = f"metadata.{key}"
             yield field, f"{field} is no field of it: use name, namespace, labels and annotations"
     yield from _names(metadata)
+    yield from _namespace(metadata.get("namespace"))
     for part in ("labels", "annotations"):
         yield from _words(part, metadata.get(part))
 
@@ -59,10 +61,20 @@ def _names(metadata: Mapping[str, Any]) -> Iterator[Problem]:
         if not _is_name(f"{beginning[:_LONGEST_BEGINNING]}xxxxx"):
             words = f"metadata.generateName is {beginning!r:.100}, must begin a name: of {_OF_NAMES}"
             yield "metadata.generateName", words
-    elif not isinstance(name, str) or not name:
+    elif name is not None and not isinstance(name, str):
+        yield "metadata.name", f"metadata.name is {name!r:.100}, must be text: put it into quotes"
+    elif not name:
         yield "metadata.name", "metadata.name is not set, must be a name"
     elif not _is_name(name):
         yield "metadata.name", f"metadata.name is {name!r:.100}, must be of {_OF_NAMES}"
+
+
+def _namespace(name: Any) -> Iterator[Problem]:
+    if name is not None and not isinstance(name, str):
+        yield "metadata.namespace", f"metadata.namespace is {name!r:.100}, must be text: put it into quotes"
+    elif name and not (len(name) <= LONGEST_LABEL and _LABEL.fullmatch(name)):
+        words = f"must be of lower-case letters, digits and '-', at most {LONGEST_LABEL}"
+        yield "metadata.namespace", f"metadata.namespace is {name!r:.100}, {words}"
 
 
 def _is_name(text: str) -> bool:

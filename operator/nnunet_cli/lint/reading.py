@@ -14,6 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import yaml
+from yaml.composer import Composer
+from yaml.resolver import Resolver
 
 LARGEST_WHOLE = 1e21
 """Go writes whole numbers below it without point or exponent, so they reach the API server as integers."""
@@ -39,6 +41,7 @@ _LONGEST_WHOLE = 80
 """Characters; 64 bits, written in bits, have fewer."""
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}([Tt ].*)?")
+_SLASH = re.compile(r"(?<!\\)(?:\\\\)*\\/")
 _BLANKS = (" ", "\t", "\r", "\n")
 
 
@@ -46,13 +49,48 @@ class Unreadable(Exception):
     """A document that kubectl does not read, or not as a whole."""
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Finds the nodes of a document. libyaml's scanner is the one that Go's was made from, tabs included."""
+# libyaml's scanner is the one that Go's was made from, tabs included.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Composer(Composer, Resolver):
+    """Makes the nodes of documents. An anchor that is given anew counts from there on, as YAML and Go have it."""
+
+    def __init__(self, text: bytes) -> None:
+        super().__init__()
+        Resolver.__init__(self)
+        # Only where there is something to look for: the marks of events count characters.
+        self._text = text.decode(errors="replace") if b"\\/" in text else ""
+        self._events = yaml.parse(text, _LOADER)
+        self._next: Any = next(self._events)
+
+    def peek_event(self) -> Any:
+        """Return what comes next."""
+        return self._next
+
+    def get_event(self) -> Any:
+        """Return what comes next, and go on. Raises Unreadable for an escape that Go does not know."""
+        event, self._next = self._next, next(self._events, None)
+        if self._text and isinstance(event, yaml.ScalarEvent) and event.style == '"':
+            begin, end = event.start_mark, event.end_mark
+            if begin and end and _SLASH.search(self._text[begin.index : end.index]):
+                raise Unreadable("\\/ stands in double quotes, which kubectl does not read: write / alone")
+        return event
+
+    def check_event(self, *choices: type[yaml.Event]) -> bool:
+        """Say whether what comes next is one of these."""
+        return isinstance(self._next, choices)
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """Return the next node."""
+        if not isinstance(self._next, yaml.AliasEvent):
+            self.anchors.pop(self._next.anchor, None)
+        return super().compose_node(parent, index)
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         """Return the tag of a node that has none: what is plain gets none, either."""
         if kind is not yaml.ScalarNode:
-            return super().resolve(kind, value, implicit)
+            return super().resolve(kind, value, implicit)  # type: ignore[no-untyped-call]
         return _IMPLICIT if implicit[0] else _QUOTED
 
 
@@ -70,9 +108,9 @@ def read_stream(data: bytes) -> Iterator[Any]:
 
 def read_yaml(text: bytes) -> Any:
     """Return the only document of a text, as JSON has it. Raises Unreadable, yaml.YAMLError or RecursionError."""
-    nodes = yaml.compose_all(text, _Loader)
-    first = next(nodes, None)
-    if next(nodes, None) is not None:
+    composer = _Composer(text)
+    first = composer.get_node() if composer.check_node() else None
+    if composer.check_node():
         raise Unreadable("a second document follows without a line --- before it: kubectl passes over it")
     return None if first is None else _Reader().value(first)
 
@@ -157,8 +195,11 @@ def _scalar(node: yaml.ScalarNode) -> Any:
     if node.tag == _IMPLICIT:
         return read_scalar(text)
     if node.tag == _BINARY:
+        digits = "".join(text.split())
         try:
-            return base64.b64decode("".join(text.split()), validate=True).decode(errors="replace")
+            if len(digits) % 4:
+                raise binascii.Error("too much or too little")  # which Python takes where it is too much
+            return base64.b64decode(digits, validate=True).decode(errors="replace")
         except binascii.Error:
             raise Unreadable("what is tagged !!binary is not in base64") from None
     if node.tag not in _BY_VALUE:

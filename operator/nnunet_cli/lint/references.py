@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.lint.checks import Finding, Level
 from nnunet_cli.lint.schema import Invalid, parse
 from nnunet_cli.text.words import listed

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from nnunet_api.crd import policy_crd, training_crd
+from nnunet_api.cascade import CASCADE, CONFIGURATION_RULE, CONFIGURATIONS_RULE, LOWRES
+from nnunet_api.comparison import model as comparison
+from nnunet_api.comparison.conditions import ALWAYS_EQUAL, is_below
+from nnunet_api.crd import comparison_crd, policy_crd, training_crd
 from nnunet_api.environment import (
     LOADERS_NAMES,
     LOADERS_PREFIXES,
@@ -23,7 +26,15 @@ from nnunet_api.environment import (
 )
 from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, RESERVED_ANNOTATIONS
 from nnunet_api.policy import model as policy
-from nnunet_api.training import KIND
+from nnunet_api.resources import CLAIM_RULE, CPU_LIMITS_RULE
+from nnunet_api.splits import MAX_FOLDS
+from nnunet_api.training import (
+    DEFAULT_PLANNER,
+    KIND,
+    MAX_FOLD_RUNS,
+    configurations_of,
+)
+from nnunet_api.training_rules import configuration_rules
 
 RULES = "x-kubernetes-validations"
 LIST_TYPE, LIST_KEYS = "x-kubernetes-list-type", "x-kubernetes-list-map-keys"
@@ -52,7 +63,7 @@ def twin(rule: str) -> Holds | None:
 
 @cache
 def _schema(kind: str) -> Mapping[str, Any]:
-    crd = {KIND: training_crd, policy.KIND: policy_crd}[kind]()
+    crd = {KIND: training_crd, policy.KIND: policy_crd, comparison.KIND: comparison_crd}[kind]()
     schema: Mapping[str, Any] = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     return schema
 
@@ -115,6 +126,52 @@ def _warms_up(schedule: Mapping[str, Any]) -> bool:
     return schedule.get("learningRatePolicy") == "PolyWithWarmup"
 
 
+def _in_one_arm(spec: Mapping[str, Any]) -> bool:
+    named = [training for arm in spec["arms"] for training in arm.get("trainings", ())]
+    return len(set(named)) == len(named)
+
+
+def _planned_by_default(planning: Mapping[str, Any]) -> bool:
+    return planning["planner"] == DEFAULT_PLANNER and "gpuMemoryTargetGB" not in planning
+
+
+def _limits_suffice(resources: Mapping[str, Any]) -> bool:
+    return all(_limit_suffices({**resources, **own}) for own in resources["configurations"].values())
+
+
+def _few_fold_runs(spec: Mapping[str, Any]) -> bool:
+    several = len(configurations_of(spec))
+    folds = 1 if spec["trainOnAllCases"] else len(spec["folds"])
+    return several == 1 or several * folds * spec["replicates"] <= MAX_FOLD_RUNS
+
+
+_OF_CONFIGURATIONS: dict[str, Holds] = {
+    CONFIGURATION_RULE: lambda name: name != CASCADE,
+    CONFIGURATIONS_RULE: lambda names: CASCADE not in names or LOWRES in names,
+    **dict(
+        zip(
+            (rule for rule, _ in configuration_rules()),
+            (
+                lambda spec: "configuration" not in spec or "configurations" not in spec,
+                _few_fold_runs,
+                lambda spec: len(configurations_of(spec)) == 1 or "testSet" not in spec or "selection" in spec,
+                lambda spec: "selection" not in spec or not spec["trainOnAllCases"],
+                lambda spec: "selection" not in spec or spec["replicates"] == 1,
+                lambda spec: len(configurations_of(spec)) == 1 or "initialWeights" not in spec,
+                lambda spec: "initialWeights" not in spec or _planned_by_default(spec["planning"]),
+                lambda spec: set(spec["resources"]["configurations"]) <= set(configurations_of(spec)),
+            ),
+            strict=True,
+        )
+    ),
+    CPU_LIMITS_RULE: _limits_suffice,
+    CLAIM_RULE: lambda resources: "gpuClaimTemplateName" not in resources or resources["gpus"] >= 1,
+    "self.all(x, self.exists_one(y, x.lowerAscii() == y.lowerAscii()))": (
+        lambda names: len({name.lower() for name in names}) == len(names)
+    ),
+}
+
+
 _OPERATORS, _LOADERS = (rule for rule, _ in refusal_rules())
 _TWINS: dict[str, Holds] = {
     "int(self) == self": lambda value: int(value) == value,
@@ -130,6 +187,7 @@ _TWINS: dict[str, Holds] = {
         lambda variable: "valueFrom" not in variable or not variable.get("value")
     ),
     "has(self.secretKeyRef) != has(self.configMapKeyRef)": _exactly_one("secretKeyRef", "configMapKeyRef"),
+    "has(self.training) != has(self.claim)": _exactly_one("training", "claim"),
     "has(self.configMap) != has(self.secret)": _exactly_one("configMap", "secret"),
     "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0": (
         _limit_suffices
@@ -138,10 +196,14 @@ _TWINS: dict[str, Holds] = {
         lambda toleration: bool(toleration.get("key")) or toleration.get("operator") == "Exists"
     ),
     JOB_ANNOTATIONS_RULE: lambda keys: not any(key.startswith(RESERVED_ANNOTATIONS) for key in keys),
-    "self.trainOnAllCases ? self.folds.size() == 0 : self.folds.size() > 0": (
-        lambda spec: spec["trainOnAllCases"] != bool(spec["folds"])
+    "self.trainOnAllCases == (self.folds.size() == 0)": (lambda spec: spec["trainOnAllCases"] != bool(spec["folds"])),
+    f"self.folds.size() * self.replicates <= {MAX_FOLDS}": (
+        lambda spec: len(spec["folds"]) * spec["replicates"] <= MAX_FOLDS
     ),
-    "self.configuration != '3d_cascade_fullres'": lambda spec: spec["configuration"] != "3d_cascade_fullres",
+    "!has(self.leaveOneOut) || !(has(self.folds) || has(self.groupBy) || has(self.stratifyBy))": (
+        lambda splits: "leaveOneOut" not in splits or not {"folds", "groupBy", "stratifyBy"} & splits.keys()
+    ),
+    **_OF_CONFIGURATIONS,
     "self.trainer.device == 'cpu' || self.resources.gpus >= 1": (
         lambda spec: spec["trainer"]["device"] == "cpu" or spec["resources"]["gpus"] >= 1
     ),
@@ -152,6 +214,23 @@ _TWINS: dict[str, Holds] = {
     "self.schedule.warmupEpochs < self.schedule.epochs": (
         lambda spec: not _warms_up(spec["schedule"]) or spec["schedule"]["warmupEpochs"] < spec["schedule"]["epochs"]
     ),
+    # comparison
+    f"self.all(v, !({sorted(ALWAYS_EQUAL)}.exists(p, v == p || v.startsWith(p + '.'))))": (
+        lambda paths: not any(is_below(path, always) for path in paths for always in ALWAYS_EQUAL)
+    ),
+    "(self.trainings.size() > 0) != has(self.patch)": lambda arm: bool(arm.get("trainings")) != ("patch" in arm),
+    "!has(self.baseline) || self.arms.exists(a, a.name == self.baseline)": (
+        lambda spec: "baseline" not in spec or spec["baseline"] in [arm["name"] for arm in spec["arms"]]
+    ),
+    "self.arms.all(a, a.trainings.all(t, self.arms.exists_one(b, t in b.trainings)))": _in_one_arm,
+    "has(self.template) == self.arms.exists(a, has(a.patch))": (
+        lambda spec: ("template" in spec) == any("patch" in arm for arm in spec["arms"])
+    ),
+    "!has(self.pilot) || !has(self.expectedDifferenceSD)": (
+        lambda spec: "pilot" not in spec or "expectedDifferenceSD" not in spec
+    ),
+    "!self.suspend": lambda spec: not spec["suspend"],
+    "!has(self.ttlSecondsAfterFinished)": lambda spec: "ttlSecondsAfterFinished" not in spec,
     # policy
     "has(self.namespaceSelector) || has(self.namespaces)": (
         lambda spec: "namespaceSelector" in spec or "namespaces" in spec

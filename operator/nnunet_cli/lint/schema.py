@@ -55,9 +55,9 @@ def _frame(body: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Leave out what is null: the API server does so, and fills in the default."""
+    """Leave out what is null: the API server does so, and fills in the default. In a patch null takes a field away."""
     if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+        return {k: item if k == "patch" else _without_nulls(item) for k, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 

@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from nnunet_api import training
+from nnunet_api.comparison import model as comparison
 from nnunet_api.policy.decision import Policy
 from nnunet_api.policy.model import CLINICAL_LABEL, KIND, NAMESPACE_NAME_LABEL, NnunetTrainingPolicySpec
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Answer, Cluster, Refused
+from nnunet_cli.kube.answer import Answer, Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.lint.checks import Finding, Known, Level
 from nnunet_cli.lint.documents import Document
 from nnunet_cli.lint.schema import Invalid, parse
+from nnunet_cli.volumes.images import image_of_definition
 
 NOT_CHECKED_OFFLINE = (
     "not checked offline: what only the cluster knows, such as a training of this name that is there already, other "
@@ -67,26 +71,35 @@ class Online:
         self._cluster = cluster
         self._labels: dict[str, Mapping[str, str] | None] = {}
         self._policies, self._unreadable = self._read_policies()
+        self._verifier = self._read_verifier() if self._policies else ""
 
     def known(self, namespace: str) -> Known:
         """Return the policies of the cluster and the labels of the namespace, as far as the user may read them."""
         if self._policies is None:
             return Known()
-        return Known(self._policies, self._unreadable, self._labels_of(namespace))
+        return Known(self._policies, self._unreadable, self._labels_of(namespace), self._verifier)
 
     def ask(self, namespace: str, body: Any, told: Sequence[str]) -> list[Finding]:
         """Return what the API server answers to a dry run, its warnings included, but for what is told already."""
         if not isinstance(body.get("metadata"), dict):
             return []
-        answer, verbs = self._cluster.try_create(body, namespace), ["create"]
+        kind = str(body.get("kind"))
+        plural = comparison.PLURAL if kind == comparison.KIND else training.PLURAL
+        answer, verbs = self._cluster.try_create(body, namespace, plural), ["create"]
         changed = answer.status == 409
+        if changed and kind == comparison.KIND:
+            return [_says(Level.NOTE, "a comparison of this name is there, and can't change: give another name")]
         if changed:
             answer, verbs = self._cluster.try_update(body, namespace), ["get", "update"]
         # Of several denials one is the error, at random, and each is a warning.
         known = [*told, *(said.message for said in answer.denials)]
         new = [said for said in answer.warnings if not any(map(said.is_of, known))]
         warnings = [_says(Level.WARNED, said.message + _CUT * said.cut) for said in new]
-        if answer.forbidden and not answer.causes and not all(self._cluster.may(verb, namespace) for verb in verbs):
+        if (
+            answer.forbidden
+            and not answer.causes
+            and not all(self._cluster.may(verb, namespace, plural) for verb in verbs)
+        ):
             judged = self._policies is not None and self._labels.get(namespace) is not None
             return [_says(Level.NOTE if judged else Level.UNKNOWN, f"can't be asked: {answer.message}"), *warnings]
         found = [finding for finding in _findings(answer, changed) if finding.message not in told]
@@ -122,6 +135,13 @@ class Online:
             words = "the cluster has no NnunetTrainingPolicies: is the operator installed?"
             raise CliError(f"{words} ({refused}). Use --offline without one", ExitCode.CLUSTER) from None
         return read_policies((Document("the cluster", "", body) for body in bodies), stored=True)
+
+    def _read_verifier(self) -> str:
+        try:
+            image = image_of_definition(self._cluster.definition())
+        except Refused:  # everybody may read it, unless a site's own roles say otherwise
+            return ""
+        return image.reference if image else ""
 
     def _read_labels(self, namespace: str) -> Mapping[str, str] | None:
         try:

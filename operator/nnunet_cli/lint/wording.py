@@ -15,9 +15,14 @@ FORMS: Mapping[str, str] = {
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$": "a name of lower-case letters, digits and '-'",
     r"^[A-Za-z_][A-Za-z0-9_]*$": "a name of letters, digits and '_' that begins with no digit",
     r"^[A-Za-z0-9_]+$": "a name of letters, digits and '_', such as 3d_fullres",
+    r"^[A-Za-z0-9]([A-Za-z0-9_]*[A-Za-z0-9])?$": (
+        "a name of letters, digits and '_', such as 3d_fullres, that neither begins nor ends with '_'"
+    ),
     r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$": "the name of a folder, of letters, digits, '_', '.' and '-'",
     r"^Dataset[0-9]{3}_[A-Za-z0-9_-]+$": "a dataset's name in nnU-Net's form, such as Dataset004_Hippocampus",
     r"^[!-~]*$": "an image without a blank in it, such as registry.example.org/trainer:1.0",
+    r"^[^\x00-\x1f\x7f]*\.pth$": "the path of a checkpoint that ends with .pth, without control characters",
+    r"^(all|[0-9]{1,2})$": "a fold: a number, or all",
     r"^[^\x00-\x1f\x7f]*$": "a folder without control characters in its name",
     r"^(([A-Za-z0-9][A-Za-z0-9.-]*/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": (
         "the key of a label or taint, such as nvidia.com/gpu"

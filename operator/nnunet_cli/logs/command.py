@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 
-from nnunet_api.labels import STAGE_FOLD, TRAINING_LABEL, short_name
+from nnunet_api.labels import COMPARISON_LABEL, STAGE_FOLD, TRAINING_LABEL, short_name
 from nnunet_cli.completion import complete_folds
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
+from nnunet_cli.kube.comparisons import comparison_asked_for
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.pods import Pod, Wanted, choose
 from nnunet_cli.kube.trainings import find_training, read_training
@@ -35,9 +37,13 @@ Folds = Annotated[
     typer.Option(
         "--fold",
         metavar="FOLD",
-        help="A fold, such as 0, all or 0-r2; may be repeated.",
+        help="A fold, such as 0, all, 0-r2 or 2d-0; may be repeated.",
         autocompletion=complete_folds,
     ),
+]
+Configuration = Annotated[
+    str | None,
+    typer.Option("--configuration", help="The folds of one of several configurations, such as 2d.", show_default=False),
 ]
 
 
@@ -46,6 +52,7 @@ def logs(
     name: Name,
     namespace: Namespace = None,
     fold: Folds = None,
+    configuration: Configuration = None,
     stage: Annotated[Stage | None, typer.Option("--stage", help="A stage. Default: the one that matters now.")] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the training has ended.")] = False,
     previous_attempts: Annotated[
@@ -61,12 +68,14 @@ def logs(
 
     A line before it says which pod it is. Where several folds train, all of them are shown, and each line begins with
     its fold. With -f, what begins later is shown, too, from planning to evaluation, until the training has ended; with
-    --fold or --stage until those are done. It is waited for what has not begun yet.
+    --fold or --stage until those are done. It is waited for what has not begun yet. comparison/NAME, or a NAME that no
+    training has, is the log of a comparison's Job.
 
     \b
     Examples:
       kubectl nnunet logs hippocampus -f
       kubectl nnunet logs hippocampus --fold 0 --fold 1 --tail 20
+      kubectl nnunet logs hippocampus --configuration 2d --fold 0
       kubectl nnunet logs hippocampus --stage plan
       kubectl nnunet logs hippocampus --fold 0 --previous-attempts
 
@@ -76,16 +85,27 @@ def logs(
       1  there is no such log: nothing has begun yet, or its pod or its node is gone; with -f: the training has failed,
          or was deleted
       2  wrong usage
-      3  there is no such training, or the cluster can't be reached, or refuses
+      3  there is no such training or comparison, or the cluster can't be reached, or refuses
     """
     folds = tuple(fold or ())
-    if folds and stage not in (None, Stage.TRAIN):
-        raise typer.BadParameter("goes with --stage train only", param_hint="--fold")
+    if (folds or configuration) and stage not in (None, Stage.TRAIN):
+        raise typer.BadParameter("goes with --stage train only", param_hint="--fold, --configuration")
     cluster = Cluster(to)
     where = namespace or cluster.namespace
+    if body := comparison_asked_for(cluster, where, name):
+        if folds or stage or configuration:
+            raise typer.BadParameter("a comparison has none", param_hint="--fold, --configuration, --stage")
+        _show_comparison(cluster, body, follow, previous_attempts, tail)
+        return
     found = watched(read_training(cluster, where, name))
-    wanted = Wanted(_label(stage, folds), folds, previous_attempts)
+    if configuration:
+        folds = of_configuration(found, configuration, folds)
     _check_folds(found, folds)
+    _print(cluster, found, Wanted(_label(stage, folds), folds, previous_attempts), tail, follow)
+
+
+def _print(cluster: Cluster, found: Watched, wanted: Wanted, tail: int | None, follow: bool) -> None:
+    """Print the logs of a training, and with `follow` what begins later. Raises CliError and Exit as `_show`."""
     try:
         if follow:
             over = Following(TrainingLogs(cluster, found), wanted, tail, say, _tell, INTERVAL_SECONDS).run()
@@ -105,6 +125,33 @@ def _show(cluster: Cluster, found: Watched, wanted: Wanted, tail: int | None) ->
         raise CliError(_nothing(found, wanted.folds), ExitCode.FOUND)
     if not show_logs(cluster, chosen, tail=tail, echo=say):
         raise typer.Exit(ExitCode.FOUND)
+
+
+def _show_comparison(cluster: Cluster, body: Object, follow: bool, previous: bool, tail: int | None) -> None:
+    """Print the log of a comparison's Job. Raises CliError, and Exit where there is none."""
+    namespace, name = body["metadata"]["namespace"], body["metadata"]["name"]
+    try:
+        pods = choose(cluster.pods(namespace, f"{COMPARISON_LABEL}={short_name(name)}"), Wanted(previous=previous))
+        if not pods:
+            words = f"there is no log of comparison {name}: its Job has not begun, or its pod is gone"
+            raise CliError(f"{words}. See kubectl nnunet explain comparison/{name} -n {namespace}", ExitCode.FOUND)
+        if not show_logs(Followed(cluster) if follow else cluster, pods, tail=tail, echo=say):
+            raise typer.Exit(ExitCode.FOUND)
+    except Refused as refused:
+        raise CliError(f"the log can't be read: {refused}", ExitCode.CLUSTER) from None
+    except KeyboardInterrupt:
+        return
+
+
+class Followed:
+    """The logs of a cluster, each until its pod ends."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def log(self, namespace: str, pod: str, *, tail: int | None = None) -> Iterator[str]:
+        """Yield the lines of a pod's log until it ends."""
+        return self._cluster.log(namespace, pod, follow=True, tail=tail)
 
 
 class TrainingLogs:
@@ -139,6 +186,24 @@ def _say_end(first: Watched, over: Watched | None) -> None:
         raise CliError(f"{place} has failed: {message(over.status)}", ExitCode.FOUND)
     if over.finished:
         note(f"{place}: {message(over.status)}")
+
+
+def of_configuration(found: Watched, configuration: str, folds: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the fold runs of a configuration; of those folds alone, where some are given.
+
+    Raises CliError where there are none.
+    """
+    mine = [fold for fold in found.status.folds if fold.configuration == configuration]
+    place = f"{found.namespace}/{found.name}"
+    if not mine:
+        known = sorted({fold.configuration for fold in found.status.folds if fold.configuration})
+        told = f": it has {listed(known)}" if known else ", or the operator has not seen it yet"
+        raise CliError(f"{place} trains no configuration {configuration}{told}", ExitCode.FOUND)
+    there = {word for fold in mine for word in (fold.fold, fold.name)}
+    if missing := [fold for fold in folds if fold not in there]:
+        words = f"{place} has no fold {missing[0]} of configuration {configuration}: it has {listed(sorted(there))}"
+        raise CliError(words, ExitCode.FOUND)
+    return tuple(fold.name for fold in mine if not folds or {fold.fold, fold.name} & set(folds))
 
 
 def _check_folds(found: Watched, folds: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nnunet_cli.errors import CliError
-from nnunet_cli.kube.cluster import Refused
+from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.pods import Pod, Wanted, choose, creation, has_log, is_wanted, runs
 from nnunet_cli.kube.watched import Watched, message
 from nnunet_cli.logs.streams import header, prefixed

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 from nnunet_cli.errors import CliError
-from nnunet_cli.kube.cluster import Refused
+from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.pods import Pod, runs, state, subject, work
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, REPORT_FILE, SUMMARY_FILE
+from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, REPORT_FILE, SUBGROUPS_FILE, SUMMARY_FILE
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
@@ -25,6 +25,7 @@ class RunFile(StrEnum):
 
     REPORT = REPORT_FILE
     SUMMARY = SUMMARY_FILE
+    SUBGROUPS = SUBGROUPS_FILE
     EVIDENCE = EVIDENCE_FILE
     POLICY = POLICY_FILE
     PLAN = PLAN_RESULT_FILE
@@ -35,6 +36,7 @@ MOST_MIB = 256
 _WRITTEN = {
     RunFile.REPORT: "written when the evaluation has ended",
     RunFile.SUMMARY: "written when the evaluation has ended",
+    RunFile.SUBGROUPS: "written when the evaluation has ended, where evaluation.subgroups asks for it",
     RunFile.EVIDENCE: "written when all folds are trained and verified",
     RunFile.POLICY: "written when a pod begins to work under a policy, and only then",
     RunFile.PLAN: "written when planning has ended",

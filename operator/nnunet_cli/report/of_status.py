@@ -1,64 +1,48 @@
 """A report of a training's status alone, for who may read the training and not its results claim. Pure."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from html import escape
 
 from nnunet_api.conditions import Time, rfc3339
 from nnunet_api.reasons import ConditionType
+from nnunet_api.results import SelectionResult
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.words import counted
 from nnunet_cli.kube.watched import Watched, message
+from nnunet_cli.text.html_page import Row, heading, page, paragraph, section, table
 from nnunet_cli.text.words import dice, duration
 
-Row = tuple[str, str]
-
-LACKS = "the single cases, the curves, the surface distances of each class and the notes on scores that are undefined"
+LACKS = (
+    "the single cases, the subgroups, the curves, the surface distances of each class and the notes on scores that are "
+    "undefined"
+)
 """What the status does not hold."""
-_PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>
-body {{ font: 15px sans-serif; margin: 2em; max-width: 60em; color: #222 }}
-table {{ border-collapse: collapse; margin: 0.5em 0 1.5em }}
-th, td {{ text-align: left; padding: 0.2em 1.2em 0.2em 0; border-bottom: 1px solid #ddd; overflow-wrap: anywhere }}
-.box {{ border: 2px solid #D55E00; padding: 0.6em 1em; margin: 1em 0 }}
-</style>
-</head>
-<body>
-<h1>{title}</h1>
-{body}
-</body>
-</html>
-"""
 
 
 def status_report(found: Watched, now: datetime) -> str:
     """Return the page. It says first what it lacks."""
     status = found.status
     parts = [
-        _box(
+        paragraph(
             f"Made on {now:%Y-%m-%d %H:%M} UTC of the status of the training alone. It lacks {LACKS}: they are in "
             f"report.html on the results claim. Who may run pods there fetches that by kubectl nnunet report "
-            f"{found.name} -n {found.namespace}."
+            f"{found.name} -n {found.namespace}.",
+            "box",
         ),
-        *(_box(text) for text in _to_mind(status)),
-        _section("What became of it", _course(found, now)),
-        _section("Scores", _scores(status)),
-        _section("Test Dice of each class", _classes(status)),
+        *(paragraph(text, "box") for text in _to_mind(status)),
+        section("What became of it", _course(found, now)),
+        section("Scores", _scores(status)),
+        section("Test Dice of each class", _classes(status)),
         _folds(status),
-        _section("What it was made from", _made_of(found)),
-        _section("Policies", _policies(status)),
+        section("What it was made from", _made_of(found)),
+        section("Policies", _policies(status)),
     ]
-    title = escape(f"{found.namespace}/{found.name}")
-    return _PAGE.format(title=f"Report of {title}, from its status", body="\n".join(part for part in parts if part))
+    return page(f"Report of {found.namespace}/{found.name}, from its status", parts)
 
 
 def _to_mind(status: NnunetTrainingStatus) -> Iterator[str]:
     for granted in status.policy.exceptions if status.policy else []:
-        left = f", which left at least {granted.min_epochs} epochs" if granted.min_epochs else ""
+        left = f", which left at least {counted(granted.min_epochs, 'epoch')}" if granted.min_epochs else ""
         lifted = f", without {', '.join(granted.lifted_rules)}" if granted.lifted_rules else ""
         yield (
             f"Trained under an exception of the policy {granted.policy}{left}{lifted}: {granted.reason} (ticket "
@@ -88,17 +72,34 @@ def _scores(status: NnunetTrainingStatus) -> Iterator[Row]:
         yield "None yet", "they come with the evaluation"
         return
     test, surface = results.test_dice, results.test_surface
+    if results.selection:
+        yield from _selection(results.selection, tested=test is not None)
     if test:
-        yield f"Test Dice ({test.cases} cases)", dice(test.mean)
+        yield f"Test Dice ({counted(test.cases or 0, 'case')})", dice(test.mean)
     if surface:
         yield "Test NSD", dice(surface.nsd)
         yield "Test HD95", "" if surface.hd95_mm is None else f"{surface.hd95_mm:.2f} mm"
-    yield "Cross-validation Dice", dice(results.mean_validation_dice)
+    for one in results.configurations or ():
+        spread = "" if one.spread is None else f" ± {one.spread:.3f}"
+        yield f"Cross-validation Dice of {one.configuration}", dice(one.mean_validation_dice) + spread
+    if not results.configurations and not results.selection:
+        yield "Cross-validation Dice", dice(results.mean_validation_dice)
     for each in results.replicates:
         yield (
             f"Replicate {each.replicate}, seed {each.seed}",
             (f"test {dice(each.test_dice)}, cross-validation {dice(each.mean_validation_dice)}"),
         )
+
+
+def _selection(found: SelectionResult, tested: bool) -> Iterator[Row]:
+    """Yield what was chosen. Where a test set was scored, it was after that, and only what was chosen."""
+    before = ", before the test set was scored" if tested else ""
+    yield f"Chosen by cross-validation{before}", " and ".join(found.chosen)
+    yield "Configurations and pairs to choose from", "" if found.candidates is None else str(found.candidates)
+    yield "Cross-validation Dice of what was chosen", dice(found.mean_validation_dice)
+    if found.postprocessed_validation_dice is not None:
+        yield "The same after postprocessing", dice(found.postprocessed_validation_dice)
+        yield "All but the largest component is removed of", ", ".join(found.postprocessing) or "nothing"
 
 
 def _classes(status: NnunetTrainingStatus) -> Iterator[Row]:
@@ -123,12 +124,14 @@ def _folds(status: NnunetTrainingStatus) -> str:
         )
         for fold in status.folds
     ]
-    return f"<h2>Folds</h2>\n<table>{_cells('th', titles)}{''.join(_cells('td', line) for line in lines)}</table>"
+    return f"{heading('Folds')}\n{table(titles, lines)}"
 
 
 def _made_of(found: Watched) -> Iterator[Row]:
     yield "Dataset", found.dataset
     yield "Configuration", found.configuration
+    if left_out := found.status.left_out_configurations:
+        yield "Not planned by nnU-Net for this dataset, and left out", ", ".join(left_out)
     made = found.status.provenance
     if made is None:
         return
@@ -136,11 +139,15 @@ def _made_of(found: Watched) -> Iterator[Row]:
     yield "Its digest", made.image_digest or ""
     yield "nnU-Net", made.nnunet_version or ""
     yield "torch", made.torch_version or ""
+    yield "torch.compile", made.torch_compile or ""
     yield "Device", made.device or ""
     yield "Seed", "" if made.seed is None else str(made.seed)
     yield "Dataset hash", made.dataset_hash or ""
     yield "Plans hash", made.plans_hash or ""
     yield "Splits hash", made.splits_hash or ""
+    if begins := made.initial_weights:
+        origin = f"training {begins.training} fold {begins.fold}" if begins.training else begins.path
+        yield "Begins with", f"{origin} (SHA-256 {begins.sha256})"
     yield "Evidence", made.evidence_path or ""
 
 
@@ -148,20 +155,6 @@ def _policies(status: NnunetTrainingStatus) -> Iterator[Row]:
     for decision in status.policy.decisions if status.policy else []:
         broken = f" ({', '.join(decision.broken_rules)})" if decision.broken_rules else ""
         yield f"{decision.policy}, generation {decision.generation}", f"{decision.mode}: {decision.outcome}{broken}"
-
-
-def _section(title: str, rows: Iterable[Row]) -> str:
-    """Return a table of what is known, or nothing."""
-    lines = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows if value]
-    return f"<h2>{escape(title)}</h2>\n<table>{''.join(lines)}</table>" if lines else ""
-
-
-def _cells(tag: str, texts: Sequence[str]) -> str:
-    return f"<tr>{''.join(f'<{tag}>{escape(text)}</{tag}>' for text in texts)}</tr>"
-
-
-def _box(text: str) -> str:
-    return f'<p class="box">{escape(text)}</p>'
 
 
 def _time(time: Time | None) -> str:

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import asks_cluster
 from nnunet_cli.rights.holders import Holder, holders

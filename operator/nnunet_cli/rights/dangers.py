@@ -38,9 +38,9 @@ def _danger(
 DANGERS = (
     _danger(
         "training-status",
-        "write the status of trainings",
+        "write the status of trainings, or how often test sets were looked at",
         "nnunet.dev",
-        "nnunettrainings/status nnunetcomparisons/status",
+        "nnunettrainings/status nnunetcomparisons/status nnunettestsets nnunettestsets/status",
         _CHANGES,
     ),
     _danger("act-as-operator", "pass for the operator", "nnunet.dev", "nnunettrainings/jobs", frozenset({"create"})),

@@ -11,7 +11,8 @@ from nnunet_api.reasons import HELD_BY_POLICY, ConditionType, Reason
 from nnunet_api.remedies.table import advice
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.explain.explanation import SILENCE_SECONDS
-from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.trainings import find_training
 from nnunet_cli.kube.watched import Watched, matter, watched
 from nnunet_cli.text.words import duration

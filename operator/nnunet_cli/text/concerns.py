@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase, Reason
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.words import counted
 from nnunet_cli.text.words import listed
 
 EARLY_STOP_BELOW_POLICY = "EarlyStopBelowPolicy"
@@ -37,7 +38,7 @@ def _running(status: NnunetTrainingStatus) -> list[FoldStatus]:
 
 def _not_finite(status: NnunetTrainingStatus) -> Iterator[Concern]:
     counts = [(fold.name, fold.nonfinite_loss_epochs or 0) for fold in _running(status)]
-    folds = [f"fold {fold} for the last {count} epochs" for fold, count in counts if count >= _EPOCHS]
+    folds = [f"fold {fold} for the last {counted(count, 'epoch')}" for fold, count in counts if count >= _EPOCHS]
     if folds:
         yield Concern(Reason.LOSS_NOT_FINITE, f"the training loss is NaN or infinite in {listed(folds)}")
 

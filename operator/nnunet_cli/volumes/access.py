@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Cluster, Object, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.watched import read_events
 from nnunet_cli.text.output import note
 from nnunet_cli.text.words import duration

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase
+from nnunet_api.words import counted
 from nnunet_cli.text.words import dice, duration
 
 HISTORY = 12
@@ -83,7 +84,7 @@ def that_fit(folds: Sequence[FoldStatus], room: int) -> tuple[list[FoldStatus], 
     others = [fold for fold in folds if fold.name not in chosen]
     counts = Counter(fold.phase for fold in others)
     words = ", ".join(f"{counts[phase]} {phase}" for phase in _INTERESTING if counts[phase])
-    return [fold for fold in folds if fold.name in chosen], f"and {len(others)} others: {words}"
+    return [fold for fold in folds if fold.name in chosen], f"and {counted(len(others), 'other')}: {words}"
 
 
 def fold_state(fold: FoldStatus) -> str:

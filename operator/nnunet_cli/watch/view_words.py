@@ -4,11 +4,13 @@ from nnunet_api.conditions import leading
 from nnunet_api.fold_status import FoldEarlyStopping
 from nnunet_api.reasons import ConditionType, EarlyStoppingState, Reason
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.words import counted
 from nnunet_cli.text.concerns import concerns
 from nnunet_cli.text.words import printable
 
 _WARN = {
     ConditionType.STALLED: "True",
+    ConditionType.DATA_STARVED: "True",
     ConditionType.POLICY_COMPLIANT: "False",
     ConditionType.STANDARD_SCHEDULE: "False",
 }
@@ -38,7 +40,7 @@ def early_stopping(status: NnunetTrainingStatus) -> list[str]:
             grouped.setdefault(words, []).append(fold.name)
     lines = [f"early stopping, fold {', '.join(folds)}: {words}" for words, folds in grouped.items()]
     if status.min_epochs:
-        lines.append(f"policy: at least {status.min_epochs} epochs of each fold; no early stop acts before")
+        lines.append(f"policy: at least {counted(status.min_epochs, 'epoch')} of each fold; no early stop acts before")
     return lines
 
 
@@ -51,7 +53,7 @@ def _words(rule: FoldEarlyStopping) -> str:
     elif rule.state is EarlyStoppingState.ANNEALING:
         parts.append(f"found a plateau at epoch {rule.epoch}, anneals until epoch {rule.end_epoch}")
     elif rule.state is EarlyStoppingState.STOPPED:
-        saved = f" ({rule.epochs_saved} epochs less)" if rule.epochs_saved else ""
+        saved = f" ({counted(rule.epochs_saved, 'epoch')} less)" if rule.epochs_saved else ""
         parts.append(f"ended at epoch {rule.end_epoch}{saved}")
     if rule.suppressed_epoch is not None:
         parts.append(f"stop at epoch {rule.suppressed_epoch} suppressed by the policy")

@@ -13,7 +13,8 @@ from nnunet_api.remedies.table import advice
 from nnunet_api.results import Results, Spread
 from nnunet_api.standard import Asked, Trained, judge_training
 from nnunet_api.status import MAX_MATTER, Problem, Provenance
-from nnunet_operator.core import early_stopping, stall
+from nnunet_api.words import counted
+from nnunet_operator.core import data_feed, early_stopping, stall
 from nnunet_operator.core.evidence import UNPROVEN
 from nnunet_operator.core.headline import Headline, of_running, of_stopping
 from nnunet_operator.core.observation import Child, Trouble
@@ -46,6 +47,8 @@ class Situation:
     mode: Mode
     failure: Trouble | None
     creating: frozenset[Child]
+    held_back: frozenset[Child]
+    """Children whose Job was lost, and for which the next one is made after a pause."""
     provenance: Provenance | None
     results: Results | None
     now: datetime
@@ -63,6 +66,7 @@ def conditions(situation: Situation) -> list[Condition]:
         _dataset_ready(situation),
         state_condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, progress),
         _stalled(situation),
+        _data_starved(situation),
         state_condition(ConditionType.EARLY_STOPPED, *early_stopping.judge(spec.early_stopping, situation.folds)),
         _epochs_proven(situation),
         _evaluated(situation),
@@ -100,7 +104,13 @@ def _leading(situation: Situation) -> Trouble | None:
         return _SUSPENDED
     if headline.troubles and not headline.progressing:
         return replace(headline.troubles[0], matter=headline.matter)
-    return stall.found(situation.training, situation.folds)
+    return _beside_progress(situation)
+
+
+def _beside_progress(situation: Situation) -> Trouble | None:
+    """Return what is wrong with folds that run, the worst first."""
+    training, folds = situation.training, situation.folds
+    return stall.found(training, folds) or data_feed.found(training, folds)
 
 
 def _hold(situation: Situation) -> Trouble:
@@ -129,7 +139,7 @@ def _headline(situation: Situation) -> Headline:
     if mode is Mode.FAIL and situation.failure:
         after = Headline(False, situation.failure.reason, "nothing runs because the training has failed")
         return of_stopping((o for o in found.unfinished if not o.ended), "the training has failed") or after
-    return of_running(found, situation.creating, situation.training.spec.max_parallel_folds)
+    return of_running(found, situation.creating, situation.held_back, situation.training.spec.max_parallel_folds)
 
 
 def _suspended(situation: Situation, headline: Headline) -> Condition:
@@ -158,10 +168,19 @@ def _policy_compliant(situation: Situation) -> Condition:
 
 def _stalled(situation: Situation) -> Condition:
     trouble = stall.found(situation.training, situation.folds)
+    return _of_trouble(situation, ConditionType.STALLED, trouble, Reason.NOT_STALLED)
+
+
+def _data_starved(situation: Situation) -> Condition:
+    trouble = data_feed.found(situation.training, situation.folds)
+    return _of_trouble(situation, ConditionType.DATA_STARVED, trouble, Reason.NOT_DATA_STARVED)
+
+
+def _of_trouble(situation: Situation, type_: ConditionType, trouble: Trouble | None, otherwise: Reason) -> Condition:
+    """Return a condition that is True with a trouble, and says what to do about it."""
     if trouble is None:
-        return state_condition(ConditionType.STALLED, False, Reason.NOT_STALLED, "")
-    message = _told(situation, trouble.matter, trouble)
-    return state_condition(ConditionType.STALLED, True, trouble.reason, message)
+        return state_condition(type_, False, otherwise, "")
+    return state_condition(type_, True, trouble.reason, _told(situation, trouble.matter, trouble))
 
 
 def _dataset_ready(situation: Situation) -> Condition:
@@ -178,6 +197,10 @@ def _dataset_ready(situation: Situation) -> Condition:
         claim = situation.training.spec.storage.preprocessed.claim_name
         message += f" in {provenance.preprocessed_path} on claim {claim}"
         message += ", shared with a training before" if provenance.preprocessing_reused else ""
+    if left_out := situation.found.left_out:
+        message += f". Not planned by nnU-Net for it, and left out: {', '.join(left_out)}"
+    if provenance and provenance.dataset_notes:
+        message += f". What is odd in it: {provenance.dataset_notes}"
     return state_condition(type_, True, Reason.PREPROCESSED, message)
 
 
@@ -207,7 +230,11 @@ def _complete(situation: Situation) -> Condition:
     if situation.mode is not Mode.COMPLETE:
         return state_condition(type_, False, Reason.NOT_COMPLETE, "see Progressing for what is going on")
     folds = situation.training.spec.fold_names
-    trained = f"folds {', '.join(folds)} are" if len(folds) > 1 else f"fold {folds[0]} is"
+    names = situation.training.spec.configuration_names
+    each = [one for one in names if one not in situation.found.left_out]
+    of = f" of {', '.join(each)}" if len(names) > 1 else ""
+    several = len(folds) > 1 or len(each) > 1
+    trained = f"{'folds' if len(folds) > 1 else 'fold'} {', '.join(folds)}{of} {'are' if several else 'is'}"
     replicates = situation.training.spec.replicates
     times = f" in {replicates} replicates" if replicates > 1 else ""
     message = f"{trained} trained{times} and evaluated: {score(situation.results)}"
@@ -223,16 +250,24 @@ def _failed(situation: Situation) -> Condition:
 
 
 def score(results: Results | None) -> str:
-    """Return the Dice in words."""
+    """Return the Dice in words, behind what was chosen by it."""
     test = results.test_dice if results else None
     spread = (results.spread if results else None) or Spread()
     parts = []
     if test and test.mean is not None:
-        cases = f" over {test.cases} cases" if test.cases else ""
+        cases = f" over {counted(test.cases, 'case')}" if test.cases else ""
         parts.append(f"test Dice {test.mean:.3f}{_plus_minus(spread.test_dice)}{cases}")
     if results and results.mean_validation_dice is not None:
         parts.append(f"cross-validation Dice {results.mean_validation_dice:.3f}{_plus_minus(spread.validation_dice)}")
-    return ", ".join(parts) or "the scores are in summary.json in the run folder"
+    each = [
+        f"{one.configuration} {one.mean_validation_dice:.3f}{_plus_minus(one.spread)}"
+        for one in (results.configurations if results else None) or ()
+        if one.mean_validation_dice is not None
+    ]
+    if each:
+        parts.append(f"cross-validation Dice of {', '.join(each)}")
+    scores = ", ".join(parts) or "the scores are in summary.json in the run folder"
+    return f"{results.selection.told()}; {scores}" if results and results.selection else scores
 
 
 def _plus_minus(deviation: float | None) -> str:

@@ -4,21 +4,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from nnunet_api.conditions import Condition
 from nnunet_api.job_status import JobStatus
-from nnunet_api.reasons import ConditionType, Reason
+from nnunet_api.labels import STAGE_FOLD, STAGE_PLAN
+from nnunet_api.reasons import ConditionType, Phase, Reason
 from nnunet_api.remedies.remedy import Case
-from nnunet_api.remedies.table import phase
+from nnunet_api.remedies.table import phase, phase_of
+from nnunet_api.stages import STAGES
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core import facts, renewals, usage
 from nnunet_operator.core.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.deletion import decide_held
-from nnunet_operator.core.events import events
+from nnunet_operator.core.events import events, planner_events, policy_events
 from nnunet_operator.core.folds import fold_statuses
 from nnunet_operator.core.losses import held_back_seconds, job_statuses
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.outdated import outdated as find_outdated
-from nnunet_operator.core.policy import Finding, Policies, find
+from nnunet_operator.core.policies import Policies
+from nnunet_operator.core.policy import Finding, find
+from nnunet_operator.core.policy_evidence import at_rest
 from nnunet_operator.core.progress import total_progress
 from nnunet_operator.core.restored import forgotten, former_run, without_former_run
 from nnunet_operator.core.stages import Stages, look_at_stages, to_create
@@ -62,12 +67,12 @@ def decide(
             return decide_held(training, look_at_stages(training, observations), now)
         return Decision(training.status)  # what runs goes with it
     if training.status.holds(ConditionType.COMPLETE):
-        return _at_rest(training, now)
+        return _at_rest(training, policies, now)
     if former := former_run(training):
         training = replace(training, status=without_former_run(training.status))
         decision = decide(training, observations, policies, now, options)
         return replace(decision, events=(forgotten(training, former), *decision.events))
-    policy = find(training, policies, now)
+    policy = find(training, policies, now, options.trainer_image)
     found = look_at_stages(training, observations, policy.min_epochs)
     failure = _failure(training.status, found)
     mode = _mode(training, found, failure, policy)
@@ -79,7 +84,7 @@ def decide(
     return Decision(
         status=status,
         actions=actions,
-        events=events(training.status, status),
+        events=(*events(training.status, status), *planner_events(training.status, training.spec.planning)),
         requeue_after=_earliest(
             _next_look(look, status),
             _seconds_until(policy.next_change, now),
@@ -135,23 +140,34 @@ def _status(look: _Look, actions: Iterable[Action]) -> NnunetTrainingStatus:
     now = look.now.replace(microsecond=0)
     started = before.start_time or _first_start(found, now if look.creating else None)
     provenance = facts.provenance(training, found, look.options) if started else before.provenance
-    results = facts.results(training, found)
+    results = facts.results(training, found, provenance)
     starting = frozenset(child.fold for child in look.creating if child.fold)
     folds = fold_statuses(training, found, starting, failed=look.mode is Mode.FAIL)
     samples = [observation.sample for observation in found.folds]
     creating = frozenset(look.creating)
     situation = Situation(
-        training, found, look.policy, folds, look.mode, look.failure, creating, provenance, results, now
+        training,
+        found,
+        look.policy,
+        folds,
+        look.mode,
+        look.failure,
+        creating,
+        frozenset(look.held_back),
+        provenance,
+        results,
+        now,
     )
     stated = conditions(situation)
     over = look.mode in (Mode.COMPLETE, Mode.FAIL)
     return NnunetTrainingStatus(
         observed_generation=training.generation,
-        phase=phase(stated),
+        phase=_phase(stated, found),
         conditions=stated,
         problem=problem(situation),
         progress=total_progress(folds, samples, before.progress, look.now),
         folds=folds,
+        left_out_configurations=list(found.left_out) or None,
         renewed_jobs=renewals.remembered(training, found.all, found.done, now) if look.mode in _COUNTING else None,
         jobs=_jobs(look, actions),
         usage=usage.total(folds, found.evaluation, usage.gpus_of_evaluation(training), before.usage),
@@ -162,6 +178,14 @@ def _status(look: _Look, actions: Iterable[Action]) -> NnunetTrainingStatus:
         start_time=started,
         completion_time=(before.completion_time or found.evaluate.finished or now) if over else None,
     )
+
+
+def _phase(stated: list[Condition], found: Stages) -> Phase:
+    """Return the phase: what only starts is Pending, but not where all epochs are trained and proof or scores due."""
+    shown, current = phase(stated), found.current
+    if shown is Phase.PENDING and current and current[0].child.stage not in (STAGE_PLAN, STAGE_FOLD):
+        return phase_of(STAGES[current[0].child.stage].running)
+    return shown
 
 
 def _jobs(look: _Look, actions: Iterable[Action]) -> list[JobStatus]:
@@ -220,20 +244,23 @@ def folds_below_policy_minimum(
     return tuple(fold for fold in folds if fold.stands and not fold.ended and fold.told_min_epochs < min_epochs)
 
 
-def _at_rest(training: Training, now: datetime) -> Decision:
+def _at_rest(training: Training, policies: Policies, now: datetime) -> Decision:
     """Return the decision on a complete training: its status stays as it is, whatever becomes of its Jobs.
 
-    But for what it says of spec.suspend, which can still be changed.
+    But for what it says of spec.suspend, which can still be changed, and of its comparison, whose verdict comes later.
     """
+    compared = at_rest(training, policies, now)
     generation = training.generation
     words = {ConditionType.SUSPENDED.value: {"message": why_not_suspended(training)}}
     stated = [
-        c.model_copy(update={"observed_generation": generation, **words.get(c.type, {})})
-        for c in training.status.conditions
+        c.model_copy(update={"observed_generation": generation, **words.get(c.type, {})}) for c in compared.conditions
     ]
-    status = training.status.model_copy(update={"observed_generation": generation, "conditions": stated})
+    status = compared.model_copy(update={"observed_generation": generation, "conditions": stated})
     return Decision(
-        status, actions=_expire(training, now), requeue_after=_seconds_to_live(training, status.completion_time, now)
+        status,
+        actions=_expire(training, now),
+        events=policy_events(training.status, status),
+        requeue_after=_seconds_to_live(training, status.completion_time, now),
     )
 
 

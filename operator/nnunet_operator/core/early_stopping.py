@@ -6,6 +6,7 @@ from nnunet_api.facts import EarlyStopFacts
 from nnunet_api.fold_status import FoldEarlyStopping, FoldStatus
 from nnunet_api.reasons import EarlyStoppingState, Reason
 from nnunet_api.schedule import EarlyStopping, EarlyStoppingMode
+from nnunet_api.words import counted
 from nnunet_operator.core.rounding import count, number
 
 _FIRED = (EarlyStoppingState.OBSERVED, EarlyStoppingState.ANNEALING, EarlyStoppingState.STOPPED)
@@ -44,7 +45,8 @@ def judge(rule: EarlyStopping, folds: Sequence[FoldStatus]) -> tuple[bool, Reaso
         return False, Reason.PLATEAU_ANNEALING, _each(annealing, _annealing)
     if observed := by_state[EarlyStoppingState.OBSERVED]:
         return False, Reason.PLATEAU_OBSERVED, f"only observed: {_each(observed, _observed)}. {_CAUTION}"
-    waits = f"no fold's moving average has stood still for {rule.patience_epochs} epochs after epoch {rule.min_epochs}"
+    patience = counted(rule.patience_epochs, "epoch")
+    waits = f"no fold's moving average has stood still for {patience} after epoch {rule.min_epochs}"
     return False, Reason.RULE_NOT_FIRED, waits
 
 
@@ -66,7 +68,7 @@ def describe_suppressed(fold: FoldStatus, min_epochs: int) -> str:
     stopping = fold.early_stopping
     if stopping is None or stopping.suppressed_epoch is None:
         return ""
-    asked = f" ({min_epochs} epochs)" if min_epochs else ""
+    asked = f" ({counted(min_epochs, 'epoch')})" if min_epochs else ""
     return (
         f"fold {fold.name} would have acted on a plateau at epoch {stopping.suppressed_epoch}, which is before the "
         f"least that the policies ask for{asked}: it trains on"
@@ -89,6 +91,6 @@ def _annealing(fold: FoldStatus, stopping: FoldEarlyStopping) -> str:
 
 def _observed(fold: FoldStatus, stopping: FoldEarlyStopping) -> str:
     gain, saved = stopping.ema_gain, stopping.epochs_saved
-    saving = f", saving {saved} epochs" if saved is not None else ""
+    saving = f", saving {counted(saved, 'epoch')}" if saved is not None else ""
     cost = f"; the moving average still changed by {gain:+.4f} after that" if gain is not None else ""
     return f"would have been cut off at epoch {stopping.epoch} of {fold.epochs_target}{saving}{cost}"

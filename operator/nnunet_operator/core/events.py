@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
+from nnunet_api.standard import planner_advice
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import Planning
+from nnunet_api.words import counted
 from nnunet_operator.core import early_stopping
 from nnunet_operator.core.decision import Event
 
@@ -20,9 +23,17 @@ def events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> tuple[E
     return (*_fold_events(before, after), *_condition_events(before, after))
 
 
+def planner_events(before: NnunetTrainingStatus, planning: Planning) -> tuple[Event, ...]:
+    """Return nnU-Net's advice on its old planner, when the training is first seen and never again."""
+    advice = planner_advice(planning)
+    if not advice or before.condition(ConditionType.STANDARD_SCHEDULE) is not None:
+        return ()
+    return (Event("Normal", EventReason.PLANNER_ADVICE.value, advice),)
+
+
 def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
     yield from _schedule_events(before, after)
-    yield from _policy_events(before, after)
+    yield from policy_events(before, after)
     for type_ in (
         ConditionType.DATASET_READY,
         ConditionType.SUSPENDED,
@@ -31,7 +42,7 @@ def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus)
     ):
         if _became_true(before, after, type_) and not (type_ is ConditionType.SUSPENDED and _is_held(after)):
             yield _event("Normal", after, type_)
-    for type_ in (ConditionType.STALLED, ConditionType.FAILED):
+    for type_ in (ConditionType.STALLED, ConditionType.DATA_STARVED, ConditionType.FAILED):
         if _became_true(before, after, type_):
             yield _event("Warning", after, type_)
     if _became_true(after, before, ConditionType.SUSPENDED):
@@ -48,14 +59,15 @@ def _schedule_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) 
         yield _event(kind, after, ConditionType.STANDARD_SCHEDULE)
 
 
-def _policy_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
-    """Tell each decision of the policies once; that none is for the training goes without saying."""
+def policy_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> tuple[Event, ...]:
+    """Return each decision of the policies once; that none is for the training goes without saying."""
     old, new = before.condition(ConditionType.POLICY_COMPLIANT), after.condition(ConditionType.POLICY_COMPLIANT)
     if new is None or (old is None and new.reason == Reason.NO_POLICY):
-        return
+        return ()
     if old is None or old.reason != new.reason or not _decided_the_same(before, after):
         message = f"{new.reason}: {new.message}"[:MESSAGE_LIMIT]
-        yield Event("Normal" if new.status == "True" else "Warning", EventReason.POLICY_DECISION.value, message)
+        return (Event("Normal" if new.status == "True" else "Warning", EventReason.POLICY_DECISION.value, message),)
+    return ()
 
 
 def _decided_the_same(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> bool:
@@ -106,7 +118,7 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         text = f"fold {new.name}: attempt {new.attempts} goes on from epoch {new.checkpoint_epoch or 0}"
         yield Event("Normal", EventReason.FOLD_RESTARTED.value, f"{text} of {new.epochs_target}")
     elif new.phase == FoldPhase.RUNNING and old.phase != FoldPhase.RUNNING and old.attempts == 0:
-        text = f"fold {new.name} trains for {new.epochs_target} epochs"
+        text = f"fold {new.name} trains for {counted(new.epochs_target, 'epoch')}"
         yield Event("Normal", EventReason.FOLD_STARTED.value, text)
     if new.passed_over and (new.passed_over != old.passed_over or new.attempts > old.attempts):
         which = "are damaged and were" if ", " in new.passed_over else "is damaged and was"
@@ -121,5 +133,5 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         dice = new.mean_validation_dice
         scored = f", validation Dice {dice:.3f}" if dice is not None else ""
         early = f" of {new.epochs_target}, stopped early" if new.planned_end < new.epochs_target else ""
-        text = f"fold {new.name} completed {new.epoch} epochs{early}{scored}"
+        text = f"fold {new.name} completed {counted(new.epoch, 'epoch')}{early}{scored}"
         yield Event("Normal", EventReason.FOLD_COMPLETED.value, text)

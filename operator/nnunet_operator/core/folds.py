@@ -10,6 +10,7 @@ from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core import early_stopping, usage
+from nnunet_operator.core.data_feed import with_feed
 from nnunet_operator.core.observation import Observation, State
 from nnunet_operator.core.rounding import count, dice, number, text
 from nnunet_operator.core.stages import Stages
@@ -47,7 +48,7 @@ def fold_statuses(
         status = _with_numbers(before, observation, phase, spec)
         if status.mean_validation_dice is None and key.name in scores:  # the fold's own report was lost
             status = status.model_copy(update={"mean_validation_dice": dice(scores[key.name])})
-        status = with_stall(training, observation, before, status)
+        status = with_feed(before, with_stall(training, observation, before, status))
         statuses.append(status.model_copy(update=_proven(proofs.get(key.name), status, done)))
     return statuses
 
@@ -55,7 +56,7 @@ def fold_statuses(
 def _phase(observation: Observation, before: FoldStatus, *, done: bool, starting: bool, failed: bool) -> FoldPhase:
     if done:
         return FoldPhase.COMPLETED
-    if starting:
+    if starting and observation.trouble is None:  # else the API server has refused its Job, and may do so again
         return FoldPhase.STARTING
     if failed and before.phase == FoldPhase.FAILED and not observation.exists:
         return FoldPhase.FAILED

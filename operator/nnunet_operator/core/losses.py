@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from nnunet_api.job_status import JobStatus
-from nnunet_api.reasons import Reason
+from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.stages import STAGES
 from nnunet_api.status import NnunetTrainingStatus
@@ -84,13 +84,31 @@ def _ended_and_leaving(training: Training, seen: Observation) -> Observation:
 
 def without_evidence(training: Training, verify: Observation) -> Observation:
     """Return a completed verification whose pod nobody has seen: to be repeated, or given up."""
+    return _unread(training, verify, "evidence")
+
+
+def without_answer(training: Training, plan: Observation) -> Observation:
+    """Return a completed planning whose pod nobody has seen: to be repeated, or given up, where its answer counts.
+
+    Without it folds of configurations would be trained that are not planned, and it would never be known with which
+    weights they begin. Once the status says that the dataset is ready, it has the answer.
+    """
+    counts = training.spec.skip_unavailable_configurations or training.spec.initial_weights is not None
+    unread = plan.state is State.COMPLETED and not plan.success_seen
+    if not counts or not unread or training.status.holds(ConditionType.DATASET_READY):
+        return plan
+    return _unread(training, plan, "report")
+
+
+def _unread(training: Training, seen: Observation, what: str) -> Observation:
     # One that the operator stops for it already is counted.
-    lost = losses(training, verify) + int(not _is_stopped(known_job(training, verify.child), verify))
+    lost = losses(training, seen) + int(not _is_stopped(known_job(training, seen.child), seen))
     if lost <= _forgiven(training):
-        return replace(verify, state=State.STARTING, note="again, because its pod vanished with the evidence")
+        return replace(seen, state=State.STARTING, note=f"again, because its pod vanished with the {what}")
     times = f"{lost} times" if lost > 1 else "once"
-    matter = f"the verification has completed {times}, and its pod is gone each time before its evidence is read"
-    return replace(verify, state=State.FAILED, trouble=_given_up(training, matter, Case.EVIDENCE_GONE))
+    subject = STAGES[seen.child.stage].subject
+    matter = f"the {subject} has completed {times}, and its pod is gone each time before its {what} is read"
+    return replace(seen, state=State.FAILED, trouble=_given_up(training, matter, Case.EVIDENCE_GONE))
 
 
 def losses(training: Training, seen: Observation) -> int:

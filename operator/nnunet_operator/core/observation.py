@@ -7,6 +7,7 @@ from enum import StrEnum
 from nnunet_api.contract import TerminationReport
 from nnunet_api.facts import FoldFacts
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.initial_weights import WeightsSource
 from nnunet_api.labels import job_name
 from nnunet_api.reasons import Reason
 from nnunet_api.stages import STAGES
@@ -42,7 +43,7 @@ class Child:
     @property
     def name(self) -> str:
         """Name of the Job."""
-        return job_name(self.training, self.stage, self.label)
+        return job_name(self.training, self.stage, self.fold)
 
     @property
     def subject(self) -> str:
@@ -89,6 +90,8 @@ class Observation:
     state: State
     job_uid: str = ""
     """UID of its Job; empty where there is none, or somebody else's."""
+    kept: str = ""
+    """What the API server said when it refused to delete its Job; empty where it did not."""
     name_free: bool = False
     """No Job stands under its name."""
     deleting: bool = False
@@ -123,6 +126,8 @@ class Observation:
     """The same as the node resolved it."""
     maker: str = ""
     """Planning: MAKER of the folder of preprocessed data in which it works; empty where the whole claim is mounted."""
+    weights: WeightsSource | None = None
+    """Planning: what the operator knew of the weights that it had copied; None where none were."""
     asked_for: str = ""
     """Mark of what the training asked for when its Job was made; empty where that is not known."""
     operators_settings: str = ""

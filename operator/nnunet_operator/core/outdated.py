@@ -3,7 +3,9 @@
 A Job's pod template can't change, so a training that is put right would wait for ever for the pod that could not be.
 What runs is left alone: it takes a suspension to give it other resources. Nothing that is read back from a Job is
 compared, which webhooks and queues change, but what the operator asked for when it made the Job, and of the training's
-fields alone: an upgrade of the operator makes no waiting Job anew, which would lose its place in a queue.
+fields alone: an upgrade of the operator makes no waiting Job anew, which would lose its place in a queue. The one
+exception is an upgrade after which a Job asks for other resources, as that of an evaluation with a test set does under
+spec.resources.configurations: the mark that it had does not tell whether these were there when it was made.
 """
 
 import hashlib
@@ -12,6 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.stages import STAGES
@@ -26,12 +29,15 @@ MARK = re.compile(r"[0-9a-f]{16}")
 """What a mark looks like. Anything else is somebody else's, and says nothing."""
 
 
-def asked_for(spec: NnunetTrainingSpec, stage: str) -> str:
-    """Return a mark of what a training asks of the Jobs of a stage, as far as that may change.
+def asked_for(spec: NnunetTrainingSpec, stage: str, key: FoldKey | None = None) -> str:
+    """Return a mark of what a training asks of the Jobs of a stage, or of one fold run, as far as that may change.
 
     Values that are the defaults are left out, so that a field that a later version adds changes no mark.
     """
-    resources = spec.resources.model_dump(mode="json", exclude_defaults=True)
+    own = spec.resources.of(key.configuration) if key else spec.resources
+    if key is None and STAGES[stage].on_gpu(spec):
+        own = own.of_all(spec.configuration_names)
+    resources = own.model_dump(mode="json", exclude_defaults=True, exclude={"configurations"})
     preprocessing = resources.pop("preprocessing", {})
     if not STAGES[stage].on_gpu(spec):
         resources = {**preprocessing, "shared_memory": resources.get("shared_memory")}
@@ -58,7 +64,7 @@ def _waits(seen: Observation) -> bool:
 
 
 def _differs(training: Training, seen: Observation, options: Options) -> bool:
-    if _is_other(seen.asked_for, asked_for(training.spec, seen.child.stage)):
+    if _is_other(seen.asked_for, asked_for(training.spec, seen.child.stage, seen.child.fold)):
         return True
     # The settings may be others without anybody wanting that for what waits in a queue.
     trouble = seen.trouble

@@ -20,7 +20,8 @@ from nnunet_operator.core.evidence import (
     not_believed,
     of_policy,
 )
-from nnunet_operator.core.losses import without_evidence
+from nnunet_operator.core.initial_weights import planned_with_weights
+from nnunet_operator.core.losses import without_answer, without_evidence
 from nnunet_operator.core.observation import Child, Observation, State
 from nnunet_operator.core.stall import gives_up
 from nnunet_operator.core.training import Training
@@ -38,6 +39,8 @@ class StageRule:
     """Stages that must be done before it is ready."""
     keys: Callable[[NnunetTrainingSpec], Sequence[FoldKey | None]] = lambda _: (None,)
     """Return the fold runs that it has a Job for; None for one Job that is of no fold run."""
+    after: Callable[[NnunetTrainingSpec, FoldKey], Sequence[FoldKey]] = lambda *_: ()
+    """Return the fold runs of the same stage that must be done before that of a child may begin."""
     parallel: Callable[[NnunetTrainingSpec], int | None] = lambda _: None
     """Return how many of its children may hold a GPU at the same time; None for all."""
     judge: Callable[[Training, Observation, int], Observation] = lambda _, seen, __: seen
@@ -55,7 +58,8 @@ class StageRule:
 
 def _planned(training: Training, _child: Child, _min_epochs: int, later_stands: bool) -> bool:
     ready = training.status.condition(ConditionType.DATASET_READY)
-    return ready.status == "True" if ready else later_stands
+    # What it has left out is not known from a later Job: it is asked once more, which finds its result again.
+    return ready.status == "True" if ready else later_stands and not training.spec.skip_unavailable_configurations
 
 
 def _trained(training: Training, child: Child, _min_epochs: int, later_stands: bool) -> bool:
@@ -66,8 +70,13 @@ def _trained(training: Training, child: Child, _min_epochs: int, later_stands: b
 def _verified(training: Training, _child: Child, min_epochs: int, _later_stands: bool) -> bool:
     return (
         training.status.holds(ConditionType.EPOCHS_PROVEN)
-        and no_longer_enough(training.status.folds, min_epochs) is None
+        and no_longer_enough(training.spec.schedule, training.status.folds, min_epochs) is None
     )
+
+
+def _with_answer(training: Training, plan: Observation, min_epochs: int) -> Observation:
+    """Return the planning as blocked where it waits for weights, and to be repeated where its answer is lost."""
+    return without_answer(training, planned_with_weights(training, plan, min_epochs))
 
 
 def known_fold(training: Training, child: Child) -> FoldStatus | None:
@@ -85,14 +94,23 @@ def _with_reported_failure(training: Training, fold: Observation, min_epochs: in
 
 def _held_against_proof(training: Training, verify: Observation, min_epochs: int) -> Observation:
     """Return the verification as failed where what it proved is not what the spec and the policies ask for."""
+    if verify.report and verifier.doubt_of(training, verify):
+        verify = replace(verify, report=None)  # also before its Job is complete: nothing of it is ever told
     if not training.status.holds(ConditionType.EPOCHS_PROVEN):
         verify = _proving(training, verify, min_epochs) if verify.state is State.COMPLETED else verify
-    elif trouble := no_longer_enough(training.status.folds, min_epochs):
+    elif trouble := no_longer_enough(training.spec.schedule, training.status.folds, min_epochs):
         verify = replace(verify, state=State.FAILED, trouble=trouble)
     if verify.state is State.FAILED and verify.trouble:
         evidence = verify.report.evidence if verify.report else None
-        verify = replace(verify, trouble=of_policy(training.spec, verify.trouble, evidence, min_epochs))
+        verify = replace(
+            verify, trouble=of_policy(training.spec, verify.trouble, evidence, min_epochs, _left_out(training))
+        )
     return verify
+
+
+def _left_out(training: Training) -> Sequence[str]:
+    """Return the configurations that planning has left out, which it ended long before."""
+    return training.status.left_out_configurations or ()
 
 
 def _proving(training: Training, verify: Observation, min_epochs: int) -> Observation:
@@ -100,22 +118,21 @@ def _proving(training: Training, verify: Observation, min_epochs: int) -> Observ
     if not verify.success_seen:  # the node of its pod was removed before anybody read the evidence
         return without_evidence(training, verify)
     if doubt := verify.doubt or verifier.doubt_of(training, verify):
-        if not verify.doubt:  # else the report that is left is one that is believed
-            verify = replace(verify, report=None)
         return replace(verify, state=State.FAILED, trouble=not_believed(doubt, min_epochs))
     evidence = verify.success_report.evidence if verify.success_report else None
-    trouble = missing_proof(training.spec, evidence, min_epochs)
+    trouble = missing_proof(training.spec, evidence, min_epochs, _left_out(training))
     return replace(verify, state=State.FAILED, trouble=trouble) if trouble else verify
 
 
 PIPELINE = {
     rule.name: rule
     for rule in (
-        StageRule(STAGE_PLAN, remembered=_planned),
+        StageRule(STAGE_PLAN, judge=_with_answer, remembered=_planned),
         StageRule(
             STAGE_FOLD,
             needs=(STAGE_PLAN,),
             keys=lambda spec: spec.fold_keys,
+            after=lambda spec, key: spec.fold_keys_before(key),
             parallel=lambda spec: spec.max_parallel_folds,
             judge=_with_reported_failure,
             remembered=_trained,

@@ -1,29 +1,22 @@
 """The policies' decision in a training's status: what is kept of it, and the condition PolicyCompliant."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from nnunet_api.conditions import rfc3339
-from nnunet_api.policy.decision import Decision, Policy, Subject, Verdict, decide
+from nnunet_api.policy.decision import Decision, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
+from nnunet_api.policy.rules import VERIFIER
 from nnunet_api.policy.status import MAX_DECISIONS, MAX_EXCEPTIONS, AppliedPolicies, GrantedException, PolicyDecision
-from nnunet_api.reasons import Reason
+from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.words import counted
+from nnunet_operator.core.initial_weights import claim_to_read
+from nnunet_operator.core.policies import Policies
+from nnunet_operator.core.policy_evidence import standing_in
 from nnunet_operator.core.training import Training
-
-
-@dataclass(frozen=True)
-class Policies:
-    """The policies, and what they select trainings by."""
-
-    readable: tuple[Policy, ...] = ()
-    """All policies of the cluster that parse."""
-    unreadable: Mapping[str, str] = field(default_factory=dict)
-    """By name: what is wrong with stored policies that do not parse. Nothing runs until they are put right."""
-    namespace_labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the training's namespace by which policies may select."""
 
 
 @dataclass(frozen=True)
@@ -49,40 +42,65 @@ class Finding:
         return (self.record.min_epochs if self.record else None) or 0
 
 
-def find(training: Training, policies: Policies, now: datetime) -> Finding:
-    """Apply the policies to the training."""
-    subject = Subject(training.namespace, training.name, training.spec)
+def find(training: Training, policies: Policies, now: datetime, verifier: str = "") -> Finding:
+    """Apply the policies to the training, which this image is to verify."""
+    judged, claim = "" if _keeps_its_verifier(training) else verifier, claim_to_read(training)
+    subject = Subject(training.namespace, training.name, training.spec, judged, claim)
     decision = decide(subject, policies.namespace_labels, policies.readable, now)
     allowed = decision.allowed and not policies.unreadable
-    record = _record(training.status.policy, decision, allowed, now.replace(microsecond=0))
+    record = _record(training, decision, allowed, now.replace(microsecond=0))
     compliant, reason, matter = _judge(training, policies, decision, record, now)
-    case = Case.POLICY_UNREADABLE if policies.unreadable else ""
+    if compliant and record and (found := standing_in(training, record, policies, now)):
+        record, (compliant, reason, matter) = found.record, found.condition
+    case = Case.POLICY_UNREADABLE if policies.unreadable else _case(decision)
     return Finding(allowed, record, compliant, reason, matter, case, decision.next_change)
 
 
-def _record(before: AppliedPolicies | None, decision: Decision, allowed: bool, now: datetime) -> AppliedPolicies | None:
+def _keeps_its_verifier(training: Training) -> bool:
+    """Tell whether the image that verifies is not judged (any more): the epochs are proven, or it began by a tag.
+
+    What runs is not held, after an upgrade or by a policy that is made later, for a setting of the operator that nobody
+    asked for when it began. One that began with a digest keeps it.
+    """
+    if training.status.holds(ConditionType.EPOCHS_PROVEN):
+        return True
+    known = training.status.provenance
+    by_digest = known is not None and "@" in (known.verifier_image or "")
+    return training.status.start_time is not None and not by_digest
+
+
+def _case(decision: Decision) -> str:
+    """Return the case where it is not for the training to change: all that is in its way is the operator's image."""
+    broken = [one for v in decision.verdicts if v.outcome is Outcome.DENIED for one in v.violations]
+    return Case.VERIFIER_BY_TAG if broken and all(one.field == VERIFIER for one in broken) else ""
+
+
+def _record(training: Training, decision: Decision, allowed: bool, now: datetime) -> AppliedPolicies | None:
     """Return what the status keeps. Nothing in it changes as long as the decision does not."""
+    before = training.status.policy
     if before is None and not decision.verdicts:
         return None
     old = before or AppliedPolicies(decided_at=now)
     changes = {
         # What was proven is held against the policies under which it was trained.
         "min_epochs": (decision.min_epochs or None) if allowed else old.min_epochs,
-        "decisions": [_decision(verdict) for verdict in decision.verdicts[:MAX_DECISIONS]],
+        "decisions": [_decision(verdict, training.spec.comparison) for verdict in decision.verdicts[:MAX_DECISIONS]],
         "exceptions": _with_new(old.exceptions, decision.verdicts) if allowed else old.exceptions,
     }
     stated = old.model_copy(update=changes)
     return stated if stated == before else stated.model_copy(update={"decided_at": now})
 
 
-def _decision(verdict: Verdict) -> PolicyDecision:
+def _decision(verdict: Verdict, comparison: str | None) -> PolicyDecision:
+    broken = (*verdict.violations, *verdict.compared)
     return PolicyDecision(
         policy=verdict.policy.name,
         generation=verdict.policy.generation,
         mode=verdict.policy.spec.mode.value,
         outcome=verdict.outcome.value,
-        broken_rules=list(dict.fromkeys(violation.rule.value for violation in verdict.violations)),
+        broken_rules=list(dict.fromkeys(violation.rule.value for violation in broken)),
         ticket=verdict.exception.ticket if verdict.exception else None,
+        comparison=comparison if verdict.outcome is Outcome.COMPARED else None,
     )
 
 
@@ -150,7 +168,7 @@ def _words(verdict: Verdict, now: datetime) -> str:
 
 
 def _exception(granted: GrantedException) -> str:
-    floor = f"at least {granted.min_epochs} epochs hold" if granted.min_epochs else ""
+    floor = f"at least {counted(granted.min_epochs, 'epoch')} hold" if granted.min_epochs else ""
     lifted = f"without {', '.join(granted.lifted_rules)}" if granted.lifted_rules else ""
     left = "; ".join(part for part in (floor, lifted) if part) or "no rule is lifted"
     return (

@@ -22,8 +22,9 @@ def former_run(training: Training) -> str | None:
 def without_former_run(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
     """Return a status without what it says of a run of somebody else: only what the policies came to, and a failure."""
     failed = [c for c in status.conditions if c.type == ConditionType.FAILED and c.status == "True"]
+    policy = status.policy.model_copy(update={"accepted": []}) if status.policy else None  # that was another model
     return NnunetTrainingStatus(
-        conditions=failed, problem=status.problem if failed else None, policy=status.policy, phase=status.phase
+        conditions=failed, problem=status.problem if failed else None, policy=policy, phase=status.phase
     )
 
 

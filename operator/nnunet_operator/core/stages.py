@@ -1,9 +1,10 @@
 """How far a training has come along its pipeline, and which Jobs should exist."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from nnunet_api.contract import EvaluationFacts, EvidenceFacts
+from nnunet_api.contract import EvidenceFacts
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.labels import STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY
 from nnunet_api.reasons import ConditionType
 from nnunet_api.stages import STAGES
@@ -25,6 +26,10 @@ class Stages:
     """Children that are done."""
     to_rerun: frozenset[Child] = frozenset()
     """Children that shall run again although they have completed: what they made may be lost."""
+    left_out: tuple[str, ...] = ()
+    """Configurations that nnU-Net does not plan for the dataset: they have no children."""
+    after: Mapping[Child, tuple[Child, ...]] = field(default_factory=dict)
+    """Children of the same stage that must be done before one may begin, where there are any."""
 
     def is_done(self, stage: str) -> bool:
         """Tell whether all children of a stage are done."""
@@ -102,11 +107,22 @@ class Stages:
     @property
     def repeating(self) -> tuple[Observation, ...]:
         """Children whose Job has completed, and has to be made anew because what they found out is lost."""
-        return tuple(o for o in self.all if o.stands and o.ended and o.state is State.STARTING)
+        return tuple(o for o in self.undone if o.stands and o.ended and o.state is State.STARTING)
 
     def current_of(self, stage: str) -> tuple[Observation, ...]:
-        """Return the children of a stage that may run and are not done."""
-        return tuple(o for o in self.by_name[stage] if o.child not in self.done) if self.is_ready(stage) else ()
+        """Return the children of a stage that may run and are not done, and those that run."""
+        undone = tuple(o for o in self.by_name[stage] if o.child not in self.done) if self.is_ready(stage) else ()
+        return tuple(o for o in undone if _begun(o) or not self.waits_for(o.child))
+
+    def waits_for(self, child: Child) -> tuple[Child, ...]:
+        """Return the children of the same stage that one waits for: those before it that are not done."""
+        return tuple(one for one in self.after.get(child, ()) if one not in self.done)
+
+    @property
+    def waiting(self) -> tuple[Observation, ...]:
+        """Children of the present stages that wait for others of the same stage."""
+        ready = (seen for stage in self.by_name if self.is_ready(stage) for seen in self.by_name[stage])
+        return tuple(o for o in ready if o.child not in self.done and not _begun(o) and self.waits_for(o.child))
 
     @property
     def current(self) -> tuple[Observation, ...]:
@@ -114,13 +130,21 @@ class Stages:
         return tuple(seen for stage in self.by_name for seen in self.current_of(stage))
 
 
+def _begun(seen: Observation) -> bool:
+    return seen.exists or seen.state is State.STOPPING
+
+
 def look_at_stages(training: Training, observations: Mapping[Child, Observation], min_epochs: int = 0) -> Stages:
     """Judge all children. What the status remembers counts where a Job is gone, and the other way round.
 
     `min_epochs` are those that policies ask to be proven for each fold.
     """
+    every = list(children(training))
+    plan = observations[next(child for child in every if child.stage == STAGE_PLAN)]
+    left_out = _left_out(training, plan)
+    there = [child for child in every if not (child.fold and child.fold.configuration in left_out)]
     observed = {
-        rule.name: tuple(observations[child] for child in children(training) if child.stage == rule.name)
+        rule.name: tuple(observations[child] for child in there if child.stage == rule.name)
         for rule in PIPELINE.values()
     }
     judged = {
@@ -138,7 +162,28 @@ def look_at_stages(training: Training, observations: Mapping[Child, Observation]
         if seen.state is State.COMPLETED
         or rule.remembered(training, seen.child, min_epochs, _later_stands(rule, observed))
     }
-    return Stages(judged, frozenset(done - to_rerun), to_rerun)
+    return Stages(judged, frozenset(done - to_rerun), to_rerun, left_out, _after(training, there))
+
+
+def _after(training: Training, there: Sequence[Child]) -> Mapping[Child, tuple[Child, ...]]:
+    """Return what each child has to wait for, of those that are there."""
+    by_key = {(child.stage, child.fold): child for child in there}
+    found = {}
+    for child in there:
+        keys = PIPELINE[child.stage].after(training.spec, child.fold) if child.fold else ()
+        if before := tuple(by_key[child.stage, key] for key in keys if (child.stage, key) in by_key):
+            found[child] = before
+    return found
+
+
+def _left_out(training: Training, plan: Observation) -> tuple[str, ...]:
+    """Return the configurations that planning has left out: never all, and none where the spec does not allow it."""
+    names, stated = training.spec.configuration_names, plan.report.plan if plan.report else None
+    if not training.spec.skip_unavailable_configurations:
+        return ()
+    told = stated.left_out_configurations if stated else training.status.left_out_configurations
+    found = tuple(name for name in names if name in (told or ()))
+    return found if len(found) < len(names) else ()
 
 
 def _later_stands(rule: StageRule, seen: Mapping[str, tuple[Observation, ...]]) -> bool:

@@ -10,6 +10,7 @@ from nnunet_api.fold_key import FoldKey
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
+from nnunet_api.words import counted
 from nnunet_operator.core.observation import Observation, State, Trouble
 from nnunet_operator.core.rounding import count
 from nnunet_operator.core.training import Training
@@ -48,7 +49,7 @@ def gives_up(training: Training, fold: Observation, before: FoldStatus | None) -
         return None
     return Trouble(
         Reason.STALLED,
-        f"{fold.child.subject} stands still after {restarts} restarts, which are as many as spec.retryLimit allows",
+        f"{fold.child.subject} stands still after {counted(restarts, 'restart')}, as many as spec.retryLimit allows",
     )
 
 

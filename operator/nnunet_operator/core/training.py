@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from nnunet_api.folders import inside, run_folder
+from nnunet_api.model_path import Models
 from nnunet_api.pod_template import DEFAULT_SECURITY, SecurityContext
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
@@ -26,6 +27,10 @@ class Training:
     """A deletion timestamp is set: nothing is created any more."""
     held_by: tuple[str, ...] = ()
     """What keeps it from being gone while it is being deleted: names that others have put on it."""
+    weights_from: "Training | None" = None
+    """The training that spec.initialWeights names; None where it names none, or that is not there."""
+    weights_from_unreadable: bool = False
+    """It is there, and can't be read."""
 
 
 @dataclass(frozen=True)
@@ -62,3 +67,9 @@ def run_of(training: Training) -> str:
     is_stated = inside(training.spec.storage.results.sub_path, folder) == training.status.run_path
     is_former = is_stated and folder.rpartition("-")[0] == own.rpartition("-")[0]
     return folder if is_former and training.status.holds(ConditionType.COMPLETE) else own
+
+
+def models_of(training: Training, run: str) -> Models:
+    """Return where the models lie; `run` is the run's folder from the root of the claim."""
+    spec = training.spec
+    return Models(run, spec.dataset.name, spec.trainer.class_name, tuple(spec.configuration_names), spec.replicates)

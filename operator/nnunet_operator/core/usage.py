@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from nnunet_api.contract import EvaluationFacts
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.status import Usage
 from nnunet_operator.core.rounding import number

@@ -46,7 +46,7 @@ def _by_digest_alone(training: Training) -> bool:
     """Say whether an enforced policy is for the training, and its own image is given by digest, as these ask."""
     policy = training.status.policy
     enforced = policy is not None and any(
-        one.mode == PolicyMode.ENFORCE and one.outcome in (Outcome.ALLOWED, Outcome.EXCEPTED)
+        one.mode == PolicyMode.ENFORCE and one.outcome in (Outcome.ALLOWED, Outcome.EXCEPTED, Outcome.COMPARED)
         for one in policy.decisions
     )
     return enforced and "@sha256:" in training.spec.trainer.image

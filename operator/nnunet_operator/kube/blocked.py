@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.training import KIND
@@ -37,6 +38,7 @@ _REFUSALS = {
     "error looking up service account": Case.ABSENT,
     "RuntimeClass": Case.ABSENT,
     "is invalid:": Case.INVALID,
+    "cannot create resource": Case.RIGHTS,
 }
 """What the API server says when it refuses a pod, which has no other structure than its words: the first that fits."""
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
@@ -54,19 +56,27 @@ class PodWarning:
 def blocked_pod(pod: PodView, gpu_resource: str) -> Trouble | None:
     """Return why a pod can't start, or None where it is starting or running as usual."""
     if pod.unscheduled:
-        return _unscheduled(pod.unscheduled, gpu_resource)
+        return _unscheduled(pod.unscheduled, pod.gates, gpu_resource)
+    if not pod.image:
+        matter = f"can't be followed: pod {pod.name} has no container {CONTAINER_NAME}, which something has renamed"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
     for container in (*pod.preparing, *pod.containers):
         if container.waiting and (trouble := _waiting(container.waiting, container)):
             return trouble
     return None
 
 
-def _unscheduled(said: Said, gpu_resource: str) -> Trouble | None:
+def _unscheduled(said: Said, gates: tuple[str, ...], gpu_resource: str) -> Trouble:
     if said.reason == "SchedulingGated":
-        return Trouble(Reason.WAITING_FOR_QUEUE, "is held back by a scheduling gate of its pod")
-    if said.reason != "Unschedulable":
-        return None  # SchedulerError and the like: the scheduler tries again by itself
-    return unschedulable(said.message, gpu_resource)
+        named = f" ({', '.join(gates)})" if gates else ""
+        return Trouble(Reason.WAITING_FOR_QUEUE, f"is held back by a scheduling gate of its pod{named}")
+    if said.reason == "Unschedulable":
+        return unschedulable(said.message, gpu_resource)
+    # SchedulerError and the like: the scheduler tries again by itself, and may do so for ever.
+    why = shorten(said.message).rstrip(". ") or said.reason
+    if "volume" in why.lower():
+        return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {why}")
+    return Trouble(Reason.WAITING_FOR_RESOURCES, f"waits for the scheduler, which fails: {why}")
 
 
 def unschedulable(message: str, gpu_resource: str) -> Trouble:
@@ -76,9 +86,13 @@ def unschedulable(message: str, gpu_resource: str) -> Trouble:
         shorten(re.split(r"\s*preemption:|(?<=\.) not found$", message, maxsplit=1)[0]).rstrip(". ") or "no node fits"
     )
     lower = said.lower()
+    if "readwriteoncepod" in lower:
+        return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits for a volume: {said}")
     if "persistentvolumeclaim" in lower or "persistent volumes to bind" in lower:
         missing = re.search(r'persistentvolumeclaim "[^"]+" not found', lower)
         return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}", Case.CLAIM_MISSING if missing else "")
+    if "cannot allocate all claims" in lower or "resourceclaim" in lower or "device class" in lower:
+        return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}", Case.DEVICES)
     if f"insufficient {gpu_resource}".lower() in lower:
         return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}")
     return Trouble(Reason.WAITING_FOR_RESOURCES, f"waits for a node that fits: {said}", _case_of_nodes(lower))
@@ -110,6 +124,10 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
             return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
         case = Case.FOLDERS if "subpath" in said.lower() else ""
         return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its container can't be created: {said}", case)
+    if reason == "CrashLoopBackOff":
+        said = shorten(message).rstrip(". ") or reason
+        matter = f"waits because container {name} of its pod ends again and again: {said}"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED if foreign else Case.CHANGED)
     return None
 
 
@@ -121,12 +139,53 @@ def held_up(warning: PodWarning) -> Trouble:
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", Case.ON_NODE)
 
 
-def rejected(message: str) -> Trouble:
-    """Return the trouble of a Job, or of its pod, that the API server refused to create."""
-    # The port that a connection came from differs each time, and the time that was left may; neither is news.
-    said = shorten(re.sub(r"\S+:\d+->|\?timeout=\w+", "", message)).rstrip(". ")
+def rejected(message: str, what: str = "pod") -> Trouble:
+    """Return the trouble of a Job, or of its pod, that the API server did not create."""
+    said = quoted(message)
     case = next((case for words, case in _REFUSALS.items() if words in said), "")
-    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its pod: {said}", case)
+    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its {what}: {said}", case)
+
+
+def quoted(message: str) -> str:
+    """Return what the API server said, as it says it each time."""
+    # The port that a connection came from differs each time, as does the name of a pod, and the time that was left may;
+    # none of it is news. Without names, what is said of several folds is said once.
+    steady = re.sub(r"\S+:\d+->|\?timeout=\w+|^Error creating: ", "", message)
+    return shorten(
+        re.sub(r'\b(pods?|jobs?\.batch) "[^"]+" (?=is (?:forbidden|invalid))', r"\1 ", steady, flags=re.I)
+    ).rstrip(". ")
+
+
+def unplaced() -> Trouble:
+    """Return the trouble of a pod of which no scheduler has said anything for long."""
+    matter = "waits for the scheduler, which has said nothing of its pod so far"
+    return Trouble(Reason.WAITING_FOR_RESOURCES, matter, Case.UNPLACED)
+
+
+def unclaimed(template: str) -> Trouble:
+    """Return the trouble of a pod for which Kubernetes has made no claim from its ResourceClaimTemplate for long."""
+    matter = f"waits for the claim of its GPUs, which Kubernetes has not made of ResourceClaimTemplate {template}"
+    return Trouble(Reason.WAITING_FOR_GPU, matter, Case.UNCLAIMED)
+
+
+def scaled_down() -> Trouble:
+    """Return the trouble of a Job whose parallelism somebody has set to 0."""
+    matter = "waits because the parallelism of its Job was set to 0"
+    return Trouble(Reason.WAITING_FOR_QUEUE, matter, Case.JOB_SUSPENDED)
+
+
+def several_pods() -> Trouble:
+    """Return the trouble of a Job that something has make more than one pod."""
+    matter = "can't go on: something has its Job make several pods (parallelism, completions), which stop each other"
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
+
+
+def unseen(job: str) -> Trouble:
+    """Return the trouble of a Job that counts a pod which no watch shows: it lacks the label by which it is known."""
+    matter = (
+        f"can't be followed: the pod of its Job {job} lacks the label {TRAINING_LABEL}, which something has taken off"
+    )
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
 
 
 def managed(job: str, manager: str) -> Trouble:

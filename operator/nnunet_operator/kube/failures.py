@@ -3,13 +3,17 @@
 import re
 from collections.abc import Iterable, Sequence
 
+from kubernetes.utils.quantity import parse_quantity
+
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_api.labels import STAGE_EVALUATE
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_api.stages import STAGES
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core.observation import Loss, Trouble
+from nnunet_api.words import counted
+from nnunet_operator.core.observation import Child, Loss, Trouble
 from nnunet_operator.kube.endings import Ending, ending_of, shorten
 from nnunet_operator.kube.outside import Outside
 from nnunet_operator.kube.views import JobView, PodView
@@ -25,23 +29,47 @@ REASONS: dict[int, Reason] = {
 """By the exit code that ends a training."""
 COUNTED = (Reason.RETRIES_EXHAUSTED, Reason.LOSS_NOT_FINITE)
 """Reasons of a Job that failed because too many of its pods did."""
+_STOPPED = (137, 143)
+"""Exit codes of what is ended by a signal, as the pods of a Job that is out of time are."""
 MAX_EVICTIONS = 10
 """Evictions of one Job's pods after which it has failed. Of a trainer that stops in time Kubernetes counts none."""
 
 
-def out_of_memory(pods: Sequence[PodView], who: str, stage: str, spec: NnunetTrainingSpec) -> Trouble | None:
+def out_of_memory(pods: Sequence[PodView], child: Child, spec: NnunetTrainingSpec) -> Trouble | None:
     """Return the failure of a child one of whose pods was killed at its memory limit, or None.
 
     Another attempt would be killed at the same point, so this does not wait for the Job to give up.
     """
-    if not any(ending.reason == "OOMKilled" for ending in _endings(pods)):
+    killed = [pod for pod in pods if (ending := ending_of(pod)) and ending.reason == "OOMKilled"]
+    if not killed:
         return None
-    field, value = (
-        ("spec.resources.memory", spec.resources.memory)
-        if STAGES[stage].on_gpu(spec)
-        else ("spec.resources.preprocessing.memory", spec.resources.preprocessing.memory)
-    )
-    return Trouble(Reason.OUT_OF_MEMORY, f"{who}: killed because it needed more than {field} ({value})")
+    field, value = _memory(child, spec)
+    had, needed = killed[-1].memory, f"{field} ({value})"
+    if had and parse_quantity(had) != parse_quantity(value):
+        # A rule of the cluster, an autoscaler or a resize has changed the pod, or somebody the field since.
+        needed = f"the {had} of memory that its pod had, where {field} is {value} now"
+    return Trouble(Reason.OUT_OF_MEMORY, f"{child.subject}: killed because it needed more than {needed}")
+
+
+def _memory(child: Child, spec: NnunetTrainingSpec) -> tuple[str, str]:
+    """Return the field that limits the memory of a child's pods, and its value."""
+    if not STAGES[child.stage].on_gpu(spec):
+        return "spec.resources.preprocessing.memory", spec.resources.preprocessing.memory
+    # The evaluation has the most of all configurations.
+    names = [child.fold.configuration] if child.fold else spec.configuration_names
+    memory = (spec.resources.of(names[0]) if child.fold else spec.resources.of_all(names)).memory
+    for name in names:
+        if (own := spec.resources.configurations.get(name)) and own.memory == memory:
+            return f"spec.resources.configurations.{name}.memory", memory
+    return "spec.resources.memory", memory
+
+
+def does_with_less(stage: str, spec: NnunetTrainingSpec) -> bool:
+    """Tell whether an attempt that was killed for memory is followed by one that needs less, as retryLimit allows.
+
+    The evaluation then predicts fewer test cases at the same time.
+    """
+    return stage == STAGE_EVALUATE and spec.test_set is not None
 
 
 def job_failure(job: JobView, said: str, pods: Sequence[PodView], who: str, retry_limit: int) -> Trouble:
@@ -64,25 +92,38 @@ def evicted_too_often(pods: Sequence[PodView], who: str) -> Trouble | None:
     evicted = [one for e, one in lost if one.case is Case.EVICTED or e.exit_code == ExitCode.PREEMPTED]
     if len(evicted) <= MAX_EVICTIONS:
         return None
-    return Trouble(Reason.PODS_LOST, f"{who}: {len(evicted)} pods; the last {_told(evicted[0])}", evicted[0].case)
+    return Trouble(
+        Reason.PODS_LOST, f"{who}: {counted(len(evicted), 'pod')}; the last {_told(evicted[0])}", evicted[0].case
+    )
 
 
-def loss_of(pods: Sequence[PodView], failed: int) -> Loss | None:
-    """Return how a Job with so many `failed` pods was lost, or None where the trainer's attempts alone failed it.
+def loss_of(pods: Sequence[PodView], job: JobView) -> Loss | None:
+    """Return how a Job that has failed was lost, or None where the trainer's attempts alone failed it.
 
-    Pods that are gone, or that are not known to have ended, count as the trainer's attempts.
+    A deadline that it had is never the operator's. Pods that are gone, or that are not known to have ended, count as
+    the trainer's attempts.
     """
     endings = _endings(pods)
     lost = [one for e in endings if e.exit_code != ExitCode.PREEMPTED and (one := _lost_by(e))]
-    if not lost:
-        return None
     attempts = _attempts(endings)
+    if job.out_of_time:
+        matter = "was ended with its Job, which was active for longer than its activeDeadlineSeconds"
+        ended = [e for e in attempts if e.exit_code not in _STOPPED]
+        return Loss(len(ended), describe(ended[0]) if ended else "", matter, Case.DEADLINE)
+    preempted = [e for e in endings if e.disrupted or e.exit_code == ExitCode.PREEMPTED] if job.counts_all else []
+    if lost:
+        matter, case = _told(lost[0]), lost[0].case
+    elif preempted:
+        why = "its Job counts that as a failure, because something has taken its podFailurePolicy off"
+        matter, case = f"{describe(preempted[0]).rstrip('. ')}; {why}", Case.CHANGED
+    else:
+        return None
     unknown = sum(not pod.over and not pod.deleting for pod in pods)
     return Loss(
-        attempts=max(len(attempts) + unknown, failed - len(lost)),
+        attempts=max(len(attempts) + unknown, job.failed - len(lost) - len(preempted)),
         last_attempt=describe(attempts[0]) if attempts else "",
-        matter=_told(lost[0]),
-        case=lost[0].case,
+        matter=matter,
+        case=case,
     )
 
 
@@ -163,10 +204,14 @@ def _terminal(reason: Reason, ending: Ending | None, who: str) -> Trouble:
 
 def _exhausted(job: JobView, said: str, last: Ending | None, who: str, retry_limit: int) -> Trouble:
     times = f"failed {job.failed} times" if job.failed > 1 else "failed"
+    limit = f"spec.retryLimit ({retry_limit})"
+    if job.failed <= retry_limit and job.backoff_limit is not None and job.backoff_limit < retry_limit:
+        limit = (
+            f"the backoffLimit of its Job ({job.backoff_limit})"  # somebody has lowered it, or Jobs before used it up
+        )
     ended = f"the last attempt {describe(last)}" if last else (said or "its pods are gone")
     return Trouble(
         Reason.LOSS_NOT_FINITE if last and last.exit_code == ExitCode.LOSS_NOT_FINITE else Reason.RETRIES_EXHAUSTED,
-        f"{who} {times}, which spec.retryLimit ({retry_limit}) does not forgive; {ended} (see kubectl logs "
-        f"job/{job.name})",
+        f"{who} {times}, which {limit} does not forgive; {ended} (see kubectl logs job/{job.name})",
         detailed=last is not None,
     )

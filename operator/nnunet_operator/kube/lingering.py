@@ -9,7 +9,7 @@ from nnunet_operator.kube.views import PodView
 
 GRACE_SECONDS = 30.0
 """Time that the other containers have to end. It goes by the clocks of node and operator: where these differ, it is
-shorter or longer by that."""
+shorter or longer by that, and none where the node's is ahead by more."""
 
 
 @dataclass(frozen=True)
@@ -43,4 +43,6 @@ def lingering(pod: PodView, now: datetime | None) -> Lingering | None:
     if not names:
         return None
     passed = (now - ended.finished).total_seconds() if now and ended.finished else GRACE_SECONDS
+    if passed < -GRACE_SECONDS:  # a node whose clock is so far ahead tells nothing, and would be waited for
+        passed = GRACE_SECONDS
     return Lingering(pod.name, names, min(GRACE_SECONDS, max(0.0, GRACE_SECONDS - passed)))

@@ -7,7 +7,7 @@ from typing import Any
 Manifest = dict[str, Any]
 """A Kubernetes object in its JSON form."""
 
-_FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
+_FOREGROUND, _ORPHAN, _COUNTED = "foregroundDeletion", "orphan", "batch.kubernetes.io/job-tracking"
 """Finalizers of Kubernetes itself, which takes them off once it is done with what an object owns."""
 
 
@@ -35,7 +35,11 @@ def foreign_finalizers(obj: Manifest) -> tuple[str, ...]:
     None where Kubernetes is still to orphan what it owns: nobody may delete that then.
     """
     finalizers: Iterable[str] = obj["metadata"].get("finalizers") or ()
-    return () if _ORPHAN in finalizers else tuple(sorted(str(one) for one in finalizers if one != _FOREGROUND))
+    return (
+        ()
+        if _ORPHAN in finalizers
+        else tuple(sorted(str(one) for one in finalizers if one not in (_FOREGROUND, _COUNTED)))
+    )
 
 
 def container_named(name: str, containers: Iterable[Manifest] | None) -> Manifest:

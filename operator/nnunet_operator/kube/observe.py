@@ -4,13 +4,26 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from nnunet_api.labels import short_name
+from nnunet_api.labels import TRAINING_LABEL, short_name
 from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, rejected
+from nnunet_operator.kube.blocked import (
+    PodWarning,
+    blocked_pod,
+    held_up,
+    managed,
+    not_owned,
+    quoted,
+    rejected,
+    scaled_down,
+    several_pods,
+    unclaimed,
+    unplaced,
+    unseen,
+)
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
@@ -18,6 +31,8 @@ from nnunet_operator.kube.views import ContainerView, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
 
+UNSEEN_SECONDS = 30.0
+"""Age from which a Job that counts a pod should show it, and from which a scheduler should have spoken of a pod."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -39,6 +54,11 @@ class Snapshot:
     """By pod name: what the newest Event says of a pod that has a node and does not start, where it is a warning."""
     now: datetime | None = None
     """When all this was seen."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """By Job or pod name: why Events can't be read, which would tell why the one has no pod or the other does not
+    start."""
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """By Job name: what the API server said when it refused to delete the Job."""
     queueing: Mapping[str, Queueing] = field(default_factory=dict)
     """By Job name: what Kueue says of those that wait for it, or that can't go for it."""
 
@@ -64,11 +84,12 @@ def observe(training: Training, snapshot: Snapshot, child: Child) -> Observation
         left = next((pod for pod in snapshot.pods if _is_of(pod, child) and not pod.over), None)
         if left:
             # Its Job was deleted without it. A second attempt beside it would hold a GPU in vain.
-            note = f"waits until pod {left.name} on {_node(left)}, whose Job is gone, has ended"
+            label = f"whose Job is gone or lacks the label {TRAINING_LABEL}"
+            note = _held([left]) or f"waits until pod {left.name} on {_node(left)}, {label}, has ended or is deleted"
             return Observation(child, State.STOPPING, note=note)
         refusal = snapshot.refusals.get(child.name)
         if refusal:
-            return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal))
+            return Observation(child, State.BLOCKED, name_free=True, trouble=rejected(refusal, "Job"))
         return Observation(child, State.ABSENT, name_free=True)
     if not is_child(job, training):
         return _not_ours(job, child, training)
@@ -77,6 +98,14 @@ def observe(training: Training, snapshot: Snapshot, child: Child) -> Observation
 
 def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
     owner = job.owner
+    if owner.kind == KIND and owner.uid == training.uid:
+        # Another Job beside it would be refused its name, and it may have pods.
+        label = f"label {TRAINING_LABEL}={short_name(training.name)}"
+        note = (
+            f"waits until Job {child.name} has its {label} back, which somebody has taken off (kubectl label job), or "
+            "is gone"
+        )
+        return Observation(child, State.STOPPING, note=note, look_in_seconds=UNSEEN_SECONDS)
     if owner.kind == KIND and owner.name == training.name:
         note = f"waits until Job {child.name} of the former training of this name is gone"
         return Observation(child, State.STOPPING, note=note)
@@ -86,8 +115,9 @@ def _not_ours(job: JobView, child: Child, training: Training) -> Observation:
 def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobView) -> Observation:
     pods = _pods_of(job, snapshot.pods)
     state, trouble, note = _judge(spec, snapshot, child, job, pods)
-    if state is State.STOPPING and all(pod.over for pod in pods):
-        note = leaving(job, snapshot.queueing.get(job.name)) or note
+    if state is State.STOPPING:
+        over = all(pod.over for pod in pods)
+        note = _held(pods) or (over and leaving(job, snapshot.queueing.get(job.name))) or note
     # Only the verification's report is proof of anything. The others' come from the training's own image.
     proves = STAGES[child.stage].proves
     attempts = [(ending, doubt_of(job, pod) if proves else "", pod) for pod in pods if (ending := ending_of(pod))]
@@ -97,15 +127,20 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     success, doubt, witness = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "", None)
     trainers = [pod.trainer for pod in ([witness] if proves and witness else pods)]
     kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
+    look_in = kept.seconds_left if kept and kept.seconds_left else None
+    if pods and _is_unplaced(pods[-1]):
+        left = UNSEEN_SECONDS - _age(pods[-1], snapshot.now)
+        look_in = max(1.0, left) if left > 0 else look_in
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
         child,
         state,
         job_uid=job.uid,
+        kept=quoted(snapshot.kept.get(job.name, "")),
         deleting=job.deleting,
         ended=job.ended,
         trouble=trouble,
-        loss=failures.loss_of(pods, job.failed) if trouble and trouble.reason in failures.COUNTED else None,
+        loss=failures.loss_of(pods, job) if trouble and trouble.reason in failures.COUNTED else None,
         note=note,
         report=reports[-1] if reports else None,
         success_seen=success is not None,
@@ -118,13 +153,15 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         own_image=job.prepares_with,
         own_digest=_digest(pod.preparation for pod in pods),
         maker=job.maker,
+        weights=job.weights,
         asked_for=job.asked_for,
         operators_settings=job.operators_settings,
-        idle=_is_idle(state, pods),
+        # A pod that is counted and not seen, as without its label, may well train.
+        idle=_is_idle(state, pods) and not (job.has_pod and not pods),
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
-        look_in_seconds=kept.seconds_left if kept and kept.seconds_left else None,
+        look_in_seconds=look_in,
     )
 
 
@@ -141,7 +178,8 @@ def _judge(
         seen = all(pod.over for pod in pods) or (job.deleting and not STAGES[child.stage].proves)
         return (State.COMPLETED if seen else State.RUNNING), None, ""
     # Killed for memory comes first: the Job may have failed for it, which would only say "exit code 137".
-    trouble = failures.out_of_memory(pods, child.subject, child.stage, spec)
+    does_with_less = job.failure is None and failures.does_with_less(child.stage, spec)
+    trouble = None if does_with_less else failures.out_of_memory(pods, child, spec)
     trouble = trouble or failures.evicted_too_often(pods, child.subject)
     if trouble:
         return State.FAILED, trouble, ""
@@ -151,6 +189,12 @@ def _judge(
         return State.BLOCKED, managed(job.name, job.managed_by), ""
     if job.suspended:
         return State.BLOCKED, queued(job, spec.queue_name, snapshot.queueing.get(job.name)), ""
+    if job.scaled_down:
+        return State.BLOCKED, scaled_down(), ""
+    if job.several_pods:
+        return State.BLOCKED, several_pods(), ""
+    if job.counts_all and (told := failures.told_for_good(pods, child.subject)):
+        return State.FAILED, told, ""
     endings = [ending for pod in pods if (ending := ending_of(pod))]
     if len(endings) < len(pods):
         return _judge_living(spec, snapshot, pods[-1], endings)
@@ -161,7 +205,11 @@ def _judge(
         return State.RUNNING, None, ""  # the Job says Complete in a moment
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
     refusal = None if job.has_pod else snapshot.refusals.get(child.name)
-    return (State.BLOCKED, rejected(refusal), "") if refusal else _starting(endings)
+    if refusal:
+        return State.BLOCKED, rejected(refusal), ""
+    if job.has_pod and not pods and _age(job, snapshot.now) > UNSEEN_SECONDS:
+        return State.BLOCKED, unseen(job.name), ""
+    return _starting(endings, snapshot.unread.get(child.name))
 
 
 def _judge_living(
@@ -175,11 +223,17 @@ def _judge_living(
         return State.RUNNING, None, ""
     warning = snapshot.warnings.get(pod.name)
     trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
-    return (State.BLOCKED, trouble, "") if trouble else _starting(endings)
+    if not trouble and _is_unplaced(pod) and _age(pod, snapshot.now) > UNSEEN_SECONDS:
+        trouble = unclaimed(pod.unclaimed) if pod.unclaimed else unplaced()
+    return (State.BLOCKED, trouble, "") if trouble else _starting(endings, snapshot.unread.get(pod.name))
 
 
-def _starting(endings: list[Ending]) -> tuple[State, Trouble | None, str]:
-    return (State.STARTING, *failures.started_after(endings))
+def _starting(endings: list[Ending], unread: str | None) -> tuple[State, Trouble | None, str]:
+    trouble, note = failures.started_after(endings)
+    if unread:
+        untold = f"what keeps it is not known, because Events can't be read: {quoted(unread)}"
+        note = f"{note}; {untold}" if note else untold
+    return State.STARTING, trouble, note
 
 
 def _is_idle(state: State, pods: list[PodView]) -> bool:
@@ -193,6 +247,24 @@ def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:
     mine = [pod for pod in pods if pod.owner.uid == job.uid]
     # Not by time alone: Kubernetes' timestamps have whole seconds only.
     return sorted(mine, key=lambda pod: (not pod.over, pod.created or _LONG_AGO))
+
+
+def _age(one: JobView | PodView, now: datetime | None) -> float:
+    """Return the seconds since a Job or a pod was made; 0 where that is not known."""
+    return (now - one.created).total_seconds() if now and one.created else 0.0
+
+
+def _is_unplaced(pod: PodView) -> bool:
+    """Tell whether a pod has no node, and nobody has said why."""
+    return pod.phase in ("", "Pending") and not (pod.node or pod.scheduled or pod.deleting)
+
+
+def _held(pods: Iterable[PodView]) -> str:
+    """Return what holds a pod that is being deleted; empty where nothing is known to."""
+    held = next((pod for pod in pods if pod.deleting and pod.held_by), None)
+    if held is None:
+        return ""
+    return f"waits until {', '.join(held.held_by)} is taken off the finalizers of pod {held.name}, which is deleted"
 
 
 def _is_of(pod: PodView, child: Child) -> bool:

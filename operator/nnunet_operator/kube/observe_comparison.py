@@ -9,10 +9,19 @@ from nnunet_api.reasons import Reason
 from nnunet_operator.core.comparison.model import Comparison, JobSeen
 from nnunet_operator.core.observation import State, Trouble
 from nnunet_operator.kube import failures
-from nnunet_operator.kube.blocked import PodWarning, blocked_pod, held_up, managed, not_owned, rejected
+from nnunet_operator.kube.blocked import (
+    PodWarning,
+    blocked_pod,
+    held_up,
+    managed,
+    not_owned,
+    rejected,
+    scaled_down,
+    several_pods,
+)
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
-from nnunet_operator.kube.queues import queued
+from nnunet_operator.kube.queues import Queueing, leaving, queued
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 
@@ -31,8 +40,10 @@ class JobSnapshot:
     """By Job name: what the API server said when it refused the Job, or its pod."""
     warnings: Mapping[str, PodWarning] = field(default_factory=dict)
     """By pod name."""
+    queueing: Mapping[str, Queueing] = field(default_factory=dict)
+    """By Job name: what Kueue says of it."""
     queue_name: str | None = None
-    """Kueue's LocalQueue of the baseline's first training, in which the Job waits, too."""
+    """Kueue's LocalQueue in which the Job waits: the comparison's, or that of the baseline's first training."""
 
 
 def is_ours(job: JobView, comparison: Comparison) -> bool:
@@ -66,7 +77,7 @@ def _without_job(comparison: Comparison, snapshot: JobSnapshot) -> JobSeen:
 def _judge(comparison: Comparison, job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> JobSeen:
     seen = JobSeen(State.RUNNING, uid=job.uid, deleting=job.deleting, ended=job.ended)
     if job.deleting and not job.ended:
-        return replace(seen, state=State.STOPPING)
+        return replace(seen, state=State.STOPPING, note=leaving(job, snapshot.queueing.get(job.name)))
     if job.complete:
         # The watch of Jobs may be ahead of that of Pods: the pod's words are worth the moment's wait.
         return _with_verdict(seen, job, pods) if all(pod.over for pod in pods) else seen
@@ -76,8 +87,9 @@ def _judge(comparison: Comparison, job: JobView, pods: Sequence[PodView], snapsh
         matter = f"{_WHO}: killed because it needed more than spec.resources.memory ({memory})"
         return replace(seen, state=State.FAILED, trouble=Trouble(Reason.OUT_OF_MEMORY, matter))
     if job.failure is not None:
-        trouble = failures.job_failure(job, job.failure, pods, _WHO, comparison.spec.retry_limit)
-        return replace(seen, state=State.FAILED, trouble=trouble)
+        return replace(seen, state=State.FAILED, trouble=_failure(comparison, job, job.failure, pods))
+    if job.counts_all and (told := failures.told_for_good(pods, _WHO)):
+        return replace(seen, state=State.FAILED, trouble=told)
     kept = lingering(pods[-1], snapshot.now) if pods else None
     if kept:
         seen = replace(seen, look_in_seconds=kept.seconds_left or None)
@@ -90,11 +102,28 @@ def _judge(comparison: Comparison, job: JobView, pods: Sequence[PodView], snapsh
     return replace(seen, state=State.STARTING, note=note)
 
 
+def _failure(comparison: Comparison, job: JobView, said: str, pods: Sequence[PodView]) -> Trouble:
+    """Return why its Job failed. A training's would be made anew where the program's own attempts are not to blame.
+
+    A comparison is quick, and is tried again by whoever mends what ended its pods.
+    """
+    limit = comparison.spec.retry_limit
+    trouble = failures.job_failure(job, said, pods, _WHO, limit)
+    loss = failures.loss_of(pods, job) if trouble.reason in failures.COUNTED else None
+    if loss is None or loss.attempts > limit:
+        return trouble
+    return Trouble(Reason.PODS_LOST, f"{_WHO}: the last pod {loss.matter}", loss.case)
+
+
 def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Trouble | None:
     if job.managed_by:
         return managed(job.name, job.managed_by)
     if job.suspended:
-        return queued(job, snapshot.queue_name, None)
+        return queued(job, snapshot.queue_name, snapshot.queueing.get(job.name))
+    if job.scaled_down:
+        return scaled_down()
+    if job.several_pods:
+        return several_pods()
     living = next((pod for pod in reversed(pods) if not pod.over), None)
     if living is None:
         # An Event outlives what it tells of: a Job that counts a pod has got one since.

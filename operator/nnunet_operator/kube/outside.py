@@ -3,6 +3,7 @@
 None of it is the trainer's doing. The kubelet's words for it come first: what the container said says nothing of it.
 """
 
+import re
 from dataclasses import dataclass
 
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
@@ -11,6 +12,10 @@ from nnunet_operator.kube.views import ContainerView, PodView
 
 _UNKNOWN = ("ContainerStatusUnknown", "Unknown")
 """Reasons that a kubelet and a container runtime give where the container is gone, as after a start of the node."""
+_NOT_STARTED = ("StartError", "ContainerCannotRun")
+"""Reasons of a container whose process the node's runtime could not start: a broken driver, device, or hook of it."""
+_OF_IMAGES = re.compile(r'exec: "|executable file .*not found|exec format error|argument list too long')
+"""What such a runtime says of the image, or of what the trainer is given, where no other node would do better."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +41,24 @@ def outside_of(pod: PodView) -> Outside | None:
         return Outside(f"was evicted from {node}", pod.message, Case.EVICTED)
     if pod.disrupted:
         return None
+    if pod.reason == "DeadlineExceeded":
+        return Outside(f"was ended by {node} because it has an activeDeadlineSeconds", pod.message, Case.DEADLINE)
     if pod.reason:
         return Outside(f"was ended by {node}{because}", pod.message, Case.BY_NODE)
     ours = [one.ended for one in (pod.preparation, pod.trainer) if one and one.ended]
+    stuck = next((ended for ended in ours if ended.reason in _NOT_STARTED), None)
+    if stuck and _is_of_node(stuck.message):
+        return Outside(f"could not be started by {node} ({stuck.reason})", stuck.message, Case.BY_NODE)
     unknown = next((ended for ended in ours if ended.reason in _UNKNOWN), None)
     if unknown:
         what = f"was lost on {node}, which does not know how its container ended ({unknown.reason})"
         return Outside(what, unknown.message, Case.BY_NODE)
     return None if any(ended.exit_code for ended in ours) else _by_others(pod)
+
+
+def _is_of_node(said: str) -> bool:
+    """Tell whether a runtime could not start a process for what another node may do better."""
+    return bool(said) and not _OF_IMAGES.search(said)
 
 
 def _by_others(pod: PodView) -> Outside | None:

@@ -22,7 +22,7 @@ _METADATA = (
 
 
 SPEC_SIZE = "specSize"
-"""Key of what is kept of a training whose spec is too large to be kept: its characters."""
+"""Key of what is kept of an object whose spec is too large to be kept: its characters."""
 
 
 def trim_resource(body: Manifest) -> Manifest:
@@ -31,7 +31,7 @@ def trim_resource(body: Manifest) -> Manifest:
 
 
 def trim_training(body: Manifest) -> Manifest:
-    """Return what is needed of a training; of a spec that is too large its size alone."""
+    """Return what is needed of a training, or comparison; of a spec that is too large its size alone."""
     size = written_size(body.get("spec") or {})
     if size <= MAX_READ:
         return trim_resource(body)

@@ -12,6 +12,7 @@ from sys import intern
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
+from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import (
     ASKED_FOR,
@@ -74,6 +75,17 @@ class JobView:
     """It has completed, or is about to."""
     failure: str | None
     """Message of the condition that says that it has failed, or is about to; None where none says so."""
+    backoff_limit: int | None
+    """Failures that it forgives; None where it does not say."""
+    out_of_time: bool
+    """It failed because somebody gave it an activeDeadlineSeconds."""
+    scaled_down: bool
+    """Somebody has set its parallelism to 0."""
+    several_pods: bool
+    """Something has it make several pods, which would stop each other."""
+    counts_all: bool
+    """It lacks the rules by which failures count: a webhook that is built with old libraries drops what it does not
+    know."""
     failed: int
     """Pods of it that have failed."""
     has_pod: bool
@@ -92,6 +104,8 @@ class JobView:
     """Mark of the operator's settings then."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
+    weights: WeightsSource | None
+    """Planning: what the operator knew of the weights that it had copied; None where none were."""
 
     @property
     def ended(self) -> bool:
@@ -143,10 +157,14 @@ class PodView:
     """Value of its fold's label; empty where it has none."""
     created: datetime | None
     deleting: bool
+    held_by: tuple[str, ...]
+    """Finalizers of others."""
     node: str
     """Empty before it has one."""
     image: str
     """Image that its spec has for the trainer's container; empty where there is no such container."""
+    memory: str
+    """Limit that its spec has for the trainer's container; empty where it has none."""
     debugged: bool
     """An ephemeral container was attached to it."""
     phase: str
@@ -155,10 +173,14 @@ class PodView:
     ip: str
     started: datetime | None
     """When a kubelet took it over."""
+    gates: tuple[str, ...]
+    """Its scheduling gates."""
     scheduled: bool
     """A scheduler has spoken on it."""
     unscheduled: Said | None
     """Why the scheduler has found no node for it."""
+    unclaimed: str
+    """ResourceClaimTemplate of which Kubernetes has made no claim for it; empty where none is missing."""
     rejected: bool
     """A kubelet says that it does not take it, be it that it ran before the node came up again."""
     disrupted: bool
@@ -220,6 +242,11 @@ def job_view(body: Manifest) -> JobView:
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),
+        backoff_limit=spec.get("backoffLimit"),
+        out_of_time=failed is not None and failed.get("reason") == "DeadlineExceeded",
+        scaled_down=spec.get("parallelism") == 0,
+        several_pods=max(spec.get("parallelism") or 1, spec.get("completions") or 1) > 1,
+        counts_all=not spec.get("podFailurePolicy"),
         failed=int(status.get("failed") or 0),
         has_pod=bool(status.get("active")),
         finished=parse_time(status.get("completionTime")),
@@ -228,6 +255,7 @@ def job_view(body: Manifest) -> JobView:
         asked_for=_word(annotations.get(ASKED_FOR)),
         operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=_told_min_epochs(spec),
+        weights=_weights(spec),
     )
 
 
@@ -235,6 +263,7 @@ def pod_view(body: Manifest) -> PodView:
     """Return what is kept of a Pod."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     labels = metadata.get("labels") or {}
+    trainer = container_named(CONTAINER_NAME, spec.get("containers"))
     scheduling = [one for one in status.get("conditions") or [] if one.get("type") == "PodScheduled"]
     unscheduled = next((one for one in scheduling if one.get("status") == "False"), None)
     return PodView(
@@ -245,16 +274,20 @@ def pod_view(body: Manifest) -> PodView:
         fold=_word(labels.get(FOLD_LABEL)),
         created=parse_time(metadata.get("creationTimestamp")),
         deleting=bool(metadata.get("deletionTimestamp")),
+        held_by=foreign_finalizers(body),
         node=_word(spec.get("nodeName")),
-        image=_word(container_named(CONTAINER_NAME, spec.get("containers")).get("image")),
+        image=_word(trainer.get("image")),
+        memory=_word(((trainer.get("resources") or {}).get("limits") or {}).get("memory")),
         debugged=bool(spec.get("ephemeralContainers")),
         phase=_word(status.get("phase")),
         reason=_word(status.get("reason")),
         message=str(status.get("message") or ""),
         ip=str(status.get("podIP") or ""),
         started=parse_time(status.get("startTime")),
+        gates=tuple(_word(one.get("name")) for one in spec.get("schedulingGates") or []),
         scheduled=bool(scheduling),
         unscheduled=_said(unscheduled),
+        unclaimed=_unclaimed(spec, status),
         rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,
         preparing=tuple(_containers(status.get("initContainerStatuses"))),
@@ -271,6 +304,12 @@ def _owner(body: Manifest) -> Owner:
     found = controller_of(body)
     kind, name, uid = _word(found.get("kind")), str(found.get("name") or ""), str(found.get("uid") or "")
     return Owner(_word(found.get("apiVersion")), kind, name, uid) if found else NOBODY
+
+
+def _unclaimed(spec: Manifest, status: Manifest) -> str:
+    made = {one.get("name") for one in status.get("resourceClaimStatuses") or []}
+    asked = [one for one in spec.get("resourceClaims") or [] if one.get("name") not in made]
+    return next((_word(one.get("resourceClaimTemplateName")) for one in asked), "")
 
 
 def _said(body: Manifest | None) -> Said | None:
@@ -323,3 +362,11 @@ def _told_min_epochs(spec: Manifest) -> int:
         return int((json.loads(_told(spec, CONTRACT_ENV) or "{}").get("policy") or {}).get("minEpochs") or 0)
     except (ValueError, TypeError, AttributeError):
         return 0
+
+
+def _weights(spec: Manifest) -> WeightsSource | None:
+    told = _told(spec, WEIGHTS_ENV).replace("$$", "$")
+    try:
+        return WeightsSource.model_validate_json(told) if told else None
+    except ValueError:
+        return None

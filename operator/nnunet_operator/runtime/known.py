@@ -2,13 +2,17 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from heapq import nlargest
 
 from nnunet_operator.metrics import Row
-from nnunet_operator.runtime.client.resources import COMPARISONS, TRAININGS
+from nnunet_operator.runtime.client.resources import COMPARISONS, TEST_SETS, TRAININGS
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
 from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.store import Store
-from nnunet_operator.runtime.summary import ComparisonSummary, Summary
+from nnunet_operator.runtime.summary import ComparisonSummary, Summary, TestSetSummary
+
+MAX_TEST_SETS = 500
+"""Test sets that metrics tell of: anyone who trains may have as many as they like."""
 
 
 class Known:
@@ -17,6 +21,7 @@ class Known:
     def __init__(self, cache: Cache, policies: PolicyCache) -> None:
         self._trainings: Store[Summary] = cache[TRAININGS]
         self._comparisons: Store[ComparisonSummary] = cache[COMPARISONS]
+        self._test_sets: Store[TestSetSummary] = cache[TEST_SETS]
         self._policies = policies
 
     def counts(self) -> Mapping[str, int]:
@@ -54,5 +59,28 @@ class Known:
     def verdicts(self) -> Iterator[Row]:
         """Yield namespace, comparison, arm and verdict of each arm that was compared, with its difference of Dice."""
         for key, summary in self._comparisons.summaries():
-            for arm, verdict, difference in summary.verdicts:
-                yield (*key, arm, verdict), difference
+            for one in summary.verdicts:
+                yield (*key, one.arm, one.verdict), one.difference
+
+    def interval_ends(self, upper: bool) -> Iterator[Row]:
+        """Yield namespace, comparison and arm of each arm that was compared, with an end of its interval."""
+        for key, summary in self._comparisons.summaries():
+            for one in summary.verdicts:
+                yield (*key, one.arm), one.high if upper else one.low
+
+    def arms(self) -> Iterator[Row]:
+        """Yield namespace, comparison, arm and training of each training of an arm, with the place of the arm."""
+        for key, summary in self._comparisons.summaries():
+            for place, (arm, trainings) in enumerate(summary.arms, 1):
+                yield from (((*key, arm, training), float(place)) for training in trainings)
+
+    def looks(self) -> Iterator[Row]:
+        """Yield namespace and name of the test sets that were looked at most, with how often they were."""
+        found = nlargest(MAX_TEST_SETS, self._test_sets.summaries(), key=lambda one: (one[1].total, one[0]))
+        return ((tuple(key), float(summary.total)) for key, summary in found)
+
+    def most_looks(self) -> Iterator[Row]:
+        """Yield each policy that bounds how often a test set may be looked at, with the bound."""
+        for policy in self._policies.policies().readable:
+            if policy.spec.rules.max_test_looks is not None:
+                yield (policy.name,), float(policy.spec.rules.max_test_looks)

@@ -48,7 +48,7 @@ def parse_training(body: Manifest, status: NnunetTrainingStatus) -> Training:
         resource_version=metadata["resourceVersion"],
         creation_timestamp=datetime.fromisoformat(metadata["creationTimestamp"].replace("Z", "+00:00")),
         spec=spec,
-        status=status.of_configuration(spec.configuration),
+        status=status.of_configurations(spec.configuration_names),
         deleting=bool(metadata.get("deletionTimestamp")),
         held_by=foreign_finalizers(body),
     )

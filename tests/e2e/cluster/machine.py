@@ -9,7 +9,7 @@ from hack.localcluster.cleanup import OUTSIDE_FOLDERS
 
 Listing = dict[str, set[str]]
 
-_OUR_KINDS = re.compile(r"kube-|kubelet|etcd|containerd|runc|/pause")
+_OUR_KINDS = re.compile(r"kube-(?!router)|kubelet|etcd|containerd|runc|/pause")
 _OUR_CGROUPS = re.compile(r"/nnunet-|/kubepods|/k8s\.io")  # whatever else runs on the machine makes some, too
 _FOREIGN_MOUNTS = ("/tmp/", "/var/lib/containers/", "/var/tmp/")  # of image builds that run meanwhile
 _OTHER_CLUSTERS = re.compile(rb"NNUNET_CLUSTER_STATE=[^\0]*/(?!clean\0)[^/\0]+\0")

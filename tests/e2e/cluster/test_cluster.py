@@ -34,7 +34,7 @@ spec:
     image: IMAGE
     imagePullPolicy: Never
     resources: {limits: {nvidia.com/gpu: 1}}
-    ports: [{containerPort: 80, hostPort: 20080}]
+    ports: [{containerPort: 80, hostPort: 9980}]
     volumeMounts:
     - {name: data, mountPath: /data, subPath: part}
     - {name: small, mountPath: /small}
@@ -80,6 +80,7 @@ def _run_probe(client: Kubectl, image: str = PAUSE_IMAGE) -> None:
     client.run("wait", "pod/probe", "--for=condition=Ready", "--timeout=110s", "--request-timeout=120s")
 
 
+@pytest.mark.timing
 def test_up_is_quick_and_down_leaves_nothing(before: Listing, cluster: Cluster) -> None:
     """With a pod running that uses each kind of volume, a GPU and the network: after `down` all is as before."""
     began = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 
 from hack.localcluster import Cluster
 from hack.prepare.helm import CHART, IMAGES, helm, merged
-from tests.support.api import Api
+from tests.support.api import Api, wait_served
 from tests.support.kube import Kube, Object
 from tests.support.worker import WORKER
 
@@ -16,6 +16,7 @@ NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"
 POLICY_CRD = "nnunettrainingpolicies.nnunet.dev"
 COMPARISON_CRD = "nnunetcomparisons.nnunet.dev"
+TEST_SET_CRD = "nnunettestsets.nnunet.dev"
 CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
 
 
@@ -27,6 +28,7 @@ GROUPS = {
     "nnunettrainingpolicies": "nnunet.dev",
     "nnunettrainings": "nnunet.dev",
     "nnunetcomparisons": "nnunet.dev",
+    "nnunettestsets": "nnunet.dev",
     "rolebindings": "rbac.authorization.k8s.io",
     "validatingadmissionpolicybindings": "admissionregistration.k8s.io",
 }
@@ -40,6 +42,8 @@ class Site:
         self.kubeconfig = kubeconfig
         self.kube = Kube(kubectl, kubeconfig)
         self.api = Api(kubeconfig)
+        self.wiped = False
+        """Nothing was done to it since `wipe`."""
 
     def helm(self, *args: str, values: Object | None = None) -> str:
         """Run helm in the operator's namespace; raises HelmError where it refuses."""
@@ -57,25 +61,34 @@ class Site:
 
     def uninstall(self, release: str = "nnunet-operator") -> str:
         """Uninstall a release and return what helm says."""
+        self._wait_definitions()
         return self.helm("uninstall", release, "--wait", "--timeout=180s")
+
+    def _wait_definitions(self) -> None:
+        """Wait until the definitions that there are were served: for one that is deleted sooner the API server can't
+        clean up at once, and tries again after a minute."""
+        found = self.api.list("customresourcedefinitions", "")
+        ours = (one["metadata"] for one in found if one["spec"]["group"] == "nnunet.dev")
+        wait_served(self.api, *(head["name"] for head in ours if "deletionTimestamp" not in head))
 
     def wipe(self) -> None:
         """Remove every release, what kustomize has left, the CRDs and with them every training and policy."""
+        self._wait_definitions()
         for release in json.loads(self.helm("list", "--output=json")):
             self.uninstall(release["name"])
         self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
-        definitions = ("crd", CRD, POLICY_CRD, COMPARISON_CRD)
+        definitions = ("crd", CRD, POLICY_CRD, COMPARISON_CRD, TEST_SET_CRD)
         self.kube.run("delete", *definitions, "--ignore-not-found", "--wait=false")
 
         def gone() -> bool:
             return not self.kube.run("get", *definitions, "--ignore-not-found", "-o", "name").strip()
 
         try:
-            # Mostly a second; where the API server could not clean up at once, it tries again after a minute.
             self.kube.wait("the definitions to be gone", gone, timeout=180)
         except AssertionError as error:
             state = self.kube.run("describe", *definitions, check=False)[-3000:]
             raise AssertionError(f"{error}\n{state}") from None
+        self.wiped = True
 
     def namespace(self, name: str, **labels: str) -> str:
         """Make a namespace, where it does not exist yet, and return its name."""
@@ -110,6 +123,8 @@ def cluster_site() -> Iterator[Site]:
 @pytest.fixture
 def site(cluster_site: Site) -> Iterator[Site]:
     """A cluster without the operator, before and after."""
-    cluster_site.wipe()
+    if not cluster_site.wiped:
+        cluster_site.wipe()
+    cluster_site.wiped = False
     yield cluster_site
     cluster_site.wipe()

@@ -15,7 +15,8 @@ from tests.support.kube import Object
 from tests.support.made_trainings import FULL_POD_TEMPLATE
 from tests.support.networks import small_network
 
-SAMPLES = ROOT / "manifests" / "samples"
+MANIFESTS = ROOT / "manifests"
+SAMPLES = MANIFESTS / "samples"
 MINIMAL: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
     "kind": "NnunetTraining",
@@ -56,7 +57,11 @@ def create(site: Site, manifest: Object) -> str:
     return site.api.refusal("nnunettrainings", manifest, fieldValidation="Strict")
 
 
-@pytest.mark.parametrize("path", sorted(SAMPLES.rglob("*.yaml")), ids=lambda path: str(path.relative_to(SAMPLES)))
+@pytest.mark.parametrize(
+    "path",
+    sorted((*SAMPLES.rglob("*.yaml"), *(MANIFESTS / "comparisons").glob("*.yaml"))),
+    ids=lambda path: str(path.relative_to(MANIFESTS)),
+)
 def test_samples_are_accepted(defined: Site, path: Path) -> None:
     for manifest in yaml.safe_load_all(path.read_text()):
         if manifest.get("kind") == "Kustomization":
@@ -89,11 +94,23 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"schedule": {"initialLearningRate": 0}},
         "initialLearningRate in body should be greater than 0",
     ),
-    "fold 5": ({"folds": [5]}, "spec.folds[0] in body should be less than or equal to 4"),
+    "fold 50": ({"folds": [50]}, "spec.folds[0] in body should be less than or equal to 49"),
+    "too many fold runs": (
+        {"folds": [*range(26)], "replicates": 2, "trainer": {"seed": 1}},
+        "folds times replicates may be at most 50",
+    ),
+    "51 folds": ({"splits": {"folds": 51}}, "spec.splits.folds in body should be less than or equal to 50"),
+    "a fold alone": ({"splits": {"folds": 1}}, "spec.splits.folds in body should be greater than or equal to 2"),
+    "left out and grouped": (
+        {"splits": {"leaveOneOut": "site", "groupBy": "patient"}},
+        "leave out folds, groupBy and stratifyBy",
+    ),
+    "a column that is none": ({"splits": {"groupBy": "a b"}}, 'spec.splits.groupBy: Invalid value: "a b"'),
+    "a subgroup twice": ({"evaluation": {"subgroups": ["a", "a"]}}, "subgroups must differ"),
     "a fold twice": ({"folds": [0, 0]}, "spec.folds: Invalid value: folds must differ"),
     "no fold": ({"folds": []}, "give folds, or trainOnAllCases: true with folds: []"),
     "all cases and folds": ({"trainOnAllCases": True}, "give folds, or trainOnAllCases: true with folds: []"),
-    "cascade": ({"configuration": "3d_cascade_fullres"}, "is not supported yet: use 3d_fullres or 3d_lowres"),
+    "cascade alone": ({"configuration": "3d_cascade_fullres"}, "3d_cascade_fullres learns from the predictions"),
     "device": ({"trainer": {"device": "gpu"}}, 'supported values: "cuda", "cpu"'),
     "cuda without GPU": ({"resources": {"gpus": 0}}, "resources.gpus must be at least 1 for trainer.device cuda"),
     "unit of memory": ({"resources": {"memory": "32GB"}}, 'spec.resources.memory: Invalid value: "32GB"'),
@@ -283,6 +300,7 @@ def test_integers_with_exponents_do_not_get_in(defined: Site, tmp_path: Path) ->
     [
         ({"schedule": {"epochs": 10}}, "schedule can't change after creation"),
         ({"testSet": {}}, "testSet can't change after creation"),
+        ({"selection": {}}, "selection can't change after creation"),
         ({"planning": {"configurations": {"net": {"batch_size": 8}}}}, "planning can't change after creation"),
         ({"trainer": {"className": "nnUNetTrainerNoMirroring"}}, "trainer can't change after creation"),
         ({"suspend": True, "maxParallelFolds": 1, "ttlSecondsAfterFinished": 60}, ""),
@@ -301,7 +319,13 @@ def test_the_conditions_of_a_run_are_fixed(defined: Site, change: Object, refusa
 
 
 def test_columns_short_name_category_and_field_selector(defined: Site) -> None:
-    defined.kube.apply({**MINIMAL, "metadata": {"name": "shown", "namespace": "default"}})
+    trained: dict[str, Object] = {
+        "shown": {"configurations": ["2d", "3d_lowres"]},
+        "former": {"configuration": "2d_small"},
+    }
+    for name, changes in trained.items():
+        spec = {**MINIMAL["spec"], **changes}
+        defined.kube.apply({**MINIMAL, "metadata": {"name": name, "namespace": "default"}, "spec": spec})
     status = {
         "phase": "WaitingForGPU",
         "progress": {"summary": "412/1000", "estimatedSecondsLeft": 86412},
@@ -322,7 +346,7 @@ def test_columns_short_name_category_and_field_selector(defined: Site) -> None:
     assert header.split() == ["NAME", "PHASE", "EPOCH", "DICE", "AGE"]
     assert row.split()[:4] == ["shown", "WaitingForGPU", "412/1000", "0.873"]
     wide = defined.kube.run("get", "nnunet", "-n", "default", "-o", "wide")
-    for shown in ("3d_fullres", "Dataset004_Hippocampus", "86412", "fold 1 waits for a GPU"):
+    for shown in ('["2d","3d_lowres"]', "2d_small", "Dataset004_Hippocampus", "86412", "fold 1 waits for a GPU"):
         assert shown in wide
     selected = ["get", "nnt", "-n", "default", "-o", "name"]
     assert defined.kube.run(*selected, "--field-selector=status.phase=WaitingForGPU").strip().endswith("/shown")

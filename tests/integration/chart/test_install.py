@@ -28,7 +28,7 @@ def test_install_says_what_to_type_next(site: Site) -> None:
     assert f"kubectl -n {NAMESPACE} rollout status deployment/nnunet-operator" in notes
     assert "kind: NnunetTraining" in notes
     assert "crds.keep is false" not in notes
-    assert "the image that verifies their checkpoints is\nnnunet-trainer:0.1.0, a tag" in notes, notes
+    assert "the image that verifies checkpoints is\nnnunet-trainer:0.1.0, a tag" in notes, notes
     digest = f"sha256:{'ab' * 32}"
     assert "CAUTION" not in site.upgrade({"trainer": {"image": {"digest": digest}}})
     definition = site.kube.get("crd", "nnunettrainings.nnunet.dev", "")

@@ -9,10 +9,12 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from hack.prepare.helm import ROOT
 from hack.processes import free_ports
 from tests.integration.chart.conftest import NAMESPACE, Site
 from tests.support.api import Api
@@ -22,7 +24,8 @@ from tests.support.kubelet import Autopilot
 from tests.support.quota import allow, forbid
 from tests.support.small_training import training
 
-OPERATOR = Path(sys.executable).parent / "nnunet-operator"
+OPERATOR = (sys.executable, "-m", "tests.support.impatient")
+"""The rights that it needs do not depend on how long it waits."""
 
 
 def service_account_kubeconfig(site: Site, path: Path) -> Path:
@@ -49,7 +52,7 @@ def operator(site: Site, values: Object, folder: Path) -> Iterator[Path]:
     env = {**os.environ, "KUBECONFIG": str(kubeconfig), **{v["name"]: v.get("value", "") for v in container["env"]}}
     log = folder / "operator.log"
     with log.open("w") as file:
-        process = subprocess.Popen([str(OPERATOR)], stdout=file, stderr=subprocess.STDOUT, env=env)
+        process = subprocess.Popen(OPERATOR, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=ROOT)
     try:
         url = f"http://127.0.0.1:{settings['healthPort']}{container['readinessProbe']['httpGet']['path']}"
         site.kube.wait(
@@ -135,6 +138,23 @@ def live(site: Site, namespace: str) -> None:
     with Autopilot(api, namespace, lambda: 0.1):
         kube.wait("a training to be planned, trained, verified and scored", complete, 120, about=(namespace, "whole"))
     compare(site, namespace)
+    make(site, namespace)
+
+
+def make(site: Site, namespace: str) -> None:
+    """Have a comparison make its trainings, suspend and resume them."""
+    kube, api = site.kube, Api(site.kubeconfig)
+    template = {"spec": training("any", namespace, testSet={})["spec"]}
+    arms = [{"name": "two", "patch": {}}, {"name": "one", "patch": {"schedule": {"epochs": 1}}}]
+    api.create("nnunetcomparisons", comparison(namespace, "made", template=template, arms=arms))
+
+    def suspended(wanted: bool) -> bool:
+        found = [api.get("nnunettrainings", namespace, f"made-{arm['name']}") for arm in arms]
+        return all(one and one["spec"]["suspend"] == wanted for one in found)
+
+    for wanted in (False, True, False):
+        api.merge("nnunetcomparisons", namespace, "made", {"spec": {"suspend": wanted}})
+        kube.wait(f"its trainings, suspended {wanted}", partial(suspended, wanted), 60)
 
 
 def compare(site: Site, namespace: str) -> None:

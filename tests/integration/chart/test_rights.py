@@ -16,6 +16,10 @@ NEEDED = [
     ("patch", "nnunettrainings/status"),
     ("list", "nnunetcomparisons"),
     ("patch", "nnunetcomparisons/status"),
+    ("create", "nnunettestsets"),
+    ("patch", "nnunettestsets/status"),
+    ("create", "nnunettrainings"),
+    ("patch", "nnunettrainings"),
     ("create", "jobs"),
     ("delete", "jobs"),
     ("watch", "pods"),
@@ -28,9 +32,9 @@ FORBIDDEN = [
     ("get", "secrets"),
     ("list", "secrets"),
     ("get", "configmaps"),
-    ("patch", "nnunettrainings"),
-    ("create", "nnunettrainings"),
+    ("update", "nnunettrainings"),
     ("patch", "nnunetcomparisons"),
+    ("delete", "nnunettestsets"),
     ("patch", "jobs"),
     ("create", "pods"),
     ("delete", "pods"),
@@ -121,6 +125,10 @@ ASKED = [
     ("delete", "nnunetcomparisons"),
     ("get", "nnunetcomparisons"),
     ("patch", "nnunetcomparisons/status"),
+    ("get", "nnunettestsets"),
+    ("create", "nnunettestsets"),
+    ("delete", "nnunettestsets"),
+    ("patch", "nnunettestsets/status"),
     ("create", "nnunettrainings/jobs"),
     ("get", "pods/log"),
     ("create", "pods/exec"),
@@ -148,14 +156,14 @@ ASKED = [
 TRAINS = {
     *(f"{verb} nnunettrainings" for verb in ("create", "patch", "delete", "get")),
     *(f"{verb} nnunetcomparisons" for verb in ("create", "delete", "get")),
-    *("get pods/log", "list pods", "list jobs", "list events"),
+    *("get nnunettestsets", "get pods/log", "list pods", "list jobs", "list events"),
 }
 DECIDES = {
     *(f"{verb} nnunettrainingpolicies" for verb in ("list", "create", "update", "delete")),
     *("list namespaces", "patch namespaces"),
 }
 LOOKS = {"list nnunettrainingpolicies", "list validatingadmissionpolicybindings"}
-LOOKS |= {f"get {resource}" for resource in ("nnunettrainings", "nnunetcomparisons")}
+LOOKS |= {f"get {resource}" for resource in ("nnunettrainings", "nnunetcomparisons", "nnunettestsets")}
 LOOKS |= {f"list {resource}" for resource in ("pods", "jobs", "events", "namespaces")}
 
 

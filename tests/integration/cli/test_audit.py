@@ -43,6 +43,22 @@ def test_csv_of_a_namespace_page_by_page(runs: str, nnunet: Command, monkeypatch
     assert found[0]["resultsClaim"] == "nnunet-results"
 
 
+def test_looks_are_summed_as_far_as_one_may_read(site: Site, runs: str, nnunet: Command) -> None:
+    for namespace, total in ((runs, 3), ("audit-b", 4)):
+        spec = {"imagesHash": "7" * 64}
+        metadata = {"name": "sha256-7", "namespace": namespace}
+        body = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTestSet", "metadata": metadata, "spec": spec}
+        site.api.create("nnunettestsets", body)
+        site.api.merge("nnunettestsets", namespace, "sha256-7", {"status": {"total": total}}, "status")
+    ledgers = {**READ, "resources": ["nnunettrainings", "nnunettestsets"]}
+    configs = site.person("one", runs, ledgers), site.person("all", runs, everywhere=(ledgers,)), None
+    found = []
+    for config in configs:
+        out = nnunet("audit", "-n", runs, "-o", "csv", *(("--kubeconfig", config) if config else ())).out
+        found.append(next(row["testSetLooks"] for row in rows(out) if row["name"] == "c"))
+    assert found == ["3", "7", "7"]
+
+
 def test_all_namespaces_and_json(runs: str, nnunet: Command) -> None:
     found = nnunet("audit", "-A", "-o", "json").data["items"]
     assert [item["name"] for item in found if item["namespace"].startswith("audit-")] == ["a", "b", "c", "d", "e", "z"]

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
 from tests.integration.cli.conftest import LISTS, Site
 from tests.support.command import Command
@@ -109,6 +110,10 @@ def test_an_exec_plugin_tells_who_it_is(site: Site, home: str, nnunet: Command, 
     file = plugin(site, tmp_path, credential({"token": token}))
     assert who(Connection(file)).username == f"system:serviceaccount:{home}:told"
     assert nnunet("list", "-n", home, "--kubeconfig", file).code == 0
+    # Or a file, which usually ends in a line break.
+    (tmp_path / "token").write_text(f"{token}\n")
+    filed = site.with_change(tmp_path / "filed", lambda body: body["users"][0].update(user={"tokenFile": "token"}))
+    assert nnunet("list", "-n", home, "--kubeconfig", filed).code == 0
 
 
 @pytest.mark.parametrize(

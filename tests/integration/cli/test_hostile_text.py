@@ -30,6 +30,8 @@ def spoiled(value: Any, key: str = "") -> Any:
         return {name: spoiled(part, name) for name, part in value.items()}
     if isinstance(value, list):
         return [spoiled(part, key) for part in value]
+    if key == "testSetHash":  # has room for no more
+        return HOSTILE
     free = isinstance(value, str) and key not in _WORDS and not key.endswith(("Time", "At", "Expiry"))
     return value + HOSTILE if free else value
 
@@ -104,6 +106,7 @@ def folder() -> str:
 COMMANDS: dict[str, list[list[str]]] = {
     "list": [["list", "-n", HOME, "-o", form] for form in ("table", "json", "yaml")],
     "watch": [["watch", "hippo", "-n", HOME, "--once"]],
+    "export": [["export", "hippo", "-n", HOME, *IMAGE]],
     "wait": [["wait", "hippo", "-n", HOME, "--timeout", "1"]],
     "compare": [["compare", "shorter", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
     "explain": [["explain", "hippo", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
@@ -139,6 +142,6 @@ def test_nothing_hostile_reaches_the_terminal(logs: LogServer, nnunet: Command, 
     words = [made[word]() if word in made else word for word in arguments]
     run = nnunet(*words)
     said = run.out + run.err
-    silent = ("suspend", "resume", "report", "curves", "push")
+    silent = ("suspend", "resume", "report", "curves", "push", "export")
     assert "]52;c;cm0gLXJm" in said or any(word in silent for word in arguments), f"it is not shown: {said}"
     assert all(char.isprintable() or char == "\n" for char in said), repr(said)

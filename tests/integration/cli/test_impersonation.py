@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
 from tests.integration.cli.conftest import Site
 from tests.support.command import Command

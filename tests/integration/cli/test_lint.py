@@ -80,7 +80,7 @@ def test_what_both_find_invalid(site: Site, nnunet: Command) -> None:
         {"epochs": 3},
         {"schedule": {"epochs": "10"}},
         {"schedule": {"epochs": 0}},
-        {"folds": [7]},
+        {"folds": [70]},
         {"replicates": 11},
     ]
     run = nnunet("lint", write(*(training(namespace, **spec) for spec in bad)), "-o", "json")
@@ -126,7 +126,7 @@ def test_who_may_not_read_policies_hears_the_api_server_once(site: Site, nnunet:
     config = site.person("someone", home, CREATE)
     run = nnunet("lint", write(training(home)), "-o", "json", "--kubeconfig", config)
     assert (run.code, findings(run)) == (1, [("advice", "advice"), ("denied", "API server")]), run.out
-    assert run.data["notes"] == ["you may not read policies, so the API server's answer is all there is"]
+    assert run.data["notes"][0] == "you may not read policies, so the API server's answer is all there is"
 
 
 def test_cut_warnings_are_not_told_twice(site: Site, nnunet: Command) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.labels import child_labels
 from tests.integration.cli.conftest import Site
 from tests.integration.cli.kubelet_logs import NODE, LogServer, log_node
@@ -35,7 +36,7 @@ def logs(site: Site) -> Iterator[LogServer]:
 
 def pod(site: Site, name: str, state: dict[str, Any], stage: str, fold: str = "") -> None:
     """Create a pod of the training on the node, with its trainer in this state."""
-    labels = child_labels("hippo", stage, fold)
+    labels = child_labels("hippo", stage, FoldKey.parse(fold) if fold else None)
     spec = {
         "nodeName": NODE,
         "containers": [{"name": "trainer", "image": "x"}],

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.cli.conftest import Site
-from tests.support.rule_breakers import GOOD_HEADS, HEADS, POLICIES, TRAININGS
+from tests.support.rule_breakers import COMPARISONS, GOOD_HEADS, HEADS, POLICIES, TRAININGS
 
 API = {"apiVersion": "nnunet.dev/v1alpha1"}
 
@@ -34,6 +34,14 @@ def test_policies(site: Site, said: str, spec: Any) -> None:
     body = {"mode": "Enforce", "namespaces": ["default"], "rules": {}, **spec}
     policy = {**API, "kind": "NnunetTrainingPolicy", "metadata": {"name": "a"}, "spec": body}
     assert said in refusal(site, "nnunettrainingpolicies", policy)
+
+
+@pytest.mark.parametrize(("said", "spec"), COMPARISONS)
+def test_comparisons(site: Site, home: str, said: str, spec: Any) -> None:
+    arms = [{"name": "a", "trainings": ["long"]}, {"name": "b", "trainings": ["short"]}]
+    metadata = {"name": "a", "namespace": home}
+    body = {**API, "kind": "NnunetComparison", "metadata": metadata, "spec": {"arms": arms, **spec}}
+    assert said in refusal(site, "nnunetcomparisons", body)
 
 
 @pytest.mark.parametrize(("said", "metadata"), HEADS)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from nnunet_cli.kube.cluster import Cluster, Refused
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
 from tests.integration.cli.conftest import Site
 from tests.support.api import Object
@@ -45,7 +46,11 @@ def home(site: Site) -> str:
     """A namespace under the restricted Pod Security Standard, with a training and claims without volumes."""
     home = site.namespace("volumes", **{"pod-security.kubernetes.io/enforce": "restricted"})
     site.api.create("nnunettrainings", training(home))
-    site.api.merge("nnunettrainings", home, "hippo", {"status": DONE}, "status")
+    done = {**DONE, "provenance": {"plansName": "nnUNetPlans"}}
+    site.api.merge("nnunettrainings", home, "hippo", {"status": done}, "status")
+    site.api.create("nnunettrainings", training(home, "model"))
+    proven = [{**fold, "checkpointHash": "0" * 64} for fold in DONE["folds"]]
+    site.api.merge("nnunettrainings", home, "model", {"status": {**done, "folds": proven}}, "status")
     site.api.create("nnunettrainings", training(home, "waits"))
     claim(site, home, "nnunet-results")
     return home
@@ -79,7 +84,12 @@ def foreign(site: Site, home: str) -> None:
         site.api.create("nnunettrainings", training(home, "newest", trainer={"image": "attacker.example/x:1"}))
 
 
-COMMANDS = [["report", "hippo"], ["curves", "hippo"], ["dataset", "ls", "--claim", "nnunet-results"]]
+COMMANDS = [
+    ["report", "hippo"],
+    ["curves", "hippo"],
+    ["export", "model"],
+    ["dataset", "ls", "--claim", "nnunet-results"],
+]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -161,7 +171,13 @@ def test_who_may_not_make_pods_gets_what_the_status_tells(site: Site, home: str,
     assert run.code == 2 and "only report.html" in run.err
 
 
-@pytest.mark.parametrize("command", [["report"], ["curves"], ["report", "--from-status"]])
+def test_what_was_not_verified_is_not_exported(home: str, nnunet: Command) -> None:
+    run = nnunet("export", "hippo", "-n", home, *IMAGE)
+    assert run.code == 1 and "the status has no whole hash of the final checkpoint" in run.err
+    assert "helper pod" not in run.err
+
+
+@pytest.mark.parametrize("command", [["report"], ["curves"], ["export"], ["report", "--from-status"]])
 def test_of_a_training_that_has_not_begun_no_pod_is_made(home: str, nnunet: Command, command: list[str]) -> None:
     run = nnunet(*command, "waits", "-n", home, *IMAGE)
     assert run.code == 1 and "waits has not begun yet, so it has no" in run.err and "helper pod" not in run.err
@@ -177,7 +193,7 @@ def test_the_ready_role_is_enough(site: Site, home: str, nnunet: Command) -> Non
         Cluster(Connection(config)).run_in_pod(home, "some", "some", ["true"])
 
 
-@pytest.mark.parametrize("command", ["report", "curves"])
+@pytest.mark.parametrize("command", ["report", "curves", "export"])
 def test_a_training_that_is_not_there(site: Site, nnunet: Command, command: str) -> None:
     run = nnunet(command, "nobody")
     assert run.code == 3 and "there is no training nobody in namespace default" in run.err and run.out == ""

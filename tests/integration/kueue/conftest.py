@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hack.localcluster import Cluster
-from tests.integration.conftest import install_crds
+from tests.integration.conftest import install_crds, restart_controllers
 from tests.support.api import Api
 from tests.support.kueue import Kueue
 from tests.support.worker import WORKER
@@ -23,6 +23,7 @@ def api(cluster: Cluster) -> Api:
     """A client of the control plane, in which the CRDs are installed."""
     client = Api(cluster.kubeconfig)
     install_crds(client)
+    restart_controllers(cluster)
     return client
 
 

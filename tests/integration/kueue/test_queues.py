@@ -60,7 +60,7 @@ def test_folds_take_turns_and_it_is_said_for_whom_one_was_stopped(kueue: Kueue, 
     assert re.search(r"fold [01] waits for admission", condition["message"])
     queued_training(lab, "urgent", queuePriorityClassName=high)
     lab.plan_and_train("urgent")
-    condition = lab.wait_said("Preempted to accommodate a workload")
+    condition = lab.wait_said("Preempted to accommodate Job urgent-fold-0")
     assert condition["reason"] == "WaitingForQueue" and "due to prioritization" in condition["message"]
     lab.kubelet.end(lab.kubelet.pod("urgent", "fold", "0"))
     lab.kubelet.pod("hippo", "fold")

@@ -19,6 +19,7 @@ from hack.localcluster import Cluster
 from hack.localcluster.host import run
 from hack.prepare.helm import render
 from hack.processes import end
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.labels import STAGE_FOLD, STAGE_PLAN, child_labels
 from nnunet_cli.volumes.helper import Image, helper_pod
 from tests.integration.network.wires import NODE, Way, Wires
@@ -36,7 +37,7 @@ def pods(objects: list[Object]) -> dict[str, tuple[str, dict[str, str]]]:
     prometheus = {"app.kubernetes.io/name": "prometheus"}
     helper = helper_pod("trainings", "nnunet-raw", Image("trainer:1"), "", read_only=True)
     return {
-        "fold": ("trainings", child_labels("hippo", STAGE_FOLD, "0")),
+        "fold": ("trainings", child_labels("hippo", STAGE_FOLD, FoldKey("2d", "0"))),
         "plan": ("trainings", child_labels("hippo", STAGE_PLAN)),
         "operator": ("nnunet-system", operator),
         "prometheus": ("monitoring", prometheus),

@@ -38,6 +38,7 @@ ENV = ["nnUNet_compile", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", "RARE_A", "RARE_
 ENV_ALLOWED = [*ENV[:3], "RARE_*", "nnUNet_*", "R*", *(f"X{'e' * 90}_{n}" for n in range(10))]
 REPOSITORIES = ["trainer", "registry.example/*", "registry.example/trainer", DIGEST, "trainer/*", "x"]
 CLAIMS = ["nnunet-raw", "nnunet-preprocessed", "nnunet-results", "nnunet", "pacs-archive"]
+TEMPLATES = ["one-gpu", "all-gpus"]
 DEVICES = ["nvidia.com/gpu", "amd.com/gpu", "nvidia.com/mig-3g.40gb", "devices.kubevirt.io/kvm"]
 ONES = {
     "serviceAccountName": ["default", "trainer", "backup", ""],
@@ -48,11 +49,12 @@ KEYS = ["app", "team", "example.org/a", "example.org/b", "Zone", f"k{'k' * 60}.e
 TAINTS: list[Any] = ["nvidia.com/gpu", "node-role.kubernetes.io/control-plane", "", None, "example.org/spot"]
 AFFINITY = ["nodeAffinity", "podAffinity", "podAntiAffinity", "other"]
 OBJECTS = ["team-a", "team-b", "tls", "pacs"]
+WEIGHTS = ["training/x", "training/hippo", "claim/nnunet-raw", "claim/pacs-archive"]
 PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for n in range(4))]
 POD_RULES: dict[str, list[str]] = {
     "allowedImages": REPOSITORIES,
     "allowedClaims": [*CLAIMS, "nnunet-*", *PATTERNS],
-    "allowedGpuResources": [*DEVICES, *PATTERNS],
+    "allowedGpuResources": [*DEVICES, "resourceclaimtemplates/one-gpu", "resourceclaimtemplates/*", *PATTERNS],
     "allowedServiceAccounts": [*ONES["serviceAccountName"][:3], *PATTERNS],
     "allowedPriorityClasses": [*ONES["priorityClassName"][:2], *PATTERNS],
     "allowedRuntimeClasses": [*ONES["runtimeClassName"][:2], *PATTERNS],
@@ -66,6 +68,7 @@ POD_RULES: dict[str, list[str]] = {
     "allowedSecrets": [*OBJECTS, *PATTERNS],
     "allowedConfigMaps": [*OBJECTS, *PATTERNS],
     "allowedJobAnnotations": [*KEYS[:5], *PATTERNS],
+    "allowedInitialWeights": [*WEIGHTS, "claim/*", "training/*", "*"],
 }
 SOME = ("allowedClaims", "allowedServiceAccounts")
 """Rules whose list can't be empty."""
@@ -125,24 +128,28 @@ def _exception(rng: random.Random, namespace: str, name: str) -> Object:
     ends = {"days": 1}, {"days": 365}, {"hours": 1}, {"hours": -1}, {"days": -400}, {"days": 367}, {"days": 9000}
     lifted = _some(rng, list(get_args(LiftableRule)), MAX_LIFTED)
     floor = _maybe(rng, 0.6, minEpochs=rng.choice(EPOCHS))
-    return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor)
+    terms = _maybe(rng, 0.2, requireComparison={})
+    return exception(namespace, name, expiresAt=in_time(**rng.choice(ends)), liftedRules=lifted, **floor, **terms)
 
 
 def rules(rng: random.Random) -> Object:
     """Return rules, of which about a third are there."""
     stopping = {
         **_maybe(rng, 0.8, allowedModes=_some(rng, MODES, 2)),
-        **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
+        **_maybe(rng, 0.5, minEpochs=rng.choice(EPOCHS)),
     }
     return {
         **_maybe(rng, 0.4, minEpochs=rng.choice(EPOCHS)),
-        **_maybe(rng, 0.3, minIterationsPerEpoch=rng.choice([1, 125, 250])),
+        **_maybe(rng, 0.4, minIterationsPerEpoch=rng.choice([1, 125, 250])),
         **_maybe(rng, 0.3, minInitialLearningRate=rng.choice(RATES)),
         **_maybe(rng, 0.3, maxWarmupEpochs=rng.choice([0, 1, 50, 100, 10_000])),
         **_maybe(rng, 0.3, allowedPlanners=_some(rng, PLANNERS, 16)),
         **_maybe(rng, 0.3, minGpuMemoryTargetGB=rng.choice(MEMORIES)),
         **_maybe(rng, 0.7, earlyStopping=stopping),
         **{rule: rng.random() < 0.5 for rule in ("requireImageDigest", "requireSeed", "requireTestSet")},
+        **_maybe(rng, 0.2, minReplicates=rng.choice([1, 2, 10])),
+        **_maybe(rng, 0.6, requireComparison=_maybe(rng, 0.5, maxDiceLoss=0.02)),
+        **_maybe(rng, 0.2, maxTestLooks=rng.choice([1, 100])),
         **_maybe(rng, 0.3, allowedTrainerClasses=_some(rng, CLASSES, 16)),
         **_maybe(rng, 0.3, allowedConfigurations=_some(rng, CONFIGURATIONS, 16)),
         **_maybe(rng, 0.3, allowedEnv=_some(rng, ENV_ALLOWED, 16)),
@@ -155,7 +162,7 @@ def _pod_rules(rng: random.Random) -> Object:
     return {
         name: _some(rng, values, 3) or (values[:1] if name in SOME else [])
         for name, values in POD_RULES.items()
-        if rng.random() < 0.15
+        if rng.random() < 0.22
     }
 
 
@@ -218,6 +225,12 @@ def _variable(rng: random.Random, name: str) -> Object:
     return {"name": name, "valueFrom": {source: {"name": rng.choice(OBJECTS), "key": "k"}}}
 
 
+def _weights(rng: random.Random) -> Object:
+    if rng.random() < 0.5:
+        return {"training": {"name": rng.choice(NAMES)}}
+    return {"claim": {"claimName": rng.choice(CLAIMS), "path": "a.pth"}}
+
+
 def one_training(rng: random.Random, namespace: str) -> Object:
     """Return a training that the schema lets through."""
     replicates = rng.choice([1, 1, 1, 2, 10])
@@ -248,15 +261,38 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         "schedule": schedule,
         "trainer": trainer,
         "replicates": replicates,
-        "resources": {"gpus": gpus, **_maybe(rng, 0.4, gpuResourceName=rng.choice(DEVICES))},
+        "resources": _resources(rng, gpus),
         "dataset": {"name": "Dataset004_Hippocampus", **_maybe(rng, 0.2, claimName=rng.choice(CLAIMS))},
         **_maybe(rng, 0.3, storage={part: {"claimName": rng.choice(CLAIMS)} for part in ("preprocessed", "results")}),
         **_maybe(rng, 0.8, podTemplate=_pod_template(rng)),
         **_maybe(rng, 0.3, queuePriorityClassName=rng.choice(ONES["priorityClassName"][:2])),
         **_maybe(rng, 0.5, earlyStopping=stopping),
         **_maybe(rng, 0.5, testSet=_maybe(rng, 0.5, images="imagesTs")),
-        **_maybe(rng, 0.6, configuration=rng.choice(CONFIGURATIONS)),
+        **_maybe(rng, 0.6, comparison="shorter"),
+        **_configurations(rng),
         **_maybe(rng, 0.4, planning=_planning(rng)),
         **_maybe(rng, 0.5, maxParallelFolds=rng.randint(1, 5)),
     }
+    if not everything and replicates == 1 and rng.random() < 0.3:
+        spec["selection"] = _maybe(rng, 0.5, ensembles=rng.random() < 0.5)
+    if len(spec.get("configurations", ())) > 1:
+        spec |= {"replicates": min(replicates, 2)}
+        if "selection" not in spec:
+            spec.pop("testSet", None)
+    if len(spec.get("configurations", ())) < 2 and rng.random() < 0.2:
+        own = spec.get("planning", {}).get("configurations")
+        spec |= {"initialWeights": _weights(rng), "planning": {"configurations": own} if own else {}}
     return training(namespace, rng.choice(NAMES), **spec)
+
+
+def _resources(rng: random.Random, gpus: int) -> Object:
+    found = {"gpus": gpus, **_maybe(rng, 0.4, gpuResourceName=rng.choice(DEVICES))}
+    return {**found, **_maybe(rng, 0.2 if gpus else 0, gpuClaimTemplateName=rng.choice(TEMPLATES))}
+
+
+def _configurations(rng: random.Random) -> Object:
+    """Return what is trained in the present form, in the former one, or by default."""
+    form = rng.random()
+    if form < 0.4:
+        return {"configurations": rng.sample(CONFIGURATIONS[:3], rng.randint(1, 3))}
+    return {"configuration": rng.choice(CONFIGURATIONS)} if form < 0.7 else {}

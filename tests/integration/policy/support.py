@@ -14,6 +14,7 @@ from typing import Any
 
 from tests.integration.chart.conftest import Site
 from tests.support.api import Api, Object, wait_for
+from tests.support.builders import comparison
 
 POLICIES = "/apis/nnunet.dev/v1alpha1/nnunettrainingpolicies"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -199,7 +200,20 @@ class Gate:
         wrong = policy_body("never", namespaces=["x"], exceptions=[exception("x", expiresAt="2001-01-01T00:00:00Z")])
         self.allow("probe", [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["*"]}], "default")
         spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "a", "image": "b"}]}}}
+        self.allow(
+            "probe", [{"apiGroups": ["nnunet.dev"], "resources": ["nnunetcomparisons"], "verbs": ["*"]}], "default"
+        )
+        templated = comparison("default", "never", template={"spec": {"dataset": {"name": "Dataset001_A"}}})
+        templated["spec"]["arms"] = [{"name": name, "patch": {}} for name in ("a", "b")]
+        # Only a change of what is there is held against what it was.
+        kept = comparison("default", "kept", template=templated["spec"]["template"])
+        kept["spec"]["arms"] = [{"name": "a", "patch": {"schedule": {"epochs": 5}}}, {"name": "b", "patch": {}}]
+        comparisons = self.client.path("nnunetcomparisons", "default")
+        self.done("POST", comparisons, kept)
+        exchanged = [{"op": "replace", "path": "/spec/arms/0/patch", "value": {"folds": [1]}}]
         tries = {
+            "nnunet-fixed": lambda: self.ask("PATCH", f"{comparisons}/kept?dryRun=All", exchanged, type_=JSON_PATCH),
+            "nnunet-templates": lambda: self.ask("POST", f"{comparisons}?dryRun=All", templated, "probe"),
             "nnunet-namespace-labels": lambda: self.ask("POST", "/api/v1/namespaces?dryRun=All", labels, "probe"),
             "nnunet-jobs": lambda: self.ask(
                 "POST", "/apis/batch/v1/namespaces/default/jobs?dryRun=All", {**job, "spec": spec}, "probe"
@@ -214,6 +228,7 @@ class Gate:
         self.put("zz-enforced", mode="Enforce", namespaces=[self._probe], rules={"minEpochs": 100_000})
         for name, attempt in tries.items():
             wait_for(f"{name} to act", lambda name=name, attempt=attempt: attempt().denial[0] == name)  # type: ignore[misc]
+        self.done("DELETE", f"{comparisons}/kept")
         self.done("DELETE", f"{POLICIES}/zz-enforced")
         self.settle()
 

@@ -12,6 +12,7 @@ import yaml
 from nnunet_api.policy.advice import advice
 from nnunet_api.policy.decision import Policy, Subject, Verdict, decide
 from nnunet_api.policy.model import LiftableRule, NnunetTrainingPolicySpec, Outcome, Rule
+from nnunet_api.policy.rules import COMPARABLE
 from nnunet_api.training import NnunetTrainingSpec
 from tests.integration.policy.generated import NAMES, labels, one_training, policy
 from tests.integration.policy.support import MERGE, POLICIES, Answer, Gate, policy_body, without
@@ -19,7 +20,7 @@ from tests.support import sizes
 from tests.support.api import Object, wait_for
 
 POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 50
-SEED = sizes.seed(20261135)
+SEED = sizes.seed(20261181)
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""
 OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
@@ -53,7 +54,8 @@ def differences(
 
 def kinds(verdict: Verdict) -> set[str]:
     """Return what a verdict shows was tried."""
-    words = {verdict.outcome.value, *(violation.rule.value for violation in verdict.violations)}
+    words = {verdict.outcome.value, *(f"compared {violation.rule}" for violation in verdict.compared)}
+    words |= {*(violation.rule.value for violation in verdict.violations)}
     words |= {"redefined" for violation in verdict.violations if "spec.planning.configurations" in violation.message}
     words |= {"lapsed"} if verdict.lapsed else set()
     exception = verdict.exception
@@ -111,6 +113,7 @@ def test_admission_and_the_operator_agree(gate: Gate) -> None:
         "redefined",
         *Outcome,
         *Rule,
+        *(f"compared {rule}" for rule in COMPARABLE),
         *(f"without {rule}" for rule in get_args(LiftableRule)),
     }
     assert set(seen) == tried

@@ -11,6 +11,7 @@ from tests.integration.policy.support import (
     Answer,
     Gate,
 )
+from tests.support.api import Object
 from tests.support.builders import training
 
 
@@ -117,3 +118,76 @@ def test_defining_anything_under_an_allowed_name_is_stopped_by_admission(gate: G
         stopped_by_admission(answer, "nnunet-policy-enforce")
         assert f"spec.planning.configurations sets {min(own)}" in answer.message
     assert gate.create(training(clinical, planning={"configurations": {}}), "erin").ok
+
+
+def test_counting_looks_back_is_stopped_by_rbac_and_admission(gate: Gate, clinical: str) -> None:
+    """By who edits the namespace, and by who may write all kinds of the group, as roles with resources: ["*"] say."""
+    path = gate.client.path("nnunettestsets", clinical)
+    metadata = {"name": "sha256-7", "namespace": clinical}
+    body = {
+        "apiVersion": "nnunet.dev/v1alpha1",
+        "kind": "NnunetTestSet",
+        "metadata": metadata,
+        "spec": {"imagesHash": "7" * 64},
+    }
+    stopped_by_rbac(gate.ask("POST", path, body, "erin"), "create", "nnunettestsets")
+    assert gate.ask("POST", path, body).ok
+    counted = {"status": {"total": 7}}
+    assert gate.ask("PATCH", f"{path}/sha256-7/status", counted, type_=MERGE).ok
+    back = {"status": {"total": 1}}
+    stopped_by_rbac(gate.ask("PATCH", f"{path}/sha256-7/status", back, "erin", MERGE), "patch", "nnunettestsets/status")
+    stopped_by_rbac(gate.ask("DELETE", f"{path}/sha256-7", None, "erin"), "delete", "nnunettestsets")
+    rules = [{"apiGroups": ["nnunet.dev"], "resources": ["nnunettestsets", "nnunettestsets/status"], "verbs": ["*"]}]
+    gate.allow("otto", rules, clinical)
+    asked = {"verb": "patch", "group": "nnunet.dev", "resource": "nnunettestsets", "subresource": "status"}
+    gate.wait_allowed("otto", {**asked, "namespace": clinical})
+    for answer in (
+        gate.ask("POST", path, {**body, "metadata": {**metadata, "name": "x"}}, "otto"),
+        gate.ask("PATCH", f"{path}/sha256-7/status", back, "otto", MERGE),
+        gate.ask("PATCH", f"{path}/sha256-7/status", back, "", MERGE),
+    ):
+        stopped_by_admission(answer, "nnunet-test-sets")
+    stopped_by_schema(
+        gate.ask("PATCH", f"{path}/sha256-7", {"spec": {"imagesHash": "8" * 64}}, "", MERGE), "spec can't change"
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ('"podTemplate":{"volumes":[{"name":"t","projected":{"sources":[]}}]}', "give one of configMap and secret"),
+        ('"podTemplate":{"volumes":[{"name":"t","hostPath":{"path":"/"}}]}', "give one of configMap and secret"),
+        (
+            '"trainer":{"seed":1,"env":[{"name":"A","valueFrom":{"fieldRef":{"fieldPath":"spec.nodeName"}}}]}',
+            "give one of secretKeyRef and configMapKeyRef",
+        ),
+    ],
+)
+def test_a_token_and_what_else_a_pod_could_read_is_stopped_by_schema(
+    gate: Gate, clinical: str, spec: str, words: str
+) -> None:
+    stopped_by_schema(raw(gate, clinical, spec), words)
+
+
+def test_what_is_named_beside_what_is_allowed_is_dropped(gate: Gate, clinical: str) -> None:
+    """Nothing of a pod but what the schema knows reaches the operator."""
+    token = {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
+    volume = {"name": "t", "configMap": {"name": "a"}, **token}
+    more = {"automountServiceAccountToken": True, "hostNetwork": True, "initContainers": [], "volumes": [volume]}
+    answer = gate.create(training(clinical, schedule={"epochs": 2000}, trainer={"seed": 1}, podTemplate=more), "erin")
+    assert answer.ok, answer.message
+    pod = answer.body["spec"]["podTemplate"]
+    assert not pod.keys() & {"automountServiceAccountToken", "hostNetwork", "initContainers"}
+    assert pod["volumes"] == [{"name": "t", "configMap": {"name": "a", "optional": False}}]
+
+
+def test_a_comparison_reaches_into_no_other_namespace(gate: Gate, clinical: str) -> None:
+    body: Object = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetComparison", "metadata": {"name": "x"}}
+    path = gate.client.path("nnunetcomparisons", clinical) + "?dryRun=All"
+    for name in ("other/long", "../other/long", "/nnunet/results/other", ".."):
+        arms = [{"name": "a", "trainings": [name]}, {"name": "b", "trainings": ["short"]}]
+        stopped_by_schema(gate.ask("POST", path, {**body, "spec": {"arms": arms}}, "erin"), "arms[0].trainings[0]")
+    arms = [{"name": "a", "namespace": "other", "trainings": ["long"]}, {"name": "b", "trainings": ["short"]}]
+    answer = gate.ask("POST", path, {**body, "spec": {"arms": arms, "claimName": "postgres"}}, "erin")
+    assert answer.ok, answer.message
+    assert "claimName" not in answer.body["spec"] and "namespace" not in answer.body["spec"]["arms"][0]

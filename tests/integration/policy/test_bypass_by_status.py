@@ -21,6 +21,7 @@ from tests.support.builders import report
 from tests.support.kubelet import contract_of
 from tests.support.made_trainings import OPTIONS
 from tests.support.made_trainings import training as training_of
+from tests.support.node import FakeNode
 
 NODE = "n1"
 STAGES = ("plan", "fold", "verify", "evaluate")
@@ -37,7 +38,7 @@ DONE: Object = {
 @pytest.fixture
 def stan(gate: Gate, clinical: str) -> str:
     """Who may do anything to Jobs and Pods of the clinical namespace, and nothing else."""
-    subresources = ["status", "ephemeralcontainers", "binding", "exec", "attach"]
+    subresources = ["status", "ephemeralcontainers", "binding", "exec", "attach", "eviction", "resize"]
     everything = ["pods", *(f"pods/{name}" for name in subresources), "bindings"]
     rules = [
         {"apiGroups": [""], "resources": everything, "verbs": ["*"]},
@@ -63,7 +64,7 @@ def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
 
 
 def child(of: Training, stage: str) -> Child:
-    return Child(of.name, stage, FoldKey(of.spec.configuration, "0") if stage == "fold" else None)
+    return Child(of.name, stage, FoldKey(of.spec.configuration_names[0], "0") if stage == "fold" else None)
 
 
 def pods(gate: Gate, namespace: str) -> list[Object]:
@@ -282,6 +283,97 @@ def test_entering_a_comparison_is_stopped_by_admission_too(gate: Gate, stan: str
     uid = body["metadata"]["ownerReferences"][0]["uid"]
     counted = pod(clinical, labels={"batch.kubernetes.io/controller-uid": uid})
     stopped_by_admission(make(gate, counted, stan), "nnunet-pods-of-jobs")
+
+
+FOR_A_WEBHOOK = {"sidecar.istio.io/inject": "true", "instrumentation.opentelemetry.io/inject-python": "stan/mine"}
+
+
+@pytest.mark.parametrize("stage", ["verify", "compare"])
+def test_what_a_webhook_goes_by_is_not_given_to_a_pod_that_proves(
+    gate: Gate, stan: str, clinical: str, stage: str
+) -> None:
+    """The template of a Job that a queue has suspended can be changed, and Kueue changes it."""
+    labels = {"nnunet.dev/stage": stage, **(OURS if stage == "verify" else {"nnunet.dev/comparison": "shorter"})}
+    body = job(clinical, "proves", labels=labels, template=labels)
+    body["spec"]["suspend"] = True
+    assert make(gate, body).ok
+    path = gate.client.path("jobs", clinical, "proves")
+    for given in ({"annotations": FOR_A_WEBHOOK}, {"labels": {"azure.workload.identity/use": "true"}}):
+        answer = gate.ask("PATCH", path, {"spec": {"template": {"metadata": given}}}, stan, MERGE)
+        stopped_by_admission(answer, "nnunet-jobs")
+        assert "may not change spec.template.metadata of jobs of a training" in answer.message
+    queued = {
+        "labels": {"kueue.x-k8s.io/podset": "main"},
+        "annotations": {"autoscaling.x-k8s.io/consume-provisioning-request": "x", "kueue.x-k8s.io/workload": "y"},
+    }
+    admitted = {"template": {"metadata": queued, "spec": {"nodeSelector": {"pool": "gpu"}}}}
+    assert gate.ask("PATCH", path, {"spec": admitted}, stan, MERGE).ok
+    assert gate.ask("PATCH", path, {"spec": {"suspend": False}}, stan, MERGE).ok
+
+
+def test_who_counts_a_job_and_when_it_has_failed_is_fixed(gate: Gate, stan: str, jobs: dict[str, Object]) -> None:
+    changes: list[Object] = [
+        {"managedBy": "example.org/stan"},
+        {"podFailurePolicy": {"rules": []}},
+        {"podReplacementPolicy": "TerminatingOrFailed"},
+    ]
+    for spec in changes:
+        answer = gate.ask("PATCH", job_of(gate, jobs["verify"]), {"spec": spec}, stan, MERGE)
+        assert answer.status in (403, 422), answer.message
+        assert f"spec.{min(spec)}" in answer.message
+
+
+def test_what_holds_up_a_training_brings_it_no_nearer_to_its_end(
+    gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]
+) -> None:
+    """Nothing stops who may do all to Jobs and Pods from deleting or holding them: none of it counts as done."""
+    body = jobs["verify"]
+    held = {"metadata": {"finalizers": ["example.org/held"]}}
+    assert gate.ask("PATCH", path_of(gate, body, ""), held, stan, MERGE).ok, "the Job controller counts it no more"
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": body["metadata"]["name"]}}
+    assert gate.ask("POST", path_of(gate, body, "eviction"), eviction, stan).ok
+
+    def others() -> list[str]:
+        names = {one["metadata"]["name"] for one in pods(gate, clinical) if one["metadata"]["labels"] == labels}
+        return sorted(names - {body["metadata"]["name"]})
+
+    labels = body["metadata"]["labels"]
+    ended = {"phase": "Failed", "containerStatuses": success(body)["containerStatuses"]}
+    assert gate.ask("PATCH", path_of(gate, body), {"status": ended}, f"system:node:{NODE}", STRATEGIC).ok
+    wait_for("another verification", others)
+    counted = gate.done("GET", job_of(gate, body)).get("status", {})
+    assert not counted.get("succeeded") and "conditions" not in counted, counted
+    assert gate.ask("PATCH", path_of(gate, body, ""), {"metadata": {"finalizers": None}}, stan, MERGE).ok
+
+
+def test_a_resize_changes_what_the_trainer_may_use_and_nothing_else(
+    gate: Gate, stan: str, jobs: dict[str, Object]
+) -> None:
+    """No guard looks at pods/resize: what else it says is dropped by the API server, and all but CPU and memory."""
+    before = gate.done("GET", path_of(gate, jobs["verify"], ""))
+    (trainer,) = before["spec"]["containers"]
+    less = {"limits": {"memory": "64Mi"}, "requests": {"cpu": "10m", "memory": "64Mi"}}
+    container = {"name": "trainer", "image": "mine:1", "command": ["sh"], "env": [{"name": "A", "value": "b"}]}
+    patch = {
+        "metadata": {"labels": {"nnunet.dev/stage": "fold"}, "ownerReferences": None, "annotations": {"a": "b"}},
+        "spec": {"containers": [{**container, "resources": less}], "serviceAccountName": "stan", "nodeName": "n2"},
+        "status": success(before),
+    }
+    with FakeNode(gate.client, NODE):
+        answer = gate.ask("PATCH", path_of(gate, before, "resize"), patch, "stan", STRATEGIC)
+    assert answer.ok, answer.message
+    after = gate.done("GET", path_of(gate, before, ""))
+    assert after["spec"]["containers"][0].pop("resources") == {
+        **less,
+        "limits": {**trainer["resources"]["limits"], **less["limits"]},
+    }
+    trainer.pop("resources")
+    for body in (before, after):
+        for key in ("resourceVersion", "generation", "managedFields"):
+            body["metadata"].pop(key, None)
+        body["status"].pop("conditions", None)
+        body["status"].pop("observedGeneration", None)
+    assert after == before
 
 
 def test_pods_of_other_jobs_are_not_looked_at(gate: Gate, stan: str, clinical: str, jobs: dict[str, Object]) -> None:

@@ -88,7 +88,12 @@ def at_bound(number: int, namespace: str) -> Object:
     values = [f"{place:02d}{'v' * 61}" for place in range(MAX_VALUES)]
     expressions = [{"key": key, "operator": "NotIn", "values": values} for key in labels]
     words = {"reason": "r" * MAX_REASON, "ticket": "t" * MAX_WORD, "approvedBy": "a" * MAX_WORD}
-    every: dict[str, Any] = {**words, "minEpochs": 1000, "liftedRules": list(get_args(LiftableRule))[:MAX_LIFTED]}
+    every: dict[str, Any] = {
+        **words,
+        "requireComparison": {},
+        "minEpochs": 1000,
+        "liftedRules": list(get_args(LiftableRule))[:MAX_LIFTED],
+    }
     others = [exception(name(place), f"{place:02d}{'x' * 251}", **every) for place in range(MAX_EXCEPTIONS - 1)]
     rules: dict[str, Any] = {
         "minEpochs": 1000,
@@ -99,6 +104,9 @@ def at_bound(number: int, namespace: str) -> Object:
         "allowedPlanners": [f"{'c' * 126}{place:02d}" for place in range(MAX_NAMES)],
         "minInitialLearningRate": 0.01,
         "maxWarmupEpochs": 0,
+        "minReplicates": 10,
+        "requireComparison": {},
+        "maxTestLooks": 1,
         "minGpuMemoryTargetGB": 8,
         "allowedEnv": [f"{'E' * 125}{place:02d}*" for place in range(MAX_NAMES)],
         "maxGpus": 1,
@@ -129,7 +137,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     own: Object = {"planning": {**planning, "configurations": {f"{place:02d}{'o' * 62}": {} for place in range(16)}}}
     variables = [{"name": f"{'E' * 125}x{place:02d}"} for place in range(64)]
     # Longer ones would make the spec larger than one may be, and of several denials any is the answer.
-    keys = {f"{place:02d}{'n' * 100}/{'n' * 63}": "" for place in range(64)}
+    keys = {f"{place:02d}{'n' * 94}/{'n' * 63}": "" for place in range(64)}
     pod = {
         **dict.fromkeys(["labels", "annotations", "nodeSelector"], keys),
         **dict.fromkeys(["serviceAccountName", "priorityClassName", "runtimeClassName"], "n" * 253),
@@ -150,7 +158,7 @@ def test_thirty_policies_with_every_list_at_its_bound(gate: Gate) -> None:
     }
     few = (
         "spec.schedule.epochs is 60, must be at least 1000; spec.earlyStopping.minEpochs is 1, must be at least 1000; "
-        "spec.planning.planner is Tiny"
+        "spec.trainer.className is nnUNetTrainer, must be one of c"
     )
     for name, expected in {"hippo": few, "other": "must have a digest"}.items():
         times = []

@@ -45,7 +45,7 @@ def test_the_jobs_of_all_stages_pass(gate: Gate, namespace: str, stage: str, spe
     of = replace(training_of(**spec), namespace=namespace)
     build: dict[str, Callable[[], Object]] = {
         "plan": lambda: plan_job(of, OPTIONS),
-        "fold": lambda: fold_job(of, OPTIONS, FoldKey(of.spec.configuration, "0")),
+        "fold": lambda: fold_job(of, OPTIONS, FoldKey(of.spec.configuration_names[0], "0")),
         "verify": lambda: verify_job(of, OPTIONS),
         "evaluate": lambda: evaluate_job(of, OPTIONS),
     }
@@ -99,6 +99,10 @@ PODS: dict[str, tuple[Object, str]] = {
     "the node's processes": ({"hostPID": True}, "hostPID"),
     "the node's memory": ({"hostIPC": True}, "hostIPC"),
     "a node of its choice": ({"nodeName": "control-plane"}, "nodeName"),
+    "the devices of somebody's claim": (
+        {"resourceClaims": [{"name": "gpu", "resourceClaimName": "theirs"}]},
+        "resourceClaims",
+    ),
     "a port of the node": (container(ports=[{"containerPort": 80, "hostPort": 80}]), "containers.ports"),
     "a token": ({"automountServiceAccountToken": True}, "automountServiceAccountToken"),
     "a token by default": ({"automountServiceAccountToken": None}, "automountServiceAccountToken"),
@@ -134,6 +138,13 @@ def test_a_pod_that_is_more_than_a_trainer_is_stopped_by_admission(gate: Gate, n
     answer = dry_run(gate, body)
     stopped_by_admission(answer, GUARD)
     assert f"in spec.template.spec: {words}" in answer.message
+
+
+def test_devices_by_a_claim_of_the_pod_s_own_pass_admission(gate: Gate, namespace: str) -> None:
+    body = job(namespace, labels=OURS, template=OURS, ownerReferences=[owner()])
+    body["spec"]["template"]["spec"] = {**POD, "resourceClaims": [{"name": "gpu", "resourceClaimTemplateName": "one"}]}
+    answer = dry_run(gate, body)
+    assert answer.ok, answer.message
 
 
 @pytest.mark.parametrize("what", SECRETS)

@@ -31,7 +31,7 @@ def wait_mutated(lab: Lab, kind: str, dry_run: Object, is_changed: Callable[[Obj
     wait_for("the rule", lambda: is_changed(lab.api.request("POST", path, dry_run)))
 
 
-JOB = {
+JOB: Object = {
     "metadata": {"name": "probe"},
     "spec": {"template": {"spec": {"restartPolicy": "Never", "containers": [{"name": "c", "image": "i"}]}}},
 }
@@ -117,6 +117,23 @@ def test_a_container_that_outlives_the_trainer_is_named(lab: Lab, mutate: Mutate
     assert "container proxy keeps pod good-plan-" in condition["message"] and condition["status"] == "False"
     assert lab.status("good")["phase"] == "SidecarRunning"
     lab.wait_jobs("good-plan")
+
+
+NO_RULES = '[JSONPatch{op: "remove", path: "/spec/podFailurePolicy"}]'
+
+
+def test_what_no_attempt_can_mend_is_not_tried_again_where_the_rules_of_its_job_are_gone(
+    lab: Lab, mutate: Mutate
+) -> None:
+    """As a webhook does that is built with old libraries, and drops the fields that it does not know."""
+    mutate("batch", "jobs", NO_RULES)
+    rules = {"rules": [{"action": "FailJob", "onExitCodes": {"operator": "In", "values": [65]}}]}
+    probe = {**JOB, "spec": {**JOB["spec"], "podFailurePolicy": rules}}
+    wait_mutated(lab, "jobs", probe, lambda job: "podFailurePolicy" not in job["spec"])
+    lab.apply(training(lab.namespace, folds=[0]))
+    lab.kubelet.end(lab.kubelet.pod("hippo", "plan"), 65, '{"message": "dataset.json is missing"}')
+    assert "dataset.json is missing" in lab.wait_reason("Failed", "WrongData")["message"]
+    lab.wait_jobs()
 
 
 MANAGED = '[JSONPatch{op: "add", path: "/spec/managedBy", value: "kueue.x-k8s.io/multikueue"}]'

@@ -1,5 +1,6 @@
 """The life of a training as its user sees it: stages, parallelism, suspension, failure, deletion."""
 
+import json
 import time
 import uuid
 from collections.abc import Iterator
@@ -8,8 +9,9 @@ import pytest
 
 from tests.integration.conftest import Lab
 from tests.support.api import Api, wait_for
-from tests.support.builders import training
-from tests.support.kubelet import Autopilot
+from tests.support.builders import report, training
+from tests.support.kubelet import Autopilot, contract_of
+from tests.support.plan_facts import PLAN_FACTS
 
 
 def test_from_apply_to_a_score(lab: Lab) -> None:
@@ -34,12 +36,24 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
     lab.wait_reason("EpochsProven", "CheckpointsVerified")
     lab.kubelet.run(lab.kubelet.pod("hippo", "evaluate"))
     lab.wait_reason("Progressing", "Evaluating")
-    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.apply(training(lab.namespace, "tuned", initialWeights={"training": {"name": "hippo", "fold": "1"}}))
+    lab.wait_reason("Progressing", "WaitingForWeights", "tuned")
+    evaluation = lab.kubelet.pod("hippo", "evaluate")
+    contract = contract_of(evaluation)
+    model = f"{contract.run_folder}/{contract.dataset}/nnUNetTrainer__{PLAN_FACTS.plans_name}__{contract.configuration}"
+    found = json.loads(report(contract, "evaluate"))
+    found["evaluation"]["modelPath"] = f"{contract.run_folder}/../other"
+    lab.kubelet.end(evaluation, message=json.dumps(found))
     lab.wait_reason("Complete", "TrainingComplete")
+    # What waits for its weights begins by itself, with the checkpoint that was verified.
+    (prepare,) = lab.kubelet.pod("tuned", "plan")["spec"]["initContainers"]
+    assert f"--weights={model}/fold_1/checkpoint_final.pth" in prepare["args"]
+    assert f"--weights-hash={'c' * 64}" in prepare["args"]
     status = lab.status()
     assert status["phase"] == "Completed"
     assert status["progress"]["summary"] == "20/20"
     assert status["results"]["meanValidationDice"] == 0.873
+    assert status["results"]["modelPath"] == model, "whatever the image reports"
     assert status["provenance"]["datasetHash"] == "d" * 64
     assert status["startTime"] <= status["completionTime"]
 

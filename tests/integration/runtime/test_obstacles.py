@@ -11,7 +11,8 @@ from hack.localcluster import Cluster
 from nnunet_api.remedies.remedy import Group
 from nnunet_api.remedies.table import REMEDIES, advice, phase_of
 from tests.integration.conftest import Lab, make_namespace
-from tests.integration.runtime.bring import BRING, Stage
+from tests.integration.runtime import bring, bring_by_others  # noqa: F401  they fill the table
+from tests.integration.runtime.stage import BRING, Stage
 from tests.support.api import Api, Object, wait_for
 from tests.support.claims import make_claims, make_volumes
 from tests.support.launch import Nursery
@@ -25,13 +26,20 @@ HELD_APART = (
     "quota_on_limits",
     "limit_range",
     "denied",
+    "verifier_by_tag",
     "changed",
     "no_policy",
     "below_policy",
     "no_evidence_for_policy",
 )
 """Rows of what concerns a whole namespace."""
-TYPES = {Group.FAILED: "Failed", Group.HELD: "Suspended", Group.SUSPENDED: "Suspended", Group.STALLS: "Stalled"}
+TYPES = {
+    Group.FAILED: "Failed",
+    Group.HELD: "Suspended",
+    Group.SUSPENDED: "Suspended",
+    Group.STALLS: "Stalled",
+    Group.SLOW: "DataStarved",
+}
 
 
 @pytest.fixture(scope="module")

@@ -54,6 +54,27 @@ def exception(lab: Lab, seconds: float, **changes: Any) -> Object:
     }
 
 
+def test_a_verification_by_a_tag_that_was_moved_proves_nothing(lab: Lab, policy: Write) -> None:
+    """The node that verifies has another image under the operator's tag than the one that made the folders."""
+    policy(minEpochs=10)
+    digest = "sha256:" + "c" * 64
+    lab.apply(training(lab.namespace, **ONE, trainer={"image": f"registry.example/mine@{digest}"}))
+    plan = lab.kubelet.pod("hippo", "plan")
+    image = f"registry.example/trainer@{digest}"
+    made: Object = {"name": "prepare", "image": image, "imageID": image, "ready": True, "restartCount": 0}
+    made["state"] = {"terminated": {"exitCode": 0, "containerID": "containerd://1"}}
+    lab.api.merge(
+        "pods", lab.namespace, plan["metadata"]["name"], {"status": {"initContainerStatuses": [made]}}, sub="status"
+    )
+    lab.plan_and_train()
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    assert lab.status()["provenance"]["verifierImageDigest"] == image
+    lab.kubelet.end(lab.kubelet.pod("hippo", "verify"))
+    failed = lab.wait_reason("Failed", "PolicyEpochsNotProven")
+    assert f"and was {image} when the training was planned, so its tag was moved" in failed["message"]
+    assert "provenEpochs" not in lab.status()["folds"][0]
+
+
 def wait_use(api: Api, name: str, **wanted: Any) -> Object:
     """Wait until the status of a policy says this, and return it."""
 

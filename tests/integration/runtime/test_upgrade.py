@@ -1,37 +1,39 @@
 """What an operator of before left behind is taken over without a lost epoch; what is new is made the new way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from nnunet_api.fold_key import FoldKey
-from nnunet_api.folders import maker_of
-from nnunet_api.labels import PREPROCESSED_LABEL
-from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.kube.builders.options import JobOptions
-from nnunet_operator.kube.builders.stages import fold_job, plan_job
-from nnunet_operator.runtime.training import parse_training
+import pytest
+
 from tests.integration.conftest import Lab
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
 from tests.support.kubelet import Autopilot
 from tests.support.plan_facts import PLAN_FACTS
 from tests.support.process import OperatorProcess
+from tests.support.recorded import NAMES, leave
 from tests.support.trainer import Trainer
 
+RUNNING = ("policies", "replicates", "running")
+ENDED = ("failed", "finished")
 
-def on_whole_claims(body: Object, fold: str = "") -> Object:
-    """Return the Job of a stored training's planning, or fold, as an operator made it that mounted whole claims."""
-    of, options = parse_training(body, NnunetTrainingStatus()), JobOptions(trainer_image="registry.example/trainer:0")
-    job = fold_job(of, options, FoldKey(of.spec.configuration, fold)) if fold else plan_job(of, options)
-    job["metadata"]["labels"].pop(PREPROCESSED_LABEL, None)
-    pod = job["spec"]["template"]["spec"]
-    pod.pop("initContainers", None)
-    policy = job["spec"]["podFailurePolicy"]
-    policy["rules"] = [rule for rule in policy["rules"] if "prepare" not in str(rule)]
-    for mount in pod["containers"][0]["volumeMounts"]:
-        if mount["mountPath"].startswith("/nnunet"):
-            mount["mountPath"] = "/".join(mount["mountPath"].split("/")[:3])
-            mount.pop("subPath", None)
-    return job
+
+@pytest.fixture
+def upgrade(
+    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess], trainer: Trainer
+) -> Iterator[Callable[[str], tuple[Lab, list[Object]]]]:
+    """Return a function that leaves a recorded training in the namespace, and starts an operator on it.
+
+    Its trainers are as old as what was recorded: they tell no epochs.
+    """
+
+    def start(name: str) -> tuple[Lab, list[Object]]:
+        objects = leave(api, namespace, name, trainer.address)
+        trainer.is_older()
+        return Lab(api, namespace, start_operator(namespace)), objects
+
+    yield start
+    if api.get("nnunettrainingpolicies", "", "house"):
+        api.delete("nnunettrainingpolicies", "", "house")
 
 
 def claims(job: Object) -> dict[str, str]:
@@ -42,52 +44,96 @@ def claims(job: Object) -> dict[str, str]:
     }
 
 
-def test_a_training_that_began_on_whole_claims_goes_on_and_ends(
-    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+def epochs(status: Object) -> list[tuple[int, int, int, int | None]]:
+    """Return what a status says of the epochs of each fold."""
+    return [
+        (fold["epoch"], fold["attempts"], fold["lostEpochs"], fold.get("checkpointEpoch")) for fold in status["folds"]
+    ]
+
+
+def uids(lab: Lab) -> dict[str, str]:
+    """Return the UIDs of all Jobs by their names."""
+    return {job["metadata"]["name"]: job["metadata"]["uid"] for job in lab.jobs()}
+
+
+def finish(lab: Lab, name: str) -> Object:
+    """Let all that is left succeed; return the status."""
+    with Autopilot(lab.api, lab.namespace, lambda: 0.2):
+        lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+    status = lab.status(name)
+    assert {(fold["phase"], fold["epoch"], fold["provenEpochs"]) for fold in status["folds"]} == {("Completed", 10, 10)}
+    return status
+
+
+def test_each_recorded_training_has_its_test() -> None:
+    assert sorted((*RUNNING, *ENDED, "suspended")) == NAMES
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_what_runs_goes_on_in_the_jobs_that_it_has(
+    upgrade: Callable[[str], tuple[Lab, list[Object]]], name: str
 ) -> None:
-    """Its preprocessed data lies at the root of the claim. One that begins now has a folder of its own."""
-    old = api.create("nnunettrainings", training(namespace))
-    api.create("jobs", on_whole_claims(old))
-    lab = Lab(api, namespace, start_operator(namespace))
-    lab.wait_jobs("hippo-plan")
-    lab.plan_and_train()
-    fold, *_ = lab.wait_jobs("hippo-fold-0", "hippo-fold-1", "hippo-plan")
-    run = f"{namespace}/hippo-{old['metadata']['uid'][:8]}"
-    key = PLAN_FACTS.preprocessed_key
+    """Their pods see more than they need until they end: to replace them costs epochs. What follows is confined."""
+    lab, (before, *_) = upgrade(name)
+    made = uids(lab)
+    lab.wait_said("its image is older", name)
+    assert epochs(lab.status(name)) == epochs(before["status"])
+    status = finish(lab, name)
+    assert made.items() <= uids(lab).items(), "no Job was made anew"
+    starting = [fold for fold in before["status"]["folds"] if not fold["attempts"]]
+    assert lab.events(name).count("FoldStarted") == len(starting), "no fold was begun anew"
+    assert all(fold["lostEpochs"] == 0 for fold in status["folds"])
+    for field in ("runPath", "startTime"):
+        assert status[field] == before["status"][field]
+    assert before["status"]["provenance"].items() <= status["provenance"].items()
+    run, jobs = status["runPath"], {job["metadata"]["name"]: job for job in lab.jobs()}
+    assert {folder for child in made for folder in claims(jobs[child]).values()} == {""}, "they saw whole claims"
+    for stage in ("verify", "evaluate"):
+        confined = claims(jobs[f"{name}-{stage}"])
+        assert confined[f"/nnunet/results/{run}"] == run and "" not in confined.values(), stage
+    if name == "policies":
+        decided, kept = status["policy"], before["status"]["policy"]
+        assert [one["policy"] for one in decided["exceptions"]] == [one["policy"] for one in kept["exceptions"]]
+        assert lab.condition("PolicyCompliant", name)["reason"] == "PolicyExcepted"
+
+
+def test_what_was_suspended_stays_so_and_goes_on_from_its_checkpoint(
+    upgrade: Callable[[str], tuple[Lab, list[Object]]],
+) -> None:
+    """Its preprocessed data lies at the root of the claim, where it stays."""
+    lab, (before, *_) = upgrade("suspended")
+    made = uids(lab)
+    lab.wait_reason("Suspended", "SuspendedByUser", "suspended")
+    assert epochs(lab.status("suspended")) == epochs(before["status"]) and uids(lab) == made
+    lab.set("suspended", suspend=False)
+    fold, _ = lab.wait_jobs("suspended-fold-0", "suspended-plan")
+    run, key = before["status"]["runPath"], PLAN_FACTS.preprocessed_key
     assert claims(fold) == {f"/nnunet/preprocessed/{key}": key, f"/nnunet/results/{run}": run}
-    assert lab.status()["provenance"]["preprocessedPath"] == key
-
-    new = lab.apply(training(namespace, "new"))
-    with Autopilot(api, namespace, lambda: 0.2):
-        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
-        lab.wait_reason("Complete", "TrainingComplete", "new", timeout=120)
-    assert lab.status()["provenance"]["preprocessedPath"] == key, "it stays where it is"
-    folder = f"{namespace}/{maker_of(parse_training(new, NnunetTrainingStatus()).spec)}"
-    assert lab.status("new")["provenance"]["preprocessedPath"] == f"{folder}/{key}"
-    fold = next(job for job in lab.jobs() if job["metadata"]["name"] == "new-fold-0")
-    run = f"{namespace}/new-{new['metadata']['uid'][:8]}"
-    assert claims(fold) == {"/nnunet/preprocessed": folder, f"/nnunet/results/{run}": run}
+    assert epochs(lab.status("suspended")) == epochs(before["status"])
+    status = finish(lab, "suspended")
+    assert status["provenance"]["preprocessedPath"] == key and made.items() <= uids(lab).items()
 
 
-def test_a_fold_that_runs_on_whole_claims_at_the_upgrade_is_left_alone_until_its_end(
-    api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
-) -> None:
-    """Its pod sees more than it needs until it ends: to replace it would cost epochs. What follows is confined."""
-    old = api.create("nnunettrainings", training(namespace, folds=[0, 1], maxParallelFolds=1))
-    api.create("jobs", on_whole_claims(old))
-    running = api.create("jobs", on_whole_claims(old, "0"))
-    lab = Lab(api, namespace, start_operator(namespace))
-    lab.wait_jobs("hippo-fold-0", "hippo-plan")
-    lab.plan_and_train()
-    with Autopilot(api, namespace, lambda: 0.2):
-        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
-    jobs = {job["metadata"]["name"]: job for job in lab.jobs()}
-    kept = jobs["hippo-fold-0"]
-    assert kept["metadata"]["uid"] == running["metadata"]["uid"], "it was not made anew"
-    assert set(claims(kept).values()) == {""}, "it saw the claims as a whole"
-    run = f"{namespace}/hippo-{old['metadata']['uid'][:8]}"
-    for name in ("hippo-fold-1", "hippo-verify", "hippo-evaluate"):
-        assert claims(jobs[name])[f"/nnunet/results/{run}"] == run and "" not in claims(jobs[name]).values(), name
+@pytest.mark.parametrize("name", ENDED)
+def test_what_has_ended_is_left_as_it_is(upgrade: Callable[[str], tuple[Lab, list[Object]]], name: str) -> None:
+    lab, (before, *_) = upgrade(name)
+    made = uids(lab)
+    lab.apply(training(lab.namespace, "new"))
+    lab.wait_jobs(*made, "new-plan")
+    now, conditions = lab.status(name), {one["type"]: one for one in lab.status(name)["conditions"]}
+    for old, new in zip(before["status"]["folds"], now["folds"], strict=True):
+        assert old.items() <= new.items()
+    for field in ("results", "runPath", "startTime", "completionTime", "phase"):
+        assert now.get(field) == before["status"].get(field), field
+    for one in before["status"]["conditions"]:
+        if one["type"] in ("Complete", "Failed", "EpochsProven", "Evaluated"):
+            told = conditions[one["type"]]
+            assert (told["status"], told["reason"]) == (one["status"], one["reason"])
+    if name == "failed":
+        lab.set(name, suspend=True)
+        lab.wait_reason("Suspended", "SuspendedByUser", name)
+        lab.set(name, suspend=False)
+        assert finish(lab, name)["runPath"] == before["status"]["runPath"]
 
 
 def test_a_fold_in_an_image_older_than_the_operator_goes_on(lab: Lab, trainer: Trainer) -> None:
@@ -106,46 +152,3 @@ def test_a_fold_in_an_image_older_than_the_operator_goes_on(lab: Lab, trainer: T
     lab.kubelet.end(pod)
     wait_for("its end", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
     assert (lab.status()["folds"][0]["epoch"], lab.status()["folds"][0].get("stallRestarts")) == (10, 0)
-
-
-def by_name(folds: list[Object]) -> list[Object]:
-    """Return the fold runs of a status as an operator stored them that knew each by one name, such as 0-r2."""
-    return [
-        {field: value for field, value in fold.items() if field not in ("configuration", "replicate")}
-        | {"fold": f"{fold['fold']}-r{fold['replicate']}"}
-        for fold in folds
-    ]
-
-
-def test_replicates_that_were_stored_by_name_are_taken_over(lab: Lab) -> None:
-    """One is complete and its Job is gone: the status alone remembers it. The other goes on where it was."""
-    lab.apply(training(lab.namespace, folds=[0], replicates=2, trainer={"seed": 5}, maxParallelFolds=1))
-    lab.plan_and_train()
-    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0-r1"))
-    second = lab.kubelet.pod("hippo", "fold", "0-r2")
-    lab.kubelet.run(second)
-    wait_for("the second to run", lambda: lab.status()["folds"][1]["phase"] == "Running", about=lab.describe)
-    known = lab.status()["folds"]
-    lab.operator.stop()
-    stored = by_name(known)
-    stored[1] |= {"epoch": 4, "epochsTarget": 10, "attempts": 1, "checkpointEpoch": 4}
-    lab.api.merge("nnunettrainings", lab.namespace, "hippo", {"status": {"folds": stored}}, sub="status")
-    assert [fold["fold"] for fold in lab.status()["folds"]] == ["0-r1", "0-r2"]
-    lab.api.delete("jobs", lab.namespace, "hippo-fold-0-r1")
-    wait_for("its Job to go", lambda: len(lab.jobs()) == 2, about=lab.describe)
-    lab.operator.start()
-
-    def parts() -> list[tuple[str, str, int | None, str, int]]:
-        folds = lab.status()["folds"]
-        names = ("configuration", "fold", "replicate", "phase", "epoch")
-        return [tuple(fold.get(name) for name in names) for fold in folds]
-
-    taken = [("3d_fullres", "0", 1, "Completed", 10), ("3d_fullres", "0", 2, "Running", 4)]
-    wait_for("the fold runs in parts", lambda: parts() == taken, about=lab.describe)
-    assert lab.status()["folds"][0] == known[0]
-    lab.kubelet.end(second)
-    lab.verify_and_evaluate()
-    lab.wait_reason("Complete", "TrainingComplete")
-    lab.wait_jobs("hippo-evaluate", "hippo-fold-0-r2", "hippo-plan", "hippo-verify")
-    assert lab.events().count("FoldStarted") == 2, "neither was begun anew"
-    assert [fold["provenEpochs"] for fold in lab.status()["folds"]] == [10, 10]

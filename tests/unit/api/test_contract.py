@@ -62,6 +62,20 @@ def test_an_older_image_can_read_the_contract_of_a_training_that_uses_nothing_ne
     assert json.loads(contract().to_text()) == MINIMAL
 
 
+@pytest.mark.parametrize("spec", [{"configuration": "2d"}, {"configurations": ["2d"]}])
+def test_an_older_image_is_told_of_one_configuration_as_ever(spec: dict[str, Any]) -> None:
+    assert json.loads(contract(**spec).to_text()) == {**MINIMAL, "configuration": "2d"}
+
+
+def test_several_configurations_are_no_older_images() -> None:
+    """It refuses a key that it does not know, and would otherwise train one of them for all."""
+    told = contract(configurations=["2d", "3d_lowres", "3d_fullres"], skipUnavailableConfigurations=True)
+    assert json.loads(told.to_text()).keys() - MINIMAL.keys() == {"configurations", "skipUnavailableConfigurations"}
+    left = told.model_copy(update={"left_out_configurations": ["3d_lowres"]})
+    assert left.has_several and left.configuration_names == ["2d", "3d_fullres"]
+    assert [key.name for one in left.by_configuration for key in one.fold_keys_of(1)[:1]] == ["2d-0", "3d_fullres-0"]
+
+
 def test_an_older_image_takes_the_same_defaults() -> None:
     """A default never changes: what the operator leaves out an image takes from its own copy."""
     stated = contract().model_dump(mode="json", by_alias=True)
@@ -84,6 +98,9 @@ def _known(stated: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
     [
         pytest.param({}, id="nothing"),
         pytest.param({"testSet": {}}, id="a test set under nnU-Net's names"),
+        pytest.param(
+            {"splits": {"groupBy": "patient", "seed": 1}, "evaluation": {"subgroups": ["site"]}}, id="splits of its own"
+        ),
         pytest.param({"replicates": 3, "trainer": {"seed": 0}, "resources": {"gpus": 0}}, id="zeros"),
         pytest.param(
             {"schedule": {"epochs": 5}, "earlyStopping": {"mode": "Stop", "minDelta": 0}}, id="parts of parts"

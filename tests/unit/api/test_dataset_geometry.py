@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_api.dataset.geometry import Grid, grid_problems
+from nnunet_api.dataset.geometry import Grid, grid_problems, odd_grids
 
 SHAPE = (512, 512, 300)
 SPACING = (0.7, 0.7, 1.5)
@@ -156,3 +156,25 @@ def test_quaternions_round_more_than_other_numbers() -> None:
         header.set_qform(affine, code=1)
         stored = Grid.of_affine(shape, (0.7, 0.7, 1.5), header.get_qform().tolist())
         assert not said(Grid.of_affine(shape, (0.7, 0.7, 1.5), affine.tolist()), stored)
+
+
+SLICE, FILLED_IN = Grid((64, 64, 1), (1, 1, 1)), Grid((64, 64, 1), (1, 1, 999))
+VOLUME = Grid((64, 64, 30), (1, 1, 5))
+
+
+@pytest.mark.parametrize(
+    ("grids", "words"),
+    [
+        pytest.param([SLICE] * 9 + [FILLED_IN], "", id="slices of which one has another spacing filled in"),
+        pytest.param([SLICE, FILLED_IN, Grid((64, 64, 1), (1, 1, 0))], "", id="slices with whatever filled in"),
+        pytest.param([FILLED_IN] * 3 + [VOLUME], "", id="a volume among slices, of which nnU-Net takes the slices"),
+        pytest.param([SLICE] * 9 + [Grid((64, 64, 1), (0.001, 0.001, 1))], "9 has the spacing 0.001", id="metres"),
+        pytest.param([VOLUME] * 9 + [SLICE], "", id="a slice among volumes"),
+        pytest.param([VOLUME] * 9 + [FILLED_IN], "9 has the spacing 1 x 1 x 999", id="which would be blown up"),
+        pytest.param([VOLUME] * 9 + [Grid((64, 64, 30), (1, 1, 0.005))], "9 has the spacing", id="a volume in metres"),
+        pytest.param([VOLUME] * 9 + [Grid((64, 64), (1, 1))], "9 has 2 axes, most have 3", id="other axes"),
+    ],
+)
+def test_odd_ones_among_the_images(grids: list[Grid], words: str) -> None:
+    told = "; ".join(odd_grids({str(number): grid for number, grid in enumerate(grids)}))
+    assert words in told and bool(words) == bool(told), told

@@ -39,12 +39,12 @@ def test_names_that_lead_elsewhere_or_nowhere(name: str, words: str) -> None:
     [
         (["a_0000.png", "b_0000.png"], ".png", 3, ""),
         (["a_0000.png", "a_0001.png", "a_0002.png"], ".png", 3, ""),
-        (["a_0000.png", "b_0000.png", "b_0001.png"], ".png", 3, "1 images are missing for the 3 channels"),
+        (["a_0000.png", "b_0000.png", "b_0001.png"], ".png", 3, "1 image is missing for the 3 channels"),
         (["a_0001.png"], ".png", 3, "imagesTr/a_0000.png"),
-        (["a_0000.png", "a_0001.png"], ".png", 1, "numbers of channels that dataset.json, with 1 channels, does not"),
+        (["a_0000.png", "a_0001.png"], ".png", 1, "of channels that dataset.json, with 1 channel, does not"),
         (["a_0000.nii.gz"], ".nii.gz", 2, "In .nii.gz files each channel has a file of its own"),
         (["a_0000.tiff"], ".tiff", 3, "2 images are missing"),
-        (["a_٠٠٠٠.png"], ".png", 1, "don't end in a channel's number"),
+        (["a_٠٠٠٠.png"], ".png", 1, "without a channel's number"),
     ],
 )
 def test_channels_in_one_file_or_in_several(names: list[str], ending: str, channels: int, words: str) -> None:

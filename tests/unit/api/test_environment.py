@@ -19,6 +19,8 @@ from nnunet_api.environment import is_refused, value_fault
         ("MPLBACKEND", True),
         ("ITK_AUTOLOAD_PATH", True),
         ("NVIDIA_VISIBLE_DEVICES", True),
+        ("NCCL_NET_PLUGIN", True),
+        ("NCCL_DEBUG", False),
         ("nnUNet_results", True),
         ("NNUNET_RUN_PROVEN", True),
         ("PYTORCH_ALLOC_CONF", False),

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from nnunet_api.contract import contract_for
 from nnunet_api.folders import run_folder
+from nnunet_api.resources import Resources
 from nnunet_api.schedule import STANDARD_EPOCHS
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import NnunetTrainingSpec
@@ -22,7 +23,8 @@ def test_the_smallest_training_is_nnunets_standard() -> None:
     assert (parsed.schedule.iterations_per_epoch, parsed.schedule.initial_learning_rate) == (250, None)
     assert parsed.fold_names == ["0", "1", "2", "3", "4"]
     assert parsed.trainer.class_name == "nnUNetTrainer"
-    assert parsed.configuration == "3d_fullres"
+    assert parsed.configuration_names == ["3d_fullres"]
+    assert parsed.resources.of("3d_fullres") is parsed.resources
 
 
 @pytest.mark.parametrize(
@@ -32,7 +34,7 @@ def test_the_smallest_training_is_nnunets_standard() -> None:
         ({"dataset": {"name": "Dataset004_Hippocampus", "claim": "x"}}, "dataset.claim"),
         ({"schedule": {"epochs": 0}}, "schedule.epochs"),
         ({"schedule": {"initialLearningRate": 0}}, "schedule.initialLearningRate"),
-        ({"folds": [5]}, "folds.0"),
+        ({"folds": [50]}, "folds.0"),
         ({"resources": {"memory": "lots"}}, "resources.memory"),
         ({"resources": {"cpu": -1}}, "resources.cpu"),
         ({"resources": {"cpu": True}}, "resources.cpu"),
@@ -105,3 +107,26 @@ def test_the_contract_carries_what_the_trainer_needs() -> None:
     assert contract.schedule.epochs == 300
     assert contract.run_folder == "ns/hippo-01234567"
     assert type(contract).model_validate_json(contract.model_dump_json(by_alias=True)) == contract
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ({}, ["3d_fullres"]),
+        ({"configuration": "2d"}, ["2d"]),  # as a former operator stored it
+        ({"configurations": ["2d"]}, ["2d"]),
+        ({"configurations": ["3d_lowres", "2d"]}, ["3d_lowres", "2d"]),
+    ],
+)
+def test_one_place_says_what_is_trained(spec: dict[str, Any], names: list[str]) -> None:
+    parsed = NnunetTrainingSpec.model_validate({"dataset": {"name": "Dataset001_A"}, "folds": [0], **spec})
+    assert parsed.configuration_names == names
+    assert [key.of_several for key in parsed.fold_keys] == [len(names) > 1] * len(names)
+
+
+def test_resources_may_differ_by_configuration() -> None:
+    own = {"2d": {"cpu": 16, "memory": "8Gi"}}
+    parsed = Resources.model_validate({"memory": "64Gi", "cpuLimit": 16, "configurations": own})
+    found = parsed.of("2d")
+    assert (found.cpu, found.memory, found.cpu_limit, found.gpus) == ("16", "8Gi", "16", 1)
+    assert parsed.of("3d_fullres") is parsed

@@ -52,6 +52,7 @@ def test_a_phase_follows_from_each_reason(reason: Reason) -> None:
         Group.COMPLETE: "Completed",
         Group.SUSPENDED: "Suspended",
         Group.STALLS: "Training",
+        Group.SLOW: "Training",
         Group.ASIDE: "Pending",
     }.get(REMEDIES[reason].group, reason.value)
     assert phase_of(reason) == ("Pending" if reason is Reason.STARTING else expected)

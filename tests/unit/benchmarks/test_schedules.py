@@ -1,14 +1,21 @@
 """The table of schedules: its cells, its data, its page."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from hack.benchmarks.hardness.cells import ARMS, Budget, Cell
+from hack.benchmarks.hardness.judge import NAMESPACE, as_argument, from_argument, judge, spec_of, with_common_seeds
 from hack.benchmarks.hardness.table import Row, page, rows
 from hack.benchmarks.hardness.tasks import EASY, HARD, LABELS, TASKS, Task, draw_case
+from nnunet_api.comparison.contract import ComparedRun
+from nnunet_api.folders import run_folder
+from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.run.paths import ROOT_ENV
+from tests.unit.trainer.compared import Volume
 
 BUDGET = Budget(epochs=200)
 
@@ -102,3 +109,59 @@ def test_the_page_shows_what_was_found_and_nothing_else() -> None:
     assert "-7.3 ± 2.5" in text and "| 90, 110 | 50 % |" in text
     assert "## Task hard" in text and "## Task easy" not in text
     assert "divided by 5" in text
+
+
+CELLS = [cell(arm, seed) for arm in ("full", "quarter", "stop") for seed in (1, 2, 3) if (arm, seed) != ("stop", 3)]
+
+
+def test_each_way_is_an_arm_of_one_comparison_with_the_full_budget() -> None:
+    spec = spec_of(CELLS)
+    assert [arm.name for arm in spec.ordered_arms] == ["full", "quarter", "stop"]
+    assert spec.varies == ["schedule.epochs", "earlyStopping"] and spec.max_dice_loss == 0.01
+    assert spec_of([one for one in CELLS if one.arm.name != "stop"]).varies == ["schedule.epochs"]
+    assert [(one.arm.name, one.seed) for one in with_common_seeds(CELLS)] == [
+        (arm, seed) for arm in ("full", "quarter", "stop") for seed in (1, 2)
+    ]
+    assert from_argument(as_argument(CELLS)) == CELLS
+
+
+def test_cells_are_judged_by_the_trainers_own_comparison(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ROOT_ENV, str(tmp_path))  # `judge` sets it
+    volume = Volume(tmp_path)
+    cells = [cell(arm, seed) for arm in ("full", "quarter") for seed in (1, 2, 3)]
+    for one in cells:
+        folder = run_folder(NAMESPACE, one.name, one.uid)
+        made = volume.run(one.name, 0.06 if one.arm.name == "quarter" else 0.0, one.epochs, change=as_one_replicate)
+        rename(volume, made, folder)
+    found = judge(tmp_path, cells)
+    assert not found["differences"]
+    assert [(one["arm"], one["verdict"]) for one in found["candidates"]] == [("quarter", "Inferior")]
+    assert [arm["replicates"] for arm in found["arms"]] == [3, 3]
+
+
+def as_one_replicate(summary: dict[str, Any], folds: list[dict[str, Any]]) -> None:
+    """Make of a run of three replicates one of one, of whose folds there is the first."""
+    del summary["replicates"][1:]
+
+
+def rename(volume: Volume, run: ComparedRun, folder: str) -> None:
+    """Give a run the folder that a cell has, and its only fold the place of a training without replicates."""
+    place = volume.path(run, "")
+    new = place.parents[1] / folder
+    summary = read_json(place / "summary.json")
+    model = summary["replicates"][0]["modelPath"].partition("replicate-1/")[2]
+    summary["replicates"][0]["modelPath"] = f"{folder}/{model}"
+    summary["provenanceHashes"] = {"0": summary["provenanceHashes"]["0-r1"]}
+    write_json(place / "summary.json", summary)
+    (place / "replicate-1" / model.partition("/")[0]).rename(place / model.partition("/")[0])
+    new.parent.mkdir(exist_ok=True)
+    place.rename(new)
+
+
+def test_verdicts_of_the_comparison_are_in_the_page() -> None:
+    judged = {"arm": "quarter", "verdict": "Inferior", "difference": -0.073, "low": -0.09, "high": -0.05}
+    text = page(RESULTS, [HARD], BUDGET, {"hard": {"candidates": [judged]}})
+    assert "-7.3 (-9.0 to -5.0) | Inferior |" in text and "an arm of an NnunetComparison" in text
+    differing = [{"path": "plansHash", "matter": "full: a; quarter: b"}]
+    text = page(RESULTS, [HARD], BUDGET, {"hard": {"differences": differing}})
+    assert "**Not comparable**, so there is no verdict: plansHash: full: a; quarter: b" in " ".join(text.split())

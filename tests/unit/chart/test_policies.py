@@ -1,6 +1,7 @@
 """The admission policies that the chart renders, as far as that can be seen without an API server."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from hack.prepare.helm import CHART, ROOT, HelmError, Object, render
 from nnunet_api.environment import is_refused
-from nnunet_api.policy.advice import STOP_ADVICE
+from nnunet_api.policy.advice import STOP_ADVICE, WEIGHTS_ADVICE
 from nnunet_api.policy.model import (
     CLINICAL_LABEL,
     LONGEST_EXCEPTION_DAYS,
@@ -34,6 +35,14 @@ def test_the_modes_differ_in_nothing_but_the_mode() -> None:
     conditions = [spec["matchConditions"].pop(0)["expression"] for spec in specs]
     assert conditions == [f"params.spec.mode == '{mode}'" for mode in PolicyMode]
     assert specs[0] == specs[1] == specs[2]
+
+
+def test_names_are_gathered_for_each_rule_on_pods() -> None:
+    """A rule that the guard of `strange` does not name would never be looked at."""
+    variables = {one["name"]: one["expression"] for one in admission_policy("nnunet-policy-enforce")["variables"]}
+    judged = set(re.findall(r"'rule': dyn\('(\w+)'\)", variables["named"]))
+    guard = variables["strange"].partition("? []")[0]
+    assert judged and judged == set(re.findall(r"has\(params\.spec\.rules\.(\w+)\)", guard))
 
 
 def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None:
@@ -65,7 +74,8 @@ def test_the_numbers_and_words_are_those_of_the_operator() -> None:
     assert f"duration('{LONGEST_EXCEPTION_DAYS * 24}h')" in text.replace("''", "'")
     assert f"substring(0, {SHOWN_CHARACTERS})" in text
     assert f"bytes(s).size() > {TOLD_BYTES} ? s.substring(0, {TOLD_CHARACTERS})" in " ".join(text.split())
-    assert STOP_ADVICE in [validation.get("message") for validation in admission_policy("nnunet-advice")["validations"]]
+    said = [validation.get("message") for validation in admission_policy("nnunet-advice")["validations"]]
+    assert {STOP_ADVICE, WEIGHTS_ADVICE} <= set(said)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,15 @@ from tests.unit.chart.test_render import find
 Rules = list[dict[str, Any]]
 
 OPERATOR = {
-    ("nnunet.dev", "nnunettrainings"): {"get", "list", "watch", "delete"},
+    # It creates those of comparisons, and changes whether they are suspended: admission lets it do no more.
+    ("nnunet.dev", "nnunettrainings"): {"get", "list", "watch", "create", "patch", "delete"},
     ("nnunet.dev", "nnunettrainings/status"): {"patch"},
     ("nnunet.dev", "nnunettrainings/finalizers"): {"update"},
     ("nnunet.dev", "nnunetcomparisons"): {"get", "list", "watch", "delete"},
     ("nnunet.dev", "nnunetcomparisons/status"): {"patch"},
     ("nnunet.dev", "nnunetcomparisons/finalizers"): {"update"},
+    ("nnunet.dev", "nnunettestsets"): {"get", "list", "watch", "create"},
+    ("nnunet.dev", "nnunettestsets/status"): {"patch"},
     ("nnunet.dev", "nnunettrainings/jobs"): {"create"},
     ("batch", "jobs"): {"get", "list", "watch", "create", "delete"},
     ("", "pods"): {"list", "watch"},
@@ -85,6 +88,7 @@ def test_people_get_rights_on_trainings_with_kubernetes_own_roles() -> None:
             "nnunettrainings/status",
             "nnunetcomparisons",
             "nnunetcomparisons/status",
+            "nnunettestsets",
             "nnunettrainingpolicies",
             "nnunettrainingpolicies/status",
         )
@@ -100,6 +104,7 @@ TRAINER = {
     ("nnunet.dev", "nnunettrainings/status"): {"get"},
     ("nnunet.dev", "nnunetcomparisons"): READ | {"create", "update", "patch", "delete"},
     ("nnunet.dev", "nnunetcomparisons/status"): {"get"},
+    ("nnunet.dev", "nnunettestsets"): READ,
     ("batch", "jobs"): READ,
     ("", "pods"): READ,
     ("", "pods/log"): READ,

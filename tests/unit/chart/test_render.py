@@ -49,7 +49,9 @@ ADMISSION = {
         "clinical-needs-a-policy",
         "advice",
         "sizes",
+        "fixed",
         "reading",
+        "templates",
     )
 }
 ADMISSION |= {
@@ -62,17 +64,21 @@ ADMISSION |= {
         "there-is-none-ask-those-who-write-policies",
         "advice",
         "sizes",
+        "fixed",
         "reading",
+        "templates",
     )
 }
 BOTH = ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 JOBS = {(kind, "", name) for kind in BOTH for name in ("nnunet-jobs", "nnunet-pods-of-jobs", "nnunet-verification")}
-GUARDS = JOBS | {(kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions")}
+GUARDS = JOBS | {
+    (kind, "", name) for kind in BOTH for name in ("nnunet-namespace-labels", "nnunet-exceptions", "nnunet-test-sets")
+}
 ACCOUNT = {(kind, "", "nnunet-operator-account") for kind in BOTH}
 CLINICAL = {("NnunetTrainingPolicy", "", "clinical")}
 CRDS = {
     ("CustomResourceDefinition", "", f"{plural}.nnunet.dev")
-    for plural in ("nnunettrainings", "nnunettrainingpolicies", "nnunetcomparisons")
+    for plural in ("nnunettrainings", "nnunettrainingpolicies", "nnunetcomparisons", "nnunettestsets")
 }
 ROLES = {
     ("ClusterRole", "", f"nnunet-{name}{part}")

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.compare.output import as_data, as_text, is_acceptable, read, rows
+from nnunet_cli.compare.output import as_data, as_text, is_acceptable, rows
+from nnunet_cli.kube.comparisons import read
 
 VERDICT = {
     "arm": "250-epochs",
@@ -17,6 +18,7 @@ VERDICT = {
     "shareWorse": 0.6,
     "worstClass": "tumour",
     "worstClassDifference": -0.04,
+    "hd95Mm": {"difference": 0.4, "low": -0.1, "high": 0.9, "cases": 38},
     "reason": "250-epochs loses 1.8 points (0.9 to 2.7) of Dice against 1000-epochs: Inferior at a margin of 1 point",
 }
 DONE = {
@@ -49,6 +51,7 @@ def test_the_sentence_comes_first_then_the_numbers() -> None:
     _, (row,) = rows(read(body(DONE)))
     assert list(row) == [
         "250-epochs", "Inferior", "-0.0180", "-0.0270", "-0.0090", "0.00012", "10%", "60%", "tumour -0.0400", "",
+            "+0.40 (-0.10 to +0.90; 38 cases)",
     ]  # fmt: skip
 
 

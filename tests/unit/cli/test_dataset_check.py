@@ -112,19 +112,19 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "a missing channel",
         lambda f: (f / "imagesTr" / "case_1_0001.nii.gz").unlink(),
-        "1 images are missing for the 2 channels of dataset.json: imagesTr/case_1_0001.nii.gz",
+        "1 image is missing for the 2 channels of dataset.json: imagesTr/case_1_0001.nii.gz",
     ),
     (
         "a channel too many",
         lambda f: save(f / "imagesTr" / "case_1_0002.nii.gz"),
-        "numbers of channels that dataset.json, with 2 channels, does not name: imagesTr/case_1_0002.nii.gz",
+        "of channels that dataset.json, with 2 channels, does not name: imagesTr/case_1_0002.nii.gz",
     ),
     ("a missing label", lambda f: (f / "labelsTr" / "case_2.nii.gz").unlink(), "no label: labelsTr/case_2.nii.gz"),
     ("no channel's number", lambda f: save(f / "imagesTr" / "x.nii.gz"), "_0000.nii.gz: imagesTr/x.nii.gz"),
     ("another ending", lambda f: describe(f, file_ending=".nrrd"), "imagesTr holds no file CASE_0000.nrrd"),
     ("no folder", lambda f: (f / "labelsTr").rename(f / "labels"), "there is no folder labelsTr"),
     ("a test channel", lambda f: (f / "imagesTs" / "test_0001.nii.gz").unlink(), "imagesTs/test_0001.nii.gz"),
-    ("no test label", lambda f: (f / "labelsTs").mkdir(), "1 cases have no label: labelsTs/test.nii.gz"),
+    ("no test label", lambda f: (f / "labelsTs").mkdir(), "1 case has no label: labelsTs/test.nii.gz"),
     (
         "another shape",
         lambda f: save(f / "labelsTr" / "case_0.nii.gz", (4, 5, 7)),
@@ -153,12 +153,12 @@ CASES: list[tuple[str, Callable[[Path], Any], str]] = [
     (
         "a split of strangers",
         lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["nobody"]}]'),
-        "fold 0 (the first is 0): 1 cases are not in the dataset: nobody",
+        "fold 0 (the first is 0): 1 case is not in the dataset: nobody",
     ),
     (
         "a split with overlap",
         lambda f: (f / "splits_final.json").write_text('[{"train": ["case_0"], "val": ["case_0"]}]'),
-        "fold 0 (the first is 0): 1 cases are in train and in val: case_0",
+        "fold 0 (the first is 0): 1 case is in train and in val: case_0",
     ),
     (
         "an empty split",
@@ -201,17 +201,17 @@ def test_cases_that_dataset_json_names_one_by_one(folder: Path, nnunet: Command)
     cases["c1"] = {"images": images, "label": "labelsTr/gone.nii.gz"}
     describe(folder, dataset=cases)
     run = nnunet("dataset", "check", str(folder))
-    assert run.code == 1 and "1 cases have no label: labelsTr/gone.nii.gz" in run.out
+    assert run.code == 1 and "1 case has no label: labelsTr/gone.nii.gz" in run.out
     cases["c1"] = {"images": images[:1], "label": "labelsTr/gone.nii.gz"}
     describe(folder, dataset=cases)
     run = nnunet("dataset", "check", str(folder))
-    assert run.code == 1 and "dataset.c1 has 1 images, must have 2" in run.out
+    assert run.code == 1 and "dataset.c1 has 1 image, must have 2" in run.out
 
 
 def test_a_label_alone_is_in_nobodys_way(folder: Path, nnunet: Command) -> None:
     save(folder / "labelsTr" / "x.nii.gz")
     run = nnunet("dataset", "check", str(folder))
-    assert run.code == 0 and "note: 1 labels have no image: labelsTr/x.nii.gz" in run.out
+    assert run.code == 0 and "note: 1 label has no image: labelsTr/x.nii.gz" in run.out
 
 
 NOT_PLANNINGS = (
@@ -285,7 +285,7 @@ def test_headers_without_voxels(folder: Path, nnunet: Command) -> None:
     assert nnunet("dataset", "check", str(folder)).code == 0
     (folder / "labelsTr" / "case_3.nrrd").write_bytes(b"NRRD0004\ndata file: case_3.raw\n")
     run = nnunet("dataset", "check", str(folder))
-    assert run.code == 1 and "1 files are headers whose voxels are in another file" in run.out
+    assert run.code == 1 and "1 file is a header whose voxels are in another file" in run.out
     assert "labelsTr/case_3.nrrd (case_3.raw)" in run.out
 
 
@@ -336,6 +336,46 @@ def test_links_that_lead_out_are_named_at_once(folder: Path, nnunet: Command) ->
     run = nnunet("dataset", "check", str(folder))
     said = f"2 files lie outside of {folder.parent}, where the claim would end: README.txt ({secret}), labelsTr/case_0"
     assert run.code == 1 and said in run.out and "--follow-links" in run.out, run.out
-    assert "1 files are links to what is not there: imagesTs/test_0000.nii.gz -> /data/pacs" in run.out
+    assert "1 file is a link to what is not there: imagesTs/test_0000.nii.gz -> /data/pacs" in run.out
     followed = nnunet("dataset", "check", str(folder), "--follow-links")
     assert "README" not in followed.out and "imagesTs/test_0000.nii.gz -> /data/pacs" in followed.out, followed.out
+
+
+@pytest.mark.parametrize(("labelled", "spacings", "refused"), [(True, 2, True), (True, 1, False), (False, 2, False)])
+def test_a_test_set_is_judged_apart(
+    folder: Path, nnunet: Command, labelled: bool, spacings: int, refused: bool
+) -> None:
+    """As planning does: of other scanners, and only where there are labels to score it by."""
+    shutil.rmtree(folder / "imagesTs")
+    for number in range(7):
+        spacing = 1000.0 if number % spacings == 0 else 1.0
+        for channel in range(2):
+            save(folder / "imagesTs" / f"test_{number}_{channel:04d}.nii.gz", spacing=spacing)
+        if labelled:
+            save(folder / "labelsTs" / f"test_{number}.nii.gz", spacing=spacing)
+    run = nnunet("dataset", "check", str(folder))
+    assert (run.code, "the median is" in run.out) == (int(refused), refused), run.out
+
+
+def test_a_table_of_cases(folder: Path, nnunet: Command) -> None:
+    """All of it at once; what a training could still get wrong is noted."""
+    rows = ["case;patient;site", *(f"case_{number};{number // 2};{'Ab'[number % 2]}" for number in range(5)), "x;9;a"]
+    (folder / "cases.csv").write_text("\n".join(rows))
+    run = nnunet("dataset", "check", str(folder), "-o", "json")
+    assert run.code == 0
+    unknown, several = run.data["notes"]
+    assert unknown == "cases.csv has 1 row of no training case and no test case: x"
+    assert several.startswith("2 patients have several cases: case_0 and case_1, case_2 and case_3.")
+    assert "set spec.splits.groupBy: patient in the training" in several
+
+
+def test_the_same_patient_in_the_test_set(folder: Path, nnunet: Command) -> None:
+    save(folder / "labelsTs" / "test.nii.gz")
+    rows = ["case,patient", *(f"case_{number},{number}" for number in range(4))]
+    (folder / "cases.csv").write_text("\n".join(rows))
+    out = nnunet("dataset", "check", str(folder)).out
+    assert "no row for 1 training case: case_4" in out and "no row for 1 test case: test" in out
+    (folder / "cases.csv").write_text("\n".join([*rows, "case_4,7", "test,3"]))
+    run = nnunet("dataset", "check", str(folder))
+    assert run.code == 1 and "1 patient is in the test set and among the training cases" in run.out
+    assert "test with case_3" in run.out

@@ -48,6 +48,15 @@ def test_none_that_stops_a_training_is_without_a_remedy(reason: Reason) -> None:
     assert all(command.startswith(("kubectl ",)) for command in found.look)
 
 
+def test_a_status_that_can_not_be_written_is_told_from_an_operator_that_is_away() -> None:
+    told = Event(NOW, True, "StatusRefused", 'the status can\'t be written: admission webhook "freeze" denied it')
+    found = said(status_refused=told)
+    assert found.reason == "StatusRefused" and 'webhook "freeze" denied it' in found.matter
+    assert "webhook" in found.todo and "does not run" not in found.matter
+    found = said(by("WaitingForGPU"), status_refused=told)
+    assert found.reason == "WaitingForGPU" and "That may be out of date: the status can't be written" in found.matter
+
+
 @pytest.mark.parametrize("code", sorted(TERMINAL_EXIT_CODES))
 def test_every_exit_code_that_ends_a_training_is_named_by_its_remedy(code: int) -> None:
     reason = REASONS[code]
@@ -113,6 +122,16 @@ def test_every_exit_code_that_ends_a_training_is_named_by_its_remedy(code: int) 
             "/dev/shm",
             "logs hippo",
         ),
+        (
+            [
+                condition("Progressing", "Training", "x"),
+                condition("DataStarved", "DataTooSlow", "fold 0 waits 38 % of its time for data"),
+            ],
+            "DataTooSlow",
+            "fold 0 waits 38 % of its time for data",
+            "kubectl nnunet suspend hippo -n clinic",
+            "watch hippo",
+        ),
         ([condition("Progressing", "NewWord", "do this")], "NewWord", "do this", "message", "describe nnt hippo"),
     ],
 )
@@ -139,7 +158,7 @@ def test_the_case_says_which_remedy_holds() -> None:
     quota = {"reason": "PodRejected", "matter": "exceeded quota", "case": "Quota"}
     assert "quota raised" in explain(evidence(body(by("PodRejected"), problem=quota)), NOW).todo
     newer = {**quota, "case": "OfAnotherVersion"}
-    assert "rule that is named" in explain(evidence(body(by("PodRejected"), problem=newer)), NOW).todo
+    assert "about what is named" in explain(evidence(body(by("PodRejected"), problem=newer)), NOW).todo
 
 
 def test_a_problem_of_another_reason_is_not_what_leads() -> None:

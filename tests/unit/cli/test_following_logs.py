@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Answer, Refused
+from nnunet_cli.kube.answer import Answer, Refused
 from nnunet_cli.kube.pods import Pod, Wanted
 from nnunet_cli.kube.watched import Watched
 from nnunet_cli.logs.following import Following

@@ -158,6 +158,7 @@ def test_the_image_is_the_one_that_the_chart_installs(keep: bool) -> None:
         "nnunettrainings.nnunet.dev": Image("reg/t:9", ("a", "b")),
         "nnunettrainingpolicies.nnunet.dev": None,
         "nnunetcomparisons.nnunet.dev": None,
+        "nnunettestsets.nnunet.dev": None,
     }
     kept = {(body["metadata"].get("annotations") or {}).get("helm.sh/resource-policy") for body in definitions}
     assert kept == ({"keep"} if keep else {None})

@@ -167,7 +167,7 @@ def test_names_in_a_folder_and_strangers_on_the_claim(claim: Path, nnunet: Comma
     (claim / source).mkdir()
     (claim / source / HOSTILE).write_bytes(b"")
     run = nnunet("dataset", "push", str(source), "--no-check")
-    assert run.code == 0 and f"1 files on the claim are not in {source} and were left there: {SHOWN}" in run.err
+    assert run.code == 0 and f"1 file on the claim is not in {source}, and left there: {SHOWN}" in run.err
     assert peaceful(run.out + run.err), run
 
 

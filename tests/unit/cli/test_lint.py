@@ -13,6 +13,10 @@ import yaml
 
 from nnunet_api.policy.model import Rule
 from nnunet_api.training import NnunetTrainingSpec
+from nnunet_cli.lint.checks import Known, check
+from nnunet_cli.lint.documents import Document
+from nnunet_cli.lint.reading import read_yaml
+from nnunet_cli.lint.surroundings import read_policies
 from nnunet_cli.lint.wording import FORMS
 from tests.support.command import Command
 from tests.support.made_policies import exception
@@ -64,6 +68,16 @@ def test_a_denial_names_field_value_demand_policy_and_remedy(nnunet: Command) ->
     assert run.out.endswith("1 training: 1 denied\n")
 
 
+def test_an_arm_of_a_comparison_is_told_what_it_complies_by(nnunet: Command) -> None:
+    rules = {"minEpochs": 1000, "requireComparison": {}}
+    files = write("t.yaml", training(schedule={"epochs": 200}, comparison="shorter"))
+    run = nnunet("lint", files, "--policies", write("p.yaml", policy(rules=rules)), "--namespace-labels", CLINICAL)
+    assert run.code == 0, run.out
+    words = " ".join(run.out.split())
+    assert "spec.schedule.epochs is 200, must be at least 1000: it trains as an arm, and complies once" in words
+    assert "one of Superior, Equivalent, NonInferior at a margin of at most 1 point, with 3 replicates" in words
+
+
 def test_one_that_is_too_large_is_invalid(nnunet: Command) -> None:
     run = nnunet("lint", write("t.yaml", training(podTemplate={"affinity": {"x": "y" * 66_000}})), "--offline")
     assert run.code == 1 and "characters, may have at most 65536: shorten planning.configurations" in run.out, run.out
@@ -82,6 +96,55 @@ LISTED = (Rule.TRAINER_CLASSES, Rule.CONFIGURATIONS, Rule.PLANNERS, Rule.ENV, Ru
 ENV = [{"name": "nnUNet_extTrainer", "valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}]
 
 
+@pytest.mark.parametrize(
+    ("verifier", "levels"), [("a/trainer:1", ["denied"]), (f"a/trainer@sha256:{'c' * 64}", []), ("", [])]
+)
+def test_the_image_that_verifies_is_judged_where_it_is_known(verifier: str, levels: list[str]) -> None:
+    """Admission says nothing of it, so what admission says is known without it."""
+    (rules,) = read_policies([Document("p.yaml", "", policy(rules={"requireImageDigest": True}))])[0]
+    mine = training(schedule={"epochs": 1000}, trainer={"image": f"a/mine@sha256:{'c' * 64}"})
+    known = Known((rules,), labels={"nnunet.dev/clinical": "true"}, verifier=verifier)
+    result = check(Document("t.yaml", "", mine), "clinic", known, datetime.now(UTC))
+    assert [finding.level for finding in result.findings] == levels and result.said == []
+    assert all("install it with trainer.image.digest" in finding.remedy for finding in result.findings)
+
+
+ANCHORS = """
+apiVersion: nnunet.dev/v1alpha1
+kind: NnunetTraining
+metadata: {name: a, labels: &x {a: b}, annotations: &x {c: d}}
+spec: {dataset: {name: Dataset004_X}, podTemplate: {labels: *x}}
+"""
+
+
+def test_an_anchor_that_is_given_anew_counts_from_there_on() -> None:
+    assert read_yaml(ANCHORS.encode())["spec"]["podTemplate"]["labels"] == {"c": "d"}
+
+
+def test_lists_of_one_kind_name_it_for_all_and_lists_in_lists_are_refused(nnunet: Command) -> None:
+    item = {"metadata": {"name": "hippo"}, "spec": {"dataset": {"name": "Dataset004_Hippocampus"}}}
+    listed = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingList", "items": [item]}
+    assert nnunet("lint", "--offline", write("l.yaml", listed)).code == 0
+    run = nnunet("lint", "--offline", write("l.yaml", {"apiVersion": "v1", "kind": "List", "items": [listed]}))
+    assert run.code == 1 and "it is a list in a list, which kubectl does not take" in run.out
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({"name": 123}, "metadata.name is 123, must be text: put it into quotes"),
+        ({"namespace": 5}, "metadata.namespace is 5, must be text: put it into quotes"),
+        ({"namespace": "Clinic A"}, "metadata.namespace is 'Clinic A', must be of lower-case letters"),
+        ({"namespace": "a.b"}, "metadata.namespace is 'a.b', must be of lower-case letters"),
+    ],
+)
+def test_names_as_kubernetes_takes_them(nnunet: Command, metadata: dict[str, Any], said: str) -> None:
+    body = training()
+    body["metadata"] |= metadata
+    run = nnunet("lint", "--offline", write("t.yaml", body))
+    assert run.code == 1 and said in run.out
+
+
 def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
     rules = {
         "minEpochs": 1000,
@@ -94,6 +157,7 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         "requireImageDigest": True,
         "requireSeed": True,
         "requireTestSet": True,
+        "minReplicates": 3,
         "allowedTrainerClasses": ["nnUNetTrainer"],
         "allowedConfigurations": ["3d_fullres"],
         "allowedEnv": ["nnUNet_compile"],
@@ -102,6 +166,7 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
         "allowedServiceAccounts": ["trainer"],
         **{rule.value: [] for rule in Rule if rule.value.startswith("allowed") and rule not in LISTED},
     }
+    planned = training(planning={"planner": "Tiny", "gpuMemoryTargetGB": 1})  # which no weights may stand beside
     bad = training(
         schedule={
             "epochs": 200,
@@ -109,7 +174,7 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
             "initialLearningRate": 1e-12,
             "learningRatePolicy": "PolyWithWarmup",
         },
-        planning={"planner": "Tiny", "gpuMemoryTargetGB": 1},
+        initialWeights={"training": {"name": "other"}},
         earlyStopping={"mode": "Stop"},
         configuration="2d",
         trainer={"className": "Mine", "image": "a:1", "env": ENV},
@@ -125,9 +190,10 @@ def test_every_rule_is_found_by_its_field(nnunet: Command) -> None:
             "jobAnnotations": {"a": "b"},
         },
     )
-    files = write("t.yaml", bad), "--policies", write("p.yaml", policy(rules=rules))
-    (result,) = nnunet("lint", *files, "--namespace-labels", CLINICAL, "-o", "json").data["results"]
-    denied = {finding["rule"]: finding["field"] for finding in result["findings"] if finding["level"] == "denied"}
+    files = write("t.yaml", bad), write("u.yaml", planned), "--policies", write("p.yaml", policy(rules=rules))
+    results = nnunet("lint", *files, "--namespace-labels", CLINICAL, "-o", "json").data["results"]
+    findings = [finding for result in results for finding in result["findings"]]
+    denied = {finding["rule"]: finding["field"] for finding in findings if finding["level"] == "denied"}
     assert set(denied) == set(Rule)
     assert all(re.fullmatch(r"spec(\.[a-zA-Z]+)+", field) for field in denied.values()), denied
 
@@ -181,7 +247,7 @@ def test_files_without_a_training_are_a_mistake(nnunet: Command, form: str) -> N
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
     write("c.yaml", config), write("e.yaml", None)
     run = nnunet("lint", "c.yaml", "e.yaml", "--offline", "-o", form)
-    assert run.code == 2 and "error: there is no NnunetTraining in c.yaml, e.yaml" in run.err
+    assert run.code == 2 and "error: there is no NnunetTraining or NnunetComparison in c.yaml, e.yaml" in run.err
     assert "ConfigMap" in run.out, "what was skipped is said"
     write("t.yaml", training())
     assert nnunet("lint", "c.yaml", "t.yaml", "--offline", "-o", form).code == 0
@@ -200,7 +266,7 @@ def test_a_clinical_namespace_without_a_policy(nnunet: Command) -> None:
         ({"schedule": {"epochs": 0}}, "spec.schedule.epochs is 0: input should be greater than or equal to 1"),
         ({"epochs": 3}, "spec.epochs is no field of the API"),
         ({"earlyStopping": {"mode": False}}, "spec.earlyStopping.mode is False"),
-        ({"folds": [0, 7]}, "spec.folds[1] is 7"),
+        ({"folds": [0, 70]}, "spec.folds[1] is 70"),
         ({"dataset": {}}, "spec.dataset.name is not set"),
     ],
 )
@@ -235,7 +301,7 @@ def test_each_pattern_of_the_api_has_words() -> None:
 
 
 def test_what_is_to_do_about_several_findings_alike_is_said_once(nnunet: Command) -> None:
-    run = nnunet("lint", write("t.yaml", training(epochs=3, folds=[7])), "--offline")
+    run = nnunet("lint", write("t.yaml", training(epochs=3, folds=[70])), "--offline")
     assert run.out.count("to do: correct the file") == 1 and run.out.count("invalid  spec") == 2
 
 
@@ -325,7 +391,7 @@ def test_a_policy_that_can_not_be_read_stands_in_the_way(nnunet: Command) -> Non
 
 def test_the_samples_of_the_repository(nnunet: Command) -> None:
     run = nnunet("lint", *map(str, sorted(SAMPLES.glob("*.yaml"))), "--offline", "--strict")
-    assert run.code == 0 and "2 trainings: 2 allowed" in run.out, run.out
+    assert run.code == 0 and "5 objects: 5 allowed" in run.out, run.out
 
 
 @pytest.mark.parametrize(
@@ -361,3 +427,84 @@ def test_wrong_usage_and_no_cluster(nnunet: Command, arguments: tuple[str, ...],
     run = nnunet("lint", *arguments)
     assert run.code == code and said in run.err, (run.code, run.err)
     assert run.out == "" and "Traceback" not in run.err
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"splits": {"folds": 3}}, "fold 3, 4 does not exist: splits makes 3 folds"),
+        ({"splits": {"groupBy": "patient"}, "folds": [5]}, "fold 5 does not exist: splits makes 5 folds"),
+        ({"splits": {"seed": 1}, "folds": [], "trainOnAllCases": True}, "splits has no effect with trainOnAllCases"),
+        ({"splits": {"leaveOneOut": "site"}, "folds": [30]}, ""),
+        ({"folds": [30]}, ""),
+    ],
+)
+def test_folds_that_the_splits_do_not_have(nnunet: Command, spec: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", training(**spec)), "--offline", "-o", "json")
+    told = [finding["message"] for finding in run.data["results"][0]["findings"] if finding["level"] == "advice"]
+    assert run.code == 0 and bool(told) == bool(said) and said in "".join(told), told
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"configurations": ["2d", "3d_fullres"]}, True),
+        ({"configurations": ["2d", "3d_fullres"], "selection": {}, "testSet": {}}, False),
+        ({"configurations": ["2d"], "selection": {"ensembles": True}}, False),
+        ({"configurations": ["2d"], "testSet": {}}, False),
+    ],
+)
+def test_that_nothing_will_be_chosen_is_said_before_weeks_of_training(nnunet: Command, spec: Any, told: bool) -> None:
+    run = nnunet("lint", write("t.yaml", training(**spec)), "--offline", "-o", "json")
+    findings = run.data["results"][0]["findings"]
+    assert run.code == 0 and [one["field"] for one in findings] == (["spec.selection"] if told else []), findings
+
+
+def on(*products: str, terms: int = 1) -> dict[str, Any]:
+    """Return a template of pods that run on nodes with one of these GPUs, by the first of some terms."""
+    rule = {"key": "nvidia.com/gpu.product", "operator": "In", "values": list(products)}
+    each = [
+        {"matchExpressions": [rule]},
+        *[{"matchExpressions": [{"key": "disk", "operator": "Exists"}]}] * (terms - 1),
+    ]
+    required = "requiredDuringSchedulingIgnoredDuringExecution"
+    return {"affinity": {"nodeAffinity": {required: {"nodeSelectorTerms": each}}}}
+
+
+A100 = {"nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-A100-SXM4-80GB"}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"podTemplate": A100}, "spec.resources.cpu is 8: each GPU of kind A100 takes 20 CPUs"),
+        ({"podTemplate": A100, "resources": {"cpu": "20"}}, ""),
+        ({"podTemplate": A100, "resources": {"cpu": "20", "gpus": 2}}, "is 20 for 2 GPUs: each GPU of kind A100"),
+        ({"podTemplate": A100, "resources": {"gpuResourceName": "nvidia.com/mig-3g.40gb"}}, ""),
+        ({"podTemplate": A100, "trainer": {"device": "cpu"}}, ""),
+        (
+            {"podTemplate": A100, "resources": {"cpu": "24", "configurations": {"3d_fullres": {"cpu": "4"}}}},
+            "spec.resources.configurations.3d_fullres.cpu is 4",
+        ),
+        ({"podTemplate": on("NVIDIA-H200")}, "kind H200 takes 48 CPUs"),
+        ({"podTemplate": on("NVIDIA-H200", "NVIDIA-A100-SXM4-80GB")}, "kind A100 takes 20 CPUs"),
+        ({"podTemplate": on("NVIDIA-H200", "Tesla-T4")}, ""),
+        ({"podTemplate": on("NVIDIA-H200", terms=2)}, ""),
+        ({"podTemplate": {"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": 7}}}}, ""),
+        ({}, ""),
+        ({"resources": {"cpu": "4"}}, "nnU-Net calls 6 cores for each GPU the bare minimum"),
+    ],
+)
+def test_cpu_that_is_too_little_for_the_gpus(nnunet: Command, spec: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", training(**spec)), "--offline", "-o", "json")
+    told = [finding["message"] for finding in run.data["results"][0]["findings"] if finding["level"] == "advice"]
+    assert run.code == 0 and bool(told) == bool(said) and said in "".join(told), told
+
+
+def test_what_nnunet_recommends_is_said_once_for_all_documents_and_fails_nothing(nnunet: Command) -> None:
+    files = [write("a.yaml", training()), write("b.yaml", training())]
+    run = nnunet("lint", *files, "--offline", "--strict")
+    assert run.code == 0 and run.out.count("nnU-Net's old default") == 1
+    assert "35 h and 22.7 GB by nnUNetPlannerResEncL" in " ".join(run.out.split())
+    other = write("a.yaml", training(planning={"planner": "nnUNetPlannerResEncM"}))
+    assert "old default" not in nnunet("lint", other, "--offline").out

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.kube.cluster import Answer, Refused
+from nnunet_cli.kube.answer import Answer, Refused
 from nnunet_cli.kube.pods import Wanted, choose
+from nnunet_cli.logs.command import of_configuration
 from nnunet_cli.logs.streams import show_logs
+from tests.support.made_statuses import watched
 
 
 def pod(name: str, stage: str, created: int, code: int | None = None, runs: bool = True, fold: str = "") -> Any:
@@ -98,3 +100,33 @@ def test_a_log_that_breaks_off_ends_the_command() -> None:
     with pytest.raises(CliError, match="can't be reached"):
         show_logs(Logs(fold0=away), [FOLD1, FOLD0], tail=None, echo=lines.append)
     assert "[fold 0] fold0 1" in lines and "[fold 1] fold1 2" in lines
+
+
+BOTH = [{"configuration": name, "fold": fold} for name in ("2d", "3d_fullres") for fold in ("0", "1")]
+
+
+@pytest.mark.parametrize(
+    ("configuration", "folds", "expected"),
+    [
+        ("2d", (), ("2d-0", "2d-1")),
+        ("3d_fullres", ("1",), ("3d_fullres-1",)),
+        ("2d", ("2d-0",), ("2d-0",)),
+    ],
+)
+def test_the_folds_of_one_of_several_configurations(
+    configuration: str, folds: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    assert of_configuration(watched(folds=BOTH), configuration, folds) == expected
+
+
+@pytest.mark.parametrize(
+    ("configuration", "folds", "words"),
+    [
+        ("3d_lowres", (), "trains no configuration 3d_lowres: it has 2d and 3d_fullres"),
+        ("2d", ("4",), "has no fold 4 of configuration 2d"),
+        ("2d", ("3d_fullres-0",), "has no fold 3d_fullres-0 of configuration 2d"),
+    ],
+)
+def test_a_configuration_or_a_fold_that_is_not_trained(configuration: str, folds: tuple[str, ...], words: str) -> None:
+    with pytest.raises(CliError, match=words):
+        of_configuration(watched(folds=BOTH), configuration, folds)

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_cli.datasets.transfer import LocalFile, Sent, hashes_of, local_files, plan, push, sha256_of
+from nnunet_cli.datasets.transfer import LocalFile, Sent, local_files, plan, push, sha256_of
 from nnunet_cli.errors import CliError
+from nnunet_cli.volumes.hashes import hashes_of
 from nnunet_cli.volumes.stream import Lost
 from tests.unit.cli.pipes import LocalVolume, Pipes
 
@@ -88,13 +89,13 @@ def test_links_that_lead_out_are_refused_unless_they_are_meant_so(source: Path, 
 @pytest.mark.parametrize("follow", [False, True])
 def test_links_that_lead_nowhere_are_not_left_out_silently(source: Path, follow: bool) -> None:
     (source / "imagesTr" / "c_0000.nii.gz").symlink_to("/data/pacs/c.nii.gz")
-    with pytest.raises(CliError, match=r"1 files are links to what is not there: imagesTr/c_0000.nii.gz -> /data/pacs"):
+    with pytest.raises(CliError, match=r"1 file is a link to what is not there: imagesTr/c_0000.nii.gz -> /data/pacs"):
         local_files(source, follow_links=follow)
 
 
 def test_a_folder_that_is_a_link_is_not_left_out_silently(source: Path) -> None:
     (source / "imagesTs").symlink_to(source / "imagesTr")
-    with pytest.raises(CliError, match="1 folders are links, and what is in them would be left out: imagesTs"):
+    with pytest.raises(CliError, match="1 folder is a link, and what is inside would be left out: imagesTs"):
         local_files(source)
 
 

@@ -8,9 +8,13 @@ import yaml
 
 from nnunet_cli.lint.rules import twin
 from tests.support.command import Command
-from tests.support.rule_breakers import GOOD_HEADS, HEADS, KEPT, POLICIES, TRAININGS, rules
+from tests.support.rule_breakers import COMPARISONS, GOOD_HEADS, HEADS, KEPT, POLICIES, TRAININGS, rules
 
-KINDS = {"NnunetTraining": TRAININGS, "NnunetTrainingPolicy": POLICIES}
+KINDS = {
+    "NnunetTraining": TRAININGS,
+    "NnunetTrainingPolicy": POLICIES,
+    "NnunetComparison": (*COMPARISONS, *TRAININGS),  # these by its template
+}
 HEAD = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", "metadata": {"name": "a"}}
 DATASET = {"name": "Dataset001_A"}
 
@@ -33,6 +37,16 @@ def test_what_breaks_a_rule_is_invalid(nnunet: Command, said: str, spec: Any) ->
     assert (run.code, finding["level"]) == (1, "invalid")
     # The model of a configuration says it in words of its own.
     assert said in finding["message"] or "planning.configurations" in finding["field"], finding
+
+
+@pytest.mark.parametrize(("said", "spec"), COMPARISONS)
+def test_what_breaks_a_rule_of_comparisons_is_invalid(nnunet: Command, said: str, spec: Any) -> None:
+    arms = [{"name": "a", "trainings": ["long"]}, {"name": "b", "trainings": ["short"]}]
+    body = {**HEAD, "kind": "NnunetComparison", "spec": {"arms": arms, **spec}}
+    run = nnunet("lint", _write(body), "--offline", "-o", "json")
+    (finding,) = run.data["results"][0]["findings"]
+    said = "twice" if said == "Duplicate value" else said
+    assert (run.code, finding["level"]) == (1, "invalid") and said in finding["message"], finding
 
 
 @pytest.mark.parametrize(("said", "spec"), POLICIES)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.audit.output import as_csv, columns, harmless, print_runs, runs_data
+from nnunet_cli.audit.output import as_csv, columns, print_runs, runs_data
 from nnunet_cli.audit.runs import read_run, sort_runs
 from nnunet_cli.text.output import as_json
 from tests.support.audited import FOLD, STATUS
@@ -29,7 +29,7 @@ def body(name: str = "hippo", status: Any = STATUS, **spec: Any) -> dict[str, An
 
 
 def test_all_columns() -> None:
-    assert columns(read_run(body())) == {
+    assert columns(read_run(body(), {"7" * 64: 9})) == {
         "namespace": "clinic",
         "name": "hippo",
         "uid": "u-hippo",
@@ -63,6 +63,12 @@ def test_all_columns() -> None:
         "networkWeights": "31000000",
         "standardSchedule": "HollowEpochs",
         "standardScheduleMessage": "the rate",
+        "comparisons": "clinical: shorter NonInferior -0.0020 (-0.0060 to +0.0020)",
+        "testSetHash": "7" * 64,
+        "testSetLooks": "9",
+        "initialWeightsHash": "",
+        "chosen": "",
+        "postprocessing": "",
     }
 
 
@@ -93,17 +99,27 @@ def test_csv_is_sorted_and_safe_for_spreadsheets() -> None:
     assert as_csv([]).startswith("namespace,name,uid,phase,") and as_csv([]).count("\n") == 1
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
-def test_a_cell_that_could_be_a_formula(first: str) -> None:
-    assert harmless(f"{first}1") == f"'{first}1"
-    assert harmless(f"a{first}") == f"a{first}"
-
-
 def test_json_keeps_lists_and_all_of_an_exception() -> None:
     (item,) = json.loads(as_json(runs_data([read_run(body())])))["items"]
     assert item["epochsProven"] == 600 and item["checkpointHashes"] == {"0": "c0", "1": "c1"}
     assert item["exceptions"][0]["reason"] == "the scanner is gone"
     assert item["policies"][0]["policy"] == "clinical" and item["image"] is None
+    assert item["comparisons"][0]["baseline"] == ["long"] and item["testSetLooks"] is None, "not known is not none"
+
+
+def test_what_a_selection_has_chosen_is_listed_with_its_scores() -> None:
+    chosen = {
+        "chosen": ["2d", "3d_fullres"],
+        "meanValidationDice": 0.91,
+        "postprocessing": ["all foreground", "tumour"],
+    }
+    run = read_run(body(status={**STATUS, "results": {"selection": chosen, "testDice": {"mean": 0.9}}}))
+    row = columns(run)
+    assert (row["chosen"], row["postprocessing"]) == ("2d + 3d_fullres", "all foreground; tumour")
+    assert (row["validationDice"], row["testDice"]) == ("0.9100", "0.9000")
+    (item,) = runs_data([run])["items"]
+    assert (item["chosen"], item["validationDice"]) == (["2d", "3d_fullres"], 0.91)
+    assert item["postprocessing"] == ["all foreground", "tumour"]
 
 
 def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:

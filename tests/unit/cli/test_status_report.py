@@ -44,6 +44,36 @@ def test_all_that_the_status_has_and_what_it_lacks() -> None:
         assert said in page, said
 
 
+def test_several_configurations_stand_side_by_side() -> None:
+    each = [
+        {"configuration": "2d", "meanValidationDice": 0.7, "spread": 0.02},
+        {"configuration": "3d_fullres", "meanValidationDice": 0.8},
+    ]
+    found = watched(**{**DONE, "results": {"configurations": each}, "leftOutConfigurations": ["3d_lowres"]})
+    page = status_report(found, NOW)
+    for said in ("Cross-validation Dice of 2d", "0.700 ± 0.020", "Cross-validation Dice of 3d_fullres", "3d_lowres"):
+        assert said in page, said
+    assert "Test Dice (" not in page
+
+
+def test_what_was_chosen_is_told_with_its_score() -> None:
+    chosen = {
+        "chosen": ["2d", "3d_fullres"],
+        "meanValidationDice": 0.912,
+        "postprocessedValidationDice": 0.915,
+        "postprocessing": ["tumour"],
+        "candidates": 3,
+    }
+    found = watched(**{**DONE, "results": {"selection": chosen, "testDice": {"mean": 0.9, "cases": 3}}})
+    page = status_report(found, NOW)
+    for said in ("before the test set was scored", "2d and 3d_fullres", "0.912", "0.915", "tumour", "0.900"):
+        assert said in page, said
+    bare = {"chosen": ["2d"], "postprocessedValidationDice": 0.7}
+    without_test_set = status_report(watched(results={"selection": bare}), NOW)
+    assert "is removed of</th><td>nothing" in without_test_set
+    assert "Chosen by cross-validation</th>" in without_test_set and "test set was scored" not in without_test_set
+
+
 def test_one_that_still_trains_has_no_scores() -> None:
     page = status_report(watched(**TRAINING), NOW)
     assert "they come with the evaluation" in page and "12 of 40" in page and "folds 0 and 1 train" in page

@@ -298,6 +298,8 @@ def test_early_stopping_and_the_minimum_of_the_policy(rule: dict[str, Any], said
     [
         (condition("Stalled", "NoEpochFinished", "fold 0 since epoch 3"), True),
         (condition("Stalled", "NotStalled", "", "False"), False),
+        (condition("DataStarved", "DataTooSlow", "fold 0 waits 38 % of its time for data"), True),
+        (condition("DataStarved", "NotDataStarved", "", "False"), False),
         (condition("PolicyCompliant", "PolicyNotEnforced", "it runs all the same", "False"), True),
         (condition("PolicyCompliant", "PolicyExcepted", "ticket QM-17"), True),
         (condition("PolicyCompliant", "PoliciesKept", "it keeps the rules"), False),

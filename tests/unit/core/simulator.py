@@ -4,13 +4,14 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, TerminationReport
+from nnunet_api.contract import EvidenceFacts, FoldEvidence, TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_api.facts import FoldFacts
 from nnunet_api.policy.decision import Policy
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decision import Decision
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts

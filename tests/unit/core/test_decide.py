@@ -4,13 +4,14 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, TerminationReport
+from nnunet_api.contract import TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.reasons import Reason
 from nnunet_operator.core.decide import decide
 from nnunet_operator.core.decision import Decision, Stop
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.pipeline import children
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Options, Training
 from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import evidence_of, stored

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, TerminationReport
+from nnunet_api.contract import TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.progress.model import LiveFacts
@@ -49,7 +50,7 @@ def test_the_life_of_a_training() -> None:
     done = job(ONE, EVALUATE, conditions=[COMPLETE])
     facts = TerminationReport(message="ok", evaluation=EvaluationFacts(mean_validation_dice=0.9))
     steps: list[tuple[list[Manifest], list[str]]] = [
-        ([], ["VeryShortSchedule", "Starting"]),
+        ([], ["VeryShortSchedule", "Starting", "PlannerAdvice"]),
         ([plan_job], []),
         ([plan_job, running(plan_job)], ["Planning"]),
         ([*planned(ONE)], ["Preprocessed", "Starting"]),
@@ -149,3 +150,12 @@ def test_suspension_and_resumption() -> None:
 def test_failure_is_announced_once() -> None:
     bad = job(ONE, PLAN, conditions=[{"type": "Failed", "status": "True"}])
     assert said(after(ONE), bad, ended(bad, 65)) == ["WrongData"]
+
+
+def test_nnunets_advice_on_planners_is_given_once() -> None:
+    first = decide(world(ONE))
+    assert [event.type for event in first.events if event.reason == "PlannerAdvice"] == ["Normal"]
+    assert "PlannerAdvice" not in [event.reason for event in decide(world(after(ONE))).events]
+    planning = ONE.spec.planning.model_copy(update={"planner": "nnUNetPlannerResEncL"})
+    other = replace(ONE, spec=ONE.spec.model_copy(update={"planning": planning}))
+    assert "PlannerAdvice" not in [event.reason for event in decide(world(other)).events]

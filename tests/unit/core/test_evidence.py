@@ -43,6 +43,8 @@ ONE = training(folds=[0], schedule={"epochs": 10})
         pytest.param({}, proof(10), True, id="all epochs"),
         pytest.param({}, proof(4), False, id="exit 0 at epoch 4 of 10"),
         pytest.param({}, proof(11), False, id="more than were asked for"),
+        pytest.param({}, proof(10, iterations=250), True, id="of as many iterations"),
+        pytest.param({}, proof(10, iterations=1), True, id="of fewer iterations, which policies alone count"),
         pytest.param({}, proof(10, hash_=""), False, id="without a checkpoint"),
         pytest.param({}, EvidenceFacts(), False, id="nothing about the fold"),
         pytest.param({}, proof(10, fold="1"), False, id="about another fold"),
@@ -65,7 +67,8 @@ ONE = training(folds=[0], schedule={"epochs": 10})
 )
 def test_evidence(rule: dict[str, Any], evidence: EvidenceFacts, proven: bool) -> None:
     of = training(folds=[0], schedule={"epochs": 10}, earlyStopping=rule)
-    result = decide(world(of, *planned(of), job(of, FOLD, "0", conditions=[COMPLETE]), *verified(of, evidence)))
+    bound = evidence.model_copy(update={"evidence_hash": "e" * 64})
+    result = decide(world(of, *planned(of), job(of, FOLD, "0", conditions=[COMPLETE]), *verified(of, bound)))
     if proven:
         assert stated(result, "EpochsProven") == ("True", "CheckpointsVerified")
         assert created(result) == ["hippo-evaluate"]
@@ -76,6 +79,7 @@ def test_evidence(rule: dict[str, Any], evidence: EvidenceFacts, proven: bool) -
         )
         assert result.status.provenance is not None
         assert result.status.provenance.evidence_path == f"{result.status.run_path}/evidence.json"
+        assert result.status.provenance.evidence_hash == "e" * 64
     else:
         assert stated(result, "Failed") == ("True", "EpochsNotReached")
         assert stated(result, "EpochsProven") == ("False", "EpochsNotReached")

@@ -2,10 +2,12 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from nnunet_api.contract import TerminationReport
+from nnunet_api.initial_weights import InitialWeightsFacts
 from nnunet_api.job_status import JobStatus
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.core.losses import counts_more, with_made, with_stopped
@@ -34,6 +36,7 @@ from tests.support.made_worlds import (
     verified,
     world,
 )
+from tests.support.plan_facts import PLAN_FACTS
 
 ONE = training(folds=[0], schedule={"epochs": 10}, retryLimit=2)
 TRAINED = [*planned(ONE), *fold_done(ONE, "0")]
@@ -217,6 +220,60 @@ def test_verifications_without_evidence_are_repeated_as_often_as_retries_are_for
     for words in ("its pod is gone each time before its evidence is read", "ttlSecondsAfterFinished", "MultiKueue"):
         assert words in message
     assert after(after(of, *TRAINED, last), *TRAINED, last).status.phase == "Failed"
+
+
+SKIPS = {"configurations": ["3d_lowres", "2d"], "skipUnavailableConfigurations": True}
+WEIGHTS = {"initialWeights": {"claim": {"claimName": "models", "path": "a.pth"}}}
+UNREAD = pytest.mark.parametrize("spec", [SKIPS, WEIGHTS, SKIPS | WEIGHTS], ids=["skips", "weights", "both"])
+
+
+def plan_of(of: Training, serial: int) -> Manifest:
+    """Return the nth completed planning Job, whose pod is gone."""
+    body = job(of, PLAN, conditions=[COMPLETE])
+    body["metadata"]["uid"] += f"-{serial}"
+    return body
+
+
+@UNREAD
+def test_planning_whose_answer_nobody_has_read_is_repeated_and_given_up_in_the_end(spec: dict[str, Any]) -> None:
+    """Else folds of what is not planned would be trained, or nobody would ever know what they begin with."""
+    of = training(folds=[0], retryLimit=1, **spec)
+    done = plan_of(of, 1)
+    result = decide(world(of, done))
+    assert (created(result), deleted(result)) == ([], ["hippo-plan"])
+    assert "again, because its pod vanished with the report" in condition(result, "Progressing").message
+    assert stated(result, "DatasetReady")[0] != "True"
+    of = after(of, done)
+    assert [(status.lost, status.stopping) for status in of.status.jobs] == [(1, True)]
+    assert created(decide(world(of))) == ["hippo-plan"]
+    last = decide(world(of, plan_of(of, 2)))
+    assert stated(last, "Failed") == ("True", "OutcomeLost") and deleted(last) == []
+    for words in ("the planning and preprocessing has completed 2 times", "before its report is read", "MultiKueue"):
+        assert words in condition(last, "Failed").message
+
+
+def told_of_weights(of: Training) -> tuple[Manifest, Manifest]:
+    """Return the completed planning Job and its pod, which has looked at the weights where there are some."""
+    done, _ = planned(of)
+    weights = InitialWeightsFacts(claim_name="models", path="a.pth", sha256="a" * 64)
+    facts = PLAN_FACTS.model_copy(update={"initial_weights": weights if of.spec.initial_weights else None})
+    return done, ended(done, 0, TerminationReport(message="planned", plan=facts))
+
+
+@UNREAD
+def test_planning_whose_answer_is_known_is_not_repeated(spec: dict[str, Any]) -> None:
+    of = training(folds=[0], **spec)
+    read = after(of, *told_of_weights(of))
+    for objects in ([], [plan_of(of, 1)]):
+        result = decide(world(read, *objects))
+        assert deleted(result) == [] and created(result)[0].startswith("hippo-fold")
+    silent = plan_of(of, 1)
+    seen = [silent, ended(silent, 0, TerminationReport(message="planned"))]
+    assert deleted(decide(world(of, *seen))) == [], "an image that says nothing says no more the next time"
+
+
+def test_planning_that_has_nothing_to_answer_counts_by_its_end() -> None:
+    assert created(decide(world(ONE, job(ONE, PLAN, conditions=[COMPLETE])))) == ["hippo-fold-0"]
 
 
 @pytest.mark.parametrize("crashed", [False, True], ids=["", "the operator dies before its status is written"])

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.pod_template import SecurityContext
 from nnunet_operator.core.outdated import asked_for, operators_settings
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.objects import Manifest
-from tests.support.made_trainings import OPTIONS, training
+from tests.support.made_trainings import NOW, OPTIONS, training
 from tests.support.made_worlds import (
+    EVALUATE,
     FOLD,
     PLAN,
     VERIFY,
@@ -25,6 +28,7 @@ from tests.support.made_worlds import (
     planned,
     pod,
     running,
+    stated,
     unschedulable,
     waiting,
     world,
@@ -84,6 +88,28 @@ def test_what_may_run_is_left_alone(pods: Pods) -> None:
     assert not deleted(decide(world(now, *planned(now), old, *pods(old))))
 
 
+@pytest.mark.parametrize("what", [RIGHT, {}], ids=["asked for otherwise", "other settings of the operator"])
+def test_a_pod_that_is_counted_and_not_seen_may_run(what: dict[str, Any]) -> None:
+    """As without its label: it may train for weeks."""
+    before, now = training(**ONE, **WRONG), training(**ONE, **(what or WRONG))
+    old = fold_job(before)
+    old["status"] = {**old.get("status", {}), "active": 1}
+    other = replace(OPTIONS, trainer_image="registry.example/trainer:other")
+    seen = world(now, *planned(now), old, now=NOW + timedelta(hours=3))
+    result = decide(seen if what else replace(seen, options=other))
+    assert not deleted(result)
+    assert stated(result, "Progressing") == ("False", "ContainerConfigError")
+
+
+def test_a_pod_that_no_scheduler_looks_at_is_not_looked_at_all_the_time() -> None:
+    of = training(**ONE)
+    old = fold_job(of)
+    pods = [{**one, "status": {"phase": "Pending"}} for one in [pod(old)]]
+    soon, late = (decide(world(of, *planned(of), old, *pods, now=NOW + timedelta(seconds=age))) for age in (1, 7200))
+    assert stated(late, "Progressing")[0] == "False" and soon.requeue_after
+    assert late.requeue_after is None or late.requeue_after > 5
+
+
 def test_what_was_refused_after_an_attempt_is_made_anew() -> None:
     before, now = training(**ONE, **WRONG), training(**ONE, **RIGHT)
     old = fold_job(before)
@@ -138,6 +164,8 @@ def test_marks_outlive_an_upgrade() -> None:
     full = {"resources": {"memory": "64Gi"}, **RIGHT, "queueName": "gpus"}
     assert asked_for(training().spec, FOLD) == "f22558bfb7097ff3"
     assert asked_for(training(**full).spec, PLAN) == "60331179926915ed"
+    predicts: dict[str, Any] = {"configurations": ["2d", "3d_fullres"], "selection": {}, "testSet": {}}
+    assert asked_for(training(**predicts, resources={"memory": "64Gi"}).spec, EVALUATE) == "d39d6e5954665975"
 
 
 @pytest.mark.parametrize("mark", [None, "", "something", "0" * 17])
@@ -194,3 +222,24 @@ def test_settings_of_the_operator_are_taken_anew_where_they_may_mend_it(
     assert operators_settings(options) != operators_settings(OPTIONS)
     assert deleted(decide(replace(seen, options=options))) == (["hippo-fold-0"] if anew else [])
     assert not deleted(decide(seen))
+
+
+def test_resources_of_a_configuration_concern_its_folds_alone() -> None:
+    before, after = (
+        training(configurations=["2d", "3d_fullres"], resources={"configurations": own}).spec
+        for own in ({}, {"2d": {"cpu": "16"}})
+    )
+    plain = training(configurations=["2d"]).spec
+    keys = [FoldKey("2d", "0"), FoldKey("3d_fullres", "0")]
+    changed = [asked_for(before, FOLD, key) != asked_for(after, FOLD, key) for key in keys]
+    assert changed == [True, False]
+    assert [asked_for(before, stage) == asked_for(after, stage) for stage in (PLAN, VERIFY, EVALUATE)] == [True] * 3
+    assert asked_for(plain, FOLD, keys[0]) == asked_for(plain, FOLD), "as a former operator marked it"
+
+
+@pytest.mark.parametrize(("memory", "anew"), [("64Gi", True), ("16Gi", False)])
+def test_an_evaluation_that_predicts_has_the_most_of_all_configurations(memory: str, anew: bool) -> None:
+    spec: dict[str, Any] = {"configurations": ["2d", "3d_fullres"], "selection": {}, "testSet": {}}
+    before = training(**spec).spec
+    after = training(**spec, resources={"configurations": {"2d": {"memory": memory}}}).spec
+    assert (asked_for(before, EVALUATE) != asked_for(after, EVALUATE)) == anew

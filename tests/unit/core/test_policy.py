@@ -14,7 +14,7 @@ from nnunet_api.policy.model import MAX_LIFTED, LiftableRule
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decision import Decision
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
 from tests.support import made_worlds as make
@@ -70,7 +70,11 @@ def test_a_denied_training_never_begins() -> None:
         assert stated(result, type_) == ("False", "PolicyDenied")
     assert stated(result, "Suspended") == ("True", "PolicyDenied")
     assert "spec.schedule.epochs is 10, must be at least 11" in condition(result, "PolicyCompliant").message
-    assert told(result) == [("VeryShortSchedule", "Warning"), ("PolicyDecision", "Warning")]
+    assert told(result) == [
+        ("VeryShortSchedule", "Warning"),
+        ("PolicyDecision", "Warning"),
+        ("PlannerAdvice", "Normal"),
+    ]
     assert result.status.policy is not None and result.status.policy.min_epochs is None
     again = look(known(ONE, result), policies=(LONG,), now=NOW + timedelta(hours=1))
     assert (again.status, again.events) == (make.stored(result.status), ())
@@ -253,6 +257,24 @@ def test_a_policy_that_asks_for_more_than_was_proven_ends_it(first: Policy, eval
     assert "fold 0 proves 6 epochs (policy asks for at least 10)" in said and "exception" in said
     again = look(known(STOPPING, result), *verified, policies=(SHORT,))
     assert stated(again, "Failed") == ("True", "PolicyEpochsNotProven") and again.events == ()
+
+
+@pytest.mark.parametrize("policy_first", [True, False])
+def test_policies_count_no_epoch_of_fewer_iterations_than_were_asked_for(policy_first: bool) -> None:
+    """Whether the policy came before the verification, or after one that passed without any."""
+    verified = [*planned(ONE), *make.verified(ONE, make.proof(10, iterations=1))]
+    before = known(ONE, look(ONE, *verified, policies=(SHORT,) if policy_first else ()))
+    assert before.status.holds("EpochsProven") is not policy_first
+    result = look(before, *verified, policies=(SHORT,))
+    assert stated(result, "Failed") == ("True", "PolicyEpochsNotProven")
+    assert "an epoch had 1 iteration, and schedule.iterationsPerEpoch is 250" in condition(result, "Failed").message
+
+
+def test_without_a_policy_epochs_of_fewer_iterations_are_told_of() -> None:
+    of = training(folds=[0])
+    result = look(of, *planned(of), *make.verified(of, make.proof(1000, iterations=1)))
+    assert stated(result, "EpochsProven") == ("True", "CheckpointsVerified")
+    assert stated(result, "StandardSchedule") == ("False", "HollowEpochs")
 
 
 def test_what_was_proven_stays_proven_while_policies_deny_the_training() -> None:

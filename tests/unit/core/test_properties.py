@@ -135,6 +135,7 @@ def worlds(draw: st.DrawFn) -> World:
         earlyStopping={"mode": draw(st.sampled_from(["Disabled", "Observe", "Anneal", "Stop"]))},
         replicates=draw(st.sampled_from([1, 1, 2])),
         trainer={"seed": 1},
+        configurations=draw(st.sampled_from([None, ["2d"], ["2d", "3d_fullres"]])),
         deleting=draw(st.sampled_from([False, False, False, True])),
     )
     children = [("plan", ""), *(("fold", key.name) for key in of.spec.fold_keys), ("verify", ""), ("evaluate", "")]
@@ -153,7 +154,7 @@ def but_for_restarts(status: NnunetTrainingStatus) -> NnunetTrainingStatus:
 
     That is a fold that stalled, and a Job that is made anew once its pause is over.
     """
-    again = {job_name("hippo", "fold", fold.key.label) for fold in status.folds if fold.stalled_pod}
+    again = {job_name("hippo", "fold", fold.key) for fold in status.folds if fold.stalled_pod}
     again |= {job.name for job in status.renewed_jobs or ()}
     jobs = [job.model_copy(update={"stopping": None}) if job.name in again else job for job in status.jobs]
     return status.model_copy(update={"jobs": jobs})

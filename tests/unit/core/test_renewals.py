@@ -73,6 +73,35 @@ def test_a_lost_job_is_made_anew_after_a_pause_once_the_status_tells_of_it() -> 
     assert (result.actions, result.requeue_after) == ((), 20)
 
 
+@pytest.mark.parametrize("code", [75, 137])
+def test_a_job_that_is_out_of_time_is_made_anew(code: int) -> None:
+    """The operator gives no Job a deadline."""
+    over = failed_by(reason="DeadlineExceeded", message="Job was active longer")
+    body = job(ONE, FOLD, "0", failed=1, conditions=[over])
+    _, result = look(ONE, body, ended(body, code))
+    assert stated(result, "Progressing") == ("False", "ContainerConfigError") and result.requeue_after == 10
+    message = condition(result, "Progressing").message
+    assert "was ended with its Job, which was active for longer than its activeDeadlineSeconds" in message
+    assert "A rule of the cluster sets activeDeadlineSeconds" in message
+    assert [one.failed_attempts for one in result.status.renewed_jobs or ()] == [0]
+
+
+def test_a_job_that_counts_preemptions_as_failures_is_made_anew() -> None:
+    """Something has taken the rules off by which the operator tells them apart."""
+    body = job(ONE, FOLD, "0", failed=3, conditions=[BACKOFF])
+    target = [{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}]
+    ends = [ended(body, 1, "ValueError: x", name="a"), ended(body, 137, name="b", conditions=target)]
+    pods = [*ends, ended(body, 75, "stopped on request", name="c")]
+    assert stated(look(ONE, body, *pods)[1], "Failed") == ("True", "RetriesExhausted")
+    del body["spec"]["podFailurePolicy"]
+    known, result = look(ONE, body, *pods)
+    assert stated(result, "Progressing") == ("False", "ContainerConfigError") and result.requeue_after == 10
+    message = condition(result, "Progressing").message
+    assert "was preempted: stopped on request; its Job counts that as a failure" in message
+    assert "A rule of the cluster changes the pods" in message
+    assert [one.failed_attempts for one in known.status.renewed_jobs or ()] == [1]
+
+
 def test_pods_that_are_deleted_during_the_pause_change_nothing() -> None:
     """Pods go with a node that is removed, and by what clears failed pods away."""
     known, _ = look(ONE, *lost(crashed=1, away=2))
@@ -157,6 +186,9 @@ def test_somebody_who_deletes_it_in_its_pause_changes_nothing() -> None:
     for seconds in (1, 5):
         known, result = look(known, now=NOW + timedelta(seconds=seconds))
         assert created(result) == [] and result.requeue_after == 10 - seconds
+        assert (
+            condition(result, "Progressing").message == "fold 0 starts after a pause, because its Job before was lost"
+        )
         assert all(one.lost == 0 for one in known.status.jobs)
     known, result = look(known, now=NOW + timedelta(seconds=10))
     assert created(result) == ["hippo-fold-0"]

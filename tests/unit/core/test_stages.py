@@ -163,7 +163,7 @@ def test_a_pod_that_outlives_its_job_is_waited_for(suspend: bool) -> None:
     if suspend:
         assert stated(result, "Suspended") == ("False", "Stopping")
     else:
-        message = "fold 0 waits until pod hippo-fold-0-x on node-7, whose Job is gone, has ended"
+        message = "fold 0 waits until pod hippo-fold-0-x on node-7, whose Job is gone or lacks the label"
         assert message in str(result.status.condition("Progressing"))
         assert created(decide(world(known, *planned(one), ended(job(one, FOLD, "0"), 75)))) == ["hippo-fold-0"]
 

@@ -96,7 +96,7 @@ def test_a_stalled_fold_is_restarted_once_the_status_tells_of_it() -> None:
     # It stands still once more than retryLimit forgives.
     failed = decide(world(known, *objects, samples=samples))
     assert stated(failed, "Failed") == ("True", "Stalled")
-    assert "after 1 restarts" in condition(failed, "Failed").message
+    assert "after 1 restart, as many" in condition(failed, "Failed").message
     # A retry has the whole retryLimit again.
     known = after(known, *objects, samples=samples)
     suspended = replace(known, spec=known.spec.model_copy(update={"suspend": True}))

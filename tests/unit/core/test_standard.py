@@ -94,12 +94,29 @@ def test_a_short_schedule_says_what_else_is_different() -> None:
             "HollowEpochs",
             "of an epoch, by the checkpoints, is 1, nnU-Net's is 250: 250 were",
         ),
+        (Trained([], []), "StandardEpochs", ""),
         (Trained([], [0.01, 1e-12]), "HollowEpochs", "learning rate, by the checkpoints, is 1e-12, nnU-Net's is 0.01"),
     ],
 )
 def test_what_was_trained_counts(trained: Trained, reason: str, said: str) -> None:
     standard, found, message = judge_training(asked(), trained)
     assert (standard, found) == (reason == "StandardEpochs", reason) and said in message
+
+
+@pytest.mark.parametrize(
+    ("schedule", "highest", "reason"),
+    [
+        ({"initialLearningRate": 0.01}, 0.01, "StandardEpochs"),
+        ({"initialLearningRate": 0.01}, 0.001, "HollowEpochs"),
+        ({"initialLearningRate": 0.001}, 0.001, "ChangedStandard"),
+        ({"initialLearningRate": 0.001}, 0.0001, "HollowEpochs"),
+        # The last step of a warm-up is a little less than what it leads to.
+        ({"initialLearningRate": 0.01, **WARMUP, "warmupEpochs": 50}, 0.0098, "ChangedStandard"),
+    ],
+)
+def test_a_rate_that_was_asked_for_has_to_have_been_trained_with(schedule: Any, highest: float, reason: str) -> None:
+    _, found, message = judge_training(asked(schedule=schedule), Trained([250], [highest]))
+    assert found == reason and ("was asked for" in message) is (reason == "HollowEpochs"), message
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, TerminationReport
+from nnunet_api.contract import TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.facts import FoldFacts
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.folders import maker_of
@@ -23,6 +24,8 @@ from tests.support.made_worlds import (
     COMPLETE,
     EVALUATE,
     FOLD,
+    PLAN,
+    VERIFY,
     after,
     condition,
     decide,
@@ -38,6 +41,7 @@ from tests.support.made_worlds import (
     verified,
     world,
 )
+from tests.support.plan_facts import PLAN_FACTS
 
 TEN = {"epochs": 10}
 ONE = training(folds=[0], schedule=TEN)
@@ -201,10 +205,21 @@ def test_nothing_is_written_at_rest_and_the_clock_alone_changes_nothing() -> Non
     assert result.requeue_after == 15
 
 
+PLACED = {"type": "PodScheduled", "status": "True"}
+
+
+@pytest.mark.parametrize(("stage", "phase"), [(PLAN, "Pending"), (FOLD, "Pending"), (VERIFY, "Verifying")])
+def test_what_starts_is_pending_until_all_epochs_are_trained(stage: str, phase: str) -> None:
+    """`Pending 10/10` would say that nothing is done yet."""
+    before = [] if stage == PLAN else [*planned(ONE), *(fold_done(ONE, "0") if stage == VERIFY else ())]
+    result = decide(world(ONE, *before))
+    assert (condition(result, "Progressing").reason, result.status.phase) == ("Starting", phase)
+
+
 def test_a_transition_moves_its_own_time_only() -> None:
     later = NOW + timedelta(minutes=1, microseconds=5)
     body = job(ONE, FOLD, "0")
-    result = decide(world(trained(), *planned(ONE), body, pod(body), now=later))
+    result = decide(world(trained(), *planned(ONE), body, pod(body, conditions=[PLACED]), now=later))
     assert condition(result, "Progressing").last_transition_time == NOW  # Training -> Starting: still True
     scheduled = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "no"}
     result = decide(world(trained(), *planned(ONE), body, pod(body, conditions=[scheduled]), now=later))
@@ -227,6 +242,7 @@ def test_all_conditions_are_always_there_with_the_generation() -> None:
             "DatasetReady",
             "Progressing",
             "Stalled",
+            "DataStarved",
             "EarlyStopped",
             "EpochsProven",
             "Evaluated",
@@ -317,7 +333,8 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
     of = training(folds=[0], testSet=test_set)
     evaluation = job(of, EVALUATE, conditions=[COMPLETE])
     evaluation["status"]["completionTime"] = "2026-03-01T13:00:00Z"
-    with_model = facts.model_copy(update={"model_path": "/nnunet/results/clinic/hippo-0a1b2c3d/Dataset004/x"})
+    model = "clinic/hippo-0a1b2c3d/Dataset004_Hippocampus/nnUNetTrainer__P__3d_fullres"
+    with_model = facts.model_copy(update={"model_path": f"/nnunet/results/{model}"})
     result = decide(
         world(
             of, *verified(of), evaluation, ended(evaluation, 0, TerminationReport(message="ok", evaluation=with_model))
@@ -325,7 +342,7 @@ def test_results(test_set: Any, facts: EvaluationFacts, summary: str | None, rea
     )
     assert result.status.results is not None
     assert result.status.results.summary == summary
-    assert result.status.results.model_path == "clinic/hippo-0a1b2c3d/Dataset004/x"
+    assert result.status.results.model_path == model
     assert stated(result, "Evaluated") == ("True", reason)
     assert stated(result, "Progressing") == ("False", "TrainingComplete")
     assert says in condition(result, "Complete").message
@@ -344,3 +361,15 @@ def test_lost_results_are_said_to_be_in_the_run_folder() -> None:
     result = decide(world(ONE, *verified(ONE), job(ONE, EVALUATE, conditions=[COMPLETE])))
     assert stated(result, "Complete") == ("True", "TrainingComplete")
     assert "summary.json" in condition(result, "Complete").message
+
+
+def test_what_is_odd_in_a_dataset_is_told() -> None:
+    """By the condition that becomes an Event, and kept with the provenance."""
+    one = training()
+    done = job(one, PLAN, conditions=[COMPLETE])
+    plan = PLAN_FACTS.with_notes(["imagesTr/c3_0000.nii.gz has the same value everywhere (5)"])
+    result = decide(world(one, done, ended(done, 0, TerminationReport(message="planned", plan=plan))))
+    provenance = result.status.provenance
+    assert provenance and provenance.dataset_notes == plan.notes
+    ready = condition(result, "DatasetReady")
+    assert ready and ready.message.endswith(f". What is odd in it: {plan.notes}")

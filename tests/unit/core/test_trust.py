@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, ReplicateScores, TerminationReport
+from nnunet_api.contract import TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts, ReplicateScores
 from nnunet_api.facts import FoldProvenance
 from nnunet_operator.core.facts import deviation
 from nnunet_operator.core.training import Training
@@ -95,10 +96,13 @@ def test_gpu_seconds_are_counted_per_gpu_and_never_go_down() -> None:
 
 def test_conditions_of_the_run_reach_the_provenance() -> None:
     of = training(folds=[0], schedule={"epochs": 10}, trainer={"seed": 3})
-    stated_by_fold = FoldProvenance(device="NVIDIA A100", cuda_version="12.4", configuration_hash="f" * 64)
+    stated_by_fold = FoldProvenance(
+        device="NVIDIA A100", cuda_version="12.4", torch_compile="on", configuration_hash="f" * 64
+    )
     provenance = decide(world(of, *planned(of), *reported(of, provenance=stated_by_fold))).status.provenance
     assert provenance is not None
     assert (provenance.seed, provenance.device, provenance.cuda_version) == (3, "NVIDIA A100", "12.4")
+    assert provenance.torch_compile == "on"
     assert provenance.configuration_hash == "f" * 64
 
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.objects import Manifest
-from tests.support.made_policies import policy
+from tests.support.made_policies import exception, policy
 from tests.support.made_trainings import training
-from tests.support.made_worlds import condition, decide, fold_done, planned, stored, verified, world
+from tests.support.made_worlds import condition, decide, fold_done, job, planned, running, stored, verified, world
 
 A, B = (f"registry.example/trainer@sha256:{digit * 64}" for digit in "ab")
 PINNED = {"image": f"registry.example/mine@sha256:{'c' * 64}"}
-ENFORCED = (policy(rules={"requireImageDigest": True}),)
+ENFORCED = (policy(),)
 
 
 def planning(of: Training, digest: str) -> tuple[Manifest, Manifest]:
@@ -70,11 +70,25 @@ def test_a_tag_that_was_moved_proves_nothing_under_a_policy(later: str) -> None:
     assert result.status.provenance.verifier_image_digest == A
 
 
+def test_nothing_of_it_is_told_before_its_job_is_complete_either() -> None:
+    """The pod has ended, and what it says can be read; the Job controller has not looked at it yet."""
+    of = training(folds=[0], schedule={"epochs": 10}, trainer=PINNED)
+    plan = planning(of, A)
+    before = known(of, *plan)
+    job, pod = verification(of, B)
+    job["status"] = {"active": 1}
+    seen = [*plan, *fold_done(of, "0"), job, pod]
+    assert look(before, *seen).status.folds[0].proven_epochs is None
+    told = verification(of, A)
+    told[0]["status"] = {"active": 1}
+    assert look(before, *plan, *fold_done(of, "0"), *told).status.folds[0].proven_epochs == 10
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
         ({"policies": ()}, "nobody asks for digests"),
-        ({"policies": (policy(mode="Warn", rules={"requireImageDigest": True}),)}, "nothing is enforced"),
+        ({"policies": (policy(mode="Warn"),)}, "nothing is enforced"),
         ({"image": "registry.example/mine:1", "policies": (policy(),)}, "the training's own image may be a tag, too"),
         ({"asked": B}, "it was asked for by digest: an upgrade"),
         ({"asked": "registry.example/trainer:2"}, "an upgrade to another tag, of which nothing is known"),
@@ -108,3 +122,75 @@ def test_what_has_proven_it_stays_told_when_its_pod_is_gone() -> None:
     proven = known(first, *plan, *fold_done(of, "0"), *upgraded)
     later = look(proven, *plan, *fold_done(of, "0")).status.provenance
     assert (later.verifier_image, later.verifier_image_digest) == ("registry.example/trainer:2", B)
+
+
+DEMAND = {"requireImageDigest": True}
+TAG = "the operator's own trainer image is registry.example/trainer:1, must have a digest: it verifies what was trained"
+
+
+@pytest.mark.parametrize(
+    ("demanding", "image", "held"),
+    [
+        (policy(rules=DEMAND), "registry.example/trainer:1", True),
+        (policy(rules=DEMAND), A, False),
+        (policy(rules=DEMAND, exceptions=[exception(liftedRules=["requireImageDigest"])]), "a/b:1", False),
+        (policy(rules=DEMAND, mode="Warn"), "registry.example/trainer:1", False),
+        (policy(), "registry.example/trainer:1", False),
+    ],
+)
+def test_where_digests_are_demanded_the_image_that_verifies_has_one(demanding: Any, image: str, held: bool) -> None:
+    one = replace(world(training(trainer=PINNED)), policies=Policies((demanding,)))
+    result = decide(replace(one, options=replace(one.options, trainer_image=image)))
+    assert (result.status.phase == "PolicyDenied") is held
+    assert bool(result.actions) is not held
+    if held:
+        denied = condition(result, "PolicyCompliant")
+        assert f"policy house: {TAG}" in denied.message and "trainer.image.digest of the chart" in denied.message
+        assert result.status.policy and result.status.policy.decisions[0].broken_rules == ["requireImageDigest"]
+
+
+def by_image(image: str, of: Training, *objects: Manifest) -> Any:
+    """Decide under a policy that demands digests, with this image as the operator's own."""
+    one = replace(world(of, *objects), policies=Policies((policy(rules=DEMAND),)))
+    return decide(replace(one, options=replace(one.options, trainer_image=image)))
+
+
+def test_an_operator_that_is_installed_anew_by_a_tag_holds_what_began_with_a_digest() -> None:
+    of = training(folds=[0], trainer=PINNED)
+    plan = planning(of, A)
+    (own,) = plan[0]["spec"]["template"]["spec"]["initContainers"]
+    (told,) = [variable for variable in own["env"] if variable["name"] == "NNUNET_RUN_IMAGE"]
+    told["value"] = A
+    begun = known(of, *plan)
+    assert begun.status.provenance and begun.status.provenance.verifier_image == A
+    held = by_image("registry.example/trainer:1", begun, *plan)
+    assert held.status.phase == "PolicyChanged" and TAG in condition(held, "Suspended").message
+    assert by_image(A, begun, *plan).status.phase != "PolicyChanged"
+
+
+@pytest.mark.parametrize("seen", [A, ""], ids=["it is known which", "an older operator, which did not say"])
+def test_what_began_by_a_tag_is_not_held_by_an_upgrade(seen: str) -> None:
+    of = training(folds=[0], trainer=PINNED)
+    fold = job(of, "fold", "0")
+    objects = [*planning(of, seen), fold, running(fold)]
+    begun = known(of, *objects)
+    result = by_image("registry.example/trainer:1", begun, *objects)
+    assert (result.actions, result.status.phase) == ((), "Training")
+    assert condition(result, "PolicyCompliant").status == "True"
+    # Its own image is judged as ever.
+    own = replace(begun, spec=training(folds=[0]).spec)
+    assert condition(by_image("registry.example/trainer:1", own, *objects), "PolicyCompliant").status == "False"
+
+
+def test_a_training_that_breaks_more_is_told_what_to_change_in_it() -> None:
+    """The remedy is the general one: a digest of the operator's image alone would not help."""
+    result = look(training(), policies=(policy(rules=DEMAND),))
+    message = condition(result, "PolicyCompliant").message
+    assert "spec.trainer.image is not set" in message and TAG in message and "create it anew" in message
+
+
+def test_what_is_proven_needs_no_digest_any_more() -> None:
+    of = training(folds=[0], schedule={"epochs": 10}, trainer=PINNED, testSet={})
+    objects = [*planning(of, A), *fold_done(of, "0"), *verification(of, A)]
+    proven = known(of, *objects)
+    assert condition(look(proven, *objects, policies=(policy(rules=DEMAND),)), "PolicyCompliant").status == "True"

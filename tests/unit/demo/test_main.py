@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 from hack.demo import __main__ as program
+from hack.demo.story import Story
 
 
 @pytest.fixture(autouse=True)
@@ -19,7 +20,7 @@ def _signals() -> Iterator[None]:
 class Failing:
     """A demo whose training stands still."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, story: Story) -> None:
         self._console = console
 
     def run(self) -> None:
@@ -44,6 +45,22 @@ def test_the_reason_stands_last(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert program.main() == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if line]
     assert lines == ["--- pods", "Take everything down", "The demo failed", "nothing new for 10 min: WaitingForGPU"]
+
+
+@pytest.mark.parametrize(("arguments", "training"), [([], "brain"), (["recipe"], "brain-recipe")])
+def test_what_is_trained_is_chosen_by_an_argument(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], training: str
+) -> None:
+    told: list[str] = []
+
+    class Told(Failing):
+        def __init__(self, console: Console, story: Story) -> None:
+            super().__init__(console, story)
+            told.append(story.training)
+
+    monkeypatch.setattr(program, "Demo", Told)
+    program.main(arguments)
+    assert told == [training]
 
 
 def test_it_is_said_also_where_nothing_can_be_taken_down(

@@ -21,3 +21,16 @@ def test_results_show_scores_interruptions_and_the_model() -> None:
     assert "brain-1a2b3c4d" in row("model")
     assert "claim nnunet-results" in text
     assert "3 min 00 s" in row("took")
+
+
+def test_of_several_what_was_chosen_is_shown_with_its_score() -> None:
+    each = [
+        {"configuration": "2d", "meanValidationDice": 0.5, "modelPath": "runs/2d"},
+        {"configuration": "3d_fullres", "meanValidationDice": 0.6, "modelPath": "runs/3d"},
+    ]
+    chosen = {"chosen": ["3d_fullres"], "meanValidationDice": 0.6, "postprocessing": ["grey_matter"], "candidates": 3}
+    found = {"configurations": each, "selection": chosen, "testDice": {"mean": 0.55, "cases": 3}}
+    text = rendered(view.results(watched(**{**DONE, "results": found}), []))
+    for said in ("Dice of 2d", "0.500", "3d_fullres was chosen", "grey_matter", "0.550", "runs/3d"):
+        assert said in text, said
+    assert "runs/2d" not in text

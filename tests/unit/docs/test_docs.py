@@ -54,6 +54,14 @@ def test_relative_links_lead_somewhere(page: Path) -> None:
             assert anchor in _anchors(target), f"{_name(page)} links to {link}, which has no such heading"
 
 
+def test_the_table_of_commands_is_of_the_nnunet_that_is_installed() -> None:
+    """Another release may have other commands and options: look through the table then."""
+    lock = (ROOT / "trainer_image/requirements.lock").read_text(encoding="utf-8")
+    found = re.search(r"^nnunetv2==(\d+\.\d+)\.", lock, re.MULTILINE)
+    page = (ROOT / "docs/reference/nnunet-commands.md").read_text(encoding="utf-8")
+    assert found and f"nnU-Net {found[1]} " in page
+
+
 def test_every_page_is_reached_from_the_index() -> None:
     reached: set[Path] = set()
     new = {ROOT / "docs" / "README.md"}

@@ -7,7 +7,7 @@ from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case, Group
 from nnunet_api.remedies.table import REMEDIES
 
-BLOCKING = (Group.WAITS, Group.HELD, Group.SUSPENDED, Group.FAILED, Group.STALLS)
+BLOCKING = (Group.WAITS, Group.HELD, Group.SUSPENDED, Group.FAILED, Group.STALLS, Group.SLOW)
 TOLD_BY_TRAINERS = {row.reason for row in OBSTACLES if row.case == Case.TOLD}
 
 

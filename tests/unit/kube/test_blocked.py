@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from nnunet_operator.kube.blocked import PodWarning
 from nnunet_operator.kube.objects import Manifest
-from tests.support.made_trainings import training
+from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import (
     FOLD,
     PLAN,
@@ -77,6 +78,12 @@ scheduler = pytest.mark.parametrize(
         (f"{NODES}3 node(s) didn't find available persistent volumes to bind.", "ClaimNotBound", "StorageClass"),
         ('persistentvolumeclaim "raw" is being deleted', "ClaimNotBound", "is being deleted"),
         (f"{NODES}3 node(s) had volume node affinity conflict.", "WaitingForResources", "or a volume"),
+        (
+            f"{NODES}1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already "
+            "in-use by another pod.",
+            "VolumeUnavailable",
+            "or spec.maxParallelFolds 1",
+        ),
         ("", "WaitingForResources", "no node fits"),
     ],
 )
@@ -112,6 +119,12 @@ def test_another_name_of_gpus() -> None:
         ("ErrImageNeverPull", "is not present", "ImageUnavailable", "is not present"),
         ("CreateContainerConfigError", 'secret "x" not found', "ContainerConfigError", 'secret "x" not found'),
         ("CreateContainerError", "", "ContainerConfigError", "CreateContainerError"),
+        (
+            "CrashLoopBackOff",
+            "back-off 5m0s restarting",
+            "ContainerConfigError",
+            "A rule of the cluster changes the pods",
+        ),
     ],
 )
 def test_a_container_that_can_not_start(container: str, message: str, reason: str, says: str) -> None:
@@ -199,6 +212,11 @@ REFUSALS = pytest.mark.parametrize(
             ".spec.securityContext.fsGroup: Invalid value: []int64{1000}: 1000 is not an allowed group]",
             "leave them to it by an empty spec.podTemplate.securityContext",
         ),
+        (
+            'jobs.batch is forbidden: User "system:serviceaccount:ops:operator" cannot create resource "jobs" in API '
+            'group "batch" in the namespace "clinic"',
+            "Where it is the operator's, have its chart installed anew",
+        ),
         ('pod rejected: RuntimeClass "nvidia" not found', "put its name in spec.podTemplate right"),
         (
             'Job.batch "x" is invalid: spec.template.spec.tolerations[0].operator: Invalid value: "Exist"',
@@ -267,13 +285,69 @@ def test_a_refusal_is_over_once_the_job_counts_a_pod() -> None:
 
 @pytest.mark.parametrize(
     ("queue", "says"),
-    [("gpus", "LocalQueue gpus"), (None, "suspends no Job where spec.queueName is not set: resume it")],
+    [("gpus", "LocalQueue gpus"), (None, "suspends no Job where spec.queueName is not set")],
 )
 def test_a_job_that_waits_in_a_queue(queue: str | None, says: str) -> None:
     queued = training(folds=[0], queueName=queue)
     result = decide(world(queued, job(queued, PLAN, suspended=True)))
     assert stated(result, "Progressing") == ("False", "WaitingForQueue")
     assert says in condition(result, "Progressing").message
+
+
+@pytest.mark.parametrize(("age", "silent"), [(29, False), (31, True)])
+def test_a_pod_of_which_no_scheduler_speaks(age: int, silent: bool) -> None:
+    """It may wait for a volume of a StorageClass that waits for its first consumer: nothing on the pod says so."""
+    fold = job(ONE, FOLD, "0")
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold), now=NOW + timedelta(seconds=age)))
+    assert (stated(result, "Progressing") == ("False", "WaitingForResources")) == silent
+    message = condition(result, "Progressing").message
+    assert ("the scheduler, which has said nothing of its pod" in message and "describe pvc" in message) == silent
+    assert silent or result.requeue_after == 1
+
+
+def test_what_is_said_of_several_is_said_once() -> None:
+    """Names of Jobs and pods, which are others at each attempt, are left out."""
+    quota = "is forbidden: exceeded quota: gpus, requested: 1"
+    refusals = {f"hippo-fold-{n}": f'Error creating: pods "hippo-fold-{n}-x{n}" {quota}' for n in range(3)}
+    jobs = [job(THREE, FOLD, str(n)) for n in range(3)]
+    message = condition(decide(world(THREE, *planned(THREE), *jobs, refusals=refusals)), "Progressing").message
+    assert f"each of folds 0, 1 and 2 waits because the API server refuses its pod: pods {quota}. Have" in message
+
+
+def test_a_fold_whose_job_is_refused_does_not_start() -> None:
+    """Though it is tried again: others train, so the phase of the training does not tell."""
+    quota = 'jobs.batch "x" is forbidden: exceeded quota: jobs'
+    first = job(THREE, FOLD, "0")
+    objects = (*planned(THREE), first, running(first))
+    refused = decide(world(THREE, *objects, refusals={"hippo-fold-1": quota}))
+    assert stated(refused, "Progressing") == ("True", "Training")
+    assert [fold.phase for fold in refused.status.folds] == ["Running", "Pending", "Starting"]
+    assert created(refused) == ["hippo-fold-1", "hippo-fold-2"]
+
+
+def test_a_pod_that_a_finalizer_holds_is_named() -> None:
+    of = replace(ONE, spec=ONE.spec.model_copy(update={"suspend": True}))
+    plan_job = job(ONE, PLAN, deleting=True)
+    held = running(plan_job, deleting=True)
+    held["metadata"]["finalizers"] = ["backup.example.org/wait", "batch.kubernetes.io/job-tracking"]
+    for objects in ([plan_job, held], [held]):
+        message = condition(decide(world(of, *objects)), "Progressing").message
+        assert "until backup.example.org/wait is taken off the finalizers of pod hippo-plan-x" in message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ('running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded', "ClaimNotBound"),
+        ("Post: etcdserver: request timed out", "WaitingForResources"),
+    ],
+)
+def test_a_scheduler_that_fails_is_no_silence(message: str, reason: str) -> None:
+    fold = job(ONE, FOLD, "0")
+    said = {"type": "PodScheduled", "status": "False", "reason": "SchedulerError", "message": message}
+    result = decide(world(ONE, *planned(ONE), fold, pod(fold, conditions=[said])))
+    assert stated(result, "Progressing") == ("False", reason)
+    assert message in condition(result, "Progressing").message
 
 
 def test_a_scheduling_gate() -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.contract import IMAGE_ENV
 from nnunet_operator.kube.builders.comparison import compare_job
@@ -52,7 +54,21 @@ def test_nothing_in_it_is_the_users_but_where_it_runs() -> None:
     labels = body["spec"]["template"]["metadata"]["labels"]
     assert labels["nnunet.dev/comparison"] == "shorter" and labels["nnunet.dev/stage"] == "compare"
     assert "nnunet.dev/training" not in labels
-    assert body["spec"]["template"]["spec"]["nodeSelector"] == FULL_POD_TEMPLATE["nodeSelector"]
+    for field in ("nodeSelector", "priorityClassName"):
+        assert body["spec"]["template"]["spec"][field] == FULL_POD_TEMPLATE[field]
+
+
+@pytest.mark.parametrize(
+    ("of_training", "own", "queue"),
+    [("gpus", None, "gpus"), ("gpus", "small", "small"), (None, "small", "small"), (None, None, None)],
+)
+def test_its_queue_is_its_own_or_the_baselines_and_its_priority_the_baselines(
+    of_training: str | None, own: str | None, queue: str | None
+) -> None:
+    body = made(arm("long", queueName=of_training, queuePriorityClassName="low"), arm("short"), queueName=own)
+    labels = body["metadata"]["labels"]
+    assert labels.get("kueue.x-k8s.io/queue-name") == queue and labels["kueue.x-k8s.io/priority-class"] == "low"
+    assert body["spec"].get("suspend", False) is bool(queue), "Kueue resumes what it admits"
 
 
 def test_it_belongs_to_the_comparison_and_gives_up_at_some_point() -> None:

@@ -129,8 +129,47 @@ def test_out_of_memory_names_the_field(stage: str, fold: str, test_set: Any, fie
     small = training(folds=[0], resources=MEMORY, testSet=test_set)
     body = job(small, stage, fold, failed=1, conditions=[BACKOFF] if over else [])
     result = decide(world(small, body, ended(body, 137, reason="OOMKilled")))
+    if test_set is not None and not over:
+        assert condition(result, "Failed").status == "False", "the next attempt predicts fewer cases at once"
+        return
     assert stated(result, "Failed") == ("True", "OutOfMemory")
     assert field in condition(result, "Failed").message
+
+
+@pytest.mark.parametrize(
+    ("own", "field"),
+    [
+        ({"2d": {"memory": "12Gi"}}, "spec.resources.configurations.2d.memory (12Gi)"),
+        ({"2d": {"memory": "4Gi"}}, "spec.resources.memory (8Gi)"),
+    ],
+)
+def test_of_several_configurations_the_one_that_asks_for_most_is_named(own: dict[str, Any], field: str) -> None:
+    of = training(
+        configurations=["3d_fullres", "2d"],
+        selection={},
+        testSet={},
+        folds=[0],
+        resources={**MEMORY, "configurations": own},
+    )
+    body = job(of, EVALUATE, failed=1, conditions=[BACKOFF])
+    result = decide(world(of, body, ended(body, 137, reason="OOMKilled")))
+    assert f"evaluation: killed because it needed more than {field}" in condition(result, "Failed").message
+
+
+@pytest.mark.parametrize(
+    ("had", "said"),
+    [
+        ("8192Mi", "more than spec.resources.memory (8Gi)"),
+        ("2Gi", "more than the 2Gi of memory that its pod had, where spec.resources.memory is 8Gi now"),
+    ],
+)
+def test_out_of_memory_names_what_the_pod_really_had(had: str, said: str) -> None:
+    """An autoscaler, a webhook or a resize has lowered it, or the field was raised since."""
+    small = training(folds=[0], resources=MEMORY)
+    body = job(small, FOLD, "0", failed=1)
+    pod = ended(body, 137, reason="OOMKilled")
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": had}}
+    assert said in condition(decide(world(small, body, pod)), "Failed").message
 
 
 def test_retries_exhausted_tells_how_the_last_attempt_ended() -> None:
@@ -241,3 +280,10 @@ def test_endless_messages_are_cut() -> None:
     result = result_of(plan_job, ended(plan_job, 65, "x" * 50_000))
     assert len(condition(result, "Failed").message) < 2000
     assert all(len(event.message) <= 1000 for event in result.events)
+
+
+def test_a_limit_that_somebody_has_lowered_is_not_called_the_trainings() -> None:
+    fold = job(ONE, FOLD, "0", failed=1, conditions=[BACKOFF])
+    fold["spec"]["backoffLimit"] = 0
+    message = condition(result_of(*planned(ONE), fold, ended(fold, 1)), "Failed").message
+    assert "fold 0 failed, which the backoffLimit of its Job (0) does not forgive" in message

@@ -98,6 +98,24 @@ def test_an_image_that_is_pinned_stays() -> None:
     assert (provenance.image, provenance.image_digest) == ("registry.example/trainer:0", "sha256:0")
 
 
+def test_a_tag_that_is_moved_while_it_trains_is_noticed_and_remembered() -> None:
+    """By the content: another registry's name is none. What ran with another image stays known when its pod is gone."""
+    known = after(ONE, *planned(ONE))
+    fold = job(ONE, FOLD, "0")
+    for image_id, others in (
+        (f"mirror.example/t@{IMAGE_ID.rpartition('@')[2]}", None),
+        ("r/t@sha256:99", ["r/t@sha256:99"]),
+    ):
+        at_work = running(fold)
+        at_work["status"]["containerStatuses"][0]["imageID"] = image_id
+        seen = decide(world(known, *planned(ONE), fold, at_work))
+        provenance = seen.status.provenance
+        assert provenance is not None
+        assert (provenance.image_digest, provenance.other_image_digests) == (IMAGE_ID, others)
+    later = replace(ONE, status=seen.status)
+    assert decide(world(later, *planned(ONE), fold, running(fold))).status.provenance == provenance
+
+
 def test_what_can_not_be_read_is_not_made_up() -> None:
     body = job(ONE, PLAN)
     body["spec"]["template"]["spec"]["containers"] = [AGENT]

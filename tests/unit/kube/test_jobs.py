@@ -30,6 +30,7 @@ BUILDERS: dict[str, Build] = {
     "evaluate": lambda t: evaluate_job(t, OPTIONS),
 }
 TEST_SET: dict[str, Any] = {"testSet": {}}
+CHOOSES: dict[str, Any] = {"selection": {}, **TEST_SET}
 every_job = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 
 
@@ -156,6 +157,35 @@ def test_a_gpu_is_held_only_where_the_network_computes(
     assert resources["limits"]["memory"] == memory
 
 
+@pytest.mark.parametrize("stage", ["plan", "fold", "verify", "evaluate"])
+def test_gpus_come_by_a_claim_where_the_training_says_so(stage: str) -> None:
+    job = BUILDERS[stage](training(**TEST_SET, resources={"gpuClaimTemplateName": "two-gpus", "gpus": 2}))
+    computes = stage in ("fold", "evaluate")
+    claims = [{"name": "gpu", "resourceClaimTemplateName": "two-gpus"}] if computes else None
+    assert pod(job).get("resourceClaims") == claims
+    assert container(job)["resources"].get("claims") == ([{"name": "gpu"}] if computes else None)
+    assert "nvidia.com/gpu" not in container(job)["resources"]["limits"]
+    for preparing in pod(job).get("initContainers", ()):
+        assert "claims" not in preparing["resources"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "gpus", "cpu", "memory"),
+    [({}, None, "8", "32Gi"), ({"selection": {}}, None, "8", "32Gi"), (CHOOSES, "1", "16", "48Gi")],
+    ids=["scores", "chooses", "predicts with what was chosen"],
+)
+def test_the_evaluation_of_several_has_the_most_of_all(
+    changes: dict[str, Any], gpus: str | None, cpu: str, memory: str
+) -> None:
+    own = {"2d": {"cpu": "16", "memory": "8Gi"}, "3d_fullres": {"memory": "48Gi", "sharedMemory": "20Gi"}}
+    of = training(configurations=["2d", "3d_fullres"], resources={"configurations": own}, **changes)
+    job = evaluate_job(of, OPTIONS)
+    requests = container(job)["resources"]["requests"]
+    assert (requests.get("nvidia.com/gpu"), requests["cpu"], requests["memory"]) == (gpus, cpu, memory)
+    (shared,) = (one["emptyDir"]["sizeLimit"] for one in pod(job)["volumes"] if one["name"] == "shm")
+    assert shared == ("20Gi" if gpus else "8Gi")
+
+
 @pytest.mark.parametrize(
     ("stage", "arguments"),
     [
@@ -189,6 +219,28 @@ def test_a_replicates_fold(run: str, arguments: list[str]) -> None:
     assert job["metadata"]["labels"]["nnunet.dev/fold"] == run
     contract = RunContract.model_validate_json(env(job)[CONTRACT_ENV])
     assert (contract.replicates, contract.seed_of(2)) == (10, 2)
+
+
+def test_a_fold_of_one_of_several_configurations() -> None:
+    own = {"2d": {"cpu": "16", "sharedMemory": "2Gi"}}
+    of = training(configurations=["2d", "My_3D"], resources={"configurations": own})
+    first, other = (fold_job(of, OPTIONS, of.spec.fold_keys[place]) for place in (0, 5))
+    assert first["metadata"]["name"] == "hippo-fold-2d-0" and other["metadata"]["name"] == "hippo-fold-my-3d-0"
+    labels = other["spec"]["template"]["metadata"]["labels"]
+    assert (labels["nnunet.dev/fold"], labels["nnunet.dev/configuration"]) == ("My_3D-0", "My_3D")
+    assert container(other)["args"] == ["train", "--fold", "0", "--configuration", "My_3D"]
+    assert [container(one)["resources"]["requests"]["cpu"] for one in (first, other)] == ["16", "8"]
+    limits = [volume["emptyDir"]["sizeLimit"] for one in (first, other) for volume in pod(one)["volumes"][-2:-1]]
+    assert limits == ["2Gi", "8Gi"]
+    assert RunContract.model_validate_json(env(first)[CONTRACT_ENV]).processes == 16
+
+
+def test_one_configuration_is_part_of_no_name() -> None:
+    for spec in ({"configuration": "2d"}, {"configurations": ["2d"]}):
+        of = training(**spec)
+        job = fold_job(of, OPTIONS, of.spec.fold_keys[0])
+        assert job["metadata"]["name"] == "hippo-fold-0" and container(job)["args"] == ["train", "--fold", "0"]
+        assert "nnunet.dev/configuration" not in job["metadata"]["labels"]
 
 
 def test_a_users_null_reaches_nnunet() -> None:

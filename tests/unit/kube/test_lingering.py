@@ -76,8 +76,10 @@ def test_the_others_have_a_while_to_end(stage: str, fold: str, subject: str) -> 
     assert stated(result, "Progressing")[0] == "True"
     wait = result.requeue_after
     assert wait is not None and wait <= 18
-    late = seen(stage, fold, kept(of, seconds=-9999, istio_proxy=RUNS), of)  # a node whose clock is ahead
-    assert late.requeue_after is not None and late.requeue_after <= 30
+    ahead = seen(stage, fold, kept(of, seconds=-20, istio_proxy=RUNS), of)  # the clock of the node
+    assert ahead.requeue_after is not None and ahead.requeue_after <= 30
+    far_ahead = seen(stage, fold, kept(of, seconds=-9999, istio_proxy=RUNS), of)
+    assert stated(far_ahead, "Progressing") == ("False", "SidecarRunning"), "its time would be over in hours"
 
 
 @STAGES
@@ -88,6 +90,22 @@ def test_a_failure_that_no_attempt_can_mend_counts(stage: str, fold: str, subjec
     assert stated(result, "Failed") == ("True", "WrongData")
     assert f"{subject}: said" in condition(result, "Failed").message
     assert deleted(decide(world(after(ONE, *before), *before))) == [of["metadata"]["name"]]  # with the pod
+
+
+@STAGES
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "when another attempt runs"])
+def test_it_counts_also_where_the_rules_of_its_job_are_gone(stage: str, fold: str, subject: str, again: bool) -> None:
+    """A webhook that is built with old libraries drops them: Kubernetes would try again as often as after a crash."""
+    of = job(ONE, stage, fold)
+    del of["spec"]["podFailurePolicy"]
+    pods = [ended(of, 65, TerminationReport(message="said")), *([running(of, name="again")] if again else [])]
+    before = [*(planned(ONE) if stage == FOLD else ()), of, *pods]
+    result = decide(world(ONE, *before))
+    assert stated(result, "Failed") == ("True", "WrongData")
+    assert f"{subject}: said" in condition(result, "Failed").message
+    assert deleted(decide(world(after(ONE, *before), *before))) == [of["metadata"]["name"]]
+    of["spec"]["podFailurePolicy"] = job(ONE, stage, fold)["spec"]["podFailurePolicy"]
+    assert stated(decide(world(ONE, *before)), "Failed") == ("False", "NotFailed"), "the Job itself tells, with its log"
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,19 @@ def test_no_container_of_the_training_sees_more_than_its_own_part(where: dict[st
     assert {stage: len(pod(job)["containers"]) for stage, job in made.items()} == dict.fromkeys(made, 1)
 
 
+def test_a_selection_sees_the_segmentations_that_it_scores_by() -> None:
+    of = training(selection={}, configurations=["2d", "3d_fullres"])
+    seen = {path: read_only for path, _, read_only in reached(pod(evaluate_job(of, OPTIONS))["containers"][0])}
+    assert seen == {"/nnunet/preprocessed": True, f"/nnunet/results/{RUN}": False}
+
+
+@pytest.mark.parametrize(("pictures", "sees"), [(False, False), (True, True)])
+def test_the_evaluation_sees_the_dataset_without_a_test_set_only_to_show_cases(pictures: bool, sees: bool) -> None:
+    of = training(evaluation={"pictures": pictures})
+    found = [path for path, _, _ in reached(pod(evaluate_job(of, OPTIONS))["containers"][0])]
+    assert (f"/nnunet/raw/{DATASET}" in found) is sees and f"/nnunet/results/{RUN}" in found
+
+
 def test_the_operators_own_image_alone_sees_whole_claims() -> None:
     of = training(trainer={"image": "mine:1", "env": [{"name": "MINE", "value": "x"}]}, **ALL)
     made = jobs(of)

@@ -1,5 +1,6 @@
 """The Job of a comparison as it is."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,11 +8,13 @@ import pytest
 
 from nnunet_api.comparison.contract import ComparisonFacts
 from nnunet_api.contract import TerminationReport
+from nnunet_api.kueue import Workload
 from nnunet_operator.core.comparison.model import JobSeen
 from nnunet_operator.core.observation import State
 from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, observe_job
+from nnunet_operator.kube.queues import Queueing
 from nnunet_operator.kube.views import job_view, pod_view
 from tests.support.builders import words
 from tests.support.made_comparisons import arm, comparison, wanted
@@ -22,6 +25,10 @@ FACTS = ComparisonFacts(uid=OF.uid, registration="d" * 64)
 SAID = words(TerminationReport(message="compared", comparison=FACTS))
 COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
 FAILED = {"conditions": [{"type": "Failed", "status": "True", "message": "Pod failed with exit code 65"}], "failed": 1}
+GIVEN_UP = {
+    "conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "message": "too often"}],
+    "failed": 4,
+}
 FORMER = {"kind": "NnunetComparison", "name": "shorter", "uid": "former", "controller": True}
 
 
@@ -35,6 +42,11 @@ def suspended(queue: str = "") -> Manifest:
     body = job()
     labels = body["metadata"]["labels"] | ({"kueue.x-k8s.io/queue-name": queue} if queue else {})
     return {**body, "metadata": {**body["metadata"], "labels": labels}, "spec": {**body["spec"], "suspend": True}}
+
+
+def changed(**spec: Any) -> Manifest:
+    body = job()
+    return {**body, "spec": {key: value for key, value in {**body["spec"], **spec}.items() if value is not None}}
 
 
 def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -> Manifest:
@@ -51,6 +63,12 @@ def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -
 def ended(code: int = 0, message: str = SAID, reason: str = "") -> Manifest:
     times = {"startedAt": "2026-03-01T12:00:00Z", "finishedAt": "2026-03-01T12:01:00Z", "containerID": "c://1"}
     return {"terminated": {"exitCode": code, "message": message, "reason": reason, **times}}
+
+
+def preempted() -> Manifest:
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}
+    body = pod(phase="Failed")
+    return {**body, "status": {"phase": "Failed", "conditions": [target]}}
 
 
 def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) -> JobSeen:
@@ -72,6 +90,20 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([job(deletionTimestamp="2026-03-01T12:00:00Z")], [], {}, State.STOPPING, ""),
         ([job(COMPLETE)], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([job(FAILED)], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.FAILED, "comparison: edited"),
+        ([job()], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.STARTING, "edited"),
+        (
+            [changed(podFailurePolicy=None)],
+            [pod(ended(65, '{"message": "edited"}'), "Failed")],
+            {}, State.FAILED, "comparison: edited",
+        ),
+        (
+            [changed(podFailurePolicy=None) | {"status": GIVEN_UP}],
+            [preempted()],
+            {}, State.FAILED, "was preempted; its Job counts that as a failure, because something has taken its",
+        ),
+        ([job(GIVEN_UP)], [preempted(), pod(ended(1, "no space"), "Failed")], {}, State.FAILED, "failed 4 times"),
+        ([changed(parallelism=0)], [], {}, State.BLOCKED, "parallelism of its Job was set to 0"),
+        ([changed(completions=2)], [pod({"running": {}})], {}, State.BLOCKED, "make several pods"),
         ([job()], [pod(ended(137, "", "OOMKilled"), "Failed")], {}, State.FAILED, "spec.resources.memory (4Gi)"),
         (
             [job(ownerReferences=[{"kind": "CronJob", "name": "x", "uid": "x", "controller": True}])],
@@ -107,3 +139,15 @@ def test_a_container_of_others_that_keeps_the_pod_is_told() -> None:
     body["status"]["containerStatuses"].append({"name": "mesh", "state": {"running": {}}})
     found = seen([job()], [body])
     assert found.trouble is not None and "container mesh keeps pod p" in found.trouble.matter
+
+
+def test_what_kueue_says_of_its_job_is_said() -> None:
+    full = Workload("w", "gpus", True, False, (), False, False, "insufficient unused quota for cpu", "", ())
+    waits = seen([suspended("gpus")], queueing={"shorter-compare": Queueing(workload=full)}, queue_name="gpus")
+    assert waits.state is State.BLOCKED and waits.trouble is not None
+    assert "insufficient unused quota for cpu" in waits.trouble.matter
+    held = replace(full, deleting=True, finalizers=("kueue.x-k8s.io/resource-in-use",))
+    leaves = seen(
+        [job(deletionTimestamp="2026-03-01T12:00:00Z")], queueing={"shorter-compare": Queueing(workload=held)}
+    )
+    assert leaves.state is State.STOPPING and "takes kueue.x-k8s.io/resource-in-use off" in leaves.note

@@ -9,7 +9,7 @@ from nnunet_api.contract import TerminationReport
 from nnunet_operator.kube.endings import ending_of
 from nnunet_operator.kube.failures import MAX_EVICTIONS, describe, loss_of
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.kube.views import pod_view
+from nnunet_operator.kube.views import job_view, pod_view
 from tests.support.made_trainings import training
 from tests.support.made_worlds import FOLD, condition, decide, ended, job, planned, pod, running, stated, world
 
@@ -71,7 +71,15 @@ def full(code: int = 75, **more: Any) -> Manifest:
         ),
         (
             with_reason(ended(FOLD_JOB, 137), "DeadlineExceeded", "Pod was active longer than the specified deadline"),
-            "was ended by node gpu-1 (DeadlineExceeded): Pod was active longer",
+            "was ended by node gpu-1 because it has an activeDeadlineSeconds: Pod was active longer",
+        ),
+        (
+            placed(ended(FOLD_JOB, 128, "nvidia-container-cli: driver not loaded", reason="StartError")),
+            "could not be started by node gpu-1 (StartError): nvidia-container-cli",
+        ),
+        (
+            placed(ended(FOLD_JOB, 127, "libnvidia-ml.so.1: no such file or directory", reason="ContainerCannotRun")),
+            "could not be started by node gpu-1 (ContainerCannotRun): libnvidia",
         ),
         (full(75, conditions=TARGET), "was evicted from node gpu-1: Pod ephemeral"),
         (
@@ -96,6 +104,9 @@ def test_what_ends_a_pod_from_outside_is_said_first(body: Manifest, says: str) -
         ended(FOLD_JOB, 1),
         ended(FOLD_JOB, 75, STOPPED),
         ended(FOLD_JOB, 128, reason="StartError"),
+        ended(FOLD_JOB, 128, 'exec: "nnunet-trainer": executable file not found in $PATH', reason="StartError"),
+        ended(FOLD_JOB, 128, "executable file `/opt/bin/nnunet-trainer` not found: No such file", reason="StartError"),
+        ended(FOLD_JOB, 128, "exec /opt/bin/nnunet-trainer: exec format error", reason="StartError"),
         pod(FOLD_JOB, phase="Failed", reason="NodeLost", conditions=TARGET),
         # A sidecar ends with its pod, and says nothing of why that ended.
         injected(143, "initContainerStatuses", {"terminated": {"exitCode": 1}}),
@@ -123,7 +134,7 @@ def test_what_is_the_trainers_own_stays_so(body: Manifest) -> None:
 def test_the_trainers_attempts_are_told_from_the_others(
     pods: list[Manifest], failed: int, attempts: int | None
 ) -> None:
-    found = loss_of([pod_view(body) for body in pods], failed)
+    found = loss_of([pod_view(body) for body in pods], job_view(job(ONE, FOLD, "0", failed=failed)))
     assert (found.attempts if found else None) == attempts
 
 

@@ -52,9 +52,9 @@ def pod(job: Manifest) -> dict[str, Any]:
         ({}, OPTIONS, {}),
         ({"runAsUser": 1500}, OPTIONS, {"runAsUser": 1500}),
         (
-            {"fsGroup": 5000, "fsGroupChangePolicy": "Always", "supplementalGroups": [0, 6000]},
+            {"fsGroup": 1000, "fsGroupChangePolicy": "Always", "supplementalGroups": [0, 6000]},
             OPTIONS,
-            {"fsGroup": 5000, "fsGroupChangePolicy": "Always", "supplementalGroups": [0, 6000]},
+            {"fsGroup": 1000, "fsGroupChangePolicy": "Always", "supplementalGroups": [0, 6000]},
         ),
         ({"runAsUser": 1500}, replace(OPTIONS, security=ASSIGNED), {"runAsUser": 1500}),
         ({"seLinuxOptions": {"level": "s0:c1,c2"}}, OPTIONS, {"seLinuxOptions": {"level": "s0:c1,c2"}}),
@@ -67,11 +67,51 @@ def test_as_whom_pods_run(build: Build, given: Any, options: JobOptions, expecte
     assert pod(build(of, options))["securityContext"] == {**ALWAYS, **expected}
 
 
-def test_nobody_gives_files_of_any_claim_to_a_group() -> None:
-    """Only those of claims that the operator lets trainings own."""
-    claim: dict[str, Any] = {"storage": {"results": {"claimName": "database"}}}
-    of = training(podTemplate={"securityContext": {"fsGroup": 5000}}, **claim)
-    assert pod(BUILDERS["fold"](of, OPTIONS))["securityContext"] == ALWAYS
+GROUPS = ("clinic/nnunet-*:6000", "lab-*:5000", "nnunet-*")
+
+
+@every_job
+@pytest.mark.parametrize("asked", [None, 0, 1000, 5000, 6000, 7000])
+@pytest.mark.parametrize(
+    ("owned", "claims", "group"),
+    [
+        (("nnunet-*",), {}, 1000),
+        (("*",), {}, 1000),
+        (("nnunet-*:5000", "nnunet-*:6000"), {}, 5000),
+        (GROUPS, {}, 6000),
+        (("other/nnunet-*:6000", "nnunet-*"), {}, 1000),
+        (GROUPS, {"preprocessed": {"claimName": "lab-a"}, "results": {"claimName": "lab-b"}}, 5000),
+        (GROUPS, {"preprocessed": {"claimName": "database"}, "results": {"claimName": "database"}}, None),
+    ],
+)
+def test_no_training_takes_files_from_the_group_of_its_claim(
+    build: Build, owned: tuple[str, ...], claims: Any, group: int | None, asked: int | None
+) -> None:
+    """Claims are shared: whose files are what group's is for the operator's settings to say."""
+    of = training(storage=claims, podTemplate={"securityContext": {"fsGroup": asked}})
+    found = pod(build(of, replace(OPTIONS, owned_claims=owned)))["securityContext"]
+    assert found.get("fsGroup") == (group if asked == group else None)
+    # What was that group's before is still reached.
+    assert found.get("supplementalGroups") == (None if asked in (None, group) else [asked])
+    silent = pod(build(training(storage=claims), replace(OPTIONS, owned_claims=owned)))["securityContext"]
+    assert silent.get("fsGroup") == group
+
+
+def test_a_group_that_is_no_claims_own_is_one_of_the_pods_groups_once() -> None:
+    given = {"runAsUser": 5000, "fsGroup": 5000, "supplementalGroups": [7000, 5000]}
+    found = pod(plan_job(training(podTemplate={"securityContext": given}), OPTIONS))["securityContext"]
+    assert found == {**ALWAYS, "runAsUser": 5000, "supplementalGroups": [7000, 5000]}
+
+
+def test_claims_of_two_groups_are_given_to_neither_by_one_pod() -> None:
+    of = training(storage={"preprocessed": {"claimName": "lab-a"}})
+    assert "fsGroup" not in pod(plan_job(of, replace(OPTIONS, owned_claims=GROUPS)))["securityContext"]
+
+
+def test_where_the_cluster_assigns_users_no_training_names_a_group() -> None:
+    """OpenShift: the same for all pods of a namespace."""
+    of = training(podTemplate={"securityContext": {"fsGroup": 5000}})
+    assert pod(plan_job(of, replace(OPTIONS, security=ASSIGNED)))["securityContext"] == ALWAYS
 
 
 @pytest.mark.parametrize("stage", BUILDERS)

@@ -42,6 +42,16 @@ def reconciles(values: str, result: str = "error", name: str = "reconciles") -> 
     return series(f"nnunet_operator_{name}_total", values, namespace="nnunet-system", pod="a", result=result)
 
 
+def looks(namespace: str, total: int, pod: str = "a") -> Series:
+    """Return how often a test set was looked at in a namespace."""
+    return series("nnunet_test_set_looks", f"{total}x5", namespace=namespace, test_set="sha256-7", pod=pod)
+
+
+def bounds(*most: int) -> list[Series]:
+    """Return how often policies allow it."""
+    return [series("nnunet_policy_max_test_looks", f"{one}x5", policy=f"p{one}") for one in most]
+
+
 WAITS = "Training clinic/hippo has waited for more than 6 hours"
 
 CASES: list[Case] = [
@@ -56,6 +66,16 @@ CASES: list[Case] = [
     quiet("TrainingStalled", "trains", 6, of("nnunet_training_stalled", "0x10")),
     quiet("TrainingStalled", "restarted in time", 9, of("nnunet_training_stalled", "1x3 0x10")),
     quiet("TrainingStalled", "deleted", 9, of("nnunet_training_stalled", "1x6 stale")),
+    fires(
+        "DataStarved",
+        "starved",
+        65,
+        [of("nnunet_training_data_starved", "1x70")],
+        {**OF, **WARNING},
+        "Training clinic/hippo waits for data, and its GPU stands idle",
+    ),
+    quiet("DataStarved", "fed", 65, of("nnunet_training_data_starved", "0x70")),
+    quiet("DataStarved", "mended in time", 90, of("nnunet_training_data_starved", "1x50 0x50")),
     fires(
         "QueueWaitLong",
         "waits for a GPU",
@@ -79,6 +99,14 @@ CASES: list[Case] = [
         [phase("1x198 stale _x3 1x200", "WaitingForQueue")],
         {**OF, **INFO},
         f"{WAITS}, WaitingForQueue",
+    ),
+    fires(
+        "QueueWaitLong",
+        "waits for the weights of a training that has failed",
+        365,
+        [phase("1x400", "WaitingForWeights")],
+        {**OF, **INFO},
+        f"{WAITS}, WaitingForWeights",
     ),
     quiet("QueueWaitLong", "not that long", 350, phase("1x400", "WaitingForGPU")),
     quiet(
@@ -212,6 +240,16 @@ CASES: list[Case] = [
     quiet("ExceptionExpiring", "in 20 days", 2, expiry(20), phase("1x5", "Training")),
     quiet("ExceptionExpiring", "over", DAY + 5, expiry(1, DAY + HOUR), phase(f"1x{DAY + HOUR}", "PolicyChanged")),
     quiet("ExceptionExpiring", "the training is complete", 2, expiry(13), phase("1x5", "Completed")),
+    fires(
+        "TestSetWornOut",
+        "in two namespaces, by two operators",
+        2,
+        [looks("clinic", 12), looks("lab", 9), looks("lab", 9, pod="b"), *bounds(20, 100)],
+        {**INFO, "test_set": "sha256-7"},
+        "Test set sha256-7 has been looked at 21 times, more often than a policy allows",
+    ),
+    quiet("TestSetWornOut", "as often as it may", 2, looks("clinic", 20), *bounds(20)),
+    quiet("TestSetWornOut", "no policy bounds it", 2, looks("clinic", 1000)),
     fires(
         "OperatorDown",
         "gone",

@@ -10,11 +10,11 @@ import pytest
 import yaml
 
 from hack.monitoring import programs
-from tests.unit.monitoring import cases_of_folds, cases_of_trainings
+from tests.unit.monitoring import cases_of_comparisons, cases_of_folds, cases_of_trainings
 from tests.unit.monitoring.cases import Case
 
 RULES = Path(__file__).parents[3] / "charts" / "nnunet-operator" / "files" / "alerts.yaml"
-CASES = [*cases_of_folds.CASES, *cases_of_trainings.CASES]
+CASES = [*cases_of_folds.CASES, *cases_of_trainings.CASES, *cases_of_comparisons.CASES]
 FIRING = [case for case in CASES if case.labels is not None]
 
 

@@ -13,9 +13,12 @@ import pytest
 
 from hack.generate.metrics_reference import operator_metrics, trainer_metrics
 from hack.pictures.model import COLUMNS, PATHS, SILENT, Panel, load, queries, variables_of
+from nnunet_api.comparison.reasons import ComparisonPhase
+from nnunet_api.comparison.words import INDICATIVE
 from nnunet_api.reasons import Phase
+from nnunet_trainer.comparison.verdict import Verdict
 
-NAMES = {"fleet", "training", "operator", "compliance"}
+NAMES = {"fleet", "training", "operator", "compliance", "comparisons"}
 TYPES = {"stat", "table", "timeseries"}
 OKABE_ITO = {"#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442"}
 COLOURS = OKABE_ITO | {"#808080", "text"}
@@ -49,7 +52,7 @@ def values(thing: Any, key: str) -> list[Any]:
     return [*([thing[key]] if key in thing else []), *(value for item in thing.values() for value in values(item, key))]
 
 
-def test_there_are_four_with_the_names_that_links_use() -> None:
+def test_there_are_those_with_the_names_that_links_use() -> None:
     assert {path.stem: load(path)["uid"] for path in PATHS} == {name: f"nnunet-{name}" for name in NAMES}
 
 
@@ -195,6 +198,22 @@ def test_every_phase_of_a_training_that_is_not_over_is_drawn_once() -> None:
     patterns = [re.findall(r'phase=~"([^"]+)"', target["expr"])[0] for target in panel["targets"]]
     for phase in set(Phase) - {Phase.COMPLETED, Phase.FAILED}:
         assert sum(bool(re.fullmatch(pattern, phase)) for pattern in patterns) == 1, phase
+
+
+def test_every_phase_of_a_comparison_without_a_verdict_is_counted_once() -> None:
+    exprs = [panel["targets"][0]["expr"] for panel in panels_of(path_of("comparisons")) if panel["type"] == "stat"]
+    patterns = [found[0] for expr in exprs if (found := re.findall(r'phase=~"([^"]+)"', expr))]
+    for phase in set(ComparisonPhase) - {ComparisonPhase.COMPLETED}:
+        assert sum(bool(re.fullmatch(pattern, phase)) for pattern in patterns) == 1, phase
+
+
+def test_every_phase_and_verdict_of_a_comparison_has_its_colour() -> None:
+    tables = {
+        panel["title"]: json.dumps(panel["fieldConfig"]["overrides"]) for panel in panels_of(path_of("comparisons"))
+    }
+    assert all(f'"{phase}": {{' in tables["Comparisons"] for phase in ComparisonPhase)
+    words = [f"{prefix}{verdict}" for prefix in ("", INDICATIVE) for verdict in Verdict]
+    assert all(f'"{word}": {{' in tables["Verdicts"] for word in words)
 
 
 @DASHBOARDS

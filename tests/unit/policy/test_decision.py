@@ -87,6 +87,8 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
         ({"requireSeed": True}, {"trainer": {"seed": 0}}, []),
         ({"requireTestSet": True}, {}, ["spec.testSet is not set, must name the folders of the test cases"]),
         ({"requireTestSet": True}, {"testSet": {}}, []),
+        ({"minReplicates": 3}, {}, ["spec.replicates is 1, must be at least 3"]),
+        ({"minReplicates": 3}, {"replicates": 3, "trainer": {"seed": 1}}, []),
         (
             {"allowedTrainerClasses": ["nnUNetTrainer", "nnUNetTrainerDA5"]},
             {"trainer": {"className": "Mine"}},
@@ -95,7 +97,20 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
         (
             {"allowedConfigurations": ["3d_fullres"]},
             {"configuration": "2d"},
-            ["spec.configuration is 2d, must be one of 3d_fullres"],
+            ["spec.configurations sets 2d, may set only 3d_fullres"],
+        ),
+        (
+            {"allowedConfigurations": ["3d_fullres"]},
+            {"configurations": ["2d", "3d_fullres", "3d_lowres"]},
+            ["spec.configurations sets 2d and 1 more, may set only 3d_fullres"],
+        ),
+        (
+            {"maxGpus": 4},
+            {"configurations": ["2d", "3d_fullres", "3d_lowres"], "folds": [0, 1]},
+            [
+                "spec.resources.gpus is 1 (5 in all folds at once), must be at most 4 in all (lower "
+                "spec.maxParallelFolds)"
+            ],
         ),
         (
             {"allowedConfigurations": ["3d_fullres"]},
@@ -106,7 +121,7 @@ PLANNED = "(so that an allowed name means what nnU-Net plans under it)"
             {"allowedConfigurations": ["b"]},
             {"configuration": "z", "planning": {"configurations": {"z": {"inherits_from": "a"}, "a": {}, "b": {}}}},
             [
-                "spec.configuration is z, must be one of b",
+                "spec.configurations sets z, may set only b",
                 f"spec.planning.configurations sets a and 2 more, must be empty {PLANNED}",
             ],
         ),
@@ -354,6 +369,8 @@ def test_an_exception_that_ended_is_told() -> None:
         ({"schedule": {"epochs": 2000, "iterationsPerEpoch": 125}}, []),
         ({"earlyStopping": {"mode": "Stop"}}, ["not convergence"]),
         ({"earlyStopping": {"mode": "Anneal"}}, []),
+        ({"initialWeights": {"training": {"name": "base"}}}, ["may undo what the weights know"]),
+        ({"initialWeights": {"training": {"name": "base"}}, "schedule": {"initialLearningRate": 0.001}}, []),
         ({"schedule": {"epochs": 300}, "earlyStopping": {"mode": "Stop"}}, ["1-3 % Dice", "not convergence"]),
     ],
 )

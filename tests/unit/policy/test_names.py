@@ -6,7 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from nnunet_api.policy.decision import decide
-from tests.support.made_policies import NOW, policy, subject
+from tests.support.made_policies import NOW, exception, policy, subject
+
+PLANNED: dict[str, Any] = {
+    "allowedConfigurations": ["3d_fullres"],
+    "allowedPlanners": ["ExperimentPlanner"],
+    "minGpuMemoryTargetGB": 8,
+}
+"""What plans may be, which weights bring along."""
 
 
 @pytest.mark.parametrize(
@@ -31,11 +38,71 @@ from tests.support.made_policies import NOW, policy, subject
                 "spec.storage.results.claimName is db-0, must be one of nnunet-*",
             ],
         ),
+        (
+            {"allowedClaims": ["nnunet-*"]},
+            {"initialWeights": {"claim": {"claimName": "pacs", "path": "a.pth"}}},
+            ["spec.initialWeights.claim.claimName is pacs, must be one of nnunet-*"],
+        ),
+        ({"allowedInitialWeights": []}, {}, []),
+        (
+            {"allowedInitialWeights": []},
+            {"initialWeights": {"training": {"name": "base"}}},
+            ["spec.initialWeights is training/base, must not be set"],
+        ),
+        (
+            {"allowedInitialWeights": ["training/released-*", "claim/models"]},
+            {"initialWeights": {"claim": {"claimName": "scratch", "path": "a.pth"}}},
+            ["spec.initialWeights is claim/scratch, must be one of training/released-*, claim/models"],
+        ),
+        (
+            {"allowedInitialWeights": ["training/released-*"]},
+            {"initialWeights": {"training": {"name": "released-3"}}},
+            [],
+        ),
+        *(
+            (
+                {rule: value},
+                {"initialWeights": {"training": {"name": "base"}}},
+                [
+                    "spec.initialWeights is training/base, must not be set where a rule says what may be planned and "
+                    "none which weights (allowedInitialWeights): the plans come with them"
+                ],
+            )
+            for rule, value in PLANNED.items()
+        ),
+        (
+            {**PLANNED, "allowedInitialWeights": ["training/base"]},
+            {"initialWeights": {"training": {"name": "base"}}},
+            [],
+        ),
+        (PLANNED, {}, []),
+        ({"minEpochs": 1}, {"initialWeights": {"training": {"name": "base"}}}, []),
         ({"allowedGpuResources": ["nvidia.com/*"]}, {}, []),
         (
             {"allowedGpuResources": []},
             {"resources": {"gpuResourceName": "devices.kubevirt.io/kvm"}},
             ["spec.resources.gpuResourceName is devices.kubevirt.io/kvm, must not be set"],
+        ),
+        (
+            {"allowedGpuResources": ["nvidia.com/*"]},
+            {"resources": {"gpuClaimTemplateName": "nvidia.com"}},
+            [
+                "spec.resources.gpuClaimTemplateName is resourceclaimtemplates/nvidia.com, must be one of nvidia.com/*",
+            ],
+        ),
+        ({"allowedGpuResources": ["resourceclaimtemplates/a*"]}, {"resources": {"gpuClaimTemplateName": "a-gpu"}}, []),
+        (
+            {"maxGpus": 8},
+            {"resources": {"gpuClaimTemplateName": "a-gpu"}},
+            [
+                "spec.resources.gpuClaimTemplateName is a-gpu, must not be set where maxGpus counts and "
+                "allowedGpuResources names no resourceclaimtemplates/...: its claim may ask for more GPUs"
+            ],
+        ),
+        (
+            {"maxGpus": 8, "allowedGpuResources": ["resourceclaimtemplates/a*"]},
+            {"resources": {"gpuClaimTemplateName": "a-gpu"}},
+            [],
         ),
         (
             {"allowedGpuResources": []},
@@ -213,3 +280,13 @@ def test_a_toleration_without_a_key_tolerates_all(key: Any) -> None:
     broken = subject(podTemplate={"tolerations": [{"key": key, "operator": "Exists"}]})
     (verdict,) = decide(broken, {}, [policy(rules={"allowedTolerations": ["a*"]})], NOW).verdicts
     assert verdict.violations[0].value == ["*"]
+
+
+@pytest.mark.parametrize(
+    ("lifted", "allowed"),
+    [(["allowedInitialWeights"], True), (list(PLANNED), True), (list(PLANNED)[1:], False)],
+)
+def test_an_exception_lets_weights_in_or_drops_what_they_stand_against(lifted: list[str], allowed: bool) -> None:
+    of = policy(rules=PLANNED, exceptions=[exception(liftedRules=lifted)])
+    decision = decide(subject(initialWeights={"training": {"name": "base"}}), {}, [of], NOW)
+    assert decision.allowed == allowed

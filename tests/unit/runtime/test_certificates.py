@@ -1,13 +1,15 @@
-"""The cluster's CA is replaced while the operator lives: it goes on without a restart."""
+"""The cluster's CA and the operator's token are replaced while it lives: it goes on without a restart."""
 
 import asyncio
 import socket
 import ssl
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 from kubernetes.aio.client import Configuration
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 
 from hack.localcluster.pki import Authority
 from nnunet_operator.metrics import Metrics
@@ -82,3 +84,39 @@ def test_a_certificate_of_a_new_authority(tmp_path: Path, in_file: str, expected
     trusted.write_bytes(before)
     replaced = {"both": before + after, "new": after, "old": before, "no": b"no certificate"}[in_file]
     assert asyncio.run(_rotated(old, new, trusted, replaced)) == expected
+
+
+async def _asked_as(token: Path, certificates: Path) -> list[str]:
+    """Return as whom the server was asked: before its token is replaced in its pod, and a minute after that."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.headers["Authorization"])
+        return web.json_response({})
+
+    application = web.Application()
+    application.router.add_get("/version", answer)
+    runner = web.AppRunner(application, shutdown_timeout=0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    configuration = Configuration()
+    where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": "1"}
+    loader = InClusterConfigLoader(str(token), str(certificates), environ=where)
+    loader.load_and_set(configuration)
+    loader.host = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with Client(configuration, 20, Metrics()) as client:
+        configuration.host = loader.host
+        await client.ping()
+        await asyncio.to_thread(token.write_text, "second")
+        loader.token_expires_at = datetime.now()
+        await client.ping()
+    await runner.cleanup()
+    return asked
+
+
+def test_a_token_that_is_replaced(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text("first")
+    trusted = authority(tmp_path / "authority") / "ca.crt"
+    assert asyncio.run(_asked_as(token, trusted)) == ["bearer first", "bearer second"]

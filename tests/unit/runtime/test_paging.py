@@ -57,7 +57,7 @@ SHELVES = {
     "none": [],
     "small ones": [2 * KIB] * 1000,
     "the largest that are admitted": [64 * KIB] * 200,
-    "large ones behind small ones": [KIB] * 500 + [600 * KIB] * 60,
+    "large ones behind small ones": [KIB] * 500 + [600 * KIB] * 20,
     "some that no page may hold": [100, 9 << 20, 100, 9 << 20],
 }
 

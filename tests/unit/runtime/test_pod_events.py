@@ -73,13 +73,27 @@ def test_events_are_asked_for_at_the_same_time(jobs: int, seconds: float, with_p
     run(scenario())
 
 
+@pytest.mark.parametrize("ahead_seconds", [4, 3600])
+def test_clocks_that_differ_keep_no_question_waiting_for_long(ahead_seconds: int) -> None:
+    """The API server's and the node's may be ahead of the operator's."""
+
+    async def scenario() -> None:
+        wanted, server = folds(1), Server()
+        finder = PodEventFinder(server)  # type: ignore[arg-type]
+        found = await finder.find(KEY, map(job_view, wanted), [], NOW - timedelta(seconds=ahead_seconds))
+        assert (len(server.asked) == 1) == (ahead_seconds > USUAL.job_without_pod)
+        assert found.again_in_seconds is not None and found.again_in_seconds <= USUAL.pod_events
+
+    run(scenario())
+
+
 def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
     async def scenario() -> None:
         server, wanted = Server(), folds(3)
         finder = PodEventFinder(server)  # type: ignore[arg-type]
         server.failing = {wanted[1]["metadata"]["uid"]}
-        with pytest.raises(Unreachable):
-            await finder.find(KEY, map(job_view, wanted), [], LATER)
+        found = await finder.find(KEY, map(job_view, wanted), [], LATER)
+        assert found.unread == {"hippo-fold-1-r1": "away"} and len(found.refusals) == 2
         server.failing.clear()
         server.asked.clear()
         found = await finder.find(KEY, map(job_view, wanted), [], LATER)
@@ -87,5 +101,22 @@ def test_a_question_that_fails_is_asked_again_and_no_other() -> None:
         await asyncio.sleep(USUAL.pod_events)
         await finder.find(KEY, map(job_view, wanted[:2]), [], LATER)
         assert len(server.asked) == 3
+
+    run(scenario())
+
+
+def test_a_cause_that_is_known_stays_while_the_api_server_is_in_trouble() -> None:
+    """Or else the status would change to and fro, with an Event each time."""
+
+    async def scenario() -> None:
+        server, wanted = Server(), folds(1)
+        finder = PodEventFinder(server)  # type: ignore[arg-type]
+        first = await finder.find(KEY, map(job_view, wanted), [], LATER)
+        server.failing = {wanted[0]["metadata"]["uid"]}
+        for _ in range(2):
+            await asyncio.sleep(USUAL.pod_events + 1)
+            again = await finder.find(KEY, map(job_view, wanted), [], LATER)
+            assert again.refusals == first.refusals and again.refusals and not again.unread
+        assert len(server.asked) == 3, "it is asked for all the same"
 
     run(scenario())

@@ -19,6 +19,8 @@ from tests.unit.runtime.clock import run
 KEY = Key("clinic", "hippo")
 QUEUED = training(folds=[0], queueName="q")
 LATER = NOW + timedelta(minutes=1)
+OTHER = "0a1b2c3d-0000-4000-8000-000000000009"
+PREEMPTED = f"Preempted to accommodate a workload (UID: w, JobUID: {OTHER}) due to prioritization in the ClusterQueue"
 MISSING = ApiError(404, "the server could not find the requested resource", "GET")
 
 
@@ -29,14 +31,24 @@ class Server:
         self.versions = versions
         self.failure = failure
         self.asked: list[str] = []
+        self.others: list[Any] | None = None
+        """Workloads of the one that this one had to make room for; None where it has to for none."""
+        self.places: list[str] = []
+        """Namespaces in which that was looked for."""
 
-    async def list_all(self, resource: Resource, _: str, labels: str) -> tuple[list[Any], int]:
+    async def list_all(self, resource: Resource, namespace: str, labels: str) -> tuple[list[Any], int]:
         self.asked.append(f"{resource.version} {labels}")
         if resource.version not in self.versions:
             raise MISSING
         if self.failure:
             raise self.failure
-        return [{"metadata": {"name": "wl"}, "spec": {"queueName": "q"}}], 1
+        if self.others is None:
+            return [{"metadata": {"name": "wl"}, "spec": {"queueName": "q"}}], 1
+        if labels.endswith(OTHER):
+            self.places.append(namespace)
+            return [one for one in self.others if namespace == one["metadata"]["namespace"]], 1
+        said = {"type": "Evicted", "status": "True", "message": PREEMPTED}
+        return [{"metadata": {"name": "wl"}, "spec": {"queueName": "q"}, "status": {"conditions": [said]}}], 1
 
 
 def waiting(uid: str = "u") -> JobView:
@@ -114,3 +126,20 @@ def test_only_jobs_that_wait_or_can_not_go_are_asked_for() -> None:
         assert len(server.asked) == times
     server = Server("v1beta2")
     assert 0 < ask(server, waiting(), at=NOW).again_in_seconds <= USUAL.job_without_pod and not server.asked
+
+
+@pytest.mark.parametrize(
+    ("namespace", "owners", "who"),
+    [
+        ("clinic", [{"kind": "Job", "name": "spleen-fold-0"}], "Job spleen-fold-0"),
+        ("clinic", [], "Workload other"),
+        ("ward", [{"kind": "Job", "name": "liver-plan"}], f"a workload (UID: w, JobUID: {OTHER})"),
+    ],
+)
+def test_who_preempted_it_is_named_within_its_namespace(namespace: str, owners: list[Any], who: str) -> None:
+    """Nobody learns here what is in another."""
+    server = Server("v1beta2")
+    server.others = [{"metadata": {"name": "other", "namespace": namespace, "ownerReferences": owners}}]
+    found = ask(server, waiting()).found["hippo-fold-0"].workload
+    assert found.stopped == f"Preempted to accommodate {who} due to prioritization in the ClusterQueue"
+    assert server.places == ["clinic"]

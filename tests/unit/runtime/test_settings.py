@@ -25,7 +25,14 @@ def test_defaults_and_lists(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("WORKERS", "0"), ("WORKERS", "many"), ("LOG_FORMAT", "xml"), ("RESYNC_SECONDS", "1"), ("TRAINER_IMAGE", "a b")],
+    [
+        ("OWNED_CLAIMS", "nnunet:many"),
+        ("WORKERS", "0"),
+        ("WORKERS", "many"),
+        ("LOG_FORMAT", "xml"),
+        ("RESYNC_SECONDS", "1"),
+        ("TRAINER_IMAGE", "a b"),
+    ],
 )
 def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment(monkeypatch, **{name: value})

@@ -1,13 +1,15 @@
 """A look at a training when an action fails, or an answer contradicts what is known."""
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import aiohttp
 import pytest
 
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, TRAININGS, Resource
+from nnunet_operator.runtime.client.resources import EVENTS, JOBS, NAMESPACES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers import trainings
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key, Request
@@ -22,7 +24,7 @@ KEY = Key("clinic", "hippo")
 WEBHOOK = 'Internal error occurred: failed calling webhook "mjob.example.org": connection refused'
 
 
-def body(version: int) -> Manifest:
+def body(version: int, suspend: bool = False) -> Manifest:
     metadata = {
         "name": "hippo",
         "namespace": "clinic",
@@ -31,27 +33,48 @@ def body(version: int) -> Manifest:
         "creationTimestamp": "2026-03-01T12:00:00Z",
         "resourceVersion": str(version),
     }
-    return {"kind": "NnunetTraining", "metadata": metadata, "spec": {"dataset": {"name": "Dataset004_Hippocampus"}}}
+    spec = {"dataset": {"name": "Dataset004_Hippocampus"}, "suspend": suspend}
+    return {"kind": "NnunetTraining", "metadata": metadata, "spec": spec}
 
 
 class Server:
     """An API server that fails as told, and remembers which statuses were written."""
 
-    def __init__(self, creating: Exception | None = None, writing: Exception | None = None, version: int = 50) -> None:
+    def __init__(
+        self,
+        creating: Exception | None = None,
+        writing: Exception | None = None,
+        version: int = 50,
+        events: Exception | None = None,
+        deleting: Exception | None = None,
+        suspend: bool = False,
+    ) -> None:
         self.creating, self.writing, self.version = creating, writing, version
+        self.events, self.deleting, self.suspend = events, deleting, suspend
         self.written: list[Any] = []
+        self.recorded: list[Manifest] = []
+        self.stored: list[Manifest] = []
+        """Jobs that it lists."""
 
-    async def list_all(self, *_: Any, **__: Any) -> tuple[list[Manifest], int]:
-        return [], self.version
+    async def list_all(self, resource: Resource, *_: Any, **__: Any) -> tuple[list[Manifest], int]:
+        if resource is EVENTS and self.events:
+            raise self.events
+        return (self.stored if resource is JOBS else []), self.version
+
+    async def delete(self, *_: Any) -> Manifest:
+        assert self.deleting
+        raise self.deleting
 
     async def get(self, resource: Resource, key: Key) -> Manifest:
         if resource is NAMESPACES:
             return {"metadata": {"name": key.name, "uid": "n", "resourceVersion": "1"}}
-        return body(self.version)
+        return body(self.version, self.suspend)
 
     async def create(self, resource: Resource, namespace: str, manifest: Manifest) -> Manifest:
         if resource is JOBS and self.creating:
             raise self.creating
+        if resource is EVENTS:
+            self.recorded.append(manifest)
         return {**manifest, "metadata": {**manifest["metadata"], "uid": "j", "resourceVersion": "60"}}
 
     async def write_status(self, resource: Resource, key: Key, version: str, status: Any) -> Manifest:
@@ -59,7 +82,7 @@ class Server:
             raise self.writing
         assert resource is TRAININGS
         self.written.append(status)
-        return {**body(70), "status": status}
+        return {**body(70, self.suspend), "status": status}
 
 
 def look(server: Server, doubt: Callable[[], None] = lambda: None, *jobs: Manifest) -> Outcome:
@@ -79,6 +102,27 @@ def look(server: Server, doubt: Callable[[], None] = lambda: None, *jobs: Manife
                     doubt()
 
     return run(scenario())
+
+
+FORBIDDEN = 'events is forbidden: User "nnunet" cannot list resource "events" in API group ""'
+"""What an API server says to whom a right was taken."""
+
+
+async def look_for(server: Server, seconds: float, *jobs: Manifest) -> list[str]:
+    """Look once a second, whatever fails; return what the statuses said, in order, without repetitions."""
+    async with aiohttp.ClientSession() as session:
+        made, _ = parts(server, session)
+        made.feed.seen(TRAININGS, body(50, server.suspend))
+        server.stored = list(jobs)
+        for one in jobs:
+            made.feed.seen(JOBS, one)
+        controller = trainings.controller(made)
+        for _ in range(int(seconds)):
+            with suppress(ApiError, Unreachable):
+                await controller.reconcile(KEY)
+            await asyncio.sleep(1)
+    said = [progressing(status)["message"] for status in server.written]
+    return [words for number, words in enumerate(said) if words not in said[:number]]
 
 
 def progressing(status: Any) -> Any:
@@ -122,6 +166,53 @@ def test_a_server_that_can_not_be_asked_now_is_not_asked(error: Exception) -> No
     assert server.written == []
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        Unreachable("POST: etcdserver: no leader (HTTP 503)", said="etcdserver: no leader"),
+        Unreachable("POST: too many requests (HTTP 429)", retry_after=1, said="too many requests"),
+        ApiError(404, "the server could not find the requested resource", "POST"),
+    ],
+    ids=["503", "429", "404"],
+)
+def test_what_lasts_is_said_whatever_it_is(error: ApiError | Unreachable) -> None:
+    """Of a moment nothing is said. A server that asks to be left alone is told nothing at all so long."""
+    *first, last = run(look_for(Server(error), 14))
+    assert all("starts" in words for words in first) and bool(first) == (error.retry_after is None)
+    said = error.message if isinstance(error, ApiError) else error.said
+    assert f"waits because the API server refuses its Job: {said}" in last
+
+
+@pytest.mark.parametrize("error", [ApiError(403, FORBIDDEN, "GET"), Unreachable("GET: slow down", said="slow down")])
+def test_events_that_can_not_be_read_keep_no_status_from_being_written(error: ApiError | Unreachable) -> None:
+    (said,) = run(look_for(Server(events=error), 2, stored_job()))
+    reason = error.message if isinstance(error, ApiError) else error.said
+    assert said == (
+        f"planning and preprocessing starts (what keeps it is not known, because Events can't be read: {reason})"
+    )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ApiError(403, 'admission webhook "keep.example.org" denied it', "DELETE"), Unreachable(WEBHOOK, said=WEBHOOK)],
+)
+def test_a_job_that_can_not_be_deleted_is_said(error: ApiError | Unreachable) -> None:
+    (said,) = run(look_for(Server(deleting=error, suspend=True), 2, stored_job()))
+    words = error.message if isinstance(error, ApiError) else error.said
+    assert said == (
+        "planning and preprocessing: being stopped because spec.suspend is true; the API server refuses to delete its "
+        f"Job, which is tried again: {words}"
+    )
+
+
+def test_a_status_that_is_refused_is_told_by_an_event_once() -> None:
+    server = Server(writing=ApiError(403, 'admission webhook "freeze.example.org" denied the request', "PATCH"))
+    assert run(look_for(server, 3, stored_job())) == []
+    (event,) = {event["metadata"]["name"]: event for event in server.recorded}.values()
+    assert (event["type"], event["reason"]) == ("Warning", "StatusRefused")
+    assert 'can\'t be written: admission webhook "freeze.example.org" denied the request' in event["message"]
+
+
 def test_an_answer_of_another_history_calls_for_a_full_list() -> None:
     """The status is of a version that was lost: the conflict would last for ever."""
     doubts: list[bool] = []
@@ -129,6 +220,13 @@ def test_an_answer_of_another_history_calls_for_a_full_list() -> None:
     with pytest.raises(Unreachable, match="at version 30, after 50 was seen"):
         look(server, lambda: doubts.append(True))
     assert doubts == [True] and server.written == []
+
+
+def stored_job() -> Manifest:
+    """Return the planning Job, which has no pod."""
+    job = made_job(training(), PLAN)
+    job["metadata"] |= {"namespace": "clinic", "resourceVersion": "50"}
+    return job
 
 
 def leaving(*conditions: dict[str, str]) -> Manifest:

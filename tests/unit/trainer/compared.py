@@ -1,6 +1,8 @@
 """Runs on a volume, as evaluations leave them, and what the operator tells of them."""
 
+import pickle
 import random
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,12 +45,13 @@ class Volume:
         folds = [_provenance(fold, epochs) for fold, _ in names]
         change(summary, folds)
         write_path = self._results / folder
-        write_path.mkdir(parents=True)
-        write_json(write_path / "summary.json", summary)
+        hashes = {}
         for (fold, number), content in zip(names, folds, strict=True):
             place = write_path / f"replicate-{number}" / MODEL / f"fold_{fold}"
             place.mkdir(parents=True)
             write_json(place / "provenance.json", content)
+            hashes[f"{fold}-r{number}"] = file_hash(place / "provenance.json")
+        write_json(write_path / "summary.json", {"provenanceHashes": hashes, **summary})
         return ComparedRun(
             training=name,
             uid=uid,
@@ -58,6 +61,17 @@ class Volume:
             configuration="3d_fullres",
             folds=[f"{fold}-r{number}" for fold, number in names],
         )
+
+    def checkpoints(self, run: ComparedRun, epochs: int, seconds: float) -> None:
+        """Write the final checkpoint of each fold of a run, as torch would, whose moving average goes up by 0.001."""
+        logged = {
+            "ema_fg_dice": [epoch / 1000 for epoch in range(1, epochs + 1)],
+            "epoch_start_timestamps": [1000.0 * epoch for epoch in range(epochs)],
+            "epoch_end_timestamps": [1000.0 * epoch + seconds for epoch in range(epochs)],
+        }
+        for folder in self.path(run, "").rglob("fold_*"):
+            with zipfile.ZipFile(folder / "checkpoint_final.pth", "w") as archive:
+                archive.writestr("archive/data.pkl", pickle.dumps({"logging": logged}, protocol=2))
 
     def path(self, run: ComparedRun, name: str = "summary.json") -> Path:
         """Return a file of a run."""
@@ -102,7 +116,7 @@ def _replicate(folder: str, number: int, loss: float, test_set: bool) -> dict[st
         f"case_{case:02}": (0.9 + hard.gauss(0, 0.02) + luck, 0.7 + hard.gauss(0, 0.05) + luck - loss)
         for case in range(CASES)
     }
-    content: dict[str, Any] = {"replicate": number, "modelPath": f"{folder}/replicate-{number}/{MODEL}"}
+    content: dict[str, Any] = {"replicate": number, "seed": number, "modelPath": f"{folder}/replicate-{number}/{MODEL}"}
     if test_set:
         content["testByCase"] = {
             case: {

@@ -9,6 +9,7 @@ import pytest
 
 from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.contract import CONTRACT_ENV, POLICY_FILE
+from nnunet_api.data_feed import augmentation_workers
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
@@ -102,8 +103,18 @@ def test_a_value_that_nnunet_can_not_read_ends_before_anything_is_done(
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION and "trainer.env" in caught.value.message
 
 
+def test_processes_that_train_together_meet_inside_the_pod_whatever_is_set(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The same with sockets: tests/trainer/test_workers.py."""
+    monkeypatch.setattr(os, "environ", {"NCCL_SOCKET_IFNAME": "eth0", "NCCL_COMM_ID": "10.0.0.7:29500"})
+    environment.prepare(contract(), paths_of(contract(), tmp_path), tmp_path)
+    found = {name: value for name, value in os.environ.items() if name.startswith(("NCCL_", "GLOO_"))}
+    assert found == {"NCCL_SOCKET_IFNAME": "lo", "GLOO_SOCKET_IFNAME": "lo"}
+
+
 def test_workers_follow_the_cores_of_the_pod() -> None:
-    assert [environment.augmentation_workers(cores) for cores in (1, 2, 3, 8)] == [0, 0, 3, 8]
+    assert [augmentation_workers(cores) for cores in (1, 2, 3, 8)] == [0, 0, 3, 8]
     variables = environment.defaults(contract(processes=6, device="cpu"))
     assert (variables["nnUNet_def_n_proc"], variables["nnUNet_n_proc_DA"]) == ("6", "6")
     assert variables["nnUNet_compile"] == "f"

@@ -1,6 +1,13 @@
 """Configurations that a training brings, merged into nnU-Net's plans."""
 
-from nnunet_trainer.dataset.configurations import with_configurations
+from typing import Any
+
+import pytest
+
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.dataset.configurations import unavailable, with_configurations, without
+from nnunet_trainer.process.failures import TrainerError
+from tests.support.made_contracts import contract
 
 PLANS = {"plans_name": "nnUNetPlans", "configurations": {"3d_fullres": {"batch_size": 2}}}
 
@@ -17,3 +24,43 @@ def test_nulls_that_kubectl_apply_dropped_come_back() -> None:
     merged = with_configurations(PLANS, {"tiny": sent})["configurations"]["tiny"]
     assert merged["architecture"]["arch_kwargs"] == {"conv_op": "torch.nn.Conv3d", "dropout_op": None}
     assert merged["architecture"]["_kw_requires_import"] == ["conv_op", "dropout_op"]
+
+
+def asked(*names: str, skip: bool = False) -> Any:
+    several = {"configurations": list(names)} if len(names) > 1 else {}
+    return contract(configuration=names[0], skipUnavailableConfigurations=skip, **several)
+
+
+@pytest.mark.parametrize(
+    ("names", "skip", "expected"),
+    [
+        (("3d_fullres",), False, []),
+        (("3d_lowres", "3d_fullres"), True, ["3d_lowres"]),
+        (("3d_fullres", "3d_lowres", "3d_tiny"), True, ["3d_lowres", "3d_tiny"]),
+    ],
+)
+def test_what_nnunet_does_not_plan_is_left_out(names: tuple[str, ...], skip: bool, expected: list[str]) -> None:
+    left_out = unavailable(asked(*names, skip=skip), PLANS)
+    assert left_out == expected
+    left = without(asked(*names, skip=skip), left_out)
+    assert (left.configuration, left.configuration_names) == ("3d_fullres", ["3d_fullres"])
+
+
+@pytest.mark.parametrize(
+    ("names", "skip", "words"),
+    [
+        (
+            ("2d",),
+            False,
+            "configuration 2d is not in the plans for Dataset004_Hippocampus, which have 3d_fullres. Corr",
+        ),
+        (("2d",), True, "which have 3d_fullres. Correct configurations, or define them"),
+        (("2d", "3d_fullres"), False, "3d_fullres. To train the others alone, set skipUnavailableConfigurations: true"),
+        (("2d", "3d_lowres"), True, "configurations 2d, 3d_lowres are not in the plans for"),
+        (("2d", "3d_lowres"), True, "so that none is left to train"),
+    ],
+)
+def test_a_training_says_what_nnunet_planned(names: tuple[str, ...], skip: bool, words: str) -> None:
+    with pytest.raises(TrainerError) as caught:
+        unavailable(asked(*names, skip=skip), PLANS)
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION and words in caught.value.message

@@ -15,6 +15,7 @@ from nnunet_trainer.dataset.contents import (
     require_labels,
     same_images,
     torn_apart,
+    unlearned,
     write_contents,
 )
 from nnunet_trainer.dataset.raw import Case, RawDataset
@@ -62,13 +63,21 @@ def test_zero_has_no_sign() -> None:
     assert fingerprint(zeros) == fingerprint(-zeros)
 
 
-def test_a_label_that_occurs_nowhere_is_named(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_label_that_occurs_nowhere_is_named() -> None:
     found = {"a": CaseContents("1", (0, 1)), "b": CaseContents("2", (0,))}
     with pytest.raises(TrainerError, match=r"back \(2\) of labels .* none of the 2 training cases") as caught:
         require_labels(DATASET, found)
     assert caught.value.code == ExitCode.WRONG_DATA
     require_labels(DATASET, found | {"c": CaseContents("3", (0, 2, 1))})
-    assert "back occurs in one training case only" in caplog.text and "front" not in caplog.text
+
+
+def test_a_class_that_a_fold_can_not_learn_is_named() -> None:
+    """A class in one case only, or in cases that all are validated on together."""
+    found = {"a": CaseContents("1", (0, 1)), "b": CaseContents("2", (0, 1, 2)), "c": CaseContents("3", (0,))}
+    splits = [{"train": ["a", "c"], "val": ["b"]}, {"train": ["b", "c"], "val": ["a"]}, {"train": ["c"], "val": ["a"]}]
+    front, back = sorted(unlearned(DATASET, found, splits), reverse=True)
+    assert front.startswith("front occurs in no training case of fold 2: such a fold can't learn it")
+    assert back.startswith("back occurs in no training case of fold 0, 2")
 
 
 def test_a_leak_is_refused_and_names_both_files() -> None:
@@ -118,7 +127,7 @@ EARLIER = '{"a": {"checks": 1, "fingerprint": "1", "labels": [1]}}'
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"a": 1}', '{"a": {"checks": 2, "labels": [1]}}', '{"a": {"fingerprint": "1"}}', EARLIER]
+    "text", ["", "[]", '{"a": 1}', '{"a": {"checks": 3, "labels": [1]}}', '{"a": {"fingerprint": "1"}}', EARLIER]
 )
 def test_notes_that_cannot_be_read_are_made_again(tmp_path: Path, text: str) -> None:
     (tmp_path / CONTENTS_FILE).write_text(text)

@@ -98,7 +98,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
         remove(*(f"labelsTr/c_{number:02d}.nii.gz" for number in range(6))),
         ["6 of 6", "c_04.nii.gz and 1 more"],
     ),
-    ("channel", remove("imagesTr/c_01_0001.nii.gz"), ["1 images are missing", "imagesTr/c_01_0001.nii.gz"]),
+    ("channel", remove("imagesTr/c_01_0001.nii.gz"), ["1 image is missing", "imagesTr/c_01_0001.nii.gz"]),
     ("extra channel", touch("imagesTr/c_01_0002.nii.gz"), ["2 channels", "c_01_0002.nii.gz"]),
     ("stranger", touch("imagesTr/readme.nii.gz"), ["channel's number", "imagesTr/readme.nii.gz"]),
     ("other ending", lambda f: describe(f, file_ending=".mha"), ["no file CASE_0000.mha"]),
@@ -124,7 +124,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     (
         "a listed case without a channel",
         lambda f: describe(f, dataset={"c": {"images": ["a"], "label": "x"}}),
-        ["dataset.c has 1 images, must have 2, one for each channel"],
+        ["dataset.c has 1 image, must have 2, one for each channel"],
     ),
     ("splits are not JSON", write("splits_final.json", "{"), ["splits_final.json is not valid JSON", "remove it"]),
     ("splits as an object", write("splits_final.json", GOOD_SPLIT), ["is {'train': ['c_00']", "must be a list"]),
@@ -145,7 +145,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     (
         "foreign splits",
         write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": ["c_00"], "val": ["z"]}}]'),
-        ["fold 1", "1 cases", "not in the dataset: z"],
+        ["fold 1", "1 case is not in the dataset: z"],
     ),
     (
         "no validation cases",
@@ -160,7 +160,7 @@ DAMAGE: list[tuple[str, Callable[[Path], None], list[str]]] = [
     (
         "overlapping splits",
         write("splits_final.json", f'[{GOOD_SPLIT}, {{"train": ["c_00", "c_01"], "val": ["c_01", "c_02"]}}]'),
-        ["fold 1", "1 cases are in train and in val: c_01"],
+        ["fold 1", "1 case is in train and in val: c_01"],
     ),
 ]
 
@@ -185,7 +185,7 @@ def test_no_listed_cases_are_refused_where_all_are_trained_on(tmp_path: Path) ->
 def test_files_that_were_cut_short_are_named(tmp_path: Path) -> None:
     make(tmp_path)
     with pytest.raises(TrainerError, match=r"18 files are cut short or damaged: imagesTr/c_00_0000.nii.gz") as caught:
-        load_dataset(tmp_path, NAME, FIVE).check_whole()
+        load_dataset(tmp_path, NAME, FIVE).check_whole(1)
     assert caught.value.code == ExitCode.WRONG_DATA
 
 
@@ -193,7 +193,7 @@ def test_files_of_the_test_set_that_were_cut_short_are_named(tmp_path: Path) -> 
     make(tmp_path)
     dataset = load_dataset(tmp_path, NAME, FIVE)
     with pytest.raises(TrainerError, match=r"6 files are cut short or damaged: imagesTs/c_90_0000.nii.gz") as caught:
-        check_test_set_whole(dataset, check_test_set(dataset, TestSet()))
+        check_test_set_whole(dataset, check_test_set(dataset, TestSet()), 2)
     assert caught.value.code == ExitCode.WRONG_DATA
 
 
@@ -211,6 +211,17 @@ def test_too_few_cases_for_five_folds(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match=r"4 training cases.*at least 5.*trainOnAllCases"):
         load_dataset(tmp_path, NAME, FIVE)
     assert len(load_dataset(tmp_path, NAME, ["all"]).cases) == 4
+
+
+def test_cases_that_are_trained_on_more_often_are_kept_and_told_of(tmp_path: Path) -> None:
+    folder = make(tmp_path, cases=3)
+    describe(folder, numTraining=3)
+    splits = [{"train": ["c_00", "c_01"], "val": ["c_02"]}, {"train": ["c_01", "c_01", "c_02"], "val": ["c_00"]}]
+    (folder / "splits_final.json").write_text(json.dumps(splits))
+    dataset = load_dataset(tmp_path, NAME, ["0", "1"])
+    assert dataset.splits == splits
+    (note,) = dataset.notes
+    assert note.startswith("splits_final.json, fold 1 (the first is 0): train has c_01 more than once")
 
 
 def test_own_splits_decide_which_folds_there_are(tmp_path: Path) -> None:
@@ -238,7 +249,7 @@ def test_cases_listed_in_dataset_json(tmp_path: Path) -> None:
     describe(folder, dataset=entries)
     assert sorted(load_dataset(tmp_path, NAME, FIVE).cases) == [f"x{number}" for number in range(6)]
     (folder / "imagesTr/c_05_0001.nii.gz").unlink()
-    with pytest.raises(TrainerError, match=r"1 images are missing: .*c_05_0001.nii.gz"):
+    with pytest.raises(TrainerError, match=r"1 image is missing: .*c_05_0001.nii.gz"):
         load_dataset(tmp_path, NAME, FIVE)
 
 
@@ -285,10 +296,10 @@ def test_headers_without_voxels_are_refused(tmp_path: Path) -> None:
     (folder / "labelsTr/c_03.nrrd").write_bytes(b"NRRD0004\ntype: float\ndata file: c_03.raw\n")
     (folder / "imagesTs/c_90_0001.nrrd").write_bytes(b"NRRD0004\ntype: float\ndatafile: LIST\na.raw\n")
     dataset = load_dataset(tmp_path, NAME, FIVE)
-    with pytest.raises(TrainerError, match=r"1 files are headers .*: labelsTr/c_03.nrrd \(c_03.raw\).*as one file"):
-        dataset.check_whole()
+    with pytest.raises(TrainerError, match=r"1 file is a header .*: labelsTr/c_03.nrrd \(c_03.raw\).*as one file"):
+        dataset.check_whole(1)
     with pytest.raises(TrainerError, match=r"imagesTs/c_90_0001.nrrd \(LIST\)"):
-        check_test_set_whole(dataset, check_test_set(dataset, TestSet()))
+        check_test_set_whole(dataset, check_test_set(dataset, TestSet()), 2)
 
 
 TEST_SET_DAMAGE: list[tuple[str, TestSet, Callable[[Path], None], str]] = [

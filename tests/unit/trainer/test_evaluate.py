@@ -9,6 +9,7 @@ import pytest
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands import evaluate as module
 from nnunet_trainer.commands.evaluate import LOCK_FILE, evaluate
+from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from nnunet_trainer.scoring.ensemble import HeldOut
@@ -44,3 +45,21 @@ def test_plans_in_the_model_folder_are_checked_before_nnunet_predicts(tmp_path: 
     with pytest.raises(TrainerError, match=r"network_class_name is 'os\.system'") as caught:
         module._replicate(run, paths, plan, 1, {}, HeldOut({}, ".nii.gz"), {})
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+
+
+def test_a_class_that_splits_otherwise_is_found_out(tmp_path: Path) -> None:
+    run = contract(splits={"folds": 2}, folds=["0"])
+    paths, split = paths_of(run, tmp_path), [{"train": ["a"], "val": ["b", "c"]}, {"train": ["b", "c"], "val": ["a"]}]
+    paths.run.mkdir(parents=True)
+    write_json(paths.splits, split)
+    plan = plan_facts(splits_hash=file_hash(paths.splits))
+    right = {"0": {"b": {"1": 0.5}, "c": {"1": 0.5}}}
+    module._require_own_splits(run, paths, plan, right)
+    with pytest.raises(TrainerError, match="fold 0 was validated on other cases than its split has: a, b") as caught:
+        module._require_own_splits(run, paths, plan, {"0": {"a": {"1": 0.9}, "c": {"1": 0.5}}})
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION
+    both = contract(folds=["0"], splits=run.splits.to_json_dict(), configurations=["2d", "3d_fullres"])
+    swapped = {"2d-0": right["0"], "3d_fullres-0": {"a": {"1": 0.9}, "c": {"1": 0.5}}}
+    with pytest.raises(TrainerError, match="fold 3d_fullres-0 was validated on other cases"):
+        module._require_own_splits(both, paths, plan, swapped)
+    module._require_own_splits(contract(folds=["0"]), paths, plan_facts(), right)  # preprocessed data may be gone

@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,6 +27,30 @@ def found(
 ) -> Finding:
     checkpoint = checkpoint_of({"current_epoch": counter, "logging": logging})
     return prove("0", checkpoint, HASH, contract(schedule={"epochs": epochs}, earlyStopping=rule, policy=policies))
+
+
+@pytest.mark.parametrize(
+    ("counted", "asked", "trouble"),
+    [
+        (250, 10, None),
+        (251, 10, None),
+        (249, 10, "10 of 10 epochs are proven: an epoch had 249 iterations, and schedule.iterationsPerEpoch is 250"),
+        (1, 10, "10 of 10 epochs are proven: an epoch had 1 iteration, and schedule.iterationsPerEpoch is 250"),
+        # No policy asks for epochs: a class in an image of before the rule may have iterations of its own.
+        (249, 0, None),
+        (1, None, None),
+        # By an older image, which counted none.
+        (None, 10, None),
+    ],
+)
+def test_policies_ask_for_epochs_of_as_many_iterations_as_the_training(
+    counted: int | None, asked: int | None, trouble: str | None
+) -> None:
+    told = {"init_args": {"nnunet_training": {"uid": "u", "fold": "0", "iterations": counted}}}
+    checkpoint = checkpoint_of({"current_epoch": 10, "logging": history(10), **told})
+    policies = None if asked is None else policy(minEpochs=asked or None)
+    finding = prove("0", replace(checkpoint, owner=None), HASH, contract(schedule={"epochs": 10}, policy=policies))
+    assert finding.trouble == trouble and finding.evidence.iterations_per_epoch == counted
 
 
 @pytest.mark.parametrize(

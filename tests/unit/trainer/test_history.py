@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.commands.history import lines, name_of
+from nnunet_trainer.commands.history import has_several, lines, name_of
 from nnunet_trainer.training.history import history_of, thinned
+from tests.support.plan_facts import PLAN_FACTS
 
 
 def test_the_history_in_a_checkpoint() -> None:
@@ -45,6 +46,22 @@ def test_what_is_not_a_number_leaves_a_gap_in_the_curve() -> None:
 )
 def test_the_fold_run_of_a_folder(folder: str, name: str) -> None:
     assert name_of(Path(folder)) == name
+    assert name_of(Path(folder), several=True) == f"2d-{name}"
+
+
+@pytest.mark.parametrize(
+    ("models", "left_out", "several"),
+    [(["2d"], None, False), (["2d", "3d_fullres"], None, True), (["2d"], ["3d_lowres"], True), ([], None, False)],
+)
+def test_whether_a_run_has_several_configurations(
+    tmp_path: Path, models: list[str], left_out: list[str] | None, several: bool
+) -> None:
+    for name in models:
+        (tmp_path / "Dataset001_A" / f"nnUNetTrainer__nnUNetPlans__{name}").mkdir(parents=True)
+    assert has_several(tmp_path) == several or left_out is not None
+    facts = PLAN_FACTS.model_copy(update={"left_out_configurations": left_out})
+    (tmp_path / "plan.json").write_text(facts.model_dump_json(by_alias=True))
+    assert has_several(tmp_path) == several
 
 
 @pytest.mark.parametrize("linked", ["Dataset001_A", "Dataset001_A/nnUNetTrainer__nnUNetPlans__2d", "replicate-2"])

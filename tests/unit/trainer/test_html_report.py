@@ -3,6 +3,7 @@
 import json
 import logging
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,21 +11,23 @@ import pytest
 
 from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, RunContract
 from nnunet_api.facts import EarlyStopFacts, FoldProvenance
+from nnunet_api.initial_weights import InitialWeightsFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.report import html_report
 from nnunet_trainer.report.course import course_of, images
-from nnunet_trainer.report.html_report import (
+from nnunet_trainer.report.html_report import render, write_report
+from nnunet_trainer.report.rows import (
     fold_rows,
     grouped,
     lowest_cases,
-    render,
+    plan_rows,
     schedule_warning,
     settings,
     verdict,
-    write_report,
 )
 from nnunet_trainer.run.journal import Journal, write_journal
 from nnunet_trainer.scoring.results import Results
+from nnunet_trainer.scoring.subgroups import Subgroup
 from tests.support.made_contracts import contract, exception, paths_of, plan_facts, policy
 from tests.unit.trainer.scored import ensemble, evidence, replicate, results
 
@@ -35,7 +38,15 @@ RUN = contract(folds=["0", "1"], testSet={})
 def page_of(run: RunContract, found: Results) -> str:
     folds = [key.name for number in range(1, run.replicates + 1) for key in run.fold_keys_of(number)]
     pictures = dict.fromkeys(folds, PICTURE)
-    return render(run, plan_facts(), found, evidence(*folds), dict.fromkeys(folds), pictures, {"Test cases": PICTURE})
+    return render(
+        run,
+        plan_facts(),
+        {run.configuration: found},
+        evidence(*folds),
+        dict.fromkeys(folds),
+        pictures,
+        {run.configuration: {"Test cases": PICTURE}},
+    )
 
 
 def test_the_page_needs_no_network_and_no_script() -> None:
@@ -124,7 +135,9 @@ def test_what_was_trained_is_told_and_held_against_the_standard() -> None:
     warning = schedule_warning(asked, told)
     assert warning and "by the checkpoints, is 1, nnU-Net's is 250" in warning and "is 1e-12, nnU-Net's is" in warning
     pictures = dict.fromkeys(told, PICTURE)
-    page = html_report.render(asked, plan_facts(), results(replicate()), told, dict.fromkeys(told), pictures, {})
+    page = html_report.render(
+        asked, plan_facts(), {asked.configuration: results(replicate())}, told, dict.fromkeys(told), pictures, {}
+    )
     assert '<td class="number">1e-12</td>' in page and '<td class="number">31000000</td>' in page
 
 
@@ -176,6 +189,11 @@ def test_rows_of_folds_and_of_the_lowest_cases() -> None:
             {"earlyStopping.patienceEpochs", "evaluation.surfaceToleranceMm"},
             {"earlyStopping.annealEpochs", "evaluation.bestCheckpoint"},
         ),
+        (
+            {"testSet": {}, "evaluation": {"mirroring": False}},
+            {"evaluation.mirroring", "evaluation.stepSize"},
+            {"evaluation.bestCheckpoint", "evaluation.processes"},
+        ),
         ({"earlyStopping": {"mode": "Anneal"}}, {"earlyStopping.annealEpochs"}, set()),
         ({"replicates": 2, "seed": 1}, {"replicates", "trainer.seed"}, set()),
     ],
@@ -183,6 +201,15 @@ def test_rows_of_folds_and_of_the_lowest_cases() -> None:
 def test_only_settings_that_act_are_listed(changes: dict[str, Any], there: set[str], absent: set[str]) -> None:
     listed = {name for name, _ in settings(contract(**changes))}
     assert there <= listed and not absent & listed
+
+
+def test_what_it_began_with_is_told() -> None:
+    known = {"claimName": "nnunet-results", "path": "p", "sha256": "ab", "training": "base", "notTaken": ["a", "b"]}
+    facts = plan_facts(initial_weights=InitialWeightsFacts.model_validate(known))
+    rows = dict(plan_rows(facts))
+    assert (rows["initialWeights.training"], rows["initialWeights.sha256"]) == ("base", "ab")
+    assert rows["initialWeights.notTaken"] == "a, b"
+    assert not [name for name in dict(plan_rows(plan_facts())) if name.startswith("initialWeights")]
 
 
 def test_dates_times_and_images(tmp_path: Path) -> None:
@@ -214,7 +241,16 @@ def test_dates_times_and_images(tmp_path: Path) -> None:
     }
     assert course_of({"0": tmp_path / "none"}, 1, 0.0) == [("report written", "1970-01-01 00:00 UTC")]
     pictures = dict.fromkeys(("0", "1"), PICTURE)
-    page = render(RUN, plan_facts(), results(replicate()), evidence("0", "1"), {}, pictures, {}, list(rows.items()))
+    page = render(
+        RUN,
+        plan_facts(),
+        {RUN.configuration: results(replicate())},
+        evidence("0", "1"),
+        {},
+        pictures,
+        {},
+        list(rows.items()),
+    )
     assert "r/t@sha256:ab" in page and "8 h 00 min" in page
 
 
@@ -237,6 +273,24 @@ def test_a_report_that_cannot_be_drawn_costs_only_itself(
     paths.run.mkdir(parents=True)
     (paths.run / REPORT_FILE).write_text("of an earlier attempt, with other scores")
     with caplog.at_level(logging.ERROR):
-        write_report(RUN, paths, plan_facts(), results(replicate()), evidence("0", "1"), {"0": tmp_path})
+        write_report(
+            RUN, paths, plan_facts(), {RUN.configuration: results(replicate())}, evidence("0", "1"), {"0": tmp_path}
+        )
     assert "could not be drawn" in caplog.text and "no torch in here" in caplog.text
     assert not (paths.run / REPORT_FILE).exists()
+
+
+def test_subgroups_have_a_table_of_their_own() -> None:
+    one = Subgroup("site", "<i>Ulm</i>", "test", 9, 7, 0.81, 0.7, 0.9, {"liver": 0.8})
+    found = replace(results(replicate()), subgroups=[one, replace(one, value="Bonn", units=2, low=None, high=None)])
+    page = page_of(contract(folds=["0", "1"], testSet={}, evaluation={"subgroups": ["site"]}), found)
+    assert "<h2>Subgroups</h2>" in page and "&lt;i&gt;Ulm" in page and "0.7000 to 0.9000" in page
+    assert "<h2>Subgroups</h2>" not in page_of(RUN, results(replicate()))
+
+
+def test_the_settings_tell_splits_and_subgroups_that_were_asked_for() -> None:
+    run = contract(splits={"folds": 3, "groupBy": "patient"}, evaluation={"subgroups": ["site", "sex"]}, folds=["0"])
+    told = dict(settings(run))
+    assert (told["splits.folds"], told["splits.groupBy"]) == (3, "patient")
+    assert told["evaluation.subgroups"] == "site, sex"
+    assert not [name for name in dict(settings(RUN)) if "splits" in name or "subgroups" in name]

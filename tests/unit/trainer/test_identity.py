@@ -13,6 +13,13 @@ def key(dataset: str = "d" * 64, version: str = "2.8.1", sources: str = "s" * 64
     return preprocessed_key(contract(**changes), dataset, version, sources)
 
 
+def test_several_configurations_have_one_folder_in_whichever_order() -> None:
+    several = key(configurations=["2d", "3d_fullres"], configuration="2d")
+    assert several == key(configurations=["3d_fullres", "2d"], configuration="3d_fullres")
+    assert several not in {key(configuration="2d"), key(configurations=["2d", "3d_lowres"], configuration="2d")}
+    assert key(skipUnavailableConfigurations=True) == key()
+
+
 def test_the_name_says_the_dataset() -> None:
     name, digits = key().rsplit("-", 1)
     assert name == "Dataset004_Hippocampus"

@@ -1,5 +1,6 @@
 """What is said of the findings in a dataset. That they are found, tests/trainer/test_odd_datasets.py shows."""
 
+from nnunet_api.dataset.geometry import Grid
 from nnunet_trainer.dataset.examination import Examined, Finding, Kind, ReaderChoice
 from nnunet_trainer.dataset.integrity import all_findings, described
 
@@ -15,6 +16,7 @@ class Tiff3DIO: ...
 
 SHEARED = Finding(Kind.OTHER_READER, "imagesTr/a_0000.nii.gz: ITK only supports orthonormal direction cosines")
 ITK = ReaderChoice(SimpleITKIO, later=(NibabelIO,))
+GRID = Grid((2, 2, 2), (1.0, 1.0, 1.0))
 NIBABEL = ReaderChoice(NibabelIO, first=SimpleITKIO)
 
 
@@ -29,7 +31,7 @@ def test_findings_come_by_kind_with_their_remedy() -> None:
     )
     assert told == (
         "2 images have voxels that are not finite numbers: imagesTr/a_0000.mha has 3; imagesTr/b_0000.mha has 1. "
-        "Replace NaN and infinity by values that make sense for the images; 1 label images have values that labels of "
+        "Replace NaN and infinity by values that make sense for the images; 1 label image has values that labels of "
         "dataset.json does not: labelsTr/a.mha has 7 (labels has 0, 1). Correct the label images, or labels in "
         "dataset.json"
     )
@@ -51,6 +53,9 @@ def test_a_reader_that_can_read_no_case_is_no_choice() -> None:
     volume = Examined((SHEARED,), by_first=False)
     choice = ReaderChoice(Tiff3DIO, first=SimpleITKIO)
     assert all_findings([volume, volume], choice) == []
-    assert all_findings([volume, Examined()], choice) == [SHEARED]
+    assert all_findings([volume, Examined(name="b", grid=GRID)], choice) == [SHEARED]
+    # What it alone can read, a slice among volumes, makes it no choice either.
+    slice_ = Finding(Kind.UNREADABLE, "imagesTr/c_0000.tif: Only 3D images are supported")
+    assert all_findings([volume, Examined((slice_,))], choice) == [slice_]
     other = Finding(Kind.VOXELS, "x has 1")
     assert all_findings([Examined((SHEARED, other), by_first=False)], choice) == [other]

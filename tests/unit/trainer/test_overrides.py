@@ -1,5 +1,6 @@
 """What a trainer class may take into its own hands, and what not. The classes are read, never run."""
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,19 @@ class Base:
     def perform_actual_validation(self, save_probabilities: bool = False) -> None: ...
 
 
-class Control(Base):
+class Paced(Base):
+    """Stands for what control is built on."""
+
+    _cpu_before: float | None = None
+
+    @cached_property
+    def _clock(self) -> object: ...
+
+    def on_train_epoch_end(self, outputs: Any) -> None:
+        self._computing = 0.0
+
+
+class Control(Paced):
     """Stands for control."""
 
     _fold_run: Any
@@ -183,6 +196,12 @@ class TakenMethod(Base):
     def take_control(self) -> None: ...
 
 
+class TakenClock(Base):
+    def on_train_epoch_start(self) -> None:
+        super().on_train_epoch_start()
+        self._clock = 1.0
+
+
 class NoValidation(Base):
     def perform_actual_validation(self, save_probabilities: bool = False) -> None:
         pass
@@ -192,7 +211,7 @@ RESERVED = reserved_names(Control, Base)
 
 
 def test_names_that_control_needs() -> None:
-    assert {"_fold_run", "_began", "take_control"} == RESERVED
+    assert {"_fold_run", "_began", "take_control", "_cpu_before", "_clock", "_computing"} == RESERVED
 
 
 @pytest.mark.parametrize("trainer", [Base, Plain, Polite, Thorough, Mended])
@@ -214,6 +233,7 @@ def test_classes_that_leave_control_its_part(trainer: type) -> None:
         (NoInit, ["NoInit.__init__ (", "does not call super().__init__(): nothing"]),
         (Computed, ["Computed makes a property of num_epochs"]),
         (TakenName, ["TakenName uses the name _began"]),
+        (TakenClock, ["TakenClock uses the name _clock"]),
         (TakenMethod, ["TakenMethod uses the name take_control"]),
         (NoValidation, ["NoValidation.perform_actual_validation (", '"summary.json"']),
     ],

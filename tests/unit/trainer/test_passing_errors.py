@@ -15,8 +15,8 @@ import pytest
 
 from nnunet_api.dataset.truncation import cut_short
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_trainer.commands import evaluate, plan
-from nnunet_trainer.dataset import contents, examination
+from nnunet_trainer.commands import building, evaluate
+from nnunet_trainer.dataset import contents, readers
 from nnunet_trainer.dataset import raw as dataset
 from nnunet_trainer.process.failures import (
     PASSING_ERRNOS,
@@ -69,7 +69,7 @@ def fail_with(error: BaseException) -> Callable[..., NoReturn]:
 
 
 def verifying(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    _, trouble = examination.attempt(fail_with(error))
+    _, trouble = readers.attempt(fail_with(error))
     assert trouble is not None
     raise wrong_data(trouble) from error
 
@@ -82,8 +82,9 @@ def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.Monk
 
 
 def reading_the_description(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Path, "read_text", fail_with(error))
     (folder / "Dataset004_Hippocampus").mkdir()
+    (folder / "Dataset004_Hippocampus/dataset.json").touch()
+    patch.setattr(Path, "read_text", fail_with(error))
     dataset.load_dataset(folder, "Dataset004_Hippocampus", ["0"])
 
 
@@ -104,7 +105,7 @@ def building_the_network(error: BaseException, folder: Path, patch: pytest.Monke
         patch.setitem(sys.modules, ".".join(parts[:end]), types.ModuleType(parts[end - 1]))
     patch.setattr(sys.modules[name], "PlansManager", fail_with(error), raising=False)
     run = contract()
-    plan._preprocess(run, None, object, {"configurations": {run.configuration: {}}}, folder)  # type: ignore[arg-type]
+    building._preprocess(run, None, object, {"configurations": {run.configuration: {}}}, folder)  # type: ignore[arg-type]
 
 
 PHASES = [
@@ -170,17 +171,17 @@ def test_damage_counts_when_it_is_met_twice(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"x" * 100)
     first, second = RuntimeError("first"), RuntimeError("second")
-    assert examination.attempt(Work(first), [file]) == ("done", None)
-    assert examination.attempt(Work(first, second), [file]) == (None, "second")
+    assert readers.attempt(Work(first), [file]) == ("done", None)
+    assert readers.attempt(Work(first, second), [file]) == (None, "second")
     with pytest.raises(OSError, match="Stale"):
-        examination.attempt(Work(system(errno.ESTALE)), [file])
+        readers.attempt(Work(system(errno.ESTALE)), [file])
 
 
 def test_a_file_that_the_storage_does_not_give_is_not_damaged() -> None:
     """The memory of a process can't be read at 0: a real input/output error, which a library hides."""
     hidden = RuntimeError("ITK ERROR: could not read the file")
     with pytest.raises(OSError, match="Input/output error") as caught:
-        examination.attempt(Work(hidden, hidden), [Path("/proc/self/mem")])
+        readers.attempt(Work(hidden, hidden), [Path("/proc/self/mem")])
     failure = classify(caught.value, [], [Path("/nnunet/raw")])
     assert failure.code == UNEXPECTED and "who runs the storage" in failure.message
 
@@ -189,7 +190,7 @@ WITHOUT_FILES = """
 import json, resource, sys
 from pathlib import Path
 from nnunet_api.dataset.truncation import cut_short
-from nnunet_trainer.dataset import examination
+from nnunet_trainer.dataset import readers
 from nnunet_trainer.process.failures import classify
 
 path, codes = Path(sys.argv[1]), []
@@ -202,7 +203,7 @@ try:
         held.append(open("/dev/null"))
 except OSError:
     pass
-for work in (lambda: cut_short([path]), lambda: examination.attempt(hidden, [path])):
+for work in (lambda: cut_short([path]), lambda: readers.attempt(hidden, [path])):
     try:
         work()
     except Exception as error:

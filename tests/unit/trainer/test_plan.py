@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.commands import plan
-from nnunet_trainer.dataset.configurations import with_configurations
+from nnunet_trainer.commands import building, plan
+from nnunet_trainer.dataset.configurations import require_planes, with_configurations
+from nnunet_trainer.dataset.identity import stamps
+from nnunet_trainer.dataset.raw import load_dataset
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from tests.support.made_contracts import contract, paths_of, plan_facts
+from tests.support.odd_datasets import NAME, image, make
 
 PLANS: dict[str, Any] = {
     "plans_name": "nnUNetPlans",
@@ -66,7 +69,7 @@ BEGUN = plan_facts()
 def test_a_run_with_checkpoints_keeps_its_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, digest: str, key: str, words: str
 ) -> None:
-    monkeypatch.setattr(plan, "_nnunet_version", lambda: "2.8.1")
+    monkeypatch.setattr(plan, "nnunet_version", lambda: "2.8.1")
     paths = paths_of(contract(), tmp_path)
     fold = paths.fold(contract(), BEGUN.plans_name, "0")
     fold.mkdir(parents=True)
@@ -95,9 +98,47 @@ def test_room_for_preprocessed_data(
     monkeypatch.setattr("os.statvfs", lambda path: stat)
     caplog.set_level("INFO")
     with pytest.raises(TrainerError) if refused else contextlib.nullcontext() as caught:
-        plan._check_room(tmp_path, 20 * 2**30)
+        building._check_room(tmp_path, 20 * 2**30)
     if refused:
         assert caught is not None and caught.value.code == ExitCode.STORAGE_FAILED
         assert "up to 20.0 GiB" in caught.value.message
     assert "up to 20.0 GiB before compression" in caplog.text
     assert ("which may not fit" in caplog.text) is warned
+
+
+@pytest.mark.parametrize("patch", [[64, 1], [1, 1, 64]])
+def test_a_network_on_lines_is_refused(patch: list[int]) -> None:
+    """Of slices saved as (1, x, y): nnU-Net takes the last axis for that of the slices."""
+    with pytest.raises(TrainerError, match=r"no more than a line.*\(x, y, 1\)") as caught:
+        require_planes("2d", patch)
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+def test_a_network_on_planes_is_none_on_lines() -> None:
+    require_planes("2d", [64, 64])
+    require_planes("3d_fullres", [1, 64, 64])
+
+
+def test_a_dataset_that_is_written_to_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    """Its hash would stand for other data than those that were preprocessed."""
+    folder = make(tmp_path)
+    dataset = load_dataset(tmp_path, NAME, ["0"])
+    before = stamps(dataset.files())
+    plan._require_unchanged(dataset, before)
+    image(folder).write_bytes(b"another copy")
+    with pytest.raises(TrainerError, match=r"1 file was written while .* was read: imagesTr/c3_") as caught:
+        plan._require_unchanged(dataset, before)
+    assert caught.value.code == ExitCode.WRONG_DATA
+
+
+@pytest.mark.parametrize(
+    ("notes", "told"),
+    [
+        ([], None),
+        (["a", "b"], "a; b"),
+        (["x" * 300] * 3, "x" * 300 + "; and 2 more in the log"),
+        (["x" * 900], "x" * 440),
+    ],
+)
+def test_as_many_notes_as_a_status_has_room_for(notes: list[str], told: str | None) -> None:
+    assert plan_facts().with_notes(notes).notes == told

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ from nnunet_trainer.process.preemption import Preemption
 
 preemption = Preemption(lambda: os._exit(1))
 preemption.install()
-Standing(preemption, lambda: TerminationReport(message="stopped"))
+standing = Standing(preemption, lambda: TerminationReport(message="stopped"))
 {body}
 """
 
@@ -63,6 +64,16 @@ for _ in range({sizes.POOLS}):
     with multiprocessing.get_context("fork").Pool(12) as pool:
         pool.map(abs, range(3))
 print("ended", flush=True)
+"""
+
+PREDICTS = """
+from pathlib import Path
+from nnunet_trainer.scoring.predicting import choose_workers, forget_attempt
+
+standing.tidy_with(forget_attempt)
+choose_workers([], 3, 64 * 2**30, Path({note!r}))
+print("ready", flush=True)
+time.sleep(60)
 """
 
 
@@ -117,3 +128,15 @@ def test_forked_workers_keep_the_default_action(begin: Begin) -> None:
     process.terminate()
     process.communicate(timeout=60)
     assert process.returncode == ExitCode.PREEMPTED
+
+
+@pytest.mark.parametrize(("number", "left"), [(signal.SIGTERM, False), (signal.SIGKILL, True)])
+def test_only_who_is_killed_is_followed_by_an_attempt_that_needs_less(
+    begin: Begin, tmp_path: Path, number: signal.Signals, left: bool
+) -> None:
+    note = tmp_path / "workers.json"
+    process = begin(PREDICTS.format(note=str(note)))
+    assert process.first_line() == "ready\n" and note.exists()
+    os.kill(process.pid, number)
+    process.communicate(timeout=60)
+    assert note.exists() is left

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, EvidenceFacts, FoldEvidence, ReplicateScores, TerminationReport
+from nnunet_api.contract import EvidenceFacts, FoldEvidence, TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts, ReplicateScores
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV, encode, write
@@ -110,7 +111,7 @@ def evidence(folds: int, verdict: EarlyStopFacts | None, message: str = "done") 
         FoldEvidence(fold=name, epochs=1000, checkpoint_hash="0123456789abcdef" * 4, early_stopping=verdict)
         for name in names
     ]
-    return TerminationReport(message=message, evidence=EvidenceFacts(folds=proofs))
+    return TerminationReport(message=message, evidence=EvidenceFacts(folds=proofs, evidence_hash="e" * 64))
 
 
 WATCHING = EarlyStopFacts(state=EarlyStoppingState.WATCHING)
@@ -140,6 +141,7 @@ def test_evidence_of_many_folds_fits(folds: int, verdict: EarlyStopFacts | None,
     assert again.message == "done" and again.evidence is not None
     assert {(proof.epochs, len(proof.checkpoint_hash)) for proof in again.evidence.folds} == {(1000, digits)}
     assert [proof.early_stopping for proof in again.evidence.folds] == [told] * folds
+    assert again.evidence.evidence_hash == "e" * 64, "short hashes alone tell no file from another"
 
 
 SUPPRESSED = STOPPED.model_copy(update={"suppressed_epoch": 300})

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.contract import EvaluationFacts, RunContract
+from nnunet_api.contract import RunContract
+from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_trainer.scoring.results import Results, evaluation_facts, message, notes, summary
 from tests.support.made_contracts import contract, exception, policy
 from tests.unit.trainer.scored import NAN, ensemble, replicate, results

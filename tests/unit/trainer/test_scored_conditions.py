@@ -27,22 +27,25 @@ def test_another_test_set_has_other_hashes(tmp_path: Path) -> None:
     assert image.images != first.images and image.labels == first.labels
     label = held_out_hashes(held_out(tmp_path / "4", label=b"other"), 1)
     assert label.images == first.images and label.labels != first.labels
-    assert held_out_hashes(held_out(tmp_path / "5", name="b"), 1) != first
+    assert label.contents == first.contents and image.contents != first.contents
+    renamed = held_out_hashes(held_out(tmp_path / "5", name="b"), 1)
+    assert renamed != first and renamed.contents == first.contents, "looked at is what it holds, whatever its name"
 
 
 def test_the_spacing_beside_an_image_counts(tmp_path: Path) -> None:
     first = held_out(tmp_path / "1", ending=".tif")
     before = held_out_hashes(first, 1)
     (tmp_path / "1" / "a.json").write_text('{"spacing": [1, 1, 1]}')
-    assert held_out_hashes(first, 1).images != before.images
+    after = held_out_hashes(first, 1)
+    assert after.images != before.images and after.contents == before.contents
 
 
 def test_without_a_test_set_nothing_is_said_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "version", lambda _: "2.8.1")
+    monkeypatch.setattr(module, "nnunet_version", lambda: "2.8.1")
     alone = stated_conditions({"liver": 1}, 1.0, {}, None)
     assert sorted(alone) == ["labels", "metric"] and alone["metric"]["version"] == "2.8.1"
     inference = {"checkpoint": "checkpoint_final.pth", "mirrorAxes": [0]}
-    both = stated_conditions({"liver": 1}, 1.0, inference, TestSetHashes("i", "l"))
+    both = stated_conditions({"liver": 1}, 1.0, inference, TestSetHashes("i", "l", "c"))
     assert both["testSet"] == {"imagesHash": "i", "labelsHash": "l"}
     assert both["mirrorAxes"] == [0], "the trainer class decides them: they may differ with it"
     assert both["inference"] == {"checkpoint": "checkpoint_final.pth"}

@@ -1,14 +1,18 @@
 """What a trainer answers over HTTP; nothing about it may end a training."""
 
 import contextlib
+import re
 import socket
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from email.message import Message
+from pathlib import Path
 
 import pytest
 
+import nnunet_trainer
 from nnunet_api.facts import FACTS_PATH, FACTS_TYPE, FoldFacts, ServedFacts
 from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from nnunet_trainer.run.serving import MOST_CONNECTIONS, serve
@@ -56,6 +60,26 @@ def test_a_taken_port_is_survived(caplog: pytest.LogCaptureFixture) -> None:
         taken.listen()
         serve(FoldMetrics(contract(), "2", "nnUNetPlans").registry, served, taken.getsockname()[1])
     assert "no metrics and no facts" in caplog.text
+
+
+def test_a_fold_alone_listens_and_takes_nothing_in() -> None:
+    """Whoever may forward a port into the pod of a verification finds nothing there."""
+    package = Path(nnunet_trainer.__file__).parent
+    listening = re.compile(r"run\.serving import|\.listen\(|\.bind\(|HTTPServer|WSGIServer\(|start_http_server")
+    # A file of the container, removed at once, at which nobody listens.
+    probed = "socket.socket(socket.AF_UNIX) as probe:\n            probe.bind("
+    found = {
+        str(path.relative_to(package))
+        for path in package.rglob("*.py")
+        if listening.search(path.read_text().replace(probed, ""))
+    }
+    assert found == {"commands/train.py"}
+    _, port = start(served)
+    for method in ("POST", "PUT", "DELETE", "PATCH"):
+        request = urllib.request.Request(f"http://127.0.0.1:{port}{FACTS_PATH}", b"{}", method=method)
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=5) as answer:
+            assert ServedFacts.of(answer.read()) == served()
+    assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
 
 
 def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out() -> None:

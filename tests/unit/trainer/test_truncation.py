@@ -1,13 +1,15 @@
 """Files that were cut short are found, whole ones never suspected."""
 
 import gzip
+import tracemalloc
+import zlib
 from pathlib import Path
 
 import nibabel
 import numpy as np
 import pytest
 
-from nnunet_api.dataset.truncation import cut_short
+from nnunet_api.dataset.truncation import cut_short, is_damaged
 
 
 def save(path: Path, dtype: str = "float32") -> Path:
@@ -41,4 +43,61 @@ def test_cut_short(tmp_path: Path, keep: float) -> None:
 def test_no_gzip_at_all(tmp_path: Path) -> None:
     path = tmp_path / "a.nii.gz"
     path.write_bytes(b"<html>404</html>" * 100)
+    (tmp_path / "b.mha").write_bytes(b"no header")
     assert cut_short([path, tmp_path / "b.mha"]) == [path]
+
+
+VOXELS = np.random.default_rng(0).normal(size=2000).astype("<f4").tobytes()
+META = b"ObjectType = Image\nCompressedData = %s\nDimSize = 20 100\nElementDataFile = LOCAL\n"
+NRRD = b"NRRD0004\ntype: float\nencoding: %s\nsizes: 20 100\n\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "header", "body"),
+    [
+        ("a.mha", META % b"True", zlib.compress(VOXELS)),
+        ("a.MHA", META % b"True", zlib.compress(VOXELS)),
+        ("a.nrrd", NRRD % b"gzip", gzip.compress(VOXELS)),
+    ],
+)
+def test_damaged_streams_of_other_formats(tmp_path: Path, name: str, header: bytes, body: bytes) -> None:
+    """ITK makes images of whatever is in its memory of them, and says nothing."""
+    path, middle = tmp_path / name, len(body) // 2
+    path.write_bytes(header + body)
+    assert cut_short([path]) == []
+    flipped = body[:middle] + bytes([body[middle] ^ 0xFF]) + body[middle + 1 :]
+    for damaged in (flipped, body[:middle], body[:-1], b""):
+        path.write_bytes(header + damaged)
+        assert cut_short([path]) == [path]
+
+
+@pytest.mark.parametrize("size", [24 << 22, (24 << 22) + 1, (1 << 22) - 1])
+def test_what_unpacks_to_much_takes_little_memory(tmp_path: Path, size: int) -> None:
+    """Also where a block of the file ends with as much as is unpacked at once."""
+    path = tmp_path / "a.mha"
+    content = META % b"True" + zlib.compress(bytes(size))
+    path.write_bytes(content)
+    tracemalloc.start()
+    try:
+        assert cut_short([path]) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 24 << 20, f"{peak >> 20} MiB"
+    path.write_bytes(content[:-1])
+    assert cut_short([path]) == [path]
+
+
+@pytest.mark.parametrize(("name", "header"), [("a.mha", META % b"False"), ("a.nrrd", NRRD % b"raw"), ("a.mha", b"x")])
+def test_what_is_not_compressed_is_left_to_the_reader(tmp_path: Path, name: str, header: bytes) -> None:
+    (tmp_path / name).write_bytes(header + VOXELS[:100])
+    assert cut_short([tmp_path / name]) == []
+
+
+def test_checksums_are_read_where_another_reader_would_take_the_file(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii.gz")
+    assert not is_damaged(path)
+    content = bytearray(path.read_bytes())
+    content[-6] ^= 0xFF
+    path.write_bytes(content)
+    assert cut_short([path]) == [] and is_damaged(path), "the size is right"

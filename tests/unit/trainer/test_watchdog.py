@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.pools import THREADS
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from tests.support import sizes
 from tests.unit.trainer.piped import Piped, Start
@@ -37,6 +38,20 @@ with multiprocessing.get_context("{method}").Pool(2) as pool:
     pool.starmap(time.sleep, [(0.5,)] * 2)
     print("ready", flush=True)
     pool.starmap(signal.raise_signal, [({number},)])
+print("not reached", flush=True)
+time.sleep(60)
+"""
+
+# Its workers live on, and Python takes them for dead. In a pod they become children of the trainer, which ends them.
+ORPHANED = """
+from nnunet_trainer.process import pools
+pools.share_imports()
+multiprocessing.set_forkserver_preload([])
+with multiprocessing.get_context("spawn").Pool(1) as pool:
+    server = pool.apply(os.getppid)
+    print("ready", flush=True)
+    os.kill(server, signal.SIGKILL)
+    pool.map(time.sleep, [3])
 print("not reached", flush=True)
 time.sleep(60)
 """
@@ -126,6 +141,7 @@ def begin(start: Start, tmp_path: Path) -> Begin:
     def begin(body: str) -> Piped:
         (tmp_path / "work.py").write_text(FOLLOW)
         environment = {TERMINATION_LOG_ENV: str(tmp_path / "termination"), "PATH": "/usr/bin:/bin"}
+        environment |= dict.fromkeys(THREADS, "1")
         return start(["-c", PROGRAM.format(folder=str(tmp_path), body=body)], environment)
 
     return begin
@@ -145,7 +161,9 @@ def message(tmp_path: Path) -> str:
     return str(json.loads((tmp_path / "termination").read_text())["message"])
 
 
-@pytest.mark.parametrize(("method", "number"), [("fork", signal.SIGKILL), ("spawn", signal.SIGSEGV)])
+@pytest.mark.parametrize(
+    ("method", "number"), [("fork", signal.SIGKILL), ("spawn", signal.SIGSEGV), ("forkserver", signal.SIGKILL)]
+)
 def test_killed_worker_of_a_pool(begin: Begin, tmp_path: Path, method: str, number: signal.Signals) -> None:
     process = begin(KILLED.format(method=method, number=int(number)))
     output, errors = end(process)
@@ -154,6 +172,14 @@ def test_killed_worker_of_a_pool(begin: Begin, tmp_path: Path, method: str, numb
     assert "a worker process died" in message(tmp_path) and "resources.memory" in message(tmp_path)
     assert f"was ended by {number.name}" in message(tmp_path)
     assert "exit code 1: a worker process died" in errors
+
+
+def test_the_process_that_workers_are_forked_from_is_killed(begin: Begin, tmp_path: Path) -> None:
+    process = begin(ORPHANED)
+    output, errors = end(process)
+    assert process.returncode == 1, errors
+    assert output == "ready\n"
+    assert "a worker process died" in message(tmp_path) and "resources.memory" in message(tmp_path)
 
 
 def test_checkpoint_is_finished_first(begin: Begin, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Command line, exit codes and the end of the process."""
 
 import argparse
+import contextlib
 import logging
 import os
 import signal
@@ -18,6 +19,8 @@ from nnunet_api.contract import CONTRACT_ENV, RESULTS_PATH, RunContract, Termina
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.folders import PREPROCESSED, RAW, RESULTS
 from nnunet_trainer.commands.prepare import Folders, prepare
+from nnunet_trainer.commands.prepare_weights import Weights
+from nnunet_trainer.process import later, pools
 from nnunet_trainer.process.failures import (
     Failure,
     TrainerError,
@@ -25,6 +28,7 @@ from nnunet_trainer.process.failures import (
     one_line,
     wrong_configuration,
 )
+from nnunet_trainer.process.fonts import bring_fonts
 from nnunet_trainer.process.preemption import SIGNALS, Preemption
 from nnunet_trainer.process.processes import kill_descendants
 from nnunet_trainer.process.watchdog import INTERVAL_SECONDS, Watchdog
@@ -60,9 +64,13 @@ def parser() -> argparse.ArgumentParser:
     prepare = commands.add_parser("prepare", help="make the training's folders on its claims (the operator's image)")
     for part in (RAW, PREPROCESSED, RESULTS):
         prepare.add_argument(f"--{part}", required=True, help=f"folder of the {part} data, from the root of its claim")
+    prepare.add_argument("--weights", default="", help="checkpoint to begin with, from the root of its claim")
+    prepare.add_argument("--weights-hash", default="", help="its SHA-256, or the beginning of it")
+    prepare.add_argument("--weights-cases", default="", help="list of the cases that it has seen, on the same claim")
     commands.add_parser("plan", help="check the dataset, plan, preprocess (no GPU); shared where trainings agree")
     train = commands.add_parser("train", help="train one fold, or go on with it, and validate it on full volumes")
-    train.add_argument("--fold", required=True, help='fold: 0 to 4, or "all"')
+    train.add_argument("--fold", required=True, help='fold: 0 to 49, or "all"')
+    train.add_argument("--configuration", help="which of several configurations")
     train.add_argument("--replicate", type=int, default=1, help="which of several replicates, 1 = first")
     commands.add_parser(
         "verify", help="prove from the final checkpoints what was trained (no GPU, the operator's image)"
@@ -90,6 +98,16 @@ def read_contract() -> RunContract:
         ) from error
 
 
+def at_hand(contract: RunContract, configuration: str | None) -> RunContract:
+    """Return the contract with a configuration at hand. Raises TrainerError with WRONG_CONFIGURATION."""
+    if configuration is None and not contract.has_several:
+        return contract
+    names = contract.configuration_names
+    if configuration not in names:
+        raise wrong_configuration(f"--configuration is {configuration}, must be one of {', '.join(names)}")
+    return contract.of_configuration(configuration)
+
+
 def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
     """Run a command to the end of the process."""
     # A test may run commands on its way; --help and wrong usage end here.
@@ -100,11 +118,7 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
 
         print_history(options.folder)
         sys.exit(0)
-    _line_buffering()
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s nnunet-trainer %(levelname)s %(message)s"
-    )
-    logging.captureWarnings(True)
+    _set_up()
     stopped = f"stopped on request during {options.command}; the next attempt starts it again and reuses what is done"
     standing = Standing(preemption, lambda: TerminationReport(message=stopped))
     watchdog = watch_workers(standing, preemption)
@@ -122,7 +136,9 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
         if options.command == "prepare":
             volumes += [claims_root() / PREPROCESSED, claims_root() / RESULTS]
             read_only.append(claims_root() / RAW)
-            result = prepare(contract, claims_root(), Folders(options.raw, options.preprocessed, options.results))
+            folders = Folders(options.raw, options.preprocessed, options.results)
+            begins = Weights(options.weights, options.weights_hash, options.weights_cases) if options.weights else None
+            result = prepare(contract, claims_root(), folders, begins)
         else:
             paths = run_paths(contract)
             volumes += [paths.run, Path("/tmp")]
@@ -156,13 +172,21 @@ def _command(
     if options.command == "train":
         from nnunet_trainer.commands.train import train
 
+        contract = at_hand(contract, options.configuration)
         return train(contract, paths, options.fold, options.replicate, standing.report_with, preemption)
     if options.command == "verify":
         from nnunet_trainer.commands.verify import verify
 
         return verify(contract, paths, standing.report_with)
     from nnunet_trainer.commands.evaluate import evaluate
+    from nnunet_trainer.report.cases import forget_drawing
+    from nnunet_trainer.scoring.predicting import forget_attempt
 
+    def tidy() -> None:
+        forget_attempt()
+        forget_drawing(paths)
+
+    standing.tidy_with(tidy)
     return evaluate(contract, paths)
 
 
@@ -171,7 +195,17 @@ class Standing:
 
     def __init__(self, preemption: Preemption, make_report: Callable[[], TerminationReport]) -> None:
         self._make_report = make_report
-        preemption.on_leave(lambda: _end(int(ExitCode.PREEMPTED), self._make_report()))
+        self._tidy: Callable[[], None] = lambda: None
+        preemption.on_leave(self._stop)
+
+    def _stop(self) -> NoReturn:
+        with contextlib.suppress(OSError):  # the report is worth more
+            self._tidy()
+        _end(int(ExitCode.PREEMPTED), self._make_report())
+
+    def tidy_with(self, tidy: Callable[[], None]) -> None:
+        """Set what a stop request does before the process ends: briefly, it runs in the signal handler."""
+        self._tidy = tidy
 
     def report_with(self, make_report: Callable[[], TerminationReport]) -> None:
         """Set what makes the report of a stop request."""
@@ -216,6 +250,18 @@ def _end(code: int, result: TerminationReport) -> NoReturn:
         os.write(2, f"nnunet-trainer: exit code {code}: {result.message}\n".encode())
     finally:
         os._exit(code)
+
+
+def _set_up() -> None:
+    """Set up the log, and what spares this process and its workers work at their start."""
+    _line_buffering()
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="%(asctime)s nnunet-trainer %(levelname)s %(message)s"
+    )
+    logging.captureWarnings(True)
+    later.put_off()
+    pools.share_imports()
+    bring_fonts()
 
 
 def _line_buffering() -> None:

@@ -19,13 +19,17 @@ from nnunet_api.comparison.contract import (
     ComparisonFacts,
     DifferenceFacts,
     Interval,
+    SurfaceInterval,
 )
+from nnunet_api.comparison.log import log_hash
 from nnunet_api.comparison.words import sentence
 from nnunet_api.contract import TerminationReport
 from nnunet_api.dataset.layout import named
-from nnunet_trainer.comparison.arms import Arm
-from nnunet_trainer.comparison.comparing import compare
+from nnunet_api.words import counted
+from nnunet_trainer.comparison.arms import MIN_CASES, Arm, scored_by_all
+from nnunet_trainer.comparison.comparing import besides, compare
 from nnunet_trainer.process.failures import one_line, wrong_configuration, wrong_data
+from nnunet_trainer.report.comparison_log import for_report
 from nnunet_trainer.scoring.compared_runs import Replicate, Run, Scores, read_run
 
 ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", "metric.version")
@@ -33,6 +37,7 @@ ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", 
 KNOWN_OF_TEST_SETS = ("testSet.imagesHash", "testSet.labelsHash", "inference.checkpoint", "inference.postprocessing")
 """The same of those that have a test set."""
 _DECIMALS = 6
+_DECIMALS_OF_MM = 4
 _TOLD = 200
 """Characters of a difference that a report has room for."""
 
@@ -59,11 +64,13 @@ def compare_runs(contract: ComparisonContract) -> TerminationReport:
     arms = _arms(contract, runs, classes, lambda one: one.dice)
     try:
         result = compare(arms, contract.max_dice_loss, contract.alpha).to_json_dict()
-        surface = _surface(contract, runs, classes)
+        surface, distance = _surface(contract, runs, classes), _distance(contract, runs, classes)
     except ValueError as error:
         raise wrong_data(f"the scores can't be compared: {error}") from error
-    print(json.dumps(_plain({**result, "nsd": surface}), sort_keys=True))  # noqa: T201
-    facts = _facts(contract, result, surface)
+    told = {**result, "nsd": surface, "hd95Mm": distance, **for_report(arms, runs)}
+    line = json.dumps(_plain(told), sort_keys=True)
+    print(line)  # noqa: T201
+    facts = _facts(contract, result, surface, distance, log_hash(line))
     said = ". ".join(sentence(one, contract.baseline, contract.max_dice_loss) for one in facts.candidates)
     return TerminationReport(message=said, comparison=facts)
 
@@ -78,7 +85,9 @@ def _differences(contract: ComparisonContract, runs: Sequence[Run]) -> Iterator[
         for number, replicate in enumerate(run.replicates, 1):
             if missing := everything - set(replicate.dice):
                 which = f"{run.training} of arm {run.arm}, replicate {number}"
-                yield Difference("cases", f"{which}, has no scores of {len(missing)} cases: {named(missing)}")
+                yield Difference(
+                    "cases", f"{which}, has no scores of {counted(len(missing), 'case')}: {named(missing)}"
+                )
     folds = {tuple(sorted(replicate.folds.items())) for run in runs for replicate in run.replicates}
     if len(folds) > 1:
         yield Difference("folds", "the validation cases of the folds are not the same in all runs")
@@ -142,27 +151,54 @@ def _surface(contract: ComparisonContract, runs: Sequence[Run], classes: Sequenc
 
     if not contract.test_set:
         return {}
-    found = compare(_arms(contract, runs, classes, nsd), contract.max_dice_loss, contract.alpha).to_json_dict()
-    return {
-        one["name"]: Interval(difference=_short(one["difference"]), low=_short(one["low"]), high=_short(one["high"]))
-        for one in found["candidates"]
-    }
+    arms = _arms(contract, runs, classes, nsd)
+    return {arm.name: Interval(**found) for arm, found in _besides(arms, contract.alpha, _DECIMALS)}
 
 
-def _facts(contract: ComparisonContract, result: Mapping[str, Any], surface: Mapping[str, Interval]) -> ComparisonFacts:
+def _distance(contract: ComparisonContract, runs: Sequence[Run], classes: Sequence[str]) -> dict[str, SurfaceInterval]:
+    """Return the same of the 95th percentile of the Hausdorff distance, where enough cases have one in all arms."""
+
+    def hd95(replicate: Replicate) -> Scores:
+        return replicate.hd95
+
+    if not contract.test_set:
+        return {}
+    arms, cases = scored_by_all(_arms(contract, runs, classes, hd95))
+    if cases < MIN_CASES:
+        return {}
+    found = _besides(arms, contract.alpha, _DECIMALS_OF_MM)
+    return {arm.name: SurfaceInterval(**one, cases=cases) for arm, one in found}
+
+
+def _besides(arms: Sequence[Arm], alpha: float, decimals: int) -> list[tuple[Arm, dict[str, float]]]:
+    found = zip(arms[1:], besides(arms, alpha), strict=True)
+    names = ("difference", "low", "high")
+    return [(arm, dict(zip(names, (round(one, decimals) for one in each), strict=True))) for arm, each in found]
+
+
+def _facts(
+    contract: ComparisonContract,
+    result: Mapping[str, Any],
+    surface: Mapping[str, Interval],
+    distance: Mapping[str, SurfaceInterval],
+    logged: str,
+) -> ComparisonFacts:
     return ComparisonFacts(
         uid=contract.uid,
         registration=contract.registration,
         arms=[ArmFacts(**{key: _short(value) for key, value in one.items()}) for one in result["arms"]],
-        candidates=[_candidate(one, surface.get(one["name"])) for one in result["candidates"]],
+        candidates=[
+            _candidate(one, surface.get(one["name"]), distance.get(one["name"])) for one in result["candidates"]
+        ],
         cases=result["cases"],
         indicative=result["indicative"],
         seed=str(result["seed"]),
+        log_hash=logged,
         notes=[str(note)[:512] for note in result["notes"][:10]],
     )
 
 
-def _candidate(one: Mapping[str, Any], nsd: Interval | None) -> CandidateFacts:
+def _candidate(one: Mapping[str, Any], nsd: Interval | None, hd95: SurfaceInterval | None) -> CandidateFacts:
     worst = min(one["perClass"].items(), key=lambda item: item[1]["difference"], default=None)
     several = len(one["perClass"]) > 1
     return CandidateFacts(
@@ -183,6 +219,7 @@ def _candidate(one: Mapping[str, Any], nsd: Interval | None) -> CandidateFacts:
         cases_needed=one["casesNeeded"],
         replicates_needed=one["replicatesNeeded"],
         nsd=nsd,
+        hd95_mm=hd95,
     )
 
 

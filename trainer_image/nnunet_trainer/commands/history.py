@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.contract import PLAN_RESULT_FILE, PlanFacts
 from nnunet_api.fold_key import FoldKey, replicate_folder
 from nnunet_trainer.process.failures import one_line
+from nnunet_trainer.process.files import read_json
 from nnunet_trainer.run.plain import load_plain
 from nnunet_trainer.training.checkpoints import readable_checkpoints
 from nnunet_trainer.training.history import read_history
@@ -31,8 +33,9 @@ def print_history(run: Path) -> None:
 
 def lines(run: Path) -> Iterator[dict[str, Any]]:
     """Yield what the folds have logged, in the order of their folders; nothing of one without a checkpoint."""
+    several = has_several(run)
     for folder in sorted([*run.glob("*/*/fold_*"), *run.glob(f"{_REPLICATES}*/*/*/fold_*")]):
-        fold = name_of(folder)
+        fold = name_of(folder, several)
         try:
             if not folder.resolve().is_relative_to(run.resolve()):
                 raise ValueError("its folder is a link out of the run: put what it leads to in its place")
@@ -48,8 +51,27 @@ def _logged(folder: Path) -> dict[str, Any]:
     return {"epoch": found[0].epoch, **vars(read_history(found[0].path))} if found else {}
 
 
-def name_of(folder: Path) -> str:
-    """Return the name of the fold run that a folder is of."""
+def name_of(folder: Path, several: bool = False) -> str:
+    """Return the name of the fold run that a folder is of; `several` where the run has several configurations."""
     fold, above = folder.name.removeprefix("fold_"), folder.parents[2].name
     replicate = above.removeprefix(_REPLICATES) if above.startswith(_REPLICATES) else ""
-    return FoldKey("", fold, int(replicate) if replicate.isdecimal() else None).name
+    number = int(replicate) if replicate.isdecimal() else None
+    return FoldKey(configuration_of(folder.parent), fold, number, of_several=several).name
+
+
+def configuration_of(model: Path) -> str:
+    """Return the configuration that a model folder is of, which nnU-Net calls TRAINER__PLANS__CONFIGURATION."""
+    return model.name.split("__", 2)[-1]
+
+
+def has_several(run: Path) -> bool:
+    """Tell whether a run has several configurations: by the model folders that planning makes for all of them.
+
+    It leaves none for those that it leaves out, and says so in plan.json.
+    """
+    found = {configuration_of(folder) for folder in (*run.glob("*/*__*__*"), *run.glob(f"{_REPLICATES}*/*/*__*__*"))}
+    try:
+        left_out = PlanFacts.model_validate(read_json(run / PLAN_RESULT_FILE)).left_out_configurations
+    except (OSError, ValueError):
+        left_out = None
+    return len(found | set(left_out or ())) > 1

@@ -13,6 +13,7 @@ from pathlib import Path
 from nnunet_api.contract import RunContract, TerminationReport
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.folders import PREPROCESSED, RAW, RESULTS, dataset_part, owned_part
+from nnunet_trainer.commands.prepare_weights import Weights, copy_weights
 from nnunet_trainer.process.failures import TrainerError, one_line, wrong_configuration, wrong_data
 
 _NAMED = 10
@@ -28,8 +29,8 @@ class Folders:
     results: str
 
 
-def prepare(contract: RunContract, claims: Path, folders: Folders) -> TerminationReport:
-    """Make the folders. `claims` has the claims as `raw`, `preprocessed` and `results`.
+def prepare(contract: RunContract, claims: Path, folders: Folders, weights: Weights | None = None) -> TerminationReport:
+    """Make the folders. `claims` has the claims as `raw`, `preprocessed` and `results`, and that of `weights` as such.
 
     Raises TrainerError with WRONG_CONFIGURATION where a folder would lie inside a training's, with WRONG_DATA where
     there is no such dataset, with STORAGE_FAILED where a folder can't be made.
@@ -38,6 +39,8 @@ def prepare(contract: RunContract, claims: Path, folders: Folders) -> Terminatio
         _require_dataset(claims / RAW, folders.raw, contract.dataset)
         _make(claims / PREPROCESSED, folders.preprocessed)
         _make(claims / RESULTS, folders.results)
+        if weights:
+            copy_weights(claims, folders.results, weights)
     except (OSError, RuntimeError) as error:
         # Links in a circle are one or the other, by the version of Python.
         if isinstance(error, OSError) and error.errno not in (errno.ENAMETOOLONG, errno.ELOOP):
@@ -99,8 +102,9 @@ def _make_one(path: Path, claim: Path) -> None:
             ExitCode.STORAGE_FAILED,
             f"{name} can't be made on the claim of {claim.name}: {os.strerror(error.errno or 0)}. The trainer runs as "
             f"UID {os.getuid()}, GID {os.getgid()}: give it the folder above (chown), or let Kubernetes do it, "
-            "which it does where the chart's trainer.ownedClaims names each claim that the training writes to and the "
-            "volume supports fsGroup (NFS does not). Then suspend and resume the training",
+            "which it does where the chart's trainer.ownedClaims names each claim that the training writes to, and no "
+            "other group than spec.podTemplate.securityContext.fsGroup for it, and the volume supports fsGroup (NFS "
+            "does not). Then suspend and resume the training",
         ) from error
     if path.is_symlink() or not path.is_dir():
         raise wrong_configuration(

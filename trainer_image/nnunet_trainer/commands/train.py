@@ -1,6 +1,7 @@
 """`nnunet-trainer train --fold N`: train one fold to the end of its schedule, from wherever it stands."""
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable
@@ -8,11 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nnunet_api.contract import PlanFacts, RunContract, TerminationReport
+from nnunet_api.dataset.layout import named
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.facts import FoldFacts
 from nnunet_api.training import Device
+from nnunet_api.words import counted
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
+from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.manifest import missing, read_manifest
+from nnunet_trainer.dataset.run_splits import read_splits
+from nnunet_trainer.process import compiling, later, pools
 from nnunet_trainer.process.failures import (
     TrainerError,
     is_missing_or_damaged,
@@ -30,7 +36,10 @@ from nnunet_trainer.run.metrics import FoldMetrics
 from nnunet_trainer.run.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
 from nnunet_trainer.run.provenance import conditions, fix_conditions
 from nnunet_trainer.run.serving import serve
+from nnunet_trainer.scoring.probabilities import whole_probabilities
 from nnunet_trainer.scoring.scores import foreground_mean, read_scores
+from nnunet_trainer.scoring.stage_predictions import NEXT_STAGES_FILE, fault, require_previous_stage
+from nnunet_trainer.selection.record import is_chosen_from, keeps_probabilities
 
 if TYPE_CHECKING:
     from nnunet_trainer.training.control import Control
@@ -88,10 +97,12 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     environment.prepare(
         contract, paths, paths.preprocessed / plan.preprocessed_key, paths.results_of(contract, run.replicate)
     )
-    if _is_complete(run):
+    if _is_complete(run) and _has_handed_on(run) and not _owes_probabilities(run, paths):
         log.info("fold %s is complete already", run.name)
         return _report(run)
     require_preprocessed_data(contract, paths, plan)
+    _give_split(run, paths, plan)
+    run.learnt_from = require_previous_stage(contract, paths, plan, run.replicate)
     run.start_attempt()
     serve(run.metrics.registry, run.served)
     log.info("loading torch and nnU-Net")
@@ -114,8 +125,10 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
         ranks.join_group(0, contract.gpus, rendezvous, contract.device)
     trainer = _make_trainer(run, paths, plan)
     trainer.take_control(run, preemption)
+    run.torch_compile = _compiling(trainer)
+    log.info("torch.compile is %s", run.torch_compile)
     fix_conditions(run, conditions(run, plan, trainer))
-    run.complete(_train_and_validate(run, trainer))
+    run.complete(_train_and_validate(run, trainer, paths, plan))
     (run.folder / PREVIOUS).unlink(missing_ok=True)
     return _report(run)
 
@@ -135,21 +148,33 @@ def _follow(
 
     log_format = f"%(asctime)s nnunet-trainer rank {rank} %(levelname)s %(message)s"
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=log_format)
+    later.put_off()
+    pools.share_imports()
     ranks.join_group(rank, contract.gpus, rendezvous, contract.device)
     folder = paths.fold(contract, plan.plans_name, fold, replicate)
     metrics = FoldMetrics(contract, fold, plan.plans_name)
     run = FoldRun(contract, fold, folder, metrics, replicate=replicate, follows=fence)
+    _give_split(run, paths, plan)
     trainer = _make_trainer(run, paths, plan)
     # Signals are for the leader to answer.
     trainer.take_control(run, Preemption(lambda: None))
-    _train_and_validate(run, trainer)
+    _train_and_validate(run, trainer, paths, plan)
 
 
-def _train_and_validate(run: FoldRun, trainer: "Control") -> float | None:
+def _give_split(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> None:
+    splits = read_splits(run.contract, paths, plan)
+    run.split = splits[int(run.fold)] if splits is not None else None
+
+
+def _train_and_validate(run: FoldRun, trainer: "Control", paths: RunPaths, plan: PlanFacts) -> float | None:
     """Bring a fold to its end and return its Dice on full volumes; every process that works on it calls this."""
     from nnunet_trainer.training.ranks import agreed
 
-    trainer.restore_newest_checkpoint()
+    # Only where there is no checkpoint at all: what was trained since is never taken back.
+    if not trainer.restore_newest_checkpoint() and run.contract.initial_weights:
+        from nnunet_trainer.training import initial_weights
+
+        initial_weights.load(trainer, paths, plan)
     # A final checkpoint may be that of an earlier end, where policies ask for more epochs since.
     if agreed(
         lambda: trainer.current_epoch < trainer.planned_end or _epochs_in(run.folder / FINAL) < trainer.current_epoch
@@ -157,11 +182,12 @@ def _train_and_validate(run: FoldRun, trainer: "Control") -> float | None:
         if run.leads:
             # Whatever was validated, it was not with the network that comes out now.
             shutil.rmtree(run.folder / "validation", ignore_errors=True)
+            (run.folder / NEXT_STAGES_FILE).unlink(missing_ok=True)
         trainer.run_training()
     if run.fold == "all":
         # Every case was trained on: a "validation" would only measure how well the network remembers.
         return None
-    return _validate(trainer, run)
+    return _validate(trainer, run, paths)
 
 
 def _require_large_batch(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> None:
@@ -216,6 +242,15 @@ def _is_complete(run: FoldRun) -> bool:
     return validated and _epochs_in(run.folder / FINAL) >= epochs
 
 
+def _has_handed_on(run: FoldRun) -> bool:
+    """Tell whether the predictions that cascades learn from are there, as the final checkpoint has made them."""
+    for name in run.contract.next_stages:
+        if why := fault(run.folder, name):
+            log.info("the predictions of fold %s for %s %s", run.name, name, why)
+            return False
+    return True
+
+
 def _summary_is_there(folder: Path) -> bool:
     try:
         return "foreground_mean" in read_json(folder / VALIDATION_SUMMARY)
@@ -230,6 +265,8 @@ def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
+        if compiling.too_old(torch.cuda.get_device_capability()):
+            os.environ.setdefault(compiling.VARIABLE, "f")
         # As nnU-Net's run_training does.
         torch.backends.cudnn.deterministic = False
         torch.backends.cudnn.benchmark = True
@@ -259,22 +296,55 @@ def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
     return trainer
 
 
-def _validate(trainer: "Control", run: FoldRun) -> float | None:
+def _compiling(trainer: "Control") -> str:
+    import torch
+
+    gpu = torch.cuda.get_device_capability(trainer.device) if trainer.device.type == "cuda" else None
+    return compiling.stated(trainer._do_i_compile(), gpu, type(trainer).__name__)
+
+
+def _owes_probabilities(run: FoldRun, paths: RunPaths) -> bool:
+    """Tell whether probabilities of validation cases are needed that are not there: until the choice is made."""
+    if not _keeps_probabilities(run, paths):
+        return False
+    ending = str(read_json(run.folder.parent / "dataset.json")["file_ending"])
+    scored = read_scores(run.folder / VALIDATION_SUMMARY, ending)
+    lacking = set(scored) - whole_probabilities(run.folder / VALIDATION_SUMMARY.parent)
+    if lacking:
+        log.info("the selection needs the probabilities of %s, which are not there", named(lacking))
+    return bool(lacking)
+
+
+def _keeps_probabilities(run: FoldRun, paths: RunPaths) -> bool:
+    if not keeps_probabilities(run.contract):
+        return False
+    return not is_chosen_from(paths.run, run.contract, run.name, file_hash(run.folder / FINAL))
+
+
+def _validate(trainer: "Control", run: FoldRun, paths: RunPaths) -> float | None:
     """Predict the fold's validation cases as full volumes, unless that is done, and return their Dice."""
     from nnunet_trainer.training.ranks import agreed
 
     summary = run.folder / VALIDATION_SUMMARY
-    if not agreed(lambda: _summary_is_there(run.folder)):
+    if not agreed(
+        lambda: _summary_is_there(run.folder) and _has_handed_on(run) and not _owes_probabilities(run, paths)
+    ):
         log.info("full-volume validation of fold %s", run.name)
         if run.leads:
             # nnU-Net writes the summary last and in place: a part of one must not look finished.
             summary.unlink(missing_ok=True)
-        trainer.perform_actual_validation(False)
+        trainer.perform_actual_validation(agreed(lambda: _keeps_probabilities(run, paths)))
     if not run.leads:
         return None
     if not _summary_is_there(run.folder):
         raise wrong_configuration(
             f"trainer class {type(trainer).__name__} writes no validation/summary.json, so its result can't be told"
+        )
+    if _owes_probabilities(run, paths):
+        raise wrong_configuration(
+            f"trainer class {type(trainer).__name__} keeps no probabilities of its validation cases, which pairs of "
+            "configurations are made of: let it leave perform_actual_validation to nnUNetTrainer, or create the "
+            "training with selection.ensembles: false"
         )
     return foreground_mean(read_scores(summary, trainer.dataset_json["file_ending"]).values())
 
@@ -289,7 +359,8 @@ def _report(run: FoldRun) -> TerminationReport:
     else:
         result = "validation Dice undefined: no validation case holds or predicts any class"
     early = " (early stopping)" if facts.planned_end < facts.epochs_target else ""
+    epochs = f"{facts.epoch} of {counted(facts.epochs_target, 'epoch')}"
     return TerminationReport(
-        message=f"fold {run.name} is complete: {facts.epoch} of {facts.epochs_target} epochs{early}, {result}",
+        message=f"fold {run.name} is complete: {epochs}{early}, {result}",
         fold=facts,
     )

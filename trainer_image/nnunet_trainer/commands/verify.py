@@ -4,23 +4,27 @@ Runs in the operator's own image and takes nothing on trust that the image of th
 here, never code.
 """
 
+import hashlib
 import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.contract import EVIDENCE_FILE, EvidenceFacts, PlanFacts, RunContract, TerminationReport
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.schedule import short_of_iterations
+from nnunet_api.words import counted
 from nnunet_trainer.commands.train import read_plan
 from nnunet_trainer.dataset.identity import file_hashes
 from nnunet_trainer.evidence.proven import FinalCheckpoint, checkpoint_of, prove
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line
-from nnunet_trainer.process.files import write_json
+from nnunet_trainer.process.files import to_json, write_atomically
+from nnunet_trainer.process.installed import nnunet_version, torch_version
 from nnunet_trainer.run.journal import read_journal
 from nnunet_trainer.run.paths import FINAL, RunPaths
 from nnunet_trainer.run.plain import load_plain
+from nnunet_trainer.scoring.stage_predictions import doubts
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +35,8 @@ _TRAIN_ON = (
     "goes on from its newest checkpoint that loads"
 )
 _NOT_REACHED = (
-    "A trainer class that ends the training by itself, or that keeps its own count or history, has to leave both to "
-    f"nnUNetTrainer: mend it and create the training anew. {_TRAIN_ON}"
+    "A trainer class that ends the training or an epoch by itself, or that keeps its own count or history, has to "
+    f"leave them to nnUNetTrainer: mend it and create the training anew. {_TRAIN_ON}"
 )
 
 
@@ -47,20 +51,30 @@ def verify(
     plan = read_plan(paths)
     folders = paths.folds(contract, plan.plans_name)
     files = {run: folder / FINAL for run, folder in folders.items()}
-    log.info("verifying the final checkpoints of %d folds", len(files))
+    log.info("verifying the final checkpoints of %s", counted(len(files), "fold"))
     _require_own(contract, folders)
     read, unusable = _read_all(paths, files)
     final = {fold: files[fold] for fold in read}
-    hashes = file_hashes(f"hashing {len(final)} checkpoints", final, contract.processes, "checkpoints")
+    hashes = file_hashes(f"hashing {counted(len(final), 'checkpoint')}", final, contract.processes, "checkpoints")
     for fold, reason in _copies(hashes).items():
         unusable[fold] = reason
         del read[fold]
+    learnt = {fold: checkpoint.learnt_from for fold, checkpoint in read.items()}
+    for fold, reason in doubts(contract, paths, plan.plans_name, hashes, learnt).items():
+        unusable.setdefault(fold, reason)
+        read.pop(fold, None)
     findings = [prove(fold, checkpoint, hashes[fold], contract) for fold, checkpoint in read.items()]
     evidence = EvidenceFacts(folds=[finding.evidence for finding in findings])
     for proof in evidence.folds:
-        log.info("fold %s: %d epochs, SHA-256 %s", proof.fold, proof.epochs, proof.checkpoint_hash)
+        log.info("fold %s: %s, SHA-256 %s", proof.fold, counted(proof.epochs, "epoch"), proof.checkpoint_hash)
+        if few := short_of_iterations(proof.iterations_per_epoch, contract.schedule):
+            log.warning("fold %s: %s", proof.fold, few)
     short = {finding.evidence.fold: finding.trouble for finding in findings if finding.trouble}
-    write_json(paths.run / EVIDENCE_FILE, _evidence_file(contract, plan, evidence, unusable | short))
+    chain = {fold: known for fold, known in learnt.items() if known and fold in read}
+    content = to_json(_evidence_file(contract, plan, evidence, unusable | short, chain))
+    write_atomically(paths.run / EVIDENCE_FILE, content)
+    # Not of the file: others can write to the claim.
+    evidence = evidence.model_copy(update={"evidence_hash": hashlib.sha256(content.encode()).hexdigest()})
     report_on_failure(lambda: TerminationReport(message="stopped when all was verified", evidence=evidence))
     if unusable:
         raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{_first(unusable)}. {_TRAIN_ON}")
@@ -114,20 +128,26 @@ def _read(paths: RunPaths, path: Path) -> FinalCheckpoint:
 
 
 def _evidence_file(
-    contract: RunContract, plan: PlanFacts, evidence: EvidenceFacts, problems: Mapping[str, str]
+    contract: RunContract,
+    plan: PlanFacts,
+    evidence: EvidenceFacts,
+    problems: Mapping[str, str],
+    learnt: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Return evidence.json: what was found, what it was held against, by what and when."""
-    import torch
+    """Return evidence.json: what was found, what it was held against, by what and when.
 
+    `learnt` has for each fold of a cascade the hash of the verified checkpoints on whose predictions it has learnt.
+    """
     return {
         **evidence.to_json_dict(),
         "proven": not problems,
         "problems": dict(problems),
+        **({"learntFrom": dict(learnt)} if learnt else {}),
         "asked": {
             "training": f"{contract.namespace}/{contract.name}",
             "uid": contract.uid,
             "dataset": contract.dataset,
-            "configuration": contract.configuration,
+            **configurations_of(contract),
             "trainerClass": contract.trainer_class,
             "folds": contract.folds,
             "replicates": contract.replicates,
@@ -137,18 +157,25 @@ def _evidence_file(
             **({"policy": contract.policy.to_json_dict()} if contract.policy else {}),
         },
         "plan": plan.to_json_dict(),
-        "verifiedBy": {"nnunetVersion": version("nnunetv2"), "torchVersion": str(torch.__version__)},
+        "verifiedBy": {"nnunetVersion": nnunet_version(), "torchVersion": torch_version()},
         "verifiedAt": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def configurations_of(contract: RunContract) -> dict[str, Any]:
+    """Return what was trained under the key that says whether it is one configuration or several."""
+    if contract.has_several:
+        return {"configurations": contract.configuration_names}
+    return {"configuration": contract.configuration}
 
 
 def _first(problems: Mapping[str, str]) -> str:
     told = [f"fold {fold}: {problem}" for fold, problem in list(problems.items())[:_NAMED]]
     more = len(problems) - len(told)
-    return "; ".join(told) + (f"; and {more} folds more, see {EVIDENCE_FILE}" if more else "")
+    return "; ".join(told) + (f"; and {counted(more, 'fold')} more, see {EVIDENCE_FILE}" if more else "")
 
 
 def _message(evidence: EvidenceFacts, epochs: int) -> str:
     early = sum(proof.epochs < epochs for proof in evidence.folds)
     stopped = f", {early} of them ended before by early stopping" if early else ""
-    return f"the final checkpoints prove the epochs of {len(evidence.folds)} folds: {epochs}{stopped}"
+    return f"the final checkpoints prove the epochs of {counted(len(evidence.folds), 'fold')}: {epochs}{stopped}"

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_api.words import counted
+
 Array = Any
 """A NumPy array."""
 MIN_CASES = 5
@@ -71,8 +73,11 @@ def aggregate_counted(values: Array, counts: Array) -> Array:
     replicates, cases, classes = values.shape
     flat = np.moveaxis(values, 1, 0).reshape(cases, replicates * classes)
     defined = ~np.isnan(flat)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        means = (counts @ np.where(defined, flat, 0.0)) / (counts @ defined.astype(float))
+    if defined.all():
+        means = (counts @ flat) / counts.sum(1, keepdims=True)
+    else:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            means = (counts @ np.where(defined, flat, 0.0)) / (counts @ defined.astype(float))
     return _mean(means.reshape(len(counts), replicates, classes), -1)
 
 
@@ -81,26 +86,51 @@ def case_differences(baseline: Arm, candidate: Arm) -> Array:
     return _mean(_mean(candidate.values, 0) - _mean(baseline.values, 0), -1)
 
 
+def scored_by_all(arms: Sequence[Arm]) -> tuple[list[Arm], int]:
+    """Return the arms with those scores alone that each replicate of all of them has, and of how many cases they are.
+
+    Left out are cases without any, and classes without any.
+    """
+    known = np.logical_and.reduce([~np.isnan(arm.values).any(0) for arm in arms])  # (cases, classes)
+    cases, classes = np.flatnonzero(known.any(1)), np.flatnonzero(known.any(0))
+    place: tuple[Array, ...] = np.ix_(cases, classes)
+    found = [
+        replace(
+            arm,
+            cases=tuple(arm.cases[case] for case in cases),
+            classes=tuple(arm.classes[one] for one in classes),
+            values=np.where(known[place], arm.values[(slice(None), *place)], np.nan),
+        )
+        for arm in arms
+    ]
+    return found, len(cases)
+
+
 def check(arms: Sequence[Arm]) -> None:
     """Raise ValueError where the arms can't be compared case by case."""
     if len(arms) < 2:
         raise ValueError(f"{len(arms)} arm to compare: there have to be two at least")
     first = arms[0]
     if len(first.cases) < MIN_CASES:
-        raise ValueError(f"{len(first.cases)} cases: a comparison needs {MIN_CASES} at least")
+        raise ValueError(f"{counted(len(first.cases), 'case')}: a comparison needs {MIN_CASES} at least")
     for arm in arms:
         if (arm.cases, arm.classes, arm.folds) != (first.cases, first.classes, first.folds):
             raise ValueError(f"arms {first.name} and {arm.name} are not scored on the same cases, classes and folds")
         if arm.values.shape != (arm.replicates, len(arm.cases), len(arm.classes)) or not arm.replicates:
-            raise ValueError(f"arm {arm.name}: scores of shape {arm.values.shape} for {len(arm.cases)} cases")
+            raise ValueError(
+                f"arm {arm.name}: scores of shape {arm.values.shape} for {counted(len(arm.cases), 'case')}"
+            )
         if np.isinf(arm.values).any() or np.isnan(arm.means()).any():
             raise ValueError(f"arm {arm.name}: a replicate has no score, or one that is infinite")
 
 
-def seed_of(arms: Sequence[Arm], *parameters: float) -> int:
-    """Return the seed of all that is drawn: the same inputs give the same numbers, on every machine."""
-    head = [[arm.name, arm.cases, arm.classes, arm.folds, arm.values.shape] for arm in arms]
-    found = hashlib.sha256(json.dumps([head, parameters], sort_keys=True).encode())
+def seed_of(arms: Sequence[Arm]) -> int:
+    """Return the seed of all that is drawn: the same scores give the same numbers, on every machine.
+
+    Names and margin have no part in it, so that nobody gets other draws by another name.
+    """
+    head = [[arm.cases, arm.classes, arm.folds, arm.values.shape] for arm in arms]
+    found = hashlib.sha256(json.dumps(head, sort_keys=True).encode())
     for arm in arms:
         found.update(np.ascontiguousarray(np.where(np.isnan(arm.values), -1.0, arm.values), dtype="<f8").tobytes())
     return int.from_bytes(found.digest()[:8], "big")

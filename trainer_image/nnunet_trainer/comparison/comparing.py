@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_api.words import counted
 from nnunet_trainer.comparison.arms import MIN_CASES, Arm, Array, case_differences, check, seed_of
 from nnunet_trainer.comparison.estimate import Estimate, estimate
 from nnunet_trainer.comparison.power import Power, power
@@ -130,7 +131,7 @@ def compare(arms: Sequence[Arm], margin: float, alpha: float = 0.05) -> Comparis
     check(arms)
     if not (margin > 0 and 0 < alpha < 0.5):
         raise ValueError(f"margin {margin:g} has to be above 0, and alpha {alpha:g} between 0 and 0.5")
-    seed = seed_of(arms, margin, alpha)
+    seed = seed_of(arms)
     baseline, *others = arms
     estimates = [estimate(baseline, arm, seed) for arm in others]
     judged = verdicts(estimates, margin, alpha)
@@ -152,6 +153,14 @@ def compare(arms: Sequence[Arm], margin: float, alpha: float = 0.05) -> Comparis
     )
 
 
+def besides(arms: Sequence[Arm], alpha: float) -> list[tuple[float, float, float]]:
+    """Return difference and interval of each candidate by another metric: not adjusted, and no verdict rests on it."""
+    check(arms)
+    seed = seed_of(arms)
+    found = [estimate(arms[0], arm, seed) for arm in arms[1:]]
+    return [(one.difference, *one.interval(1 - alpha)) for one in found]
+
+
 def _candidate(
     baseline: Arm, arm: Arm, found: Estimate, verdict: Verdict, margin: float, alpha: float, seed: int
 ) -> Candidate:
@@ -159,7 +168,8 @@ def _candidate(
     scored = [place for place in range(len(every)) if not np.isnan(every[place])]
     if len(scored) < MIN_CASES:
         raise ValueError(
-            f"{len(scored)} cases have a score in both arms, and {MIN_CASES} at least are needed: name other classes"
+            f"{counted(len(scored), 'case has', 'cases have')} a score in both arms, and {MIN_CASES} at least are "
+            "needed: name other classes"
         )
     differences = every[scored]
     worst = sorted(scored, key=lambda place: (every[place], baseline.cases[place]))[:WORST]

@@ -1,9 +1,9 @@
 """The difference of two arms with its interval, which belongs to the very number that is reported."""
 
 import math
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import stats
@@ -54,111 +54,160 @@ def estimate(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
 
 
 def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
-    """Return the estimate by a two-stage bootstrap: the same cases in both arms, replicates within each; percentiles.
+    """Return the estimate by a bootstrap of the cases, the same in both arms, with the luck of the seeds on top.
 
     Without the replicates' share the interval would hold for these weights alone (Bouthillier et al. 2021,
-    arXiv 2103.03098). The plain form of it is wrong for the three to five replicates that there are: `_of_seeds` says
-    why for their spread, and because three can't tell their own spread well, the percentiles are taken further out, as
-    Student's t is wider than the normal distribution (Hesterberg 2014, arXiv 1411.5279, section 5.2).
+    arXiv 2103.03098). There are three to five of them, which to draw again with replacement gives few values, none of
+    them far out: so their share is drawn from the normal distribution. How much they vary three can't tell well, and it
+    is not known whether they vary alike in both arms. So there are two intervals, each right for one of that, and the
+    ends are those that lie further out: by each arm's own variance, taken out to Student's t with Satterthwaite's
+    degrees of freedom (Hesterberg 2014, arXiv 1411.5279, section 5.2), and by one variance for both arms, which is
+    drawn as well, as uncertain as so many replicates leave it.
     """
     random = np.random.default_rng(seed)
     arms = (baseline, candidate)
     cases = len(baseline.cases)
-    drawn = random.integers(0, cases, (SAMPLES, cases))
-    chosen = [random.integers(0, arm.replicates, (SAMPLES, arm.replicates)) for arm in arms]
-    means = [_sampled(arm, drawn) for arm in arms]
-    of_seeds = [_of_seeds(arm, of_arm) for arm, of_arm in zip(arms, means, strict=True)]
-    lower, upper = (
-        _with_seeds(of_arm, places, variance) for of_arm, places, variance in zip(means, chosen, of_seeds, strict=True)
-    )
-    sampled = (upper - lower)[~np.isnan(upper - lower)]  # a sample without any case that has a class has no score
-    freedom = _degrees_of_freedom(arms, of_seeds, float(np.var(sampled)))
+    lower, upper = _sampled(arms, random.integers(0, cases, (SAMPLES, cases)))
+    luck = random.standard_normal(SAMPLES)
+    spreads = [_spread(arm, of_arm) for arm, of_arm in zip(arms, (lower, upper), strict=True)]
+    differences = _widened(upper.mean(1) - lower.mean(1), cases)
+    of_arms = sum(one.by_seeds / one.replicates for one in spreads)
+    apart, together = differences + np.sqrt(of_arms) * luck, differences + _luck_of_both(spreads, luck, random)
+    scored = ~np.isnan(differences)  # a sample without any case that has a class has no score
+    freedom = _degrees_of_freedom(spreads, _freedom_of_cases(arms), float(np.var(apart[scored])))
 
     def of_level(level: float) -> Interval:
-        beyond = 100 * float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, freedom)))
-        low, high = np.percentile(sampled, [beyond, 100 - beyond])
-        return float(low), float(high)
+        ends = [_ends(apart[scored], level, freedom), _ends(together[scored], level, math.inf)]
+        return min(low for low, _ in ends), max(high for _, high in ends)
 
     return Estimate(candidate.mean() - baseline.mean(), of_level)
 
 
-def _sampled(arm: Arm, drawn: Array) -> Array:
-    """Return the scores of the replicates on each sample of the cases; shape (samples, replicates)."""
-    parts = [
-        aggregate_counted(arm.values, _counts(drawn[start : start + _BATCH], len(arm.cases)))
-        for start in range(0, len(drawn), _BATCH)
-    ]
-    return np.concatenate(parts)
+def _widened(sampled: Array, cases: int) -> Array:
+    """Return samples as far apart as they should be: those of n cases vary by (n - 1) / n too little (Hesterberg)."""
+    middle = float(np.nanmean(sampled))
+    wide: Array = middle + math.sqrt(cases / (cases - 1)) * (sampled - middle)
+    return wide
 
 
-def _of_seeds(arm: Arm, means: Array) -> float:
-    """Return the variance of an arm's replicates by their seeds alone.
+def _ends(sampled: Array, level: float, freedom: float) -> Interval:
+    """Return percentiles, as much further out as Student's t is wider than the normal distribution."""
+    beyond = 100 * float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, freedom)))
+    found: Array = np.percentile(sampled, [beyond, 100 - beyond])
+    return float(found[0]), float(found[1])
 
-    Their scores vary by more than that: each has its own errors on the cases. The samples of the cases bring those in
-    already, and would count them twice. In the samples a replicate departs from the replicates' mean by
-    (1 - 1 / R) of their variance.
-    """
+
+def _sampled(arms: Sequence[Arm], drawn: Array) -> list[Array]:
+    """Return for each arm the scores of its replicates on each sample of the cases; shape (samples, replicates)."""
+    parts = []
+    for start in range(0, len(drawn), _BATCH):
+        counts = _counts(drawn[start : start + _BATCH], drawn.shape[1])
+        parts.append([aggregate_counted(arm.values, counts) for arm in arms])
+    return [np.concatenate(of_arm) for of_arm in zip(*parts, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Spread:
+    """The variance of an arm's replicates."""
+
+    replicates: int
+    all: float
+    """Of their scores: by their seeds, and by their own errors on the cases."""
+    by_cases: float
+    """The latter, which the samples of the cases bring in already, and would count twice."""
+
+    @property
+    def by_seeds(self) -> float:
+        return max(0.0, self.all - self.by_cases)
+
+
+def _spread(arm: Arm, means: Array) -> _Spread:
+    """Return the variance of an arm's replicates. In samples each departs from their mean by (1 - 1 / R) of its own."""
     if arm.replicates == 1:
-        return 0.0
-    departures = np.nanvar(means - means.mean(1, keepdims=True), axis=0).mean()
-    of_cases = float(departures) / (1 - 1 / arm.replicates)
-    return max(0.0, float(np.var(arm.means(), ddof=1)) - of_cases)
+        return _Spread(1, 0.0, 0.0)
+    departures = float(np.nanvar(means - means.mean(1, keepdims=True), axis=0).mean())
+    return _Spread(arm.replicates, float(np.var(arm.means(), ddof=1)), departures / (1 - 1 / arm.replicates))
 
 
-def _with_seeds(means: Array, chosen: Array, variance: float) -> Array:
-    """Return an arm's score on each sample, with chosen replicates that vary as much as their seeds make them.
+def _luck_of_both(spreads: Sequence[_Spread], luck: Array, random: np.random.Generator) -> Array:
+    """Return what seeds may have done to the difference, if they do the same in both arms.
 
-    Drawn with replacement R replicates vary by (R - 1) / R too little; the chosen ones are scaled to `variance`.
+    The variance is drawn from what the replicates leave possible: their sum of squares over chi squared (a generalized
+    pivotal quantity: Weerahandi 1993, doi 10.1080/01621459.1993.10476355). An arm of one replicate tells nothing of it,
+    and has its full share all the same.
     """
-    middle = means.mean(1)
-    replicates = means.shape[1]
-    spread = float(np.var(np.nanmean(means, 0), ddof=1)) if replicates > 1 else 0.0
-    if spread == 0.0:
-        return middle
-    scale = math.sqrt(variance / spread * replicates / (replicates - 1))
-    return middle + scale * (np.take_along_axis(means, chosen, 1).mean(1) - middle)
+    told = [one for one in spreads if one.replicates > 1]
+    freedom = sum(one.replicates - 1 for one in told)
+    squares = sum((one.replicates - 1) * one.all for one in told)
+    by_cases = sum((one.replicates - 1) * one.by_cases for one in told) / freedom
+    variance = np.maximum(0.0, squares / random.chisquare(freedom, len(luck)) - by_cases)
+    drawn: Array = np.sqrt(variance * sum(1 / one.replicates for one in spreads)) * luck
+    return drawn
 
 
-def _degrees_of_freedom(arms: Sequence[Arm], of_seeds: Sequence[float], variance: float) -> float:
+def _degrees_of_freedom(spreads: Sequence[_Spread], of_cases: float, variance: float) -> float:
     """Return those of a difference with this variance: of its cases and of each arm's seeds (Satterthwaite 1946)."""
-    parts = [of_arm / arm.replicates for of_arm, arm in zip(of_seeds, arms, strict=True)]
-    of_cases = max(0.0, variance - sum(parts))
-    below = of_cases**2 / (len(arms[0].cases) - 1)
-    below += sum(part**2 / (arm.replicates - 1) for part, arm in zip(parts, arms, strict=True) if part)
-    return (of_cases + sum(parts)) ** 2 / below if below else math.inf
+    parts = [one.by_seeds / one.replicates for one in spreads]
+    rest = max(0.0, variance - sum(parts))
+    below = rest**2 / of_cases
+    below += sum(part**2 / (one.replicates - 1) for part, one in zip(parts, spreads, strict=True) if part)
+    return (rest + sum(parts)) ** 2 / below if below else math.inf
+
+
+def _freedom_of_cases(arms: Sequence[Arm]) -> float:
+    """Return the degrees of freedom of what the cases bring in: as many as there are cases, less one, or fewer.
+
+    A class that few cases have counts as much as the others in the score, and then most of the variance is that of its
+    few cases. Classes are taken to vary alike, and apart from each other (Satterthwaite 1946).
+    """
+    scored = np.logical_and.reduce([~np.isnan(arm.values).all(0) for arm in arms]).sum(0)
+    parts = 1 / scored[scored > 0]
+    of_classes = parts.sum() ** 2 / (parts**2 / np.maximum(1, scored[scored > 0] - 1)).sum()
+    return float(min(len(arms[0].cases) - 1, of_classes))
 
 
 def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
     """Return the estimate of two single models by a paired bootstrap of the cases (BCa, Efron 1987)."""
     difference = candidate.mean() - baseline.mean()
-
-    def statistic(places: Array, axis: int) -> Array:
-        moved = np.moveaxis(places, axis, -1)
-        return aggregate(candidate.values[0][moved]) - aggregate(baseline.values[0][moved])
-
-    places = np.arange(len(baseline.cases))
-    found = stats.bootstrap(
-        (places,), statistic, n_resamples=CASE_SAMPLES, batch=_BATCH, method="percentile",
-        rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    drawn = found.bootstrap_distribution
-    drawn = drawn[~np.isnan(drawn)]  # a sample without any case that has a class has no score
-    if np.ptp(drawn) < 1e-12:
+    cases = len(baseline.cases)
+    counts = _samples_of_cases(seed, cases)
+    drawn = (aggregate_counted(candidate.values, counts) - aggregate_counted(baseline.values, counts))[:, 0]
+    known = drawn[~np.isnan(drawn)]  # a sample without any case that has a class has no score
+    if np.ptp(known) < 1e-12:
         return Estimate(difference, lambda level: (difference, difference))
+    bias, acceleration = _bias(drawn, difference), _acceleration(baseline, candidate)
 
     def of_level(level: float) -> Interval:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", stats.DegenerateDataWarning)
-            again = stats.bootstrap(
-                (places,), statistic, n_resamples=0, batch=_BATCH, method="BCa", confidence_level=level,
-                bootstrap_result=found,
-            ).confidence_interval  # fmt: skip
-        if math.isnan(again.low) or math.isnan(again.high):
-            low, high = np.percentile(drawn, [50 * (1 - level), 50 * (1 + level)])
-            return float(low), float(high)
-        return float(again.low), float(again.high)
+        ends = np.array([0.5 * (1 - level), 0.5 * (1 + level)])
+        reach = bias + stats.norm.ppf(ends)
+        corrected = stats.norm.cdf(bias + reach / (1 - acceleration * reach))
+        # Where samples have no score, or one case alone gives the score, there is no correction.
+        found = np.percentile(known, 100 * (ends if np.isnan([*corrected, drawn.sum()]).any() else corrected))
+        return float(found[0]), float(found[1])
 
     return Estimate(difference, of_level)
+
+
+@lru_cache(maxsize=1)
+def _samples_of_cases(seed: int, cases: int) -> Array:
+    """Return how often each sample holds each case. The same for all arms and classes of a comparison."""
+    return _counts(np.random.default_rng(seed).integers(0, cases, (CASE_SAMPLES, cases)), cases)
+
+
+def _bias(drawn: Array, difference: float) -> float:
+    """Return how far the samples' median is from the difference, in standard normal deviates (z0)."""
+    below = (np.count_nonzero(drawn < difference) + np.count_nonzero(drawn <= difference)) / (2 * len(drawn))
+    return float(stats.norm.ppf(below))
+
+
+def _acceleration(baseline: Arm, candidate: Arm) -> float:
+    """Return how much the spread changes with the difference, from leaving out each case (jackknife)."""
+    cases = len(baseline.cases)
+    left = np.ones((cases, cases)) - np.eye(cases)
+    without = (aggregate_counted(candidate.values, left) - aggregate_counted(baseline.values, left))[:, 0]
+    departures = without.mean() - without
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return float((departures**3).sum() / (6 * (departures**2).sum() ** 1.5))
 
 
 def across_folds(baseline: Arm, candidate: Arm) -> Estimate:

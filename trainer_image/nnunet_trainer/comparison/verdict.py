@@ -14,7 +14,10 @@ class Verdict(StrEnum):
     INFERIOR = "Inferior"
     """The whole interval is below -margin: the loss is larger than what is accepted."""
     EQUIVALENT = "Equivalent"
-    """The interval of 1 - 2 alpha lies within the margin on both sides (two one-sided tests)."""
+    """NonInferior, and the gain is below the margin as well (interval of 1 - 2 alpha): two one-sided tests.
+
+    That of the loss is the stricter one. With alpha for both, as usual, a loss that is not accepted would pass as
+    equivalent twice as often as it passes as NonInferior."""
     NON_INFERIOR = "NonInferior"
     """The whole interval is above -margin: the loss, if any, is smaller than what is accepted."""
     INCONCLUSIVE = "Inconclusive"
@@ -38,8 +41,8 @@ def verdicts(estimates: Sequence[Estimate], margin: float, alpha: float) -> list
         Verdict.EQUIVALENT: _holm(
             estimates,
             alpha,
-            lambda e: max(e.p_above(-margin), e.p_below(margin)),
-            lambda e, p: _above(e, -margin, p) and _below(e, margin, p),
+            lambda e: max(2 * e.p_above(-margin), e.p_below(margin)),
+            lambda e, p: _above(e, -margin, p / 2) and _below(e, margin, p),
         ),
         Verdict.NON_INFERIOR: _holm(estimates, half, lambda e: e.p_above(-margin), lambda e, p: _above(e, -margin, p)),
     }

@@ -2,12 +2,13 @@
 
 import hashlib
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.layout import named
+from nnunet_api.words import counted
 from nnunet_trainer.dataset.raw import Case, RawDataset
 from nnunet_trainer.process.failures import wrong_data
 from nnunet_trainer.process.files import read_json, write_json
@@ -16,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CONTENTS_FILE = "contents.json"
 """In the folder of preprocessed data: `Contents` of the training cases, which then need not be read again."""
-CHECKS = 2
+CHECKS = 3
 """Goes up when cases are looked at for more than before: those that were preprocessed earlier are then read again."""
 
 
@@ -28,6 +29,8 @@ class CaseContents:
     """Hash of its images, see `fingerprint`."""
     labels: tuple[int, ...]
     """Values in its label image."""
+    notes: tuple[str, ...] = ()
+    """What is odd, and may be meant so."""
 
 
 Contents = Mapping[str, CaseContents]
@@ -59,7 +62,11 @@ def read_contents(folder: Path) -> Contents | None:
         if any(entry.get("checks") != CHECKS for entry in noted.values()):
             return None
         return {
-            name: CaseContents(str(entry["fingerprint"]), tuple(int(value) for value in entry["labels"]))
+            name: CaseContents(
+                str(entry["fingerprint"]),
+                tuple(int(value) for value in entry["labels"]),
+                tuple(map(str, entry.get("notes", ()))),
+            )
             for name, entry in noted.items()
         }
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
@@ -69,7 +76,12 @@ def read_contents(folder: Path) -> Contents | None:
 def write_contents(folder: Path, contents: Contents) -> None:
     """Note the contents in a folder of preprocessed data."""
     noted = {
-        name: {"checks": CHECKS, "fingerprint": case.fingerprint, "labels": list(case.labels)}
+        name: {
+            "checks": CHECKS,
+            "fingerprint": case.fingerprint,
+            "labels": list(case.labels),
+            **({"notes": list(case.notes)} if case.notes else {}),
+        }
         for name, case in contents.items()
     }
     write_json(folder / CONTENTS_FILE, noted)
@@ -84,12 +96,24 @@ def require_labels(dataset: RawDataset, training: Contents) -> None:
             f"{name} ({', '.join(str(value) for value in sorted(dataset.labels.foreground[name]))})" for name in absent
         ]
         raise wrong_data(
-            f"{named(told)} of labels in dataset.json occurs in none of the {len(training)} training cases: nothing "
-            "could learn it. Correct labels, the label images, or add cases that have it"
+            f"{named(told)} of labels in dataset.json occurs in none of the {counted(len(training), 'training case')}: "
+            "nothing could learn it. Correct labels, the label images, or add cases that have it"
         )
-    rare = [name for name, count in counts.items() if count == 1]
-    if rare and len(training) > 1:
-        log.warning("%s occurs in one training case only: the fold that validates on it can't learn it", named(rare))
+
+
+def unlearned(dataset: RawDataset, training: Contents, splits: Sequence[Mapping[str, Sequence[str]]]) -> Iterator[str]:
+    """Yield for each class which folds have it in no case to train on: they can't learn it, and score 0 on it."""
+    absent: dict[str, list[str]] = {}
+    for fold, split in enumerate(splits):
+        present = dataset.labels.cases_with(training[case].labels for case in split["train"] if case in training)
+        for name, count in present.items():
+            if count == 0:
+                absent.setdefault(name, []).append(str(fold))
+    for name, folds in absent.items():
+        yield (
+            f"{name} occurs in no training case of fold {', '.join(folds)}: such a fold can't learn it. Bring a "
+            "splits_final.json that spreads the cases that have it, or add cases"
+        )
 
 
 def require_disjoint(dataset: RawDataset, training: Contents, test_cases: Mapping[str, Case], test: Contents) -> None:
@@ -101,12 +125,27 @@ def require_disjoint(dataset: RawDataset, training: Contents, test_cases: Mappin
         if (twin := by_fingerprint.get(case.fingerprint)) is not None
     }
     if leaks:
+        both = "is a training case" if len(leaks) == 1 else "are training cases"
         raise wrong_data(
-            f"{len(leaks)} of {len(test)} test cases are training cases, too, voxel for voxel: {named(leaks)}. Remove "
+            f"{len(leaks)} of {counted(len(test), 'test case')} {both}, too, voxel for voxel: {named(leaks)}. Remove "
             "them from the test set, or from the training cases: a score on what was trained on says nothing"
         )
-    if both := training.keys() & test.keys():
-        log.warning("%s: names of training cases and of test cases; the images are different ones", named(both))
+    if same := training.keys() & test.keys():
+        log.warning("%s: names of training cases and of test cases; the images are different ones", named(same))
+
+
+def notes_on(dataset: RawDataset, training: Contents, splits: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:
+    """Return what is odd in a dataset and may be meant so, what matters most first."""
+    return [
+        *unlearned(dataset, training, splits),
+        *(
+            f"the same image, voxel for voxel, to train on and to validate on: {told}. The fold looks better than it "
+            "is: remove all but one of them, or keep them together in a splits_final.json"
+            for told in torn_apart(same_images(training), splits)
+        ),
+        *dataset.notes,
+        *(note for case in training.values() for note in case.notes),
+    ]
 
 
 def same_images(contents: Contents) -> list[list[str]]:

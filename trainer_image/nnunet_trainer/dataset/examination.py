@@ -1,33 +1,66 @@
 """What a case's files hold, read by one of nnU-Net's readers, and all that is wrong. Runs in worker processes."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
+from enum import Enum
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.dataset.geometry import GRID_REMEDY, Grid, grid_problems
+from nnunet_api.dataset.geometry import GRID_REMEDY, ODD_REMEDY, Grid, grid_problems
+from nnunet_api.dataset.truncation import is_damaged
+from nnunet_api.words import counted
 from nnunet_trainer.dataset.contents import CaseContents, fingerprint
 from nnunet_trainer.dataset.raw import Case
+from nnunet_trainer.dataset.readers import (
+    PRINTED,
+    attempt,
+    errors_in,
+    forms_of,
+    grid_of,
+    hidden_not_finite,
+    in_several_files,
+    numbers_in_a_voxel,
+    read_image,
+    read_label,
+)
 from nnunet_trainer.process.failures import is_missing_or_damaged, one_line
 
-_PRINTED = 300
-"""Characters of what a reader says that a finding takes along."""
+_LARGEST = 1e18
+"""Values above can't be normalized: their squares are infinite in single precision."""
+_DAMAGED = "is damaged: its checksum does not fit"
 
 
-class Kind(StrEnum):
-    """Kinds of findings; the words follow a number of findings."""
+class Kind(Enum):
+    """Kinds of findings; the words follow the number of findings, one or several."""
 
-    UNREADABLE = "files can't be read"
-    OTHER_READER = "files can't be read by the reader that reads the others"
-    CHANNELS = "cases have another number of channels than dataset.json"
-    GRID = "files lie on another grid than the first image of their case"
-    VOXELS = "images have voxels that are not finite numbers"
-    LABELS = "label images have values that labels of dataset.json does not"
-    OTHER = "cases are refused by nnU-Net's own verification"
+    UNREADABLE = "file can't be read", "files can't be read"
+    OTHER_READER = (
+        "file can't be read by the reader that reads the others",
+        "files can't be read by the reader that reads the others",
+    )
+    CHANNELS = (
+        "case has another number of channels than dataset.json",
+        "cases have another number of channels than dataset.json",
+    )
+    GRID = (
+        "file lies on another grid than the first image of its case",
+        "files lie on another grid than the first image of their case",
+    )
+    VOXELS = "image has voxels that are not finite numbers", "images have voxels that are not finite numbers"
+    LARGE = "image has values too large to be normalized", "images have values too large to be normalized"
+    LABELS = (
+        "label image has values that labels of dataset.json does not",
+        "label images have values that labels of dataset.json does not",
+    )
+    ODD = "image is of another kind than the others", "images are of another kind than the others"
+    OTHER = "case is refused by nnU-Net's own verification", "cases are refused by nnU-Net's own verification"
+
+    def counted(self, number: int) -> str:
+        """Return the words behind a number."""
+        return counted(number, *self.value)
 
 
 REMEDIES: Mapping[Kind, str] = {
@@ -35,6 +68,8 @@ REMEDIES: Mapping[Kind, str] = {
     Kind.CHANNELS: "Correct channel_names, or the images",
     Kind.GRID: GRID_REMEDY,
     Kind.VOXELS: "Replace NaN and infinity by values that make sense for the images",
+    Kind.LARGE: "Replace what marks the outside of a scan, such as 1e30, by a value of the scan's own range",
+    Kind.ODD: ODD_REMEDY,
     Kind.LABELS: "Correct the label images, or labels in dataset.json",
     Kind.OTHER: "Correct them",
 }
@@ -54,12 +89,14 @@ class Examined:
     """What became of a case."""
 
     findings: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
-    """What is odd, and may be meant so."""
     contents: CaseContents | None = None
     """None where something is wrong."""
     by_first: bool = True
     """Whether the first of nnU-Net's readers for the file ending can read the case's first image."""
+    name: str = ""
+    """Of the first image."""
+    grid: Grid | None = None
+    """Of the first image; None where it can't be read."""
 
 
 @dataclass(frozen=True)
@@ -86,16 +123,27 @@ class Examiner:
 
     def __call__(self, case: Case) -> Examined:
         """Return what a case holds. Raises what says nothing about the case: storage, memory, permissions."""
+        try:
+            return replace(self._examined(case), name=self._name(case.images[0]))
+        except Exception as error:
+            if not is_missing_or_damaged(error):
+                raise
+            # Whatever a library thinks of a file, it is the file that has to be named.
+            words = one_line(f"{type(error).__name__}: {error}")[:PRINTED]
+            return Examined((Finding(Kind.OTHER, f"{self._name(case.images[0])}: {words}"),))
+
+    def _examined(self, case: Case) -> Examined:
         by_first, findings = self._read_by_first(case)
         read = Reading(self.choice, case, self._name)
         found = read.findings or list(read.inconsistencies())
+        grid = None if read.findings else grid_of(read.images[0], read.properties[0])
         found = found or [*self._about_channels(read), *_about_voxels(read), *self._about_labels(read)]
         found = found or self._refused_by_nnunet(read)
         if found:
-            return Examined((*findings, *found), by_first=by_first)
+            return Examined((*findings, *found), by_first=by_first, grid=grid)
         present = tuple(value for value in self.labels if value in read.label_values())
-        contents = CaseContents(fingerprint(read.array()), present)
-        return Examined(tuple(findings), tuple(_notes(read)), contents, by_first)
+        contents = CaseContents(fingerprint(read.array()), present, tuple(_notes(read)))
+        return Examined(tuple(findings), contents, by_first, grid=grid)
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
@@ -105,14 +153,12 @@ class Examiner:
         first = self.choice.first
         if first is None:
             return True, []
-        troubles = {path: attempt(partial(_image, first, path), [path])[1] for path in case.images}
-        troubles[case.label] = attempt(partial(_label, first, case.label), [case.label])[1]
-        findings = [
-            Finding(Kind.OTHER_READER, f"{self._name(path)}: {trouble}")
-            for path, trouble in troubles.items()
-            if trouble is not None
-        ]
-        return troubles[case.images[0]] is None, findings
+        troubles = {path: attempt(partial(read_image, first, path), [path])[1] for path in case.images}
+        troubles[case.label] = attempt(partial(read_label, first, case.label), [case.label])[1]
+        # A file that is damaged is told of as such: another reader may take it, and is none to take.
+        troubles = {path: trouble for path, trouble in troubles.items() if trouble is not None and not is_damaged(path)}
+        findings = [Finding(Kind.OTHER_READER, f"{self._name(path)}: {trouble}") for path, trouble in troubles.items()]
+        return case.images[0] not in troubles, findings
 
     def _about_channels(self, read: "Reading") -> Iterator[Finding]:
         count = len(read.array())
@@ -127,7 +173,7 @@ class Examiner:
     def _about_labels(self, read: "Reading") -> Iterator[Finding]:
         unknown = [value for value in sorted(read.label_values()) if value not in self.labels]
         if unknown:
-            told = ", ".join(f"{value:g}" for value in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
+            told = ", ".join(map(_number, unknown[:5])) + (", ..." if len(unknown) > 5 else "")
             allowed = ", ".join(map(str, self.labels[:20]))
             yield Finding(Kind.LABELS, f"{read.label_name} has {told} (labels has {allowed})")
 
@@ -146,7 +192,7 @@ class Examiner:
             good, trouble = attempt(verify)
         if good:
             return []
-        return [Finding(Kind.OTHER, f"{read.names[0]}: {trouble or one_line(printed.getvalue())[:_PRINTED]}")]
+        return [Finding(Kind.OTHER, f"{read.names[0]}: {trouble or one_line(printed.getvalue())[:PRINTED]}")]
 
 
 @dataclass
@@ -166,10 +212,10 @@ class Reading:
 
     def __post_init__(self) -> None:
         for path in self.case.images:
-            if (found := self._read(path, _image)) is not None:
+            if (found := self._read(path, read_image)) is not None:
                 self.images.append(found[0])
                 self.properties.append(found[1])
-        if (found := self._read(self.case.label, _label)) is not None:
+        if (found := self._read(self.case.label, read_label)) is not None:
             self.segmentation, self.label_properties = found
 
     @property
@@ -188,26 +234,33 @@ class Reading:
             if trouble is None:
                 return found
             another = any(attempt(partial(read, reader, path), [path])[1] is None for reader in self.choice.later)
-        words = "; ".join(part for part in (_errors(printed.getvalue()), trouble) if part)
+        words = "; ".join(part for part in (errors_in(printed.getvalue()), trouble) if part)
         kind = Kind.OTHER_READER if another else Kind.UNREADABLE
-        self.findings.append(Finding(kind, f"{self.name_of(path)}: {words[:_PRINTED]}"))
+        if is_damaged(path):
+            # Some readers take it nevertheless.
+            kind, words = Kind.UNREADABLE, _DAMAGED
+        self.findings.append(Finding(kind, f"{self.name_of(path)}: {words[:PRINTED]}"))
         return None
 
     def inconsistencies(self) -> Iterator[Finding]:
         """Yield what keeps the files from being put together."""
         names, files = [*self.names, self.label_name], [*self.case.images, self.case.label]
-        for name, properties in zip(names, [*self.properties, self.label_properties], strict=True):
+        arrays, properties_of = [*self.images, self.segmentation], [*self.properties, self.label_properties]
+        for name, array, properties in zip(names, arrays, properties_of, strict=True):
+            if (numbers := numbers_in_a_voxel(array, properties)) > 1:
+                text = f"{name} has {numbers} numbers in a voxel: save each in an image of its own"
+                yield Finding(Kind.CHANNELS if name != self.label_name else Kind.LABELS, text)
+                return
             if len(properties.get("sitk_stuff", {}).get("spacing", ())) > 3:
                 yield Finding(
                     Kind.CHANNELS, f"{name} has 4 axes: give each channel a file of its own, _0000, _0001 and so on"
                 )
                 return
-        if several := [name for name, path in zip(names, files, strict=True) if _in_several_files(path)]:
+        if several := [name for name, path in zip(names, files, strict=True) if in_several_files(path)]:
             words = "takes voxels from other files (OME-TIFF): save each image as one file"
             yield Finding(Kind.OTHER, f"{', '.join(several)} {words}")
         if len(self.segmentation) != 1:
             yield Finding(Kind.LABELS, f"{self.label_name} has {len(self.segmentation)} channels: save it with one")
-        arrays, properties_of = [*self.images, self.segmentation], [*self.properties, self.label_properties]
         grids = {
             name: grid_of(array, properties)
             for name, array, properties in zip(names, arrays, properties_of, strict=True)
@@ -215,9 +268,15 @@ class Reading:
         if any(grid_problems(grids)):
             # Only now, since it opens the files once more.
             grids = {
-                name: replace(grid, forms=_forms(path)) for (name, grid), path in zip(grids.items(), files, strict=True)
+                name: replace(grid, forms=forms_of(path, properties))
+                for (name, grid), path, properties in zip(grids.items(), files, properties_of, strict=True)
             }
         yield from (Finding(Kind.GRID, text) for text in grid_problems(grids))
+
+    @property
+    def channels_of_files(self) -> list[Any]:
+        """Return the channels of each image file."""
+        return [self.array()] if len(self.names) == 1 else list(self.array())
 
     def array(self) -> Any:
         """Return all channels in one array, as nnU-Net's readers do."""
@@ -244,46 +303,6 @@ class Reading:
         return self.segmentation, self.label_properties
 
 
-def grid_of(array: Any, properties: Mapping[str, Any]) -> Grid:
-    """Return where the voxels lie that a reader has read, by what its properties say."""
-    shape = tuple(array.shape[1:])[::-1]
-    if itk := properties.get("sitk_stuff"):
-        return Grid.of_itk(shape[: len(itk["spacing"])], itk["spacing"], itk["origin"], itk["direction"])
-    spacing = tuple(float(length) for length in properties["spacing"])[::-1]
-    if nibabel := properties.get("nibabel_stuff"):
-        affine = nibabel.get("reoriented_affine", nibabel["original_affine"])
-        return Grid.of_affine(shape, spacing, affine.tolist())
-    return Grid(shape, spacing)
-
-
-def _forms(path: Path) -> tuple[Grid, ...]:
-    """Return the grids that the header of a NIfTI file gives; none for other formats."""
-    if not path.name.endswith((".nii", ".nii.gz")):
-        return ()
-    import nibabel
-
-    return Grid.of_nifti(nibabel.load(path)).forms
-
-
-def _image(reader: Any, path: Path) -> Any:
-    # As nnU-Net hands images over: several files, which may be one.
-    return reader().read_images((str(path),))
-
-
-def _label(reader: Any, path: Path) -> Any:
-    return reader().read_seg(str(path))
-
-
-def _in_several_files(path: Path) -> bool:
-    """Tell whether tifffile puts an image together from several files, which no hash of this one covers."""
-    if path.suffix.lower() not in (".tif", ".tiff"):
-        return False
-    import tifffile
-
-    with tifffile.TiffFile(path) as file:
-        return bool(file.series and file.series[0].is_multifile)
-
-
 def _about_voxels(read: Reading) -> Iterator[Finding]:
     import numpy as np
 
@@ -294,59 +313,36 @@ def _about_voxels(read: Reading) -> Iterator[Finding]:
                 # A file may hold several channels.
                 name = read.names[min(number, len(read.names) - 1)]
                 yield Finding(Kind.VOXELS, f"{name} has {count}")
-    if count := int(read.segmentation.size - np.count_nonzero(np.isfinite(read.segmentation))):
+    elif (largest := max(abs(float(array.max())), abs(float(array.min())))) > _LARGEST:
+        yield Finding(Kind.LARGE, f"{read.names[0]} and what belongs to it has {largest:.3g}")
+    count = int(read.segmentation.size - np.count_nonzero(np.isfinite(read.segmentation)))
+    if count := count or hidden_not_finite(read.case.label, read.segmentation, read.label_properties):
         yield Finding(Kind.VOXELS, f"{read.label_name} has {count}")
 
 
+def _number(value: float) -> str:
+    """Return a number in a few digits, and in all of them where it would look like another one."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
 def _notes(read: Reading) -> Iterator[str]:
+    files = zip(read.names, read.case.images, read.channels_of_files, read.properties, strict=True)
+    for name, path, image, properties in files:
+        if count := hidden_not_finite(path, image, properties):
+            yield f"{name} has {counted(count, 'voxel')} that are not finite, which nnU-Net reads as 0"
     for number, channel in enumerate(read.array()):
         if channel.min() == channel.max():
             name = read.names[min(number, len(read.names) - 1)]
             yield f"{name} has the same value everywhere ({channel.min():g})"
+    if len(read.names) > 1:
+        digests = [hash(channel.tobytes()) for channel in read.array()]
+        for number, digest in enumerate(digests):
+            if (first := digests.index(digest)) < number:
+                yield f"{read.names[number]} holds the same as {read.names[first]}"
     shape = read.array().shape[1:]
     if 1 in shape[1:] and len(shape) == 3:
         yield (
             f"{read.names[0]} is one voxel thick, and not along the axis that nnU-Net takes for that of slices: save "
             "slices as (x, y, 1)"
         )
-
-
-def attempt(work: Callable[[], Any], files: Iterable[Path] = ()) -> tuple[Any, str | None]:
-    """Return what the work on some files gives, and in words what it raised.
-
-    What says nothing about the files is raised. Libraries tell what the storage or the node had to say in words of
-    their own, or as a file that is damaged: so an error counts only when it comes back with files that can be read.
-    """
-    try:
-        return work(), None
-    except Exception as error:
-        if not is_missing_or_damaged(error):
-            raise
-    for file in files:
-        _require_readable(file)
-    try:
-        return work(), None
-    except Exception as error:
-        if not is_missing_or_damaged(error):
-            raise
-        text = one_line(str(error))
-        if "ITK ERROR:" in text:
-            text = text.split("ITK ERROR:")[-1].strip()
-        return None, text or type(error).__name__
-
-
-def _require_readable(file: Path) -> None:
-    try:
-        with file.open("rb") as stream:
-            while stream.read(1 << 20):
-                pass
-    except OSError as error:
-        if not is_missing_or_damaged(error):
-            error.filename = error.filename or str(file)
-            raise
-
-
-def _errors(printed: str) -> str:
-    """Return what a reader printed before it raised an error without words."""
-    at = printed.find("ERROR")
-    return one_line(printed[at:])[:_PRINTED] if at >= 0 else ""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from nnunet_api.contract import RunContract
 from nnunet_api.dataset.beside import spacing_files
+from nnunet_api.words import counted
 from nnunet_trainer.process.heartbeat import heartbeat
 
 _KEY_DIGITS = 16
@@ -32,13 +33,35 @@ def file_hashes(what: str, files: Mapping[str, Path], workers: int, unit: str = 
     return found
 
 
+Stamp = tuple[int, int]
+"""Size of a file, and when it was last written, in ns."""
+
+
+def stamps(files: Mapping[str, Path]) -> dict[str, Stamp]:
+    """Return what tells whether files were written to since."""
+    found = {}
+    for name, path in files.items():
+        stat = path.stat()
+        found[name] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
 def dataset_hash(files: Mapping[str, Path], workers: int) -> str:
     """Return the SHA-256 over names and contents of the files; the order does not matter."""
+    return named_hash(file_hashes(f"hashing {counted(len(files), 'file')} of the dataset", files, workers))
+
+
+def named_hash(hashes: Mapping[str, str]) -> str:
+    """Return the SHA-256 over names and hashes of files; the order does not matter."""
     whole = hashlib.sha256()
-    hashes = file_hashes(f"hashing {len(files)} files of the dataset", files, workers)
     for name in sorted(hashes):
         whole.update(f"{hashes[name]}  {name}\n".encode())
     return whole.hexdigest()
+
+
+def contents_hash(hashes: Iterable[str]) -> str:
+    """Return the SHA-256 over the hashes of files, whatever their names and their order."""
+    return hashlib.sha256("".join(f"{one}\n" for one in sorted(hashes)).encode()).hexdigest()
 
 
 def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable[Path], workers: int) -> dict[str, str]:
@@ -60,7 +83,7 @@ def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable
                 whole.update(f"spacing {file_hash(path)}\n".encode())
         return whole.hexdigest()
 
-    with heartbeat(f"hashing the images of {len(cases)} test cases"), ThreadPoolExecutor(workers) as pool:
+    with heartbeat(f"hashing the images of {counted(len(cases), 'test case')}"), ThreadPoolExecutor(workers) as pool:
         return dict(zip(cases, pool.map(of_case, cases.values()), strict=True))
 
 
@@ -76,17 +99,23 @@ def sources_hash(package: Path) -> str:
     return whole.hexdigest()
 
 
-def preprocessed_key(contract: RunContract, dataset: str, nnunet_version: str, sources: str) -> str:
-    """Return the folder name under which all trainings that agree on data and planning share the result."""
+def preprocessed_key(
+    contract: RunContract, dataset: str, nnunet_version: str, sources: str, taken_plans: str = ""
+) -> str:
+    """Return the folder name under which all trainings that agree on data and planning share the result.
+
+    `taken_plans` is the hash of plans that came with initial weights.
+    """
     planning = contract.planning
     parts = {
         "dataset": dataset,
         "planner": planning.planner,
         "gpuMemoryTargetGB": planning.gpu_memory_target_gb,
         "configurations": planning.configurations,
-        "configuration": contract.configuration,
+        "configuration": sorted(contract.configurations) if contract.has_several else contract.configuration,
         "nnunetv2": nnunet_version,
         "sources": sources,
+        **({"takenPlans": taken_plans} if taken_plans else {}),
     }
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return f"{contract.dataset}-{digest[:_KEY_DIGITS]}"

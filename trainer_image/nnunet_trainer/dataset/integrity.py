@@ -5,12 +5,17 @@ import multiprocessing
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from nnunet_api.dataset.geometry import mixed_readers
+from nnunet_api.dataset.beside import sidecar_problems
+from nnunet_api.dataset.description import READER_KEY
+from nnunet_api.dataset.geometry import mixed_readers, odd_grids
+from nnunet_api.dataset.truncation import is_damaged
 from nnunet_trainer.dataset.contents import Contents
-from nnunet_trainer.dataset.examination import REMEDIES, Examined, Examiner, Finding, Kind, ReaderChoice, attempt
+from nnunet_trainer.dataset.examination import REMEDIES, Examined, Examiner, Finding, Kind, ReaderChoice
 from nnunet_trainer.dataset.raw import Case, RawDataset
+from nnunet_trainer.dataset.readers import attempt
 from nnunet_trainer.process.failures import wrong_data
 from nnunet_trainer.process.heartbeat import heartbeat
 
@@ -18,8 +23,8 @@ log = logging.getLogger(__name__)
 
 _NAMED_CHARACTERS = 700
 """Room for the findings of one kind in a message; all of them are in the log."""
-_OVERWRITE = "overwrite_image_reader_writer"
-"""nnU-Net's key in dataset.json that names the reader."""
+_VOLUMES_AS_TIF = "Tiff3DIO"
+"""nnU-Net's only reader that takes spacings from other files."""
 
 
 def verify_training_cases(dataset: RawDataset, processes: int) -> Contents:
@@ -42,35 +47,45 @@ def choose_reader(dataset: RawDataset) -> ReaderChoice:
     """
     from nnunetv2.imageio import reader_writer_registry as registry
 
-    named = dataset.description.get(_OVERWRITE, "None")
+    named = dataset.description.get(READER_KEY, "None")
     listed = "dataset" in dataset.description
-    first = dataset.cases[next(iter(dataset.cases)) if listed else min(dataset.cases)].images[0]
     if named != "None":
         try:
             reader = registry.recursive_find_reader_writer_by_name(named)
         except (RuntimeError, TypeError, AttributeError) as error:
             # nnU-Net would take another one with no more than a line in the log.
             raise wrong_data(
-                f"dataset.json: {_OVERWRITE} is {named!r}, and nnU-Net has no such reader. Correct it, or leave it out"
+                f"dataset.json: {READER_KEY} is {named!r}, and nnU-Net has no such reader. Correct it, or leave it out"
             ) from error
-        return _chosen(ReaderChoice(reader, why=f"dataset.json names it ({_OVERWRITE})"))
-    ending, name = dataset.ending.lower(), dataset.name_of(first)
+        return _chosen(ReaderChoice(reader, why=f"dataset.json names it ({READER_KEY})"))
+    ending = dataset.ending.lower()
     candidates = [reader for reader in registry.LIST_OF_IO_CLASSES if ending in reader.supported_file_endings]
     if not candidates:
         raise wrong_data(
             f"dataset.json: file_ending is {dataset.ending}, which none of nnU-Net's readers takes. Convert the files, "
-            f"or name a reader by {_OVERWRITE}"
+            f"or name a reader by {READER_KEY}"
         )
+    for name in [*dataset.cases] if listed else sorted(dataset.cases):
+        if choice := _choice_by(dataset, candidates, dataset.cases[name].images[0]):
+            return _chosen(choice)
+    # Each of them is named when all are examined.
+    return _chosen(ReaderChoice(candidates[0], later=tuple(candidates[1:]), why="no image can be read"))
+
+
+def _choice_by(dataset: RawDataset, candidates: Sequence[Any], image: Path) -> ReaderChoice | None:
+    """Return the first of nnU-Net's readers that can read an image; None where none can, which is no choice."""
     refused: list[str] = []
     for reader in candidates:
-        _, trouble = attempt(partial(_read_first, reader, str(first)), [first])
+        _, trouble = attempt(partial(_read_first, reader, str(image)), [image])
+        if trouble is None and refused and is_damaged(image):
+            return None
         if trouble is None:
-            why = f"the first of nnU-Net's readers for {dataset.ending} that can read {name}"
+            why = f"the first of nnU-Net's readers for {dataset.ending} that can read {dataset.name_of(image)}"
             if refused:
-                return _chosen(ReaderChoice(reader, first=candidates[0], why="; ".join([why, *refused])))
-            return _chosen(ReaderChoice(reader, later=tuple(candidates[1:]), why=why))
+                return ReaderChoice(reader, first=candidates[0], why="; ".join([why, *refused]))
+            return ReaderChoice(reader, later=tuple(candidates[1:]), why=why)
         refused.append(f"{reader.__name__} can't: {trouble[-200:]}")
-    raise wrong_data(f"none of nnU-Net's readers can read {name}: {'; '.join(refused)}. Make or copy it again")
+    return None
 
 
 def _read_first(reader: Any, file: str) -> None:
@@ -96,27 +111,37 @@ def _verify(
     examined: dict[str, Examined] = {}
     with (
         heartbeat(f"verifying {what}", lambda: f"{len(examined)}/{len(cases)} cases"),
-        multiprocessing.get_context("spawn").Pool(processes) as pool,
+        multiprocessing.get_context("spawn").Pool(min(processes, max(1, len(cases)))) as pool,
     ):
         for name, found in zip(cases, pool.imap(examine, cases.values()), strict=True):
             examined[name] = found
-            for note in found.notes:
-                log.warning("%s", note)
-    if findings := all_findings(examined.values(), choice):
-        for finding in findings:
-            log.error("%s: %s", finding.kind, finding.text)
-        raise wrong_data(f"{what} of {dataset.folder.name} can't be used: {described(findings, choice)}")
+    findings = all_findings(examined.values(), choice)
+    for finding in findings:
+        log.error("%s: %s", finding.kind.value[0], finding.text)
+    if told := told_of(findings, choice, cases, dataset.folder):
+        raise wrong_data(f"{what} of {dataset.folder.name} can't be used: {told}")
     return {name: contents for name, found in examined.items() if (contents := found.contents) is not None}
+
+
+def told_of(findings: Sequence[Finding], choice: ReaderChoice, cases: Mapping[str, Case], folder: Path) -> str:
+    """Return all that is wrong with the cases; nothing where they are in order."""
+    told = list[str]()
+    if choice.reader.__name__ == _VOLUMES_AS_TIF:
+        told += sidecar_problems([(case.images, case.label) for case in cases.values()], folder)
+    return "; ".join([*told, described(findings, choice)] if findings else told)
 
 
 def all_findings(examined: Collection[Examined], choice: ReaderChoice) -> list[Finding]:
     """Return what is wrong with the cases.
 
     Where the first reader for the file ending can read none of them, it is no choice; where it can read some, nnU-Net's
-    choice depends on which case comes first.
+    choice depends on which case comes first. What the reader of the others can't read does not make it a choice either:
+    that one file is named as what it is.
     """
     findings = [finding for found in examined for finding in found.findings]
-    if choice.first is None or any(found.by_first for found in examined):
+    grids = {found.name: found.grid for found in examined if found.grid is not None}
+    findings += (Finding(Kind.ODD, text) for text in odd_grids(grids))
+    if choice.first is None or any(found.by_first and found.grid is not None for found in examined):
         return findings
     return [finding for finding in findings if finding.kind != Kind.OTHER_READER]
 
@@ -127,7 +152,7 @@ def described(findings: Iterable[Finding], choice: ReaderChoice) -> str:
     for finding in findings:
         by_kind.setdefault(finding.kind, []).append(finding.text)
     return "; ".join(
-        f"{len(texts)} {kind}: {_within(texts)}. {REMEDIES[kind]}"
+        f"{kind.counted(len(texts))}: {_within(texts)}. {REMEDIES[kind]}"
         if kind != Kind.OTHER_READER
         else _mixed(texts, choice)
         for kind, texts in by_kind.items()

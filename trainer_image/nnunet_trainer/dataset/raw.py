@@ -1,22 +1,27 @@
 """Cheap checks of a dataset in nnU-Net's raw format, each with a message that names what to mend. No torch in here."""
 
 import difflib
-import json
 import os
 from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.beside import detached_problem, spacing_files, voxels_elsewhere
-from nnunet_api.dataset.description import channel_names, description_problems
+from nnunet_api.dataset.description import channel_names, description_notes, description_problems
 from nnunet_api.dataset.layout import find_images, named
-from nnunet_api.dataset.places import look, missing, place_problems
-from nnunet_api.dataset.splits import SPLITS_FILE, split_problems
-from nnunet_api.dataset.truncation import cut_short
+from nnunet_api.dataset.nifti import headers_problem, is_nifti
+from nnunet_api.dataset.places import Place, look, missing, other_than_a_file, place_problems, shared_files
+from nnunet_api.dataset.splits import SPLITS_FILE, split_notes, split_problems
+from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.dataset.truncation import head_of, is_cut_short
+from nnunet_api.splits import Splits
 from nnunet_api.training import TestSet
+from nnunet_api.words import counted
 from nnunet_trainer.dataset.labels import Labels, declared_labels
 from nnunet_trainer.process.failures import wrong_configuration, wrong_data
+from nnunet_trainer.process.heartbeat import heartbeat
 
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
@@ -28,6 +33,11 @@ class Case:
 
     images: tuple[Path, ...]
     label: Path
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Images and label."""
+        return *self.images, self.label
 
     def files(self) -> list[Path]:
         """Return every file that nnU-Net reads for the case, also those that its reader looks for beside the images."""
@@ -45,7 +55,11 @@ class RawDataset:
     cases: dict[str, Case]
     """Training cases by name."""
     splits: list[dict[str, list[str]]] | None
-    """The dataset's own splits_final.json, if it brings one."""
+    """The dataset's own splits_final.json, if it brings one and it counts."""
+    notes: tuple[str, ...] = ()
+    """What is odd in names and dataset.json, and may be meant so."""
+    ignores_splits: bool = False
+    """It brings one, in whose place the training has splits of its own."""
 
     @property
     def channels(self) -> int:
@@ -66,9 +80,9 @@ class RawDataset:
         """Return the name of a file inside the dataset (or its path outside of it)."""
         return str(_relative(path, self.folder))
 
-    def check_whole(self) -> None:
+    def check_whole(self, workers: int) -> None:
         """Raise TrainerError with WRONG_DATA for files that were cut short, or that hold only a part of an image."""
-        _require_whole(self.folder, self.files().values())
+        _require_whole("the dataset", self.folder, self.files().values(), workers)
 
     def files(self) -> dict[str, Path]:
         """Return every file that planning reads, by its name inside the dataset (or its path outside of it)."""
@@ -80,27 +94,34 @@ class RawDataset:
         return {self.name_of(path): path for path in paths}
 
 
-def load_dataset(raw: Path, name: str, folds: Iterable[str]) -> RawDataset:
+def load_dataset(raw: Path, name: str, folds: Iterable[str], own: Splits | None = None) -> RawDataset:
     """Return the dataset, complete in its file names, with enough cases for the folds.
+
+    Where the training has splits of its `own`, splits_final.json is not read, and folds are not counted.
 
     Raises TrainerError with WRONG_DATA (or WRONG_CONFIGURATION for a fold that the splits don't have).
     """
     folder = _folder(raw, name)
     description = _description(raw, folder)
     if "dataset" in description:
-        cases, problems = _listed_cases(folder, description["dataset"]), list[str]()
+        cases, problems, notes = _listed_cases(folder, description["dataset"]), list[str](), list[str]()
     else:
-        cases, problems = _found_cases(folder, description)
+        cases, problems, notes = _found_cases(folder, description)
     problems += _place_problems(raw, folder, cases, "training")
     if not problems and len(cases) != description["numTraining"]:
+        there = f"{'is' if len(cases) == 1 else 'are'} {counted(len(cases), 'training case')}"
         problems.append(
-            f"dataset.json: numTraining is {description['numTraining']}, but there are {len(cases)} training cases. "
-            "Correct numTraining, or add the missing images to imagesTr"
+            f"dataset.json: numTraining is {description['numTraining']}, but there {there}. Correct numTraining, or "
+            "add the missing images to imagesTr"
         )
     _require_none(name, problems)
-    splits = _splits(folder, cases)
-    _check_folds(name, list(folds), len(cases), splits)
-    return RawDataset(folder, description, cases, splits)
+    has_own = own is not None and own.are_asked_for
+    splits = None if has_own else _splits(raw, folder, cases)
+    if not has_own:
+        _check_folds(name, list(folds), len(cases), splits)
+    notes = [*description_notes(description), *notes, *split_notes(splits or ()), *shared_files(_places(folder, cases))]
+    ignored = has_own and (folder / SPLITS_FILE).exists()
+    return RawDataset(folder, description, cases, splits, tuple(notes), ignored)
 
 
 def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
@@ -112,30 +133,44 @@ def check_test_set(dataset: RawDataset, test_set: TestSet) -> dict[str, Case]:
                 f"the test set's folder {folder.name} is not in {dataset.folder.name}. Correct {field}, add the "
                 "folder, or leave testSet out"
             )
-    cases, problems = _cases_in(images, labels, dataset.ending, dataset.channels)
+    cases, problems, _ = _cases_in(images, labels, dataset.ending, dataset.channels)
     problems += _place_problems(dataset.folder.parent, dataset.folder, cases, "test")
     _require_none(dataset.folder.name, problems)
     return cases
 
 
-def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case]) -> None:
+def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case], workers: int) -> None:
     """Raise TrainerError with WRONG_DATA for files of the test set as `RawDataset.check_whole` does."""
-    _require_whole(dataset.folder, [path for case in cases.values() for path in (*case.images, case.label)])
+    _require_whole("the test set", dataset.folder, [path for case in cases.values() for path in case.paths], workers)
 
 
-def _require_whole(folder: Path, paths: Collection[Path]) -> None:
+def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: int) -> None:
     problems = []
-    if damaged := cut_short(paths):
+    if damaged := _cut_short(what, paths, workers):
         names = {str(_relative(path, folder)) for path in damaged}
-        problems.append(f"{len(damaged)} files are cut short or damaged: {named(names)}. Copy them again")
+        words = counted(len(damaged), "file is", "files are")
+        problems.append(f"{words} cut short or damaged: {named(names)}. Copy them again")
     if detached := [(str(_relative(path, folder)), where) for path in paths if (where := _voxels_elsewhere(path))]:
         problems.append(detached_problem(detached))
+    if problem := headers_problem(((str(_relative(path, folder)), path) for path in paths), head_of):
+        problems.append(problem)
     if problems:
         raise wrong_data("; ".join(problems))
 
 
+def _cut_short(what: str, paths: Collection[Path], workers: int) -> list[Path]:
+    looked: list[bool] = []
+    with (
+        heartbeat(f"looking for files of {what} that are cut short", lambda: f"{len(looked)}/{len(paths)} files"),
+        ThreadPoolExecutor(max(1, workers)) as pool,
+    ):
+        # Unpacking and reading leave the interpreter to the other threads.
+        looked.extend(pool.map(is_cut_short, paths))
+    return [path for path, short in zip(paths, looked, strict=True) if short]
+
+
 def _voxels_elsewhere(path: Path) -> str:
-    if path.name.endswith((".nii.gz", ".json")):
+    if is_nifti(path.name) or path.suffix.lower() == ".json":
         return ""
     with path.open("rb") as file:
         return voxels_elsewhere(path.name, file.read)
@@ -161,17 +196,28 @@ def _require_none(name: str, problems: list[str]) -> None:
 
 def _description(raw: Path, folder: Path) -> dict[str, Any]:
     path = folder / "dataset.json"
-    _require_none(folder.name, list(place_problems(look({path.name: path}), os.path.realpath(raw), "the claim")))
+    if not require_file(raw, path):
+        raise wrong_data(f"{folder.name} has no dataset.json; nnU-Net's dataset format asks for one")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise wrong_data(f"{folder.name} has no dataset.json; nnU-Net's dataset format asks for one") from None
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (ValueError, UnicodeDecodeError) as error:
         raise wrong_data(f"dataset.json of {folder.name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
         raise wrong_data(f"dataset.json of {folder.name} must hold an object, not a {type(content).__name__}")
     _require_none(folder.name, [f"dataset.json: {problem}" for problem in description_problems(content)])
     return content
+
+
+def require_file(raw: Path, path: Path) -> bool:
+    """Tell whether a file is there. Raises TrainerError with WRONG_DATA for what is there and is no file to read."""
+    (place,) = look({path.name: path}).values()
+    if not place.is_link and not path.exists():
+        return False
+    problems = list(place_problems({path.name: place}, os.path.realpath(raw), "the claim"))
+    _require_none(
+        path.parent.name, problems or [problem for problem in [other_than_a_file(path.name, place)] if problem]
+    )
+    return True
 
 
 def _listed_cases(folder: Path, entries: Mapping[str, Any]) -> dict[str, Case]:
@@ -186,31 +232,35 @@ def _listed_cases(folder: Path, entries: Mapping[str, Any]) -> dict[str, Case]:
     }
 
 
-def _found_cases(folder: Path, description: Mapping[str, Any]) -> tuple[dict[str, Case], list[str]]:
-    """Cases found by their file names in imagesTr and labelsTr, and what is wrong with these."""
+def _found_cases(folder: Path, description: Mapping[str, Any]) -> tuple[dict[str, Case], list[str], list[str]]:
+    """Cases found by their file names in imagesTr and labelsTr, what is wrong with these, and what is odd."""
     absent = [f"there is no folder {sub}" for sub in ("imagesTr", "labelsTr") if not (folder / sub).is_dir()]
     if absent:
-        return {}, absent
+        return {}, absent, []
     ending, channels = str(description["file_ending"]), len(channel_names(description))
     return _cases_in(folder / "imagesTr", folder / "labelsTr", ending, channels)
 
 
-def _cases_in(images: Path, labels: Path, ending: str, channels: int) -> tuple[dict[str, Case], list[str]]:
+def _cases_in(images: Path, labels: Path, ending: str, channels: int) -> tuple[dict[str, Case], list[str], list[str]]:
     found = find_images(images.name, [path.name for path in images.iterdir()], ending, channels)
     cases = {
         name: Case(tuple(images / file for file in files), labels / f"{name}{ending}")
         for name, files in found.cases.items()
     }
-    return cases, [*found.hidden, *found.problems]
+    return cases, [*found.hidden, *found.problems], list(found.notes)
 
 
 def _place_problems(raw: Path, folder: Path, cases: Mapping[str, Case], kind: str) -> list[str]:
     """Return what is wrong with where the files of cases lie."""
     images = look({str(_relative(path, folder)): path for case in cases.values() for path in case.images})
     labels = look({str(_relative(case.label, folder)): case.label for case in cases.values()})
-    problems = list(place_problems(images | labels, os.path.realpath(raw), "the claim"))
+    # A reader passes over a link that leads nowhere: a spacing would be another than the one that lies there.
+    beside = [path for case in cases.values() for path in spacing_files(case.images, case.label)]
+    spacings = look({str(_relative(path, folder)): path for path in beside if path.is_symlink() or path.is_file()})
+    problems = list(place_problems(images | labels | spacings, os.path.realpath(raw), "the claim"))
     if gone := missing(images):
-        problems.append(f"{len(gone)} images are missing: {named(gone)}. Add them, or correct dataset.json")
+        words = counted(len(gone), "image is", "images are")
+        problems.append(f"{words} missing: {named(gone)}. Add them, or correct dataset.json")
     if gone := missing(labels):
         problems.append(
             f"labels are missing for {len(gone)} of {len(cases)} {kind} cases: {named(gone)}. Add them or remove the "
@@ -219,12 +269,16 @@ def _place_problems(raw: Path, folder: Path, cases: Mapping[str, Case], kind: st
     return problems
 
 
-def _splits(folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]]] | None:
+def _places(folder: Path, cases: Mapping[str, Case]) -> dict[str, Place]:
+    return look({f"{name}: {_relative(path, folder)}": path for name, case in cases.items() for path in case.paths})
+
+
+def _splits(raw: Path, folder: Path, cases: Mapping[str, Case]) -> list[dict[str, list[str]]] | None:
     path = folder / SPLITS_FILE
-    if not path.is_file():
+    if not require_file(raw, path):
         return None
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise wrong_data(f"{SPLITS_FILE} is not valid JSON: {error}. Correct it, or remove it") from error
     _require_none(folder.name, list(split_problems(content, cases)))
@@ -239,13 +293,19 @@ def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str,
         absent = [fold for fold in folds if int(fold) >= len(splits)]
         if absent:
             raise wrong_configuration(
-                f"fold {', '.join(absent)} does not exist: {SPLITS_FILE} of {name} has {len(splits)} folds, counted "
-                "from 0"
+                f"fold {', '.join(absent)} does not exist: {SPLITS_FILE} of {name} has "
+                f"{counted(len(splits), 'fold')}, counted from 0"
             )
     elif cases < CROSS_VALIDATION_FOLDS:
         raise wrong_data(
-            f"{name} has {cases} training cases, five-fold cross-validation needs at least {CROSS_VALIDATION_FOLDS}. "
-            "Add cases, bring a splits_final.json, or set trainOnAllCases: true with folds: []"
+            f"{name} has {counted(cases, 'training case')}, five-fold cross-validation needs at least "
+            f"{CROSS_VALIDATION_FOLDS}. Add cases, bring a splits_final.json, or set trainOnAllCases: "
+            "true with folds: []"
+        )
+    elif absent := [fold for fold in folds if int(fold) >= CROSS_VALIDATION_FOLDS]:
+        raise wrong_configuration(
+            f"fold {', '.join(absent)} does not exist: nnU-Net's own split has {CROSS_VALIDATION_FOLDS} folds, counted "
+            f"from 0. Set splits.folds, bring a {SPLITS_FILE}, or correct folds"
         )
 
 

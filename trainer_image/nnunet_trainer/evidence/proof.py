@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EvidenceFacts, FoldEvidence
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.words import counted
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line
 from nnunet_trainer.process.files import read_text
@@ -68,7 +69,7 @@ def require_complete(folds: Iterable[str], evidence: Mapping[str, FoldEvidence],
         stopping = evidence[fold].early_stopping
         end = stopping.end_epoch if stopping and stopping.end_epoch is not None else epochs
         if evidence[fold].epochs != end:
-            raise incomplete(fold, f"by {EVIDENCE_FILE} it has {evidence[fold].epochs} of {end} epochs")
+            raise incomplete(fold, f"by {EVIDENCE_FILE} it has {evidence[fold].epochs} of {counted(end, 'epoch')}")
 
 
 def require_proven(folders: Mapping[str, Path], evidence: Mapping[str, FoldEvidence], workers: int) -> None:
@@ -87,7 +88,7 @@ def require_proven(folders: Mapping[str, Path], evidence: Mapping[str, FoldEvide
 
     done = 0
     with (
-        heartbeat(f"hashing {len(folders)} checkpoints", lambda: f"{done}/{len(folders)} checkpoints"),
+        heartbeat(f"hashing {counted(len(folders), 'checkpoint')}", lambda: f"{done}/{len(folders)} checkpoints"),
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         for fold, found in zip(folders, pool.map(hash_of, folders), strict=True):

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nnunet_api.contract import FoldEvidence, RunContract
+from nnunet_api.contract import SHA256_DIGITS, FoldEvidence, RunContract
 from nnunet_api.dataset.layout import named
 from nnunet_api.facts import MAX_COUNT
 from nnunet_api.policy.model import PolicyMode
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_api.schedule import EarlyStopping
-from nnunet_trainer.run.journal import ITERATIONS_KEY, OWNER_KEY
+from nnunet_api.schedule import EarlyStopping, short_of_iterations
+from nnunet_api.words import counted
+from nnunet_trainer.run.journal import ITERATIONS_KEY, LEARNT_KEY, OWNER_KEY
 from nnunet_trainer.training.early_stopping import end_of, judge, judge_proven
 
 HISTORY_KEYS = (
@@ -41,6 +42,8 @@ class FinalCheckpoint:
     trainer_class: str | None = None
     weights: int | None = None
     """Numbers that the network consists of."""
+    learnt_from: str | None = None
+    """Of a cascade: hash of the checkpoints of its previous stage, by the word of its trainer."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
             _iterations(arguments),
             _class(content.get("trainer_name")),
             _weights(content.get("network_weights")),
+            _learnt_from(arguments),
         )
     except KeyError as error:
         raise ValueError(f"it has no {error}") from error
@@ -83,6 +87,12 @@ def _iterations(arguments: Any) -> int | None:
     owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
     counted = owner.get(ITERATIONS_KEY) if isinstance(owner, dict) else None
     return counted if type(counted) is int and 0 <= counted <= MAX_COUNT else None
+
+
+def _learnt_from(arguments: Any) -> str | None:
+    owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
+    known = owner.get(LEARNT_KEY) if isinstance(owner, dict) else None
+    return known[:SHA256_DIGITS] if isinstance(known, str) else None
 
 
 def _class(name: Any) -> str | None:
@@ -131,14 +141,20 @@ def prove(fold: str, checkpoint: FinalCheckpoint, checkpoint_hash: str, contract
     doubts = []
     if differing := {key: length for key, length in lengths.items() if length != checkpoint.counter}:
         values = ", ".join(f"{key} {length}" for key, length in differing.items())
-        doubts.append(f"its counter says {checkpoint.counter} epochs, but its history has values of {values}")
+        doubts.append(
+            f"its counter says {counted(checkpoint.counter, 'epoch')}, but its history has values of {values}"
+        )
     if not doubts and proven != end:
         doubts.append(_why_not(rule, end, epochs))
     if checkpoint.owner not in (None, (contract.uid, fold)):
         doubts.append("it was saved by fold {1} of the training with UID {0}".format(*checkpoint.owner or ()))
+    few = short_of_iterations(checkpoint.iterations, contract.schedule)
+    if few and contract.min_epochs:
+        # Without a policy it is told of and fails nothing: images of before the rule let classes set their own.
+        doubts.append(few)
     if proven < contract.min_epochs:
         doubts.append(f"{_policies(contract)} for at least {contract.min_epochs}")
-    trouble = f"{proven} of {epochs} epochs are proven: {'; '.join(doubts)}" if doubts else None
+    trouble = f"{proven} of {counted(epochs, 'epoch is', 'epochs are')} proven: {'; '.join(doubts)}" if doubts else None
     return Finding(evidence, trouble)
 
 

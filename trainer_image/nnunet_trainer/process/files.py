@@ -96,9 +96,14 @@ def _not_through_links(path: str, flags: int) -> int:
 
 
 def read_text(path: Path) -> str:
-    """Return the contents of a text file, whoever made it.
+    """Return the contents of a text file as `read_bytes` does. Raises ValueError also for what is no UTF-8."""
+    return read_bytes(path).decode("utf-8")
 
-    Raises OSError, or ValueError for what is no file (to open a pipe may last for ever), too large, or no UTF-8.
+
+def read_bytes(path: Path) -> bytes:
+    """Return the contents of a file, whoever made it.
+
+    Raises OSError, or ValueError for what is no file (to open a pipe may last for ever) or too large.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
@@ -106,7 +111,7 @@ def read_text(path: Path) -> str:
             raise ValueError(f"{path} is no file")
         if found.st_size > LONGEST_TEXT:
             raise ValueError(f"{path} has {found.st_size} bytes, and at most {LONGEST_TEXT} are read")
-        return file.read(LONGEST_TEXT).decode("utf-8")
+        return file.read(LONGEST_TEXT)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import signal
 import time
+from collections.abc import Iterable
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -32,9 +33,37 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Return the CPU time that processes have used so far, all together; one that is gone counts for nothing."""
+    ticks = 0
+    for pid in pids:
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            # Behind the name: state is the first field, user and system time the twelfth and thirteenth (man 5 proc).
+            fields = (_PROC / str(pid) / "stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def _never_start(process: BaseProcess) -> None:
     """Keep a thread that would start a process waiting until this one has ended."""
     time.sleep(3600)
+
+
+def _hold_descendants(deadline: float) -> None:
+    held: set[int] = set()
+    quiet = 0
+    while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
+        moving = [pid for pid in descendants(os.getpid()) if pid not in held]
+        quiet = 0 if moving else quiet + 1
+        _send(moving, signal.SIGSTOP)
+        held.update(moving)
+        time.sleep(0.02)
+
+
+def _send(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, number)
 
 
 def kill_descendants(timeout_seconds: float = 5) -> None:
@@ -44,14 +73,14 @@ def kill_descendants(timeout_seconds: float = 5) -> None:
     """
     # A pool replaces its workers as they die, in a thread of its own.
     BaseProcess.start = _never_start  # type: ignore[method-assign, assignment]
+    # What a forkserver forks just before it is killed would be nobody's child: first all of them stand still.
+    _hold_descendants(time.monotonic() + timeout_seconds)
     deadline = time.monotonic() + timeout_seconds
     quiet = 0
     while quiet < _QUIET_LOOKS and time.monotonic() < deadline:
         running = descendants(os.getpid())
         quiet = 0 if running else quiet + 1
-        for pid in running:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        _send(running, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

@@ -17,6 +17,7 @@ from multiprocessing.process import BaseProcess
 
 from nnunet_trainer.process.failures import UNEXPECTED, Failure, dead_worker_message
 from nnunet_trainer.process.followers import Follower
+from nnunet_trainer.process.pools import SERVER_IS_GONE, ForkedProcess
 from nnunet_trainer.process.preemption import SIGNALS
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,9 @@ class Watchdog:
             # Pools end their workers by SIGTERM; everything else is no ordinary end.
             if code is not None and code < 0 and -code not in SIGNALS:
                 found.append(Failure(UNEXPECTED, dead_worker_message(f"{worker.name} was ended by {_name(-code)}")))
+            if code == SERVER_IS_GONE and isinstance(worker, ForkedProcess):
+                # Nobody else ends it, and its workers are nobody's any more.
+                found.append(Failure(UNEXPECTED, dead_worker_message(f"the parent of {worker.name} was killed")))
             if code is not None and code > 0 and isinstance(worker, Follower):
                 # The others would wait for it in their next exchange of gradients.
                 found.append(worker.failure())

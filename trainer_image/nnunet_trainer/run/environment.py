@@ -1,32 +1,28 @@
 """Environment variables that nnU-Net and torch read when they are imported: set before, never after."""
 
 import os
-import shutil
 from pathlib import Path
 
 from nnunet_api.contract import RunContract
+from nnunet_api.data_feed import augmentation_workers
 from nnunet_api.environment import VALUES, value_fault
 from nnunet_api.training import Device
+from nnunet_trainer.process import compiling, pools
 from nnunet_trainer.process.failures import wrong_configuration
 from nnunet_trainer.run.paths import RunPaths
 
-
-def augmentation_workers(processes: int) -> int:
-    """Return the number of data augmentation workers for a pod with that many CPU cores.
-
-    nnU-Net starts half as many again for validation batches, which idle most of the time. Below three cores the
-    trainer augments in its own process: measured on two, workers only take the network's time and memory.
-    """
-    return processes if processes >= 3 else 0
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
+"""Where the processes that train one fold together listen for one another, whatever trainer.env says: all are
+in this pod, and believe who connects. Left alone, NCCL takes any other network first, where others could connect."""
+FOREIGN = ("NCCL_COMM_ID",)
+"""Another address at which NCCL would have them meet."""
 
 
 def defaults(contract: RunContract) -> dict[str, str]:
     """Return the variables to set where the user has not set them (spec.trainer.env)."""
     variables = {
         # As `python -m nnunetv2.run.run_training` does; its console script forgets it.
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
+        **dict.fromkeys(pools.THREADS, "1"),
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         # nnU-Net's defaults are 8 and 12, whatever the container may use.
         "nnUNet_def_n_proc": str(contract.processes),
@@ -42,8 +38,8 @@ def defaults(contract: RunContract) -> dict[str, str]:
     if contract.seed is not None:
         # Without it cuBLAS may choose another order of summation each time.
         variables["CUBLAS_WORKSPACE_CONFIG"] = ":4096:8"
-    if contract.device is Device.CPU or not (shutil.which("gcc") or shutil.which("cc")):
-        variables["nnUNet_compile"] = "f"
+    if contract.device is Device.CPU or compiling.lacking():
+        variables[compiling.VARIABLE] = "f"
     return variables
 
 
@@ -57,6 +53,9 @@ def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path, results:
         raise wrong_configuration(f"{'; '.join(faults)}. Correct trainer.env, or ENV of the image")
     for name, value in defaults(contract).items():
         os.environ.setdefault(name, value)
+    os.environ.update(LOOPBACK)
+    for name in FOREIGN:
+        os.environ.pop(name, None)
     folders = {"nnUNet_raw": paths.raw, "nnUNet_preprocessed": preprocessed, "nnUNet_results": results or paths.run}
     os.environ.update({name: str(folder) for name, folder in folders.items()})
 

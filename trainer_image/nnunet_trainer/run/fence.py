@@ -16,6 +16,8 @@ from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import remove_temporary_files, temporary_path, write_atomically
 
 FENCE_FILE = ".attempt"
+TOKEN_DIGITS = 16
+"""Hexadecimal digits of an attempt's token."""
 
 
 class Fence:
@@ -24,7 +26,7 @@ class Fence:
     def __init__(self, folder: Path) -> None:
         """Take the right over from whoever had it, and remove what that one was writing."""
         self._path = folder / FENCE_FILE
-        self._token = secrets.token_hex(8)
+        self._token = secrets.token_hex(TOKEN_DIGITS // 2)
         write_atomically(self._path, self._token, owner=self._token)
         # Nobody goes on with these. One may even be a second name of a checkpoint (checkpoints.link_checkpoint).
         remove_temporary_files(folder)

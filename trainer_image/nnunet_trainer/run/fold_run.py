@@ -1,14 +1,16 @@
 """One attempt at one fold, as seen from outside: journal, metrics, report. No torch in here."""
 
-import statistics
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from nnunet_api.contract import RunContract, TerminationReport
-from nnunet_api.facts import FoldFacts, FoldProvenance, ServedFacts
+from nnunet_api.facts import OF_ATTEMPT, FoldFacts, FoldProvenance, ServedFacts
+from nnunet_api.words import counted
+from nnunet_trainer.run.epoch_times import EpochTime, stated
 from nnunet_trainer.run.fence import Fence
-from nnunet_trainer.run.journal import read_journal, write_journal
+from nnunet_trainer.run.journal import LEARNT_KEY, read_journal, write_journal
 from nnunet_trainer.run.metrics import FoldMetrics
 from nnunet_trainer.run.pulse import Pulse
 
@@ -38,21 +40,34 @@ class FoldRun:
         self.folder = folder
         self.metrics = metrics
         self.leads = follows is None
+        self.learnt_from: str | None = None
+        """Of a cascade: hash of the checkpoints of its previous stage, on whose predictions it learns."""
         self.passed_over: list[str] = []
         """Checkpoints that this attempt found damaged."""
         self.provenance: FoldProvenance | None = None
-        self._durations: list[float] = []
+        self.torch_compile: str | None = None
+        """Whether the network is compiled, in words; unknown until it is made."""
+        self.split: Mapping[str, Sequence[str]] | None = None
+        """train and val, where the run has splits of its own; None where nnU-Net finds them itself."""
+        self._times: list[EpochTime] = []
         self._fence = follows
         self._pulse = Pulse(folder)
         self._journal = read_journal(folder)
         blank = FoldFacts(fold=self.name, epoch=0, epochs_target=contract.schedule.epochs)
-        # The time is of this attempt: that of the one before would look as if nothing had been done since.
-        self.facts = (self._journal.facts or blank).model_copy(update={"last_epoch_time": None})
+        # These are of this attempt: those of the one before would look as if nothing had been done since.
+        of_attempt = dict.fromkeys(("last_epoch_time", *OF_ATTEMPT))
+        self.facts = (self._journal.facts or blank).model_copy(update=of_attempt)
         metrics.set_facts(self.facts)
 
     def served(self) -> ServedFacts:
         """Return what the operator reads while the attempt runs."""
         return ServedFacts(uid=self.contract.uid, facts=self.facts)
+
+    @property
+    def owner(self) -> dict[str, str]:
+        """Whose checkpoints they are, as they say themselves."""
+        learnt = {LEARNT_KEY: self.learnt_from} if self.learnt_from else {}
+        return {"uid": self.contract.uid, "fold": self.name, **learnt}
 
     @property
     def seed(self) -> int | None:
@@ -100,12 +115,12 @@ class FoldRun:
             # Not flushed: should the node die, at worst one lost epoch goes uncounted.
             write_journal(self.folder, self._journal, durable=False, fence=self._fence)
 
-    def finish_epoch(self, facts: FoldFacts, seconds: float) -> None:
+    def finish_epoch(self, facts: FoldFacts, time_of: EpochTime) -> None:
         """Note a finished epoch whose checkpoint is on disk."""
-        self._durations.append(seconds)
+        self._times.append(time_of)
         self._journal = self._journal.durable(time.time())
         self._publish(facts.model_copy(update={"last_epoch_time": datetime.now(UTC)}))
-        self.metrics.observe_epoch(seconds)
+        self.metrics.observe_epoch(time_of.seconds)
 
     def complete(self, mean_validation_dice: float | None) -> None:
         """Note the result of the full-volume validation."""
@@ -118,19 +133,18 @@ class FoldRun:
         facts = self.facts
         done = facts.checkpoint_epoch or 0
         return TerminationReport(
-            message=f"stopped on request; {done} of {facts.planned_end} epochs of fold {self.name} are in the "
-            "checkpoint and the next attempt goes on from there",
+            message=f"stopped on request; {done} of {counted(facts.planned_end, 'epoch')} of fold {self.name} are in "
+            "the checkpoint and the next attempt goes on from there",
             fold=facts,
         )
 
     def _publish(self, facts: FoldFacts) -> None:
-        stated = {
-            "epoch_seconds": round(statistics.fmean(self._durations), 3) if self._durations else None,
-            "median_epoch_seconds": round(statistics.median(self._durations), 3) if self._durations else None,
+        numbers = {
+            **stated(self._times),
             "passed_over": ", ".join(self.passed_over)[:300] or None,
             "provenance": self.provenance or facts.provenance,
         }
-        self._journal = self._journal.with_facts(facts.model_copy(update=stated))
+        self._journal = self._journal.with_facts(facts.model_copy(update=numbers))
         assert self._journal.facts is not None
         self.facts = self._journal.facts
         if self.leads:

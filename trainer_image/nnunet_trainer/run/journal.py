@@ -12,6 +12,8 @@ OWNER_KEY = "nnunet_training"
 """Among the arguments of the trainer that a checkpoint holds: UID of its training, and its fold's run by name."""
 ITERATIONS_KEY = "iterations"
 """Beside them: training iterations of the epoch that had the fewest."""
+LEARNT_KEY = "learntFrom"
+"""Beside them, of a cascade: hash of the checkpoints of its previous stage."""
 
 log = logging.getLogger(__name__)
 

@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from nnunet_api.contract import RunContract
 from nnunet_api.facts import FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
+from nnunet_trainer.process.compiling import ON
 from nnunet_trainer.process.numbers import number
 
 log = logging.getLogger(__name__)
@@ -46,8 +47,15 @@ class Metric:
     POLICY_EXCEPTED = "nnunet_policy_excepted"  # 1 where the training ran under an exception at any time, else 0
     END_EPOCH = "nnunet_end_epoch"
     MEDIAN_EPOCH = "nnunet_median_epoch_seconds"
+    DATA_WAIT = "nnunet_data_wait_seconds"
+    DATA_WAIT_SHARE = "nnunet_data_wait_ratio"
+    FED_EPOCH = "nnunet_fed_epoch_seconds"
+    DATA_WORKERS = "nnunet_data_workers"
+    DATA_WORKER_USE = "nnunet_data_worker_use_ratio"
+    CHECKPOINT_WRITE = "nnunet_checkpoint_write_seconds"
     HELD_SECONDS = "nnunet_held_seconds"
     LOST_SECONDS = "nnunet_lost_seconds"
+    TORCH_COMPILED = "nnunet_torch_compiled"
     PASSED_OVER = "nnunet_checkpoint_passed_over"  # + checkpoint: name of the file
     RUN_INFO = "nnunet_run_info"  # + dataset, configuration, trainer_class, plans
 
@@ -79,8 +87,15 @@ GAUGES = {
     Metric.POLICY_EXCEPTED: "1 where the training ran under an exception of a policy at any time, else 0.",
     Metric.END_EPOCH: "Finished epochs at which the training ends, early stopping included.",
     Metric.MEDIAN_EPOCH: "Median duration of an epoch in this attempt.",
+    Metric.DATA_WAIT: "Time of the last epoch in which the network had nothing to compute, for want of a batch.",
+    Metric.DATA_WAIT_SHARE: "Share (0 to 1) of an epoch spent on waiting for data, median of the last epochs.",
+    Metric.FED_EPOCH: "Median duration that these epochs would have had without waiting for data.",
+    Metric.DATA_WORKERS: "Processes that augment training batches, for each GPU; 0 where the trainer does so itself.",
+    Metric.DATA_WORKER_USE: "Share (0 to 1) of their time in which these computed.",
+    Metric.CHECKPOINT_WRITE: "Time of the last epoch in which checkpoints were written.",
     Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
     Metric.LOST_SECONDS: "Running time of earlier attempts whose work was lost.",
+    Metric.TORCH_COMPILED: "1 where torch.compile makes the network faster, 0 where it is off.",
     Metric.PASSED_OVER: "A checkpoint that this attempt found damaged and passed over; the value is always 1.",
     Metric.RUN_INFO: "What is trained; the value is always 1.",
 }
@@ -140,8 +155,16 @@ class FoldMetrics(Collector):
         self.set(Metric.LEARNING_RATE, facts.learning_rate)
         self.set(Metric.END_EPOCH, facts.planned_end)
         self._set_or_drop(Metric.MEDIAN_EPOCH, facts.median_epoch_seconds)
+        self._set_or_drop(Metric.DATA_WAIT, facts.data_wait_seconds)
+        self._set_or_drop(Metric.DATA_WAIT_SHARE, facts.data_wait_share)
+        self._set_or_drop(Metric.FED_EPOCH, facts.fed_epoch_seconds)
+        self._set_or_drop(Metric.DATA_WORKERS, facts.data_workers)
+        self._set_or_drop(Metric.DATA_WORKER_USE, facts.data_worker_use)
+        self._set_or_drop(Metric.CHECKPOINT_WRITE, facts.checkpoint_seconds)
         self.set(Metric.HELD_SECONDS, facts.held_seconds)
         self.set(Metric.LOST_SECONDS, facts.lost_seconds)
+        if facts.provenance is not None and facts.provenance.torch_compile:
+            self.set(Metric.TORCH_COMPILED, float(facts.provenance.torch_compile == ON))
         for name in facts.passed_over.split(", ") if facts.passed_over else ():
             self.set(Metric.PASSED_OVER, 1, name)
         if facts.early_stopping is not None:

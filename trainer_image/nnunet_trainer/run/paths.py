@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnunet_api.contract import PLAN_RESULT_FILE, PREPROCESSED_PATH, RAW_PATH, RESULTS_PATH, SUMMARY_FILE, RunContract
+from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_api.fold_key import replicate_folder
-from nnunet_api.folders import CLAIMS_PATH
+from nnunet_api.folders import CLAIMS_PATH, model_folder
 
 ROOT_ENV = "NNUNET_RUN_ROOT"
 """Folder that takes the place of / for the mounts, where there is no container runtime."""
@@ -37,6 +38,11 @@ class RunPaths:
         return self.run / PLAN_RESULT_FILE
 
     @property
+    def splits(self) -> Path:
+        """The splits of the run's own, where the training asks for some."""
+        return self.run / SPLITS_FILE
+
+    @property
     def summary(self) -> Path:
         """The evaluation in full."""
         return self.run / SUMMARY_FILE
@@ -57,20 +63,21 @@ class RunPaths:
         return self.run / replicate_folder(None if contract.replicates == 1 else replicate)
 
     def model(self, contract: RunContract, plans_name: str, replicate: int = 1) -> Path:
-        """Return the model folder of a replicate (1 = first), in nnU-Net's naming."""
-        name = f"{contract.trainer_class}__{plans_name}__{contract.configuration}"
+        """Return the model folder of a replicate (1 = first) of the configuration at hand, in nnU-Net's naming."""
+        name = model_folder(contract.trainer_class, plans_name, contract.configuration)
         return self.results_of(contract, replicate) / contract.dataset / name
 
     def fold(self, contract: RunContract, plans_name: str, fold: str, replicate: int = 1) -> Path:
-        """Return the folder of a fold of a replicate (1 = first)."""
+        """Return the folder of a fold of a replicate (1 = first) of the configuration at hand."""
         return self.model(contract, plans_name, replicate) / contract.fold_key(fold, replicate).folder
 
     def folds(self, contract: RunContract, plans_name: str) -> dict[str, Path]:
-        """Return the folder of each fold of each replicate by the name of its run."""
+        """Return the folder of each fold of each replicate of all configurations by the name of its run."""
         return {
-            key.name: self.fold(contract, plans_name, key.fold, replicate)
+            key.name: self.fold(one, plans_name, key.fold, replicate)
+            for one in contract.by_configuration
             for replicate in range(1, contract.replicates + 1)
-            for key in contract.fold_keys_of(replicate)
+            for key in one.fold_keys_of(replicate)
         }
 
 
@@ -99,6 +106,12 @@ def claims_root() -> Path:
 
 def _root() -> Path:
     return Path(os.environ.get(ROOT_ENV, "/"))
+
+
+def has_checkpoints(contract: RunContract, paths: RunPaths) -> bool:
+    """Tell whether something of a run was trained already, in any of its replicates."""
+    models = (paths.results_of(contract, number) / contract.dataset for number in range(1, contract.replicates + 1))
+    return any(next(model.glob("*/fold_*/checkpoint_*.pth"), None) for model in models)
 
 
 def has_preprocessed_data(contract: RunContract, folder: Path, plans_name: str) -> bool:

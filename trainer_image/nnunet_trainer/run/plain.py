@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.words import counted
+
 LONGEST_BYTES = 512 << 20
 """Of data.pkl. That of 100,000 epochs has some 10 MB."""
 _RECORD = "data.pkl"
@@ -23,28 +25,31 @@ _SYSTEM = ("nt", "os", "posix", "subprocess", "sys")
 """They would lead to nothing either. But no trainer keeps them, and people load the checkpoint by other means later."""
 
 
-def load_plain(path: Path) -> Any:
+def load_plain(path: Path, longest_bytes: int | None = None) -> Any:
     """Return the contents of a checkpoint, with stand-ins that hold nothing for all that is no plain data.
 
+    In memory they may be a dozen times as large as the record, of which `longest_bytes` is the limit.
     Raises ValueError for a file that is none, is damaged, or lacks a tensor; OSError where it can't be read.
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            return _content(archive)
+            return _content(archive, longest_bytes or LONGEST_BYTES)
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a pickle of somebody's choice can raise what it likes
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
-def _content(archive: zipfile.ZipFile) -> Any:
+def _content(archive: zipfile.ZipFile, longest_bytes: int) -> Any:
     names = archive.namelist()
     found = [name for name in names if name == _RECORD or name.endswith(f"/{_RECORD}")]
     # Readers differ in which of two records of one name they take.
     if len(found) != 1 or len(set(names)) != len(names):
-        raise ValueError(f"it has {len(found)} records {_RECORD}, or some other twice: it is no checkpoint of torch's")
-    if archive.getinfo(found[0]).file_size > LONGEST_BYTES:
-        raise ValueError(f"its {_RECORD} has more than {LONGEST_BYTES >> 20} MiB")
+        raise ValueError(
+            f"it has {counted(len(found), 'record')} {_RECORD}, or some other twice: it is no checkpoint of torch's"
+        )
+    if archive.getinfo(found[0]).file_size > longest_bytes:
+        raise ValueError(f"its {_RECORD} has more than {longest_bytes >> 20} MiB")
     folder, there = found[0].removesuffix(_RECORD), set(names)
     return _reader(archive.read(found[0]), lambda key: f"{folder}data/{key}" in there).load()
 

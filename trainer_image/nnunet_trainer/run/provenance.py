@@ -6,7 +6,6 @@ import logging
 import os
 import platform
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from nnunet_api.contract import IMAGE_DIGEST_ENV, IMAGE_ENV, PROVENANCE_FILE, Pl
 from nnunet_api.facts import FoldProvenance
 from nnunet_trainer.process.failures import wrong_configuration
 from nnunet_trainer.process.files import read_json, to_json
+from nnunet_trainer.process.installed import nnunet_version, torch_version
 from nnunet_trainer.run.fold_run import FoldRun
 
 log = logging.getLogger(__name__)
 
 MAX_SOFTWARE = 50
 """Changes of the software that a fold's folder tells of: the first one, and the newest."""
-_SOFTWARE = ("image", "imageDigest", "nnunetVersion", "torchVersion", "cudaVersion", "device")
+_SOFTWARE = ("image", "imageDigest", "nnunetVersion", "torchVersion", "cudaVersion", "device", "torchCompile")
 """What a part of the training ran with, by the keys of provenance.json."""
 _HYPERPARAMETERS = (
     "initial_lr",
@@ -46,6 +46,7 @@ def conditions(run: FoldRun, plan: PlanFacts, trainer: Any) -> dict[str, Any]:
         "splitsHash": plan.splits_hash,
         "configuration": contract.configuration,
         "fold": run.fold,
+        **({"previousStage": contract.previous_stage, "learntFrom": run.learnt_from} if run.learnt_from else {}),
         "trainerClass": contract.trainer_class,
         "schedule": contract.schedule.to_json_dict(),
         "earlyStopping": contract.early_stopping.to_json_dict(),
@@ -53,6 +54,7 @@ def conditions(run: FoldRun, plan: PlanFacts, trainer: Any) -> dict[str, Any]:
         "gpus": max(1, contract.gpus),
         "batchSize": int(network.batch_size),
         "patchSize": [int(size) for size in network.patch_size],
+        **({"initialWeightsHash": plan.initial_weights.sha256} if plan.initial_weights else {}),
         "hyperparameters": {name: getattr(trainer, name, None) for name in _HYPERPARAMETERS},
     }
 
@@ -66,8 +68,9 @@ def facts(run: FoldRun, hash_: str) -> FoldProvenance:
         seed=run.seed,
         device=torch.cuda.get_device_name(0) if on_gpu else platform.machine(),
         cuda_version=torch.version.cuda,
-        torch_version=str(torch.__version__),
-        nnunet_version=version("nnunetv2"),
+        torch_version=torch_version(),
+        torch_compile=run.torch_compile,
+        nnunet_version=nnunet_version(),
         configuration_hash=hash_,
     )
 

@@ -1,19 +1,14 @@
 """The termination message: one line of JSON that Kubernetes keeps and the operator reads."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.comparison.contract import CandidateFacts, ComparisonFacts
-from nnunet_api.contract import (
-    TERMINATION_LOG,
-    TERMINATION_LOG_LIMIT,
-    EvaluationFacts,
-    EvidenceFacts,
-    FoldEvidence,
-    TerminationReport,
-)
+from nnunet_api.contract import TERMINATION_LOG, TERMINATION_LOG_LIMIT, EvidenceFacts, FoldEvidence, TerminationReport
+from nnunet_api.evaluation_facts import EvaluationFacts, SelectionFacts
 from nnunet_api.facts import EarlyStopFacts
 
 TERMINATION_LOG_ENV = "NNUNET_RUN_TERMINATION_LOG"
@@ -23,13 +18,20 @@ DECIMALS = 5
 """Decimals of a score in a report that would be too long otherwise."""
 HASH_DIGITS = 12
 """Digits of a checkpoint's hash in a report that would be too long otherwise."""
+_STEPS = 8
+"""Steps of a postprocessing in a report that would be too long otherwise; selection.json has all."""
+_NAME_LENGTH = 32
+"""Characters of their names there."""
+_MORE = re.compile(r"and (\d+) more")
+"""The last entry of a list that was shortened."""
 
 
 def encode(report: TerminationReport, limit: int = TERMINATION_LOG_LIMIT) -> bytes:
     """Return the report as one line of at most `limit` bytes.
 
     What does not fit goes in this order: of the evidence, which evidence.json holds in full, what nobody decides by;
-    digits of the scores, which summary.json holds in full; classes of the test Dice from the end; the end of the
+    digits of the scores, which summary.json holds in full, and with several configurations their paths; steps of
+    the postprocessing, which selection.json holds in full; classes of the test Dice from the end; the end of the
     message. The scores of all folds and replicates are never left out.
     """
     for shorter in _shorter_and_shorter(report):
@@ -56,16 +58,45 @@ def _shorter_and_shorter(report: TerminationReport) -> Iterator[TerminationRepor
     if report.evaluation is not None:
         report = _with_shorter_scores(report, report.evaluation)
         yield report
+    if report.evaluation is not None and report.evaluation.configurations:
+        each = [one.model_copy(update={"model_path": None}) for one in report.evaluation.configurations]
+        report = report.model_copy(update={"evaluation": report.evaluation.model_copy(update={"configurations": each})})
+        yield report
+    if report.evaluation is not None and report.evaluation.selection is not None:
+        selection = _shorter_selection(report.evaluation.selection)
+        report = report.model_copy(update={"evaluation": report.evaluation.model_copy(update={"selection": selection})})
+        yield report
     if report.comparison is not None:
         for comparison in (_shorter_comparison(report.comparison), _shortest_comparison(report.comparison)):
             report = report.model_copy(update={"comparison": comparison})
             yield report
     if report.evidence is None:
         return
-    for shorten in (_without_manner, _without_numbers, _with_short_hash, _without_verdict):
-        evidence = EvidenceFacts(folds=[shorten(fold) for fold in report.evidence.folds])
-        report = report.model_copy(update={"evidence": evidence})
-        yield report
+    evidence = report.evidence
+    for shorten in (_without_manner, _without_numbers, _with_short_hash):
+        evidence = evidence.model_copy(update={"folds": [shorten(fold) for fold in evidence.folds]})
+        yield (report := report.model_copy(update={"evidence": evidence}))
+    bare = [_without_verdict(fold) for fold in evidence.folds]
+    # Operators go by verdicts, and by the hash of evidence.json who takes a model away.
+    for folds, proof in ((evidence.folds, None), (bare, evidence.evidence_hash), (bare, None)):
+        yield report.model_copy(update={"evidence": EvidenceFacts(folds=folds, evidence_hash=proof)})
+
+
+def shortened(names: Sequence[str], most: int) -> list[str]:
+    """Return the first names of a list, at most so many, and as one more how many there are besides.
+
+    What was shortened already may be shortened further: the last entry is never taken for a name.
+    """
+    left_out = _MORE.fullmatch(names[-1]) if names else None
+    told = list(names[:-1] if left_out else names)
+    more = max(0, len(told) - most) + (int(left_out[1]) if left_out else 0)
+    return told[:most] + ([f"and {more} more"] if more else [])
+
+
+def _shorter_selection(selection: SelectionFacts) -> SelectionFacts:
+    """Return the choice with the first steps of a long postprocessing, and how many there are more."""
+    told = [name[:_NAME_LENGTH] for name in shortened(selection.postprocessing, _STEPS)]
+    return selection.model_copy(update={"postprocessing": told})
 
 
 def _shorter_comparison(comparison: ComparisonFacts) -> ComparisonFacts:

@@ -7,6 +7,7 @@ scores count only where the operator's status has the hash of their file.
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,15 @@ from nnunet_api.comparison.conditions import Known, flat, of_fold
 from nnunet_api.comparison.contract import ComparedRun
 from nnunet_api.contract import PROVENANCE_FILE
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.words import counted
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, wrong_data
+from nnunet_trainer.process.files import read_bytes
 from nnunet_trainer.run.paths import RunPaths, compared_run
 from nnunet_trainer.run.provenance import conditions_hash
 from nnunet_trainer.scoring.scores import class_names
 
+UNEVALUATED = "none"
+"""In the place of the hash of a file that was not there when a run was evaluated."""
 Scores = Mapping[str, Mapping[str, float]]
 """Case -> class by name -> score; NaN where the class is in neither of the segmentations."""
 
@@ -29,11 +34,24 @@ Scores = Mapping[str, Mapping[str, float]]
 class Replicate:
     """One replicate of a run."""
 
+    seed: int | None
     dice: Scores
     nsd: Scores
     """Empty without a test set."""
+    hd95: Scores
+    """In mm, NaN where the class is missing in one of the segmentations. Empty without a test set, or without mm."""
     folds: Mapping[str, tuple[str, ...]]
     """Without a test set: the validation cases of each fold."""
+
+
+@dataclass(frozen=True)
+class FoldRun:
+    """One fold of a replicate."""
+
+    replicate: int
+    """1 is the first."""
+    folder: Path
+    gpus: int
 
 
 @dataclass(frozen=True)
@@ -47,6 +65,8 @@ class Run:
     known: tuple[Known, ...]
     """The conditions of each of its folds."""
     replicates: tuple[Replicate, ...]
+    paths: RunPaths
+    fold_runs: tuple[FoldRun, ...]
 
 
 def read_run(arm: str, run: ComparedRun, test_set: bool) -> Run:
@@ -60,10 +80,9 @@ def read_run(arm: str, run: ComparedRun, test_set: bool) -> Run:
         classes = tuple(class_names(conditions.get("labels") or {}).values())
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable(run.training, paths.summary, error) from error
-    known = tuple(
-        Known(arm, f"{run.training} fold {fold}", {**stated, **found}) for fold, found in _folds(run, paths, content)
-    )
-    return Run(arm, run.training, classes, known, replicates)
+    folds = list(_folds(run, paths, content))
+    known = tuple(Known(arm, f"{run.training} fold {fold}", {**stated, **found}) for fold, found, _ in folds)
+    return Run(arm, run.training, classes, known, replicates, paths, tuple(one for _, _, one in folds))
 
 
 def _stated(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -72,20 +91,21 @@ def _stated(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _replicate(content: Mapping[str, Any], test_set: bool) -> Replicate:
+    seed = content.get("seed")
     if test_set:
         cases = content["testByCase"]
-        return Replicate(_scores(cases, "dice"), _scores(cases, "nsd"), {})
+        return Replicate(seed, _scores(cases, "dice"), _scores(cases, "nsd"), _scores(cases, "hd95Mm"), {})
     dice: dict[str, Mapping[str, float]] = {}
     folds: dict[str, tuple[str, ...]] = {}
     for name, cases in content["validationByCase"].items():
         if twice := sorted(dice.keys() & cases.keys()):
             raise ValueError(
-                f"{len(twice)} cases are validated in several folds, such as {twice[0]}: such a cross-validation "
-                "can't be compared, give a test set"
+                f"{counted(len(twice), 'case is', 'cases are')} validated in several folds, such as {twice[0]}: such a "
+                "cross-validation can't be compared, give a test set"
             )
         folds[FoldKey.parse(name, "").fold] = tuple(sorted(cases))
         dice |= {case: {key: _number(value) for key, value in found.items()} for case, found in cases.items()}
-    return Replicate(dice, {}, folds)
+    return Replicate(seed, dice, {}, {}, folds)
 
 
 def _scores(cases: Mapping[str, Any], metric: str) -> Scores:
@@ -99,17 +119,24 @@ def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
 
 
-def _folds(run: ComparedRun, paths: RunPaths, summary: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield each fold of a run with what its provenance.json says of its conditions."""
+def _folds(
+    run: ComparedRun, paths: RunPaths, summary: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any], FoldRun]]:
+    """Yield each fold of a run with what its provenance.json says of its conditions, and where it is."""
     hashes: list[str] = []
+    # Those of the evaluation cover all that is in the files; an older image left none.
+    evaluated = summary.get("provenanceHashes")
     for fold in run.folds:
         key = FoldKey.parse(fold, run.configuration)
         model = Path(str(summary["replicates"][(key.replicate or 1) - 1]["modelPath"]))
         path = paths.results / model / key.folder / PROVENANCE_FILE
-        content = _read(run.training, paths, path)
+        hash_ = "" if evaluated is None else str(evaluated.get(fold) or UNEVALUATED)
+        content = _read(run.training, paths, path, hash_)
         try:
             hashes.append(conditions_hash(content["conditions"]))
-            yield fold, of_fold(content)
+            gpus = content["conditions"].get("gpus")
+            place = FoldRun(key.replicate or 1, path.parent, gpus if type(gpus) is int else 1)
+            yield fold, of_fold(content), place
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise _unreadable(run.training, path, error) from error
     if run.configuration_hash and run.configuration_hash not in hashes:
@@ -121,16 +148,18 @@ def _folds(run: ComparedRun, paths: RunPaths, summary: Mapping[str, Any]) -> Ite
 
 def _read(training: str, paths: RunPaths, path: Path, hash_: str = "") -> dict[str, Any]:
     try:
-        data = paths.own_file(path).read_bytes()
+        data = read_bytes(paths.own_file(path))
         content = json.loads(data)
+    except RecursionError as error:  # another's file, nested as deep as they liked
+        raise _unreadable(training, path, error) from error
     except (OSError, ValueError) as error:
         if not is_missing_or_damaged(error):
             raise
         raise _unreadable(training, path, error) from error
     if hash_ and (found := hashlib.sha256(data).hexdigest()) != hash_:
         raise wrong_data(
-            f"training {training}: {path.name} was changed after its evaluation: its SHA-256 is {found}, the training "
-            f"reported {hash_}. Restore the file, or train and evaluate anew"
+            f"training {training}: {os.path.relpath(path, paths.run)} was changed after its evaluation: its SHA-256 is "
+            f"{found}, the training reported {hash_}. Restore the file, or train and evaluate anew"
         )
     if not isinstance(content, dict):
         raise _unreadable(training, path, ValueError("it holds no object"))

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.beside import spacing_files
-from nnunet_trainer.dataset.identity import dataset_hash
+from nnunet_trainer.dataset.identity import contents_hash, dataset_hash, file_hashes, named_hash
+from nnunet_trainer.process.installed import nnunet_version
 from nnunet_trainer.scoring.ensemble import MIRROR_AXES, HeldOut
 
 METRIC = "nnunetv2.evaluation.evaluate_predictions"
@@ -21,11 +21,15 @@ class TestSetHashes:
     __test__ = False  # pytest: not a test class
 
     images: str
+    """SHA-256 over names and contents of the images, and of what lies beside them."""
     labels: str
+    """The same of the labels."""
+    contents: str
+    """SHA-256 over the contents of the images alone: who looked at it counts, whatever it is called."""
 
 
 def held_out_hashes(test_set: HeldOut, workers: int) -> TestSetHashes:
-    """Return the SHA-256 over names and contents of the test images, and of the test labels."""
+    """Return the hashes of a test set; each file is read once."""
     images: dict[str, Path] = {}
     labels: dict[str, Path] = {}
     for case in test_set.cases.values():
@@ -34,7 +38,10 @@ def held_out_hashes(test_set: HeldOut, workers: int) -> TestSetHashes:
         beside = spacing_files(case.images, None), spacing_files((), case.label)
         for paths, files in zip(beside, (images, labels), strict=True):
             files |= {path.name: path for path in paths if path.is_file()}
-    return TestSetHashes(dataset_hash(images, workers), dataset_hash(labels, workers))
+    hashes = file_hashes(f"hashing {len(images)} files of test images", images, workers)
+    cases = {path.name for case in test_set.cases.values() for path in case.images}
+    contents = contents_hash(digest for name, digest in hashes.items() if name in cases)
+    return TestSetHashes(named_hash(hashes), dataset_hash(labels, workers), contents)
 
 
 def stated_conditions(
@@ -43,7 +50,7 @@ def stated_conditions(
     """Return the conditions for summary.json, by the paths under which comparisons know them."""
     stated: dict[str, Any] = {
         "labels": dict(labels),
-        "metric": {"implementation": METRIC, "version": version("nnunetv2"), "surfaceTolerance": tolerance},
+        "metric": {"implementation": METRIC, "version": nnunet_version(), "surfaceTolerance": tolerance},
     }
     if hashes:
         stated["testSet"] = {"imagesHash": hashes.images, "labelsHash": hashes.labels}

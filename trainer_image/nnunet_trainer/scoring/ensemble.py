@@ -1,7 +1,7 @@
 """Predictions of the test set by the ensemble of a replicate's folds, and their scores."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,25 +9,31 @@ from typing import Any
 from nnunet_api.contract import RunContract
 from nnunet_api.dataset.layout import named
 from nnunet_api.training import Device
+from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.dataset.identity import prediction_inputs
 from nnunet_trainer.dataset.raw import Case
 from nnunet_trainer.process.files import temporary_path
 from nnunet_trainer.process.gpu import require_gpu
+from nnunet_trainer.process.memory import memory_limit
+from nnunet_trainer.process.pools import SURFACES, share_imports
 from nnunet_trainer.run import environment
-from nnunet_trainer.run.paths import BEST, FINAL
+from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.scoring import scores, surface
+from nnunet_trainer.scoring.predicting import extents_of, predict_cases
+from nnunet_trainer.scoring.prediction_memory import Extent, fitting_scorers
 from nnunet_trainer.scoring.predictions import fresh_ones, make_exports_atomic
+from nnunet_trainer.scoring.probabilities import whole_probabilities
 
 log = logging.getLogger(__name__)
 
 PREDICTIONS = {FINAL: "predictions_test", BEST: "predictions_test_best"}
 """Folder of the predictions, for each checkpoint."""
+PREVIOUS_STAGE = "_previous_stage"
+"""End of the name of the folder beside, with the predictions of a cascade's previous stage."""
 TEST_SUMMARIES = {FINAL: "test_summary.json", BEST: "test_summary_best.json"}
 """nnU-Net's own summary of them."""
 MIRROR_AXES = "mirrorAxes"
 """Key of the axes along which copies are mirrored and predicted, too."""
-_PREDICTION_PROCESSES = 3
-"""nnU-Net's own number of preprocessing and of export processes for prediction."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,11 @@ class HeldOut:
     cases: dict[str, Case]
     ending: str
     """Ending of its files, for example .nii.gz."""
+
+    @property
+    def images(self) -> dict[str, tuple[Path, ...]]:
+        """The channels of each case by its name."""
+        return {name: tuple(case.images) for name, case in self.cases.items()}
 
 
 @dataclass(frozen=True)
@@ -52,31 +63,93 @@ class Ensemble:
     """Where predictions and nnU-Net's summary go."""
     proven: Mapping[Path, str] = field(default_factory=dict)
     """Hashes of those of its checkpoints that were verified."""
+    previous: "Ensemble | None" = None
+    """Of a cascade: the ensemble of its previous stage, whose segmentations it gets beside the images."""
 
     @property
     def checkpoints(self) -> list[Path]:
         """The checkpoint of each fold."""
         return [self.model / f"fold_{fold}" / self.checkpoint for fold in self.folds]
 
+    @property
+    def all_checkpoints(self) -> list[Path]:
+        """The same, and in a cascade those of the stages before."""
+        return self.checkpoints + (self.previous.all_checkpoints if self.previous else [])
+
+
+def ensemble_of(
+    contract: RunContract,
+    paths: RunPaths,
+    plans_name: str,
+    replicate: int,
+    checkpoint: str,
+    proven: Mapping[Path, str],
+) -> Ensemble:
+    """Return the ensemble of a replicate (1 = first) of the configuration at hand, in a cascade with those before it.
+
+    A previous stage predicts by its final checkpoints, whatever the checkpoint: from those the cascade has learnt.
+    """
+    stage = contract.previous_stage
+    before = contract.of_configuration(stage) if stage else None
+    return Ensemble(
+        model=paths.model(contract, plans_name, replicate),
+        folds=tuple(contract.folds),
+        checkpoint=checkpoint,
+        results=paths.results_of(contract, replicate),
+        proven=proven,
+        previous=ensemble_of(before, paths, plans_name, replicate, FINAL, proven) if before else None,
+    )
+
 
 def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut) -> scores.EnsembleScores:
     """Predict the test cases and return the scores. Predictions that are there, from the same inputs, are kept."""
-    cases, ending = test_set.cases, test_set.ending
     predictions = ensemble.results / PREDICTIONS[ensemble.checkpoint]
-    predictor = _load(contract, ensemble)
-    _predict_missing(contract, predictor, ensemble, test_set, predictions)
+    if min(contract.processes, len(test_set.cases)) > 1:
+        share_imports(SURFACES)  # for the measurement; the first pool is that of the prediction
+    predicted = predict(contract, ensemble, test_set.images, test_set.ending, predictions)
+    made = Made(
+        measurement_by(contract, predicted.predictor),
+        inference_by(predicted.predictor, ensemble),
+        [one.voxels for one in predicted.extents.values()],
+        predicted.workers,
+    )
+    # The networks' memory is the measurement's now.
+    del predicted
+    summary = ensemble.results / TEST_SUMMARIES[ensemble.checkpoint]
+    return score_predictions(contract, predictions, summary, test_set, made)
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is known of predictions that are to be scored."""
+
+    what: surface.Measurement
+    inference: Mapping[str, Any]
+    """How was predicted."""
+    voxels: Sequence[int]
+    """Of each case."""
+    workers: int | None
+    """How many workers predicted; None where nothing was missing."""
+
+
+def measurement_by(contract: RunContract, predictor: Any) -> surface.Measurement:
+    """Return what is measured in predictions of nnU-Net's predictor."""
     manager = predictor.label_manager
-    what = surface.Measurement(
+    return surface.Measurement(
         reader=predictor.plans_manager.image_reader_writer_class(),
         regions=tuple(manager.foreground_regions if manager.has_regions else manager.foreground_labels),
         ignore_label=manager.ignore_label,
         tolerance=contract.evaluation.surface_tolerance_mm,
     )
-    inference = _inference(predictor, ensemble)
-    # The networks' memory is the measurement's now.
-    del predictor
-    summary = ensemble.results / TEST_SUMMARIES[ensemble.checkpoint]
-    dice = _dice(test_set, predictions, summary, what, contract.processes)
+
+
+def score_predictions(
+    contract: RunContract, predictions: Path, summary: Path, test_set: HeldOut, made: Made
+) -> scores.EnsembleScores:
+    """Return the scores of the segmentations in a folder; nnU-Net's own summary of them is kept."""
+    cases, ending, what = test_set.cases, test_set.ending, made.what
+    scorers = fitting_scorers(made.voxels, min(contract.processes, len(cases)), memory_limit())
+    dice = _dice(test_set, predictions, summary, what, scorers)
     files = {
         name: surface.Files(case.images[0], case.label, predictions / f"{name}{ending}") for name, case in cases.items()
     }
@@ -90,11 +163,12 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
             for case, classes in surfaces.items()
         },
         unit=surface.unit_of(what.reader),
-        inference=inference,
+        inference=made.inference,
+        workers=made.workers,
     )
 
 
-def _inference(predictor: Any, ensemble: Ensemble) -> dict[str, Any]:
+def inference_by(predictor: Any, ensemble: Ensemble) -> dict[str, Any]:
     """Return how is predicted: with which checkpoints, windows and mirrored copies. Nothing follows it."""
     return {
         "checkpoint": ensemble.checkpoint,
@@ -117,37 +191,69 @@ def _load(contract: RunContract, ensemble: Ensemble) -> Any:
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
-    predictor = predict_from_raw_data.nnUNetPredictor(device=torch.device(contract.device.value), allow_tqdm=False)
+    predictor = predict_from_raw_data.nnUNetPredictor(
+        tile_step_size=contract.evaluation.step_size,
+        use_mirroring=contract.evaluation.mirroring,
+        device=torch.device(contract.device.value),
+        allow_tqdm=False,
+    )
     folds = tuple(fold if fold == "all" else int(fold) for fold in ensemble.folds)
     with only_restricted_loads(ensemble.proven):
         predictor.initialize_from_trained_model_folder(str(ensemble.model), folds, ensemble.checkpoint)
     return predictor
 
 
-def _predict_missing(
-    contract: RunContract, predictor: Any, ensemble: Ensemble, test_set: HeldOut, output: Path
-) -> None:
-    """Let the folder hold the predictions of these cases by this ensemble and no others."""
-    cases, ending = test_set.cases, test_set.ending
+@dataclass
+class Predicted:
+    """What has predicted cases."""
+
+    predictor: Any
+    """nnU-Net's predictor, with the networks of the last stage."""
+    extents: Mapping[str, Extent]
+    """How large the cases are for it."""
+    workers: int | None
+    """How many workers predicted; None where nothing was missing."""
+
+
+def predict(
+    contract: RunContract,
+    ensemble: Ensemble,
+    images: Mapping[str, Sequence[Path]],
+    ending: str,
+    output: Path,
+    probabilities: bool = False,
+) -> Predicted:
+    """Let the folder hold the predictions of these cases by this ensemble and no others.
+
+    What is there, from the same images and checkpoints, is kept. In a cascade the previous stage predicts first, into a
+    folder beside. `images` has the channels of each case by its name, `ending` is that of all files. Where asked for,
+    `probabilities` are kept beside the segmentations.
+    """
+    before = None
+    if ensemble.previous:
+        before = output.with_name(f"{output.name}{PREVIOUS_STAGE}")
+        predict(contract, ensemble.previous, images, ending, before)
+    read_checked_plans(ensemble.model / "plans.json")
+    predictor = _load(contract, ensemble)
+    extents = extents_of(predictor, images)
     output.mkdir(parents=True, exist_ok=True)
-    images = {name: case.images for name, case in cases.items()}
-    inputs = prediction_inputs(images, ensemble.checkpoints, contract.processes)
-    missing = sorted(set(cases) - fresh_ones(output, ending, inputs))
+    inputs = prediction_inputs(images, ensemble.all_checkpoints, contract.processes)
+    there = fresh_ones(output, ending, inputs)
+    missing = sorted(set(images) - (there & whole_probabilities(output) if probabilities else there))
     log.info(
-        "predicting %d of %d test cases with %s of folds %s",
+        "predicting %d of %d cases with %s of folds %s of %s",
         len(missing),
-        len(cases),
+        len(images),
         ensemble.checkpoint,
         ", ".join(ensemble.folds),
+        ensemble.model.name,
     )
+    workers = None
     if missing:
-        processes = min(contract.processes, _PREDICTION_PROCESSES)
-        predictor.predict_from_files(
-            [[str(path) for path in cases[name].images] for name in missing],
-            [str(output / name) for name in missing],
-            num_processes_preprocessing=processes,
-            num_processes_segmentation_export=processes,
-        )
+        left = {name: images[name] for name in missing}
+        sizes = [extents[name] for name in missing]
+        workers = predict_cases(contract, predictor, left, sizes, output, before, probabilities)
+    return Predicted(predictor, extents, workers)
 
 
 def _dice(

@@ -6,7 +6,7 @@ nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI fi
 import errno
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from typing import Any
 from nnunet_api.dataset.truncation import cut_short
 from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, write_json
 from nnunet_trainer.run.fence import Fence
+from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, whole_probabilities
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +45,8 @@ def export_atomically(
         export_prediction_from_logits(
             logits, properties, configuration_manager, plans_manager, dataset_json, str(temporary), save_probabilities
         )
-        endings = [dataset_json["file_ending"], *([".npz", ".pkl"] if save_probabilities else [])]
-        if temporary.with_name(f"{temporary.name}.json").exists():
-            # The spacing, beside a tif that can't hold it.
-            endings.append(".json")
-        for ending in endings:
-            _make_durable(temporary.with_name(temporary.name + ending))
+        endings = [dataset_json["file_ending"], *([PROBABILITIES, PROPERTIES] if save_probabilities else [])]
+        endings = made_durable(temporary, endings)
     except Exception:
         if fence:
             # Whoever has taken over removes what this attempt was writing: no failure of the volume.
@@ -57,7 +54,27 @@ def export_atomically(
         raise
     if fence:
         fence.check()
-    # The segmentation last: it is what counts as done.
+    rename(temporary, target, endings)
+
+
+def put_in_place(temporary: Path, target: Path, endings: Sequence[str]) -> None:
+    """Flush files that were written under a temporary name and rename them; names are without their endings."""
+    rename(temporary, target, made_durable(temporary, endings))
+
+
+def made_durable(temporary: Path, endings: Sequence[str]) -> list[str]:
+    """Flush files, all with one name but for their endings; return those, with that of the spacing beside a tif."""
+    found = list(endings)
+    if temporary.with_name(f"{temporary.name}.json").exists():
+        # The spacing, beside a tif that can't hold it.
+        found.append(".json")
+    for ending in found:
+        _make_durable(temporary.with_name(temporary.name + ending))
+    return found
+
+
+def rename(temporary: Path, target: Path, endings: Sequence[str]) -> None:
+    """Rename files that are whole. The one with the first ending last: it is what counts as done."""
     for ending in reversed(endings):
         temporary.with_name(temporary.name + ending).replace(target.with_name(target.name + ending))
 
@@ -76,11 +93,15 @@ def make_exports_atomic(*modules: Any, fence: Fence | None = None) -> None:
         module.export_prediction_from_logits = partial(export_atomically, fence=fence)
 
 
-def whole_ones(folder: Path, ending: str) -> set[str]:
-    """Return the cases whose segmentation is in the folder; remove what an interruption left of others."""
+def whole_ones(folder: Path, ending: str, probabilities: bool = False) -> set[str]:
+    """Return the cases whose segmentation is in the folder; remove what an interruption left of others.
+
+    With `probabilities` only those whose probabilities are there, too.
+    """
     for path in [*folder.glob(".tmp-*"), *cut_short(folder.glob(f"*{ending}"))]:
         path.unlink(missing_ok=True)
-    return {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+    found = {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
+    return found & whole_probabilities(folder) if probabilities else found
 
 
 def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str]) -> set[str]:

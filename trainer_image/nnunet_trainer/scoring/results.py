@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnunet_api.contract import EvaluationFacts, ReplicateScores, RunContract
+from nnunet_api.contract import RunContract
 from nnunet_api.dataset.layout import named
+from nnunet_api.evaluation_facts import EvaluationFacts, ReplicateScores
 from nnunet_api.results import MAX_CLASSES
+from nnunet_api.words import counted
 from nnunet_trainer.process.numbers import number
 from nnunet_trainer.scoring import scores
+from nnunet_trainer.scoring.subgroups import Subgroup, subgroup_data, subgroup_words
 
 Labels = Mapping[str, Any]
 """`labels` of dataset.json."""
@@ -71,6 +74,12 @@ class Results:
     labels: Labels
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """Under which conditions was scored."""
+    provenance_hashes: Mapping[str, str] = field(default_factory=dict)
+    """By fold run: SHA-256 of its provenance.json, so that a comparison sees whether it was changed since."""
+    subgroups: Sequence[Subgroup] = ()
+    """The Dice by the columns of evaluation.subgroups."""
+    subgroup_notes: Sequence[str] = ()
+    """What the reader has to know about them."""
 
     @property
     def unit(self) -> str:
@@ -182,10 +191,13 @@ def summary(contract: RunContract, results: Results) -> dict[str, Any]:
             f"test{hd95_key}": results.spread(lambda run: run.test_hd95),
             "bestCheckpointTestMean": results.spread(lambda run: run.best_test_dice),
         }
+    if contract.evaluation.subgroups:
+        content["subgroups"] = subgroup_data(results.subgroups)
     if contract.policy is not None:
         content["policy"] = contract.policy.to_json_dict()
     if results.conditions:
         content["conditions"] = dict(results.conditions)
+        content["provenanceHashes"] = dict(results.provenance_hashes)
     content["replicates"] = [_replicate(run, results.labels) for run in results.replicates]
     return content
 
@@ -218,6 +230,7 @@ def _ensemble(found: scores.EnsembleScores, labels: Labels) -> dict[str, Any]:
         "testPerClass": per_class(found.dice),
         "testNsdPerClass": per_class(found.nsd),
         f"test{hd95_key}PerClass": per_class(found.hd95),
+        **({} if found.workers is None else {"predictionWorkers": found.workers}),
         "testByCase": {
             case: {
                 names.get(key, key): {
@@ -238,7 +251,7 @@ def message(contract: RunContract, results: Results) -> str:
     facts = evaluation_facts(results)
     if facts.test_mean is not None:
         test_dice = with_spread(facts.test_mean, results.spread(lambda run: run.test_dice), 4)
-        parts.append(f"test Dice {test_dice} on {facts.test_cases} cases")
+        parts.append(f"test Dice {test_dice} on {counted(facts.test_cases or 0, 'case')}")
         tolerance = f"{contract.evaluation.surface_tolerance_mm:g} {results.unit}"
         if facts.test_nsd is not None:
             nsd = with_spread(facts.test_nsd, results.spread(lambda run: run.test_nsd), 4)
@@ -257,7 +270,7 @@ def message(contract: RunContract, results: Results) -> str:
             f"for comparison only, checkpoint_best.pth: test Dice {facts.best_checkpoint_test_mean:.4f} (the "
             "validation cases chose it, so it is never the result)"
         )
-    return "; ".join([*sentences, *notes(results)])
+    return "; ".join([*sentences, *subgroup_words(results.subgroups), *notes(results)])
 
 
 def _undefined(results: Results) -> list[str]:
@@ -296,4 +309,4 @@ def notes(results: Results) -> list[str]:
             f"the best checkpoints are not compared: {named(without)} have none that loads (none is written as long as "
             "the pseudo-Dice is not a number: no foreground in any validation patch)"
         )
-    return found
+    return [*found, *results.subgroup_notes]

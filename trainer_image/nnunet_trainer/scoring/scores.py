@@ -28,7 +28,9 @@ class EnsembleScores:
     unit: str = "mm"
     """Unit of distances: mm, or px for image formats that hold no spacing."""
     inference: Mapping[str, Any] = field(default_factory=dict)
-    """How was predicted."""
+    """How was predicted: with what decides on the result."""
+    workers: int | None = None
+    """Workers that predicted, 0 for one case after the other; None where all was predicted before."""
 
 
 def class_names(labels: Mapping[str, Any]) -> dict[str, str]:

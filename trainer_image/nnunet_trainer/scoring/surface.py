@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nnunet_api.words import counted
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import MemoryBudget, memory_limit
 
@@ -172,19 +173,20 @@ class Files:
 
 def measure(cases: Mapping[str, Files], what: Measurement, processes: int) -> dict[str, dict[str, Surface]]:
     """Return the distances of each class in each case. Blocks until all is measured; a line in the log says how far."""
-    # As nnU-Net does for the Dice; a fork of a process with threads (torch, CUDA) can hang.
-    context = multiprocessing.get_context("spawn")
-    budget = MemoryBudget(context, int(memory_limit() * _MEMORY_SHARE))
+    pools = multiprocessing.get_context("spawn")
+    budget = MemoryBudget(pools, int(memory_limit() * _MEMORY_SHARE))
     found: dict[str, dict[str, Surface]] = {}
     tasks = sorted(cases.items(), key=lambda task: task[0])
     workers = min(processes, len(tasks))
-    with heartbeat(f"measuring the surfaces of {len(cases)} cases", lambda: f"{len(found)}/{len(cases)} cases"):
+    with heartbeat(
+        f"measuring the surfaces of {counted(len(cases), 'case')}", lambda: f"{len(found)}/{len(cases)} cases"
+    ):
         if workers <= 1:
-            # Nothing is gained by a process that loads torch and MONAI first.
+            # Nothing is gained by a process that loads MONAI first.
             for name, files in tasks:
                 found[name] = _measure_files(files, what, budget)
         else:
-            with context.Pool(workers, _begin_worker, (what, budget)) as pool:
+            with pools.Pool(workers, _begin_worker, (what, budget)) as pool:
                 for name, surfaces in pool.imap_unordered(_measure_task, tasks):
                     found[name] = surfaces
     return {name: found[name] for name, _ in tasks}

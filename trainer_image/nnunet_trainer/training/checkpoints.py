@@ -127,6 +127,13 @@ def passed_over(damaged: Iterable[str], loaded: str) -> list[str]:
     return [name for name in damaged if name in ahead]
 
 
+def all_finite(network: Any) -> bool:
+    """Tell whether all weights of a network are finite numbers."""
+    import torch
+
+    return all(bool(torch.isfinite(weights).all()) for weights in network.parameters())
+
+
 def unusable(folder: Path, reason: str) -> TrainerError:
     """Return the error for a fold whose checkpoints are of no use."""
     return TrainerError(

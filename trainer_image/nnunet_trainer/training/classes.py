@@ -14,6 +14,7 @@ from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunet_api.dataset.layout import named
+from nnunet_api.words import counted
 from nnunet_trainer.process.failures import TrainerError, may_pass, one_line, wrong_configuration
 from nnunet_trainer.training import overrides
 from nnunet_trainer.training.candidates import place_problem, suggestion
@@ -96,7 +97,7 @@ def require_stages(
         return
     size = " x ".join(f"{voxels:g}" for voxels in image_size)
     raise wrong_configuration(
-        f"the network of configuration {configuration} has {stages} stage{'s' * (stages > 1)}, and nnU-Net's deep "
+        f"the network of configuration {configuration} has {counted(stages, 'stage')}, and nnU-Net's deep "
         f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. Where nnU-Net planned it, images of {size} voxels (median) "
         "are too small for more: use images with more around, another spacing or configuration. Where "
         "planning.configurations defines it, give it more stages. Or use trainer class nnUNetTrainerNoDeepSupervision"

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
+from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_trainer_module
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -21,7 +21,9 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
-from nnunet_trainer.process.failures import TrainerError, may_be_damage
+from nnunet_api.schedule import short_of_iterations
+from nnunet_api.words import counted
+from nnunet_trainer.process.failures import TrainerError, may_be_damage, wrong_configuration
 from nnunet_trainer.process.numbers import number
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run.fold_run import FoldRun
@@ -31,31 +33,31 @@ from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.training import checkpoints, early_stopping, schedule, seeds
+from nnunet_trainer.training.next_stages import NextStages
+from nnunet_trainer.training.pace import Paced
 from nnunet_trainer.training.ranks import agreed
-from nnunet_trainer.training.rates import RateSchedule
+from nnunet_trainer.training.rates import STANDARD_LEARNING_RATE, RateSchedule
 
 log = logging.getLogger(__name__)
 
 PROGRESS_PLOT_EPOCHS = 20
 """nnU-Net draws progress.png after every epoch, which costs 0.7 s each time; here it is drawn this often."""
-STANDARD_LEARNING_RATE = 1e-2
-"""What nnUNetTrainer.__init__ sets."""
 
 
 class _Ended(Exception):
     """The early-stopping rule has ended the training: leaves nnU-Net's loop, whose range is fixed when it begins."""
 
 
-class Control(nnUNetTrainer):  # type: ignore[misc]
+class Control(Paced):
     """Goes before a trainer class in the method resolution order. Has no __init__: nnU-Net inspects its signature."""
 
     # Names that no class under control is likely to use for something else.
     _fold_run: FoldRun
     _preemption: Preemption
     initial_lr: float
+    dataset_class: Any
     _best_ema: float | None
     _validated: frozenset[str] = frozenset()
-    _epoch_began = 0.0
     _best_saved_at: int | None = None
     _fewest_iterations: int | None = None
     """Training iterations of the epoch that had the fewest; none before the first, and by older checkpoints."""
@@ -75,9 +77,9 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         self.disable_checkpointing = False
         # Never by nnU-Net itself: on_epoch_end below saves after every epoch.
         self.save_every = sys.maxsize
-        # The planner points 3d_lowres to the cascade, for whose folder nnU-Net's validation then looks in vain: the
-        # cascade is not supported. In memory only, the plans on disk stay as nnU-Net wrote them.
-        self.configuration_manager.configuration.pop("next_stage", None)
+        # The planner points 3d_lowres to the cascade, trained or not: nnU-Net's validation would look in vain for its
+        # data. In memory only, the plans on disk stay as nnU-Net wrote them.
+        self.configuration_manager.configuration["next_stage"] = run.contract.next_stages or None
         self._thin_out_progress_plot()
         self._judge()
 
@@ -87,8 +89,8 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         end = self._verdict.end_epoch
         return self.num_epochs if end is None else end
 
-    def restore_newest_checkpoint(self) -> None:
-        """Load the newest checkpoint that loads, if there is any.
+    def restore_newest_checkpoint(self) -> bool:
+        """Load the newest checkpoint that loads, if there is any; tell whether there was.
 
         Raises TrainerError with CHECKPOINT_UNUSABLE where there are some and none loads.
         """
@@ -106,18 +108,20 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             self._latest_is_useless = LATEST in [*damaged, *useless]
             known = self.my_init_kwargs.get(OWNER_KEY)  # that of the checkpoint by now
             self._fewest_iterations = known.get(ITERATIONS_KEY) if isinstance(known, dict) else None
-            log.info("going on from %s: %d epochs finished", checkpoint.path.name, self.current_epoch)
+            finished = counted(self.current_epoch, "epoch")
+            log.info("going on from %s: %s finished", checkpoint.path.name, finished)
             self._fold_run.set_min_epochs(self.current_epoch)
             self._judge()
             self._fold_run.resume(self._facts())
             self._publish_details()
-            return
+            return True
         if found:
             raise checkpoints.unusable(folder, "none of them fits the network of this training and has finite weights")
         self._fold_run.set_min_epochs(0)
         self._fold_run.resume(
             FoldFacts(fold=self._fold_run.name, epoch=0, epochs_target=self.num_epochs, early_stopping=self._verdict)
         )
+        return False
 
     def _loads(self, path: Path) -> bool:
         """Load a checkpoint; return False where it is damaged, of another network, or its weights are no numbers."""
@@ -128,7 +132,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
                 raise
             log.warning("%s does not load and is passed over: %s", path.name, error)
             return False
-        if all_finite(self.network):
+        if checkpoints.all_finite(self.network):
             return True
         log.warning("%s holds weights that are not finite numbers and is passed over", path.name)
         return False
@@ -173,27 +177,42 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         try:
             super().run_training()
         except _Ended:
-            self.print_to_log_file(f"Early stopping ends the training after {self.current_epoch} epochs")
+            self.print_to_log_file(f"Early stopping ends the training after {counted(self.current_epoch, 'epoch')}")
             self.on_train_end()
 
     def do_split(self) -> tuple[list[str], list[str]]:
-        """Leave out what is validated already; nnU-Net scores every prediction in the folder afterwards."""
-        training, validation = super().do_split()
+        """Leave out what is validated already: nnU-Net scores all that is there. A split of the run's own wins."""
+        own = self._fold_run.split
+        if own is None:
+            training, validation = super().do_split()
+        else:
+            training, validation = list(own["train"]), list(own["val"])
+            # nnU-Net finds it out in the method that this one stands in for.
+            self.dataset_class = self.dataset_class or infer_dataset_class(self.preprocessed_dataset_folder)
         return training, [case for case in validation if case not in self._validated]
 
     def perform_actual_validation(self, *args: Any, **kwargs: Any) -> None:
         """Go on where an earlier attempt left, unless the class under control validates in a way of its own."""
         folder = Path(self.output_folder, "validation")
         self._fold_run.check_fence()
+        self._validated = frozenset()
+        names = self._fold_run.contract.next_stages
+        handed_on = NextStages(self, names, self.do_split()[1], self._fold_run.fence) if names else None
         if super().perform_actual_validation.__func__ is nnUNetTrainer.perform_actual_validation:
             make_exports_atomic(nnunet_trainer_module, fence=self._fold_run.fence)
             # One process looks: looking removes what is not whole, and the others may be writing already.
-            ending = self.dataset_json["file_ending"]
-            self._validated = agreed(lambda: frozenset(whole_ones(folder, ending)))
-            log.info("%d cases are predicted already", len(self._validated))
+            self._validated = agreed(lambda: frozenset(whole_ones(folder, self.dataset_json["file_ending"], any(args))))
+            if handed_on:
+                handed_on.save_by(nnunet_trainer_module)
+                self._validated &= agreed(handed_on.begin)
+            log.info("%s predicted already", counted(len(self._validated), "case is", "cases are"))
         else:
             agreed(lambda: shutil.rmtree(folder, ignore_errors=True))
+            if handed_on:
+                agreed(handed_on.clear)
         super().perform_actual_validation(*args, **kwargs)
+        if handed_on and self._fold_run.leads:
+            handed_on.finish(type(self).__name__)
 
     def on_epoch_start(self) -> None:
         """Note the epoch in the journal, unless there shall be none."""
@@ -202,7 +221,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         if self._fold_run.seed is not None:
             stream = seeds.Stream.EPOCH
             seeds.seed_everything(seeds.seed_of(self._fold_run.seed, stream, self.local_rank, self.current_epoch))
-        self._epoch_began = time.monotonic()
+        self._clock.begin()
         self._fold_run.begin_epoch(self.current_epoch)
         super().on_epoch_start()
 
@@ -218,6 +237,12 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         super().on_train_epoch_end(train_outputs)
         done = len(train_outputs)
         self._fewest_iterations = done if self._fewest_iterations is None else min(self._fewest_iterations, done)
+        if few := short_of_iterations(done, self._fold_run.contract.schedule):
+            # Now, and not after days of training: where policies ask for epochs, the verification counts none of these.
+            raise wrong_configuration(
+                f"trainer class {type(self).__name__} does not train what it is asked for: {few}. Let it leave "
+                "num_iterations_per_epoch alone and create the training anew, or ask for as many as it trains"
+            )
 
     def on_epoch_end(self) -> None:
         """Save after every epoch. A stop request waits for it, so that a finished epoch is never lost."""
@@ -229,8 +254,9 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
             super().on_epoch_end()
             self._judge()
             # The history in the checkpoint is what the verdict follows from: it is on disk before anything ends by it.
-            self._save_latest()
-            self._fold_run.finish_epoch(self._facts(), time.monotonic() - self._epoch_began)
+            with self._clock.writing():
+                self._save_latest()
+            self._fold_run.finish_epoch(self._facts(), self._end_of_epoch())
             self._publish_details()
 
     def on_train_end(self) -> None:
@@ -251,10 +277,9 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         self._fold_run.check_fence()
         path = Path(filename)
         # nnU-Net keeps these in its checkpoints and reads back none but its own.
-        run = {"uid": self._fold_run.contract.uid, "fold": self._fold_run.name}
-        self.my_init_kwargs[OWNER_KEY] = {**run, ITERATIONS_KEY: self._fewest_iterations}
+        self.my_init_kwargs[OWNER_KEY] = {**self._fold_run.owner, ITERATIONS_KEY: self._fewest_iterations}
         keep = self._keep() if path.name == LATEST else None
-        with self._preemption.shield():
+        with self._preemption.shield(), self._clock.writing():
             checkpoints.write_checkpoint(path, super().save_checkpoint, self._fold_run.fence, keep)
         if path.name == BEST:
             self._best_saved_at = self.current_epoch + 1
@@ -287,7 +312,7 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
         """Fail rather than save a network that is no longer one: the checkpoint before is still good."""
         # Whatever the losses say: that of an epoch's last step is of the weights before it. One look at 30 million
         # weights takes 75 ms on a single core, less on a GPU.
-        if all_finite(self.network):
+        if checkpoints.all_finite(self.network):
             return
         raise TrainerError(
             ExitCode.LOSS_NOT_FINITE,
@@ -368,11 +393,6 @@ class Control(nnUNetTrainer):  # type: ignore[misc]
                     plot(folder)
 
         self.logger.plot_progress_png = plot_sometimes
-
-
-def all_finite(network: torch.nn.Module) -> bool:
-    """Tell whether all weights are finite numbers."""
-    return all(bool(torch.isfinite(weights).all()) for weights in network.parameters())
 
 
 def controlled(base: type) -> type[Control]:

@@ -129,13 +129,15 @@ def problems(overrides: Overrides, reserved: Collection[str]) -> list[str]:
 
 
 def reserved_names(control: type, base: type) -> set[str]:
-    """Return the names that control uses for itself: those that `base` (nnUNetTrainer) knows nothing of."""
+    """Return the names that control uses for itself, with its ancestors': those that `base` (nnUNetTrainer) lacks."""
 
     def names(owner: type) -> set[str]:
         assigned = {name for method in methods_of(owner)[0].values() for name in method.assigned}
         return {*vars(owner), *inspect.get_annotations(owner), *assigned}
 
-    return {name for name in names(control) - names(base) if not name.startswith("__") and not hasattr(base, name)}
+    order = inspect.getmro(control)
+    used = {name for owner in order[: order.index(base)] for name in names(owner)}
+    return {name for name in used - names(base) if not name.startswith("__") and not hasattr(base, name)}
 
 
 def own_epochs(overrides: Overrides) -> str | None:

@@ -4,7 +4,6 @@ The trainer's own process is rank 0: it leads, writes everything but the others'
 validation's segmentations, and starts the others, which end with it.
 """
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,12 +32,13 @@ def start_followers(
 
 
 def join_group(rank: int, world: int, rendezvous: Path, device: Device) -> None:
-    """Become one of the processes that train together. Blocks until all are there."""
+    """Become one of the processes that train together. Blocks until all are there.
+
+    They meet by a file, and listen where `environment.LOOPBACK` says.
+    """
     if device is Device.CUDA:
         torch.cuda.set_device(rank)
     else:
-        # The pod's own name may not resolve, and nothing leaves the pod.
-        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         # nnU-Net asks for a GPU's index, which the CPU does not have.
         nnunet_trainer_module.DDP = lambda network, device_ids: DistributedDataParallel(network)
     backend = "nccl" if device is Device.CUDA else "gloo"

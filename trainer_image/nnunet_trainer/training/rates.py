@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+STANDARD_LEARNING_RATE = 1e-2
+"""What nnUNetTrainer.__init__ sets."""
+
 
 class RateSchedule:
     """Sets the learning rate that `rate` gives for an epoch; where it gives none, the class's own scheduler does."""

@@ -1,29 +1,21 @@
 """The trainings of a comparison: which were registered, which are awaited, and whether they can be compared."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from datetime import datetime
+from types import MappingProxyType
 
-from nnunet_api.comparison.conditions import (
-    MAY_MIX,
-    Difference,
-    Known,
-    differences,
-    founded,
-    of_provenance,
-    of_spec,
-    unfounded,
-)
+from nnunet_api.comparison.conditions import Difference, Known, differences, founded, of_provenance, of_spec
 from nnunet_api.comparison.contract import ComparedArm, ComparedRun, ComparisonContract
-from nnunet_api.comparison.model import MUTABLE_FIELDS
+from nnunet_api.comparison.registration import digest_of
+from nnunet_api.comparison.stated import Specs, named, stated_differences
 from nnunet_api.comparison.status import RegisteredTraining, Registration
 from nnunet_api.reasons import ConditionType
-from nnunet_operator.core.comparison.model import Comparison, Trainings, Unreadable
+from nnunet_operator.core.comparison.model import Comparison, Stranger, Trainings, Unreadable
 from nnunet_operator.core.training import Training, run_of
 
 PROVEN = ("datasetHash", "splitsHash")
 """What the status of each training that is complete has to tell."""
+NONE: Specs = MappingProxyType({})
 _SHOWN = 5
 
 
@@ -38,27 +30,22 @@ def registered(comparison: Comparison, trainings: Trainings, now: datetime) -> R
             if name in known:
                 found.append(known[name])
             elif isinstance(now_there, Training):
-                over = now_there.status.holds(ConditionType.COMPLETE)
-                found.append(RegisteredTraining(arm=arm.name, name=name, uid=now_there.uid, complete=over))
+                known_by_then = _scores_known(now_there)
+                found.append(RegisteredTraining(arm=arm.name, name=name, uid=now_there.uid, complete=known_by_then))
     if before.digest or len(found) < len(comparison.spec.training_names):
         return before.model_copy(update={"trainings": found})
-    return Registration(trainings=found, digest=_digest(comparison, found), time=now.replace(microsecond=0))
+    return Registration(trainings=found, digest=digest_of(comparison.spec, found), time=now.replace(microsecond=0))
 
 
-def _digest(comparison: Comparison, trainings: list[RegisteredTraining]) -> str:
-    """Return the SHA-256 over what can't change: the spec without where and when it runs, and the trainings."""
-    spec = {key: value for key, value in comparison.spec.to_json_dict().items() if key not in MUTABLE_FIELDS}
-    content = {"spec": spec, "trainings": [one.to_json_dict() for one in trainings]}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _scores_known(training: Training) -> bool:
+    """Tell whether what decides could be known: the scores of its test set, or of a fold where there is none.
 
-
-def reordered(comparison: Comparison) -> bool:
-    """Tell whether the arms, the baseline first, stand in another order than when they were registered."""
-    before = comparison.status.registration
-    if before is None or not before.digest:
-        return False
-    known = list(dict.fromkeys(one.arm for one in before.trainings))
-    return known != [arm.name for arm in comparison.spec.ordered_arms]
+    One that was scored may be failed for its policy, or waits to be tried again: it is not complete for that.
+    """
+    status = training.status
+    if status.holds(ConditionType.COMPLETE) or status.results is not None:
+        return True
+    return training.spec.test_set is None and any(fold.mean_validation_dice is not None for fold in status.folds)
 
 
 def changed(registration: Registration, trainings: Trainings) -> list[RegisteredTraining]:
@@ -66,7 +53,7 @@ def changed(registration: Registration, trainings: Trainings) -> list[Registered
     found = []
     for one in registration.trainings:
         now = trainings.get(one.name)
-        if now is None or (isinstance(now, Training) and now.uid != one.uid):
+        if now is None or isinstance(now, Stranger) or (isinstance(now, Training) and now.uid != one.uid):
             found.append(one)
     return found
 
@@ -86,7 +73,8 @@ def _unready(comparison: Comparison, trainings: Trainings) -> Iterator[tuple[str
     for name in comparison.spec.training_names:
         training = trainings.get(name)
         if training is None:
-            yield name, "is not there", False
+            made = name in comparison.made_names
+            yield name, "is created once the others are there" if made else "is not there", False
         elif isinstance(training, Unreadable):
             yield name, f"can't be read: {training.why}", True
         else:
@@ -111,23 +99,17 @@ def _why_not(training: Training) -> tuple[str, bool]:
     return "", False
 
 
-def not_comparable(comparison: Comparison, trainings: Trainings) -> list[Difference]:
-    """Return why the arms can't be compared, as far as specs, and the status of what is complete, tell."""
+def not_comparable(comparison: Comparison, trainings: Trainings, specs: Specs = NONE) -> list[Difference]:
+    """Return why the arms can't be compared, as far as specs, and the status of what is complete, tell.
+
+    `specs` are those of the trainings that the comparison makes: they count before these are there.
+    """
     spec = comparison.spec
     present = list(_present(comparison, trainings))
-    stated = [Known(arm, name, of_spec(training.spec)) for arm, name, training in present]
-    found = differences(stated, spec.varies)
-    repeated = list(_seeds_that_repeat(comparison, trainings))
-    if len(stated) < len(spec.training_names):
-        # The set of an arm's seeds is known once all of its trainings are there; all else stays as it is.
-        return [*(one for one in found if one.path not in MAY_MIX), *repeated]
-    found += repeated
-    found += unfounded(stated, spec.varies, last=False)
-    if any(one.spec.test_set is None and len(one.spec.folds) < 2 for _, _, one in present):
-        matter = "without a test set the cross-validation is compared, and that takes at least two folds: give testSet"
-        found.append(Difference("testSet", matter))
+    known = {**specs, **{name: training.spec for _, name, training in present}}
+    found = stated_differences(spec, known)
     over = [training for _, _, training in present if training.status.holds(ConditionType.COMPLETE)]
-    if found or len(over) < len(stated):
+    if found or len(over) < len(spec.training_names):
         return found
     made = [
         Known(arm, name, of_provenance(training.status.provenance))
@@ -135,22 +117,6 @@ def not_comparable(comparison: Comparison, trainings: Trainings) -> list[Differe
         if training.status.provenance
     ]
     return differences(made, spec.varies, required=PROVEN)
-
-
-def _seeds_that_repeat(comparison: Comparison, trainings: Trainings) -> Iterator[Difference]:
-    """Yield the arms in which a seed is trained more than once: the same model again is no further replicate."""
-    for arm in comparison.spec.ordered_arms:
-        present = [one for name in arm.trainings if isinstance(one := trainings.get(name), Training)]
-        seeds = [
-            one.spec.trainer.seed + number
-            for one in present
-            for number in range(one.spec.replicates)
-            if one.spec.trainer.seed is not None
-        ]
-        if twice := sorted({seed for seed in seeds if seeds.count(seed) > 1}):
-            said = ", ".join(map(str, twice[:_SHOWN]))
-            matter = f"arm {arm.name} trains seed {said} more than once, which is no further replicate: give others"
-            yield Difference("trainer.seed", matter)
 
 
 def contract_of(comparison: Comparison, trainings: Trainings, digest: str) -> ComparisonContract:
@@ -188,14 +154,13 @@ def _run(training: Training) -> ComparedRun:
         folder=run_of(training),
         summary_hash=(results.summary_hash if results else None) or "",
         configuration_hash=(provenance.configuration_hash if provenance else None) or "",
-        configuration=training.spec.configuration,
+        configuration=training.spec.configuration_names[0],
         folds=[key.name for key in training.spec.fold_keys],
     )
 
 
 def _present(comparison: Comparison, trainings: Trainings) -> Iterator[tuple[str, str, Training]]:
     """Yield arm, name and training of those that are there and can be read."""
-    for arm in comparison.spec.ordered_arms:
-        for name in arm.trainings:
-            if isinstance(training := trainings.get(name), Training):
-                yield arm.name, name, training
+    for arm, name in named(comparison.spec):
+        if isinstance(training := trainings.get(name), Training):
+            yield arm, name, training

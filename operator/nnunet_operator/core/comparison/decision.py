@@ -1,10 +1,11 @@
 """What a decision on a comparison rests on, and what it is. Plain data."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from nnunet_api.comparison.status import NnunetComparisonStatus
-from nnunet_operator.core.comparison.model import Compare, Comparison, JobSeen, Trainings
+from nnunet_operator.core.comparison.model import Compare, Comparison, JobSeen, Make, SetSuspend, Trainings
 from nnunet_operator.core.decision import Event
 
 
@@ -20,7 +21,7 @@ class DeleteComparison:
     """Delete the comparison: its time to live is over."""
 
 
-Action = Compare | StopJob | DeleteComparison
+Action = Make | SetSuspend | Compare | StopJob | DeleteComparison
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,9 @@ class Seen:
     trainings: Trainings
     job: JobSeen
     now: datetime
+    pilot: NnunetComparisonStatus | None = None
+    """Status of the comparison that spec.pilot names; None where there is none."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By training: what the API server said when it refused to create it, to suspend or to resume it."""
+    looks: int | None = None
+    """How often its test set had been looked at in its namespace; None where it has none."""

@@ -18,11 +18,14 @@ def _events(before: NnunetComparisonStatus, after: NnunetComparisonStatus) -> It
     old, new = before.registration, after.registration
     if new and new.digest and not (old and old.digest):
         yield Event("Normal", ComparisonReason.REGISTERED.value, f"what is compared is registered: {new.digest}")
+    if after.power and after.power != before.power:
+        yield Event("Normal", ComparisonReason.POWER_EXPECTED.value, after.power)
     for type_, kind in ((Type.SUSPENDED, "Normal"), (Type.COMPLETE, "Normal"), (Type.FAILED, "Warning")):
         if after.holds(type_) and not before.holds(type_):
             yield _event(kind, after, type_)
     if before.holds(Type.SUSPENDED) and not after.holds(Type.SUSPENDED):
-        yield Event("Normal", ComparisonReason.RESUMED.value, "spec.suspend is false again: it goes on")
+        who = "what it has made" if after.holds(Type.FAILED) else "it"
+        yield Event("Normal", ComparisonReason.RESUMED.value, f"spec.suspend is false again: {who} goes on")
     was, now = before.condition(Type.PROGRESSING), after.condition(Type.PROGRESSING)
     over = any(map(after.holds, (Type.SUSPENDED, Type.COMPLETE, Type.FAILED)))
     if now and not over and (was is None or (was.status, was.reason) != (now.status, now.reason)):

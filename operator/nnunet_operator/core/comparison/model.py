@@ -7,6 +7,7 @@ from nnunet_api.comparison.contract import ComparisonContract, ComparisonFacts
 from nnunet_api.comparison.model import NnunetComparisonSpec
 from nnunet_api.comparison.status import NnunetComparisonStatus
 from nnunet_api.labels import STAGE_COMPARE, job_name
+from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core.observation import State, Trouble
 from nnunet_operator.core.training import Training
 
@@ -21,6 +22,7 @@ class Comparison:
     generation: int
     resource_version: str
     spec: NnunetComparisonSpec
+    """With the names of the trainings that it makes (`template.with_made_names`)."""
     status: NnunetComparisonStatus
     deleting: bool = False
     """A deletion timestamp is set: nothing is created any more."""
@@ -30,12 +32,22 @@ class Comparison:
         """Name of its Job."""
         return job_name(self.name, STAGE_COMPARE)
 
+    @property
+    def made_names(self) -> list[str]:
+        """Names of the trainings that it makes from its template."""
+        return [name for arm in self.spec.ordered_arms if arm.patch is not None for name in arm.trainings]
+
 
 @dataclass(frozen=True)
 class Unreadable:
     """A training whose spec does not parse."""
 
     why: str
+
+
+@dataclass(frozen=True)
+class Stranger(Unreadable):
+    """A training that has the name of one that the comparison makes, and was not made by it."""
 
 
 Trainings = Mapping[str, Training | Unreadable]
@@ -67,6 +79,23 @@ class JobSeen:
     def stands(self) -> bool:
         """It exists, is ours and stays."""
         return bool(self.uid) and not self.deleting
+
+
+@dataclass(frozen=True)
+class Make:
+    """Create the trainings that there are none of yet: all of them, or none where one of them is refused."""
+
+    specs: Mapping[str, NnunetTrainingSpec]
+    """By name."""
+
+
+@dataclass(frozen=True)
+class SetSuspend:
+    """Suspend a training that the comparison has made, or resume it."""
+
+    training: str
+    uid: str
+    suspend: bool
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from nnunet_operator.core.comparison.model import Comparison
 
 _SHOWN = 10
 """Differences that a message lists."""
-_LATE = "registered when trainings were complete already ({names}): their scores could be known"
+_LATE = "registered when trainings were scored already ({names}): their scores could be known"
 Type = ComparisonConditionType
 
 
@@ -59,6 +59,46 @@ def with_standing(
     return before.model_copy(update=changes)
 
 
+def with_invalid_spec(
+    before: NnunetComparisonStatus, faults: str, name: str, namespace: str, generation: int, now: datetime
+) -> NnunetComparisonStatus:
+    """Return the status of a comparison whose spec does not parse. What was reported before, and an end, stay.
+
+    Nothing is to be done about it, and another operator may be able to read it.
+    """
+    failed = before.condition(Type.FAILED)
+    if before.holds(Type.COMPLETE) or (failed and failed.status == "True" and failed.reason != Reason.INVALID_SPEC):
+        return before
+    reason = Reason.INVALID_SPEC
+    matter = f"the stored spec is not valid for this version of the operator: {faults}"
+    said = told(matter, advice(reason, "", name, namespace))
+    known = {condition.type: condition for condition in before.conditions}
+    for type_, holds in ((Type.PROGRESSING, False), (Type.FAILED, True)):
+        known[type_.value] = state_condition(type_, holds, reason, said)
+    conditions = merge(before.conditions, list(known.values()), generation, now.replace(microsecond=0))
+    stated = {"conditions": conditions, "phase": ComparisonPhase.FAILED, "observed_generation": generation}
+    return before.model_copy(update=stated)
+
+
+def with_suspended(comparison: Comparison, suspended: bool, said: str, now: datetime) -> NnunetComparisonStatus:
+    """Return its status with another condition Suspended: the rest of what is over stays as it is."""
+    reason = Reason.SUSPENDED_BY_USER if suspended else Reason.NOT_SUSPENDED
+    return _with(comparison, state_condition(Type.SUSPENDED, suspended, reason, said), now)
+
+
+def with_message(comparison: Comparison, type_: Type, said: str, now: datetime) -> NnunetComparisonStatus:
+    """Return its status with another message in the condition of this type."""
+    known = comparison.status.condition(type_)
+    return _with(comparison, known.model_copy(update={"message": said}), now) if known else comparison.status
+
+
+def _with(comparison: Comparison, condition: Condition, now: datetime) -> NnunetComparisonStatus:
+    before = comparison.status
+    stated = [condition if one.type == condition.type else one for one in before.conditions]
+    conditions = merge(before.conditions, stated, comparison.generation, now.replace(microsecond=0))
+    return before.model_copy(update={"conditions": conditions, "observed_generation": comparison.generation})
+
+
 def difference_words(found: Sequence[Difference]) -> str:
     """Return what can't be compared, in words."""
     more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
@@ -80,7 +120,7 @@ def _conditions(standing: Standing, said: str) -> list[Condition]:
             Type.SUSPENDED,
             standing.suspended,
             Reason.SUSPENDED_BY_USER if standing.suspended else Reason.NOT_SUSPENDED,
-            "spec.suspend is true" if standing.suspended else "spec.suspend is false",
+            standing.matter if standing.suspended else "spec.suspend is false",
         ),
         state_condition(Type.PROGRESSING, going and standing.working, standing.reason, said),
         state_condition(
@@ -145,6 +185,7 @@ def _verdict(comparison: Comparison, registration: Registration, facts: Comparis
         "cases": facts.cases,
         "indicative": facts.indicative,
         "seed": facts.seed,
+        "log_hash": facts.log_hash,
         "notes": [note[:512] for note in notes],
     }
 

@@ -1,7 +1,8 @@
 """The Job that computes the verdict of a comparison: in the operator's own image, with the runs read-only.
 
-Nothing in it is the user's to choose but where it runs, as for the verification: placement, pull secrets and queue are
-those of the baseline's first training, which the policies have let run.
+Nothing in it is the user's to choose but where it runs, as for the verification: placement, pull secrets and priorities
+are those of the baseline's first training, which the policies have let run; and so is the queue, where spec.queueName
+names none.
 """
 
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from nnunet_api.comparison.contract import COMPARISON_CONTRACT_ENV
 from nnunet_api.comparison.model import KIND
 from nnunet_api.contract import IMAGE_ENV, RESULTS_PATH, SCRATCH_PATH
 from nnunet_api.folders import inside
-from nnunet_api.kueue import QUEUE_LABEL
+from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
 from nnunet_api.labels import comparison_labels
 from nnunet_operator.core.comparison.model import Compare, Comparison
 from nnunet_operator.core.training import Training, run_of
@@ -25,17 +26,18 @@ def compare_job(comparison: Comparison, options: JobOptions, wanted: Compare) ->
     labels = comparison_labels(comparison.name)
     template = _template(comparison, options, wanted, labels)
     baseline = wanted.trainings[0]
-    queue = {QUEUE_LABEL: baseline.spec.queue_name} if baseline.spec.queue_name else {}
+    queue_name = comparison.spec.queue_name or baseline.spec.queue_name
+    queue = {QUEUE_LABEL: queue_name, PRIORITY_LABEL: baseline.spec.queue_priority_class_name}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": comparison.job_name,
             "namespace": comparison.namespace,
-            "labels": {**labels, **queue},
+            "labels": {**labels, **{key: value for key, value in queue.items() if value}},
             "ownerReferences": [owner_reference(KIND, comparison.name, comparison.uid)],
         },
-        "spec": job_spec(template, comparison.spec.retry_limit, baseline.spec.queue_name),
+        "spec": job_spec(template, comparison.spec.retry_limit, queue_name),
     }
 
 

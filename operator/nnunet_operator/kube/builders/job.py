@@ -3,6 +3,7 @@
 from nnunet_api.base import API_VERSION
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
+from nnunet_api.fold_key import FoldKey
 from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
 from nnunet_api.labels import ASKED_FOR, OPERATORS_SETTINGS, child_labels, job_name
 from nnunet_api.pod_template import RESERVED_ANNOTATIONS
@@ -19,14 +20,19 @@ usual rules of clusters, which give a time to live to each Job that has none, fr
 
 
 def job(
-    training: Training, options: JobOptions, stage: str, template: Manifest, fold: str = "", priority: str = ""
+    training: Training,
+    options: JobOptions,
+    stage: str,
+    template: Manifest,
+    key: FoldKey | None = None,
+    priority: str = "",
 ) -> Manifest:
     """Return the Job of a stage, or of one fold, around its pod template.
 
     `priority` is Kueue's WorkloadPriorityClass of this stage in place of the training's.
     """
     spec = training.spec
-    name, labels = job_name(training.name, stage, fold), child_labels(training.name, stage, fold)
+    name, labels = job_name(training.name, stage, key), child_labels(training.name, stage, key)
     # As its pods: the verification's Job gets none, by which a webhook could be had to change what it says.
     given = {} if STAGES[stage].proves else spec.pod_template.job_annotations
     annotations = {key: value for key, value in given.items() if not key.startswith(RESERVED_ANNOTATIONS)}
@@ -43,7 +49,7 @@ def job(
             "labels": labels,
             "annotations": {
                 **annotations,
-                ASKED_FOR: asked_for(training.spec, stage),
+                ASKED_FOR: asked_for(training.spec, stage, key),
                 OPERATORS_SETTINGS: operators_settings(options),
             },
             "ownerReferences": [owner_reference(KIND, training.name, training.uid)],

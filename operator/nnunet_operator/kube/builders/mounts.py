@@ -14,11 +14,13 @@ from nnunet_api.folders import (
     PREPROCESSED,
     RAW,
     RESULTS,
+    WEIGHTS,
     inside,
     is_shared,
     preprocessed_folder,
     run_folder,
 )
+from nnunet_api.initial_weights import WeightsSource
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.objects import Manifest
@@ -34,6 +36,8 @@ class Mount:
     """The folder, from the root of the claim; empty for the root."""
     path: str
     read_only: bool
+    for_preparing: bool = False
+    """Only the container that makes the folders gets it."""
 
 
 def raw_mount(training: Training) -> Mount:
@@ -67,6 +71,14 @@ def results_mount(training: Training) -> Mount:
     return Mount(RESULTS, claim.claim_name, inside(claim.sub_path, run), f"{RESULTS_PATH}/{run}", read_only=False)
 
 
+def weights_mount(source: WeightsSource) -> Mount:
+    """Return the mount of the checkpoint that a training begins with.
+
+    Never the trainer's: whoever wrote the folder that it lies in may have put links there. It gets a copy.
+    """
+    return Mount(WEIGHTS, source.claim_name, source.path, f"{CLAIMS_PATH}/{WEIGHTS}", True, for_preparing=True)
+
+
 def whole_claims(mounts: Sequence[Mount]) -> list[Mount]:
     """Return mounts of the same claims as a whole, for the container that makes the folders."""
     return [Mount(mount.role, mount.claim, "", f"{CLAIMS_PATH}/{mount.role}", mount.read_only) for mount in mounts]
@@ -75,35 +87,45 @@ def whole_claims(mounts: Sequence[Mount]) -> list[Mount]:
 def volume_mounts(mounts: Sequence[Mount]) -> list[Manifest]:
     """Return the mounts in a container's manifest."""
     volume_of = _volume_names(mounts)
-    return [_volume_mount(mount, volume_of[mount.claim]) for mount in mounts]
+    return [_volume_mount(mount, volume_of[mount.claim]) for mount in mounts if not mount.for_preparing]
 
 
 def claim_volumes(mounts: Sequence[Mount]) -> list[Manifest]:
     """Return the volumes of a pod's manifest for its claims.
 
-    A claim with nothing but the dataset on it is read-only as a whole, so that the kubelet does not change its owner.
+    A claim with nothing but the dataset, or weights, on it is read-only as a whole, so that the kubelet does not change
+    its owner.
     """
     return [
         {
             "name": name,
-            "persistentVolumeClaim": {"claimName": claim, **({"readOnly": True} if _only_raw(claim, mounts) else {})},
+            "persistentVolumeClaim": {"claimName": claim, **({"readOnly": True} if _only_read(claim, mounts) else {})},
         }
         for claim, name in _volume_names(mounts).items()
     ]
 
 
-def may_own(mounts: Sequence[Mount], options: JobOptions) -> bool:
-    """Tell whether the kubelet may give the claims that are written to the trainer's group (fsGroup).
+def owning_group(namespace: str, mounts: Sequence[Mount], options: JobOptions) -> int | None:
+    """Return the group to which the kubelet may give the claims that are written (fsGroup); None for nobody.
 
-    It changes owner and rights of all files on them, which is for claims of nnU-Net alone, and not for any claim that
-    somebody who may train puts into a training.
+    It changes group and rights of all files on them, also of those that other trainings have put there. So each claim
+    has one group, which the operator's settings say and no training, and claims that are not nnU-Net's have none.
     """
-    written = {mount.claim for mount in mounts if not _only_raw(mount.claim, mounts)}
-    return all(any(fnmatchcase(claim, pattern) for pattern in options.owned_claims) for claim in written)
+    written = {mount.claim for mount in mounts if not _only_read(mount.claim, mounts)}
+    groups = {_group_of(f"{namespace}/{claim}", options) for claim in written}
+    return groups.pop() if len(groups) == 1 else None
 
 
-def _only_raw(claim: str, mounts: Sequence[Mount]) -> bool:
-    return all(mount.role == RAW for mount in mounts if mount.claim == claim)
+def _group_of(claim: str, options: JobOptions) -> int | None:
+    for owned in options.owned_claims:
+        pattern, _, group = owned.partition(":")
+        if fnmatchcase(claim, pattern if "/" in pattern else f"*/{pattern}"):
+            return int(group) if group else options.security.fs_group
+    return None
+
+
+def _only_read(claim: str, mounts: Sequence[Mount]) -> bool:
+    return all(mount.role in (RAW, WEIGHTS) for mount in mounts if mount.claim == claim)
 
 
 def _volume_names(mounts: Sequence[Mount]) -> dict[str, str]:

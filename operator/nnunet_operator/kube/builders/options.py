@@ -15,4 +15,5 @@ class JobOptions(Options):
     finishing_priority_class: str = ""
     """Kueue's WorkloadPriorityClass of the stages that follow the folds; empty: that of the training."""
     owned_claims: tuple[str, ...] = ("nnunet-*",)
-    """Names of claims, as glob patterns, that Kubernetes may give to the trainer's group with all files on them."""
+    """Claims that Kubernetes may give to a group with all files on them: [NAMESPACE/]PATTERN[:GROUP]. The first that
+    matches counts; where it names no group, it is that of `security`."""

@@ -24,6 +24,7 @@ from nnunet_api.contract import (
 from nnunet_api.env_var import EnvVar
 from nnunet_api.environment import is_refused
 from nnunet_api.pod_template import Volume
+from nnunet_api.resources import Resources
 from nnunet_api.training import PullPolicy
 from nnunet_operator.core.training import Training, image_of
 from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, volume_mounts, whole_claims
@@ -33,6 +34,8 @@ from nnunet_operator.kube.objects import Manifest
 
 COMMAND = "/opt/nnunet/bin/nnunet-trainer"
 """By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
+GPU_CLAIM = "gpu"
+"""What a pod calls the claim of its GPUs."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,38 @@ class Compute:
     ephemeral_storage: str | None = None
     gpus: int = 0
     gpu_resource_name: str = ""
+    gpu_claim_template_name: str | None = None
+    """ResourceClaimTemplate by whose claim the GPUs come, in place of the extended resource."""
+    shared_memory: str = ""
+    """Limit of /dev/shm; empty for that of the training."""
+
+    @property
+    def claims_gpus(self) -> bool:
+        """The pod gets its GPUs by a claim of its own."""
+        return bool(self.gpus and self.gpu_claim_template_name)
 
 
-def fold_compute(training: Training) -> Compute:
-    """Return what a pod gets that computes with the network."""
-    own = training.spec.resources
-    return Compute(own.cpu, own.memory, own.cpu_limit, own.ephemeral_storage, own.gpus, own.gpu_resource_name)
+def fold_compute(training: Training, configuration: str) -> Compute:
+    """Return what a pod gets that computes with the network of a configuration."""
+    return _compute(training.spec.resources.of(configuration))
+
+
+def prediction_compute(training: Training) -> Compute:
+    """Return what a pod gets that computes with the networks of any of the configurations, or of two of them."""
+    return _compute(training.spec.resources.of_all(training.spec.configuration_names))
+
+
+def _compute(own: Resources) -> Compute:
+    return Compute(
+        own.cpu,
+        own.memory,
+        own.cpu_limit,
+        own.ephemeral_storage,
+        own.gpus,
+        own.gpu_resource_name,
+        own.gpu_claim_template_name,
+        own.shared_memory,
+    )
 
 
 def preprocessing_compute(training: Training) -> Compute:
@@ -91,8 +120,10 @@ def pod_template(
         "securityContext": security_context(training, options, mounts),
         **({"initContainers": [_preparing(training, options, prepares, compute, mounts)]} if prepares else {}),
         "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
-        "volumes": _volumes(training, mounts, extra_volumes),
+        "volumes": _volumes(compute.shared_memory or training.spec.resources.shared_memory, mounts, extra_volumes),
     }
+    if compute.claims_gpus:
+        spec["resourceClaims"] = [{"name": GPU_CLAIM, "resourceClaimTemplateName": compute.gpu_claim_template_name}]
     spec.update(_placement(training, options))
     extra = training.spec.pod_template
     if own_image:
@@ -154,7 +185,13 @@ def _env(
 ) -> list[Manifest]:
     processes = max(1, int(parse_quantity(compute.cpu)))  # whole cores
     contract = contract_for(
-        training.spec, training.namespace, training.name, training.uid, processes, training.status.policy
+        training.spec,
+        training.namespace,
+        training.name,
+        training.uid,
+        processes,
+        training.status.policy,
+        training.status.left_out_configurations or (),
     )
     provenance = training.status.provenance
     digest = provenance.image_digest if provenance and provenance.image == image else None
@@ -191,6 +228,8 @@ def _resources(compute: Compute) -> Manifest:
         limits["cpu"] = compute.cpu_limit
     if compute.ephemeral_storage is not None:
         requests["ephemeral-storage"] = limits["ephemeral-storage"] = compute.ephemeral_storage
+    if compute.claims_gpus:
+        return {"requests": requests, "limits": limits, "claims": [{"name": GPU_CLAIM}]}
     if compute.gpus:
         requests[compute.gpu_resource_name] = str(compute.gpus)
         limits[compute.gpu_resource_name] = str(compute.gpus)
@@ -207,10 +246,10 @@ def _extra_volume(volume: Volume) -> Manifest:
     return {"name": f"extra-{volume.name}", **source}
 
 
-def _volumes(training: Training, mounts: Sequence[Mount], extra: Sequence[Volume]) -> list[Manifest]:
+def _volumes(shared_memory: str, mounts: Sequence[Mount], extra: Sequence[Volume]) -> list[Manifest]:
     return [
         *claim_volumes(mounts),
-        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": training.spec.resources.shared_memory}},
+        {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory}},
         {"name": "scratch", "emptyDir": {}},
         *map(_extra_volume, extra),
     ]

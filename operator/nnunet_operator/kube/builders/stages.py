@@ -6,19 +6,39 @@ from collections.abc import Callable
 from nnunet_api.contract import METRICS_PORT, PROVEN_ENV
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.folders import maker_of
+from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
 from nnunet_api.labels import PREPROCESSED_LABEL, STAGE_EVALUATE, STAGE_FOLD, STAGE_PLAN, STAGE_VERIFY, child_labels
+from nnunet_operator.core.initial_weights import cases_path, weights_source
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.job import job
-from nnunet_operator.kube.builders.mounts import Mount, preprocessed_mount, raw_mount, results_mount
+from nnunet_operator.kube.builders.mounts import (
+    Mount,
+    preprocessed_mount,
+    raw_mount,
+    results_mount,
+    weights_mount,
+)
 from nnunet_operator.kube.builders.options import JobOptions
-from nnunet_operator.kube.builders.pod import fold_compute, literal, pod_template, preprocessing_compute
+from nnunet_operator.kube.builders.pod import (
+    fold_compute,
+    literal,
+    pod_template,
+    prediction_compute,
+    preprocessing_compute,
+)
 from nnunet_operator.kube.objects import Manifest
 
 
 def plan_job(training: Training, options: JobOptions) -> Manifest:
     """Return the planning Job of a training. Its pod first makes the folders in which the training may write."""
     mounts = [raw_mount(training), preprocessed_mount(training, read_only=False), results_mount(training)]
+    prepares, told = _preparation(mounts), {}
+    # Without any where the copy is there already: planning is then made again from that.
+    if isinstance(source := weights_source(training), WeightsSource):
+        mounts.append(weights_mount(source))
+        prepares = [*_preparation(mounts), *_known_of_weights(training, source)]
+        told = {WEIGHTS_ENV: literal(json.dumps(source.to_json_dict(), sort_keys=True))}
     template = pod_template(
         training,
         options,
@@ -26,7 +46,8 @@ def plan_job(training: Training, options: JobOptions) -> Manifest:
         arguments=["plan"],
         compute=preprocessing_compute(training),
         mounts=mounts,
-        prepares=_preparation(mounts),
+        prepares=prepares,
+        told=told,
     )
     manifest = job(training, options, STAGE_PLAN, template)
     # Where it works: a Job that an operator made before there were such folders says nothing.
@@ -36,6 +57,11 @@ def plan_job(training: Training, options: JobOptions) -> Manifest:
 
 def _preparation(mounts: list[Mount]) -> list[str]:
     return ["prepare", *(literal(f"--{mount.role}={mount.sub_path}") for mount in mounts)]
+
+
+def _known_of_weights(training: Training, source: WeightsSource) -> list[str]:
+    known = {"hash": source.sha256, "cases": cases_path(training)}
+    return [literal(f"--weights-{name}={value}") for name, value in known.items() if value]
 
 
 SCRAPE_ANNOTATIONS = {
@@ -49,19 +75,21 @@ SCRAPE_ANNOTATIONS = {
 def fold_job(training: Training, options: JobOptions, key: FoldKey) -> Manifest:
     """Return the Job of a fold run."""
     arguments = ["train", "--fold", key.fold]
+    if key.of_several:
+        arguments += ["--configuration", key.configuration]
     if key.replicate is not None:
         arguments += ["--replicate", str(key.replicate)]
     template = pod_template(
         training,
         options,
-        labels=child_labels(training.name, STAGE_FOLD, key.label),
+        labels=child_labels(training.name, STAGE_FOLD, key),
         annotations=SCRAPE_ANNOTATIONS if options.scrape_annotations else {},
         arguments=arguments,
-        compute=fold_compute(training),
+        compute=fold_compute(training, key.configuration),
         # Other trainings read the same preprocessed data, so a trainer must not be able to change it.
         mounts=[preprocessed_mount(training, read_only=True), results_mount(training)],
     )
-    return job(training, options, STAGE_FOLD, template, key.label)
+    return job(training, options, STAGE_FOLD, template, key)
 
 
 def verify_job(training: Training, options: JobOptions) -> Manifest:
@@ -79,16 +107,24 @@ def verify_job(training: Training, options: JobOptions) -> Manifest:
 
 
 def evaluate_job(training: Training, options: JobOptions) -> Manifest:
-    """Return the evaluation Job. It holds a GPU only if it predicts a test set, and sees the dataset only then."""
-    compute = fold_compute(training) if training.spec.test_set else preprocessing_compute(training)
+    """Return the evaluation Job.
+
+    It holds a GPU only if it predicts a test set, and sees the dataset only then, or where it shall show cases of it.
+    The preprocessed data, by whose segmentations pairs of configurations are scored, it sees only for a selection.
+    """
+    spec = training.spec
     template = pod_template(
         training,
         options,
         labels=child_labels(training.name, STAGE_EVALUATE),
         arguments=["evaluate"],
-        compute=compute,
+        compute=prediction_compute(training) if spec.test_set else preprocessing_compute(training),
         told=_proven(training),
-        mounts=[*([raw_mount(training)] if training.spec.test_set else []), results_mount(training)],
+        mounts=[
+            *([raw_mount(training)] if spec.test_set or spec.evaluation.pictures else []),
+            *([preprocessed_mount(training, read_only=True)] if spec.selection else []),
+            results_mount(training),
+        ],
     )
     return job(training, options, STAGE_EVALUATE, template, priority=options.finishing_priority_class)
 

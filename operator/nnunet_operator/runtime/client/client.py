@@ -67,6 +67,20 @@ class Client:
         stored = await self._request("POST", resource.plural, resource.path(namespace), body=body)
         return object_of(stored, "POST", resource)
 
+    async def try_create(self, resource: Resource, namespace: str, body: Manifest) -> Manifest:
+        """Return an object as the API server, and all that admits for it, would create it. Raises as `create` does."""
+        return await self._request("POST", resource.plural, f"{resource.path(namespace)}?dryRun=All", body=body)
+
+    async def merge(self, resource: Resource, key: Key, uid: str, spec: Manifest) -> Manifest:
+        """Change fields of the spec of the object with this UID; return it as stored.
+
+        Raises ApiError, with status 409 where another object has its name.
+        """
+        body = {"metadata": {"uid": uid}, "spec": spec}
+        merge = "application/merge-patch+json"
+        stored = await self._request("PATCH", resource.plural, resource.path(*key), body=body, content_type=merge)
+        return object_of(stored, "PATCH", resource)
+
     async def delete(self, resource: Resource, key: Key, uid: str, version: str = "") -> Manifest:
         """Delete an object in the foreground: its name stays taken until what it owns is gone.
 

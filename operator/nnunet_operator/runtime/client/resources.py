@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nnunet_api import training
+from nnunet_api import test_set, training
 from nnunet_api.base import GROUP, VERSION
 from nnunet_api.comparison import model as comparison
 from nnunet_api.policy import model as policy
@@ -35,6 +35,7 @@ class Resource:
 TRAININGS = Resource(GROUP, VERSION, training.PLURAL, training.KIND)
 POLICIES = Resource(GROUP, VERSION, policy.PLURAL, policy.KIND)
 COMPARISONS = Resource(GROUP, VERSION, comparison.PLURAL, comparison.KIND)
+TEST_SETS = Resource(GROUP, VERSION, test_set.PLURAL, test_set.KIND)
 NAMESPACES = Resource("", "v1", "namespaces", "Namespace")
 JOBS = Resource("batch", "v1", "jobs", "Job")
 PODS = Resource("", "v1", "pods", "Pod")

@@ -1,25 +1,32 @@
 """One reconcile of a comparison: read, decide (in `core.comparison`, which is pure), act, report."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from nnunet_api.comparison.reasons import ComparisonConditionType
+from nnunet_api.comparison.status import NnunetComparisonStatus
 from nnunet_api.labels import COMPARISON_LABEL, short_name
 from nnunet_operator.core.comparison.decide import decide
 from nnunet_operator.core.comparison.decision import ComparisonDecision, DeleteComparison, Seen, StopJob
-from nnunet_operator.core.comparison.model import Compare, Comparison, Trainings
+from nnunet_operator.core.comparison.events import events
+from nnunet_operator.core.comparison.model import Compare, Comparison, Make, SetSuspend, Trainings
+from nnunet_operator.core.comparison.status import with_invalid_spec
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, is_ours, observe_job
 from nnunet_operator.kube.views import job_view
 from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS
-from nnunet_operator.runtime.comparison import parse_comparison, training_of_arm
+from nnunet_operator.runtime.comparison import parse_comparison, parse_comparison_status, training_of_arm
+from nnunet_operator.runtime.controllers.compared import looks_at
+from nnunet_operator.runtime.controllers.made_trainings import MadeTrainings
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
+from nnunet_operator.runtime.controllers.queues import QueueFinder
 from nnunet_operator.runtime.controllers.stored import Stored
 from nnunet_operator.runtime.errors import ApiError, Conflict
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
@@ -37,13 +44,32 @@ AT_ONCE = 2
 """Comparisons that are reconciled at the same time."""
 REFUSED_SECONDS = 15.0
 """Time after which a Job is tried again that the API server refused."""
+TRAINING_REFUSED_SECONDS = 60.0
+"""The same for trainings: policies and quotas change seldom."""
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass
+class _Done:
+    """What came of the actions."""
+
+    refusal: str = ""
+    """Why the API server refuses the Job; "" where it does not."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """By training: why it refuses to create, suspend or resume it."""
+    is_news: bool = False
+    """It is to be decided anew what the status is."""
 
 
 class Comparisons:
     """Reconciles comparisons. Keeps nothing that it could not read again."""
 
-    def __init__(self, parts: Parts, pod_events: PodEventFinder) -> None:
+    def __init__(self, parts: Parts, pod_events: PodEventFinder, queues: QueueFinder) -> None:
         self._client = parts.client
+        self._made = MadeTrainings(parts)
+        self._queues = queues
         self._stored = Stored(parts, COMPARISONS)
         self._feed = parts.feed
         self._cache = parts.feed.cache
@@ -57,27 +83,30 @@ class Comparisons:
         body = self._cache[COMPARISONS].get(key)
         if body is None:
             self._pod_events.forget(key)
+            self._queues.forget(key)
             return Outcome()
         try:
             comparison = parse_comparison(body)
         except InvalidSpecError as problem:
             # The schema keeps such from being stored: only a definition of another version lets it in.
-            log.error("comparison %s is not valid for this version of the operator: %s", key, problem)
+            before = parse_comparison_status(body)
+            generation = body["metadata"]["generation"]
+            status = with_invalid_spec(before, str(problem), key.name, key.namespace, generation, datetime.now(UTC))
+            await self._report(key, body, ComparisonDecision(status, events=events(before, status)))
             return Outcome()
         now = datetime.now(UTC)
         snapshot, again_in = await self._snapshot(key, now)
-        trainings = self._trainings(comparison)
-        baseline = trainings.get(comparison.spec.training_names[0])
-        if isinstance(baseline, Training):
-            snapshot = replace(snapshot, queue_name=baseline.spec.queue_name)
-        decision = decide(Seen(comparison, trainings, observe_job(comparison, snapshot), now))
+        decision = decide(self._seen(comparison, snapshot))
         if decision.in_doubt or _is_end(decision, comparison):
             await self._confirm(key, body, decision.in_doubt)
-        refusal = await self._act(key, comparison, decision)
-        if refusal:
-            snapshot = replace(snapshot, refusals={**snapshot.refusals, comparison.job_name: refusal})
-            decision = decide(Seen(comparison, trainings, observe_job(comparison, snapshot), now))
+        done = await self._act(key, comparison, decision)
+        if done.refusal:
+            snapshot = replace(snapshot, refusals={**snapshot.refusals, comparison.job_name: done.refusal})
             again_in = REFUSED_SECONDS
+        if done.refused:
+            again_in = TRAINING_REFUSED_SECONDS
+        if done.is_news:
+            decision = decide(self._seen(comparison, snapshot, done.refused))
         await self._report(key, body, decision)
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
         return Outcome(min(waits, default=None))
@@ -86,12 +115,34 @@ class Comparisons:
         group = comparison_group(key)
         jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
         found = await self._pod_events.find(key, jobs, pods, now)
-        return JobSnapshot(jobs, pods, now, found.refusals, found.warnings), found.again_in_seconds
+        queues = await self._queues.find(key, jobs, pods, now)
+        waits = [seconds for seconds in (found.again_in_seconds, queues.again_in_seconds) if seconds is not None]
+        snapshot = JobSnapshot(jobs, pods, now, found.refusals, found.warnings, queues.found)
+        return snapshot, min(waits, default=None)
+
+    def _seen(self, comparison: Comparison, snapshot: JobSnapshot, refused: Mapping[str, str] = NONE) -> Seen:
+        """Return what there is now, with the trainings as the cache has them."""
+        trainings = self._trainings(comparison)
+        baseline = trainings.get(comparison.spec.training_names[0])
+        if isinstance(baseline, Training):
+            snapshot = replace(snapshot, queue_name=comparison.spec.queue_name or baseline.spec.queue_name)
+        job = observe_job(comparison, snapshot)
+        looks = looks_at(baseline, self._cache) if isinstance(baseline, Training) else None
+        return Seen(comparison, trainings, job, snapshot.now, self._pilot(comparison), refused, looks)
+
+    def _pilot(self, comparison: Comparison) -> NnunetComparisonStatus | None:
+        """Return the status of the comparison that spec.pilot names, where there is one that can be read."""
+        name = comparison.spec.pilot
+        body = self._cache[COMPARISONS].get(Key(comparison.namespace, name)) if name else None
+        try:
+            return parse_comparison(body).status if body else None
+        except (InvalidSpecError, ValueError):
+            return None
 
     def _trainings(self, comparison: Comparison) -> Trainings:
         keys = {name: Key(comparison.namespace, name) for name in comparison.spec.training_names}
         bodies = {name: self._cache[TRAININGS].get(key) for name, key in keys.items()}
-        return {name: training_of_arm(body) for name, body in bodies.items() if body}
+        return {name: training_of_arm(body, comparison) for name, body in bodies.items() if body}
 
     async def _confirm(self, key: Key, body: Manifest, trainings: Iterable[str]) -> None:
         """Ask for a comparison, and for trainings that seem to be gone. Raises Conflict where the cache was behind."""
@@ -105,19 +156,26 @@ class Comparisons:
         if changed:
             raise Conflict(f"{', '.join(changed)} had changed unseen")
 
-    async def _act(self, key: Key, comparison: Comparison, decision: ComparisonDecision) -> str:
-        """Do what was decided; return why the API server refuses the Job, "" where it does not."""
+    async def _act(self, key: Key, comparison: Comparison, decision: ComparisonDecision) -> _Done:
+        """Do what was decided; return what came of it."""
+        done = _Done()
         for action in decision.actions:
             match action:
+                case Make(specs) if not done.refused:
+                    await self._made.make(comparison, specs, done.refused)
+                    done.is_news = True
+                case SetSuspend():
+                    await self._made.set_suspend(comparison, action, done.refused)
+                    done.is_news = True
                 case Compare():
-                    if refusal := await self._create(comparison, action):
-                        return refusal
+                    done.refusal = await self._create(comparison, action)
+                    done.is_news = done.is_news or bool(done.refusal)
                 case StopJob(uid):
                     await self._stored.delete_job(Key(key.namespace, comparison.job_name), uid)
                 case DeleteComparison():
                     log.info("deleting the comparison: spec.ttlSecondsAfterFinished is over")
                     await self._stored.delete(COMPARISONS, key, comparison.uid, comparison.resource_version)
-        return ""
+        return done
 
     async def _create(self, comparison: Comparison, action: Compare) -> str:
         manifest = compare_job(comparison, self._options, action)
@@ -165,7 +223,9 @@ def _is_end(decision: ComparisonDecision, comparison: Comparison) -> bool:
 def controller(parts: Parts) -> Controller:
     """Return the controller of comparisons."""
     soon = parts.patience.children
-    comparisons = Comparisons(parts, PodEventFinder(parts.client, parts.patience))
+    comparisons = Comparisons(
+        parts, PodEventFinder(parts.client, parts.patience), QueueFinder(parts.client, parts.patience)
+    )
     return Controller(
         COMPARISONS,
         owns=(

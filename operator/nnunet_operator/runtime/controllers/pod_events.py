@@ -10,6 +10,7 @@ from nnunet_operator.kube.objects import Manifest, parse_time
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import EVENTS
+from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.patience import USUAL, Patience
 
@@ -25,6 +26,8 @@ class PodEvents:
     """By Job name: what the API server said when it refused the Job's pod."""
     warnings: dict[str, PodWarning] = field(default_factory=dict)
     """By pod name."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """By Job or pod name: why it is not known what Events say of it."""
     again_in_seconds: float | None = None
     """Seconds until Events are to be asked for again; None for never."""
 
@@ -38,10 +41,15 @@ class _Answer:
     at: float
     event: Manifest | None
     """The newest Event."""
+    unread: str = ""
+    """Why Events could not be read; empty where they could."""
 
 
 class PodEventFinder:
-    """Looks for Events on Jobs that should have a pod and have none, and on pods that should have started."""
+    """Looks for Events on Jobs that should have a pod and have none, and on pods that should have started.
+
+    What goes wrong is part of the answer, and never raised: a status says all else meanwhile.
+    """
 
     def __init__(self, client: Client, patience: Patience = USUAL) -> None:
         self._client = client
@@ -50,7 +58,7 @@ class PodEventFinder:
         self._answers: dict[Key, dict[str, _Answer]] = {}  # by training: UID of the Job or pod -> answer
 
     async def find(self, key: Key, jobs: Iterable[JobView], pods: Iterable[PodView], now: datetime) -> PodEvents:
-        """Return what Events say. Raises ApiError and Unreachable."""
+        """Return what Events say."""
         pods = tuple(pods)
         found = PodEvents()
         without_pod = [
@@ -68,37 +76,35 @@ class PodEventFinder:
         answers = await self._ask(key, questions)
         for job, last_pod in without_pod:
             event = answers[job.uid].event
+            if answers[job.uid].unread:
+                found.unread[job.name] = answers[job.uid].unread
             # One that is not newer than the last pod is about a pod that came into being after all.
             if event and (last_pod is None or _last_seen(event) > last_pod):
                 found.refusals[job.name] = str(event.get("message") or "")
         for pod in not_started:
             event = answers[pod.uid].event
+            if answers[pod.uid].unread:
+                found.unread[pod.name] = answers[pod.uid].unread
             if event and event.get("type") == "Warning":
                 words = str(event.get("message") or "")
                 found.warnings[pod.name] = PodWarning(str(event.get("reason") or ""), words)
         return found
 
     async def _ask(self, key: Key, questions: Sequence[tuple[str, str]]) -> Mapping[str, _Answer]:
-        """Return the answers by the UID of what they are about. Raises the first failure once all are in."""
+        """Return the answers by the UID of what they are about."""
         known = self._answers.pop(key, {})
         asked = (self._answer(uid, key.namespace, known, fields) for uid, fields in questions)
-        answers = dict(known)
-        failure: BaseException | None = None
-        for (uid, _), answer in zip(questions, await asyncio.gather(*asked, return_exceptions=True), strict=True):
-            if isinstance(answer, BaseException):
-                failure = failure or answer
-            else:
-                answers[uid] = answer
-        current = {uid: answers[uid] for uid, _ in questions if uid in answers}
-        if current:
-            self._answers[key] = current  # also where one failed: the others need not be asked again
-        if failure:
-            raise failure
-        return current
+        answers = {uid: answer for (uid, _), answer in zip(questions, await asyncio.gather(*asked), strict=True)}
+        read = {uid: answer for uid, answer in answers.items() if not answer.unread}
+        if read:
+            self._answers[key] = read  # the others are asked for again at the next look
+        return answers
 
     def _wait(self, found: PodEvents, since: datetime | None, now: datetime, grace: float) -> bool:
         """Note when to look again; return whether it is too early to wonder."""
         age = (now - since).total_seconds() if since else 0.0
+        if age < -grace:  # clocks that differ by so much tell nothing, and would be waited for
+            age = grace + 1.0
         found.again_in(self._patience.pod_events if age > grace else grace - age + 0.5)
         return age <= grace
 
@@ -112,8 +118,13 @@ class PodEventFinder:
         if before and now - before.at < self._patience.pod_events:
             return before
         selector = f"involvedObject.uid={uid}" + (f",{fields}" if fields else "")
-        async with self._limit:
-            events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
+        try:
+            async with self._limit:
+                events, _ = await self._client.list_all(EVENTS, namespace, fields=selector)
+        except (ApiError, Unreachable) as error:
+            if before and before.event:
+                return before  # a cause that is known does not come and go with an API server in trouble
+            return _Answer(now, None, error.message if isinstance(error, ApiError) else error.said or str(error))
         return _Answer(now, max(events, key=_order, default=None))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from nnunet_api.policy.decision import Policy
 from nnunet_api.policy.model import NnunetTrainingPolicySpec
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES
 from nnunet_operator.runtime.errors import ApiError

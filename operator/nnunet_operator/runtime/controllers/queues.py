@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -57,7 +58,9 @@ class QueueFinder:
         for job in jobs:
             if not (_waits(job) or _leaves(job, pods)):
                 continue
-            wait = 0.0 if job.deleting else self._patience.job_without_pod - _age(job, now)
+            age, grace = _age(job, now), self._patience.job_without_pod
+            # Clocks that differ by more than that tell nothing, and would be waited for.
+            wait = 0.0 if job.deleting or age < -grace else grace - age
             found.again_in_seconds = min(found.again_in_seconds or 3600.0, wait if wait > 0 else self._interval)
             if wait <= 0:
                 due.append(job)
@@ -99,7 +102,18 @@ class QueueFinder:
         if items is None:
             self._not_served_until = asyncio.get_running_loop().time() + _NOT_SERVED_SECONDS
             return Queueing(served=False)
-        return Queueing(workload=kueue.workload(items[0]) if items else None)
+        return Queueing(workload=await self._named(namespace, kueue.workload(items[0])) if items else None)
+
+    async def _named(self, namespace: str, found: kueue.Workload) -> kueue.Workload:
+        """Return a Workload that says by name for whose sake it was stopped.
+
+        Of other namespaces Kueue tells nobody more than a UID: who reads this may not look into them.
+        """
+        job = kueue.preemptor(found)
+        with suppress(ApiError, Unreachable):  # then its UID has to do
+            if job and (others := await self._list(namespace, f"{kueue.JOB_UID_LABEL}={job}")):
+                return kueue.stopped_by(found, others[0])
+        return found
 
     async def _list(self, namespace: str, labels: str) -> list[Manifest] | None:
         """Return the Workloads with a label; None where the API server knows none, in no version."""

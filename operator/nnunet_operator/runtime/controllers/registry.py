@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from nnunet_operator.runtime.controllers import comparisons, policies, trainings
+from nnunet_operator.runtime.controllers import comparisons, policies, test_sets, trainings
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.informers.controller import Controller
 from nnunet_operator.runtime.informers.informer import Informer
@@ -15,5 +15,6 @@ CONTROLLERS: tuple[Callable[[Parts], Controller], ...] = (
     trainings.controller,
     policies.controller,
     comparisons.controller,
+    test_sets.controller,
 )
 """What is reconciled."""

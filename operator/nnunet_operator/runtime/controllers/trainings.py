@@ -1,5 +1,6 @@
 """One reconcile of a training: read, decide (in `core`, which is pure), act, report."""
 
+import asyncio
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,29 +8,42 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nnunet_api.labels import TRAINING_LABEL
-from nnunet_api.reasons import ConditionType
+from nnunet_api.reasons import EventReason
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decide import decide
-from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
-from nnunet_operator.core.events import events
+from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Event, Start, Stop
+from nnunet_operator.core.events import MESSAGE_LIMIT, events
 from nnunet_operator.core.losses import counts_more
 from nnunet_operator.core.observation import Child
 from nnunet_operator.core.pipeline import children
-from nnunet_operator.core.policy import Policies
+from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
+from nnunet_operator.kube.blocked import quoted
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.stages import manifest_of
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
 from nnunet_operator.kube.settling import is_settling
 from nnunet_operator.kube.views import JobView, PodView, job_view
-from nnunet_operator.runtime.client.resources import JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
+from nnunet_operator.runtime.client.resources import (
+    COMPARISONS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    POLICIES,
+    TEST_SETS,
+    TRAININGS,
+)
+from nnunet_operator.runtime.controllers.acted import MOMENT_SECONDS, Acted, answers, said_by
+from nnunet_operator.runtime.controllers.compared import compared_of
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
 from nnunet_operator.runtime.controllers.queues import QueueFinder
 from nnunet_operator.runtime.controllers.stored import Stored
+from nnunet_operator.runtime.controllers.unread import is_irreversible, while_unread
+from nnunet_operator.runtime.controllers.weights import waiting_for_weights, with_weights_from
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
 from nnunet_operator.runtime.informers.informer import Cache
@@ -38,6 +52,7 @@ from nnunet_operator.runtime.informers.store import Change, key_of, version_of
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome
 from nnunet_operator.runtime.scraper import Scraper
+from nnunet_operator.runtime.summary import ComparisonSummary, TestSetSummary
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
 
 log = logging.getLogger(__name__)
@@ -58,24 +73,12 @@ class _World:
         observations = observe_all(self.training, self.snapshot, children(self.training))
         return decide(self.training, observations, self.policies, self.now, self.options)
 
-    def but_for(self, deeds: "_Deeds") -> "_World":
+    def but_for(self, deeds: Acted) -> "_World":
         """Return the world with what the API server said of the Jobs that it did not create."""
         jobs = (*self.snapshot.jobs, *deeds.taken)
         refusals = {**self.snapshot.refusals, **dict(deeds.refusals)}
-        return replace(self, snapshot=replace(self.snapshot, jobs=jobs, refusals=refusals))
-
-
-@dataclass
-class _Deeds:
-    """What became of the actions."""
-
-    created: bool = False
-    taken: tuple[JobView, ...] = ()
-    """Jobs of somebody else under names that the training needs."""
-    refusals: tuple[tuple[str, str], ...] = ()
-    """Names of Jobs that the API server refused, and what it said."""
-    failure: ApiError | Unreachable | None = None
-    """The first failure after which all has to be tried again."""
+        snapshot = replace(self.snapshot, jobs=jobs, refusals=refusals, kept=dict(deeds.kept))
+        return replace(self, snapshot=snapshot)
 
 
 class Trainings:
@@ -95,6 +98,7 @@ class Trainings:
         self._pod_events = pod_events
         self._queues = QueueFinder(parts.client, parts.patience)
         self._done = Deeds()
+        self._failing: dict[Key, float] = {}  # trainings whose actions fail -> since when
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a training once.
@@ -106,6 +110,7 @@ class Trainings:
         if body is None:
             for part in (self._scraper, self._pod_events, self._queues, self._done):
                 part.forget(key)
+            self._failing.pop(key, None)
             return Outcome()
         before = parse_status(body)
         untold = self._done.untold(key)
@@ -113,21 +118,25 @@ class Trainings:
         if world is None:
             return Outcome()
         decision = world.decide()
-        if _is_irreversible(decision, before):
-            await self._refresh(key, world.snapshot)
+        if is_irreversible(decision, before):
+            try:
+                await self._refresh(key, world.snapshot)
+            except (ApiError, Unreachable) as error:
+                await self._tell_unread(key, body, before, said_by(error))
+                raise
         deeds = await self._act(key, world, decision)
         seen = world.snapshot
         # What a Job came to that somebody deletes has to be stored before it is gone, and that one was lost at once.
         leaving = any(map(_is_leaving, seen.jobs)) or counts_more(before, decision.status)
         if deeds.created and not deeds.failure and not leaving:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
-        if deeds.failure and not _answers(deeds.failure):
+        if deeds.failure and not answers(deeds.failure) and not (deeds.refusals or deeds.kept):
             raise deeds.failure
         if not (decision.actions or seen.refusals or leaving) and is_settling(
             seen.jobs, seen.pods, world.now, self._patience.job_without_pod
         ):
             return Outcome(self._patience.created, rest=True)
-        if deeds.taken or deeds.refusals:
+        if deeds.taken or deeds.refusals or deeds.kept:
             decision = world.but_for(deeds).decide()
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
@@ -153,7 +162,8 @@ class Trainings:
             status = invalid_status(before, str(problem), body, now.replace(microsecond=0))
             await self._report(key, body, before, Decision(status, events=events(before, status)))
             return None, None
-        training = replace(training, status=self._done.untold(key).onto(training.status))
+        status = self._done.untold(key).onto(training.status)
+        training = with_weights_from(replace(training, status=status), self._cache)
         jobs = (*self._cache[JOBS].of(group_of(key)), *self._left(key))
         pods = self._cache[PODS].of(group_of(key))
         warnings = await self._pod_events.find(key, jobs, pods, now)
@@ -162,8 +172,17 @@ class Trainings:
         labels = await self._policies.labels(key.namespace)
         world = _World(
             training,
-            Snapshot(jobs, pods, samples, warnings.refusals, warnings.warnings, now, queues.found),
-            replace(self._policies.policies(), namespace_labels=labels),
+            Snapshot(
+                jobs,
+                pods,
+                samples,
+                warnings.refusals,
+                warnings.warnings,
+                now,
+                warnings.unread,
+                queueing=queues.found,
+            ),
+            replace(self._policies.policies(), namespace_labels=labels, compared=compared_of(training, self._cache)),
             now,
             self._options,
         )
@@ -202,32 +221,48 @@ class Trainings:
         if changed:
             raise Conflict(f"{', '.join(map(str, sorted(changed)))} had changed unseen")
 
-    async def _act(self, key: Key, world: _World, decision: Decision) -> _Deeds:
+    async def _tell_unread(self, key: Key, body: Manifest, before: NnunetTrainingStatus, said: str) -> None:
+        """Say what the API server answers for longer to who wants to know how things are; nothing where it is away."""
+        self._failing.setdefault(key, asyncio.get_running_loop().time())
+        if said and self._fails_for(key) > MOMENT_SECONDS:
+            await self._report(key, body, before, Decision(while_unread(before, said)))
+
+    async def _act(self, key: Key, world: _World, decision: Decision) -> Acted:
         """Do what was decided. One action that fails keeps no other from being tried, unless nobody answers.
 
         Where a webhook does not answer for one Job, it does not for the next either, and each waits for its time limit:
         the next ones are not tried, and the same is said of them.
         """
-        deeds = _Deeds()
+        deeds = Acted()
+        lasts = self._fails_for(key) > MOMENT_SECONDS
         # With the new status, because its provenance pins the image for all Jobs to come.
         training = replace(world.training, status=decision.status)
         stuck: ApiError | Unreachable | None = None
         for action in decision.actions:
             if stuck and isinstance(action, Start):
-                _note_refusal(deeds, action.child, stuck)
+                deeds.note(action, stuck, lasts)
                 continue
             try:
                 await self._do(key, training, action, deeds)
             except (ApiError, Unreachable) as error:
                 deeds.failure = deeds.failure or error
-                if not _answers(error):
+                deeds.note(action, error, lasts)
+                if not answers(error):
                     break
                 if isinstance(action, Start):
-                    _note_refusal(deeds, action.child, error)
                     stuck = error
+        if deeds.failure:
+            self._failing.setdefault(key, asyncio.get_running_loop().time())
+        else:
+            self._failing.pop(key, None)
         return deeds
 
-    async def _do(self, key: Key, training: Training, action: Action, deeds: _Deeds) -> None:
+    def _fails_for(self, key: Key) -> float:
+        """Return the seconds for which the actions of a training have failed, each time."""
+        now = asyncio.get_running_loop().time()
+        return now - self._failing.get(key, now)
+
+    async def _do(self, key: Key, training: Training, action: Action, deeds: Acted) -> None:
         match action:
             case Start(child):
                 await self._create(training, child, deeds)
@@ -237,7 +272,7 @@ class Trainings:
                 log.info("deleting the training: spec.ttlSecondsAfterFinished is over")
                 await self._stored.delete(TRAININGS, key, training.uid, training.resource_version)
 
-    async def _create(self, training: Training, child: Child, deeds: _Deeds) -> None:
+    async def _create(self, training: Training, child: Child, deeds: Acted) -> None:
         name, namespace = child.name, training.namespace
         try:
             job = await self._client.create(JOBS, namespace, manifest_of(training, self._options, child))
@@ -267,7 +302,14 @@ class Trainings:
         status = decision.status.to_json_dict()
         if status == before.to_json_dict():
             return
-        stored = await self._stored.write_status(key, body, status)
+        try:
+            stored = await self._stored.write_status(key, body, status)
+        except (ApiError, Unreachable) as error:
+            if error.refused:  # an Event is all that can tell
+                said = f"the status of this training can't be written: {quoted(said_by(error))}"
+                event = Event("Warning", EventReason.STATUS_REFUSED.value, said[:MESSAGE_LIMIT])
+                await self._recorder.record({**body, "kind": TRAININGS.kind}, event)
+            raise
         if stored is None:
             return
         count_decisions(self._metrics, before.policy, decision.status.policy)
@@ -282,27 +324,6 @@ def _is_over(seen: JobView | PodView) -> bool:
 def _is_same_end(before: JobView | PodView | None, now: Any) -> bool:
     """Return True if what had ended still has, or is gone."""
     return before is not None and (now is None or (now.uid == before.uid and _is_over(now)))
-
-
-def _note_refusal(deeds: _Deeds, child: Child, error: ApiError | Unreachable) -> None:
-    """Note what refuses a Job that will be tried again soon, because it may be for a moment only."""
-    if isinstance(error, Unreachable) and error.refused:
-        deeds.refusals += ((child.name, error.said or ""),)
-
-
-def _answers(error: ApiError | Unreachable) -> bool:
-    """Return True if the API server answers, and does not ask to be left alone."""
-    return isinstance(error, ApiError) or (error.said is not None and error.retry_after is None)
-
-
-def _is_irreversible(decision: Decision, before: NnunetTrainingStatus) -> bool:
-    """Return True if a decision deletes something or declares the training failed or complete for the first time."""
-    if any(isinstance(action, Stop | DeleteTraining) for action in decision.actions):
-        return True
-    return any(
-        decision.status.holds(type_) and not before.holds(type_)
-        for type_ in (ConditionType.FAILED, ConditionType.COMPLETE)
-    )
 
 
 def controller(parts: Parts) -> Controller:
@@ -322,6 +343,9 @@ def controller(parts: Parts) -> Controller:
             Reason(PODS, owners, soon),
             Reason(POLICIES, all_where_it_differs, soon),
             Reason(NAMESPACES, those_inside, soon),
+            Reason(COMPARISONS, arms, soon),
+            Reason(TEST_SETS, waiting_for_a_ledger, soon),
+            Reason(TRAININGS, waiting_for_weights, soon, others=True),
         ),
         reconcile=trainings.reconcile,
         at_once=parts.settings.workers,
@@ -353,3 +377,22 @@ def those_inside(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:
     changed = {change.key.name for change in changes if change.differs}
     keys = cache[TRAININGS].keys()
     return [key for key in keys if key.namespace in changed]
+
+
+def arms(cache: Cache, changes: Sequence[Change[ComparisonSummary]]) -> Iterator[Key]:
+    """Yield the trainings of comparisons that are new, gone or further: policies may ask for their verdict."""
+    known = set(cache[TRAININGS].keys())
+    for change in changes:
+        if change.differs:
+            names = {name for summary in (change.before, change.after) if summary for name in summary.trainings}
+            yield from (key for name in sorted(names) if (key := Key(change.key.namespace, name)) in known)
+
+
+def waiting_for_a_ledger(cache: Cache, changes: Sequence[Change[TestSetSummary]]) -> Iterator[Key]:
+    """Yield the trainings that name a comparison, where a ledger begins to count: a policy may have waited for it."""
+    begun = [change for change in changes if change.after and not (change.before and change.before.total)]
+    places = {change.key.namespace for change in begun}
+    for key in cache[TRAININGS].keys() if places else ():
+        body = cache[TRAININGS].get(key) if key.namespace in places else None
+        if body and (body.get("spec") or {}).get("comparison"):
+            yield key

@@ -22,6 +22,8 @@ class Reason:
     concerned: Concerned
     delay: float = 0.0
     """Seconds until it is due. What comes in bursts is reconciled once at the end; what is due at once comes first."""
+    others: bool = False
+    """It concerns others than what has changed: also a change that the controller has made itself is news to them."""
 
 
 @dataclass(frozen=True)

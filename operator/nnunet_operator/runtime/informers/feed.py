@@ -61,12 +61,13 @@ class Feed:
     def tell(self, changes: Changes, by: Resource | None = None) -> None:
         """Have reconciled what these changes concern.
 
-        `by` is the kind whose controller made or saw the change while it reconciled: it knows already.
+        `by` is the kind whose controller made or saw the change while it reconciled: it knows already, but for what
+        the change of one object means for others.
         """
         for controller in self._controllers:
-            if controller.resource == by:
-                continue
             for reason in controller.owns:
+                if controller.resource == by and not reason.others:
+                    continue
                 if found := changes.get(reason.resource):
                     for key in dict.fromkeys(reason.concerned(self.cache, found)):
                         self._queue.add(controller.request(key), reason.delay)

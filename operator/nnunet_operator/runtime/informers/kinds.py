@@ -6,11 +6,19 @@ from nnunet_api.labels import COMPARISON_LABEL, STAGE_LABEL, TRAINING_LABEL, sho
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.trim import trim_namespace, trim_resource, trim_training
 from nnunet_operator.kube.views import job_view, pod_view
-from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, NAMESPACES, PODS, POLICIES, TRAININGS
+from nnunet_operator.runtime.client.resources import (
+    COMPARISONS,
+    JOBS,
+    NAMESPACES,
+    PODS,
+    POLICIES,
+    TEST_SETS,
+    TRAININGS,
+)
 from nnunet_operator.runtime.informers.informer import Informer, name_of
 from nnunet_operator.runtime.informers.store import Text, View
 from nnunet_operator.runtime.keys import Key
-from nnunet_operator.runtime.summary import summarize, summarize_comparison
+from nnunet_operator.runtime.summary import summarize, summarize_comparison, summarize_test_set
 
 _OF_COMPARISON = "comparison/"
 """How the names of groups of comparisons begin: no label's value has a slash, so no training's group is one."""
@@ -56,7 +64,8 @@ KINDS = (
     Informer(POLICIES, Text(trim_resource), summarize=_policy, in_namespaces=False, needed=True),
     Informer(NAMESPACES, Text(trim_namespace), summarize=_labels, in_namespaces=False, needed=True),
     Informer(TRAININGS, Text(trim_training), _short_name, summarize),
-    Informer(COMPARISONS, Text(trim_resource), _comparison, summarize_comparison),
+    Informer(COMPARISONS, Text(trim_training), _comparison, summarize_comparison),
+    Informer(TEST_SETS, Text(trim_resource), summarize=summarize_test_set),
     # What a Job came to that is deleted as soon as it has ended.
     # The label that the Jobs and Pods of trainings and of comparisons have in common.
     Informer(JOBS, View(job_view), label_of, outlives=lambda job: bool(job.ended), selector=STAGE_LABEL),

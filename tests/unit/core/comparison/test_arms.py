@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.fold_status import FoldStatus
+from nnunet_api.results import Results
 from nnunet_operator.core.comparison.arms import awaited, changed, contract_of, not_comparable, registered
 from nnunet_operator.core.training import run_of
 from tests.support.made_comparisons import ARMS, arm, comparison
@@ -26,6 +28,8 @@ VARIES = ["schedule.epochs"]
         (VARIES, {}),
         (["schedule"], {}),
         ([*VARIES, "configuration"], {"configuration": "2d"}),
+        ([*VARIES, "configurations"], {"configurations": ["2d"]}),
+        (VARIES, {"configurations": ["3d_fullres"]}),  # what it is by default, and in the former form
         ([*VARIES, "planning"], {"planning": {"planner": "nnUNetPlannerResEncL"}}),
         ([*VARIES, "trainer.className"], {"trainer": {"className": "nnUNetTrainer_Other"}}),
         ([*VARIES, "trainer.env"], {"trainer": {"env": [{"name": "nnUNet_compile", "value": "f"}]}}),
@@ -36,6 +40,13 @@ VARIES = ["schedule.epochs"]
 )
 def test_comparable(varies: list[str], spec: dict[str, Any]) -> None:
     assert found(varies, long=arm("long"), short=arm("short", **spec)) == {}
+
+
+def test_scores_of_several_configurations_are_no_arms() -> None:
+    short = arm("short", configurations=["2d", "3d_fullres"])
+    assert "(2d, 3d_fullres), each with scores of its own: give it one" in found(VARIES, short=short)["configurations"]
+    chosen = arm("short", configurations=["2d"], selection={})
+    assert "training short of arm fast has it: what is scored" in found(VARIES, short=chosen)["selection"]
 
 
 @pytest.mark.parametrize(
@@ -49,6 +60,8 @@ def test_comparable(varies: list[str], spec: dict[str, Any]) -> None:
         ({"folds": [0, 1]}, "folds", 'standard: ["0"]; fast: ["0", "1"]'),
         ({"testSet": {"labels": "labelsOther"}}, "testSet.labels", "standard: labelsTs; fast: labelsOther"),
         ({"evaluation": {"surfaceToleranceMm": 2}}, "evaluation.surfaceToleranceMm", "standard: 1.0; fast: 2.0"),
+        ({"evaluation": {"mirroring": False}}, "evaluation.mirroring", "standard: true; fast: false"),
+        ({"evaluation": {"stepSize": 1}}, "evaluation.stepSize", "standard: 0.5; fast: 1.0"),
         ({"configuration": "2d"}, "configuration", "standard: 3d_fullres; fast: 2d"),
         ({"planning": {"planner": "Other"}}, "planning.planner", "standard: ExperimentPlanner; fast: Other"),
         ({"planning": {"gpuMemoryTargetGB": 24}}, "planning.gpuMemoryTargetGB", "standard: none; fast: 24.0"),
@@ -56,6 +69,11 @@ def test_comparable(varies: list[str], spec: dict[str, Any]) -> None:
         ({"trainer": {"seed": 7}}, "trainer.seed", "standard: none; fast: 7"),
         ({"trainer": {"env": [{"name": "A", "value": "1"}]}}, "trainer.env.A", "standard: none; fast: 1"),
         ({"earlyStopping": {"mode": "Stop"}}, "earlyStopping.mode", "standard: Disabled; fast: Stop"),
+        (
+            {"initialWeights": {"training": {"name": "base"}}},
+            "initialWeights.training.name",
+            "standard: none; fast: base",
+        ),
         ({"resources": {"gpus": 2}}, "resources.gpus", "standard: 1; fast: 2"),
         (
             {"schedule": {"epochs": 250, "initialLearningRate": 0.1}},
@@ -93,6 +111,13 @@ def test_the_same_image_from_another_registry_is_the_same() -> None:
         for name, registry in (("long", "one.example"), ("short", "mirror.example"))
     )
     assert found(VARIES, long=long, short=short) == {}
+
+
+def test_a_tag_that_was_moved_on_the_way_is_no_condition_that_arms_can_share() -> None:
+    both = {name: arm(name, provenance={"otherImageDigests": ["r/t@sha256:2"]}) for name in ("long", "short")}
+    said = found(VARIES, **both)["trainer.image"]
+    assert said == "is not the same in all pods of long (sha256:1, sha256:2): train with a digest"
+    assert found([*VARIES, "trainer.image"], long=arm("long"), short=both["short"]) == {}
 
 
 def test_what_follows_from_a_name_may_differ_with_it() -> None:
@@ -164,6 +189,26 @@ def test_the_registration_keeps_what_was_first_seen() -> None:
     assert [one.name for one in changed(whole, {"long": arm("long")})] == ["short"]
     other = registered(comparison(maxDiceLoss=0.02), {"long": arm("long"), "short": arm("short")}, NOW)
     assert other.digest != registered(comparison(), {"long": arm("long"), "short": arm("short")}, NOW).digest
+
+
+VALIDATED = FoldStatus(fold="0", mean_validation_dice=0.8)
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "known"),
+    [
+        ({}, {}, False),
+        ({"results": Results(summary_hash="5" * 64)}, {}, True),  # scored, and then failed for its policy
+        ({"folds": [VALIDATED]}, {"testSet": None}, True),
+        ({"folds": [VALIDATED]}, {}, False),  # the test set decides, and nobody has looked at it
+    ],
+)
+def test_a_registration_tells_what_could_be_known(status: dict[str, Any], spec: dict[str, Any], known: bool) -> None:
+    """Keeping a training from being complete hides nothing."""
+    long = arm("long", complete=False, **spec)
+    seen = replace(long, status=long.status.model_copy(update=status))
+    (one,) = registered(comparison(), {"long": seen}, NOW).trainings
+    assert one.complete is known
 
 
 def test_the_pod_is_told_of_the_runs_the_baseline_first() -> None:

@@ -7,12 +7,17 @@ from typing import Any
 import pytest
 
 from nnunet_api.comparison.contract import CandidateFacts, ComparisonFacts, DifferenceFacts
+from nnunet_api.conditions import Condition
+from nnunet_api.initial_weights import InitialWeights, TrainingWeights
+from nnunet_api.policy.status import AcceptedComparison, AppliedPolicies, PolicyDecision
 from nnunet_api.reasons import Reason
+from nnunet_api.remedies.remedy import Case
 from nnunet_operator.core.comparison.decide import decide
 from nnunet_operator.core.comparison.decision import ComparisonDecision, DeleteComparison, Seen, StopJob
 from nnunet_operator.core.comparison.model import Compare, Comparison, JobSeen
 from nnunet_operator.core.observation import State, Trouble
-from tests.support.made_comparisons import ARMS, UID, arm, comparison
+from nnunet_operator.core.training import Training
+from tests.support.made_comparisons import ARMS, UID, arm, comparison, condition
 from tests.support.made_trainings import NOW
 
 READY = {"long": arm("long"), "short": arm("short")}
@@ -49,7 +54,8 @@ def test_it_starts_its_job_once_and_takes_its_verdict() -> None:
     assert said(first) == ("True", "Starting")
     running = decided(after(first), RUNNING)
     assert running.actions == () and said(running) == ("True", "Comparing")
-    done = decided(after(running), completed(after(running)))
+    done = decided(after(running), completed(after(running), log_hash="a" * 64))
+    assert done.status.log_hash == "a" * 64, "by which its log is known"
     assert done.actions == () and said(done, "Complete") == ("True", "VerdictFound")
     assert said(done, "Comparable") == ("True", "ConditionsEqual")
     assert (done.status.verdict, done.status.difference) == ("NonInferior", "-0.0020 (-0.0060 to +0.0020)")
@@ -81,6 +87,35 @@ def test_a_verdict_that_is_not_believed_says_why() -> None:
     of = after(decided(comparison()))
     decision = decided(of, replace(completed(of), facts=None, doubt="pod x has image other:1"))
     assert "pod x has image other:1" in str(decision.status.condition("Failed"))
+
+
+@pytest.mark.parametrize(
+    ("looks", "words"),
+    [
+        (2, "has been looked at 3 times in this namespace"),
+        (0, "is not known: no NnunetTestSet of this namespace"),
+        (None, ""),
+    ],
+)
+def test_a_verdict_says_how_often_its_test_set_was_looked_at(looks: int | None, words: str) -> None:
+    """The evaluations of its arms are looks: none is none that was counted."""
+    of = after(decided(comparison()))
+    notes = decide(Seen(of, READY, completed(of), NOW, looks=looks)).status.notes
+    assert any(words in note for note in notes) if words else not any("looked at" in note for note in notes)
+
+
+@pytest.mark.parametrize(("indicative", "told"), [(True, True), (False, False)])
+def test_what_weights_have_seen_is_told_where_there_is_no_test_set(indicative: bool, told: bool) -> None:
+    begins = InitialWeights(training=TrainingWeights(name="base"))
+    short = READY["short"]
+    fine = {**READY, "short": replace(short, spec=short.spec.model_copy(update={"initial_weights": begins}))}
+    varies: dict[str, Any] = {"varies": ["schedule.epochs", "initialWeights"]}
+    words = "may be among those that the weights have seen"
+    spec: dict[str, Any]
+    for trainings, spec, expected in ((fine, varies, told), (READY, {}, False)):
+        of = after(decided(comparison(**spec), trainings=trainings), **spec)
+        done = decided(of, completed(of, indicative=indicative), trainings)
+        assert done.status.verdict and any(words in note for note in done.status.notes) == expected
 
 
 def test_what_the_runs_tell_ends_it() -> None:
@@ -127,6 +162,25 @@ def test_a_failed_one_is_tried_again_by_suspending_and_resuming() -> None:
     assert stopping.status.completion_time is None
 
 
+def test_lost_pods_are_no_failure_of_the_comparison() -> None:
+    lost = JobSeen(State.FAILED, uid="j", ended=True, trouble=Trouble(Reason.PODS_LOST, "preempted", Case.CHANGED))
+    message = str(decided(after(decided(comparison())), lost).status.condition("Failed"))
+    assert "label nnunet.dev/comparison left out" in message and "set spec.suspend of the comparison" in message
+
+
+def test_the_job_of_a_failed_one_does_not_go_on_trying() -> None:
+    """One that was killed for memory has failed, and its Job would make the next pod."""
+    going = JobSeen(State.FAILED, uid="j", trouble=Trouble(Reason.OUT_OF_MEMORY, "it was killed"))
+    failed = decided(after(decided(comparison())), going)
+    assert said(failed, "Failed") == ("True", "OutOfMemory")
+    assert failed.actions == () and failed.requeue_after == 0, "the status tells of it first"
+    stopped = decided(after(failed), going)
+    assert stopped.actions == (StopJob("j"),) and stopped.status == failed.status
+    assert decided(after(failed), replace(going, deleting=True)).actions == ()
+    assert decided(after(failed)).actions == (), "and it is not made anew"
+    assert isinstance(decided(after(decided(after(failed, suspend=True)))).actions[0], Compare)
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "phase"),
     [
@@ -153,14 +207,94 @@ def test_its_time_to_live_begins_with_its_end() -> None:
     assert decided(after(done, ttlSecondsAfterFinished=60), seconds=60).actions == (DeleteComparison(),)
 
 
+def judged(**changes: Any) -> Training:
+    """Return training `short`, for whose sake policy `p` asks for the verdict."""
+    compared = PolicyDecision(policy="p", generation=1, mode="Enforce", outcome="Compared")
+    found = PolicyDecision(policy="q", generation=1, mode="Enforce", outcome="Allowed")
+    record = AppliedPolicies(decided_at=NOW, decisions=[compared, found], accepted=changes.pop("accepted", []))
+    made = arm("short", comparison=changes.pop("comparison", "shorter"))
+    status = made.status.model_copy(update={"policy": record})
+    extra = changes.pop("condition", None)
+    conditions = [*status.conditions, extra] if extra else status.conditions
+    return replace(made, status=status.model_copy(update={"conditions": conditions}), **changes)
+
+
+ACCEPTED = AcceptedComparison(
+    **{
+        "policy": "p",
+        "comparison": "shorter",
+        "uid": UID,
+        "registration": "d",
+        "arm": "fast",
+        "verdict": "NonInferior",
+    },
+    **{"generation": 1, "difference": 0.0, "low": 0.0, "high": 0.0, "max_dice_loss": 0.01, "accepted_at": NOW},
+)
+LOST = Condition(
+    type="PolicyCompliant", status="False", reason="ComparisonFailed", message="", last_transition_time=NOW
+)
+
+
+@pytest.mark.parametrize(
+    ("training", "waits"),
+    [
+        (judged(), True),
+        (judged(accepted=[ACCEPTED]), False),
+        (judged(accepted=[ACCEPTED.model_copy(update={"policy": "q"})]), True),
+        (judged(condition=LOST), False),
+        (judged(condition=condition("Failed", "RetriesExhausted")), False),
+        (judged(comparison=None), False),
+        (judged(comparison="another"), False),
+        (judged(uid="another"), False),
+        (judged(deleting=True), False),
+        (arm("short", comparison="shorter"), False),  # no policy asks
+        (None, False),
+    ],
+)
+def test_a_verdict_stays_until_the_trainings_that_need_it_have_it(training: Training | None, waits: bool) -> None:
+    """Also with a time to live that ran out before anybody could look at it."""
+    of = after(decided(comparison()))
+    done = after(decided(of, completed(of)), ttlSecondsAfterFinished=0)
+    seen = {"long": READY["long"], **({"short": training} if training else {})}
+    decision = decided(done, ABSENT, seen, seconds=9)
+    assert decision.actions == (() if waits else (DeleteComparison(),))
+    if waits:
+        assert decision.requeue_after == 5
+        assert "waited for: training short by policy p" in str(decision.status.condition("Progressing"))
+        assert decision.status.verdict == done.status.verdict and decision.status.holds("Complete")
+        later = decided(after(decision, ttlSecondsAfterFinished=0), ABSENT, seen, seconds=99)
+        assert later.status == decision.status, "it is said once"
+
+
 def test_one_that_is_being_deleted_starts_nothing() -> None:
     assert decided(comparison(deleting=True)).actions == ()
     assert decided(comparison(deleting=True), RUNNING).actions == (StopJob("j"),)
 
 
-def test_arms_in_another_order_than_registered_end_it() -> None:
-    """The first is the baseline: in another order the verdict would be about something else."""
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"arms": ARMS[::-1]},  # the first is the baseline
+        {"arms": [{"name": "standard", "trainings": ["long"], "patch": {"a": 1}}, ARMS[1]]},
+        {"arms": [{**ARMS[0], "name": "other"}, ARMS[1]]},
+        {"maxDiceLoss": 0.02},
+    ],
+)
+def test_what_is_not_as_it_was_registered_ends_it(changes: dict[str, Any]) -> None:
+    """The API server holds open objects of as many other keys for equal: the verdict would be about something else."""
     first = after(decided(comparison()))
     assert first.status.registration and first.status.registration.digest
-    swapped = replace(first, spec=comparison(arms=ARMS[::-1]).spec)
-    assert said(decided(swapped), "Failed") == ("True", "ArmChanged")
+    changed = replace(first, spec=comparison(**changes).spec)
+    decision = decided(changed, RUNNING)
+    assert said(decision, "Failed") == ("True", "ArmChanged") and decision.actions == (StopJob("j"),)
+    assert "spec is not the one that was registered" in str(decision.status.condition("Failed"))
+    assert decision.status.registration == first.status.registration
+    done = decided(first, completed(first))
+    kept = replace(after(done), spec=changed.spec)
+    assert decided(kept).status == done.status, "a verdict stays: who accepts it holds it against its digest"
+
+
+def test_what_may_change_changes_no_digest() -> None:
+    first = after(decided(comparison()))
+    free = comparison(retryLimit=7, resources={"memory": "8Gi"}, queueName="fast", ttlSecondsAfterFinished=60).spec
+    assert said(decided(replace(first, spec=free)))[1] == "Starting"

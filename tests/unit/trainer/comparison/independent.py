@@ -1,9 +1,11 @@
 """The numbers of a comparison once more, written apart: plain loops, scipy, and nothing of the product.
 
-Only what is drawn has to be drawn alike: `seed` is given, and the order of the draws is cases, baseline, candidate.
+Only what is drawn has to be drawn alike: `seed` is given, and the order of the draws is cases, luck, variance.
 """
 
+import itertools
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,8 @@ from scipy import stats
 
 Scores = Any
 """Shape (replicates, cases, classes), NaN where there is no score."""
+Interval = Callable[[float], tuple[float, float]]
+"""Level -> low and high end."""
 
 
 def score(one: Scores) -> float:
@@ -20,7 +24,7 @@ def score(one: Scores) -> float:
         found = [value for value in one[:, place] if not math.isnan(value)]
         if found:
             of_classes.append(sum(found) / len(found))
-    return float(sum(of_classes) / len(of_classes))
+    return float(sum(of_classes) / len(of_classes)) if of_classes else math.nan
 
 
 def difference(baseline: Scores, candidate: Scores) -> float:
@@ -43,53 +47,83 @@ def of_cases(baseline: Scores, candidate: Scores) -> dict[int, float]:
     return found
 
 
-def interval_of_methods(
-    baseline: Scores, candidate: Scores, seed: int, level: float, samples: int
-) -> tuple[float, float]:
-    """Return the interval by cases and replicates: seeds' own variance, and percentiles by Student's t."""
+def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples: int) -> Interval:
+    """Return the wider interval by cases and seeds: with variances of their own or one for both, by Student's t."""
     random = np.random.default_rng(seed)
     cases = baseline.shape[1]
     drawn = random.integers(0, cases, (samples, cases))
-    chosen = [random.integers(0, len(arm), (samples, len(arm))) for arm in (baseline, candidate)]
-    ends, seeds = [], []
-    for arm, places in zip((baseline, candidate), chosen, strict=True):
+    luck = random.standard_normal(samples)
+    middles, own, pooled, parts = [], 0.0, [0.0, 0.0, 0.0], []
+    for arm in (baseline, candidate):
         number = len(arm)
+        # A sample without any case that has a class has no score: it is left out.
         scores = np.array([[score(one[row]) for one in arm] for row in drawn])
         middle = np.array([sum(row) / number for row in scores])
-        of_seed = scale = 0.0
+        middles.append(middle)
         if number > 1:
-            departing = sum(float(np.var(scores[:, place] - middle)) for place in range(number)) / number
-            of_seed = max(0.0, float(np.var([score(one) for one in arm], ddof=1)) - departing * number / (number - 1))
-            spread = float(np.var([float(np.mean(scores[:, place])) for place in range(number)], ddof=1))
-            scale = math.sqrt(of_seed / spread * number / (number - 1))
-        again = np.array(
-            [sum(row[place] for place in taken) / number for row, taken in zip(scores, places, strict=True)]
-        )
-        ends.append(middle + scale * (again - middle))
-        seeds.append((of_seed / number, number))
-    found = ends[1] - ends[0]
-    variance = float(np.var(found))
-    rest = max(0.0, variance - sum(part for part, _ in seeds))
-    below = rest**2 / (cases - 1) + sum(part**2 / (number - 1) for part, number in seeds if part)
-    freedom = (rest + sum(part for part, _ in seeds)) ** 2 / below
-    beyond = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, freedom)))
-    return float(np.quantile(found, beyond)), float(np.quantile(found, 1 - beyond))
+            told = ~np.isnan(middle)
+            departing = sum(float(np.var((scores[:, place] - middle)[told])) for place in range(number)) / number
+            departing *= number / (number - 1)
+            whole = float(np.var([score(one) for one in arm], ddof=1))
+            own += max(0.0, whole - departing) / number
+            parts.append((max(0.0, whole - departing) / number, number - 1))
+            more = (number - 1, (number - 1) * whole, (number - 1) * departing)
+            pooled = [one + other for one, other in zip(pooled, more, strict=True)]
+    freedom, squares, departed = pooled
+    shares = 1 / len(baseline) + 1 / len(candidate)
+    both = [max(0.0, squares / chi - departed / freedom) for chi in random.chisquare(freedom, samples)]
+    found = middles[1] - middles[0]
+    centre = float(np.mean(found[~np.isnan(found)]))
+    wide = [centre + math.sqrt(cases / (cases - 1)) * (one - centre) for one in found]
+    apart = np.array([one + math.sqrt(own) * by for one, by in zip(wide, luck, strict=True)])
+    together = np.array([one + math.sqrt(of * shares) * by for one, of, by in zip(wide, both, luck, strict=True)])
+    apart, together = apart[~np.isnan(apart)], together[~np.isnan(together)]
+    of_cases = min(cases - 1, freedom_of_classes(baseline, candidate))
+    rest = max(0.0, float(np.var(apart)) - own)
+    below = rest**2 / of_cases + sum(part**2 / free for part, free in parts)
+    of_both = (rest + own) ** 2 / below
+
+    def of_level(level: float) -> tuple[float, float]:
+        ends = []
+        further = float(stats.norm.cdf(stats.t.ppf((1 - level) / 2, of_both)))
+        for drawn_, beyond in ((apart, further), (together, (1 - level) / 2)):
+            ends.append((float(np.quantile(drawn_, beyond)), float(np.quantile(drawn_, 1 - beyond))))
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
+    return of_level
 
 
-def interval_of_models(baseline: Scores, candidate: Scores, seed: int, level: float) -> tuple[float, float]:
+def freedom_of_classes(baseline: Scores, candidate: Scores) -> float:
+    """Return the degrees of freedom of a mean of classes' means, each over its own cases."""
+    above = below = 0.0
+    for place in range(baseline.shape[2]):
+        both = [
+            all(any(not math.isnan(one) for one in arm[:, case, place]) for arm in (baseline, candidate))
+            for case in range(baseline.shape[1])
+        ]
+        if number := sum(both):
+            above += 1 / number
+            below += 1 / number**2 / max(1, number - 1)
+    return above**2 / below
+
+
+def interval_of_models(baseline: Scores, candidate: Scores, seed: int) -> Interval:
     """Return scipy's paired BCa interval of two single models."""
 
     def statistic(places: Any) -> float:
         return score(candidate[0][places]) - score(baseline[0][places])
 
-    found = stats.bootstrap(
-        (np.arange(baseline.shape[1]),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
-        confidence_level=level, rng=np.random.default_rng(seed),
-    ).confidence_interval  # fmt: skip
-    return float(found.low), float(found.high)
+    def of_level(level: float) -> tuple[float, float]:
+        found = stats.bootstrap(
+            (np.arange(baseline.shape[1]),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
+            confidence_level=level, rng=np.random.default_rng(seed),
+        ).confidence_interval  # fmt: skip
+        return float(found.low), float(found.high)
+
+    return of_level
 
 
-def interval_of_folds(baseline: Scores, candidate: Scores, folds: list[list[int]], level: float) -> tuple[float, float]:
+def interval_of_folds(baseline: Scores, candidate: Scores, folds: list[list[int]]) -> Interval:
     """Return the corrected resampled t interval of Nadeau and Bengio."""
     found = []
     for fold in folds:
@@ -99,7 +133,51 @@ def interval_of_folds(baseline: Scores, candidate: Scores, folds: list[list[int]
     held_out = cases / len(folds)
     correction = 1 / len(folds) + held_out / (cases - held_out)
     error = math.sqrt(correction * float(np.var(found, ddof=1)))
-    return tuple(float(end) for end in stats.t.interval(level, len(folds) - 1, sum(found) / len(found), error))  # type: ignore[return-value]
+
+    def of_level(level: float) -> tuple[float, float]:
+        low, high = stats.t.interval(level, len(folds) - 1, sum(found) / len(found), error)
+        return float(low), float(high)
+
+    return of_level
+
+
+def verdicts(intervals: Sequence[Interval], margin: float, alpha: float) -> list[str]:
+    """Return the verdicts, by closed testing in the place of Holm's steps (Marcus, Peritz and Gabriel 1976).
+
+    A claim about an arm holds if in each set of arms that it is in, one has it at alpha / (number of arms in the set).
+    """
+
+    def above(interval: Interval, bound: float, p: float) -> bool:
+        return interval(1 - 2 * p)[0] > bound
+
+    def below(interval: Interval, bound: float, p: float) -> bool:
+        return interval(1 - 2 * p)[1] < bound
+
+    claims: dict[str, Callable[[Interval, int], bool]] = {
+        "Superior": lambda one, many: above(one, 0, alpha / 2 / many),
+        "Inferior": lambda one, many: below(one, -margin, alpha / 2 / many),
+        "Equivalent": lambda one, many: above(one, -margin, alpha / 2 / many) and below(one, margin, alpha / many),
+        "NonInferior": lambda one, many: above(one, -margin, alpha / 2 / many),
+    }
+    places = range(len(intervals))
+    sets = [chosen for size in range(1, len(intervals) + 1) for chosen in itertools.combinations(places, size)]
+
+    def holds(claim: Callable[[Interval, int], bool], place: int) -> bool:
+        return all(any(claim(intervals[one], len(of)) for one in of) for of in sets if place in of)
+
+    return [next((name for name in claims if holds(claims[name], place)), "Inconclusive") for place in places]
+
+
+def adjusted(values: Sequence[float]) -> list[float]:
+    """Return p values adjusted by closed testing with Bonferroni's, which is Holm's."""
+    places = range(len(values))
+    sets = [chosen for size in range(1, len(values) + 1) for chosen in itertools.combinations(places, size)]
+    return [max(min(1.0, len(of) * min(values[one] for one in of)) for of in sets if place in of) for place in places]
+
+
+def ranks(scores: Sequence[float]) -> list[float]:
+    """Return ranks, 1 for the highest; equal ones share theirs."""
+    return [1 + sum(other > one for other in scores) + (scores.count(one) - 1) / 2 for one in scores]
 
 
 def rank_biserial(differences: list[float]) -> float:

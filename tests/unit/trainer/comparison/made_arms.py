@@ -3,8 +3,12 @@
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from nnunet_trainer.comparison.arms import Arm
+
+_LOGIT = 2.4
+"""Mean of the cases' logits in `skewed`: a Dice of 0.9 and more for half of them."""
 
 
 def arm(name: str, values: Any, folds: int = 0) -> Arm:
@@ -45,3 +49,60 @@ def made(
         values[:, absent] = np.nan
         found.append(arm(f"arm {place}", values, folds))
     return found
+
+
+def skewed(
+    seed: int,
+    replicates: tuple[int, ...],
+    cases: int,
+    classes: int,
+    *,
+    shifts: tuple[float, ...],
+    lacking: tuple[float, ...],
+    failing: float = 0.0,
+) -> list[Arm]:
+    """Return arms whose scores are as crooked as real ones: most close to 1, and a tail of hard cases.
+
+    Effects are normal on the logits, where `shifts` moves each arm; `lacking` is as in `made`, by class, and `failing`
+    the share of (replicate, case, class) with a Dice of 0: of those nothing was found.
+    """
+    random = np.random.default_rng(seed)
+    hard = random.normal(_LOGIT, 1.0, (cases, 1)) + random.normal(0, 0.3, (cases, classes))
+    absent = random.random((cases, classes)) < lacking
+    found = []
+    for place, (number, shift) in enumerate(zip(replicates, shifts, strict=True)):
+        of_arm = random.normal(0, 0.25, (cases, classes))
+        seeds = random.normal(0, 0.05, (number, 1, 1))
+        logits = hard + of_arm + seeds + random.normal(0, 0.25, (number, cases, classes)) + shift
+        values = _dice(logits)
+        values[random.random(values.shape) < failing] = 0.0
+        values[:, absent] = np.nan
+        found.append(arm(f"arm {place}", values))
+    return found
+
+
+def skewed_loss(shift: float, failing: float) -> float:
+    """Return by how much the true score of a `skewed` arm is below that of one that isn't shifted."""
+    # Quantiles of the sum of all effects in place of draws.
+    spread = np.sqrt(1.0 + 0.3**2 + 0.25**2 + 0.05**2 + 0.25**2)
+    logits = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000, _LOGIT, spread)
+    return float(np.mean(_dice(logits) - _dice(logits + shift)) * (1 - failing))
+
+
+def folded(seed: int, cases: int, folds: int, *, difference: float, of_folds: float = 0.004) -> list[Arm]:
+    """Return two cross-validated arms whose folds' models share training cases, and so a part of their luck.
+
+    The share is that of Nadeau and Bengio: 1 / folds of the variance.
+    """
+    random = np.random.default_rng(seed)
+    arms = made(seed, (1, 1), cases, differences=(0.0, difference), of_seeds=0.0, noise=0.001, folds=folds)
+    shared, own = np.sqrt(1 / folds), np.sqrt(1 - 1 / folds)
+    luck = of_folds * (shared * random.normal() + own * random.normal(0, 1, folds))
+    values = arms[1].values.copy()
+    for places, of_fold in zip(arms[1].folds, luck, strict=True):
+        values[:, list(places)] += of_fold
+    return [arms[0], arm("arm 1", values, folds)]
+
+
+def _dice(logits: Any) -> Any:
+    return 1 / (1 + np.exp(-logits))

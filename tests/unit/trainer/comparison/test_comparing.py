@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nnunet_api.comparison.power import cases_needed, detectable_loss
 from nnunet_trainer.comparison.arms import Arm, aggregate, aggregate_counted, case_differences
 from nnunet_trainer.comparison.comparing import compare
 from nnunet_trainer.comparison.estimate import Estimate
-from nnunet_trainer.comparison.power import cases_needed, detectable_loss, power
+from nnunet_trainer.comparison.power import power
 from nnunet_trainer.comparison.significance import holm, p_permutation, p_wilcoxon, probability_better, rank_biserial
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
 from tests.unit.trainer.comparison.made_arms import arm, made
@@ -39,7 +40,8 @@ def fixed(low: float, high: float) -> Estimate:
         (0.001, 0.02, Verdict.SUPERIOR),
         (-0.03, -0.011, Verdict.INFERIOR),
         (-0.009, 0.009, Verdict.EQUIVALENT),
-        (-0.0105, 0.0105, Verdict.EQUIVALENT),  # two one-sided tests: the 90 % interval counts
+        (-0.0095, 0.0105, Verdict.EQUIVALENT),  # of the gain the 90 % interval counts
+        (-0.0105, 0.0095, Verdict.INCONCLUSIVE),  # of the loss the 95 % interval, as for NonInferior
         (-0.009, 0.03, Verdict.NON_INFERIOR),
         (-0.012, 0.012, Verdict.INCONCLUSIVE),
         (-0.03, -0.009, Verdict.INCONCLUSIVE),
@@ -172,6 +174,8 @@ def test_the_same_scores_give_the_same_numbers_and_json() -> None:
     arms = made(14, (3, 3), 30, 2, lacking=0.2)
     first, again = (json.dumps(compare(arms, MARGIN).to_json_dict(), allow_nan=False) for _ in range(2))
     assert first == again
+    renamed = compare([replace(arm, name=arm.name.upper()) for arm in arms], 2 * MARGIN)
+    assert renamed.candidates[0].interval == compare(arms, MARGIN).candidates[0].interval, "no name gets other draws"
     arms[1].values[0, 0, 0] += 1e-9
     assert compare(arms, MARGIN).seed != json.loads(first)["seed"]
 

@@ -1,54 +1,98 @@
 """How often the intervals and claims are right, over made-up comparisons with effects of seeds.
 
-`make test-soak` draws thousands; the figures are in docs/benchmarks/comparison.md.
+`make test-soak` draws thousands; the figures are in docs/decisions/0023-how-a-comparison-estimates.md.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import partial
 
 import pytest
+from scipy import optimize
 
+from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.comparison.estimate import estimate
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
 from tests.support import sizes
-from tests.unit.trainer.comparison.made_arms import made
+from tests.unit.trainer.comparison.made_arms import folded, made, skewed, skewed_loss
 
 MARGIN = 0.01
 DRAWS = sizes.COMPARISONS
 SLACK = 0.0 if sizes.SOAK else 0.12
 """What so few draws may be off by chance."""
+ACCEPTED = (Verdict.NON_INFERIOR, Verdict.EQUIVALENT, Verdict.SUPERIOR)
+"""Verdicts by which a shorter training takes the place of a longer one."""
+DIFFERENT = (Verdict.SUPERIOR, Verdict.INFERIOR)
+MISSES = {"skewed, 2 % not found at all": "coverage 0.9765, 1.1 % wrong claims: wider than need be"}
+"""Settings that miss the limits, with what was measured. The limits stay."""
+Make = Callable[[int], list[Arm]]
+"""Seed -> arms, the baseline first."""
 
 
-@dataclass(frozen=True)
-class Setting:
-    """A way in which comparisons are made."""
-
-    replicates: int
-    cases: int
-    of_seeds: float
-    """Standard deviation of a replicate's score, by its seed alone."""
+def normal(replicates: tuple[int, ...], cases: int, of_seeds: float) -> Make:
+    losses = (0.0, *[-MARGIN] * (len(replicates) - 1))
+    return partial(_normal, replicates=replicates, cases=cases, differences=losses, of_seeds=of_seeds)
 
 
-SETTINGS = [Setting(3, 50, 0.004), Setting(5, 100, 0.004), Setting(3, 30, 0.006), Setting(3, 200, 0.003)]
+def _normal(
+    seed: int, replicates: tuple[int, ...], cases: int, differences: tuple[float, ...], of_seeds: float
+) -> list[Arm]:
+    return made(seed, replicates, cases, differences=differences, of_seeds=of_seeds)
+
+
+def crooked(cases: int, lacking: tuple[float, ...], failing: float = 0.0) -> Make:
+    shift = float(optimize.brentq(lambda shift: skewed_loss(shift, failing) - MARGIN, -1.0, 0.0))
+    return partial(_crooked, cases=cases, shifts=(0.0, shift), lacking=lacking, failing=failing)
+
+
+def _crooked(seed: int, cases: int, shifts: tuple[float, ...], lacking: tuple[float, ...], failing: float) -> list[Arm]:
+    return skewed(seed, (3, 3), cases, len(lacking), shifts=shifts, lacking=lacking, failing=failing)
+
+
+SETTINGS: dict[str, Make] = {
+    "3 replicates, 50 cases": normal((3, 3), 50, 0.004),
+    "3 replicates, 30 cases": normal((3, 3), 30, 0.006),
+    "5 replicates, 100 cases": normal((5, 5), 100, 0.004),
+    "3 replicates, 200 cases": normal((3, 3), 200, 0.003),
+    "3 and 5 replicates, strong seeds": normal((5, 3), 50, 0.01),
+    "5 replicates and 1, strong seeds": normal((5, 1), 50, 0.01),
+    "seeds without effect": normal((3, 3), 50, 0.0),
+    "three arms": normal((3, 3, 3), 50, 0.004),
+    "skewed, 3 classes": crooked(50, (0.2, 0.2, 0.2)),
+    "skewed, 2 % not found at all": crooked(50, (0.2, 0.2, 0.2), 0.02),
+    "skewed, a class in a fifth of 60 cases": crooked(60, (0.0, 0.8)),
+    "skewed, no difference": partial(_crooked, cases=50, shifts=(0.0, 0.0), lacking=(0.2, 0.2, 0.2), failing=0.0),
+    "cross-validation": partial(folded, cases=100, folds=5, difference=-MARGIN),
+}
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("setting", SETTINGS if sizes.SOAK else SETTINGS[:1], ids=str)
-def test_intervals_cover_and_claims_are_rarely_wrong(setting: Setting) -> None:
-    covered = wrong = 0
-    for draw in range(DRAWS):
-        # The worst truth for a claim that the loss is below the margin: it is the margin.
-        arms = made(
-            draw,
-            (setting.replicates, setting.replicates),
-            setting.cases,
-            differences=(0.0, -MARGIN),
-            of_seeds=setting.of_seeds,
-        )
-        found = estimate(arms[0], arms[1], draw)
-        low, high = found.interval(0.95)
-        covered += low <= -MARGIN <= high
-        (verdict,) = verdicts([found], MARGIN, 0.05)
-        wrong += verdict in (Verdict.NON_INFERIOR, Verdict.SUPERIOR)
-    print(f"{setting}: coverage {covered / DRAWS:.3f}, non-inferiority wrongly claimed {wrong / DRAWS:.3f}")
-    assert covered / DRAWS >= 0.93 - SLACK, "the type I error of a difference is 1 minus this"
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=MISSES[name])] if name in MISSES else [])
+        for name in (SETTINGS if sizes.SOAK else ["3 replicates, 50 cases"])
+    ],
+)
+def test_intervals_cover_and_claims_are_rarely_wrong(name: str) -> None:
+    """The truth is the worst one for a claim that the loss is below the margin: it is the margin.
+
+    Of a difference that isn't there, as much is claimed as intervals miss the truth: where it lies they don't know.
+    With skewed scores that is no matter of course, and they have a setting for it.
+    """
+    truth, claims = (0.0, DIFFERENT) if "no difference" in name else (-MARGIN, ACCEPTED)
+    covered = wrong = compared = 0
+    first = sizes.first_comparison()
+    for draw in range(first, first + DRAWS):
+        baseline, *others = SETTINGS[name](draw)
+        found = [estimate(baseline, arm, draw) for arm in others]
+        for one in found:
+            low, high = one.interval(0.95)
+            covered += low <= truth <= high
+            compared += 1
+        # Of several candidates one that is wrong is one too many.
+        wrong += any(verdict in claims for verdict in verdicts(found, MARGIN, 0.05))
+    print(f"{name}: coverage {covered / compared:.4f}, wrong claims {wrong / DRAWS:.4f}")
+    assert 0.93 - SLACK <= covered / compared <= 0.97 + SLACK
     assert wrong / DRAWS <= 0.03 + SLACK
+    if "no difference" in name:
+        assert 1 - covered / compared <= 0.06 + SLACK, "type I error"

@@ -1,0 +1,1 @@
+"""`kubectl nnunet export`."""

@@ -1,0 +1,60 @@
+"""Pages in one file that need no network and run nothing. Every text is escaped. Pure."""
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+Row = tuple[str, str]
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>{title}</title>
+<style>
+body {{ font: 15px sans-serif; margin: 2em; max-width: {width}; color: #222 }}
+table {{ border-collapse: collapse; margin: 0.5em 0 1.5em }}
+th, td {{ text-align: left; padding: 0.2em 1.2em 0.2em 0; border-bottom: 1px solid #ddd }}
+td {{ overflow-wrap: anywhere; min-width: 4em }}
+th {{ overflow-wrap: break-word }}
+svg {{ max-width: 100%; height: auto }}
+.box {{ border: 2px solid #D55E00; padding: 0.6em 1em; margin: 1em 0 }}
+.said {{ font-size: 1.2em; font-weight: bold }}
+</style>
+</head>
+<body>
+<h1>{title}</h1>
+{body}
+</body>
+</html>
+"""
+
+
+def page(title: str, parts: Iterable[str], width: str = "60em") -> str:
+    """Return the page; what is empty is left out of its parts. `width` (CSS) is the most it takes: "none" for all."""
+    return _PAGE.format(title=escape(title), body="\n".join(part for part in parts if part), width=width)
+
+
+def section(title: str, rows: Iterable[Row]) -> str:
+    """Return a table of what is known, or nothing."""
+    lines = [f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows if value]
+    return f"{heading(title)}\n<table>{''.join(lines)}</table>" if lines else ""
+
+
+def table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table with a row of titles."""
+    return f"<table>{_cells('th', titles)}{''.join(_cells('td', row) for row in rows)}</table>"
+
+
+def heading(title: str) -> str:
+    """Return a heading."""
+    return f"<h2>{escape(title)}</h2>"
+
+
+def paragraph(text: str, kind: str = "") -> str:
+    """Return a paragraph: plain, a `box` for what has to be minded, or `said` for what comes first."""
+    return f'<p class="{kind}">{escape(text)}</p>' if kind else f"<p>{escape(text)}</p>"
+
+
+def _cells(tag: str, texts: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{escape(text)}</{tag}>' for text in texts)}</tr>"

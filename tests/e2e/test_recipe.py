@@ -1,0 +1,91 @@
+"""nnU-Net's whole recipe as one document, by somebody who has kubectl and the rights to edit a namespace, and no more:
+four configurations with a cascade, the best one or pair of them, its postprocessing, and one look at the test set.
+
+That the choice is nnU-Net's own is shown in tests/trainer/test_selection.py."""
+
+import json
+
+import pytest
+import yaml
+
+from hack.demo.story import STORIES
+from nnunet_api.contract import SELECTION_FILE
+from nnunet_api.test_set import object_name
+from tests.e2e.conftest import Lab
+from tests.support.kube import Object
+from tests.support.small_training import yielding
+
+NAMESPACE, NAME = "e2e-recipe", STORIES["recipe"].training
+ABOUT = NAMESPACE, NAME
+PERSON = ("--as=somebody", "-n", NAMESPACE)
+FOLD_RUNS = 8
+CANDIDATES = 10
+"""Four configurations, and six pairs of them."""
+
+
+def in_the_background(lab: Lab) -> list[Object]:
+    """The demo's document with a schedule that takes seconds, applied by somebody with the rights to edit."""
+    lab.make_namespace(NAMESPACE)
+    rbac = "rbac.authorization.k8s.io"
+    binding = {
+        "apiVersion": f"{rbac}/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": "somebody", "namespace": NAMESPACE},
+        "roleRef": {"apiGroup": rbac, "kind": "ClusterRole", "name": "edit"},
+        "subjects": [{"apiGroup": rbac, "kind": "User", "name": "somebody"}],
+    }
+    lab.kube.apply(binding)
+    body = yaml.safe_load(STORIES["recipe"].path.read_text())
+    body["metadata"]["namespace"] = NAMESPACE
+    body["spec"]["schedule"] = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 1}
+    body["spec"]["resources"]["gpus"] = 0  # others hold theirs for long
+
+    def applied() -> bool:
+        # What aggregates the operator's rights to those of editors takes a moment.
+        said = lab.kube.run("apply", "-f", "-", *PERSON, stdin=json.dumps(yielding(body)), check=False)
+        return f"{NAME} created" in said
+
+    lab.kube.wait("somebody to be let in", applied, timeout=60)
+    return [binding]  # what trains is applied already, by somebody
+
+
+@pytest.fixture(scope="module")
+def status(lab: Lab) -> Object:
+    """The status when it is complete."""
+    return lab.kube.wait_complete(*ABOUT, timeout=600)
+
+
+def test_the_choice_and_its_score_are_read_with_kubectl(lab: Lab, status: Object) -> None:
+    chosen, test = status["results"]["selection"], status["results"]["testDice"]
+    names = chosen["chosen"]
+    line = lab.kube.run("get", "nnt", NAME, "-o", "wide", *PERSON)
+    assert " + ".join(names) in line and f"{test['mean']:.3f}" in line and "Completed" in line
+    said = lab.kube.run(
+        "get", "nnt", NAME, "-o", "jsonpath={.status.conditions[?(@.type=='Complete')].message}", *PERSON
+    )
+    how = "together were chosen" if len(names) == 2 else "was chosen"
+    assert f"{' and '.join(names)} {how} by cross-validation ({chosen['meanValidationDice']:.3f})" in said
+    assert f"test Dice {test['mean']:.3f} over 3 cases" in said
+    lab.kube.wait_event(*ABOUT, "TrainingComplete")
+    assert how in lab.kube.run("get", "events", "--field-selector=reason=TrainingComplete", *PERSON)
+
+
+def test_all_that_there_was_to_choose_from_was_trained_and_proven(lab: Lab, status: Object) -> None:
+    folds = status["folds"]
+    assert [fold["provenEpochs"] for fold in folds] == [2] * FOLD_RUNS
+    each = {one["configuration"]: one["meanValidationDice"] for one in status["results"]["configurations"]}
+    chosen = status["results"]["selection"]
+    assert len(each) == 4 and set(chosen["chosen"]) <= set(each) and chosen["candidates"] == CANDIDATES
+    assert chosen["meanValidationDice"] >= max(each.values()) - 1e-4, "the best of all"
+    run = lab.volume("nnunet-results", NAMESPACE) / status["runPath"]
+    content = json.loads((run / SELECTION_FILE).read_text())
+    assert len(content["candidates"]) == CANDIDATES and len(content["checkpoints"]) == FOLD_RUNS
+    assert [one["configuration"] for one in content["chosen"]] == chosen["chosen"]
+    assert not list(run.rglob("*.npz")), "the probabilities are gone with the choice"
+
+
+def test_the_test_set_was_looked_at_once(lab: Lab, status: Object) -> None:
+    ledger = object_name(status["results"]["testSetHash"])
+    lab.kube.wait("the look to be counted", lambda: lab.kube.get("nnts", ledger, NAMESPACE).get("status"), timeout=60)
+    counted = lab.kube.get("nnts", ledger, NAMESPACE)["status"]
+    assert (counted["total"], [look["name"] for look in counted["looks"]]) == (1, [NAME])

@@ -1,0 +1,208 @@
+"""A cascade of 3d_lowres and 3d_cascade_fullres, killed on its way, against nnU-Net's own commands on its folder."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+import torch
+from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
+
+from nnunet_api.contract import CONTRACT_ENV
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.run.paths import FINAL, ROOT_ENV
+from nnunet_trainer.scoring.stage_predictions import FOLDER, read_predictions
+from tests.support.networks import small_network
+from tests.trainer.world import World, make_world
+
+LOW, HIGH = "3d_lowres", "3d_cascade_fullres"
+NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
+PLANNING = {
+    "configurations": {
+        LOW: NETWORK | {"spacing": [2.0, 2.0, 2.0], "next_stage": HIGH},
+        HIGH: NETWORK | {"previous_stage": LOW},
+    }
+}
+CASES = [f"case_{number:02d}" for number in range(6)]
+HALVES = [CASES[:3], CASES[3:]]
+PREDICT = """
+import sys
+from pathlib import Path
+
+from nnunet_trainer.commands.cli import read_contract
+from nnunet_trainer.run import environment
+from nnunet_trainer.run.paths import FINAL, run_paths
+from nnunet_trainer.scoring.ensemble import ensemble_of, predict
+
+if __name__ == "__main__":
+    contract = read_contract().of_configuration("3d_cascade_fullres")
+    paths = run_paths(contract)
+    environment.prepare(contract, paths, paths.preprocessed)
+    images = {
+        case: [paths.raw / contract.dataset / "imagesTs" / f"{case}_0000.nii.gz"] for case in ("case_06", "case_07")
+    }
+    ensemble = ensemble_of(contract, paths, "nnUNetPlans", 1, FINAL, {})
+    for _ in range(2):  # the second time there is nothing to do
+        predict(contract, ensemble, images, ".nii.gz", Path(sys.argv[1]) / "ours")
+"""
+
+
+@pytest.fixture(scope="module")
+def cascade(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A planned training of both stages, on two folds of three cases each."""
+    world = make_world(
+        tmp_path_factory.mktemp("cascade") / "world",
+        planning=PLANNING,
+        configuration=LOW,
+        configurations=[LOW, HIGH],
+        schedule={"epochs": 1, "iterationsPerEpoch": 2, "validationIterationsPerEpoch": 1},
+        testSet=None,
+    )
+    splits = world.root / f"nnunet/raw/{world.contract.dataset}/splits_final.json"
+    write_json(splits, [{"train": HALVES[1 - fold], "val": HALVES[fold]} for fold in range(2)])
+    for folds, said in ((["0"], "no fold of this training validates case_03"), (["all"], "give all folds")):
+        refused = world.but(folds=folds).finish("plan")
+        assert refused.code == ExitCode.WRONG_CONFIGURATION and said in refused.report.message, refused.log
+    ended = world.finish("plan")
+    assert ended.code == 0, ended.log
+    return world
+
+
+def model(world: World, configuration: str) -> Path:
+    return world.run / world.contract.dataset / f"nnUNetTrainer__nnUNetPlans__{configuration}"
+
+
+def predicted(world: World) -> Path:
+    return model(world, LOW) / FOLDER / HIGH
+
+
+def voxels(world: World, folder: Path, case: str) -> np.ndarray:
+    """Return what a fold has predicted for a case, as the next stage reads it."""
+    (data,) = (world.root / "nnunet/preprocessed").glob(f"*/*/nnUNetPlans_{HIGH}")
+    dataset = nnUNetDatasetBlosc2(str(data), [case], str(folder))
+    found: np.ndarray = dataset.load_case(case)[2][:]
+    return found
+
+
+def test_each_stage_learns_from_the_one_before(cascade: World, tmp_path: Path) -> None:
+    world = cascade
+    train_low, train_high = ["train", "--configuration", LOW, "--fold"], ["train", "--configuration", HIGH, "--fold"]
+    fold = model(world, LOW) / "fold_0"
+
+    command = world.start(*train_low, "0")
+    command.wait_until(lambda: any(predicted(world).glob("case_*.b2nd")), "a prediction for the next stage")
+    command.kill(signal.SIGKILL)
+    stated = read_predictions(fold)
+    assert stated and not stated.files, "what is not complete is not told of"
+    early = world.finish(*train_high, "0")
+    assert early.code == ExitCode.CHECKPOINT_UNUSABLE, early.log
+    assert f"the predictions of fold {LOW}-0 for {HIGH} were not made to their end" in early.report.message
+    (predicted(world) / ".tmp-0123456789abcdef-case_00.b2nd").write_bytes(b"half")
+
+    for number in ("0", "1"):
+        ended = world.finish(*train_low, number)
+        assert ended.code == 0, ended.log
+        assert ("0 cases are predicted already" in ended.log) == (number == "1"), "fold 0 goes on where it was killed"
+    assert sorted(path.name for path in predicted(world).iterdir()) == [f"{case}.b2nd" for case in CASES]
+    again = world.finish(*train_low, "0")
+    assert again.code == 0 and "is complete already" in again.log
+
+    as_nnunet_predicts(world, tmp_path / "stock")
+    a_prediction_that_is_lost_is_made_again(world, train_low, train_high)
+
+    for number in ("0", "1"):
+        ended = world.finish(*train_high, number)
+        assert ended.code == 0, ended.log
+        assert ended.fold.mean_validation_dice is not None
+    conditions = read_json(model(world, HIGH) / "fold_0/provenance.json")["conditions"]
+    assert conditions["previousStage"] == LOW
+    verified = world.finish("verify")
+    assert verified.code == 0, verified.log
+    learnt = read_json(world.run / "evidence.json")["learntFrom"]
+    assert learnt == dict.fromkeys([f"{HIGH}-0", f"{HIGH}-1"], conditions["learntFrom"])
+    assert world.finish("evaluate").code == 0
+    cases_as_nnunet_predicts_them(world, tmp_path / "test")
+    other_predictions_prove_nothing(world)
+
+
+def as_nnunet_predicts(world: World, results: Path) -> None:
+    """The stages' interface, made by nnU-Net's own validation of the same checkpoints in one go."""
+    shutil.copytree(world.run, results)
+    other = results / world.contract.dataset / model(world, LOW).name / FOLDER / HIGH
+    shutil.rmtree(other)
+    for fold in ("0", "1"):
+        nnunet(world, results, "-m", "nnunetv2.run.run_training", "901", LOW, fold, "--val", "-device", "cpu")
+    for case in CASES:
+        assert alike(voxels(world, other, case), voxels(world, predicted(world), case)), case
+
+
+def alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
+    """Tell whether segmentations are the same, but for rounding: nnU-Net's commands take all cores to sum up."""
+    return ours.shape == theirs.shape and float((ours == theirs).mean()) > 0.999
+
+
+def nnunet(world: World, results: Path, *arguments: str) -> None:
+    """Run a command of nnU-Net's as a user would."""
+    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
+    folders = {
+        "nnUNet_raw": str(world.root / "nnunet/raw"),
+        "nnUNet_preprocessed": str(preprocessed),
+        "nnUNet_results": str(results),
+        "nnUNet_compile": "f",
+        "nnUNet_def_n_proc": "1",
+        "nnUNet_n_proc_DA": "0",
+    }
+    done = subprocess.run(
+        ["python3", *arguments], env=os.environ | folders, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def a_prediction_that_is_lost_is_made_again(world: World, low: list[str], high: list[str]) -> None:
+    """By the fold that made it, and with the checkpoint that it says."""
+    lost = predicted(world) / "case_01.b2nd"
+    before = voxels(world, predicted(world), "case_01")
+    lost.write_bytes(lost.read_bytes()[:-7])
+    refused = world.finish(*high, "0")
+    assert refused.code == ExitCode.CHECKPOINT_UNUSABLE, refused.log
+    assert f"fold {LOW}-0 for {HIGH} are not as they were made: case_01.b2nd has changed" in refused.report.message
+    made = world.finish(*low, "0")
+    assert made.code == 0, made.log
+    assert np.array_equal(voxels(world, predicted(world), "case_01"), before)
+
+
+def cases_as_nnunet_predicts_them(world: World, folder: Path) -> None:
+    """One stage after the other by nnU-Net's commands: the same segmentations."""
+    folder.mkdir()
+    script = folder / "ours.py"
+    script.write_text(PREDICT)
+    root = {CONTRACT_ENV: world.contract.to_text(), ROOT_ENV: str(world.root)}
+    done = subprocess.run(
+        ["python3", str(script), str(folder)], env=os.environ | root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    entry = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
+    images, by_hand = str(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs"), folder / "by_hand"
+    common = ["-i", images, "-d", "901", "-f", "0", "1", "-device", "cpu", "-npp", "1", "-nps", "1"]
+    nnunet(world, world.run, "-c", entry, *common, "-c", LOW, "-o", str(by_hand / LOW))
+    previous = ["-prev_stage_predictions", str(by_hand / LOW)]
+    nnunet(world, world.run, "-c", entry, *common, "-c", HIGH, "-o", str(by_hand / HIGH), *previous)
+    for name, stage in (("ours_previous_stage", LOW), ("ours", HIGH)):
+        for case in ("case_06", "case_07"):
+            ours, theirs = (nibabel.load(path / f"{case}.nii.gz") for path in (folder / name, by_hand / stage))
+            assert alike(np.asarray(ours.dataobj), np.asarray(theirs.dataobj)), (stage, case)
+
+
+def other_predictions_prove_nothing(world: World) -> None:
+    """The final checkpoint of the previous stage is another one than that which has predicted."""
+    final = model(world, LOW) / "fold_1" / FINAL
+    content = torch.load(final, weights_only=False)
+    torch.save(content | {"_best_ema": 0.123}, final)
+    verified = world.finish("verify")
+    assert verified.code == ExitCode.CHECKPOINT_UNUSABLE, verified.log
+    assert f"the predictions of fold {LOW}-1, on which it learns, are not of that one's" in verified.report.message

@@ -1,0 +1,121 @@
+"""Where the time of an epoch goes, measured in real trainings, and that the measuring changes nothing in them."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from nnunet_trainer.run.paths import FINAL
+from tests.trainer.world import World
+
+CLASSES = '''
+import os
+import time
+
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class Slow:
+    """Augments a sample only after a while, in which it sleeps or computes."""
+
+    def __init__(self, inner):
+        self.inner = inner
+
+    def __call__(self, **sample):
+        how, seconds = os.environ["SLOW_DATA"].split()
+        if how == "sleep":
+            time.sleep(float(seconds))
+        until = time.process_time() + float(seconds)
+        while how == "compute" and time.process_time() < until:
+            pass
+        return self.inner(**sample)
+
+
+class SlowTrainer(nnUNetTrainer):
+    """Takes its time for each step, as a GPU would, and for each sample."""
+
+    @staticmethod
+    def get_training_transforms(*args, **kwargs):
+        return Slow(nnUNetTrainer.get_training_transforms(*args, **kwargs))
+
+    def train_step(self, batch):
+        time.sleep(float(os.environ["SLOW_STEP"]))
+        return super().train_step(batch)
+
+
+class UntimedTrainer(nnUNetTrainer):
+    """Has the clock taken out of the trainer that it is put under."""
+
+    def initialize(self):
+        from nnunet_trainer.training.pace import Paced
+
+        for name in ("on_train_epoch_start", "on_train_epoch_end", "on_validation_epoch_start"):
+            delattr(Paced, name)
+        for name in ("train_step", "validation_step"):
+            delattr(Paced, name)
+        super().initialize()
+'''
+FOUR = {"epochs": 4, "iterationsPerEpoch": 8, "validationIterationsPerEpoch": 1}
+SEEDED = {"epochs": 2, "iterationsPerEpoch": 10, "validationIterationsPerEpoch": 2}
+
+
+def under(world: World, name: str, **env: str) -> World:
+    """Return a world whose trainer class is one of these, as if planned for it."""
+    classes = world.root / "classes"
+    classes.mkdir(exist_ok=True)
+    (classes / "slow.py").write_text(CLASSES)
+    shutil.copytree(world.model, world.model.with_name(f"{name}__" + world.model.name.split("__", 1)[1]))
+    return world.but(trainerClass=name).with_env(nnUNet_extTrainer=str(classes), **env).unvalidated().anew()
+
+
+@pytest.mark.parametrize(
+    ("data", "step", "workers", "waits", "computes"),
+    [
+        pytest.param("sleep 0", "0.25", "1", (0, 0.15), (0, 1), id="fed"),
+        pytest.param("sleep 0.25", "0.05", "1", (0.4, 0.97), (0, 0.35), id="workers that wait themselves"),
+        pytest.param("compute 0.25", "0.05", "1", (0.4, 0.97), (0.4, 1), id="workers that compute"),
+        pytest.param("sleep 0.1", "0.05", "0", (0.4, 0.97), None, id="without workers"),
+    ],
+)
+def test_how_long_an_epoch_waits_for_data(
+    world: World,
+    data: str,
+    step: str,
+    workers: str,
+    waits: tuple[float, float],
+    computes: tuple[float, float] | None,
+) -> None:
+    world = under(world, "SlowTrainer", SLOW_DATA=data, SLOW_STEP=step, nnUNet_n_proc_DA=workers)
+    ended = world.but(schedule=FOUR).finish("train", "--fold", "all")
+    assert ended.code == 0, ended.log
+    told = ended.fold
+    assert told.data_wait_share is not None and waits[0] <= told.data_wait_share <= waits[1], told
+    assert told.data_workers == int(workers)
+    assert told.epoch_seconds and told.fed_epoch_seconds and told.data_wait_seconds is not None
+    # Eight steps of that length, whatever the data do: what an epoch would take with data that are there.
+    assert 8 * float(step) <= told.fed_epoch_seconds <= told.epoch_seconds * 1.5
+    assert told.checkpoint_seconds and told.checkpoint_seconds < told.epoch_seconds
+    if computes is None:
+        assert told.data_worker_use is None
+    else:
+        assert told.data_worker_use is not None and computes[0] <= told.data_worker_use <= computes[1], told
+    assert world.journal("all").facts == told, "the journal keeps them"
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_measuring_changes_nothing_in_a_training(world: World, tmp_path: Path, workers: str) -> None:
+    world = world.but(schedule=SEEDED, seed=7).with_env(nnUNet_n_proc_DA=workers)
+    timed = world.copy(tmp_path / "timed").unvalidated().anew()
+    untimed = under(world.copy(tmp_path / "untimed"), "UntimedTrainer")
+    contents = []
+    for run, measures in ((timed, True), (untimed, False)):
+        ended = run.finish("train", "--fold", "all")
+        assert ended.code == 0, ended.log
+        assert (ended.fold.data_wait_seconds or 0) > 0 if measures else ended.fold.data_wait_seconds == 0
+        contents.append(torch.load(run.fold() / FINAL, map_location="cpu", weights_only=False))
+    first, second = contents
+    for name, weights in first["network_weights"].items():
+        assert torch.equal(weights, second["network_weights"][name]), name
+    for key in ("train_losses", "val_losses", "ema_fg_dice", "lrs"):
+        assert first["logging"][key] == pytest.approx(second["logging"][key], rel=0, abs=0, nan_ok=True), key

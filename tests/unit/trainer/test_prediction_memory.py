@@ -1,0 +1,160 @@
+"""How many test cases are predicted at once, by the memory that there is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.scoring import predicting
+from nnunet_trainer.scoring.predicting import WORKERS_FILE, choose_workers, predict_cases
+from nnunet_trainer.scoring.prediction_memory import (
+    ALONE,
+    Extent,
+    after_a_kill,
+    extent,
+    fitting_scorers,
+    fitting_workers,
+    needed_bytes,
+    shortage,
+)
+from tests.support.made_contracts import contract
+
+GIB = 1 << 30
+SMALL = Extent(32**3, 64**3, 1, 3)
+"""A block of the demo."""
+ABDOMEN = extent((200, 512, 512), (2.5, 0.8, 0.8), (2.5, 0.8, 0.8), (64, 160, 160), 1, 14)
+WHOLE_BODY = extent((1000, 512, 512), (1.5, 0.98, 0.98), (1.5, 1.5, 1.5), (128, 128, 128), 1, 118)
+
+
+@pytest.mark.parametrize(
+    ("shape", "spacing", "target", "patch", "voxels", "resampled"),
+    [
+        ((10, 20, 30), (1, 1, 1), (1, 1, 1), (4, 4, 4), 6000, 6000),
+        ((10, 20, 30), (2, 1, 1), (1, 1, 1), (4, 4, 4), 6000, 12000),
+        ((10, 20, 30), (2, 1, 1), (1, 1, 1), (32, 32, 32), 6000, 32**3),
+        ((10, 20, 30), (5, 1, 1), (2, 2), (4, 4), 6000, 10 * 10 * 15),
+        ((1, 64, 64), (999, 1, 1), (1, 1), (128, 128), 4096, 128 * 128),
+    ],
+    ids=["as it is", "finer", "at least a patch", "2D leaves slices", "an image of one slice"],
+)
+def test_how_large_a_case_gets(shape: Any, spacing: Any, target: Any, patch: Any, voxels: int, resampled: int) -> None:
+    found = extent(shape, spacing, target, patch, 2, 3)
+    assert (found.voxels, found.resampled) == (voxels, resampled)
+    assert found.logits == 2 * 3 * resampled
+
+
+@pytest.mark.parametrize(
+    ("extents", "limit_gib", "workers"),
+    [
+        ([SMALL] * 20, 32, 3),
+        ([SMALL] * 20, 1, 3),
+        ([], 1, 3),
+        ([ABDOMEN] * 20, 64, 3),
+        ([ABDOMEN] * 20, 48, 2),
+        ([ABDOMEN] * 20, 32, 1),
+        ([ABDOMEN] * 20, 16, ALONE),
+        ([WHOLE_BODY, *[SMALL] * 20], 384, 3),
+        ([WHOLE_BODY, *[SMALL] * 20], 256, ALONE),
+        ([WHOLE_BODY], 64, ALONE),
+    ],
+)
+def test_the_workers_follow_the_memory(extents: list[Extent], limit_gib: int, workers: int) -> None:
+    assert fitting_workers(extents, 3, limit_gib * GIB) == workers
+
+
+def test_fewer_workers_always_need_less_and_one_case_alone_the_least() -> None:
+    for cases in ([SMALL], [ABDOMEN] * 5, [WHOLE_BODY, ABDOMEN, SMALL]):
+        needed = [needed_bytes(cases, workers) for workers in range(5)]
+        assert needed == sorted(needed)
+
+
+def test_what_fits_in_no_way_is_said_with_the_remedy() -> None:
+    assert shortage([SMALL], GIB) == ""
+    said = shortage([WHOLE_BODY], 32 * GIB)
+    assert "the pod may use 32 GiB" in said and "raise resources.memory to " in said
+
+
+def test_scores_are_computed_by_as_many_as_fit() -> None:
+    assert fitting_scorers([SMALL.voxels], 8, 2 * GIB) == 2
+    assert fitting_scorers([512 * 512 * 1000], 8, 32 * GIB) == 5
+    assert fitting_scorers([512 * 512 * 1000], 8, 2 * GIB) == 1
+
+
+@pytest.mark.parametrize(
+    ("planned", "before", "now"), [(3, None, 3), (3, 3, 1), (3, 2, 1), (3, 1, ALONE), (3, ALONE, ALONE), (1, 8, 1)]
+)
+def test_after_a_kill_there_are_fewer(planned: int, before: int | None, now: int) -> None:
+    assert after_a_kill(planned, before) == now
+
+
+@pytest.mark.parametrize(
+    ("noted", "extents", "workers"),
+    [
+        (None, [ABDOMEN], 3),
+        ({"workers": 3, "memoryLimit": 64 * GIB}, [ABDOMEN] * 9, 1),
+        ({"workers": 1, "memoryLimit": 64 * GIB}, [ABDOMEN] * 9, ALONE),
+        # The limit was raised since: what killed it then is no reason now.
+        ({"workers": 1, "memoryLimit": 32 * GIB}, [ABDOMEN] * 9, 3),
+        # Such small cases fill no memory: it was the node, or a preemption.
+        ({"workers": 3, "memoryLimit": 64 * GIB}, [SMALL] * 9, 3),
+        ({"workers": "many"}, [ABDOMEN] * 9, 3),
+        ([], [ABDOMEN] * 9, 3),
+    ],
+)
+def test_an_attempt_that_was_killed_is_followed_by_one_that_needs_less(
+    tmp_path: Path, noted: Any, extents: list[Extent], workers: int
+) -> None:
+    note = tmp_path / WORKERS_FILE
+    if noted is not None:
+        write_json(note, noted)
+    assert choose_workers(extents, 3, 64 * GIB, note) == workers
+    assert read_json(note) == {"workers": workers, "memoryLimit": 64 * GIB}
+
+
+class Recorder:
+    """Stands for nnU-Net's predictor: remembers what it is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[list[str], int, int]] = []
+
+    def predict_from_files(
+        self,
+        _images: list[list[str]],
+        targets: list[str],
+        num_processes_preprocessing: int,
+        num_processes_segmentation_export: int,
+        save_probabilities: bool,
+        folder_with_segs_from_prev_stage: str | None,
+    ) -> None:
+        names = [Path(target).name for target in targets]
+        self.calls.append((names, num_processes_preprocessing, num_processes_segmentation_export))
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "processes", "limit_gib", "calls"),
+    [
+        ({}, 8, 64, [(["a", "b"], 3, 3)]),
+        ({}, 2, 64, [(["a", "b"], 2, 2)]),
+        ({"processes": 1}, 8, 64, [(["a", "b"], 1, 1)]),
+        ({"processes": 6}, 2, 512, [(["a", "b"], 6, 6)]),
+        ({}, 8, 12, [(["a"], 1, 1), (["b"], 1, 1)]),
+    ],
+    ids=["nnU-Net's", "fewer cores", "as asked for", "more than cores", "one after the other"],
+)
+def test_what_nnunet_is_asked_for(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    evaluation: Mapping[str, Any],
+    processes: int,
+    limit_gib: int,
+    calls: list[Any],
+) -> None:
+    monkeypatch.setattr(predicting, "memory_limit", lambda: limit_gib * GIB)
+    run, recorder = contract(evaluation=evaluation, processes=processes), Recorder()
+    images = {name: [tmp_path / f"{name}_0000.nii.gz"] for name in ("a", "b")}
+    workers = predict_cases(run, recorder, images, [ABDOMEN, ABDOMEN], tmp_path)
+    assert recorder.calls == calls
+    assert workers == (calls[0][1] if len(calls) == 1 else ALONE)
+    assert not (tmp_path / WORKERS_FILE).exists(), "what came to its end binds no later attempt"

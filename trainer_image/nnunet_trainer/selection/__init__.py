@@ -1,0 +1,1 @@
+"""The choice among configurations by cross-validation, and what was chosen on the test set."""
