@@ -9,13 +9,13 @@ import aiohttp
 import pytest
 
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.runtime.client.resources import EVENTS, JOBS, NAMESPACES, TRAININGS, Resource
+from nnunet_operator.runtime.client.resources import EVENTS, JOBS, NAMESPACES, PODS, TRAININGS, Resource
 from nnunet_operator.runtime.controllers import trainings
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.queue.workers import Outcome
 from tests.support.made_trainings import training
-from tests.support.made_worlds import COMPLETE, PLAN, failed_by
+from tests.support.made_worlds import COMPLETE, PLAN, ended, failed_by
 from tests.support.made_worlds import job as made_job
 from tests.unit.runtime.clock import run
 from tests.unit.runtime.make import drain, parts
@@ -290,3 +290,30 @@ def test_what_a_job_came_to_counts_also_where_it_is_gone_in_the_same_breath(
     assert status["phase"] == phase
     assert [c["status"] for c in status["conditions"] if c["type"] == "DatasetReady"] == [ready]
     assert first.requeue_after is not None and first.requeue_after < 1  # nothing else tells that its name is free
+
+
+@pytest.mark.parametrize("order", [(JOBS, PODS), (PODS, JOBS)], ids=["job first", "pod first"])
+def test_what_a_pod_said_counts_also_where_it_is_gone_with_its_job(order: tuple[Resource, Resource]) -> None:
+    """As where a rule deletes Jobs at their end: the one is gone before the other, and both before anybody looked."""
+
+    async def scenario(server: Server) -> list[Outcome]:
+        async with aiohttp.ClientSession() as session:
+            made, _ = parts(server, session)
+            made.feed.seen(TRAININGS, body(50))
+            job = leaving(failed_by(message="failed with exit code 65 matching FailJob rule"))
+            pod = ended(job, 65, '{"message": "dataset.json is missing"}')
+            pod["metadata"] |= {"namespace": "clinic", "resourceVersion": "50"}
+            bodies = {JOBS: job, PODS: pod}
+            for resource in order:
+                made.feed.seen(resource, bodies[resource])
+            for resource in order:
+                made.feed.gone(resource, Key("clinic", bodies[resource]["metadata"]["name"]), 50)
+            controller = trainings.controller(made)
+            outcomes = [await controller.reconcile(KEY) for _ in range(2)]
+            assert not made.feed.cache[PODS].left(KEY), "what was told of is forgotten"
+            return outcomes
+
+    server = Server()
+    run(scenario(server))
+    (failed,) = (c for c in server.written[0]["conditions"] if c["type"] == "Failed")
+    assert failed["reason"] == "WrongData" and "dataset.json is missing" in failed["message"]

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -36,6 +36,15 @@ from nnunet_operator.runtime.client.resources import (
 )
 from nnunet_operator.runtime.controllers.acted import MOMENT_SECONDS, Acted, answers, said_by
 from nnunet_operator.runtime.controllers.compared import compared_of
+from nnunet_operator.runtime.controllers.concerned import (
+    all_where_it_differs,
+    arms,
+    is_leaving,
+    owners,
+    owners_of_leaving,
+    those_inside,
+    waiting_for_a_ledger,
+)
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
@@ -46,13 +55,11 @@ from nnunet_operator.runtime.controllers.unread import is_irreversible, while_un
 from nnunet_operator.runtime.controllers.weights import waiting_for_weights, with_weights_from
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
-from nnunet_operator.runtime.informers.informer import Cache
 from nnunet_operator.runtime.informers.kinds import group_of
-from nnunet_operator.runtime.informers.store import Change, key_of, version_of
+from nnunet_operator.runtime.informers.store import key_of, version_of
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome
 from nnunet_operator.runtime.scraper import Scraper
-from nnunet_operator.runtime.summary import ComparisonSummary, TestSetSummary
 from nnunet_operator.runtime.training import InvalidSpecError, invalid_status, parse_status, parse_training
 
 log = logging.getLogger(__name__)
@@ -127,7 +134,7 @@ class Trainings:
         deeds = await self._act(key, world, decision)
         seen = world.snapshot
         # What a Job came to that somebody deletes has to be stored before it is gone, and that one was lost at once.
-        leaving = any(map(_is_leaving, seen.jobs)) or counts_more(before, decision.status)
+        leaving = any(map(is_leaving, seen.jobs)) or counts_more(before, decision.status)
         if deeds.created and not deeds.failure and not leaving:
             return Outcome(self._patience.created, rest=True)  # its status, and all that follows, at the next reconcile
         if deeds.failure and not answers(deeds.failure) and not (deeds.refusals or deeds.kept):
@@ -141,8 +148,7 @@ class Trainings:
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
         self._done.told(key, untold)
-        told = [Key(key.namespace, job.name) for job in seen.jobs if job.ended]
-        again_in = self._patience.children if self._cache[JOBS].forget_left(group_of(key), told) else again_in
+        again_in = self._patience.children if self._forget_left(key, seen) else again_in
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -165,7 +171,7 @@ class Trainings:
         status = self._done.untold(key).onto(training.status)
         training = with_weights_from(replace(training, status=status), self._cache)
         jobs = (*self._cache[JOBS].of(group_of(key)), *self._left(key))
-        pods = self._cache[PODS].of(group_of(key))
+        pods = (*self._cache[PODS].of(group_of(key)), *self._pods_left(key, jobs))
         warnings = await self._pod_events.find(key, jobs, pods, now)
         queues = await self._queues.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
@@ -194,6 +200,18 @@ class Trainings:
         for job in self._cache[JOBS].left(group_of(key)):
             if not self._done.has_deleted(key, job.uid):
                 yield replace(job, deleting=True)
+
+    def _pods_left(self, key: Key, jobs: Iterable[JobView]) -> Iterator[PodView]:
+        """Yield the pods that had ended and are gone since, of Jobs that have ended: they say what these came to."""
+        ended = {job.uid for job in jobs if job.ended}
+        return (pod for pod in self._cache[PODS].left(group_of(key)) if pod.owner.uid in ended)
+
+    def _forget_left(self, key: Key, told: Snapshot) -> bool:
+        """Forget what is gone and has been told of; return whether that changes what is seen of the training."""
+        ended = {job.uid: Key(key.namespace, job.name) for job in told.jobs if job.ended}
+        pods = [Key(key.namespace, pod.name) for pod in told.pods if pod.owner.uid in ended]
+        self._cache[PODS].forget_left(group_of(key), pods)
+        return self._cache[JOBS].forget_left(group_of(key), ended.values())
 
     async def _refresh(self, key: Key, seen: Snapshot) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind.
@@ -350,49 +368,3 @@ def controller(parts: Parts) -> Controller:
         reconcile=trainings.reconcile,
         at_once=parts.settings.workers,
     )
-
-
-def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
-    """Yield the trainings that Jobs and Pods belong to: one for each, save for a collision of hashes."""
-    for group in {change.group for change in changes}:
-        yield from cache[TRAININGS].keys_of(group)
-
-
-def owners_of_leaving(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
-    """Yield the trainings of Jobs that have ended and are being deleted: soon nobody can read what they came to."""
-    yield from owners(cache, [change for change in changes if _is_leaving(cache[JOBS].get(change.key))])
-
-
-def _is_leaving(job: JobView | None) -> bool:
-    return job is not None and job.ended and job.deleting
-
-
-def all_where_it_differs(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:
-    """Return all trainings where the spec of a policy is another one: not for its status, which we write."""
-    return cache[TRAININGS].keys() if any(change.differs for change in changes) else ()
-
-
-def those_inside(cache: Cache, changes: Sequence[Change[Any]]) -> Iterable[Key]:
-    """Return the trainings in namespaces whose labels, as far as policies may select by them, are others."""
-    changed = {change.key.name for change in changes if change.differs}
-    keys = cache[TRAININGS].keys()
-    return [key for key in keys if key.namespace in changed]
-
-
-def arms(cache: Cache, changes: Sequence[Change[ComparisonSummary]]) -> Iterator[Key]:
-    """Yield the trainings of comparisons that are new, gone or further: policies may ask for their verdict."""
-    known = set(cache[TRAININGS].keys())
-    for change in changes:
-        if change.differs:
-            names = {name for summary in (change.before, change.after) if summary for name in summary.trainings}
-            yield from (key for name in sorted(names) if (key := Key(change.key.namespace, name)) in known)
-
-
-def waiting_for_a_ledger(cache: Cache, changes: Sequence[Change[TestSetSummary]]) -> Iterator[Key]:
-    """Yield the trainings that name a comparison, where a ledger begins to count: a policy may have waited for it."""
-    begun = [change for change in changes if change.after and not (change.before and change.before.total)]
-    places = {change.key.namespace for change in begun}
-    for key in cache[TRAININGS].keys() if places else ():
-        body = cache[TRAININGS].get(key) if key.namespace in places else None
-        if body and (body.get("spec") or {}).get("comparison"):
-            yield key

@@ -66,9 +66,9 @@ KINDS = (
     Informer(TRAININGS, Text(trim_training), _short_name, summarize),
     Informer(COMPARISONS, Text(trim_training), _comparison, summarize_comparison),
     Informer(TEST_SETS, Text(trim_resource), summarize=summarize_test_set),
-    # What a Job came to that is deleted as soon as it has ended.
-    # The label that the Jobs and Pods of trainings and of comparisons have in common.
+    # The label that the Jobs and Pods of trainings and of comparisons share. What a Job came to that is deleted
+    # as soon as it has ended counts, and so does what its pods have said.
     Informer(JOBS, View(job_view), label_of, outlives=lambda job: bool(job.ended), selector=STAGE_LABEL),
-    Informer(PODS, View(pod_view), label_of, selector=STAGE_LABEL),
+    Informer(PODS, View(pod_view), label_of, outlives=lambda pod: bool(pod.over), selector=STAGE_LABEL),
 )
 """In the order in which they are listed."""
