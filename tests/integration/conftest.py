@@ -78,6 +78,18 @@ class Lab:
 
         return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
 
+    def delete_ended(self, pod: Object) -> None:
+        """Delete the Job of a pod as soon as it has ended, and wait until both are gone."""
+        job, name = pod["metadata"]["ownerReferences"][0]["name"], pod["metadata"]["name"]
+
+        def over() -> bool:
+            conditions = (self.api.get("jobs", self.namespace, job) or {}).get("status", {}).get("conditions", [])
+            return any(one["type"] in ("Complete", "Failed") for one in conditions)
+
+        wait_for(f"the end of Job {job}", over, 60)
+        self.api.delete("jobs", self.namespace, job, propagation="Background")
+        wait_for(f"pod {name} to be gone", lambda: self.api.get("pods", self.namespace, name) is None, 60)
+
     def wait_said(self, words: str, name: str = "hippo", timeout: float = 60) -> Object:
         """Wait until condition Progressing says these words and return it."""
 

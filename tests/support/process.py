@@ -6,6 +6,7 @@ import os
 import signal
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ class OperatorProcess:
             return self._process.wait(timeout)
         finally:
             self._signal(signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def kept_from_looking(self) -> Iterator[None]:
+        """Hold it, as a busy machine does: it learns in one breath of all that happens meanwhile."""
+        self._signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._signal(signal.SIGCONT)
 
     def _signal(self, number: int) -> None:
         if self.running:

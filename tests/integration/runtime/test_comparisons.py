@@ -151,6 +151,22 @@ def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..
     assert comparing.events().count("Registered") == 1
 
 
+def test_a_verdict_counts_whose_job_is_gone_when_the_operator_looks(
+    comparing: Comparing, train: Callable[..., None]
+) -> None:
+    """As where a rule deletes Jobs at their end. Nobody has to ask for it again."""
+    lab = comparing.lab
+    comparing.create()
+    train()
+    pod = comparing.pod()
+    with lab.operator.kept_from_looking():
+        found = CandidateFacts(arm="fast", verdict="NonInferior", difference=0.0, low=-0.001, high=0.001)
+        arms = [ArmFacts(name="standard", mean=0.9, replicates=1)]
+        comparing.end(arms=arms, candidates=[found], cases=40, seed="7")
+        lab.delete_ended(pod)
+    comparing.wait("Complete", "VerdictFound")
+
+
 @pytest.mark.parametrize(
     ("spec", "words"),
     [

@@ -56,6 +56,23 @@ def test_jobs_that_are_deleted_as_soon_as_they_have_completed_are_not_repeated(e
     assert "OutcomeLost" not in expiring.events()
 
 
+@pytest.mark.parametrize("stage", ["verify", "evaluate"])
+def test_what_ends_and_is_deleted_while_nobody_looks_counts(lab: Lab, stage: str) -> None:
+    """The proof of a verification is in its pod, and both are gone when the operator looks again."""
+    lab.apply(training(lab.namespace, folds=[0], testSet={}))
+    for earlier, fold in STAGES[: [name for name, _ in STAGES].index(stage)]:
+        lab.kubelet.end(lab.kubelet.pod("hippo", earlier, fold))
+    pod = lab.kubelet.pod("hippo", stage)
+    with lab.operator.kept_from_looking():
+        lab.kubelet.end(pod)
+        lab.delete_ended(pod)
+    if stage == "verify":
+        lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete")
+    assert "OutcomeLost" not in lab.events()
+    assert lab.operator.log.read_text().count(f"created Job hippo-{stage}") == 1
+
+
 def test_a_failure_stays_one_when_its_job_is_deleted_at_once(expiring: Lab) -> None:
     """Nothing is tried again that can't succeed."""
     expiring.apply(training(expiring.namespace))

@@ -23,6 +23,7 @@ from nnunet_operator.kube.views import job_view
 from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS
 from nnunet_operator.runtime.comparison import parse_comparison, parse_comparison_status, training_of_arm
 from nnunet_operator.runtime.controllers.compared import looks_at
+from nnunet_operator.runtime.controllers.left import forget_left, with_left
 from nnunet_operator.runtime.controllers.made_trainings import MadeTrainings
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
@@ -77,6 +78,7 @@ class Comparisons:
         self._options = parts.options
         self._patience = parts.patience
         self._pod_events = pod_events
+        self._deleted: dict[Key, set[str]] = {}  # by comparison: UIDs of the Jobs that this process has deleted
 
     async def reconcile(self, key: Key) -> Outcome:
         """Reconcile a comparison once. Raises Conflict, Unreachable, ApiError, and ValueError as for trainings."""
@@ -84,6 +86,7 @@ class Comparisons:
         if body is None:
             self._pod_events.forget(key)
             self._queues.forget(key)
+            self._deleted.pop(key, None)
             return Outcome()
         try:
             comparison = parse_comparison(body)
@@ -108,12 +111,14 @@ class Comparisons:
         if done.is_news:
             decision = decide(self._seen(comparison, snapshot, done.refused))
         await self._report(key, body, decision)
+        if forget_left(self._cache, comparison_group(key), snapshot.jobs, snapshot.pods):
+            again_in = self._patience.children
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
         return Outcome(min(waits, default=None))
 
     async def _snapshot(self, key: Key, now: datetime) -> tuple[JobSnapshot, float | None]:
         group = comparison_group(key)
-        jobs, pods = self._cache[JOBS].of(group), self._cache[PODS].of(group)
+        jobs, pods = with_left(self._cache, group, lambda uid: uid in self._deleted.get(key, ()))
         found = await self._pod_events.find(key, jobs, pods, now)
         queues = await self._queues.find(key, jobs, pods, now)
         waits = [seconds for seconds in (found.again_in_seconds, queues.again_in_seconds) if seconds is not None]
@@ -171,7 +176,8 @@ class Comparisons:
                     done.refusal = await self._create(comparison, action)
                     done.is_news = done.is_news or bool(done.refusal)
                 case StopJob(uid):
-                    await self._stored.delete_job(Key(key.namespace, comparison.job_name), uid)
+                    if await self._stored.delete_job(Key(key.namespace, comparison.job_name), uid):
+                        self._deleted.setdefault(key, set()).add(uid)
                 case DeleteComparison():
                     log.info("deleting the comparison: spec.ttlSecondsAfterFinished is over")
                     await self._stored.delete(COMPARISONS, key, comparison.uid, comparison.resource_version)

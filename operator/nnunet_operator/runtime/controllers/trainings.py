@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -46,6 +45,7 @@ from nnunet_operator.runtime.controllers.concerned import (
     waiting_for_a_ledger,
 )
 from nnunet_operator.runtime.controllers.decisions import count_decisions
+from nnunet_operator.runtime.controllers.left import forget_left, with_left
 from nnunet_operator.runtime.controllers.made import Deeds
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.pod_events import PodEventFinder
@@ -148,7 +148,8 @@ class Trainings:
         # Also where an action failed: what was seen, and what stands in the way, is to be read meanwhile.
         await self._report(key, body, before, decision)
         self._done.told(key, untold)
-        again_in = self._patience.children if self._forget_left(key, seen) else again_in
+        if forget_left(self._cache, group_of(key), seen.jobs, seen.pods):
+            again_in = self._patience.children
         if deeds.failure:
             raise deeds.failure
         waits = [seconds for seconds in (decision.requeue_after, again_in) if seconds is not None]
@@ -170,8 +171,7 @@ class Trainings:
             return None, None
         status = self._done.untold(key).onto(training.status)
         training = with_weights_from(replace(training, status=status), self._cache)
-        jobs = (*self._cache[JOBS].of(group_of(key)), *self._left(key))
-        pods = (*self._cache[PODS].of(group_of(key)), *self._pods_left(key, jobs))
+        jobs, pods = with_left(self._cache, group_of(key), lambda uid: self._done.has_deleted(key, uid))
         warnings = await self._pod_events.find(key, jobs, pods, now)
         queues = await self._queues.find(key, jobs, pods, now)
         samples = await self._scraper.samples(key, training, pods)
@@ -194,24 +194,6 @@ class Trainings:
         )
         waits = (warnings.again_in_seconds, queues.again_in_seconds, self._scraper.due_in(key))
         return world, min((seconds for seconds in waits if seconds is not None), default=None)
-
-    def _left(self, key: Key) -> Iterator[JobView]:
-        """Yield the Jobs of a training that had ended and that somebody else has deleted since its last look."""
-        for job in self._cache[JOBS].left(group_of(key)):
-            if not self._done.has_deleted(key, job.uid):
-                yield replace(job, deleting=True)
-
-    def _pods_left(self, key: Key, jobs: Iterable[JobView]) -> Iterator[PodView]:
-        """Yield the pods that had ended and are gone since, of Jobs that have ended: they say what these came to."""
-        ended = {job.uid for job in jobs if job.ended}
-        return (pod for pod in self._cache[PODS].left(group_of(key)) if pod.owner.uid in ended)
-
-    def _forget_left(self, key: Key, told: Snapshot) -> bool:
-        """Forget what is gone and has been told of; return whether that changes what is seen of the training."""
-        ended = {job.uid: Key(key.namespace, job.name) for job in told.jobs if job.ended}
-        pods = [Key(key.namespace, pod.name) for pod in told.pods if pod.owner.uid in ended]
-        self._cache[PODS].forget_left(group_of(key), pods)
-        return self._cache[JOBS].forget_left(group_of(key), ended.values())
 
     async def _refresh(self, key: Key, seen: Snapshot) -> None:
         """Read a training and its children from the API server. Raises Conflict where the cache was behind.
