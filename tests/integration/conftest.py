@@ -1,23 +1,24 @@
 """One control plane for all tests of the operator, a namespace and an operator for each."""
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
-from tests.support.api import Api, Object, wait_for, wait_served
+from tests.support.api import LIMIT_SECONDS, Api, Object, wait_for, wait_served
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
+from tests.support.scene import Scene
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
 
+T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
 """Tests that one process runs, as they share a control plane which each process would start; others go by file."""
 
@@ -47,7 +48,8 @@ class Lab:
         self.api = api
         self.namespace = namespace
         self.operator = operator
-        self.kubelet = Kubelet(api, namespace)
+        self.scene = Scene(api, namespace, operator.tail)
+        self.kubelet = Kubelet(api, namespace, self.scene)
 
     def apply(self, body: Object) -> Object:
         """Create a training."""
@@ -69,25 +71,29 @@ class Lab:
         conditions: list[Object] = self.status(name).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == type_), {})
 
-    def wait_reason(self, type_: str, reason: str, name: str = "hippo", timeout: float = 60) -> Object:
+    def wait(self, what: str, check: Callable[[], T | None], name: str = "hippo", timeout: float = LIMIT_SECONDS) -> T:
+        """Wait until `check` returns something true and return it, as long as something changes in the namespace."""
+        return self.scene.wait(what, check, name, timeout)
+
+    def wait_reason(self, type_: str, reason: str, name: str = "hippo") -> Object:
         """Wait until a condition has this reason and return it."""
 
         def found() -> Object | None:
             condition = self.condition(type_, name)
             return condition if condition.get("reason") == reason else None
 
-        return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
+        return self.wait(f"{type_} {reason} of {name}", found, name)
 
-    def wait_said(self, words: str, name: str = "hippo", timeout: float = 60) -> Object:
+    def wait_said(self, words: str, name: str = "hippo") -> Object:
         """Wait until condition Progressing says these words and return it."""
 
         def found() -> Object | None:
             condition = self.condition("Progressing", name)
             return condition if words in condition.get("message", "") else None
 
-        return wait_for(f"{name} to say {words!r}", found, timeout, lambda: self.describe(name))
+        return self.wait(f"{name} to say {words!r}", found, name)
 
-    def wait_jobs(self, *names: str, timeout: float = 60) -> list[Object]:
+    def wait_jobs(self, *names: str) -> list[Object]:
         """Wait until exactly these Jobs exist and return them."""
         wanted = sorted(names)
 
@@ -96,9 +102,9 @@ class Lab:
             return jobs if [job["metadata"]["name"] for job in jobs] == wanted else None
 
         if not wanted:
-            wait_for("no Jobs", lambda: not self.jobs(), timeout, self.describe)
+            self.wait("no Jobs", lambda: not self.jobs())
             return []
-        return wait_for(f"Jobs {wanted}", found, timeout, self.describe)
+        return self.wait(f"Jobs {wanted}", found)
 
     def jobs(self) -> list[Object]:
         """Return all Jobs of the namespace in the order of their names."""
@@ -117,23 +123,21 @@ class Lab:
 
     def wait_event(self, reason: str, times: int = 1, name: str = "hippo") -> None:
         """Wait until an Event has been recorded so many times, and no more. It comes after the status."""
-        wait_for(f"Event {reason}", lambda: self.events(name).count(reason) >= times, 60, lambda: self.describe(name))
+        self.wait(f"Event {reason}", lambda: self.events(name).count(reason) >= times, name)
         assert self.events(name).count(reason) == times, self.events(name)
 
     def describe(self, name: str = "hippo") -> str:
         """Return what a person would look at."""
-        found = self.api.get("nnunettrainings", self.namespace, name) or {}
-        jobs = {job["metadata"]["name"]: job.get("status") for job in self.jobs()}
-        return f"{json.dumps(found.get('status'), indent=1)}\n{json.dumps(jobs)}\n{self.operator.tail()}"
+        return self.scene.describe(name)
 
     def plan_and_train(self, name: str = "hippo") -> None:
         """Let planning succeed and the folds start."""
         self.kubelet.end(self.kubelet.pod(name, "plan"))
         self.wait_reason("DatasetReady", "Preprocessed", name)
 
-    def verify_and_evaluate(self, name: str = "hippo", timeout: float = 60) -> None:
+    def verify_and_evaluate(self, name: str = "hippo") -> None:
         """Let the checkpoints prove the epochs and the evaluation succeed."""
-        self.kubelet.end(self.kubelet.pod(name, "verify", timeout=timeout))
+        self.kubelet.end(self.kubelet.pod(name, "verify"))
         self.kubelet.end(self.kubelet.pod(name, "evaluate"))
 
 
@@ -183,7 +187,7 @@ def make_namespace(api: Api, **labels: str) -> str:
     """Make a namespace and wait for the ServiceAccount without which no pod is made."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     api.create("namespaces", {"metadata": {"name": name, "labels": labels}})
-    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"), 90)
+    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"))
     return name
 
 

@@ -174,7 +174,7 @@ class Gate:
         labels = {"metadata": {"labels": {"nnunet.dev/mark": mark}}}
         self.done("PATCH", f"/api/v1/namespaces/{self._probe}", labels, type_=MERGE)
         # Right after the definition of policies was installed it may take 30 s until admission finds them.
-        wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"), 60)
+        wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"))
 
     def _probed(self) -> Answer:
         body = {"metadata": {"name": "probe", "namespace": self._probe}, "spec": {"dataset": {"name": "Dataset001_A"}}}
@@ -187,7 +187,7 @@ class Gate:
         clinical = self.namespace(clinical="true")
         body = {"metadata": {"name": "probe", "namespace": clinical}, "spec": {"dataset": {"name": "Dataset001_A"}}}
         full = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
-        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message, 60)
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message)
         self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
 
     def active(self) -> None:

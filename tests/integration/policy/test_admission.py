@@ -226,6 +226,6 @@ def test_no_expression_of_the_admission_policies_is_doubted(gate: Gate) -> None:
         items: list[Object] = gate.done("GET", path)["items"]
         return items if all("typeChecking" in item.get("status", {}) for item in items) else []
 
-    found = wait_for("the types to be checked", checked, 60)
+    found = wait_for("the types to be checked", checked)
     assert "nnunet-sizes" in {item["metadata"]["name"] for item in found}
     assert [item["status"]["typeChecking"] for item in found] == [{}] * len(found)

@@ -273,7 +273,7 @@ def verifier_by_tag(stage: Stage) -> Iterator[None]:
 @brings
 def changed(stage: Stage) -> Iterator[None]:
     stage.apply(stage.held, podTemplate=NOWHERE)
-    wait_for("its start", lambda: stage.held.status(stage.name).get("startTime"))
+    stage.held.wait("its start", lambda: stage.held.status(stage.name).get("startTime"), stage.name)
     with policy(stage, 1000):
         yield
 

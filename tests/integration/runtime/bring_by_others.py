@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -46,7 +46,7 @@ def webhook(stage: Stage) -> Iterator[None]:
     container = {"name": "trial", "image": "trial"}
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": spec}
-    wait_for("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
+    lab.wait("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
     stage.apply()
     yield
     lab.api.request("DELETE", f"{path}/{name}")
@@ -66,7 +66,7 @@ def quota_on_limits(stage: Stage) -> Iterator[None]:
     hard = {"metadata": {"name": "limits", "namespace": namespace}, "spec": {"hard": {"limits.cpu": "100"}}}
     stage.lab.api.create("resourcequotas", hard)
     trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
-    wait_for("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
+    stage.lab.wait("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
     stage.apply(stage.held)
     yield
     stage.lab.api.delete("resourcequotas", namespace, "limits")
@@ -81,7 +81,9 @@ def limit_range(stage: Stage) -> Iterator[None]:
     trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
     greedy: Object = {**trial, "spec": {**TRIAL["spec"], "containers": [{**TRIAL["spec"]["containers"][0]}]}}
     greedy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
-    wait_for("the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy))
+    stage.lab.wait(
+        "the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy)
+    )
     stage.apply(stage.held)
     yield
     stage.lab.api.delete("limitranges", namespace, "defaults")
@@ -93,7 +95,7 @@ def pod_security(stage: Stage) -> Iterator[None]:
     lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: "restricted"}}})
     pod = {"containers": [{"name": "trial", "image": "trial"}]}
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": pod}
-    wait_for("Pod Security to be in force", lambda: "PodSecurity" in lab.api.refusal("pods", trial))
+    lab.wait("Pod Security to be in force", lambda: "PodSecurity" in lab.api.refusal("pods", trial))
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
     stage.apply(lab, podTemplate={"annotations": unconfined})
     yield
@@ -129,7 +131,7 @@ def jobs_get(stage: Stage, field: str, value: str) -> Iterator[None]:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     metadata = {"name": f"{stage.name}-trial", "namespace": stage.lab.namespace}
     trial: Object = {"metadata": metadata, "spec": spec}
-    wait_for("the rule", lambda: field in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
+    stage.lab.wait("the rule", lambda: field in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
     yield
     mutations.end()
 
@@ -177,7 +179,7 @@ def _complete(stage: Stage, name: str, after: str = "") -> str:
         job = lab.api.get("jobs", lab.namespace, name)
         return None if job is None or job["metadata"]["uid"] == after else str(job["metadata"]["uid"])
 
-    found = wait_for(name, uid, 60, lambda: lab.describe(stage.name))
+    found = lab.wait(name, uid, stage.name)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     said = {"status": "True", "reason": "Done", "message": "", "lastTransitionTime": now}
     conditions = [{**said, "type": type_} for type_ in ("SuccessCriteriaMet", "Complete")]
@@ -213,5 +215,5 @@ def job_deleted(stage: Stage) -> Iterator[None]:
             stage.lab.api.delete("jobs", stage.lab.namespace, name)
         return bool(stage.lab.condition("Failed", stage.name).get("status") == "True")
 
-    wait_for("the end", given_up, 60, lambda: stage.lab.describe(stage.name))
+    stage.lab.wait("the end", given_up, stage.name)
     yield

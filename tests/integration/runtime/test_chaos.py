@@ -14,7 +14,7 @@ import pytest
 
 from tests.integration.conftest import Lab
 from tests.support import sizes
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.chaos_node import ChaosNode
 from tests.support.chaos_people import People
 from tests.support.chaos_scripts import Life, draw, faults
@@ -47,7 +47,7 @@ def rules(api: Api, lab: Lab) -> Iterator[None]:
     yield
     mutations.end()
     # What nobody lets go would keep the namespace for ever, and other tests wait until all of them are gone.
-    wait_for("the finalizers of others to be off", lambda: not _take_finalizers_off(api, lab.namespace), 60)
+    lab.wait("the finalizers of others to be off", lambda: not _take_finalizers_off(api, lab.namespace))
 
 
 def _take_finalizers_off(api: Api, namespace: str) -> list[str]:

@@ -39,12 +39,12 @@ def test_no_write_at_rest(
             return sum(item.get("status", {}).get("phase") == phase for item in trainings)
 
         with Autopilot(api, namespace, lambda: 0.0):
-            wait_for("all to end", lambda: number_of("Completed") == FINISHED, 180, lab.operator.tail)
+            lab.wait("all to end", lambda: number_of("Completed") == FINISHED, timeout=180)
         wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
-        wait_for("nobody to write any more", lambda: versions(lab) == versions(lab, after=2), 120)
+        lab.wait("nobody to write any more", lambda: versions(lab) == versions(lab, after=2))
         mine, stored, lists = len(proxy.writes()), versions(lab), lab.operator.metrics()[RESYNCS]
         time.sleep(sizes.REST_SECONDS)
-        wait_for("a full list", lambda: lab.operator.metrics()[RESYNCS] > lists, 60, lab.operator.tail)
+        lab.wait("a full list", lambda: lab.operator.metrics()[RESYNCS] > lists)
         assert versions(lab, after=1) == stored
         assert proxy.writes()[mine:] == []
 
