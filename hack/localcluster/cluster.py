@@ -21,7 +21,7 @@ from hack.localcluster.packages import ensure_packages
 from hack.localcluster.state import State
 from hack.localcluster.volumes import make_volume
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0  # of a busy machine; a component that has ended is told at once
 
 
 class Cluster:
@@ -85,7 +85,7 @@ class Cluster:
         """Start what doesn't run yet and wait until the cluster is ready. Repeating it is harmless.
 
         Raises:
-            ClusterError: A component died (with the end of its log), or it was not ready within a minute.
+            ClusterError: A component died (with the end of its log), or it was not ready in time.
         """
         self._console = Console()
         if self._full and os.geteuid() != 0:

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
-from tests.support.api import LIMIT_SECONDS, Api, Object, wait_for, wait_served
+from tests.support.api import Api, Object, wait_for, wait_served
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
@@ -71,9 +72,12 @@ class Lab:
         conditions: list[Object] = self.status(name).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == type_), {})
 
-    def wait(self, what: str, check: Callable[[], T | None], name: str = "hippo", timeout: float = LIMIT_SECONDS) -> T:
-        """Wait until `check` returns something true and return it, as long as something changes in the namespace."""
-        return self.scene.wait(what, check, name, timeout)
+    def wait(self, what: str, check: Callable[[], T | None], name: str = "hippo", **limits: float) -> T:
+        """Wait until `check` returns something true and return it, as long as something changes in the namespace.
+
+        `limits` are those of `wait_for`: timeout, longer, poll.
+        """
+        return self.scene.wait(what, check, name, **limits)
 
     def wait_reason(self, type_: str, reason: str, name: str = "hippo") -> Object:
         """Wait until a condition has this reason and return it."""
@@ -129,6 +133,21 @@ class Lab:
     def describe(self, name: str = "hippo") -> str:
         """Return what a person would look at."""
         return self.scene.describe(name)
+
+    def look(self, name: str = "hippo") -> None:
+        """Have the operator look at a training, and wait until it has: what it has not done then, it does not do."""
+        for _ in range(2):  # what ends first may have begun before, with what was known then
+            looks = self._looks()
+            change = {"metadata": {"annotations": {"tests/looked": uuid.uuid4().hex}}}
+            self.api.merge("nnunettrainings", self.namespace, name, change)
+            self.wait("the operator to look", partial(self._has_looked, looks), name)
+
+    def _has_looked(self, before: float) -> bool:
+        return self._looks() > before
+
+    def _looks(self) -> float:
+        series = 'nnunet_operator_reconciles_total{kind="NnunetTraining",'
+        return sum(value for name, value in self.operator.metrics().items() if name.startswith(series))
 
     def plan_and_train(self, name: str = "hippo") -> None:
         """Let planning succeed and the folds start."""

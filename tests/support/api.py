@@ -170,7 +170,9 @@ WRITES = ("POST", "PUT", "PATCH", "DELETE", "APPLY")
 LIMIT_SECONDS = 90.0
 """How long a test waits in vain: a busy machine needs less, and what has come costs no wait."""
 LONGER_SECONDS = 180.0
+"""How much longer at most, as long as something happens."""
 LOOK_SECONDS = 5.0
+POLL_SECONDS = 0.05
 
 
 def wait_for(
@@ -179,12 +181,13 @@ def wait_for(
     timeout: float = LIMIT_SECONDS,
     about: Callable[[], str] = str,
     seen: Callable[[], object] | None = None,
-    poll: float = 0.05,
+    longer: float = LONGER_SECONDS,
+    poll: float = POLL_SECONDS,
 ) -> T:
     """Poll until `check` returns something true, and return it; else fail with what was waited for and `about` it.
 
     With `seen`, which returns something else each time that something has happened, `timeout` bounds the seconds in
-    which nothing happens: a slow machine gets 180 s more at most, and one on which nothing moves gets none.
+    which nothing happens: a slow machine gets up to `longer` seconds more, and one on which nothing moves gets none.
     """
     began = last = looked = time.monotonic()
     known: object = None
@@ -194,7 +197,7 @@ def wait_for(
             looked, current = now, seen()
             if current != known:
                 known, last = current, now
-        if now - last > timeout or now - began > timeout + LONGER_SECONDS:
+        if now - last > timeout or now - began > timeout + longer:
             still = f", {now - last:.0f} s of them without a change" if seen else ""
             raise AssertionError(f"waited {now - began:.0f} s{still} for {what}; last: {value!r}\n{about()}")
         time.sleep(poll)

@@ -85,7 +85,7 @@ class Kube:
         if about is None:
             return wait_for(what, check, timeout, poll=POLL_SECONDS)
         seen = Scene(self.api, about[0]).versions
-        return wait_for(what, check, timeout, lambda: self.describe(*about), seen, POLL_SECONDS)
+        return wait_for(what, check, timeout, lambda: self.describe(*about), seen, poll=POLL_SECONDS)
 
     def status(self, namespace: str, training: str) -> Object:
         """Return the status of a training; {} while there is none."""

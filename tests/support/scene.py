@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import urllib3
 
-from tests.support.api import LIMIT_SECONDS, Api, ApiError, Object, wait_for
+from tests.support.api import LIMIT_SECONDS, LONGER_SECONDS, POLL_SECONDS, Api, ApiError, Object, wait_for
 
 T = TypeVar("T")
 KINDS = ("nnunettrainings", "nnunetcomparisons", "jobs", "pods", "events")
@@ -42,10 +42,11 @@ class Scene:
         check: Callable[[], T | None],
         name: str = "",
         timeout: float = LIMIT_SECONDS,
-        poll: float = 0.05,
+        longer: float = LONGER_SECONDS,
+        poll: float = POLL_SECONDS,
     ) -> T:
         """Wait as `wait_for` does, as long as something changes here; what is printed is mostly about `name`."""
-        return wait_for(what, check, timeout, lambda: self.describe(name), self.versions, poll)
+        return wait_for(what, check, timeout, lambda: self.describe(name), self.versions, longer, poll)
 
     def describe(self, name: str = "") -> str:
         """Return what a person would look at; of trainings and comparisons of another name only the phase."""

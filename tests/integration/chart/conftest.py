@@ -8,6 +8,7 @@ import pytest
 
 from hack.localcluster import Cluster
 from hack.prepare.helm import CHART, IMAGES, helm, merged
+from tests.integration.conftest import install_crds
 from tests.support.api import Api, wait_served
 from tests.support.kube import Kube, Object
 from tests.support.worker import WORKER
@@ -54,6 +55,14 @@ class Site:
         return self.helm(
             "install", release, str(CHART), "--create-namespace", *args, values=merged(IMAGES, values or {})
         )
+
+    def install_served(self, values: Object | None = None) -> str:
+        """Install the chart where its kinds are served already: so trainings are admitted at once.
+
+        Where the definitions come with what needs them, it takes admission up to half a minute to find them.
+        """
+        install_crds(self.api)
+        return self.install(values, "nnunet-operator", "--take-ownership")
 
     def upgrade(self, values: Object | None = None) -> str:
         """Upgrade the release and return what helm says."""

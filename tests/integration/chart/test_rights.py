@@ -49,7 +49,7 @@ FORBIDDEN = [
 def installed(cluster_site: Site) -> Iterator[Site]:
     """The chart with its defaults: the operator watches all namespaces."""
     cluster_site.wipe()
-    cluster_site.install()
+    cluster_site.install_served()
     yield cluster_site
     cluster_site.wipe()
 

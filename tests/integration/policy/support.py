@@ -5,7 +5,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.chart.conftest import Site
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import REQUEST_SECONDS, Api, Object, wait_for
 from tests.support.builders import comparison
 
 POLICIES = "/apis/nnunet.dev/v1alpha1/nnunettrainingpolicies"
@@ -72,7 +72,7 @@ class Client(Api):
             if as_.startswith("system:node:"):
                 headers["Impersonate-Group"] = "system:nodes"
         data = body if isinstance(body, str | None) else json.dumps(body)
-        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=30)
+        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=REQUEST_SECONDS)
         text = answer.data.decode()
         parsed = json.loads(text) if text.startswith("{") else {"message": text}
         said = [header.encode("latin-1").decode() for header in answer.headers.getlist("Warning")]  # it sends UTF-8
@@ -94,6 +94,24 @@ def policy_body(name: str, **spec: Any) -> Object:
 def in_time(**after: float) -> str:
     """Return the time after now, as `timedelta` counts it, as an exception gives it."""
     return (datetime.now(UTC) + timedelta(**after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def end_soon(write: Callable[[str], object]) -> str:
+    """Write something that ends at a time as soon as it can be, wait until it has ended, and return the time.
+
+    Admission refuses it where a busy machine has been so late with it that it is over.
+    """
+    for seconds in (2, 4, 8, 16, 32):
+        end = in_time(seconds=seconds)
+        try:
+            write(end)
+        except AssertionError:
+            if seconds == 32:
+                raise
+        else:
+            break
+    sleep_until(end)
+    return end
 
 
 def sleep_until(time_: str) -> None:

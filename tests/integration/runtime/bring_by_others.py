@@ -20,8 +20,10 @@ def tainted(stage: Stage) -> Iterator[None]:
     taint = {"key": "maintenance", "value": "yes", "effect": "NoSchedule"}
     stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": [taint]}})
     stage.apply()
-    yield
-    stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": None}})
+    try:
+        yield
+    finally:
+        stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": None}})
 
 
 @brings
@@ -48,16 +50,20 @@ def webhook(stage: Stage) -> Iterator[None]:
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": spec}
     lab.wait("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
     stage.apply()
-    yield
-    lab.api.request("DELETE", f"{path}/{name}")
+    try:
+        yield
+    finally:
+        lab.api.request("DELETE", f"{path}/{name}")
 
 
 @brings
 def quota(stage: Stage) -> Iterator[None]:
     forbid(stage.lab.api, stage.lab.namespace)
     stage.apply()
-    yield
-    allow(stage.lab.api, stage.lab.namespace)
+    try:
+        yield
+    finally:
+        allow(stage.lab.api, stage.lab.namespace)
 
 
 @brings
@@ -68,8 +74,10 @@ def quota_on_limits(stage: Stage) -> Iterator[None]:
     trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
     stage.lab.wait("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
     stage.apply(stage.held)
-    yield
-    stage.lab.api.delete("resourcequotas", namespace, "limits")
+    try:
+        yield
+    finally:
+        stage.lab.api.delete("resourcequotas", namespace, "limits")
 
 
 @brings
@@ -85,8 +93,10 @@ def limit_range(stage: Stage) -> Iterator[None]:
         "the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy)
     )
     stage.apply(stage.held)
-    yield
-    stage.lab.api.delete("limitranges", namespace, "defaults")
+    try:
+        yield
+    finally:
+        stage.lab.api.delete("limitranges", namespace, "defaults")
 
 
 @brings
@@ -98,8 +108,10 @@ def pod_security(stage: Stage) -> Iterator[None]:
     lab.wait("Pod Security to be in force", lambda: "PodSecurity" in lab.api.refusal("pods", trial))
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
     stage.apply(lab, podTemplate={"annotations": unconfined})
-    yield
-    lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: None}}})
+    try:
+        yield
+    finally:
+        lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: None}}})
 
 
 @brings
@@ -132,8 +144,10 @@ def jobs_get(stage: Stage, field: str, value: str) -> Iterator[None]:
     metadata = {"name": f"{stage.name}-trial", "namespace": stage.lab.namespace}
     trial: Object = {"metadata": metadata, "spec": spec}
     stage.lab.wait("the rule", lambda: field in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
-    yield
-    mutations.end()
+    try:
+        yield
+    finally:
+        mutations.end()
 
 
 @contextmanager
@@ -198,8 +212,10 @@ def finalizer(stage: Stage) -> Iterator[None]:
     held = {"metadata": {"finalizers": ["backup.example.org/wait"]}}
     lab.api.merge("nnunettrainings", lab.namespace, stage.name, held)
     lab.api.delete("nnunettrainings", lab.namespace, stage.name)
-    yield
-    lab.api.merge("nnunettrainings", lab.namespace, stage.name, {"metadata": {"finalizers": []}})
+    try:
+        yield
+    finally:
+        lab.api.merge("nnunettrainings", lab.namespace, stage.name, {"metadata": {"finalizers": []}})
 
 
 @brings

@@ -69,7 +69,8 @@ class Stage:
 
 
 Bring = Callable[[Stage], Iterator[None]]
-"""Brings something about, yields while it is to be seen, and takes it away."""
+"""Brings something about, yields while it is to be seen, and takes it away, also where it was not told: the rows that
+follow are in the same namespaces."""
 BRING: dict[str, Callable[[Stage], Any]] = {}
 
 

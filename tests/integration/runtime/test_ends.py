@@ -62,7 +62,7 @@ def test_a_failure_stays_one_when_its_job_is_deleted_at_once(expiring: Lab) -> N
     expiring.kubelet.end(expiring.kubelet.pod("hippo", "plan"), 65, '{"message": "dataset.json is missing"}')
     condition = expiring.wait_reason("Failed", "WrongData")
     expiring.wait_jobs()
-    time.sleep(2)
+    expiring.look()
     assert expiring.jobs() == [] and condition["status"] == "True"
 
 

@@ -91,13 +91,14 @@ def test_a_watched_namespace_that_is_refused_keeps_no_other_from_being_served(
     wait_for("the metric", lambda: not operator.metrics()[f'nnunet_operator_namespace_refused{{namespace="{other}"}}'])
 
 
+@pytest.mark.soak
 def test_a_watch_that_ends_in_the_middle_of_events_takes_no_other_with_it(proxied: Lab, proxy: Proxy) -> None:
     """The watches are built up anew, also where those of trainings have an event in hand at each instant."""
     proxied.apply(training(proxied.namespace, "busy"))
     proxied.wait_jobs("busy-plan")
     proxy.fault = failing(410, only_watches=True, kind="/pods")
     proxy.cut_watches("/pods")
-    for change in range(80):
+    for change in range(sizes.BUSY_CHANGES):
         annotation = {"metadata": {"annotations": {"change": str(change)}}}
         proxied.api.merge("nnunettrainings", proxied.namespace, "busy", annotation)
         time.sleep(0.1)
@@ -111,9 +112,9 @@ def test_watches_that_end_at_once_are_no_flood(proxied: Lab, proxy: Proxy) -> No
     proxy.fault = ending_watches
     proxy.cut_watches()
     time.sleep(1)
-    before = proxy.watches()
-    time.sleep(5)
-    assert proxy.watches() - before <= WATCHES * 7
+    before, began = proxy.watches(), time.monotonic()
+    time.sleep(4)
+    assert proxy.watches() - before <= WATCHES * (time.monotonic() - began + 2)
     proxy.fault = None
     wait_for("all watches", lambda: proxy.watching == WATCHES)
 
@@ -132,8 +133,13 @@ def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
     proxied.api.delete("jobs", proxied.namespace, "kept-plan")
     proxied.api.delete("nnunettrainings", proxied.namespace, "deleted")
     proxied.wait("no Jobs", lambda: not proxied.jobs())
+    begun = len(proxy.requests)
     proxy.fault = expired_watches
-    time.sleep(5)
+
+    def all_told() -> bool:
+        return len({path for _, path, watch in proxy.requests[begun:] if watch}) == WATCHES
+
+    proxied.wait("each watch to be told that it is too old", all_told)
     proxy.fault = None
     proxied.wait_jobs("kept-plan")
     series = 'nnunet_operator_trainings{phase="WaitingForResources"}'

@@ -53,6 +53,8 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
         lab.wait_reason("Complete", "TrainingComplete", name)
         check_result(lab.status(name))
         assert kubelet.most_running[name] <= 2
+    all_told = lambda: len(jobs_ever_made(api, namespace)) == len(names) * len(STAGES)  # noqa: E731
+    lab.wait("the Events of all Jobs", all_told, "")
     made = jobs_ever_made(api, namespace)
     assert made == {f"{name}-{stage}": 1 for name in names for stage in STAGES}, made
     stories = [lab.events(name) for name in names]

@@ -222,11 +222,11 @@ def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
     told = lab.wait_reason("Stalled", "NoEpochFinished")
     assert pod["metadata"]["name"] in told["message"] and "since epoch 3" in told["message"]
     assert lab.status()["folds"][0]["stalledPod"] == pod["metadata"]["name"]
-    writes = lab.training()["metadata"]["resourceVersion"]
+    before = lab.status()
     lab.operator.kill()
     lab.operator.start()
-    time.sleep(2)
-    assert lab.training()["metadata"]["resourceVersion"] == writes, lab.describe()
+    lab.look()
+    assert lab.status() == before, lab.describe()
     assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] == pod["metadata"]["uid"]
     lab.set(restartOnStall=True)
     lab.wait("the restart", lambda: lab.status()["folds"][0]["stallRestarts"] == 1)
