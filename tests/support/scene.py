@@ -27,7 +27,7 @@ class Scene:
         """Return something that is another when something has changed; the same while the API server is away."""
         try:
             lists = [
-                self._api.request("GET", self._api.path(kind, self._namespace), accept=METADATA)["items"]
+                self._api.request("GET", self._api.path(kind, self._namespace), accept=METADATA)["items"] or ()
                 for kind in KINDS
             ]
         except (ApiError, urllib3.exceptions.HTTPError):
