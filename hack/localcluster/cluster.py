@@ -123,10 +123,10 @@ class Cluster:
         """
         return make_volume(self.layout, self.client(), name, namespace, size, limited)
 
-    def stop_component(self, name: str) -> None:
-        """End one component, for example `kube-apiserver`; the others go on."""
+    def stop_component(self, name: str, grace_seconds: float = 5) -> None:
+        """End one component, for example `kube-apiserver`; the others go on. Without grace it is killed at once."""
         self._require(name)
-        processes.end(lambda: [p.pid for p in processes.find(self.layout.root, name)], name, grace_seconds=5)
+        processes.end(lambda: [p.pid for p in processes.find(self.layout.root, name)], name, grace_seconds)
 
     def start_component(self, name: str) -> None:
         """Start a stopped component again and wait until the cluster is ready."""

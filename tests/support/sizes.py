@@ -26,6 +26,7 @@ POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
 OPERATOR_KILLS = _size(6, 24, "kills of an operator with four trainings")
 CHAOS_TRAININGS = _size(12, 100, "trainings in a cluster where everybody changes, deletes and forbids things")
+CHAOS_HINDRANCES = _size(1, 4, "hindered stages at most of each of these: Kubernetes waits ever longer after each")
 CHAOS_SECONDS = _size(8, 60, "seconds for which that goes on")
 FAULT_SECONDS = _size(3, 6, "seconds of each fault of the API server")
 BUSY_CHANGES = _size(30, 80, "changes of a training while a watch begins anew all the time")

@@ -53,7 +53,7 @@ def test_a_second_install_is_refused(site: Site) -> None:
 
 
 def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) -> None:
-    site.install()
+    site.install_served()
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     site.upgrade({"image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
@@ -67,7 +67,7 @@ def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) 
 
 
 def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -> None:
-    site.install()
+    site.install_served()
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     assert f"[CustomResourceDefinition] {CRD}" in site.uninstall()

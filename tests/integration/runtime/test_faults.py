@@ -213,7 +213,7 @@ def test_api_server_stopped_and_started(
     lab.apply(training(namespace))
     lab.plan_and_train()
     pid = lab.operator.pid
-    cluster.stop_component("kube-apiserver")
+    cluster.stop_component("kube-apiserver", grace_seconds=0)
     try:
         lab.wait("the probe to say so", lambda: lab.operator.status("readyz") == 503)
         assert lab.operator.status("livez") == 200

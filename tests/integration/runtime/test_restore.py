@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from hack.localcluster import Cluster
@@ -11,14 +12,14 @@ from tests.support.builders import training
 from tests.support.process import OperatorProcess
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
-MANY = 1500
+CLIENTS, MANY = 5, 1500
 """Writes after the backup: more than the control plane makes by itself while it starts and the test goes on."""
 
 
 def offline(cluster: Cluster, change: Callable[[Path], object]) -> None:
     """Stop the control plane, change etcd's folder, and start it again."""
     for name in reversed(COMPONENTS):
-        cluster.stop_component(name)
+        cluster.stop_component(name, grace_seconds=0)
     change(cluster.layout.root / "etcd")
     for name in COMPONENTS:
         cluster.start_component(name)
@@ -27,9 +28,15 @@ def offline(cluster: Cluster, change: Callable[[Path], object]) -> None:
 def write_much(api: Api, namespace: str) -> None:
     """Make so many writes that versions are far ahead of those of the backup."""
     path = f"/api/v1/namespaces/{namespace}/configmaps"
-    api.request("POST", path, {"metadata": {"name": "much"}})
-    for number in range(MANY):
-        api.request("PATCH", f"{path}/much", {"data": {"n": str(number)}}, "application/merge-patch+json")
+
+    def write(client: int) -> None:
+        api.request("POST", path, {"metadata": {"name": f"much-{client}"}})
+        for number in range(MANY // CLIENTS):
+            patch = {"data": {"n": str(number)}}
+            api.request("PATCH", f"{path}/much-{client}", patch, "application/merge-patch+json")
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        list(clients.map(write, range(CLIENTS)))
 
 
 def test_etcd_is_restored_from_a_backup(
