@@ -63,7 +63,7 @@ def operator(site: Site, nursery: Nursery, values: Object, folder: Path) -> Iter
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return bool(response.status == 200)
     except OSError:
         return False
