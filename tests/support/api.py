@@ -125,9 +125,9 @@ class Api:
             return error.message
         return ""
 
-    def may(self, user: str, attributes: Mapping[str, str]) -> bool:
-        """Say whether a user may do something (resourceAttributes of a SubjectAccessReview)."""
-        review = {"spec": {"user": user, "resourceAttributes": dict(attributes)}}
+    def may(self, user: str, attributes: Mapping[str, str], *groups: str) -> bool:
+        """Say whether a user, in groups, may do something (resourceAttributes of a SubjectAccessReview)."""
+        review = {"spec": {"user": user, "groups": groups, "resourceAttributes": dict(attributes)}}
         answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return bool(answer["status"]["allowed"])
 

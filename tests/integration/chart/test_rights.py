@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.support.api import wait_for
 from tests.support.small_training import training
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:nnunet-operator"
@@ -50,6 +52,7 @@ def installed(cluster_site: Site) -> Iterator[Site]:
     """The chart with its defaults: the operator watches all namespaces."""
     cluster_site.wipe()
     cluster_site.install_served()
+    wait_for("its rights to be in force", lambda: cluster_site.may(OPERATOR, "list", "nnunettrainings"))
     yield cluster_site
     cluster_site.wipe()
 
@@ -59,6 +62,13 @@ def confined(installed: Site) -> Iterator[Site]:
     """The operator confined to the namespace `imaging`."""
     installed.namespace("imaging")
     installed.upgrade({"watch": {"namespaces": ["imaging"]}})
+    may = partial(installed.may, OPERATOR)
+
+    def in_force() -> bool:
+        here, there = may("list", "nnunettrainings", "imaging"), may("create", "events", "default")
+        return here and there and not may("list", "nnunettrainings")
+
+    wait_for("its rights to be in force", in_force)
     yield installed
     installed.upgrade()
 

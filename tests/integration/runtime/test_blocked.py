@@ -36,6 +36,8 @@ def test_waiting_for_a_node(lab: Lab) -> None:
     assert condition["status"] == "False"
     assert "no nodes available" in condition["message"]
     assert lab.status()["phase"] == "WaitingForResources"
+    shown = lab.describe()
+    assert "pods/hippo-plan-" in shown and " FailedScheduling x" in shown, "what a wait in vain prints tells the same"
 
 
 def test_waiting_for_a_claim(lab: Lab, node: str) -> None:
