@@ -61,12 +61,18 @@ def test_each_transition_is_announced_once(lab: Lab) -> None:
     """Events tell the story in order, and nothing twice."""
     lab.apply(training(lab.namespace))
     lab.plan_and_train()
-    stages = (("fold", "0", "Training"), ("fold", "1", "Training"), ("verify", "", "Verifying"))
-    for stage, fold, reason in (*stages, ("evaluate", "", "Evaluating")):
-        pod = lab.kubelet.pod("hippo", stage, fold)
-        lab.kubelet.run(pod)
+    for reason, pods in (
+        ("Training", [("fold", "0"), ("fold", "1")]),
+        ("Verifying", [("verify", "")]),
+        ("Evaluating", [("evaluate", "")]),
+    ):
+        running = [lab.kubelet.pod("hippo", stage, fold) for stage, fold in pods]
+        for pod in running:
+            lab.kubelet.run(pod)
         lab.wait_reason("Progressing", reason)  # each is seen running
-        lab.kubelet.end(pod)
+        lab.wait_event("FoldStarted", times=2)
+        for pod in running:
+            lab.kubelet.end(pod)
     lab.wait_event("TrainingComplete")
     story = lab.events()
     once = ["Preprocessed", "Training", "Verifying", "CheckpointsVerified", "Evaluating", "TrainingComplete"]

@@ -39,13 +39,14 @@ def test_no_write_at_rest(
             return sum(item.get("status", {}).get("phase") == phase for item in trainings)
 
         with Autopilot(api, namespace, lambda: 0.0):
-            lab.wait("all to end", lambda: number_of("Completed") == FINISHED, timeout=90.0)
+            lab.wait("all to end", lambda: number_of("Completed") == FINISHED)
         wait_for("all to pause", lambda: number_of("Suspended") == SUSPENDED)
         wait_rest(lab, proxy)
 
 
-def wait_rest(lab: Lab, proxy: Proxy) -> None:
-    """Wait for a while with a full list in it in which nobody writes anything: who writes again and again leaves none.
+def wait_rest(lab: Lab, proxy: Proxy, most: int = 0) -> None:
+    """Wait for a while with a full list in it in which nobody changes anything and the operator writes `most` times at
+    most: who writes again and again leaves no such while.
 
     One who is late with what there was to write does, and on a busy machine nobody knows how late that is.
     """
@@ -55,7 +56,7 @@ def wait_rest(lab: Lab, proxy: Proxy) -> None:
         until = time.monotonic() + sizes.REST_SECONDS
         over = lambda: time.monotonic() > until and lab.operator.metrics()[RESYNCS] > lists  # noqa: E731
         lab.wait("a full list", over)
-        return (proxy.writes()[mine:], versions(lab)) == ([], stored)
+        return len(proxy.writes()) - mine <= most and versions(lab) == stored
 
     wait_for("nobody to write any more", none_written, about=lambda: "\n".join(map(str, proxy.writes()[-30:])))
 
@@ -85,7 +86,7 @@ def test_no_write_at_rest_where_the_definition_is_older_than_the_operator(
             lab.wait_reason("Suspended", "SuspendedByUser", "probe")
             lab.wait_said("waits for a node")
             assert not set(PRUNED) & set(lab.status())
-            wait_rest(lab, proxy)
+            wait_rest(lab, proxy, most=1)
             told = lab.events()
             # Planning may have waited for a node as well, and then said so: another Event, of another wait.
             assert lab.events() == told and max(Counter(told).values()) <= 2, told
