@@ -45,11 +45,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 class Lab:
     """A namespace with an operator that watches nothing else."""
 
-    def __init__(self, api: Api, namespace: str, operator: OperatorProcess) -> None:
+    def __init__(self, api: Api, namespace: str, operator: OperatorProcess, log: Callable[[], str] = str) -> None:
+        """`log` returns what others than the operator have said last, for what is printed of a wait in vain."""
         self.api = api
         self.namespace = namespace
         self.operator = operator
-        self.scene = Scene(api, namespace, operator.tail)
+        self.scene = Scene(api, namespace, lambda: f"{operator.tail()}\n{log()}")
         self.kubelet = Kubelet(api, namespace, self.scene)
 
     def apply(self, body: Object) -> Object:

@@ -24,7 +24,7 @@ RECONCILED_LIVES = _size(10, 1000, "made-up lives of a training")
 COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims are checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
 
-OPERATOR_KILLS = _size(6, 24, "kills of an operator with four trainings")
+OPERATOR_KILLS = _size(4, 24, "kills of an operator with four trainings")
 CHAOS_TRAININGS = _size(12, 100, "trainings in a cluster where everybody changes, deletes and forbids things")
 CHAOS_HINDRANCES = _size(1, 4, "hindered stages at most of each of these: Kubernetes waits ever longer after each")
 CHAOS_SECONDS = _size(8, 60, "seconds for which that goes on")
