@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hack.prepare.helm import CHART, ROOT, HelmError, render
-from tests.integration.chart.conftest import CRD, NAMESPACE, Site
+from tests.integration.chart.conftest import APART, CRD, NAMESPACE, Site
 from tests.support.small_training import training
 
 
@@ -56,7 +56,7 @@ def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) 
     site.install_served()
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
-    site.upgrade({"image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
+    site.upgrade({**APART, "image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
     (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
     assert operator["image"] == "nnunet-operator:v2"
     assert {"name": "NNUNET_OPERATOR_LOG_LEVEL", "value": "DEBUG"} in operator["env"]
@@ -67,7 +67,7 @@ def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) 
 
 
 def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -> None:
-    site.install_served()
+    site.install()
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     assert f"[CustomResourceDefinition] {CRD}" in site.uninstall()

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.integration.chart.conftest import APART, NAMESPACE, Site
 from tests.support.api import wait_for
 from tests.support.small_training import training
 
@@ -61,7 +61,7 @@ def installed(cluster_site: Site) -> Iterator[Site]:
 def confined(installed: Site) -> Iterator[Site]:
     """The operator confined to the namespace `imaging`."""
     installed.namespace("imaging")
-    installed.upgrade({"watch": {"namespaces": ["imaging"]}})
+    installed.upgrade({**APART, "watch": {"namespaces": ["imaging"]}})
     may = partial(installed.may, OPERATOR)
 
     def in_force() -> bool:
@@ -70,7 +70,7 @@ def confined(installed: Site) -> Iterator[Site]:
 
     wait_for("its rights to be in force", in_force)
     yield installed
-    installed.upgrade()
+    installed.upgrade(APART)
 
 
 @pytest.mark.parametrize(("verb", "resource"), NEEDED)
@@ -199,7 +199,7 @@ def test_a_role_of_ones_own_adds_to_them(installed: Site) -> None:
         return installed.may("tom", "list", "persistentvolumeclaims", namespace)
 
     installed.kube.wait("the role to be put together", added, timeout=90)
-    installed.upgrade()
+    installed.upgrade(APART)
     assert added(), "an upgrade leaves what Kubernetes has put together"
     installed.kube.run("delete", "clusterrole", "test-more")
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from hack.prepare.helm import CHART, ROOT
-from tests.integration.chart.conftest import CRD, NAMESPACE, POLICY_CRD
+from tests.integration.chart.conftest import APART, CRD, NAMESPACE, POLICY_CRD
 from tests.integration.conftest import install_crds
 from tests.integration.policy.conftest import VALUES, install
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
@@ -13,7 +13,6 @@ from tests.support.api import Object, wait_for, wait_served
 from tests.support.builders import training
 
 CLINICAL = f"{POLICIES}/clinical"
-APART = {"crds": {"install": False}}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 

@@ -11,6 +11,7 @@ from tests.integration.conftest import Lab, make_namespace, restart_controllers
 from tests.support import sizes
 from tests.support.api import Api, wait_for
 from tests.support.builders import training
+from tests.support.launch import Nursery
 from tests.support.process import OperatorProcess
 from tests.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
 
@@ -189,11 +190,11 @@ def test_an_answer_that_was_lost_creates_nothing_twice(proxied: Lab, proxy: Prox
 
 
 def test_starts_before_the_api_server_answers(
-    api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+    api: Api, namespace: str, proxy: Proxy, nursery: Nursery, tmp_path: Path
 ) -> None:
     """Not ready, but alive; ready as soon as the API server is."""
     proxy.fault = failing(503)
-    operator = OperatorProcess(proxy.kubeconfig, tmp_path / "early.log", namespace)
+    operator = OperatorProcess(proxy.kubeconfig, tmp_path / "early.log", namespace, nursery.launch)
     operator.start(wait=False)
     try:
         wait_for("the probes to answer", lambda: operator.status("livez") == 200)
