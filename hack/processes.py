@@ -1,6 +1,7 @@
 """Processes and ports of servers that run for a while on this machine."""
 
 import contextlib
+import os
 import random
 import socket
 import subprocess
@@ -18,10 +19,13 @@ def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
 
 def free_ports(number: int) -> list[int]:
     """Return TCP ports of loopback that are free now. They are not those that the kernel hands out to connections, of
-    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py)."""
+    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py), nor those of
+    test processes beside this one, of which one may be found before its server listens, or while it is restarted: of
+    each 16 the first eight are for trainers (tests/trainer/world.py), the others for eight processes."""
+    beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     found: list[int] = []
     with contextlib.ExitStack() as held:  # all at once, so that none is found twice
-        for port in random.SystemRandom().sample(range(10_000, 20_000), k=200):
+        for port in random.SystemRandom().sample(range(10_000 + 8 + beside, 20_000, 16), k=200):
             probe = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))

@@ -110,9 +110,9 @@ def start_trainings(api: Api, namespace: str, trainers: Trainers, number: int) -
     def start(index: int) -> None:
         name = f"t-{index}"
         api.create("nnunettrainings", training(namespace, name, folds=list(range(FOLDS)), schedule={}))
-        kubelet.end(kubelet.pod(name, "plan", timeout=120))
+        kubelet.end(kubelet.pod(name, "plan"))
         for fold in range(FOLDS):
-            pod = kubelet.pod(name, "fold", str(fold), timeout=120)
+            pod = kubelet.pod(name, "fold", str(fold))
             address = f"127.1.{index}.{fold + 1}"
             trainers.folds[address] = contract_of(pod).uid, str(fold)
             kubelet.run(pod, address)

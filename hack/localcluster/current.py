@@ -74,7 +74,7 @@ class CurrentCluster(Cluster):
             f"CLUSTER=current: make the claim {namespace}/{name} (ReadWriteMany, {size}) on your cluster's storage"
         )
 
-    def stop_component(self, name: str) -> None:
+    def stop_component(self, name: str, grace_seconds: float = 5) -> None:
         """Not possible here: only the local cluster's components may be stopped."""
         raise ClusterError(f"CLUSTER=current: {name} is not ours to stop; unset CLUSTER to use the local cluster")
 

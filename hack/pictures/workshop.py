@@ -43,6 +43,7 @@ class Workshop:
     def __init__(self, console: Console | None = None) -> None:
         """Install what is missing. Raises WorkshopError where that fails."""
         self._console = console or Console()
+        self._bundled = False
         ensure_programs(self._console)
         lock = (SOURCE / "package-lock.json").read_bytes()
         packages = cache_root() / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
@@ -64,7 +65,10 @@ class Workshop:
         return self.folder / "node_modules/@grafana/ui/dist/public/img/icons"
 
     def bundle(self) -> Path:
-        """Build the page and return the folder that holds it as page.js."""
+        """Build the page, once, and return the folder that holds it as page.js."""
+        out = self.folder / "dist"
+        if self._bundled:
+            return out
         options = [
             "--bundle",
             "--format=iife",
@@ -72,8 +76,8 @@ class Workshop:
             "--define:process.env.NODE_ENV='production'",
             "--loader:.ttf=empty",
         ]
-        out = self.folder / "dist"
         self.tool("esbuild", "src/main.tsx", *options, f"--outfile={out / 'page.js'}", "--log-level=warning")
+        self._bundled = True
         return out
 
     def check(self, dashboards: Iterable[Path]) -> None:

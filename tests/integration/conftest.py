@@ -1,10 +1,10 @@
 """One control plane for all tests of the operator, a namespace and an operator for each."""
 
-import json
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
@@ -15,9 +15,11 @@ from tests.support.api import Api, Object, wait_for, wait_served
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
+from tests.support.scene import Scene
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
 
+T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
 """Tests that one process runs, as they share a control plane which each process would start; others go by file."""
 
@@ -43,11 +45,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
 class Lab:
     """A namespace with an operator that watches nothing else."""
 
-    def __init__(self, api: Api, namespace: str, operator: OperatorProcess) -> None:
+    def __init__(self, api: Api, namespace: str, operator: OperatorProcess, log: Callable[[], str] = str) -> None:
+        """`log` returns what others than the operator have said last, for what is printed of a wait in vain."""
         self.api = api
         self.namespace = namespace
         self.operator = operator
-        self.kubelet = Kubelet(api, namespace)
+        self.scene = Scene(api, namespace, lambda: f"{operator.tail()}\n{log()}")
+        self.kubelet = Kubelet(api, namespace, self.scene)
 
     def apply(self, body: Object) -> Object:
         """Create a training."""
@@ -69,14 +73,21 @@ class Lab:
         conditions: list[Object] = self.status(name).get("conditions", [])
         return next((condition for condition in conditions if condition["type"] == type_), {})
 
-    def wait_reason(self, type_: str, reason: str, name: str = "hippo", timeout: float = 60) -> Object:
+    def wait(self, what: str, check: Callable[[], T | None], name: str = "hippo", **limits: float) -> T:
+        """Wait until `check` returns something true and return it, as long as something changes in the namespace.
+
+        `limits` are those of `wait_for`: timeout, longer, poll.
+        """
+        return self.scene.wait(what, check, name, **limits)
+
+    def wait_reason(self, type_: str, reason: str, name: str = "hippo") -> Object:
         """Wait until a condition has this reason and return it."""
 
         def found() -> Object | None:
             condition = self.condition(type_, name)
             return condition if condition.get("reason") == reason else None
 
-        return wait_for(f"{type_} {reason} of {name}", found, timeout, lambda: self.describe(name))
+        return self.wait(f"{type_} {reason} of {name}", found, name)
 
     def delete_ended(self, pod: Object) -> None:
         """Delete the Job of a pod as soon as it has ended, and wait until both are gone."""
@@ -86,20 +97,20 @@ class Lab:
             conditions = (self.api.get("jobs", self.namespace, job) or {}).get("status", {}).get("conditions", [])
             return any(one["type"] in ("Complete", "Failed") for one in conditions)
 
-        wait_for(f"the end of Job {job}", over, 60)
+        self.wait(f"the end of Job {job}", over)
         self.api.delete("jobs", self.namespace, job, propagation="Background")
-        wait_for(f"pod {name} to be gone", lambda: self.api.get("pods", self.namespace, name) is None, 60)
+        self.wait(f"pod {name} to be gone", lambda: self.api.get("pods", self.namespace, name) is None)
 
-    def wait_said(self, words: str, name: str = "hippo", timeout: float = 60) -> Object:
+    def wait_said(self, words: str, name: str = "hippo") -> Object:
         """Wait until condition Progressing says these words and return it."""
 
         def found() -> Object | None:
             condition = self.condition("Progressing", name)
             return condition if words in condition.get("message", "") else None
 
-        return wait_for(f"{name} to say {words!r}", found, timeout, lambda: self.describe(name))
+        return self.wait(f"{name} to say {words!r}", found, name)
 
-    def wait_jobs(self, *names: str, timeout: float = 60) -> list[Object]:
+    def wait_jobs(self, *names: str) -> list[Object]:
         """Wait until exactly these Jobs exist and return them."""
         wanted = sorted(names)
 
@@ -108,9 +119,9 @@ class Lab:
             return jobs if [job["metadata"]["name"] for job in jobs] == wanted else None
 
         if not wanted:
-            wait_for("no Jobs", lambda: not self.jobs(), timeout, self.describe)
+            self.wait("no Jobs", lambda: not self.jobs())
             return []
-        return wait_for(f"Jobs {wanted}", found, timeout, self.describe)
+        return self.wait(f"Jobs {wanted}", found)
 
     def jobs(self) -> list[Object]:
         """Return all Jobs of the namespace in the order of their names."""
@@ -129,23 +140,36 @@ class Lab:
 
     def wait_event(self, reason: str, times: int = 1, name: str = "hippo") -> None:
         """Wait until an Event has been recorded so many times, and no more. It comes after the status."""
-        wait_for(f"Event {reason}", lambda: self.events(name).count(reason) >= times, 60, lambda: self.describe(name))
+        self.wait(f"Event {reason}", lambda: self.events(name).count(reason) >= times, name)
         assert self.events(name).count(reason) == times, self.events(name)
 
     def describe(self, name: str = "hippo") -> str:
         """Return what a person would look at."""
-        found = self.api.get("nnunettrainings", self.namespace, name) or {}
-        jobs = {job["metadata"]["name"]: job.get("status") for job in self.jobs()}
-        return f"{json.dumps(found.get('status'), indent=1)}\n{json.dumps(jobs)}\n{self.operator.tail()}"
+        return self.scene.describe(name)
+
+    def look(self, name: str = "hippo") -> None:
+        """Have the operator look at a training, and wait until it has: what it has not done then, it does not do."""
+        for _ in range(2):  # what ends first may have begun before, with what was known then
+            looks = self._looks()
+            change = {"metadata": {"annotations": {"tests/looked": uuid.uuid4().hex}}}
+            self.api.merge("nnunettrainings", self.namespace, name, change)
+            self.wait("the operator to look", partial(self._has_looked, looks), name)
+
+    def _has_looked(self, before: float) -> bool:
+        return self._looks() > before
+
+    def _looks(self) -> float:
+        series = 'nnunet_operator_reconciles_total{kind="NnunetTraining",'
+        return sum(value for name, value in self.operator.metrics().items() if name.startswith(series))
 
     def plan_and_train(self, name: str = "hippo") -> None:
         """Let planning succeed and the folds start."""
         self.kubelet.end(self.kubelet.pod(name, "plan"))
         self.wait_reason("DatasetReady", "Preprocessed", name)
 
-    def verify_and_evaluate(self, name: str = "hippo", timeout: float = 60) -> None:
+    def verify_and_evaluate(self, name: str = "hippo") -> None:
         """Let the checkpoints prove the epochs and the evaluation succeed."""
-        self.kubelet.end(self.kubelet.pod(name, "verify", timeout=timeout))
+        self.kubelet.end(self.kubelet.pod(name, "verify"))
         self.kubelet.end(self.kubelet.pod(name, "evaluate"))
 
 
@@ -195,7 +219,7 @@ def make_namespace(api: Api, **labels: str) -> str:
     """Make a namespace and wait for the ServiceAccount without which no pod is made."""
     name = f"t-{uuid.uuid4().hex[:8]}"
     api.create("namespaces", {"metadata": {"name": name, "labels": labels}})
-    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"), 90)
+    wait_for("the default service account", lambda: api.get("serviceaccounts", name, "default"))
     return name
 
 

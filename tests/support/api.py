@@ -13,6 +13,7 @@ import urllib3
 
 Object = dict[str, Any]
 T = TypeVar("T")
+REQUEST_SECONDS = 60.0
 
 PATHS = {
     "nnunettrainings": "/apis/nnunet.dev/v1alpha1",
@@ -82,7 +83,7 @@ class Api:
         """Send a request; return the parsed answer, or its text where it is no JSON. Raises ApiError."""
         data = body if isinstance(body, str | None) else json.dumps(body)
         headers = {"Content-Type": content_type, "User-Agent": "nnunet-tests", "Accept": accept}
-        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=20)
+        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=REQUEST_SECONDS)
         text = answer.data.decode()
         parsed = json.loads(text) if text.startswith(("{", "[")) else text
         if answer.status >= 300:
@@ -124,9 +125,9 @@ class Api:
             return error.message
         return ""
 
-    def may(self, user: str, attributes: Mapping[str, str]) -> bool:
-        """Say whether a user may do something (resourceAttributes of a SubjectAccessReview)."""
-        review = {"spec": {"user": user, "resourceAttributes": dict(attributes)}}
+    def may(self, user: str, attributes: Mapping[str, str], *groups: str) -> bool:
+        """Say whether a user, in groups, may do something (resourceAttributes of a SubjectAccessReview)."""
+        review = {"spec": {"user": user, "groups": groups, "resourceAttributes": dict(attributes)}}
         answer = self.request("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
         return bool(answer["status"]["allowed"])
 
@@ -166,16 +167,41 @@ class Api:
 WRITES = ("POST", "PUT", "PATCH", "DELETE", "APPLY")
 
 
-def wait_for(what: str, check: Callable[[], T | None], timeout: float = 60.0, about: Callable[[], str] = str) -> T:
-    """Poll until `check` returns something true; fail after `timeout` seconds with what was waited for."""
-    deadline = time.monotonic() + timeout
-    while True:
-        value = check()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {timeout:.0f} s for {what}; last: {value!r}\n{about()}")
-        time.sleep(0.05)
+LIMIT_SECONDS = 90.0
+"""How long a test waits in vain: a busy machine needs less, and what has come costs no wait."""
+LONGER_SECONDS = 180.0
+"""How much longer at most, as long as something happens."""
+LOOK_SECONDS = 5.0
+POLL_SECONDS = 0.05
+
+
+def wait_for(
+    what: str,
+    check: Callable[[], T | None],
+    timeout: float = LIMIT_SECONDS,
+    about: Callable[[], str] = str,
+    seen: Callable[[], object] | None = None,
+    longer: float = LONGER_SECONDS,
+    poll: float = POLL_SECONDS,
+) -> T:
+    """Poll until `check` returns something true, and return it; else fail with what was waited for and `about` it.
+
+    With `seen`, which returns something else each time that something has happened, `timeout` bounds the seconds in
+    which nothing happens: a slow machine gets up to `longer` seconds more, and one on which nothing moves gets none.
+    """
+    began = last = looked = time.monotonic()
+    known: object = None
+    while not (value := check()):
+        now = time.monotonic()
+        if seen and (now - looked > LOOK_SECONDS or now - last > timeout):
+            looked, current = now, seen()
+            if current != known:
+                known, last = current, now
+        if now - last > timeout or now - began > timeout + longer:
+            still = f", {now - last:.0f} s of them without a change" if seen else ""
+            raise AssertionError(f"waited {now - began:.0f} s{still} for {what}; last: {value!r}\n{about()}")
+        time.sleep(poll)
+    return value
 
 
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
@@ -192,7 +218,7 @@ def wait_served(api: Api, *definitions: str) -> None:
         paths = _discovered(api)
         return all(kind in paths and _listed(api, paths[kind]) for kind in wanted)
 
-    wait_for(f"{', '.join(definitions)} to be served", served, 90)
+    wait_for(f"{', '.join(definitions)} to be served", served)
 
 
 def _discovered(api: Api) -> dict[tuple[str, str], str]:

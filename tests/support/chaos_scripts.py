@@ -7,6 +7,7 @@ from enum import StrEnum
 from random import Random
 
 from nnunet_api.exit_codes import ExitCode
+from tests.support import sizes
 from tests.support.api import Object
 from tests.support.mutations import KINDS, RULES
 
@@ -144,9 +145,9 @@ def draw(random: Random, number: int) -> Life:
     folds = sorted(random.sample(range(5), random.choice((1, 1, 2))))
     life = Life(f"c{number}-{'-'.join((*rules, 'x'))}", folds, random.randint(1, 3), rules)
     failing = random.choice(life.children) if random.random() < 0.3 else ""
+    hindered = random.sample(life.children, random.randint(1, sizes.CHAOS_HINDRANCES))
     for child in life.children:
-        hindered = random.random() < 0.35
-        ends = [random.choice(PASSING)] if hindered else []
+        ends = [random.choice(PASSING)] if child in hindered else []
         last = random.choice((End.GOOD, End.GOOD, End.LINGERING, End.BY_SIDECAR))
         if child == failing:
             last = random.choice([end for end in TERMINAL if end is not End.SHORT or child.startswith("fold")])

@@ -9,7 +9,14 @@ from nnunet_operator.__main__ import main
 from nnunet_operator.runtime.patience import Patience
 
 PATIENCE = Patience(
-    created=0.2, children=0.1, policies=0.3, relists=0.2, first_lists=1.0, job_without_pod=1.0, pod_events=2.0
+    created=0.2,
+    children=0.1,
+    policies=0.3,
+    relists=0.2,
+    first_lists=1.0,
+    job_without_pod=1.0,
+    pod_events=2.0,
+    unseen=10.0,
 )
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 import json
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.support.api import PATHS, Api
+from tests.support.api import PATHS, Api, wait_for
+from tests.support.scene import Scene
 
 Object = dict[str, Any]
 Objects = list[Object]  # Kube.list hides the built-in name inside the class
@@ -71,6 +71,7 @@ class Kube:
         parts = [
             self.run("describe", "nnt", training, "-n", namespace, check=False)[-3500:],
             self.run("get", "jobs,pods", "-n", namespace, "-o", "wide", check=False),
+            self.run("get", "events", "-n", namespace, "--sort-by=.lastTimestamp", check=False)[-3500:],
         ]
         for pod in self.pods(namespace, training)[-2:]:
             name = pod["metadata"]["name"]
@@ -79,16 +80,12 @@ class Kube:
 
     def wait(self, what: str, check: Callable[[], Any], timeout: float, about: tuple[str, str] | None = None) -> Any:
         """Poll `check` until it returns something true and return that; after `timeout` seconds fail and say what
-        was waited for, with the description of the training `about` = (namespace, name)."""
-        deadline = time.monotonic() + timeout
-        while True:
-            value = check()
-            if value:
-                return value
-            if time.monotonic() > deadline:
-                state = self.describe(*about) if about else f"last value: {value!r}"
-                raise AssertionError(f"waited {timeout:.0f} s for {what}\n{state}")
-            time.sleep(POLL_SECONDS)
+        was waited for, with the description of the training `about` = (namespace, name). It then has more time as long
+        as something changes in the namespace."""
+        if about is None:
+            return wait_for(what, check, timeout, poll=POLL_SECONDS)
+        seen = Scene(self.api, about[0]).versions
+        return wait_for(what, check, timeout, lambda: self.describe(*about), seen, poll=POLL_SECONDS)
 
     def status(self, namespace: str, training: str) -> Object:
         """Return the status of a training; {} while there is none."""

@@ -10,6 +10,7 @@ import urllib3
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, RunContract
 from tests.support.api import Api, ApiError, Object
 from tests.support.builders import report
+from tests.support.scene import Scene
 from tests.support.trainer import contracts
 
 STAGE, FOLD, TRAINING = "nnunet.dev/stage", "nnunet.dev/fold", "nnunet.dev/training"
@@ -18,9 +19,10 @@ STAGE, FOLD, TRAINING = "nnunet.dev/stage", "nnunet.dev/fold", "nnunet.dev/train
 class Kubelet:
     """Changes the status of the pods of one namespace."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, api: Api, namespace: str, scene: Scene | None = None) -> None:
         self._api = api
         self._namespace = namespace
+        self._scene = scene or Scene(api, namespace)
 
     def pods(self, training: str, stage: str = "", fold: str = "") -> list[Object]:
         """Return the pods of a training that have not ended and are not being deleted."""
@@ -30,12 +32,10 @@ class Kubelet:
         pods = self._api.list("pods", self._namespace, labelSelector=selector)
         return [pod for pod in pods if not _over(pod) and "deletionTimestamp" not in pod["metadata"]]
 
-    def pod(self, training: str, stage: str, fold: str = "", timeout: float = 60) -> Object:
+    def pod(self, training: str, stage: str, fold: str = "") -> Object:
         """Wait for the one living pod of a stage and return it."""
-        deadline = time.monotonic() + timeout
-        while not (pods := self.pods(training, stage, fold)):
-            assert time.monotonic() < deadline, f"no pod of stage {stage} {fold} within {timeout} s"
-            time.sleep(0.05)
+        what = f"a pod of {training}, stage {stage} {fold}"
+        pods = self._scene.wait(what, lambda: self.pods(training, stage, fold), training)
         assert len(pods) == 1, [pod["metadata"]["name"] for pod in pods]
         return pods[0]
 

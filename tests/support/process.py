@@ -50,7 +50,13 @@ class OperatorProcess:
         assert not self.running, "it would be forgotten, and go on"
         self._process = self._launch(self._env, self.log)
         if wait:
-            wait_for("the operator to be ready", lambda: self.status("readyz") == 200, 90, self.tail)
+            wait_for("the operator to be ready", self._is_ready, about=self.tail, seen=self._logged)
+
+    def _is_ready(self) -> bool:
+        return self.status("readyz") == 200
+
+    def _logged(self) -> int:
+        return self.log.stat().st_size
 
     def kill(self) -> None:
         """End it by SIGKILL."""

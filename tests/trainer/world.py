@@ -310,7 +310,7 @@ def _free_port(root: Path) -> int:
     control planes (hack/localcluster/state.py), nor one that a test process beside this one takes meanwhile.
     """
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
-    for port in random.SystemRandom().sample(range(10_000 + beside, 20_000, 8), k=200):
+    for port in random.SystemRandom().sample(range(10_000 + beside, 20_000, 16), k=200):
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port

@@ -32,7 +32,6 @@ from nnunet_operator.kube.witness import doubt_of
 from nnunet_operator.progress.model import LiveFacts
 
 UNSEEN_SECONDS = 30.0
-"""Age from which a Job that counts a pod should show it, and from which a scheduler should have spoken of a pod."""
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -61,6 +60,8 @@ class Snapshot:
     """By Job name: what the API server said when it refused to delete the Job."""
     queueing: Mapping[str, Queueing] = field(default_factory=dict)
     """By Job name: what Kueue says of those that wait for it, or that can't go for it."""
+    unseen_seconds: float = UNSEEN_SECONDS
+    """Age from which a Job that counts a pod should show it, and from which a scheduler should have spoken of a pod."""
 
 
 def is_child(job: JobView, training: Training) -> bool:
@@ -129,7 +130,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
     look_in = kept.seconds_left if kept and kept.seconds_left else None
     if pods and _is_unplaced(pods[-1]):
-        left = UNSEEN_SECONDS - _age(pods[-1], snapshot.now)
+        left = snapshot.unseen_seconds - _age(pods[-1], snapshot.now)
         look_in = max(1.0, left) if left > 0 else look_in
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
@@ -207,7 +208,7 @@ def _judge(
     refusal = None if job.has_pod else snapshot.refusals.get(child.name)
     if refusal:
         return State.BLOCKED, rejected(refusal), ""
-    if job.has_pod and not pods and _age(job, snapshot.now) > UNSEEN_SECONDS:
+    if job.has_pod and not pods and _age(job, snapshot.now) > snapshot.unseen_seconds:
         return State.BLOCKED, unseen(job.name), ""
     return _starting(endings, snapshot.unread.get(child.name))
 
@@ -223,7 +224,7 @@ def _judge_living(
         return State.RUNNING, None, ""
     warning = snapshot.warnings.get(pod.name)
     trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
-    if not trouble and _is_unplaced(pod) and _age(pod, snapshot.now) > UNSEEN_SECONDS:
+    if not trouble and _is_unplaced(pod) and _age(pod, snapshot.now) > snapshot.unseen_seconds:
         trouble = unclaimed(pod.unclaimed) if pod.unclaimed else unplaced()
     return (State.BLOCKED, trouble, "") if trouble else _starting(endings, snapshot.unread.get(pod.name))
 

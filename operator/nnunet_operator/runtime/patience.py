@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from nnunet_operator.kube.observe import UNSEEN_SECONDS
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -24,6 +26,8 @@ class Patience:
     after seconds, and a list of Events makes the API server read all of the namespace."""
     pod_not_started: float = 20.0
     """The same for a pod that has a node: volumes are attached and mounted, the image is pulled."""
+    unseen: float = UNSEEN_SECONDS
+    """Age from which it is told that a Job counts a pod which is not seen, or that no scheduler speaks of a pod."""
     pod_events: float = 15.0
     """How long is believed what Events said."""
 

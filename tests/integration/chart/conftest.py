@@ -8,6 +8,7 @@ import pytest
 
 from hack.localcluster import Cluster
 from hack.prepare.helm import CHART, IMAGES, helm, merged
+from tests.integration.conftest import install_crds
 from tests.support.api import Api, wait_served
 from tests.support.kube import Kube, Object
 from tests.support.worker import WORKER
@@ -17,6 +18,8 @@ CRD = "nnunettrainings.nnunet.dev"
 POLICY_CRD = "nnunettrainingpolicies.nnunet.dev"
 COMPARISON_CRD = "nnunetcomparisons.nnunet.dev"
 TEST_SET_CRD = "nnunettestsets.nnunet.dev"
+APART: Object = {"crds": {"install": False}}
+"""Values of a release without definitions."""
 CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
 
 
@@ -54,6 +57,15 @@ class Site:
         return self.helm(
             "install", release, str(CHART), "--create-namespace", *args, values=merged(IMAGES, values or {})
         )
+
+    def install_served(self, values: Object | None = None) -> str:
+        """Install the chart without its definitions, which are served already, so that trainings are admitted at once.
+
+        Where the definitions come with what needs them, it takes admission up to half a minute to find them. And they
+        are most of what helm has to do, each time: upgrades of this release have to leave them out, too.
+        """
+        install_crds(self.api)
+        return self.install(merged(APART, values or {}))
 
     def upgrade(self, values: Object | None = None) -> str:
         """Upgrade the release and return what helm says."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from hack.prepare.helm import CHART, ROOT, HelmError, render
-from tests.integration.chart.conftest import CRD, NAMESPACE, Site
+from tests.integration.chart.conftest import APART, CRD, NAMESPACE, Site
 from tests.support.small_training import training
 
 
@@ -53,10 +53,10 @@ def test_a_second_install_is_refused(site: Site) -> None:
 
 
 def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(site: Site) -> None:
-    site.install()
+    site.install_served()
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
-    site.upgrade({"image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
+    site.upgrade({**APART, "image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
     (operator,) = deployment(site)["spec"]["template"]["spec"]["containers"]
     assert operator["image"] == "nnunet-operator:v2"
     assert {"name": "NNUNET_OPERATOR_LOG_LEVEL", "value": "DEBUG"} in operator["env"]

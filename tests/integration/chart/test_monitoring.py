@@ -103,5 +103,5 @@ def test_prometheus_takes_the_plain_configuration(tmp_path: Path) -> None:
     path = tmp_path / "prometheus.yaml"
     path.write_text(yaml.safe_dump(configuration))
     command = [str(programs().promtool), "check", "config", "--syntax-only", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

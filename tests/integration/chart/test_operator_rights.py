@@ -4,28 +4,23 @@ import base64
 import json
 import os
 import signal
-import subprocess
-import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from hack.prepare.helm import ROOT
 from hack.processes import free_ports
 from tests.integration.chart.conftest import NAMESPACE, Site
-from tests.support.api import Api
 from tests.support.builders import comparison
 from tests.support.kube import Object, condition
-from tests.support.kubelet import Autopilot
+from tests.support.kubelet import Autopilot, Kubelet
+from tests.support.launch import Nursery
 from tests.support.quota import allow, forbid
 from tests.support.small_training import training
-
-OPERATOR = (sys.executable, "-m", "tests.support.impatient")
-"""The rights that it needs do not depend on how long it waits."""
 
 
 def service_account_kubeconfig(site: Site, path: Path) -> Path:
@@ -41,35 +36,34 @@ def service_account_kubeconfig(site: Site, path: Path) -> Path:
 
 
 @contextmanager
-def operator(site: Site, values: Object, folder: Path) -> Iterator[Path]:
+def operator(site: Site, nursery: Nursery, values: Object, folder: Path) -> Iterator[Path]:
     """Install the chart, run the operator on this machine as its Deployment would, and yield its log."""
     metrics, health = free_ports(2)
     settings = {"bindAddress": "127.0.0.1", "metricsPort": metrics, "healthPort": health, "logLevel": "DEBUG"}
-    site.install({**values, "settings": settings})
+    site.install_served({**values, "settings": settings})
     deployment = site.kube.get("deployment", "nnunet-operator", NAMESPACE)
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     kubeconfig = service_account_kubeconfig(site, folder / "kubeconfig")
     env = {**os.environ, "KUBECONFIG": str(kubeconfig), **{v["name"]: v.get("value", "") for v in container["env"]}}
     log = folder / "operator.log"
-    with log.open("w") as file:
-        process = subprocess.Popen(OPERATOR, stdout=file, stderr=subprocess.STDOUT, env=env, cwd=ROOT)
+    # Less patient than in its Deployment: the rights that it needs do not depend on how long it waits.
+    process = nursery.launch(env, log)
     try:
         url = f"http://127.0.0.1:{settings['healthPort']}{container['readinessProbe']['httpGet']['path']}"
-        site.kube.wait(
-            f"the operator to be ready\n{log}", lambda: process.poll() is not None or answers(url), timeout=60
-        )
+        site.kube.wait(f"the operator to be ready\n{log}", lambda: process.poll() is not None or answers(url), 90)
         assert process.poll() is None, log.read_text()[-3000:]
         yield log
-        process.send_signal(signal.SIGTERM)
+        os.kill(process.pid, signal.SIGTERM)
         assert process.wait(timeout=90) == 0, log.read_text()[-3000:]
     finally:
-        process.kill()
-        process.wait()
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
+        with urllib.request.urlopen(url, timeout=30) as response:
             return bool(response.status == 200)
     except OSError:
         return False
@@ -92,58 +86,42 @@ def refusals(site: Site) -> float:
     return sum(float(line.rsplit(" ", 1)[1]) for line in refused)
 
 
-def end_pods(site: Site, namespace: str, name: str, exit_code: int) -> None:
-    """Report that a training's pods have ended, as a kubelet would."""
-    for pod in site.kube.pods(namespace, name):
-        ended = {
-            "name": "trainer",
-            "image": "x",
-            "imageID": "",
-            "ready": False,
-            "restartCount": 0,
-            "state": {"terminated": {"exitCode": exit_code, "reason": "Error"}},
-        }
-        patch = json.dumps({"status": {"phase": "Failed", "containerStatuses": [ended]}})
-        command = ["patch", "pod", pod["metadata"]["name"], "-n", namespace, "--subresource=status", "-p", patch]
-        site.kube.run(*command)
-
-
 def live(site: Site, namespace: str) -> None:
     """Lead trainings through everything that the operator does to the API server."""
-    kube, api = site.kube, Api(site.kubeconfig)
-    site.train(training("first", namespace), namespace)
-    kube.wait("the planning Job", lambda: kube.jobs(namespace, "first"), 90, about=(namespace, "first"))
-    kube.wait("a status", lambda: kube.status(namespace, "first").get("phase"), 90, about=(namespace, "first"))
+    kube, api, kubelet = site.kube, site.api, Kubelet(site.api, namespace)
 
-    kube.run("patch", "nnt", "first", "-n", namespace, "--type=merge", "-p", '{"spec":{"suspend":true}}')
-    kube.wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), 90, about=(namespace, "first"))
+    def wait(what: str, check: Callable[[], Any], name: str) -> None:
+        kube.wait(what, check, 90, about=(namespace, name))
 
     forbid(api, namespace)
-    kube.apply(training("refused", namespace))
-    rejected = lambda: kube.condition(namespace, "refused", "Progressing").get("reason") == "PodRejected"  # noqa: E731
-    kube.wait("the refusal in the status", rejected, 60, about=(namespace, "refused"))
+    site.train(training("refused", namespace), namespace)
+    wait("the refusal to be told", lambda: "PodRejected" in dict(kube.events(namespace, "refused")), "refused")
+    assert kube.condition(namespace, "refused", "Progressing").get("reason") == "PodRejected"
     allow(api, namespace)
 
-    kube.apply(training("last", namespace, ttlSecondsAfterFinished=0))
-    kube.wait("its pod", lambda: kube.pods(namespace, "last"), 90, about=(namespace, "last"))
-    end_pods(site, namespace, "last", exit_code=64)
-    gone = lambda: not kube.get("nnt", "last", namespace)  # noqa: E731
-    kube.wait("the failed training to be deleted after its time", gone, 60, about=(namespace, "last"))
-    events = {reason for reason, _ in kube.events(namespace, "refused")}
-    assert "PodRejected" in events
-
-    kube.apply(training("whole", namespace, testSet={}))
-    kube.apply(training("half", namespace, epochs=1, testSet={}))
+    for body in (
+        training("first", namespace),
+        training("last", namespace, ttlSecondsAfterFinished=0),
+        training("whole", namespace, testSet={}),
+        training("half", namespace, epochs=1, testSet={}),
+    ):
+        api.create("nnunettrainings", body)
+    wait("the planning Job", lambda: kube.jobs(namespace, "first"), "first")
+    wait("a status", lambda: kube.status(namespace, "first").get("phase"), "first")
+    api.merge("nnunettrainings", namespace, "first", {"spec": {"suspend": True}})
+    kubelet.end(kubelet.pod("last", "plan"), 64, "")
+    wait("the failed training to be deleted after its time", lambda: not kube.get("nnt", "last", namespace), "last")
+    wait("the Job to be deleted", lambda: not kube.jobs(namespace, "first"), "first")
     complete = lambda: kube.condition(namespace, "whole", "Complete").get("status") == "True"  # noqa: E731
     with Autopilot(api, namespace, lambda: 0.1):
-        kube.wait("a training to be planned, trained, verified and scored", complete, 120, about=(namespace, "whole"))
-    compare(site, namespace)
+        wait("a training to be planned, trained, verified and scored", complete, "whole")
+        compare(site, namespace)
     make(site, namespace)
 
 
 def make(site: Site, namespace: str) -> None:
     """Have a comparison make its trainings, suspend and resume them."""
-    kube, api = site.kube, Api(site.kubeconfig)
+    kube, api = site.kube, site.api
     template = {"spec": training("any", namespace, testSet={})["spec"]}
     arms = [{"name": "two", "patch": {}}, {"name": "one", "patch": {"schedule": {"epochs": 1}}}]
     api.create("nnunetcomparisons", comparison(namespace, "made", template=template, arms=arms))
@@ -154,12 +132,12 @@ def make(site: Site, namespace: str) -> None:
 
     for wanted in (False, True, False):
         api.merge("nnunetcomparisons", namespace, "made", {"spec": {"suspend": wanted}})
-        kube.wait(f"its trainings, suspended {wanted}", partial(suspended, wanted), 60)
+        kube.wait(f"its trainings, suspended {wanted}", partial(suspended, wanted), 90)
 
 
 def compare(site: Site, namespace: str) -> None:
     """Lead a comparison of two trainings through everything that the operator does to the API server."""
-    kube, api = site.kube, Api(site.kubeconfig)
+    kube, api = site.kube, site.api
     arms = [{"name": "standard", "trainings": ["whole"]}, {"name": "fast", "trainings": ["half"]}]
     api.create("nnunetcomparisons", comparison(namespace, arms=arms))
 
@@ -167,25 +145,25 @@ def compare(site: Site, namespace: str) -> None:
         body = api.get("nnunetcomparisons", namespace, "shorter") or {}
         return bool(body.get("status", {}).get("phase") == wanted)
 
-    with Autopilot(api, namespace, lambda: 0.1):
-        kube.wait("the Job of the comparison", lambda: api.get("jobs", namespace, "shorter-compare"), 120)
+    made = lambda: api.get("jobs", namespace, "shorter-compare")  # noqa: E731
+    kube.wait("the Job of the comparison", made, 90, about=(namespace, "half"))
     api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": True}})
-    kube.wait("the Job to be deleted", lambda: phase("Suspended"), 60)
+    kube.wait("the Job to be deleted", lambda: phase("Suspended"), 90)
     api.merge("nnunetcomparisons", namespace, "shorter", {"spec": {"suspend": False, "ttlSecondsAfterFinished": 0}})
     api.delete("nnunettrainings", namespace, "half")
     kube.wait(
         "the comparison, whose arm is gone, to be deleted",
         lambda: not api.get("nnunetcomparisons", namespace, "shorter"),
-        60,
+        90,
     )
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])
-def test_the_rights_suffice(site: Site, tmp_path: Path, confined: bool) -> None:
+def test_the_rights_suffice(site: Site, nursery: Nursery, tmp_path: Path, confined: bool) -> None:
     namespace = site.namespace("rights-confined" if confined else "rights")
     site.namespace("elsewhere")
     before = refusals(site)
-    with operator(site, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
+    with operator(site, nursery, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
         site.train(training("other", "elsewhere"), "elsewhere")
         live(site, namespace)
         served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
-from tests.integration.chart.conftest import NAMESPACE, Site
+from tests.integration.chart.conftest import APART, NAMESPACE, Site
+from tests.support.api import wait_for
 from tests.support.small_training import training
 
 OPERATOR = f"system:serviceaccount:{NAMESPACE}:nnunet-operator"
@@ -49,7 +51,8 @@ FORBIDDEN = [
 def installed(cluster_site: Site) -> Iterator[Site]:
     """The chart with its defaults: the operator watches all namespaces."""
     cluster_site.wipe()
-    cluster_site.install()
+    cluster_site.install_served()
+    wait_for("its rights to be in force", lambda: cluster_site.may(OPERATOR, "list", "nnunettrainings"))
     yield cluster_site
     cluster_site.wipe()
 
@@ -58,9 +61,16 @@ def installed(cluster_site: Site) -> Iterator[Site]:
 def confined(installed: Site) -> Iterator[Site]:
     """The operator confined to the namespace `imaging`."""
     installed.namespace("imaging")
-    installed.upgrade({"watch": {"namespaces": ["imaging"]}})
+    installed.upgrade({**APART, "watch": {"namespaces": ["imaging"]}})
+    may = partial(installed.may, OPERATOR)
+
+    def in_force() -> bool:
+        here, there = may("list", "nnunettrainings", "imaging"), may("create", "events", "default")
+        return here and there and not may("list", "nnunettrainings")
+
+    wait_for("its rights to be in force", in_force)
     yield installed
-    installed.upgrade()
+    installed.upgrade(APART)
 
 
 @pytest.mark.parametrize(("verb", "resource"), NEEDED)
@@ -189,7 +199,7 @@ def test_a_role_of_ones_own_adds_to_them(installed: Site) -> None:
         return installed.may("tom", "list", "persistentvolumeclaims", namespace)
 
     installed.kube.wait("the role to be put together", added, timeout=90)
-    installed.upgrade()
+    installed.upgrade(APART)
     assert added(), "an upgrade leaves what Kubernetes has put together"
     installed.kube.run("delete", "clusterrole", "test-more")
 

@@ -83,6 +83,8 @@ class Site:
         home = self.namespace(purpose)
         self.api.request("POST", f"{RBAC}/namespaces/{home}/roles", {"metadata": {"name": "lists"}, "rules": [LISTS]})
         self.bind(home, "Role", "lists", "Group", group)
+        asked = {"verb": "list", "group": "nnunet.dev", "resource": "nnunettrainings", "namespace": home}
+        wait_for(f"the rights of {group}", lambda: self.api.may("somebody", asked, group))
         return home
 
     def bind(self, namespace: str, kind: str, role: str, subject: str, name: str) -> None:

@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 from tests.support.api import Api
 
 NODE = "logs-node"
+SILENCE_SECONDS = 250.0
+"""Time after which a followed log ends in which nothing is written: longer than any test."""
 
 
 class LogServer:
@@ -41,7 +43,7 @@ class LogServer:
             with self.changed:
                 new = self.lines[pod][begin:]
                 if not new:
-                    if not follow or pod in self.closed or not self.changed.wait(20):
+                    if not follow or pod in self.closed or not self.changed.wait(SILENCE_SECONDS):
                         return
                     continue
             yield from new

@@ -50,17 +50,21 @@ class Terminal:
         """All that was ever shown, without colours."""
         return _CONTROL.sub("", self._said)
 
-    def wait_text(self, text: str, timeout: float = 60) -> None:
+    def wait_text(self, text: str) -> None:
         """Wait until a text was shown."""
-        wait_for(f"{text!r} on the terminal", lambda: text in self.text, timeout, lambda: self.text[-3000:])
+        wait_for(f"{text!r} on the terminal", lambda: text in self.text, about=self._end)
+
+    def _end(self) -> str:
+        return self.text[-3000:]
 
     def press_ctrl_c(self) -> None:
         """Interrupt the program."""
         self._process.send_signal(signal.SIGINT)
 
-    def end(self, timeout: float = 60) -> int:
+    def end(self) -> int:
         """Wait until the program has ended and return its exit code."""
-        return self._process.wait(timeout)
+        wait_for("the program to end", lambda: self._process.poll() is not None, about=self._end)
+        return self._process.wait()
 
     def _read(self) -> None:
         try:

@@ -102,11 +102,9 @@ def test_what_it_waits_for(
     name = request.node.callspec.id
     lab.apply(training(HOME, name, **spec))
     let(lab, name)
-    lab.wait_reason("Progressing", reason, name, timeout=90)
+    lab.wait_reason("Progressing", reason, name)
     # What Kueue or the scheduler says comes a moment later.
-    wait_for(
-        "the words", lambda: matter in lab.condition("Progressing", name)["message"], 60, lambda: lab.describe(name)
-    )
+    lab.wait("the words", lambda: matter in lab.condition("Progressing", name)["message"], name)
     found = nnunet("explain", name, "-n", HOME, "-o", "json").data
     assert found["reason"] == reason and matter in found["matter"], found
     assert any(seen in line for line in found["seen"]), found["seen"]
@@ -117,7 +115,7 @@ def test_a_clinical_namespace_without_a_policy(lab: Lab, nnunet: Command) -> Non
     lab.api.create("nnunettrainings", training(CLINIC))
     lab.api.merge("namespaces", "", CLINIC, {"metadata": {"labels": {CLINICAL: "true"}}})
     clinic = Lab(lab.api, CLINIC, lab.operator)
-    clinic.wait_reason("Suspended", "PolicyMissing", timeout=90)
+    clinic.wait_reason("Suspended", "PolicyMissing")
     found = nnunet("explain", "hippo", "-n", CLINIC, "-o", "json").data
     assert found["reason"] == "PolicyMissing" and f"namespace {CLINIC}" in found["toDo"], found
 

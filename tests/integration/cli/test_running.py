@@ -221,6 +221,6 @@ def completes(words: list[str], expected: list[str]) -> bool:
 
 def complete() -> list[str]:
     program = Path(sys.executable).with_name("kubectl-nnunet")
-    said = subprocess.run([program], capture_output=True, text=True, timeout=30, check=False)
+    said = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
     assert said.stderr == ""
     return sorted(said.stdout.split())

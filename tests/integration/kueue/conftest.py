@@ -1,13 +1,14 @@
 """A control plane of its own with a real Kueue: its webhooks stand before all Jobs of a cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
 from hack.localcluster import Cluster
-from tests.integration.conftest import install_crds, restart_controllers
+from tests.integration.conftest import Lab, install_crds, restart_controllers
 from tests.support.api import Api
 from tests.support.kueue import Kueue
+from tests.support.process import OperatorProcess
 from tests.support.worker import WORKER
 
 
@@ -36,3 +37,9 @@ def kueue(api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) 
     running.flavor()
     yield running
     running.stop()
+
+
+@pytest.fixture
+def lab(api: Api, namespace: str, kueue: Kueue, start_operator: Callable[..., OperatorProcess]) -> Lab:
+    """A namespace with its operator, beside Kueue."""
+    return Lab(api, namespace, start_operator(namespace), kueue.tail)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import wait_for
 from tests.support.builders import training
 from tests.support.command import run_main
 from tests.support.kueue import PLENTY, Kueue
@@ -51,7 +50,7 @@ def test_what_it_waits_for_is_explained_and_what_holds_it_while_kueue_is_down(
     assert "kueue.x-k8s.io/resource-in-use" in found["matter"], found
     assert "is being deleted, held by kueue.x-k8s.io/resource-in-use" in str(found["seen"])
     restarted.start()
-    queued.wait_reason("Suspended", "SuspendedByUser", timeout=90)
+    queued.wait_reason("Suspended", "SuspendedByUser")
 
 
 def test_jobs_that_kueue_deletes_are_not_made_anew_for_ever(restarted: Kueue, lab: Lab) -> None:
@@ -73,7 +72,7 @@ def test_multikueue_is_refused_with_a_name(kueue: Kueue, lab: Lab) -> None:
     kueue.multi(lab.namespace)
     kueue.cluster_queue(lab.namespace, PLENTY, admissionChecksStrategy={"admissionChecks": [{"name": lab.namespace}]})
     kueue.queue(lab.namespace, "q", lab.namespace)
-    wait_for("the check to be known", lambda: kueue.hands_over(lab.namespace, "q"))
+    lab.wait("the check to be known", lambda: kueue.hands_over(lab.namespace, "q"))
     lab.apply(training(lab.namespace, queueName="q"))
     condition = lab.wait_reason("Progressing", "ChildNotOwned")
     assert "managed by kueue.x-k8s.io/multikueue" in condition["message"]

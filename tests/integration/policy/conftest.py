@@ -6,7 +6,6 @@ import pytest
 
 from hack.localcluster import Cluster
 from tests.integration.chart.conftest import Site
-from tests.integration.conftest import install_crds
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
 from tests.support.worker import WORKER
@@ -31,9 +30,7 @@ def installed(gate_cluster: Cluster) -> Gate:
 
 def install(gate: Gate) -> None:
     """Install the chart and wait until its admission policies act."""
-    # Where the definitions come with what needs them, it takes admission up to half a minute to find them.
-    install_crds(gate.site.api)
-    gate.site.install(VALUES, "nnunet-operator", "--take-ownership")
+    gate.site.install_served(VALUES)
     gate.active()
 
 

@@ -5,7 +5,7 @@ import json
 import re
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.chart.conftest import Site
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import REQUEST_SECONDS, Api, Object, wait_for
 from tests.support.builders import comparison
 
 POLICIES = "/apis/nnunet.dev/v1alpha1/nnunettrainingpolicies"
@@ -72,7 +72,7 @@ class Client(Api):
             if as_.startswith("system:node:"):
                 headers["Impersonate-Group"] = "system:nodes"
         data = body if isinstance(body, str | None) else json.dumps(body)
-        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=30)
+        answer = self._pool.request(method, self.server + path, body=data, headers=headers, timeout=REQUEST_SECONDS)
         text = answer.data.decode()
         parsed = json.loads(text) if text.startswith("{") else {"message": text}
         said = [header.encode("latin-1").decode() for header in answer.headers.getlist("Warning")]  # it sends UTF-8
@@ -94,6 +94,24 @@ def policy_body(name: str, **spec: Any) -> Object:
 def in_time(**after: float) -> str:
     """Return the time after now, as `timedelta` counts it, as an exception gives it."""
     return (datetime.now(UTC) + timedelta(**after)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def end_soon(write: Callable[[str], object]) -> str:
+    """Write something that ends at a time as soon as it can be, wait until it has ended, and return the time.
+
+    Admission refuses it where a busy machine has been so late with it that it is over.
+    """
+    for seconds in (2, 4, 8, 16, 32):
+        end = in_time(seconds=seconds)
+        try:
+            write(end)
+        except AssertionError:
+            if seconds == 32:
+                raise
+        else:
+            break
+    sleep_until(end)
+    return end
 
 
 def sleep_until(time_: str) -> None:
@@ -174,7 +192,7 @@ class Gate:
         labels = {"metadata": {"labels": {"nnunet.dev/mark": mark}}}
         self.done("PATCH", f"/api/v1/namespaces/{self._probe}", labels, type_=MERGE)
         # Right after the definition of policies was installed it may take 30 s until admission finds them.
-        wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"), 60)
+        wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"))
 
     def _probed(self) -> Answer:
         body = {"metadata": {"name": "probe", "namespace": self._probe}, "spec": {"dataset": {"name": "Dataset001_A"}}}
@@ -187,7 +205,7 @@ class Gate:
         clinical = self.namespace(clinical="true")
         body = {"metadata": {"name": "probe", "namespace": clinical}, "spec": {"dataset": {"name": "Dataset001_A"}}}
         full = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
-        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message, 60)
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message)
         self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
 
     def active(self) -> None:

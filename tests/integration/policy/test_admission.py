@@ -9,7 +9,7 @@ from nnunet_api.policy.advice import STOP_ADVICE
 from nnunet_api.policy.names import is_allowed_image
 from tests.integration.policy.broken_rules import LONG, RULES
 from tests.integration.policy.generated import IMAGES, REPOSITORIES
-from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, exception, in_time, sleep_until
+from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, end_soon, exception, in_time
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
 
@@ -149,9 +149,13 @@ def test_an_exception_holds_on_updates_as_well(gate: Gate, running: str) -> None
     granted = exception(running, minEpochs=10)
     gate.write("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[granted])
     assert change(gate, running, {"spec": {"retryLimit": 9}}).ok
-    end = in_time(seconds=6)
-    gate.write("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[{**granted, "expiresAt": end}])
-    sleep_until(end)
+
+    def write(end: str) -> None:
+        ends = {**granted, "expiresAt": end}
+        gate.put("house", namespaces=[running], rules={"minEpochs": 1000}, exceptions=[ends])
+
+    end_soon(write)
+    gate.settle()
     assert "must be at least 1000" in change(gate, running, {"spec": {"retryLimit": 8}}).message
 
 
@@ -226,6 +230,6 @@ def test_no_expression_of_the_admission_policies_is_doubted(gate: Gate) -> None:
         items: list[Object] = gate.done("GET", path)["items"]
         return items if all("typeChecking" in item.get("status", {}) for item in items) else []
 
-    found = wait_for("the types to be checked", checked, 60)
+    found = wait_for("the types to be checked", checked)
     assert "nnunet-sizes" in {item["metadata"]["name"] for item in found}
     assert [item["status"]["typeChecking"] for item in found] == [{}] * len(found)

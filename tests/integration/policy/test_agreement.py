@@ -20,7 +20,8 @@ from tests.support import sizes
 from tests.support.api import Object, wait_for
 
 POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 50
-SEED = sizes.seed(20261181)
+SEED, SEED_OF_CHANGES = sizes.seed(20261240), sizes.seed(20261181)
+"""The first one meets every rule and outcome in few rounds."""
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""
 OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
@@ -124,7 +125,7 @@ def test_admission_and_the_operator_agree(gate: Gate) -> None:
 @pytest.mark.usefixtures("unguarded")
 def test_they_agree_on_changes_as_well(gate: Gate) -> None:
     """On trainings that are older than the policies, where the clock is another."""
-    rng = random.Random(SEED)
+    rng = random.Random(SEED_OF_CHANGES)
     gate.clear()
     namespaces = [gate.namespace() for _ in range(NAMESPACES)]
     places = [{"namespace": where, "name": name} for where in namespaces for name in NAMES]
@@ -139,10 +140,10 @@ def test_they_agree_on_changes_as_well(gate: Gate) -> None:
                 marks = stored[body["metadata"]["namespace"]]
                 different = differences(body, answer, policies, marks, created=False)
                 case = {"different": different, "training": body, "labels": marks, "policies": specs}
-                assert not different, f"SEED={SEED}, round {number}\n{yaml.safe_dump(case, width=200)}"
+                assert not different, f"SEED={SEED_OF_CHANGES}, round {number}\n{yaml.safe_dump(case, width=200)}"
                 denied += not answer.ok
     asked = sizes.UPDATE_ROUNDS * len(bodies)
-    assert asked / 8 < denied < asked * 7 / 8, f"SEED={SEED}"
+    assert asked / 8 < denied < asked * 7 / 8, f"SEED={SEED_OF_CHANGES}"
 
 
 def _changed(gate: Gate, body: Object) -> Answer:

@@ -40,7 +40,7 @@ class Audited:
 
     def entry(self, **wanted: str) -> Object:
         """Wait for the one entry and return it."""
-        (only,) = wait_for(f"an entry on {wanted}", lambda: self.entries(**wanted), 60)
+        (only,) = wait_for(f"an entry on {wanted}", lambda: self.entries(**wanted))
         return only
 
 
@@ -63,14 +63,14 @@ def audited(gate_cluster: Cluster, installed: Gate, tmp_path_factory: pytest.Tem
         )
     try:
         client = Client(kubeconfig)
-        wait_for("the second API server", lambda: process.poll() is not None or answers(client), 60)
+        wait_for("the second API server", lambda: process.poll() is not None or answers(client))
         assert process.poll() is None, (folder / "api-server.log").read_text()[-2000:]
         # A server that starts while its list of kinds is not complete refuses trainings until it makes the list anew.
         probe = {"metadata": {"name": "probe"}, "spec": {"dataset": {"name": "Dataset001_A"}}}
         probe |= {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining"}
         path = client.path("nnunettrainings", "default", dryRun="All")
         ready = lambda: client.ask("POST", path, probe).status == 201  # noqa: E731
-        wait_for("it to find policies", ready, 60, lambda: client.ask("POST", path, probe).message)
+        wait_for("it to find policies", ready, about=lambda: client.ask("POST", path, probe).message)
         yield Audited(Gate(installed.site, kubeconfig), log)
     finally:
         end(process)

@@ -172,7 +172,7 @@ def test_queueing_finalizers_and_deletion_pass(gate: Gate, clinical: str) -> Non
         assert gate.ask("PATCH", path, patch, "erin", MERGE).ok, patch
     wait_for("the Job controller to make the Pod", lambda: pods(gate, clinical))
     assert gate.ask("PATCH", path, {"spec": {"suspend": True}}, "erin", MERGE).ok
-    wait_for("the Job controller to delete the Pod", lambda: not pods(gate, clinical), 40)
+    wait_for("the Job controller to delete the Pod", lambda: not pods(gate, clinical))
     assert gate.ask("DELETE", f"{path}?propagationPolicy=Background", None, "erin").ok
     assert gate.ask("PATCH", path, {"metadata": {"finalizers": []}}, "erin", MERGE).ok
     wait_for("the Job to be gone", lambda: gate.ask("GET", path).status == 404)
@@ -186,5 +186,5 @@ def test_the_garbage_collector_may_orphan_and_delete(gate: Gate, clinical: str) 
     path = gate.client.path("jobs", clinical, "ours")
     assert gate.ask("DELETE", f"{gate.path(clinical)}?propagationPolicy=Orphan", None, "erin").ok
     # The collector looks every 30 s whether there are new kinds.
-    wait_for("the training to be gone", lambda: gate.ask("GET", gate.path(clinical)).status == 404, 90)
+    wait_for("the training to be gone", lambda: gate.ask("GET", gate.path(clinical)).status == 404)
     assert "ownerReferences" not in gate.done("GET", path)["metadata"]

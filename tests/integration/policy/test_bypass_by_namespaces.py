@@ -82,7 +82,7 @@ def test_other_labels_and_namespaces_are_free(gate: Gate, clinical: str) -> None
     assert gate.ask("PUT", f"{path}/finalize", current(gate, clinical), "ned").ok
     free = gate.namespace()
     assert gate.ask("DELETE", f"/api/v1/namespaces/{free}", None, "ned").ok
-    wait_for("the namespace to be gone", lambda: gate.ask("GET", f"/api/v1/namespaces/{free}").status == 404, 40)
+    wait_for("the namespace to be gone", lambda: gate.ask("GET", f"/api/v1/namespaces/{free}").status == 404)
 
 
 ANNOTATION = "scheduler.alpha.kubernetes.io/node-selector"
@@ -149,4 +149,4 @@ def test_who_writes_policies_may_label_and_delete_namespaces_to_the_end(gate: Ga
     path = f"/api/v1/namespaces/{clinical}"
     assert gate.ask("PATCH", path, {"metadata": {"labels": {"nnunet.dev/site": "a"}}}, "paula", MERGE).ok
     assert gate.ask("DELETE", path, None, "paula").ok
-    wait_for("the namespace to be gone", lambda: gate.ask("GET", path).status == 404, 40)
+    wait_for("the namespace to be gone", lambda: gate.ask("GET", path).status == 404)

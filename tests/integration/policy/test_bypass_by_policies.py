@@ -4,7 +4,7 @@ import pytest
 
 from nnunet_operator.settings import Settings
 from tests.integration.policy.bypass import LABEL, stopped_by_admission, stopped_by_rbac, stopped_by_schema
-from tests.integration.policy.support import MERGE, POLICIES, Gate, exception, in_time, policy_body, sleep_until
+from tests.integration.policy.support import MERGE, POLICIES, Gate, end_soon, exception, in_time, policy_body
 from tests.support.builders import training
 
 
@@ -53,9 +53,12 @@ def test_an_exception_that_ended_a_second_ago_is_stopped_by_admission(gate: Gate
     granted = exception(clinical, minEpochs=10, liftedRules=["requireSeed"])
     gate.write("house", namespaces=[clinical], rules=rules, exceptions=[granted])
     assert gate.create(training(clinical), "erin").ok
-    end = in_time(seconds=6)
-    gate.write("house", namespaces=[clinical], rules=rules, exceptions=[{**granted, "expiresAt": end}])
-    sleep_until(end)
+
+    def write(end: str) -> None:
+        gate.put("house", namespaces=[clinical], rules=rules, exceptions=[{**granted, "expiresAt": end}])
+
+    end_soon(write)
+    gate.settle()
     stopped_by_admission(gate.create(training(clinical), "erin"), "nnunet-policy-enforce")
 
 
@@ -74,10 +77,12 @@ def test_an_exception_for_too_long_or_that_is_over_is_stopped_by_admission(
 
 
 def test_an_exception_is_granted_for_a_year_and_stays_when_it_is_over(gate: Gate, clinical: str) -> None:
-    end = in_time(seconds=10)  # it has to be written before that
-    year, short = exception("x", expiresAt=in_time(days=365, hours=23)), exception("y", expiresAt=end)
-    gate.put("house", namespaces=[clinical], exceptions=[year, short])
-    sleep_until(end)
+    year = exception("x", expiresAt=in_time(days=365, hours=23))
+
+    def write(end: str) -> None:
+        gate.put("house", namespaces=[clinical], exceptions=[year, exception("y", expiresAt=end)])
+
+    short = exception("y", expiresAt=end_soon(write))
     gate.put("house", namespaces=[clinical], exceptions=[year, short], mode="Warn")
     longer = gate.ask(
         "PATCH", f"{POLICIES}/house", {"spec": {"exceptions": [year, {**short, "ticket": "QM-18"}]}}, type_=MERGE

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from hack.prepare.helm import CHART, ROOT
-from tests.integration.chart.conftest import CRD, NAMESPACE, POLICY_CRD
+from tests.integration.chart.conftest import APART, CRD, NAMESPACE, POLICY_CRD
+from tests.integration.conftest import install_crds
 from tests.integration.policy.conftest import VALUES, install
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
 from tests.support.api import Object, wait_for, wait_served
@@ -22,6 +23,13 @@ def lent(installed: Gate) -> Iterator[Gate]:
     yield installed
     installed.site.wipe()
     install(installed)
+
+
+@pytest.fixture
+def defined(emptied: Gate) -> Gate:
+    """A cluster without the operator, whose definitions do not come and go with each release: that costs seconds."""
+    install_crds(emptied.site.api)
+    return emptied
 
 
 @pytest.fixture
@@ -47,37 +55,37 @@ def test_it_comes_with_the_definitions_and_closes_clinical_namespaces(emptied: G
     emptied.site.install()
     namespace = emptied.namespace(clinical="true")
     denied = wait_for(
-        "admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-enforce"), 60
+        "admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-enforce")
     )
     assert denied[0].startswith("policy clinical: spec.schedule.epochs is 10, must be at least 1000; ")
     assert emptied.create(training(emptied.namespace())).ok
 
 
-def test_neither_upgrade_nor_rollback_nor_a_new_install_changes_what_it_has_become(emptied: Gate) -> None:
-    site = emptied.site
-    site.install()
-    wanted = edited(emptied)
-    site.upgrade()
-    assert clinical(emptied) == wanted
+def test_neither_upgrade_nor_rollback_nor_a_new_install_changes_what_it_has_become(defined: Gate) -> None:
+    site = defined.site
+    site.install(APART)
+    wanted = edited(defined)
+    site.upgrade(APART)
+    assert clinical(defined) == wanted
     site.helm("rollback", "nnunet-operator", "1")
-    assert clinical(emptied) == wanted
-    site.upgrade(VALUES)
-    assert clinical(emptied) == wanted, "no longer asked for, it stays"
+    assert clinical(defined) == wanted
+    site.upgrade({**VALUES, **APART})
+    assert clinical(defined) == wanted, "no longer asked for, it stays"
     site.uninstall()
-    assert clinical(emptied) == wanted
-    site.install()
-    assert clinical(emptied) == wanted
+    assert clinical(defined) == wanted
+    site.install(APART)
+    assert clinical(defined) == wanted
 
 
-def test_it_comes_with_an_upgrade_and_comes_back_with_the_next(emptied: Gate) -> None:
-    site = emptied.site
-    site.install(VALUES)
-    assert emptied.ask("GET", CLINICAL).status == 404
-    site.upgrade({"policies": {"clinical": {"mode": "Audit"}}})
-    assert clinical(emptied)["mode"] == "Audit"
-    emptied.done("DELETE", CLINICAL)
+def test_it_comes_with_an_upgrade_and_comes_back_with_the_next(defined: Gate) -> None:
+    site = defined.site
+    site.install({**VALUES, **APART})
+    assert defined.ask("GET", CLINICAL).status == 404
+    site.upgrade({"policies": {"clinical": {"mode": "Audit"}}, **APART})
+    assert clinical(defined)["mode"] == "Audit"
+    defined.done("DELETE", CLINICAL)
     site.helm("upgrade", "nnunet-operator", str(CHART), "--reset-then-reuse-values")
-    assert clinical(emptied)["mode"] == "Audit"
+    assert clinical(defined)["mode"] == "Audit"
 
 
 def test_without_crds_keep_it_goes_with_its_definition(emptied: Gate) -> None:

@@ -273,7 +273,7 @@ def verifier_by_tag(stage: Stage) -> Iterator[None]:
 @brings
 def changed(stage: Stage) -> Iterator[None]:
     stage.apply(stage.held, podTemplate=NOWHERE)
-    wait_for("its start", lambda: stage.held.status(stage.name).get("startTime"))
+    stage.held.wait("its start", lambda: stage.held.status(stage.name).get("startTime"), stage.name)
     with policy(stage, 1000):
         yield
 
@@ -283,8 +283,10 @@ def no_policy(stage: Stage) -> Iterator[None]:
     api, name = stage.held.api, stage.held.namespace
     stage.apply(stage.held, podTemplate=NOWHERE)  # a pod that has no node yet is gone at once
     api.merge("namespaces", "", name, {"metadata": {"labels": {"nnunet.dev/clinical": "true"}}})
-    yield
-    api.merge("namespaces", "", name, {"metadata": {"labels": {"nnunet.dev/clinical": None}}})
+    try:
+        yield
+    finally:
+        api.merge("namespaces", "", name, {"metadata": {"labels": {"nnunet.dev/clinical": None}}})
 
 
 @brings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -20,8 +20,10 @@ def tainted(stage: Stage) -> Iterator[None]:
     taint = {"key": "maintenance", "value": "yes", "effect": "NoSchedule"}
     stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": [taint]}})
     stage.apply()
-    yield
-    stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": None}})
+    try:
+        yield
+    finally:
+        stage.lab.api.merge("nodes", "", stage.node, {"spec": {"taints": None}})
 
 
 @brings
@@ -46,18 +48,22 @@ def webhook(stage: Stage) -> Iterator[None]:
     container = {"name": "trial", "image": "trial"}
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": spec}
-    wait_for("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
+    lab.wait("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
     stage.apply()
-    yield
-    lab.api.request("DELETE", f"{path}/{name}")
+    try:
+        yield
+    finally:
+        lab.api.request("DELETE", f"{path}/{name}")
 
 
 @brings
 def quota(stage: Stage) -> Iterator[None]:
     forbid(stage.lab.api, stage.lab.namespace)
     stage.apply()
-    yield
-    allow(stage.lab.api, stage.lab.namespace)
+    try:
+        yield
+    finally:
+        allow(stage.lab.api, stage.lab.namespace)
 
 
 @brings
@@ -66,10 +72,12 @@ def quota_on_limits(stage: Stage) -> Iterator[None]:
     hard = {"metadata": {"name": "limits", "namespace": namespace}, "spec": {"hard": {"limits.cpu": "100"}}}
     stage.lab.api.create("resourcequotas", hard)
     trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
-    wait_for("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
+    stage.lab.wait("the quota to be in force", lambda: "must specify" in stage.lab.api.refusal("pods", trial))
     stage.apply(stage.held)
-    yield
-    stage.lab.api.delete("resourcequotas", namespace, "limits")
+    try:
+        yield
+    finally:
+        stage.lab.api.delete("resourcequotas", namespace, "limits")
 
 
 @brings
@@ -81,10 +89,14 @@ def limit_range(stage: Stage) -> Iterator[None]:
     trial = {"metadata": {"generateName": "trial-", "namespace": namespace}, **TRIAL}
     greedy: Object = {**trial, "spec": {**TRIAL["spec"], "containers": [{**TRIAL["spec"]["containers"][0]}]}}
     greedy["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "1"}}
-    wait_for("the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy))
+    stage.lab.wait(
+        "the LimitRange to be in force", lambda: "less than or equal" in stage.lab.api.refusal("pods", greedy)
+    )
     stage.apply(stage.held)
-    yield
-    stage.lab.api.delete("limitranges", namespace, "defaults")
+    try:
+        yield
+    finally:
+        stage.lab.api.delete("limitranges", namespace, "defaults")
 
 
 @brings
@@ -93,11 +105,13 @@ def pod_security(stage: Stage) -> Iterator[None]:
     lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: "restricted"}}})
     pod = {"containers": [{"name": "trial", "image": "trial"}]}
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": pod}
-    wait_for("Pod Security to be in force", lambda: "PodSecurity" in lab.api.refusal("pods", trial))
+    lab.wait("Pod Security to be in force", lambda: "PodSecurity" in lab.api.refusal("pods", trial))
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
     stage.apply(lab, podTemplate={"annotations": unconfined})
-    yield
-    lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: None}}})
+    try:
+        yield
+    finally:
+        lab.api.merge("namespaces", "", lab.namespace, {"metadata": {"labels": {level: None}}})
 
 
 @brings
@@ -129,9 +143,11 @@ def jobs_get(stage: Stage, field: str, value: str) -> Iterator[None]:
     spec = {"template": {"spec": {"restartPolicy": "Never", "containers": [container]}}}
     metadata = {"name": f"{stage.name}-trial", "namespace": stage.lab.namespace}
     trial: Object = {"metadata": metadata, "spec": spec}
-    wait_for("the rule", lambda: field in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
-    yield
-    mutations.end()
+    stage.lab.wait("the rule", lambda: field in stage.lab.api.create("jobs", trial, dryRun="All")["spec"])
+    try:
+        yield
+    finally:
+        mutations.end()
 
 
 @contextmanager
@@ -177,7 +193,7 @@ def _complete(stage: Stage, name: str, after: str = "") -> str:
         job = lab.api.get("jobs", lab.namespace, name)
         return None if job is None or job["metadata"]["uid"] == after else str(job["metadata"]["uid"])
 
-    found = wait_for(name, uid, 60, lambda: lab.describe(stage.name))
+    found = lab.wait(name, uid, stage.name)
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     said = {"status": "True", "reason": "Done", "message": "", "lastTransitionTime": now}
     conditions = [{**said, "type": type_} for type_ in ("SuccessCriteriaMet", "Complete")]
@@ -196,8 +212,10 @@ def finalizer(stage: Stage) -> Iterator[None]:
     held = {"metadata": {"finalizers": ["backup.example.org/wait"]}}
     lab.api.merge("nnunettrainings", lab.namespace, stage.name, held)
     lab.api.delete("nnunettrainings", lab.namespace, stage.name)
-    yield
-    lab.api.merge("nnunettrainings", lab.namespace, stage.name, {"metadata": {"finalizers": []}})
+    try:
+        yield
+    finally:
+        lab.api.merge("nnunettrainings", lab.namespace, stage.name, {"metadata": {"finalizers": []}})
 
 
 @brings
@@ -213,5 +231,5 @@ def job_deleted(stage: Stage) -> Iterator[None]:
             stage.lab.api.delete("jobs", stage.lab.namespace, name)
         return bool(stage.lab.condition("Failed", stage.name).get("status") == "True")
 
-    wait_for("the end", given_up, 60, lambda: stage.lab.describe(stage.name))
+    stage.lab.wait("the end", given_up, stage.name)
     yield

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.integration.conftest import Lab
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.builders import training
 from tests.support.trainer import Trainer
 
@@ -39,7 +39,7 @@ class Stage:
 
     def placed(self) -> Object:
         """Wait for the planning pod to have a node."""
-        wait_for("a node", lambda: self.pod()["spec"].get("nodeName"), 60, lambda: self.lab.describe(self.name))
+        self.lab.wait("a node", lambda: self.pod()["spec"].get("nodeName"), self.name)
         return self.pod()
 
     def planned(self, lab: Lab | None = None) -> None:
@@ -69,7 +69,8 @@ class Stage:
 
 
 Bring = Callable[[Stage], Iterator[None]]
-"""Brings something about, yields while it is to be seen, and takes it away."""
+"""Brings something about, yields while it is to be seen, and takes it away, also where it was not told: the rows that
+follow are in the same namespaces."""
 BRING: dict[str, Callable[[Stage], Any]] = {}
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.builders import training
 
 
@@ -11,8 +11,8 @@ def restore(lab: Lab, saved: Object, *, with_status: bool) -> None:
     """Delete a training, and create it anew as it was saved: what tools for backups do."""
     name = saved["metadata"]["name"]
     lab.api.delete("nnunettrainings", lab.namespace, name)
-    wait_for("the training to be gone", lambda: lab.api.get("nnunettrainings", lab.namespace, name) is None)
-    lab.wait_jobs(timeout=90)
+    lab.wait("the training to be gone", lambda: lab.api.get("nnunettrainings", lab.namespace, name) is None)
+    lab.wait_jobs()
     lab.operator.kill()  # or else it has begun before its status is there
     metadata = {key: saved["metadata"][key] for key in ("name", "namespace")}
     lab.apply({**{key: saved[key] for key in ("apiVersion", "kind", "spec")}, "metadata": metadata})
@@ -31,7 +31,7 @@ def test_a_training_that_had_not_ended_begins_anew(lab: Lab, with_status: bool) 
     saved = lab.training()
     restore(lab, saved, with_status=with_status)
     lab.wait_jobs("hippo-plan")
-    wait_for("another run", lambda: lab.status().get("runPath", "") not in ("", saved["status"]["runPath"]))
+    lab.wait("another run", lambda: lab.status().get("runPath", "") not in ("", saved["status"]["runPath"]))
     assert [fold["phase"] for fold in lab.status()["folds"]] == ["Pending", "Pending"]
     if with_status:
         lab.wait_event("FormerRunForgotten")

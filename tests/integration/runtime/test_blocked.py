@@ -9,7 +9,7 @@ import pytest
 
 from nnunet_api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import training
 from tests.support.claims import make_claims, make_volumes
 from tests.support.made_trainings import FULL_POD_TEMPLATE
@@ -36,6 +36,8 @@ def test_waiting_for_a_node(lab: Lab) -> None:
     assert condition["status"] == "False"
     assert "no nodes available" in condition["message"]
     assert lab.status()["phase"] == "WaitingForResources"
+    shown = lab.describe()
+    assert "pods/hippo-plan-" in shown and " FailedScheduling x" in shown, "what a wait in vain prints tells the same"
 
 
 def test_waiting_for_a_claim(lab: Lab, node: str) -> None:
@@ -44,14 +46,14 @@ def test_waiting_for_a_claim(lab: Lab, node: str) -> None:
     condition = lab.wait_reason("Progressing", "ClaimNotBound")
     assert "nnunet-raw" in condition["message"]
     make_claims(lab.api, lab.namespace)
-    wait_for("another message", lambda: "not found" not in lab.condition("Progressing")["message"], about=lab.describe)
+    lab.wait("another message", lambda: "not found" not in lab.condition("Progressing")["message"])
     assert lab.condition("Progressing")["reason"] == "ClaimNotBound"
 
 
 def wait_scheduled(lab: Lab) -> None:
     """Wait until the planning pod has a node."""
     placed = lambda: lab.kubelet.pod("hippo", "plan")["spec"].get("nodeName")  # noqa: E731
-    wait_for("planning to be scheduled", placed, 90, lab.describe)
+    lab.wait("planning to be scheduled", placed)
 
 
 def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
@@ -61,7 +63,7 @@ def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
-    condition = lab.wait_reason("Progressing", "WaitingForGPU", timeout=90)
+    condition = lab.wait_reason("Progressing", "WaitingForGPU")
     assert "Insufficient nvidia.com/gpu" in condition["message"]
     assert "folds 0 and 1" in condition["message"]
     lab.wait_event("WaitingForGPU")
@@ -137,7 +139,7 @@ def test_quota_refuses_until_it_is_raised(lab: Lab) -> None:
     condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
     allow(lab.api, lab.namespace)
-    lab.wait_reason("Progressing", "WaitingForResources", timeout=60)
+    lab.wait_reason("Progressing", "WaitingForResources")
 
 
 def test_quota_refuses_the_next_pod(lab: Lab) -> None:
@@ -150,10 +152,10 @@ def test_quota_refuses_the_next_pod(lab: Lab) -> None:
     time.sleep(1.1)  # the times of pods and Events have whole seconds
     forbid(lab.api, lab.namespace)
     lab.kubelet.end(first, 75, '{"message": "stopped on request"}')
-    condition = lab.wait_reason("Progressing", "PodRejected", timeout=60)
+    condition = lab.wait_reason("Progressing", "PodRejected")
     assert "exceeded quota" in condition["message"]
     allow(lab.api, lab.namespace)
-    lab.wait_reason("Progressing", "WaitingForResources", timeout=90)
+    lab.wait_reason("Progressing", "WaitingForResources")
 
 
 def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
@@ -168,12 +170,12 @@ def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
     lab.kubelet.wait(pod, "ContainerCreating", "")
     time.sleep(1.1)  # the scheduler's Event may be written later, but is of an earlier second
     say(lab, pod, "Warning", "FailedAttachVolume", "Multi-Attach error for volume pvc-1")
-    condition = lab.wait_reason("Progressing", "VolumeUnavailable", timeout=90)
+    condition = lab.wait_reason("Progressing", "VolumeUnavailable")
     assert "Multi-Attach error for volume pvc-1" in condition["message"]
     assert lab.status()["phase"] == "VolumeUnavailable"
     time.sleep(1.1)
     say(lab, pod, "Normal", "Pulling", "Pulling image")
-    lab.wait_reason("Progressing", "Starting", timeout=90)
+    lab.wait_reason("Progressing", "Starting")
 
 
 def say(lab: Lab, pod: Object, type_: str, reason: str, message: str) -> None:
@@ -216,7 +218,7 @@ def webhook_down(lab: Lab) -> Iterator[Callable[[], None]]:
 
     def put() -> None:
         lab.api.request("POST", path, {"metadata": {"name": name}, "webhooks": [webhook]})
-        wait_for("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
+        lab.wait("the webhook to be in force", lambda: "failed calling webhook" in lab.api.refusal("jobs", trial))
 
     yield put
     lab.api.request("DELETE", f"{path}/{name}")
@@ -240,7 +242,7 @@ def test_a_webhook_that_does_not_answer_hides_nothing(lab: Lab, webhook_down: Ca
     assert both.startswith("each of folds 0 and 1 waits because the API server refuses its Job: Internal error"), both
     version = lab.training("new")["metadata"]["resourceVersion"]
     before = lab.operator.metrics()[ERRORS]
-    wait_for("another attempt", lambda: lab.operator.metrics()[ERRORS] >= before + 2)
+    lab.wait("another attempt", lambda: lab.operator.metrics()[ERRORS] >= before + 2)
     assert lab.training("new")["metadata"]["resourceVersion"] == version, "the same is said once"
     path = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/down-{lab.namespace}"
     lab.api.request("PATCH", path, {"webhooks": []}, "application/merge-patch+json")
@@ -279,7 +281,7 @@ def test_progress_comes_from_the_pods_facts(lab: Lab, trainer: Trainer) -> None:
     for epoch in (3, 4, 5, 7):
         trainer.says(epoch)
         began = time.monotonic()
-        wait_for(f"epoch {epoch}", lambda: lab.status()["folds"][0]["epoch"] == epoch, 60, lab.describe)  # noqa: B023
+        lab.wait(f"epoch {epoch}", lambda: lab.status()["folds"][0]["epoch"] == epoch)  # noqa: B023
         took.append(time.monotonic() - began)
     assert min(took) < 2.5, took
     assert lab.status()["progress"]["summary"] == "7/10"

@@ -1,8 +1,7 @@
 """A comparison on a real API server: registered, waiting, comparing, with a verdict; and what it refuses."""
 
-import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -16,11 +15,12 @@ from nnunet_api.comparison.contract import (
 from nnunet_api.comparison.contract import ComparisonFacts as Facts
 from nnunet_api.contract import TerminationReport
 from tests.integration.conftest import Lab
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import SUMMARY_HASH, comparison, training, words
 from tests.support.kubelet import Autopilot
 
 JOB = "shorter-compare"
+T = TypeVar("T")
 
 
 class Comparing:
@@ -51,11 +51,11 @@ class Comparing:
             condition = self.condition(type_)
             return condition if condition.get("reason") == reason else None
 
-        return str(wait_for(f"{type_} {reason}", found, 60, self.describe)["message"])
+        return str(self.until(f"{type_} {reason}", found)["message"])
 
-    def describe(self) -> str:
-        """Return what a person would look at."""
-        return json.dumps(self.status(), indent=1) + self.lab.operator.tail()
+    def until(self, what: str, check: Callable[[], T | None]) -> T:
+        """Wait until `check` returns something true and return it."""
+        return self.lab.wait(what, check, "shorter")
 
     def set(self, **spec: Any) -> None:
         """Change fields of its spec."""
@@ -69,7 +69,7 @@ class Comparing:
             alive = [one for one in pods if one.get("status", {}).get("phase") not in ("Succeeded", "Failed")]
             return next((one for one in alive if "deletionTimestamp" not in one["metadata"]), None)
 
-        return wait_for("the pod of the comparison", living, 60, self.describe)
+        return self.until("the pod of the comparison", living)
 
     def contract(self) -> ComparisonContract:
         """Return what its pod is told."""
@@ -107,7 +107,7 @@ def train(lab: Lab) -> Callable[..., None]:
         )
         with Autopilot(lab.api, lab.namespace, lambda: 0.0):
             for name in ("long", "short"):
-                lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+                lab.wait_reason("Complete", "TrainingComplete", name)
 
     return run
 
@@ -119,7 +119,7 @@ def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..
     assert "training long is not there; training short is not there" in message
     train()
     # For a moment only, until the scheduler has said that there is no node; the Event stays.
-    wait_for("Progressing Starting, as announced", lambda: "Starting" in comparing.events(), 60, comparing.describe)
+    comparing.until("Progressing Starting, as announced", lambda: "Starting" in comparing.events())
     registration = comparing.status()["registration"]
     assert [one["name"] for one in registration["trainings"]] == ["long", "short"] and len(registration["digest"]) == 64
     contract = comparing.contract()
@@ -147,7 +147,7 @@ def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..
     assert status["difference"] == "-0.0180 (-0.0270 to -0.0090)"
     assert comparing.condition("Comparable")["reason"] == "ConditionsEqual"
     assert not any("could be known" in note for note in status.get("notes", []))
-    wait_for("the Event", lambda: "VerdictFound" in comparing.events(), 60, comparing.describe)
+    comparing.until("the Event", lambda: "VerdictFound" in comparing.events())
     assert comparing.events().count("Registered") == 1
 
 
@@ -241,7 +241,7 @@ def test_another_training_under_a_registered_name_ends_it(comparing: Comparing) 
     body = training(lab.namespace, "long", folds=[0], suspend=True, testSet={})
     uid = lab.apply(body)["metadata"]["uid"]
     comparing.create()
-    wait_for("the registration", lambda: "long" in str(comparing.status().get("registration")), 60, comparing.describe)
+    comparing.until("the registration", lambda: "long" in str(comparing.status().get("registration")))
     lab.api.delete("nnunettrainings", lab.namespace, "long")
     lab.apply(body)
     assert f"long of arm standard (UID {uid})" in comparing.wait("Failed", "ArmChanged")
@@ -270,13 +270,11 @@ def test_a_failed_comparison_is_tried_again_and_a_late_one_says_so(
     assert [one["complete"] for one in status["registration"]["trainings"]] == [True, True]
     assert any("scored already (long, short): their scores could be known" in note for note in status["notes"])
     comparing.set(ttlSecondsAfterFinished=1)
-    wait_for(
+    comparing.until(
         "its time to live",
         lambda: comparing.lab.api.get("nnunetcomparisons", comparing.lab.namespace, "shorter") is None,
-        60,
-        comparing.describe,
     )
-    wait_for("its Job to go", lambda: JOB not in [job["metadata"]["name"] for job in comparing.lab.jobs()], 60)
+    comparing.until("its Job to go", lambda: JOB not in [job["metadata"]["name"] for job in comparing.lab.jobs()])
 
 
 def test_a_verdict_about_something_else_is_not_believed(comparing: Comparing, train: Callable[..., None]) -> None:
@@ -293,7 +291,7 @@ def test_one_that_was_killed_for_memory_leaves_no_job_that_goes_on(
     train()
     comparing.lab.kubelet.end(comparing.pod(), 137, "", "OOMKilled")
     assert "needed more than spec.resources.memory" in comparing.wait("Failed", "OutOfMemory")
-    wait_for("its Job to go", lambda: JOB not in [job["metadata"]["name"] for job in comparing.lab.jobs()], 60)
+    comparing.until("its Job to go", lambda: JOB not in [job["metadata"]["name"] for job in comparing.lab.jobs()])
     assert comparing.condition("Failed")["reason"] == "OutOfMemory"
     comparing.set(suspend=True)
     comparing.wait("Suspended", "SuspendedByUser")

@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_api.contract import CONTRACT_ENV
 from tests.integration.conftest import Lab
-from tests.support.api import Api, ApiError, Object, wait_for
+from tests.support.api import Api, ApiError, Object
 from tests.support.builders import training
 from tests.support.plan_facts import PLAN_FACTS
 
@@ -56,7 +56,7 @@ def test_each_is_trained_proven_and_scored_and_one_that_is_not_planned_is_left_o
     assert status["progress"]["summary"] == "20/20"
     assert [one["configuration"] for one in status["results"]["configurations"]] == ["2d", "3d_fullres"]
     assert status["results"]["summary"] == "2d 0.800, 3d_fullres 0.800"
-    wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
+    lab.wait("the last Event", lambda: "TrainingComplete" in lab.events())
     assert lab.events().count("FoldCompleted") == 2
 
 
@@ -89,7 +89,7 @@ def test_what_is_chosen_by_cross_validation_is_scored_once_on_the_test_set(lab: 
     assert "test Dice 0.810 over 12 cases" in message
     results = lab.status()["results"]
     assert (results["summary"], results["selection"]["summary"]) == ("0.810", "2d + 3d_fullres")
-    (looks,) = wait_for("the ledger", lambda: looks_of(lab), 60)
+    (looks,) = lab.wait("the ledger", lambda: looks_of(lab))
     assert looks["total"] == 1 and [look["name"] for look in looks["looks"]] == ["hippo"]
 
 

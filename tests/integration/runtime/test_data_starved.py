@@ -3,7 +3,6 @@
 from typing import Any
 
 from tests.integration.conftest import Lab
-from tests.support.api import wait_for
 from tests.support.builders import training
 from tests.support.trainer import Trainer
 
@@ -15,7 +14,7 @@ def told(lab: Lab, trainer: Trainer, epoch: int, share: float | None) -> tuple[s
     """Let fold 0 finish an epoch of which it waits for a share, and return what the condition says then."""
     numbers = {} if share is None else {**NUMBERS, "data_wait_share": share, "fed_epoch_seconds": 70 * (1 - share)}
     trainer.says(epoch, median_epoch_seconds=70.0, **numbers)
-    wait_for(f"epoch {epoch}", lambda: lab.status()["folds"][0].get("epoch") == epoch, about=lab.describe)
+    lab.wait(f"epoch {epoch}", lambda: lab.status()["folds"][0].get("epoch") == epoch)
     found = lab.condition("DataStarved")
     return found["status"], found["reason"]
 
@@ -50,7 +49,7 @@ def test_it_appears_is_right_and_goes_away(lab: Lab, trainer: Trainer) -> None:
     assert again["spec"]["containers"][0]["resources"]["requests"]["cpu"] == "16"
     lab.kubelet.run(again, trainer.address)
     trainer.says(9, attempts=2, data_wait_share=0.02, data_workers=16)
-    wait_for("epoch 9", lambda: lab.status()["folds"][0].get("epoch") == 9, about=lab.describe)
+    lab.wait("epoch 9", lambda: lab.status()["folds"][0].get("epoch") == 9)
     found = lab.condition("DataStarved")
     assert (found["status"], found["reason"]) == fed and found["lastTransitionTime"] >= since
     assert "problem" not in lab.status()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Api, wait_for
+from tests.support.api import Api
 from tests.support.builders import training
 from tests.support.claims import make_claims, make_volumes
 from tests.support.devices import Devices
@@ -34,13 +34,11 @@ def test_each_fold_gets_its_gpu_by_a_claim_of_its_own(lab: Lab, devices: Devices
     make_volumes(lab.api, lab.namespace)
     devices.template(lab.namespace, "one-gpu")
     lab.apply(training(lab.namespace, resources={"gpuClaimTemplateName": "one-gpu"}))
-    wait_for("planning to have a node", lambda: node_of(lab, "plan"), 90, lab.describe)
+    lab.wait("planning to have a node", lambda: node_of(lab, "plan"))
     planning = lab.kubelet.pod("hippo", "plan")
     assert "resourceClaims" not in planning["spec"] and devices.claims(lab.namespace) == []
     lab.kubelet.end(planning)
-    placed = wait_for(
-        "a fold to have its GPU", lambda: [fold for fold in "01" if node_of(lab, "fold", fold)], 90, lab.describe
-    )
+    placed = lab.wait("a fold to have its GPU", lambda: [fold for fold in "01" if node_of(lab, "fold", fold)])
     (first,) = placed
     (other,) = {"0", "1"} - {first}
     pod = lab.kubelet.pod("hippo", "fold", first)
@@ -52,4 +50,4 @@ def test_each_fold_gets_its_gpu_by_a_claim_of_its_own(lab: Lab, devices: Devices
     assert f"fold {other} waits for a GPU" in condition["message"], condition
     assert condition["reason"] == "WaitingForGPU" or condition["status"] == "True", condition
     lab.kubelet.end(pod)
-    wait_for("the other fold to have it", lambda: node_of(lab, "fold", other), 90, lab.describe)
+    lab.wait("the other fold to have it", lambda: node_of(lab, "fold", other))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import training
 from tests.support.launch import Launch, as_deployed
 from tests.support.mutations import Mutations
@@ -28,7 +28,7 @@ def mutate(api: Api, lab: Lab) -> Iterator[Mutate]:
 def wait_mutated(lab: Lab, kind: str, dry_run: Object, is_changed: Callable[[Object], bool]) -> None:
     """Wait until a dry run shows that the rule is in force."""
     path = f"{lab.api.path(kind, lab.namespace)}?dryRun=All"
-    wait_for("the rule", lambda: is_changed(lab.api.request("POST", path, dry_run)))
+    lab.wait("the rule", lambda: is_changed(lab.api.request("POST", path, dry_run)))
 
 
 JOB: Object = {
@@ -79,7 +79,7 @@ def test_a_failure_stays_one_when_its_job_is_deleted_at_once(expiring: Lab) -> N
     expiring.kubelet.end(expiring.kubelet.pod("hippo", "plan"), 65, '{"message": "dataset.json is missing"}')
     condition = expiring.wait_reason("Failed", "WrongData")
     expiring.wait_jobs()
-    time.sleep(2)
+    expiring.look()
     assert expiring.jobs() == [] and condition["status"] == "True"
 
 
@@ -98,7 +98,7 @@ def test_jobs_that_somebody_deletes_at_once_are_made_anew_as_often_as_retries_ar
             lab.api.delete("jobs", namespace, job["metadata"]["name"], propagation="Background")
         return bool(lab.condition("Failed").get("reason") == "OutcomeLost")
 
-    wait_for("OutcomeLost", given_up, 60, lab.describe)
+    lab.wait("OutcomeLost", given_up)
     assert len(seen) == 2 and "its Job was deleted 2 times" in lab.condition("Failed")["message"]
 
 
@@ -164,7 +164,7 @@ def complete_elsewhere(lab: Lab, name: str, before: str = "") -> str:
         other = job and job["metadata"]["uid"] != before and "deletionTimestamp" not in job["metadata"]
         return job if other else None
 
-    uid: str = wait_for(name, found, 60, lab.describe)["metadata"]["uid"]
+    uid: str = lab.wait(name, found)["metadata"]["uid"]
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     conditions = [
         {"type": type_, "status": "True", "reason": "Done", "message": "", "lastTransitionTime": now}

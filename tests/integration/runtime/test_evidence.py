@@ -10,7 +10,7 @@ from nnunet_api.comparison.contract import ArmFacts, CandidateFacts, ComparisonC
 from nnunet_api.contract import TerminationReport
 from nnunet_api.test_set import object_name
 from tests.integration.conftest import Lab
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import TEST_SET_HASH, comparison, training, words
 from tests.support.kubelet import Autopilot
 
@@ -37,7 +37,7 @@ def wait_looks(lab: Lab, total: int) -> list[str]:
         status: Object = body.get("status", {})
         return [f"{one['kind']} {one['name']}" for one in status["looks"]] if status.get("total") == total else None
 
-    return wait_for(f"{total} looks", found, 60, lambda: str(lab.api.list("nnunettestsets", lab.namespace)))
+    return lab.wait(f"{total} looks", found, "")
 
 
 def end_comparison(lab: Lab, verdict: str) -> None:
@@ -47,7 +47,7 @@ def end_comparison(lab: Lab, verdict: str) -> None:
         found = lab.api.list("pods", lab.namespace, labelSelector="nnunet.dev/comparison=shorter")
         return found[0] if found else None
 
-    pod = wait_for("the pod of the comparison", living, 60, lab.describe)
+    pod = lab.wait("the pod of the comparison", living)
     env = pod["spec"]["containers"][0]["env"]
     contract = ComparisonContract.model_validate_json(
         next(one["value"] for one in env if one["name"] == "NNUNET_RUN_COMPARISON")
@@ -78,7 +78,7 @@ def test_a_short_schedule_complies_by_the_verdict_of_the_comparison_that_it_name
     lab.apply(training(namespace, "long", **SHARED))
     with Autopilot(api, namespace, lambda: 0.0):
         for name in ("long", "short"):
-            lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+            lab.wait_reason("Complete", "TrainingComplete", name)
     assert set(wait_looks(lab, 2)) == {"Training long", "Training short"}
     assert lab.condition("PolicyCompliant", "short")["reason"] == "ComparisonRequired"
 
@@ -97,12 +97,7 @@ def test_a_short_schedule_complies_by_the_verdict_of_the_comparison_that_it_name
     lab.operator.kill()
     lab.operator.start()
     lab.set("short", suspend=True)
-    wait_for(
-        "the operator to have looked at it again",
-        lambda: lab.status("short").get("observedGeneration") == 2,
-        60,
-        lab.describe,
-    )
+    lab.wait("the operator to have looked at it again", lambda: lab.status("short").get("observedGeneration") == 2)
     assert lab.condition("PolicyCompliant", "short")["status"] == "True"
     (kept,) = lab.status("short")["policy"]["accepted"]
     assert (kept["comparison"], kept["verdict"], kept["baseline"]) == ("shorter", "NonInferior", ["long"])

@@ -11,6 +11,7 @@ from tests.integration.conftest import Lab, make_namespace, restart_controllers
 from tests.support import sizes
 from tests.support.api import Api, wait_for
 from tests.support.builders import training
+from tests.support.launch import Nursery
 from tests.support.process import OperatorProcess
 from tests.support.proxy import Fault, Proxy, answering, ending_watches, expired_watches, failing, refusing
 
@@ -63,9 +64,9 @@ def test_recovers_from_what_an_api_server_may_say(proxied: Lab, proxy: Proxy, fa
     assert proxied.operator.running, proxied.operator.tail()
     assert proxied.operator.status("livez") == 200
     proxy.fault = None
-    proxied.wait_jobs("before-plan", "meanwhile-plan", timeout=90)
+    proxied.wait_jobs("before-plan", "meanwhile-plan")
     proxied.apply(training(proxied.namespace, "after"))
-    proxied.wait_jobs("before-plan", "meanwhile-plan", "after-plan", timeout=90)
+    proxied.wait_jobs("before-plan", "meanwhile-plan", "after-plan")
     proxied.wait_reason("Progressing", "WaitingForResources", "after")
     assert proxied.operator.pid == pid and proxied.operator.running
 
@@ -86,24 +87,25 @@ def test_a_watched_namespace_that_is_refused_keeps_no_other_from_being_served(
     assert any(f"watched namespace {other} is not served" in line["message"] for line in operator.lines())
     assert not elsewhere.jobs()
     proxy.fault = None
-    elsewhere.wait_jobs("hippo-plan", timeout=90)
-    elsewhere.wait_reason("Progressing", "WaitingForResources", timeout=90)
+    elsewhere.wait_jobs("hippo-plan")
+    elsewhere.wait_reason("Progressing", "WaitingForResources")
     wait_for("the metric", lambda: not operator.metrics()[f'nnunet_operator_namespace_refused{{namespace="{other}"}}'])
 
 
+@pytest.mark.soak
 def test_a_watch_that_ends_in_the_middle_of_events_takes_no_other_with_it(proxied: Lab, proxy: Proxy) -> None:
     """The watches are built up anew, also where those of trainings have an event in hand at each instant."""
     proxied.apply(training(proxied.namespace, "busy"))
     proxied.wait_jobs("busy-plan")
     proxy.fault = failing(410, only_watches=True, kind="/pods")
     proxy.cut_watches("/pods")
-    for change in range(80):
+    for change in range(sizes.BUSY_CHANGES):
         annotation = {"metadata": {"annotations": {"change": str(change)}}}
         proxied.api.merge("nnunettrainings", proxied.namespace, "busy", annotation)
         time.sleep(0.1)
     proxy.fault = None
     proxied.apply(training(proxied.namespace, "after"))
-    proxied.wait_jobs("after-plan", "busy-plan", timeout=90)
+    proxied.wait_jobs("after-plan", "busy-plan")
 
 
 def test_watches_that_end_at_once_are_no_flood(proxied: Lab, proxy: Proxy) -> None:
@@ -111,9 +113,9 @@ def test_watches_that_end_at_once_are_no_flood(proxied: Lab, proxy: Proxy) -> No
     proxy.fault = ending_watches
     proxy.cut_watches()
     time.sleep(1)
-    before = proxy.watches()
-    time.sleep(5)
-    assert proxy.watches() - before <= WATCHES * 7
+    before, began = proxy.watches(), time.monotonic()
+    time.sleep(4)
+    assert proxy.watches() - before <= WATCHES * (time.monotonic() - began + 2)
     proxy.fault = None
     wait_for("all watches", lambda: proxy.watching == WATCHES)
 
@@ -126,18 +128,23 @@ def test_what_vanished_unseen_is_noticed(proxied: Lab, proxy: Proxy) -> None:
     proxied.wait_reason("Progressing", "WaitingForResources", "kept")
     proxied.wait_reason("Progressing", "WaitingForResources", "deleted")
     listed = 'nnunet_operator_resyncs_total{result="ok"}'  # one that comes after the watches' own first lists
-    wait_for("the operator's second list", lambda: proxied.operator.metrics().get(listed, 0) >= 1)
+    proxied.wait("the operator's second list", lambda: proxied.operator.metrics().get(listed, 0) >= 1)
     proxy.fault = failing(503)
     proxy.cut_watches()
     proxied.api.delete("jobs", proxied.namespace, "kept-plan")
     proxied.api.delete("nnunettrainings", proxied.namespace, "deleted")
-    wait_for("no Jobs", lambda: not proxied.jobs())
+    proxied.wait("no Jobs", lambda: not proxied.jobs())
+    begun = len(proxy.requests)
     proxy.fault = expired_watches
-    time.sleep(5)
+
+    def all_told() -> bool:
+        return len({path for _, path, watch in proxy.requests[begun:] if watch}) == WATCHES
+
+    proxied.wait("each watch to be told that it is too old", all_told)
     proxy.fault = None
-    proxied.wait_jobs("kept-plan", timeout=90)
+    proxied.wait_jobs("kept-plan")
     series = 'nnunet_operator_trainings{phase="WaitingForResources"}'
-    wait_for("the deleted training to be forgotten", lambda: proxied.operator.metrics()[series] == 1)
+    proxied.wait("the deleted training to be forgotten", lambda: proxied.operator.metrics()[series] == 1)
 
 
 def test_a_policy_that_was_written_unseen_is_applied(proxied: Lab, proxy: Proxy) -> None:
@@ -151,16 +158,16 @@ def test_a_policy_that_was_written_unseen_is_applied(proxied: Lab, proxy: Proxy)
     proxied.api.create("nnunettrainingpolicies", {**body, "spec": spec})
     try:
         proxy.fault = None
-        proxied.wait_reason("PolicyCompliant", "PolicyChanged", timeout=90)
+        proxied.wait_reason("PolicyCompliant", "PolicyChanged")
     finally:
         proxied.api.delete("nnunettrainingpolicies", "", "unseen")
-    proxied.wait_reason("PolicyCompliant", "NoPolicy", timeout=90)
+    proxied.wait_reason("PolicyCompliant", "NoPolicy")
     proxy.fault = failing(503)
     proxy.cut_watches()
     labels = {"nnunet.dev/clinical": "true"}
     proxied.api.merge("namespaces", "", proxied.namespace, {"metadata": {"labels": labels}})
     proxy.fault = None
-    proxied.wait_reason("PolicyCompliant", "PolicyMissing", timeout=90)
+    proxied.wait_reason("PolicyCompliant", "PolicyMissing")
 
 
 def test_an_answer_that_was_lost_creates_nothing_twice(proxied: Lab, proxy: Proxy) -> None:
@@ -183,11 +190,11 @@ def test_an_answer_that_was_lost_creates_nothing_twice(proxied: Lab, proxy: Prox
 
 
 def test_starts_before_the_api_server_answers(
-    api: Api, namespace: str, proxy: Proxy, start_operator: Callable[..., OperatorProcess], tmp_path: Path
+    api: Api, namespace: str, proxy: Proxy, nursery: Nursery, tmp_path: Path
 ) -> None:
     """Not ready, but alive; ready as soon as the API server is."""
     proxy.fault = failing(503)
-    operator = OperatorProcess(proxy.kubeconfig, tmp_path / "early.log", namespace)
+    operator = OperatorProcess(proxy.kubeconfig, tmp_path / "early.log", namespace, nursery.launch)
     operator.start(wait=False)
     try:
         wait_for("the probes to answer", lambda: operator.status("livez") == 200)
@@ -207,15 +214,15 @@ def test_api_server_stopped_and_started(
     lab.apply(training(namespace))
     lab.plan_and_train()
     pid = lab.operator.pid
-    cluster.stop_component("kube-apiserver")
+    cluster.stop_component("kube-apiserver", grace_seconds=0)
     try:
-        wait_for("the probe to say so", lambda: lab.operator.status("readyz") == 503, 60)
+        lab.wait("the probe to say so", lambda: lab.operator.status("readyz") == 503)
         assert lab.operator.status("livez") == 200
     finally:
         cluster.start_component("kube-apiserver")
     restart_controllers(cluster)  # the operator is to catch up, not they
     for fold in ("0", "1"):
         lab.kubelet.end(lab.kubelet.pod("hippo", "fold", fold))
-    lab.verify_and_evaluate(timeout=90)
-    lab.wait_reason("Complete", "TrainingComplete", timeout=90)
+    lab.verify_and_evaluate()
+    lab.wait_reason("Complete", "TrainingComplete")
     assert lab.operator.running and lab.operator.pid == pid

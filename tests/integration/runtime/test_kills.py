@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.conftest import Lab
 from tests.support import sizes
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import training
 from tests.support.kubelet import Autopilot
 from tests.support.process import OperatorProcess
@@ -48,11 +48,13 @@ def test_killed_at_random_moments(api: Api, namespace: str, start_operator: Call
             kills += 1
         assert kills >= sizes.OPERATOR_KILLS / 2, "the trainings are over too soon"
         lab.operator.start()
-        wait_for("all to be evaluated", all_done, 180, lambda: "\n".join(map(lab.describe, names)))
+        lab.wait("all to be evaluated", all_done, "")
     for name in names:
         lab.wait_reason("Complete", "TrainingComplete", name)
         check_result(lab.status(name))
         assert kubelet.most_running[name] <= 2
+    all_told = lambda: len(jobs_ever_made(api, namespace)) == len(names) * len(STAGES)  # noqa: E731
+    lab.wait("the Events of all Jobs", all_told, "")
     made = jobs_ever_made(api, namespace)
     assert made == {f"{name}-{stage}": 1 for name in names for stage in STAGES}, made
     stories = [lab.events(name) for name in names]
@@ -104,7 +106,7 @@ def test_sigterm_ends_it_with_0_within_seconds(lab: Lab) -> None:
     errors = [line for line in lab.operator.lines() if line["level"] in ("error", "critical")]
     assert not errors, errors
     lab.operator.start()
-    wait_for("all Jobs", lambda: len(lab.jobs()) == 10, about=lab.describe)
+    lab.wait("all Jobs", lambda: len(lab.jobs()) == 10)
 
 
 def test_logs_are_json_and_name_the_training(lab: Lab) -> None:

@@ -1,14 +1,13 @@
 """The life of a training as its user sees it: stages, parallelism, suspension, failure, deletion."""
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Api, wait_for
+from tests.support.api import Api
 from tests.support.builders import report, training
 from tests.support.kubelet import Autopilot, contract_of
 from tests.support.plan_facts import PLAN_FACTS
@@ -26,7 +25,7 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
         lab.kubelet.run(lab.kubelet.pod("hippo", "fold", fold))
     lab.wait_reason("Progressing", "Training")
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
-    wait_for("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    lab.wait("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed")
     lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "1"))
     lab.kubelet.run(lab.kubelet.pod("hippo", "verify"))
@@ -61,9 +60,20 @@ def test_from_apply_to_a_score(lab: Lab) -> None:
 def test_each_transition_is_announced_once(lab: Lab) -> None:
     """Events tell the story in order, and nothing twice."""
     lab.apply(training(lab.namespace))
-    with Autopilot(lab.api, lab.namespace, lambda: 2.0):  # each is seen running
-        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
-    wait_for("the last Event", lambda: "TrainingComplete" in lab.events())
+    lab.plan_and_train()
+    for reason, pods in (
+        ("Training", [("fold", "0"), ("fold", "1")]),
+        ("Verifying", [("verify", "")]),
+        ("Evaluating", [("evaluate", "")]),
+    ):
+        running = [lab.kubelet.pod("hippo", stage, fold) for stage, fold in pods]
+        for pod in running:
+            lab.kubelet.run(pod)
+        lab.wait_reason("Progressing", reason)  # each is seen running
+        lab.wait_event("FoldStarted", times=2)
+        for pod in running:
+            lab.kubelet.end(pod)
+    lab.wait_event("TrainingComplete")
     story = lab.events()
     once = ["Preprocessed", "Training", "Verifying", "CheckpointsVerified", "Evaluating", "TrainingComplete"]
     assert [reason for reason in story if reason in once] == once, story
@@ -94,7 +104,7 @@ def test_a_job_deleted_as_kubectl_does_it_starts_no_second_attempt_beside_the_fi
     lab.api.delete("jobs", lab.namespace, "hippo-fold-0", propagation="Background")
     message = lab.wait_reason("Progressing", "Stopping")["message"]
     assert f"waits until pod {pod['metadata']['name']}" in message
-    time.sleep(1.5)
+    lab.look()
     lab.wait_jobs("hippo-plan")
     lab.api.request("DELETE", path, {"gracePeriodSeconds": 0})
     lab.wait_jobs("hippo-fold-0", "hippo-plan")
@@ -128,7 +138,7 @@ def test_no_more_folds_at_once_than_allowed(lab: Lab) -> None:
     lab.set(maxParallelFolds=2)
     lab.wait_jobs("hippo-plan", "hippo-fold-0", "hippo-fold-1")
     with Autopilot(lab.api, lab.namespace, lambda: 0.5) as kubelet:
-        lab.wait_reason("Complete", "TrainingComplete", timeout=120)
+        lab.wait_reason("Complete", "TrainingComplete")
     assert kubelet.most_running["hippo"] <= 2
 
 
@@ -137,7 +147,7 @@ def test_suspend_frees_the_gpus_and_resume_goes_on(lab: Lab) -> None:
     lab.apply(training(lab.namespace))
     lab.plan_and_train()
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
-    wait_for("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    lab.wait("fold 0 done", lambda: lab.status()["folds"][0]["phase"] == "Completed")
     first = lab.kubelet.pod("hippo", "fold", "1")
     lab.kubelet.run(first)
     lab.set(suspend=True)
@@ -161,10 +171,10 @@ def test_deletion_leaves_nothing(lab: Lab) -> None:
     lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
     lab.api.delete("nnunettrainings", lab.namespace, "hippo")
     lab.wait_jobs()
-    wait_for("no pods", lambda: not lab.api.list("pods", lab.namespace))
+    lab.wait("no pods", lambda: not lab.api.list("pods", lab.namespace))
     assert lab.api.get("nnunettrainings", lab.namespace, "hippo") is None
     gone = 'nnunet_operator_trainings{phase="Training"}'
-    wait_for("the operator to forget it", lambda: lab.operator.metrics()[gone] == 0)
+    lab.wait("the operator to forget it", lambda: lab.operator.metrics()[gone] == 0)
 
 
 def test_a_new_training_under_an_old_name_waits_for_the_old_ones_jobs(lab: Lab) -> None:
@@ -172,14 +182,12 @@ def test_a_new_training_under_an_old_name_waits_for_the_old_ones_jobs(lab: Lab) 
     lab.apply(training(lab.namespace))
     (old,) = lab.wait_jobs("hippo-plan")
     lab.api.delete("nnunettrainings", lab.namespace, "hippo", propagation="Orphan")
-    wait_for("the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"))
+    lab.wait("the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"))
     lab.apply(training(lab.namespace))
     lab.wait_reason("Progressing", "ChildNotOwned")
     lab.api.delete("jobs", lab.namespace, "hippo-plan")
-    (new,) = wait_for(
-        "a Job of its own",
-        lambda: [job for job in lab.jobs() if job["metadata"]["uid"] != old["metadata"]["uid"]],
-        about=lab.describe,
+    (new,) = lab.wait(
+        "a Job of its own", lambda: [job for job in lab.jobs() if job["metadata"]["uid"] != old["metadata"]["uid"]]
     )
     assert new["metadata"]["ownerReferences"][0]["uid"] == lab.training()["metadata"]["uid"]
 
@@ -190,9 +198,7 @@ def test_time_to_live(lab: Lab) -> None:
     with Autopilot(lab.api, lab.namespace, lambda: 0.2):
         lab.wait_reason("Complete", "TrainingComplete")
     lab.set(ttlSecondsAfterFinished=2)
-    wait_for(
-        "the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"), about=lab.operator.tail
-    )
+    lab.wait("the deletion", lambda: not lab.api.get("nnunettrainings", lab.namespace, "hippo"))
     lab.wait_jobs()
 
 
@@ -218,7 +224,7 @@ def test_failures_that_a_retry_can_not_mend(lab: Lab, code: int, reason: str, ex
     assert failed["status"] == "True" and "fold 0" in failed["message"]
     if code != 137:
         assert "label 3 is missing in case 12" in failed["message"]
-    wait_for("the other fold to be stopped", lambda: not lab.kubelet.pods("hippo"), about=lab.describe)
+    lab.wait("the other fold to be stopped", lambda: not lab.kubelet.pods("hippo"))
     attempts = lab.api.list("pods", lab.namespace, labelSelector="nnunet.dev/stage=fold,nnunet.dev/fold=0")
     assert len(attempts) <= 1
     assert lab.status()["phase"] == "Failed"
@@ -231,7 +237,7 @@ def test_retries_are_counted_and_preemptions_are_not(lab: Lab) -> None:
     first = lab.kubelet.pod("hippo", "fold", "0")
     lab.kubelet.run(first)
     lab.kubelet.end(first, 75, '{"message": "stopped after epoch 3"}')
-    second = lab.kubelet.pod("hippo", "fold", "0", timeout=120)
+    second = lab.kubelet.pod("hippo", "fold", "0")
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     lab.kubelet.end(second, 1, "ZeroDivisionError: division by zero")
     failed = lab.wait_reason("Failed", "RetriesExhausted")

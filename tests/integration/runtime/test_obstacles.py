@@ -13,7 +13,7 @@ from nnunet_api.remedies.table import REMEDIES, advice, phase_of
 from tests.integration.conftest import Lab, make_namespace
 from tests.integration.runtime import bring, bring_by_others  # noqa: F401  they fill the table
 from tests.integration.runtime.stage import BRING, Stage
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.claims import make_claims, make_volumes
 from tests.support.launch import Nursery
 from tests.support.node import FakeNode
@@ -81,9 +81,7 @@ def test_what_stands_in_the_way_is_told(stage: Stage, row: Obstacle) -> None:
             as_said = (found.get("reason"), status.get("phase")) == (row.reason, phase_of(row.reason))
             return found if as_said and row.says in found["message"] else None
 
-        condition = wait_for(
-            f"{row.reason} ... {row.says}", told, 90, lambda: f"{BRING[row.name]}\n{lab.describe(stage.name)}"
-        )
+        condition = lab.wait(f"{row.reason} ... {row.says}", told, stage.name)
         todo = advice(row.reason, row.case, stage.name, lab.namespace)
         assert todo in condition["message"], condition["message"]
         assert lab.status(stage.name)["problem"].get("case", "") == row.case

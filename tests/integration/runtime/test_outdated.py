@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.builders import training
 
 POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
@@ -14,7 +14,7 @@ POD: Object = {"restartPolicy": "Never", "containers": [{"name": "trial", "image
 def seen(lab: Lab) -> None:
     """Wait until the operator has looked at the present spec."""
     current = lambda: lab.status().get("observedGeneration") == lab.training()["metadata"]["generation"]  # noqa: E731
-    wait_for("the status of the present spec", current, about=lab.describe)
+    lab.wait("the status of the present spec", current)
 
 
 def only_job(lab: Lab) -> Object:
@@ -48,7 +48,7 @@ def test_an_affinity_that_kubernetes_does_not_know(lab: Lab) -> None:
     message = lab.wait_reason("Progressing", "PodRejected")["message"]
     assert "matchExpressions[0].operator" in message and "The value comes from this training" in message
     lab.set(podTemplate={"affinity": needs("DoesNotExist")})
-    lab.kubelet.pod("hippo", "plan", timeout=90)
+    lab.kubelet.pod("hippo", "plan")
 
 
 def needs(operator: str) -> Object:
@@ -62,7 +62,7 @@ def test_a_quota_on_what_a_training_leaves_open(lab: Lab) -> None:
     quota = {"metadata": {"name": "team", "namespace": lab.namespace}, "spec": {"hard": {"limits.cpu": "100"}}}
     lab.api.create("resourcequotas", quota)
     trial: Object = {"metadata": {"generateName": "trial-", "namespace": lab.namespace}, "spec": POD}
-    wait_for("the quota to be in force", lambda: "must specify" in lab.api.refusal("pods", trial))
+    lab.wait("the quota to be in force", lambda: "must specify" in lab.api.refusal("pods", trial))
     lab.apply(training(lab.namespace))
     message = lab.wait_reason("Progressing", "PodRejected")["message"]
     assert "must specify limits.cpu" in message and "spec.resources.cpuLimit" in message
@@ -89,10 +89,10 @@ def test_a_job_that_a_queue_holds(lab: Lab) -> None:
         limits = job["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]
         return bool(job["metadata"]["uid"] != first and limits["memory"] == "1Gi")
 
-    wait_for("another Job", anew, about=lab.describe)
+    lab.wait("another Job", anew)
     assert lab.condition("Failed").get("status") != "True"
     first = only_job(lab)["metadata"]["uid"]
     lab.set(queueName="others")
     other = lambda: only_job(lab)["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "others"  # noqa: E731
-    wait_for("a Job in the other queue", other, about=lab.describe)
+    lab.wait("a Job in the other queue", other)
     assert only_job(lab)["metadata"]["uid"] != first

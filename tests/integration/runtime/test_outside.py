@@ -3,7 +3,6 @@
 import uuid
 
 from tests.integration.conftest import Lab
-from tests.support.api import wait_for
 from tests.support.builders import training
 
 NO_GPU = "Pod was rejected: Allocate failed due to no healthy devices present"
@@ -23,12 +22,11 @@ def test_pods_that_a_node_turns_away_are_no_attempts(lab: Lab) -> None:
     assert (lost["name"], lost["count"], lost["failedAttempts"]) == ("hippo-fold-0", 1, 0)
     lab.operator.kill()
     lab.operator.start()
-    wait_for(
+    lab.wait(
         "another Job",
         lambda: (
             {job["metadata"]["uid"] for job in lab.jobs() if job["metadata"]["name"] == lost["name"]} - {lost["uid"]}
         ),
-        about=lab.describe,
     )
     assert lab.status()["renewedJobs"] == [lost]
     lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
@@ -51,7 +49,7 @@ def test_a_training_that_somebody_holds_is_stopped_while_it_is_deleted(lab: Lab)
     condition = lab.wait_reason("Progressing", "Stopping")
     assert f"finalizer {finalizer} holds it" in condition["message"]
     name = pod["metadata"]["name"]
-    wait_for("the trainer to be stopped", lambda: lab.api.get("pods", lab.namespace, name) is None, about=lab.describe)
+    lab.wait("the trainer to be stopped", lambda: lab.api.get("pods", lab.namespace, name) is None)
     lab.wait_jobs("hippo-plan")
     lab.set(suspend=True)
     # Of a pod that has gone the operator learns by its watch, which may be later than the suspension.
@@ -60,6 +58,6 @@ def test_a_training_that_somebody_holds_is_stopped_while_it_is_deleted(lab: Lab)
         lab.status()["observedGeneration"] == lab.training()["metadata"]["generation"]
         and rest in lab.condition("Progressing")["message"]
     )
-    wait_for("the status of the present spec, with nothing that runs", told, about=lab.describe)
+    lab.wait("the status of the present spec, with nothing that runs", told)
     lab.api.merge("nnunettrainings", lab.namespace, "hippo", {"metadata": {"finalizers": []}})
-    wait_for("the end", lambda: lab.api.get("nnunettrainings", lab.namespace, "hippo") is None)
+    lab.wait("the end", lambda: lab.api.get("nnunettrainings", lab.namespace, "hippo") is None)

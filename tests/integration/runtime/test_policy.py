@@ -83,7 +83,7 @@ def wait_use(api: Api, name: str, **wanted: Any) -> Object:
         status: Object = body.get("status", {})
         return status if wanted.items() <= status.items() else None
 
-    return wait_for(f"policy status {wanted}", found, 60, lambda: str(api.get("nnunettrainingpolicies", "", name)))
+    return wait_for(f"policy status {wanted}", found, about=lambda: str(api.get("nnunettrainingpolicies", "", name)))
 
 
 def test_a_denied_training_waits_and_begins_when_it_is_allowed(lab: Lab, policy: Write) -> None:
@@ -164,8 +164,8 @@ def test_an_exception_ends_by_the_clock_while_it_runs(lab: Lab, policy: Write) -
     expiry = f'nnunet_policy_exception_expiry_timestamp_seconds{{namespace="{lab.namespace}",policy="{name}"'
     (end,) = [value for series, value in metrics.items() if series.startswith(expiry)]
     assert 86000 < end - time.time() < 86400
-    policy(minEpochs=1000, exceptions=[exception(lab, seconds=5)])
-    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged", timeout=120)
+    policy(minEpochs=1000, exceptions=[exception(lab, seconds=2)])
+    changed = lab.wait_reason("PolicyCompliant", "PolicyChanged")
     assert "exception QM-17 ended at" in changed["message"]
     lab.wait_jobs()
     assert {granted["ticket"] for granted in lab.status()["policy"]["exceptions"]} == {"QM-17"}
@@ -180,12 +180,12 @@ def policy_events(api: Api, name: str) -> list[str]:
 def test_an_event_on_the_policy_warns_before_an_exception_ends(lab: Lab, policy: Write) -> None:
     granted = exception(lab, seconds=13 * 86400)
     name = policy(minEpochs=10, exceptions=[granted])
-    wait_for("the warning", lambda: policy_events(lab.api, name) == ["ExceptionExpiring"], 60, lab.describe)
+    lab.wait("the warning", lambda: policy_events(lab.api, name) == ["ExceptionExpiring"])
     lab.operator.stop()
     lab.operator.start()
-    policy(minEpochs=11, exceptions=[granted])
-    wait_use(lab.api, name, observedGeneration=2)
-    time.sleep(1)  # an Event comes after the status
+    for generation in (2, 3):  # an Event comes after the status, and before the status of what is written next
+        policy(minEpochs=9 + generation, exceptions=[granted])
+        wait_use(lab.api, name, observedGeneration=generation)
     assert policy_events(lab.api, name) == ["ExceptionExpiring"]
 
 
@@ -203,7 +203,7 @@ def test_a_raised_minimum_reaches_a_running_trainer(lab: Lab, policy: Write) -> 
     def told() -> int:
         return next((contract_of(pod).min_epochs for pod in lab.kubelet.pods("hippo", "fold", "0")), 0)
 
-    wait_for("a pod that was told more", lambda: told() == 8, 60, lab.describe)
+    lab.wait("a pod that was told more", lambda: told() == 8)
     assert lab.condition("PolicyCompliant")["reason"] == "PoliciesKept"
 
 
@@ -246,8 +246,8 @@ def test_what_is_complete_stays_complete(lab: Lab, policy: Write) -> None:
     lab.wait_reason("PolicyCompliant", "PoliciesKept", "other")
     policy(minEpochs=1000)
     broken = lambda: lab.condition("PolicyCompliant", "other")["status"] == "False"  # noqa: E731
-    wait_for("a look at all trainings", broken, 60, lambda: lab.describe("other"))
+    lab.wait("a look at all trainings", broken, "other")
     lab.api.delete("nnunettrainingpolicies", "", name)
     lab.wait_reason("PolicyCompliant", "NoPolicy", "other")
-    time.sleep(1)  # it may be the next in the queue
+    lab.look()
     assert lab.status() == before

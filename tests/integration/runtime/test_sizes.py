@@ -131,7 +131,12 @@ def reconciled(operator: OperatorProcess) -> float:
 def start(start_operator: Callable[..., OperatorProcess], namespace: str, count: int) -> OperatorProcess:
     """Start an operator as it is deployed and wait until it has reconciled each training."""
     operator = start_operator(namespace, launch=as_deployed, log_level="INFO", resync_seconds=3600)
-    wait_for("each training to be reconciled", lambda: reconciled(operator) >= count, 400, operator.tail)
+    wait_for(
+        "each training to be reconciled",
+        lambda: reconciled(operator) >= count,
+        about=operator.tail,
+        seen=operator.metrics,
+    )
     return operator
 
 

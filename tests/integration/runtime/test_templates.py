@@ -7,7 +7,7 @@ import pytest
 from nnunet_api.comparison.contract import ArmFacts, CandidateFacts
 from tests.integration.conftest import Lab
 from tests.integration.runtime.test_comparisons import Comparing
-from tests.support.api import Api, ApiError, Object, wait_for
+from tests.support.api import Api, ApiError, Object
 from tests.support.builders import comparison
 from tests.support.kubelet import Autopilot
 
@@ -46,7 +46,7 @@ def test_from_one_document_to_a_verdict(lab: Lab) -> None:
     comparing.set(suspend=True)
     comparing.wait("Suspended", "SuspendedByUser")
     comparing.set(suspend=False)
-    wait_for("both trainings", lambda: sorted(trainings()) == NAMES, 60, comparing.describe)
+    comparing.until("both trainings", lambda: sorted(trainings()) == NAMES)
     made = trainings()["shorter-fast"]
     assert made["spec"]["schedule"]["epochs"] == 5 and made["metadata"]["annotations"]["study"] == "12"
     assert made["metadata"]["labels"] == {"team": "liver", "nnunet.dev/comparison": "shorter"}
@@ -54,18 +54,18 @@ def test_from_one_document_to_a_verdict(lab: Lab) -> None:
 
     comparing.set(suspend=True)
     rest = lambda: all(one["spec"]["suspend"] for one in trainings().values())  # noqa: E731
-    wait_for("both trainings to be suspended", rest, 60, comparing.describe)
+    comparing.until("both trainings to be suspended", rest)
     comparing.set(suspend=False)
     with Autopilot(api, lab.namespace, lambda: 0.0):
         for name in NAMES:
-            lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+            lab.wait_reason("Complete", "TrainingComplete", name)
     assert [arm.runs[0].training for arm in comparing.contract().arms] == ["shorter-standard", "shorter-fast"]
     found = CandidateFacts(arm="fast", verdict="Equivalent", difference=0.001, low=-0.002, high=0.004)
     comparing.end(arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40)
     comparing.wait("Complete", "VerdictFound")
     comparing.set(ttlSecondsAfterFinished=0)
     gone = lambda: api.get("nnunetcomparisons", lab.namespace, "shorter") is None  # noqa: E731
-    wait_for("its time to live", gone, 60, comparing.describe)
+    comparing.until("its time to live", gone)
     assert sorted(trainings()) == NAMES, "they stay"
 
 

@@ -9,7 +9,7 @@ from nnunet_api.contract import EvidenceFacts, TerminationReport
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from tests.integration.conftest import Lab
-from tests.support.api import Object, wait_for
+from tests.support.api import Object
 from tests.support.builders import evidence, training, words
 from tests.support.kubelet import Autopilot
 from tests.support.trainer import Trainer
@@ -114,10 +114,10 @@ def test_evidence_that_nobody_read_is_looked_for_again(lab: Lab) -> None:
     pod = lab.kubelet.pod("hippo", "verify")
     lab.operator.kill()
     lab.kubelet.end(pod)
-    wait_for("the Job to be complete", lambda: complete(lab, "hippo-verify"), about=lab.describe)
+    lab.wait("the Job to be complete", lambda: complete(lab, "hippo-verify"))
     old = lab.api.get("jobs", lab.namespace, "hippo-verify") or {}
     lab.api.delete("pods", lab.namespace, pod["metadata"]["name"])
-    wait_for("no pod", lambda: not lab.api.get("pods", lab.namespace, pod["metadata"]["name"]))
+    lab.wait("no pod", lambda: not lab.api.get("pods", lab.namespace, pod["metadata"]["name"]))
     lab.operator.start()
     again = lab.kubelet.pod("hippo", "verify")
     assert again["metadata"]["ownerReferences"][0]["uid"] != old["metadata"]["uid"]
@@ -194,17 +194,17 @@ def test_a_fold_that_stands_still_is_restarted_from_its_checkpoint(lab: Lab, tra
     first = lab.kubelet.pod("hippo", "fold", "0")
     began = time.monotonic()
     lab.kubelet.run(first, trainer.address)
-    wait_for("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3, about=lab.describe)
+    lab.wait("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3)
     if not answers:
         trainer.answer = b"no facts, nor {"
-    wait_for("an Event", lambda: "RestartedAfterStall" in lab.events(), 90, lab.describe)
+    lab.wait("an Event", lambda: "RestartedAfterStall" in lab.events())
     assert time.monotonic() - began > 8
     lab.wait_event("NoEpochFinished")
     second = another_pod(lab, first)
     assert second["metadata"]["ownerReferences"][0]["uid"] != first["metadata"]["ownerReferences"][0]["uid"]
     trainer.says(4)
     lab.kubelet.run(second, trainer.address)
-    wait_for("epoch 4", lambda: lab.status()["folds"][0]["epoch"] == 4, about=lab.describe)
+    lab.wait("epoch 4", lambda: lab.status()["folds"][0]["epoch"] == 4)
     assert lab.condition("Stalled")["reason"] == "NotStalled"
     assert lab.status()["folds"][0]["stallRestarts"] == 1
     lab.kubelet.end(second)
@@ -219,17 +219,17 @@ def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
     lab.plan_and_train()
     pod = lab.kubelet.pod("hippo", "fold", "0")
     lab.kubelet.run(pod, trainer.address)
-    told = lab.wait_reason("Stalled", "NoEpochFinished", timeout=90)
+    told = lab.wait_reason("Stalled", "NoEpochFinished")
     assert pod["metadata"]["name"] in told["message"] and "since epoch 3" in told["message"]
     assert lab.status()["folds"][0]["stalledPod"] == pod["metadata"]["name"]
-    writes = lab.training()["metadata"]["resourceVersion"]
+    before = lab.status()
     lab.operator.kill()
     lab.operator.start()
-    time.sleep(2)
-    assert lab.training()["metadata"]["resourceVersion"] == writes, lab.describe()
+    lab.look()
+    assert lab.status() == before, lab.describe()
     assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] == pod["metadata"]["uid"]
     lab.set(restartOnStall=True)
-    wait_for("the restart", lambda: lab.status()["folds"][0]["stallRestarts"] == 1, about=lab.describe)
+    lab.wait("the restart", lambda: lab.status()["folds"][0]["stallRestarts"] == 1)
     another_pod(lab, pod)
 
 
@@ -240,7 +240,7 @@ def another_pod(lab: Lab, first: Object) -> Object:
         pods = lab.kubelet.pods("hippo", "fold", "0")
         return next((pod for pod in pods if pod["metadata"]["uid"] != first["metadata"]["uid"]), None)
 
-    return wait_for("another pod", found, about=lab.describe)
+    return lab.wait("another pod", found)
 
 
 def test_a_refused_dataset_is_named_in_its_condition(lab: Lab) -> None:
@@ -260,6 +260,6 @@ def test_trainings_of_all_kinds_come_to_their_end(lab: Lab) -> None:
     lab.apply(training(lab.namespace, "watched", earlyStopping={"mode": "Observe"}))
     with Autopilot(lab.api, lab.namespace, lambda: 0.3) as kubelet:
         for name in ("many", "watched"):
-            lab.wait_reason("Complete", "TrainingComplete", name, timeout=60)
+            lab.wait_reason("Complete", "TrainingComplete", name)
             assert lab.condition("EpochsProven", name)["status"] == "True"
     assert kubelet.most_running["many"] <= 5

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Api, Object, wait_for
+from tests.support.api import Api, Object
 from tests.support.builders import training
 from tests.support.kubelet import Autopilot
 from tests.support.plan_facts import PLAN_FACTS
@@ -59,7 +59,7 @@ def uids(lab: Lab) -> dict[str, str]:
 def finish(lab: Lab, name: str) -> Object:
     """Let all that is left succeed; return the status."""
     with Autopilot(lab.api, lab.namespace, lambda: 0.2):
-        lab.wait_reason("Complete", "TrainingComplete", name, timeout=120)
+        lab.wait_reason("Complete", "TrainingComplete", name)
     status = lab.status(name)
     assert {(fold["phase"], fold["epoch"], fold["provenEpochs"]) for fold in status["folds"]} == {("Completed", 10, 10)}
     return status
@@ -143,12 +143,12 @@ def test_a_fold_in_an_image_older_than_the_operator_goes_on(lab: Lab, trainer: T
     lab.plan_and_train()
     pod = lab.kubelet.pod("hippo", "fold", "0")
     lab.kubelet.run(pod, trainer.address)
-    wait_for("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3, about=lab.describe)
+    lab.wait("epoch 3", lambda: lab.status()["folds"][0]["epoch"] == 3)
     lab.operator.kill()
     trainer.is_older()
     lab.operator.start()
-    wait_for("the note", lambda: "its image is older" in lab.condition("Progressing")["message"], about=lab.describe)
+    lab.wait("the note", lambda: "its image is older" in lab.condition("Progressing")["message"])
     assert lab.condition("Stalled")["status"] == "False" and lab.status()["folds"][0]["epoch"] == 3
     lab.kubelet.end(pod)
-    wait_for("its end", lambda: lab.status()["folds"][0]["phase"] == "Completed", about=lab.describe)
+    lab.wait("its end", lambda: lab.status()["folds"][0]["phase"] == "Completed")
     assert (lab.status()["folds"][0]["epoch"], lab.status()["folds"][0].get("stallRestarts")) == (10, 0)

@@ -107,7 +107,7 @@ def test_completion() -> None:
     """The program itself: its name is part of what the shell asks it."""
     program = Path(sys.executable).with_name("kubectl-nnunet")
     asked = {"_KUBECTL_NNUNET_COMPLETE": "complete_bash", "COMP_WORDS": "kubectl-nnunet a", "COMP_CWORD": "1"}
-    said = subprocess.run([program], env=os.environ | asked, capture_output=True, text=True, timeout=30)
+    said = subprocess.run([program], env=os.environ | asked, capture_output=True, text=True, timeout=120)
     assert said.stdout.split() == ["audit"], said
 
 

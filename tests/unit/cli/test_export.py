@@ -489,7 +489,7 @@ def test_no_name_is_anything_else_to_a_shell() -> None:
     show = """() { printf '%s\\n' "$@"; }; """
     shell = f"nnUNetv2_predict{show}nnUNetv2_apply_postprocessing{show}"
     places = {"INPUT": "i", "OUTPUT": "a folder/o", "nnUNet_results": "r"}
-    done = subprocess.run(["/bin/sh", "-c", shell + text], env=places, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["/bin/sh", "-c", shell + text], env=places, capture_output=True, text=True, timeout=120)
     home = f"r/D{EVIL}/T$(x)__P'`x`__a b"
     assert (done.stderr, done.stdout.splitlines()) == (
         "",

@@ -56,7 +56,7 @@ def test_every_fifth_case_is_held_out(tmp_path: Path) -> None:
     (dataset / "imagesTs" / "hippocampus_267_0000.nii.gz").touch()
     (dataset / "dataset.json").write_text(json.dumps({"labels": {}, "numTraining": 12, "numTest": 1}, indent=4))
     (script,) = [block for block in re.findall(r"^```sh\n(.*?)^```", PAGE, re.M | re.S) if "labelsTs" in block]
-    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, timeout=30)
+    subprocess.run(["bash", "-euc", script], cwd=tmp_path, check=True, timeout=120)
     assert sorted(path.name for path in (dataset / "labelsTs").iterdir()) == [
         "hippocampus_005.nii.gz",
         "hippocampus_010.nii.gz",

@@ -41,7 +41,7 @@ DECLARED = {"operator": operator_metrics, "trainer": trainer_metrics}
 def test_promtool_has_no_complaint(of: str) -> None:
     text = generate_latest(REGISTRIES[of]())
     command = [str(programs().promtool), "check", "metrics"]
-    done = subprocess.run(command, input=text, capture_output=True, check=False, timeout=30)
+    done = subprocess.run(command, input=text, capture_output=True, check=False, timeout=120)
     assert (done.returncode, (done.stdout + done.stderr).decode()) == (0, "")
 
 

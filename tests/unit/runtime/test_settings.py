@@ -42,6 +42,6 @@ def test_a_wrong_value_is_named(monkeypatch: pytest.MonkeyPatch, name: str, valu
 
 def test_the_command_says_what_is_missing_in_one_line() -> None:
     command = [sys.executable, "-m", "nnunet_operator"]
-    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env={}, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 64
     assert done.stderr == "nnunet-operator: NNUNET_OPERATOR_TRAINER_IMAGE is not set, and it has no default\n"

@@ -34,7 +34,7 @@ def start(facts: Callable[[], ServedFacts]) -> tuple[FoldMetrics, int]:
 
 
 def ask(port: int, path: str) -> tuple[Message, bytes]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return answer.headers, answer.read()
 
 
@@ -77,7 +77,7 @@ def test_a_fold_alone_listens_and_takes_nothing_in() -> None:
     _, port = start(served)
     for method in ("POST", "PUT", "DELETE", "PATCH"):
         request = urllib.request.Request(f"http://127.0.0.1:{port}{FACTS_PATH}", b"{}", method=method)
-        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=5) as answer:
+        with contextlib.suppress(urllib.error.HTTPError), urllib.request.urlopen(request, timeout=60) as answer:
             assert ServedFacts.of(answer.read()) == served()
     assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
 

@@ -187,6 +187,7 @@ class Trainings:
                 now,
                 warnings.unread,
                 queueing=queues.found,
+                unseen_seconds=self._patience.unseen,
             ),
             replace(self._policies.policies(), namespace_labels=labels, compared=compared_of(training, self._cache)),
             now,
