@@ -123,10 +123,10 @@ def _preprocess(contract: RunContract, dataset: RawDataset, trainer: type, plans
     preprocessor.show_progress_bar = False
     with heartbeat(f"preprocessing {contract.configuration}", _case_counter(output, len(dataset.cases))):
         preprocessor.run(contract.dataset, contract.configuration, plans["plans_name"], _workers(contract, dataset))
-    _require_plain(output, type(preprocessor).__name__)
+    require_plain(output, type(preprocessor).__name__)
 
 
-def _require_plain(output: Path, preprocessor: str) -> None:
+def require_plain(output: Path, preprocessor: str) -> None:
     """Raise TrainerError where a fold would refuse what is kept of the cases. All are made alike: the first tells."""
     for path in sorted(output.glob("*.pkl"))[:1]:
         try:
