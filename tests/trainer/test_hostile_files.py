@@ -28,33 +28,27 @@ from tests.trainer.world import World
 SHORT = {"epochs": 2, "iterationsPerEpoch": 3, "validationIterationsPerEpoch": 1}
 
 KEEPING = """
+from fractions import Fraction
+
 import numpy as np
 import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
-class Weights:
-    def __init__(self, of_classes):
-        self.of_classes = of_classes
-
-
 class KeepingTrainer(nnUNetTrainer):
-    kept = None
-
     def save_checkpoint(self, filename):
         super().save_checkpoint(filename)
         content = torch.load(filename, weights_only=False)
-        content["kept"] = self.kept or Weights(np.arange(3.0))
-        torch.save(content, filename)
+        torch.save(content | {"share": Fraction(1, 3), "weights": np.arange(3.0)}, filename)
 
     def load_checkpoint(self, filename_or_checkpoint):
         super().load_checkpoint(filename_or_checkpoint)
-        self.kept = torch.load(filename_or_checkpoint, weights_only=False)["kept"]
-        print("KEPT", type(self.kept).__name__, self.kept.of_classes.tolist())
+        content = torch.load(filename_or_checkpoint, weights_only=False)
+        print("KEPT", content["share"], content["weights"].tolist())
 
 
 """
-VOUCHED_FOR = KEEPING + "torch.serialization.add_safe_globals([Weights])\n"
+VOUCHED_FOR = KEEPING + "torch.serialization.add_safe_globals([Fraction])\n"
 
 
 def stop_in(held: World, epoch: int) -> None:
@@ -89,7 +83,7 @@ def test_what_a_class_keeps_in_checkpoints_is_told_at_the_first_and_taken_if_it_
     world = world.with_env(nnUNet_extTrainer=str(tmp_path))
     ended = world.finish("train", "--fold", "all")
     assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
-    assert "trainer class KeepingTrainer keeps keeping.Weights in its checkpoints" in ended.report.message
+    assert "trainer class KeepingTrainer keeps fractions.Fraction in its checkpoints" in ended.report.message
     assert not list(world.fold().glob("checkpoint_*")), "nothing that could not be gone on from"
 
     (tmp_path / "keeping.py").write_text(VOUCHED_FOR)
@@ -98,7 +92,7 @@ def test_what_a_class_keeps_in_checkpoints_is_told_at_the_first_and_taken_if_it_
     command.wait_until(world.begun(2, "all"), "epoch 2")
     command.kill(signal.SIGKILL)
     command = world.start("train", "--fold", "all")
-    command.wait_for_log("KEPT Weights [0.0, 1.0, 2.0]")
+    command.wait_for_log("KEPT 1/3 [0.0, 1.0, 2.0]")
     command.kill()
 
 
