@@ -236,7 +236,7 @@ def test_a_verified_checkpoint_that_runs_code_where_it_is_loaded_does_not_leave(
 
 
 def test_what_nnunet_keeps_in_checkpoints_leaves(tmp_path: Path) -> None:
-    kept = {
+    kept: dict[str, Any] = {
         "weights": OrderedDict(),
         "best": np.float64(0.5),
         "losses": [np.float32(1), 0.5],
