@@ -12,6 +12,7 @@ from typing import IO
 
 from nnunet_api.model_export import CHECKPOINT, INSTRUCTIONS_FILE, POSTPROCESSING, ModelExport, instructions
 from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.export.checkpoint import Strange, require_plain
 from nnunet_cli.export.contents import Contents
 from nnunet_cli.text.progress import Progress, size
 from nnunet_cli.text.words import listed
@@ -128,11 +129,21 @@ def _check(part: Path, expected: Mapping[str, str], export: ModelExport) -> None
             with archive.open(path) as file:
                 found = _sha256(file)
             if found == sha256:
+                if path in export.hashes:
+                    _require_plain(path, archive)
                 continue
             if path in export.hashes:
                 words = f"{path} is not the checkpoint that was verified: its SHA-256 is {found}, the status has"
                 raise CliError(f"{words} {sha256}. Restore the file, or train anew", ExitCode.FOUND)
             raise CliError(f"{path} was damaged on its way, or changed meanwhile: call it again", ExitCode.FOUND)
+
+
+def _require_plain(path: str, archive: zipfile.ZipFile) -> None:
+    try:
+        with archive.open(path) as file:
+            require_plain(path, file)
+    except Strange as error:
+        raise CliError(str(error), ExitCode.FOUND) from None
 
 
 def _sha256(file: IO[bytes]) -> str:

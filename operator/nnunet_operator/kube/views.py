@@ -11,7 +11,8 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
+from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, HOME_VARIABLES, IMAGE_ENV, PREPARE_CONTAINER_NAME
+from nnunet_api.environment import OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
 from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import (
@@ -165,6 +166,8 @@ class PodView:
     """Image that its spec has for the trainer's container; empty where there is no such container."""
     memory: str
     """Limit that its spec has for the trainer's container; empty where it has none."""
+    slipped_in: tuple[str, ...]
+    """Variables of the trainer's container that run other code than the image's, and that the operator has not set."""
     debugged: bool
     """An ephemeral container was attached to it."""
     phase: str
@@ -278,6 +281,7 @@ def pod_view(body: Manifest) -> PodView:
         node=_word(spec.get("nodeName")),
         image=_word(trainer.get("image")),
         memory=_word(((trainer.get("resources") or {}).get("limits") or {}).get("memory")),
+        slipped_in=tuple(_slipped_in(trainer)),
         debugged=bool(spec.get("ephemeralContainers")),
         phase=_word(status.get("phase")),
         reason=_word(status.get("reason")),
@@ -304,6 +308,17 @@ def _owner(body: Manifest) -> Owner:
     found = controller_of(body)
     kind, name, uid = _word(found.get("kind")), str(found.get("name") or ""), str(found.get("uid") or "")
     return Owner(_word(found.get("apiVersion")), kind, name, uid) if found else NOBODY
+
+
+def _slipped_in(trainer: Manifest) -> Iterator[str]:
+    # None of ours has a variable whose name only the pod's start brings to light.
+    if trainer.get("envFrom"):
+        yield "envFrom"
+    for one in trainer.get("env") or ():
+        name = _word(one.get("name"))
+        of_ours = name in OPERATORS_NAMES or name.startswith(OPERATORS_PREFIX)
+        if is_refused(name) and not of_ours and (name, one.get("value")) not in HOME_VARIABLES.items():
+            yield name
 
 
 def _unclaimed(spec: Manifest, status: Manifest) -> str:

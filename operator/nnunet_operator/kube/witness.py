@@ -17,6 +17,12 @@ def doubt_of(job: JobView, pod: PodView) -> str:
             "another registry, give the operator's trainer image by digest (the chart's trainer.image.digest), or "
             "exempt pods with the label nnunet.dev/stage=verify (or compare) from it"
         )
+    if pod.slipped_in:
+        return (
+            f"the container of pod {pod.name} has {', '.join(pod.slipped_in)[:200]}, which the operator has not given "
+            "to it and by which it can run other code than its image's. If a webhook puts that into all pods, exempt "
+            "pods with the label nnunet.dev/stage=verify (or compare) from it"
+        )
     # It could write into the file from which the kubelet takes the report.
     if pod.debugged:
         return f"an ephemeral container was attached to pod {pod.name}"

@@ -1,11 +1,13 @@
 """A model leaves the cluster whole, as it was verified, and harmless, or not at all."""
 
 import hashlib
+import io
 import json
 import pickle
 import shutil
 import subprocess
 import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,8 +35,14 @@ PLANS = b'{"plans_name": "nnUNetPlans", "configurations": {}}'
 Change = Callable[[Path], Any]
 
 
-def weights(configuration: str, fold: int, replicate: int = 1) -> bytes:
-    return f"{configuration} {fold} {replicate}".encode() + WEIGHTS
+def weights(configuration: str, fold: int, replicate: int = 1, **more: Any) -> bytes:
+    """Return a checkpoint as torch writes it."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        of = f"{configuration} {fold} {replicate}"
+        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), pickle.dumps({"of": of, **more}, 2))
+        archive.writestr(zipfile.ZipInfo("archive/data/0"), WEIGHTS)
+    return file.getvalue()
 
 
 def model(configuration: str) -> str:
@@ -181,6 +189,65 @@ def test_what_is_not_what_was_verified_does_not_leave(tmp_path: Path, change: Ch
     assert caught.value.exit_code == ExitCode.FOUND
     assert target.read_bytes() == b"an earlier one"
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["model.zip"], "half a zip was left"
+
+
+class Runs:
+    """Unpickling it calls a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+def before_it(data: bytes) -> bytes:
+    """A pickle, which torch takes to be all, before the zip file that was verified."""
+    return pickle.dumps({"epochs": 1000}, 2) + data
+
+
+def another_before_it(data: bytes) -> bytes:
+    return weights("2d", 0, epochs=1000) + data
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (lambda: weights("2d", 0, extra=Runs(open, "/tmp/attacked", "w")), r"it names _?io\.open"),
+        (lambda: weights("2d", 0, extra=Runs(eval, "1")), r"it names (__builtin__|builtins)\.eval"),
+        (lambda: weights("2d", 0, extra=Path("/")), "it names (pathlib|copy_?reg)"),
+        (lambda: weights("2d", 0, extra=np.array([print], dtype=object)), "it has numbers of type O"),
+        (lambda: before_it(weights("2d", 0)), "it is no checkpoint of torch's"),
+        (lambda: another_before_it(weights("2d", 0)), "its records are not those of a checkpoint"),
+        (lambda: b"no zip at all", "it is no checkpoint of torch's"),
+    ],
+)
+def test_a_verified_checkpoint_that_runs_code_where_it_is_loaded_does_not_leave(
+    tmp_path: Path, made: Callable[[], bytes], words: str
+) -> None:
+    """Verification reads past what a training's image has put into its checkpoints; plain nnU-Net loads all of it."""
+    run, body, data = run_folder(tmp_path, "2d"), training("2d"), made()
+    write(run / DATASET / model("2d") / "fold_1/checkpoint_final.pth", data)
+    body["status"]["folds"][1]["checkpointHash"] = hashlib.sha256(data).hexdigest()
+    with pytest.raises(CliError, match=words) as caught:
+        exported(tmp_path, chosen(body), tmp_path / "model.zip")
+    assert caught.value.exit_code == ExitCode.FOUND and "fold_1" in str(caught.value)
+    assert not (tmp_path / "model.zip").exists()
+
+
+def test_what_nnunet_keeps_in_checkpoints_leaves(tmp_path: Path) -> None:
+    kept: dict[str, Any] = {
+        "weights": OrderedDict(),
+        "best": np.float64(0.5),
+        "losses": [np.float32(1), 0.5],
+        "of_classes": np.arange(3.0),
+        "axes": (0, 1),
+        "further": {1, 2},
+    }
+    run, body, data = run_folder(tmp_path, "2d"), training("2d"), weights("2d", 0, **kept)
+    write(run / DATASET / model("2d") / "fold_1/checkpoint_final.pth", data)
+    body["status"]["folds"][1]["checkpointHash"] = hashlib.sha256(data).hexdigest()
+    exported(tmp_path, chosen(body), tmp_path / "model.zip")
 
 
 class Watched(LocalVolume):

@@ -32,6 +32,11 @@ def ended(pod: Manifest) -> Manifest:
     return body
 
 
+def variables(pod: Manifest) -> list[Manifest]:
+    found: list[Manifest] = pod["spec"]["containers"][0].setdefault("env", [])
+    return found
+
+
 FORGERIES: dict[str, tuple[Callable[[Manifest], object], str]] = {
     "the owner is no Job": (lambda pod: pod["metadata"]["ownerReferences"][0].update(kind="ReplicaSet"), "not of Job"),
     "the owner is a Job of another kind": (
@@ -40,6 +45,22 @@ FORGERIES: dict[str, tuple[Callable[[Manifest], object], str]] = {
     ),
     "another image": (lambda pod: pod["spec"]["containers"][0].update(image="mine:1"), "has image mine:1, not"),
     "the image in another container": (lambda pod: pod["spec"]["containers"][0].update(name="x"), "has image unknown"),
+    "a library before all others": (
+        lambda pod: variables(pod).append({"name": "LD_PRELOAD", "value": "/nnunet/results/x.so"}),
+        "has LD_PRELOAD, which the operator has not given to it",
+    ),
+    "modules before the image's": (
+        lambda pod: variables(pod).insert(0, {"name": "PYTHONPATH", "value": "/nnunet/results"}),
+        "has PYTHONPATH,",
+    ),
+    "another home": (
+        lambda pod: variables(pod).append({"name": "HOME", "value": "/nnunet/results"}),
+        "has HOME,",
+    ),
+    "variables that only the pod's start brings to light": (
+        lambda pod: pod["spec"]["containers"][0].update(envFrom=[{"configMapRef": {"name": "more"}}]),
+        "has envFrom,",
+    ),
     "an ephemeral container": (
         lambda pod: pod["spec"].update(ephemeralContainers=[{"name": "debug", "image": "mine:1"}]),
         "ephemeral container",

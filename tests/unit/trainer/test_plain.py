@@ -148,9 +148,18 @@ def bomb(path: Path) -> None:
         archive.writestr("checkpoint_final/data.pkl", b"\x00" * (2 << 20))
 
 
+def behind_another(path: Path) -> None:
+    """Python reads the second of two zip files, and torch what the first says, or the pickle that is no zip file."""
+    data = path.read_bytes()
+    write(path, pickled(CONTENT | {"current_epoch": 1000}))
+    path.write_bytes(path.read_bytes() + data)
+
+
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
+        (behind_another, "it begins with something else"),
+        (lambda path: path.write_bytes(pickle.dumps(CONTENT["current_epoch"]) + path.read_bytes()), "no zip file to"),
         (twice, "some other twice"),
         (two_folders, "2 records data.pkl"),
         (bomb, "more than 1 MiB"),

@@ -25,6 +25,7 @@ from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.installed import nnunet_version, torch_version
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import RunPaths
+from nnunet_trainer.run.properties import UnknownType, read_properties
 
 log = logging.getLogger(__name__)
 
@@ -122,6 +123,19 @@ def _preprocess(contract: RunContract, dataset: RawDataset, trainer: type, plans
     preprocessor.show_progress_bar = False
     with heartbeat(f"preprocessing {contract.configuration}", _case_counter(output, len(dataset.cases))):
         preprocessor.run(contract.dataset, contract.configuration, plans["plans_name"], _workers(contract, dataset))
+    require_plain(output, type(preprocessor).__name__)
+
+
+def require_plain(output: Path, preprocessor: str) -> None:
+    """Raise TrainerError where a fold would refuse what is kept of the cases. All are made alike: the first tells."""
+    for path in sorted(output.glob("*.pkl"))[:1]:
+        try:
+            read_properties(str(path))
+        except UnknownType as error:
+            raise wrong_configuration(
+                f"preprocessor {preprocessor}, or the reader of the images, keeps {error} in the properties of cases "
+                f"({path.name}). Folds read numbers, text, lists, dicts and arrays alone: let it keep plain data"
+            ) from None
 
 
 def _check_network(contract: RunContract, dataset: RawDataset, plans: dict[str, Any]) -> None:

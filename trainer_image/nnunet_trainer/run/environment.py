@@ -27,9 +27,6 @@ def defaults(contract: RunContract) -> dict[str, str]:
         # nnU-Net's defaults are 8 and 12, whatever the container may use.
         "nnUNet_def_n_proc": str(contract.processes),
         "nnUNet_n_proc_DA": str(augmentation_workers(contract.processes // max(1, contract.gpus))),
-        # Some of nnU-Net's trainers (warmup, Primus) call torch.load without weights_only=False and can't read
-        # their own checkpoints since torch 2.6. The checkpoints are this run's own.
-        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
         # Worker processes print through pipes too.
         "PYTHONUNBUFFERED": "1",
         # Caches are named after the user; the pod's user ID has no name.

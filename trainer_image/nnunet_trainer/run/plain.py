@@ -19,6 +19,7 @@ from nnunet_api.words import counted
 LONGEST_BYTES = 512 << 20
 """Of data.pkl. That of 100,000 epochs has some 10 MB."""
 _RECORD = "data.pkl"
+_ZIP = b"PK\x03\x04"
 _NUMPY = {"f2": "e", "f4": "f", "f8": "d", "i4": "i", "i8": "q", "b1": "?"}
 """numpy's types of numbers, as struct has them."""
 _SYSTEM = ("nt", "os", "posix", "subprocess", "sys")
@@ -32,7 +33,9 @@ def load_plain(path: Path, longest_bytes: int | None = None) -> Any:
     Raises ValueError for a file that is none, is damaged, or lacks a tensor; OSError where it can't be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
+            if file.read(len(_ZIP)) != _ZIP:
+                raise ValueError("it is no zip file to torch, which looks at its beginning")
             return _content(archive, longest_bytes or LONGEST_BYTES)
     except (OSError, MemoryError):
         raise
@@ -43,7 +46,11 @@ def load_plain(path: Path, longest_bytes: int | None = None) -> Any:
 def _content(archive: zipfile.ZipFile, longest_bytes: int) -> Any:
     names = archive.namelist()
     found = [name for name in names if name == _RECORD or name.endswith(f"/{_RECORD}")]
-    # Readers differ in which of two records of one name they take.
+    # Readers differ in which of two records of one name they take, and in where a zip begins that has something before:
+    # torch would load another network than the one whose numbers are read here.
+    begins = min((one.header_offset for one in archive.infolist()), default=None)
+    if begins != 0:
+        raise ValueError("it begins with something else than a checkpoint of torch's does")
     if len(found) != 1 or len(set(names)) != len(names):
         raise ValueError(
             f"it has {counted(len(found), 'record')} {_RECORD}, or some other twice: it is no checkpoint of torch's"

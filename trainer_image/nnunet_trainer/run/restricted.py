@@ -1,4 +1,9 @@
-"""Checkpoints from images that nobody vouches for: read without running anything that they bring along."""
+"""Checkpoints that anybody may have written: read without running anything that they bring along.
+
+Where only counters and weights are wanted, what is unknown is left out (`load_restricted`). A training that goes on
+from a checkpoint needs all of it, so what is unknown is refused (`only_known_loads`): unless the trainer class has said
+by torch's own means, `torch.serialization.add_safe_globals`, that it is a type of its own.
+"""
 
 import contextlib
 import hashlib
@@ -8,17 +13,17 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.arrays import STAND_INS, whole
 
 _FORCES_FULL_UNPICKLING = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-"""torch's variable, which training sets for some of nnU-Net's trainers."""
+"""torch's variable, which an image may bring along."""
 _torch_load = torch.load
-_SCALARS = ("float16", "float32", "float64", "int32", "int64", "bool")
+_SHOWN = 5
 
 
 class Inert(dict[Any, Any]):
@@ -68,24 +73,47 @@ def only_restricted_loads(proven: Mapping[Path, str]) -> Iterator[None]:
         torch.load = _torch_load
 
 
+@contextlib.contextmanager
+def only_known_loads() -> Iterator[None]:
+    """While it lasts, `torch.load` raises for each file that names something unknown, whoever calls it and how."""
+
+    def load(file: Any, map_location: Any = None, *_args: Any, **_kwargs: Any) -> Any:
+        with _as_is_known():
+            return whole(_torch_load(file, map_location=map_location, weights_only=True))
+
+    torch.load = load
+    try:
+        yield
+    finally:
+        torch.load = _torch_load
+
+
+def unknown_names(path: Path) -> str:
+    """Return the types and functions in a checkpoint by which `only_known_loads` refuses it, with commas in between.
+
+    Raises whatever torch raises for a file that is damaged, is none or reaches for the system.
+    """
+    with _as_is_known():
+        names = sorted(get_unsafe_globals_in_checkpoint(path))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{', '.join(names[:_SHOWN])[:500]}{more}"
+
+
 def _load(first: Any, again: Any, mmap: bool) -> Any:
     """Return the contents of a checkpoint, which is read twice: for the names in it, and for what it holds."""
+    with _as_is_known():
+        unknown = get_unsafe_globals_in_checkpoint(first)
+        with safe_globals([(Inert, name) for name in unknown]):
+            return whole(_torch_load(again, map_location="cpu", weights_only=True, mmap=mmap))
+
+
+@contextlib.contextmanager
+def _as_is_known() -> Iterator[None]:
+    """Let torch read what nnU-Net's checkpoints hold beside tensors and plain data: numpy's numbers and arrays."""
     forced = os.environ.pop(_FORCES_FULL_UNPICKLING, None)
     try:
-        with safe_globals(_harmless()):
-            unknown = get_unsafe_globals_in_checkpoint(first)
-            with safe_globals([(Inert, name) for name in unknown]):
-                return _torch_load(again, map_location="cpu", weights_only=True, mmap=mmap)
+        with safe_globals([(stands, name) for name, stands in STAND_INS.items()]):
+            yield
     finally:
-        # Training goes on, and some of nnU-Net's trainers can't read their own checkpoints without it.
         if forced is not None:
             os.environ[_FORCES_FULL_UNPICKLING] = forced
-
-
-def _harmless() -> list[Any]:
-    """Return what nnU-Net's checkpoints hold beside tensors and plain data: numpy's numbers."""
-    dtypes = [type(np.dtype(name)) for name in _SCALARS]
-    scalar = np.float64(0).__reduce__()[0]
-    # numpy 1 has it in another module than numpy 2, and the trainer's image need not have the numpy of this one.
-    names = ("numpy.core.multiarray.scalar", "numpy._core.multiarray.scalar")
-    return [np.dtype, *dtypes, *((scalar, name) for name in names)]

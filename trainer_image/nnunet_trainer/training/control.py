@@ -33,6 +33,7 @@ from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.training import checkpoints, early_stopping, schedule, seeds
+from nnunet_trainer.training.guarded import Guarded
 from nnunet_trainer.training.next_stages import NextStages
 from nnunet_trainer.training.pace import Paced
 from nnunet_trainer.training.ranks import agreed
@@ -48,7 +49,7 @@ class _Ended(Exception):
     """The early-stopping rule has ended the training: leaves nnU-Net's loop, whose range is fixed when it begins."""
 
 
-class Control(Paced):
+class Control(Guarded, Paced):
     """Goes before a trainer class in the method resolution order. Has no __init__: nnU-Net inspects its signature."""
 
     # Names that no class under control is likely to use for something else.
@@ -374,13 +375,9 @@ class Control(Paced):
                 metrics.set_pseudo_dice(list(scores.class_names(self.dataset_json["labels"]).values()), dice[-1])
 
     def _override_learning_rate(self, rate: float) -> None:
-        if self.initial_lr not in (rate, STANDARD_LEARNING_RATE):
-            log.warning(
-                "%s sets a learning rate of %g; schedule.initialLearningRate %g is used",
-                type(self).__name__,
-                self.initial_lr,
-                rate,
-            )
+        name, own = type(self).__name__, self.initial_lr
+        if own not in (rate, STANDARD_LEARNING_RATE):
+            log.warning("%s sets a learning rate of %g; schedule.initialLearningRate %g is used", name, own, rate)
         self.initial_lr = rate
 
     def _thin_out_progress_plot(self) -> None:

@@ -10,6 +10,7 @@ from nnunet_api.base import GROUP
 from nnunet_api.contract import (
     CONTAINER_NAME,
     CONTRACT_ENV,
+    HOME_VARIABLES,
     IMAGE_DIGEST_ENV,
     IMAGE_ENV,
     METRICS_PORT,
@@ -202,8 +203,7 @@ def _env(
         *([{"name": IMAGE_DIGEST_ENV, "value": literal(digest)}] if digest else []),
         *({"name": name, "value": value} for name, value in told.items()),
         {"name": "nnUNet_raw", "value": RAW_PATH},
-        {"name": "HOME", "value": SCRATCH_PATH},
-        {"name": "MPLCONFIGDIR", "value": f"{SCRATCH_PATH}/matplotlib"},
+        *({"name": name, "value": value} for name, value in HOME_VARIABLES.items()),
         # The schema refuses these, but not where a training or a definition is older than it.
         *(_variable(variable) for variable in variables if not is_refused(variable.name)),
     ]

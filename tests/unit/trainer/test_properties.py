@@ -1,0 +1,153 @@
+"""What is kept of preprocessed cases is read as data, whoever wrote it."""
+
+import pickle
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.arrays import NumberType, whole
+from nnunet_trainer.run.properties import Properties, UnknownType, read_properties
+
+KEPT = {
+    "nibabel_stuff": {
+        "original_affine": np.eye(4),
+        "reoriented_affine": np.asfortranarray(np.arange(6.0).reshape(2, 3)),
+    },
+    "spacing": [np.float64(1.5), 1.0, np.float32(0.25)],
+    "shape_before_cropping": (30, 34, 32),
+    "bbox_used_for_cropping": [[0, np.int64(30)], [0, 34]],
+    "class_locations": {
+        1: np.arange(12, dtype=np.int64).reshape(3, 4),
+        (1, 2): [],
+        3: np.zeros((0, 4), dtype=np.int64),
+        4: np.arange(4, dtype=">i4"),
+        5: np.array([True, False]),
+        6: np.array(7, dtype=np.uint8),
+    },
+    "transposed": np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2),
+    "original_orientation": "LPS",
+    "further": {2, 3},
+}
+
+
+def same(one: Any, other: Any) -> bool:
+    if isinstance(one, np.ndarray):
+        return type(other) is np.ndarray and one.dtype == other.dtype and np.array_equal(one, other)
+    if isinstance(one, dict):
+        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return type(one) is type(other) and len(one) == len(other) and all(map(same, one, other))
+    return type(one) is type(other) and bool(one == other)
+
+
+@pytest.mark.parametrize("protocol", range(3, pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("core", ["_core", "core"])
+def test_what_nnunet_keeps_is_read_as_it_was(tmp_path: Path, protocol: int, core: str) -> None:
+    """By each protocol of pickle, and by numpy 1, which calls its functions by other names."""
+    data = pickle.dumps(KEPT, protocol)
+    if core == "core" and protocol < 4:  # names have their lengths before them in later ones
+        assert b"numpy._core." in data
+        data = data.replace(b"numpy._core.", b"numpy.core.")
+    (tmp_path / "case.pkl").write_bytes(data)
+    found = read_properties(str(tmp_path / "case.pkl"))
+    assert same(KEPT, found)
+    found["class_locations"][1][0] = 5  # in memory of its own
+
+
+class Calls:
+    """Unpickling it calls a function."""
+
+    def __init__(self, function: Any, *arguments: Any) -> None:
+        self._call = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self._call
+
+
+@pytest.mark.parametrize(
+    ("function", "named"),
+    [(Path.touch, "builtins.getattr|pathlib"), (eval, "builtins.eval"), (np.fromfile, "fromfile"), (np.load, "numpy")],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_what_is_no_plain_data_is_refused_by_name_and_not_run(tmp_path: Path, function: Any, named: str) -> None:
+    marker, path = tmp_path / "attacked", tmp_path / "case.pkl"
+    argument: Any = f"open({str(marker)!r}, 'w')" if function is eval else marker
+    path.write_bytes(pickle.dumps(KEPT | {"more": Calls(function, argument)}))
+    with pytest.raises(UnknownType, match=named):
+        read_properties(str(path))
+    assert not marker.exists()
+
+
+def of_type(code: str, state: Any, data: Any) -> bytes:
+    """Return the pickle of an array whose type is made and then changed."""
+
+    class Kind:
+        def __reduce__(self) -> Any:
+            return np.dtype, (code, False, True), state
+
+    made: Any = np.ndarray.__reduce__(np.zeros(1))[0]
+
+    class Forged:
+        def __reduce__(self) -> Any:
+            return made, (np.ndarray, (0,), b"b"), (1, (1,), Kind(), False, data)
+
+    return pickle.dumps(Forged())
+
+
+USUAL = (3, "<", None, None, None, -1, -1, 0)
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        of_type("O8", (3, "|", None, None, None, -1, -1, 63), [1]),
+        of_type("O8", (3, "|", None, None, None, -1, -1, 0), b"\x41" * 8),
+        of_type("f8", (3, "<", None, None, None, -1, -1, 63), b"\x41" * 8),
+        of_type("f8", (3, "<", None, ("a",), {"a": ("f8", 0)}, 8, 1, 0), b"\x41" * 8),
+        of_type("f8", (4, *USUAL[1:], {}), b"\x41" * 8),
+        of_type("f8", USUAL, b"\x41" * 16),
+        of_type("f8", USUAL, [1.0]),
+        of_type("V8", USUAL, b"\x41" * 8),
+    ],
+    ids=["objects", "addresses", "flags", "fields", "metadata", "longer", "no bytes", "void"],
+)
+def test_an_array_of_something_else_than_numbers_is_refused(tmp_path: Path, pickled: bytes) -> None:
+    (tmp_path / "case.pkl").write_bytes(pickled)
+    with pytest.raises(pickle.UnpicklingError, match=r"it has (numbers of|an array of something else)"):
+        read_properties(str(tmp_path / "case.pkl"))
+
+
+def test_usual_numbers_are_taken_by_the_same_means(tmp_path: Path) -> None:
+    (tmp_path / "case.pkl").write_bytes(of_type("f8", USUAL, np.float64(3).tobytes()))
+    assert read_properties(str(tmp_path / "case.pkl")).tolist() == [3]
+    assert NumberType("i4").dtype == np.int32
+
+
+def test_what_contains_itself_or_much_of_the_same_is_looked_at_once() -> None:
+    inside: list[Any] = []
+    inside.append(inside)
+    assert whole(inside)[0] is inside
+    nested: Any = [1]
+    for _ in range(100):
+        nested = (nested, nested)
+    found = whole(nested)
+    assert found[0] is found[1] and found[0][1][0] is found[1][0][1]
+
+
+def test_who_waits_for_workers_learns_what_they_refused(tmp_path: Path) -> None:
+    path = tmp_path / "case.pkl"
+    path.write_bytes(pickle.dumps(Calls(eval, "1")))
+    module = SimpleNamespace(load_pickle=pickle.load)
+    properties = Properties()
+    properties.read_by(module)
+    assert properties.refused() is None
+    with pytest.raises(TrainerError) as caught:
+        module.load_pickle(str(path))
+    told = properties.refused()
+    assert told is not None and told.message == caught.value.message and told.code == ExitCode.WRONG_DATA
+    assert f"{path} names builtins.eval" in told.message

@@ -1,0 +1,80 @@
+"""What preprocessing keeps of each case beside its voxels: read as numbers, text and arrays, whoever wrote it.
+
+nnU-Net keeps it as a pickle, which it loads in the processes that feed a GPU and in the validation. The file is on a
+volume; whoever can write there would have code in all folds that train on it.
+"""
+
+import collections
+import logging
+import multiprocessing
+import pickle
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from nnunet_trainer.process.failures import TrainerError, wrong_data
+from nnunet_trainer.run.arrays import STAND_INS, whole
+
+log = logging.getLogger(__name__)
+
+_KNOWN = STAND_INS | {
+    "collections.OrderedDict": collections.OrderedDict,
+    "builtins.complex": complex,
+    "builtins.set": set,
+    "builtins.frozenset": frozenset,
+}
+
+
+class UnknownType(pickle.UnpicklingError):
+    """A pickle names something that is no plain data."""
+
+
+class _Reader(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        """Return what a name stands for. Raises UnknownType."""
+        try:
+            return _KNOWN[f"{module}.{name}"]
+        except KeyError:
+            raise UnknownType(f"{module}.{name}"[:200]) from None
+
+
+def read_properties(file: str) -> Any:
+    """Return the properties of a preprocessed case. Raises UnknownType, and what pickle raises for a damaged file."""
+    with Path(file).open("rb") as content:
+        return whole(_Reader(content).load())
+
+
+class Properties:
+    """Reads them in place of nnU-Net, in this process and those that are forked from it."""
+
+    def __init__(self) -> None:
+        # nnU-Net's workers end at an exception, and all that is said of it is that they are no longer alive.
+        self._told, self._tell = multiprocessing.Pipe(duplex=False)
+
+    def read_by(self, module: Any) -> None:
+        """Let the nnU-Net module that calls load_pickle by its global name call this."""
+        assert hasattr(module, "load_pickle"), f"{module.__name__} reads properties in another way now"
+        module.load_pickle = self
+
+    def __call__(self, file: str) -> Any:
+        try:
+            return read_properties(file)
+        except UnknownType as error:
+            message = (
+                f"{file} names {error}: from the properties of a case only numbers, text, lists, dicts and arrays are "
+                "read, and nothing is run. If somebody has changed the file, suspend and resume the training, which "
+                "has the data made again, and look at who may write to the claim. If a preprocessor or reader of the "
+                "image keeps such objects, let it keep plain data"
+            )
+            log.error("%s", message)
+            _send(self._tell, message)
+            raise wrong_data(message) from None
+
+    def refused(self) -> TrainerError | None:
+        """Return the error of a process that has refused a file, where there is one."""
+        return wrong_data(self._told.recv_bytes().decode(errors="replace")) if self._told.poll() else None
+
+
+def _send(connection: Connection, message: str) -> None:
+    # In one piece, as several processes write, and never more than a pipe holds.
+    connection.send_bytes(message.encode()[:2000])
