@@ -18,6 +18,7 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.model_export import Member, ModelExport
+from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.selection.room import LEAST_SHARE
@@ -55,11 +56,10 @@ PLACES = {
 predicting, averaging and scoring the test set, its summary; pictures, and the report."""
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two folds of both configurations, trained and verified; a validation was killed on its way."""
+def recipe(root: Path) -> World:
+    """Return a training of both configurations on two folds, not planned."""
     world = make_world(
-        tmp_path_factory.mktemp("selection") / "world",
+        root,
         planning={"configurations": {FLAT: small_network("2d", [16, 16], [4, 8, 8]), SOLID: TINY_NETWORK}},
         configuration=FLAT,
         configurations=[FLAT, SOLID],
@@ -70,6 +70,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
     )
     splits = world.root / f"nnunet/raw/{world.contract.dataset}/splits_final.json"
     write_json(splits, [{"train": HALVES[1 - fold], "val": HALVES[fold]} for fold in range(2)])
+    return world
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two folds of both configurations, trained and verified; a validation was killed on its way."""
+    world = recipe(tmp_path_factory.mktemp("selection") / "world")
     planned = world.finish("plan")
     assert planned.code == 0, planned.log
     killed = world.start("train", "--fold", "0", "--configuration", SOLID)
@@ -128,6 +135,12 @@ def set_trap(path: Path, sprung: Path) -> None:
     path.write_bytes(pickle.dumps(Trap(sprung)))
 
 
+def preprocessed(world: World) -> dict[str, str]:
+    """Return the hashes of what folds train on, by path."""
+    (home,) = world.root.glob(f"nnunet/preprocessed/Dataset*[0-9a-f]/{world.contract.dataset}")
+    return {str(path.relative_to(home)): file_hash(path) for path in home.rglob("*") if path.is_file()}
+
+
 def leave_core_out(path: Path) -> None:
     """Let a segmentation have one class less."""
     image = nibabel.load(path)
@@ -149,6 +162,17 @@ def test_files_numbers_and_choice_are_those_of_nnunets_command(chosen: World, by
     assert set(best["all_results"]) == {MODELS[FLAT], MODELS[SOLID], PAIR}
     assert [one["configurations"] for one in record["candidates"]] == [[FLAT], [SOLID], [FLAT, SOLID]]
     assert told["selection"]["candidates"] == 3
+
+
+def test_a_plan_that_is_killed_in_each_configuration_comes_to_the_same_end(trained: World, tmp_path: Path) -> None:
+    world = recipe(tmp_path / "world")
+    for name in (FLAT, SOLID):
+        world.held_at(f"write:*_{name}/case_03.pkl").start("plan").kill_where_held()
+    ended = world.finish("plan")
+    assert ended.code == 0, ended.log
+    ours, theirs = preprocessed(world), preprocessed(trained)
+    assert ours == theirs and f"nnUNetPlans_{SOLID}/case_03.b2nd" in ours
+    assert leftovers(world) == []
 
 
 def test_a_recipe_that_is_killed_in_each_stage_comes_to_the_same_end(chosen: World, in_peace: World) -> None:
