@@ -20,7 +20,6 @@ from nnunet_cli.kube.watched import Watched
 from nnunet_cli.text.words import listed
 from nnunet_cli.volumes.runs import run_path
 
-
 _UNVERIFIED = (
     ", and what was not verified is not exported. Copy the model folder from the claim as it is, which nothing vouches "
     "for, or train anew"
