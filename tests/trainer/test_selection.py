@@ -44,7 +44,7 @@ PLACES = {
         "rename:*/ensembles/*/case_03.nii.gz",
         "write:*/postprocessed/*/summary.json",
         "rename:*/selection.json",
-        f"rename:*/predictions_test_by_configuration/*__{SOLID}/case_07.nii.gz",
+        "rename:*/predictions_test*/case_07.nii.gz",
         "rename:*/predictions_test/case_07.nii.gz",
         "rename:*/test_summary.json",
         "rename:*/tiny-????????/summary.json",
@@ -53,7 +53,7 @@ PLACES = {
     ),
 }
 """By command where it is killed, once in each stage: verification; accumulating, averaging, postprocessing, the choice;
-predicting, averaging and scoring the test set, its summary; pictures, and the report."""
+predicting, averaging and scoring the test set, its summary; pictures, and the report. Whatever is chosen."""
 
 
 def recipe(root: Path) -> World:
