@@ -1,5 +1,6 @@
 """A choice among configurations, beside that of nnU-Net's own command on a copy of the result folder."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -7,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import blosc2
 import nibabel
 import numpy as np
 
+from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.files import read_json
 from tests.trainer.world import World
 
@@ -51,6 +54,19 @@ def nnunet(world: World, results: Path, entry: str, *arguments: str) -> None:
         ["python3", "-c", entry, *arguments], env=os.environ | folders, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def preprocessed(world: World) -> dict[str, str]:
+    """Return hashes of what folds train on, by path. Blosc2 compresses with threads: no two of its files are alike."""
+    (home,) = world.root.glob(f"nnunet/preprocessed/Dataset*[0-9a-f]/{world.contract.dataset}")
+    return {str(path.relative_to(home)): content_hash(path) for path in home.rglob("*") if path.is_file()}
+
+
+def content_hash(path: Path) -> str:
+    """Return a hash of a file, or of the array in it."""
+    if path.suffix != ".b2nd":
+        return file_hash(path)
+    return hashlib.sha256(blosc2.open(str(path))[:].tobytes()).hexdigest()
 
 
 def files_of_the_choice(home: Path) -> set[str]:
