@@ -24,7 +24,16 @@ from nnunet_trainer.selection.room import LEAST_SHARE
 from tests.kill.compare import leftovers
 from tests.support.networks import small_network
 from tests.trainer import tiny_dataset
-from tests.trainer.choices import FOLDS, WHOLE, find_best_by_hand, nnunet, require_same_choice, train, without_paths
+from tests.trainer.choices import (
+    FOLDS,
+    WHOLE,
+    find_best_by_hand,
+    nnunet,
+    preprocessed,
+    require_same_choice,
+    train,
+    without_paths,
+)
 from tests.trainer.elsewhere import predicted_elsewhere, require_same
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
