@@ -1,23 +1,25 @@
 """A cascade of 3d_lowres and 3d_cascade_fullres, killed on its way, against nnU-Net's own commands on its folder."""
 
 import os
+import pickle
 import shutil
 import signal
 import subprocess
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 import torch
+from nnunetv2.postprocessing.remove_connected_components import remove_all_but_largest_component_from_segmentation
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
-from nnunet_api.contract import CONTRACT_ENV
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.model_export import Member, ModelExport
 from nnunet_trainer.process.files import read_json, write_json
-from nnunet_trainer.run.paths import FINAL, ROOT_ENV
+from nnunet_trainer.run.paths import FINAL
 from nnunet_trainer.scoring.stage_predictions import FOLDER, read_predictions
 from tests.support.networks import small_network
+from tests.trainer.elsewhere import predicted_elsewhere, require_same
 from tests.trainer.world import World, make_world
 
 LOW, HIGH = "3d_lowres", "3d_cascade_fullres"
@@ -30,26 +32,6 @@ PLANNING = {
 }
 CASES = [f"case_{number:02d}" for number in range(6)]
 HALVES = [CASES[:3], CASES[3:]]
-PREDICT = """
-import sys
-from pathlib import Path
-
-from nnunet_trainer.commands.cli import read_contract
-from nnunet_trainer.run import environment
-from nnunet_trainer.run.paths import FINAL, run_paths
-from nnunet_trainer.scoring.ensemble import ensemble_of, predict
-
-if __name__ == "__main__":
-    contract = read_contract().of_configuration("3d_cascade_fullres")
-    paths = run_paths(contract)
-    environment.prepare(contract, paths, paths.preprocessed)
-    images = {
-        case: [paths.raw / contract.dataset / "imagesTs" / f"{case}_0000.nii.gz"] for case in ("case_06", "case_07")
-    }
-    ensemble = ensemble_of(contract, paths, "nnUNetPlans", 1, FINAL, {})
-    for _ in range(2):  # the second time there is nothing to do
-        predict(contract, ensemble, images, ".nii.gz", Path(sys.argv[1]) / "ours")
-"""
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +108,7 @@ def test_each_stage_learns_from_the_one_before(cascade: World, tmp_path: Path) -
     learnt = read_json(world.run / "evidence.json")["learntFrom"]
     assert learnt == dict.fromkeys([f"{HIGH}-0", f"{HIGH}-1"], conditions["learntFrom"])
     assert world.finish("evaluate").code == 0
-    cases_as_nnunet_predicts_them(world, tmp_path / "test")
+    a_pair_predicts_elsewhere_as_it_was_scored(world, tmp_path / "elsewhere")
     other_predictions_prove_nothing(world)
 
 
@@ -176,26 +158,39 @@ def a_prediction_that_is_lost_is_made_again(world: World, low: list[str], high: 
     assert np.array_equal(voxels(world, predicted(world), "case_01"), before)
 
 
-def cases_as_nnunet_predicts_them(world: World, folder: Path) -> None:
-    """One stage after the other by nnU-Net's commands: the same segmentations."""
-    folder.mkdir()
-    script = folder / "ours.py"
-    script.write_text(PREDICT)
-    root = {CONTRACT_ENV: world.contract.to_text(), ROOT_ENV: str(world.root)}
-    done = subprocess.run(
-        ["python3", str(script), str(folder)], env=os.environ | root, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    entry = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
-    images, by_hand = str(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs"), folder / "by_hand"
-    common = ["-i", images, "-d", "901", "-f", "0", "1", "-device", "cpu", "-npp", "1", "-nps", "1"]
-    nnunet(world, world.run, "-c", entry, *common, "-c", LOW, "-o", str(by_hand / LOW))
-    previous = ["-prev_stage_predictions", str(by_hand / LOW)]
-    nnunet(world, world.run, "-c", entry, *common, "-c", HIGH, "-o", str(by_hand / HIGH), *previous)
-    for name, stage in (("ours_previous_stage", LOW), ("ours", HIGH)):
-        for case in ("case_06", "case_07"):
-            ours, theirs = (nibabel.load(path / f"{case}.nii.gz") for path in (folder / name, by_hand / stage))
-            assert alike(np.asarray(ours.dataobj), np.asarray(theirs.dataobj)), (stage, case)
+def a_pair_predicts_elsewhere_as_it_was_scored(world: World, folder: Path) -> None:
+    """Stage after stage, the mean of both and its postprocessing, by the commands of an export."""
+    names = [f"{configuration}-{fold}" for configuration in (LOW, HIGH) for fold in (0, 1)]
+    evidence = {one["fold"]: one["checkpointHash"] for one in read_json(world.run / "evidence.json")["folds"]}
+    record = {
+        "chosen": [{"configuration": name, "modelPath": f"x/{model(world, name).name}"} for name in (LOW, HIGH)],
+        "postprocessing": ["all foreground"],
+        "meanValidationDice": 0.5,
+        "candidates": [{"configurations": [LOW, HIGH], "meanValidationDice": 0.5}],
+        "checkpoints": {name: evidence[name] for name in names},
+        "asked": {"ensembles": True, "postprocessing": True},
+    }
+    write_json(world.run / "selection.json", record)
+    scored = world.but(testSet={}, selection={})
+    command = scored.start("evaluate")
+    last = world.run / f"predictions_test_by_configuration/{model(world, HIGH).name}"
+    command.wait_until(lambda: any(last.glob("case_*.nii.gz")), "a test case by the cascade")
+    command.kill(signal.SIGKILL)
+    ended = scored.finish("evaluate")
+    assert ended.code == 0, ended.log
+    assert ended.log.count("predicting 0 of 2 cases") >= 2, "both stages before are there"
+    low = Member(LOW, "nnUNetTrainer", "nnUNetPlans", ("0", "1"))
+    high = Member(HIGH, "nnUNetTrainer", "nnUNetPlans", ("0", "1"), previous=low)
+    export = ModelExport(world.contract.dataset, (low, high), True, ("all foreground",), device="cpu")
+    choice = world.run / export.folders_of_choice[0]
+    choice.mkdir(parents=True)
+    keep = remove_all_but_largest_component_from_segmentation
+    (choice / "postprocessing.pkl").write_bytes(pickle.dumps(([keep], [{"labels_or_regions": [1, 2]}])))
+    theirs = predicted_elsewhere(scored, world.run, export, folder)
+    assert {path.name for path in theirs.parent.iterdir()} == {
+        *(LOW, HIGH, f"previous_stage_2_{LOW}", "ensemble", "ensemble_postprocessed")
+    }
+    require_same(world.run / "predictions_test", theirs)
 
 
 def other_predictions_prove_nothing(world: World) -> None:

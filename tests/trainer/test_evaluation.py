@@ -1,10 +1,8 @@
 """Two replicates scored on a test set: final and best checkpoints, surfaces, summary, report."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from nnunet_api.comparison.contract import ComparedArm, ComparedRun, ComparisonC
 from nnunet_api.contract import EVIDENCE_FILE, POLICY_FILE, PROVEN_ENV, REPORT_FILE, EvidenceFacts
 from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
-from nnunet_api.model_export import Member, ModelExport, instructions
+from nnunet_api.model_export import Member, ModelExport
 from nnunet_trainer.commands.compare import compare_runs
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
@@ -27,6 +25,7 @@ from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run.paths import BEST, FINAL, ROOT_ENV
 from nnunet_trainer.scoring.predicting import WORKERS_FILE
 from tests.trainer import tiny_dataset
+from tests.trainer.elsewhere import by_nnunet, packed, predicted_elsewhere, require_same
 from tests.trainer.test_verify import Attack
 from tests.trainer.world import World
 
@@ -140,33 +139,12 @@ def test_an_exported_model_predicts_the_same_by_nnunets_own_commands(scored: Wor
     trainer_class, plans, configuration = folder.name.split("__")
     member = Member(configuration, trainer_class, plans, ("0",))
     export = ModelExport(tiny_dataset.NAME, (member,), mirroring=False, step_size=1, device="cpu")
-    names = [name for name in export.files if (results_of(scored, 1) / name).exists()]
-    with zipfile.ZipFile(tmp_path / "model.zip", "w") as archive:
-        for name in names:
-            archive.write(results_of(scored, 1) / name, name)
-    raw = scored.root / "nnunet/raw"
-
-    def run(command: str, results: Path) -> None:
-        folders = {"nnUNet_raw": str(raw), "nnUNet_preprocessed": str(tmp_path), "nnUNet_results": str(results)}
-        env = {
-            **os.environ,
-            **folders,
-            "INPUT": str(raw / tiny_dataset.NAME / "imagesTs"),
-            "OUTPUT": str(tmp_path / "o"),
-        }
-        ended = subprocess.run(["bash", "-ec", command], env=env, capture_output=True, text=True, timeout=600)
-        assert ended.returncode == 0, ended.stdout + ended.stderr
-
     words = f"-d {tiny_dataset.NAME} -o {tmp_path}/own.zip -c {configuration} -tr {trainer_class} -p {plans} -f 0"
-    run(f"nnUNetv2_export_model_to_zip {words}", results_of(scored, 1))
+    by_nnunet(scored, results_of(scored, 1), f"nnUNetv2_export_model_to_zip {words}", tmp_path / "nothing")
     with zipfile.ZipFile(tmp_path / "own.zip") as archive:
-        assert sorted(archive.namelist()) == sorted(names)
-    installed = tmp_path / "installed"
-    run(f"nnUNetv2_install_pretrained_model_from_zip {tmp_path}/model.zip", installed)
-    run(instructions(export, names), installed)
-    for path in (results_of(scored, 1) / "predictions_test").glob("*.nii.gz"):
-        ours, theirs = (np.asanyarray(nibabel.load(file).dataobj) for file in (path, tmp_path / "o" / path.name))
-        assert np.array_equal(ours, theirs), path.name
+        assert sorted(archive.namelist()) == sorted(packed(results_of(scored, 1), export, tmp_path / "ours.zip"))
+    theirs = predicted_elsewhere(scored, results_of(scored, 1), export, tmp_path / "elsewhere")
+    require_same(results_of(scored, 1) / "predictions_test", theirs)
 
 
 def test_the_report_is_one_small_file(scored: World) -> None:

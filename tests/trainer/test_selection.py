@@ -2,10 +2,11 @@
 
 import os
 import pickle
+import re
 import shutil
 import signal
-import subprocess
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,24 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 
 from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.model_export import Member, ModelExport
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.selection.room import LEAST_SHARE
+from tests.kill.compare import leftovers
 from tests.support.networks import small_network
 from tests.trainer import tiny_dataset
+from tests.trainer.choices import (
+    FOLDS,
+    WHOLE,
+    find_best_by_hand,
+    nnunet,
+    preprocessed,
+    require_same_choice,
+    train,
+    without_paths,
+)
+from tests.trainer.elsewhere import predicted_elsewhere, require_same
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 FLAT, SOLID = "2d_tiny", "3d_tiny"
@@ -29,69 +43,85 @@ HALVES = [CASES[:3], CASES[3:]]
 TEST_CASES = ["case_06", "case_07"]
 MODELS = {name: f"nnUNetTrainer__nnUNetPlans__{name}" for name in (FLAT, SOLID)}
 PAIR = f"ensemble___{MODELS[FLAT]}___{MODELS[SOLID]}___0_1"
-WHOLE = "crossval_results_folds_0_1"
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two folds of both configurations, trained and verified; a validation was killed on its way."""
+PLACES = {
+    "verify": (f"read:*__{FLAT}/fold_1/checkpoint_final.pth", "rename:*/evidence.json"),
+    "evaluate": (
+        f"write:*__{FLAT}/{WHOLE}/case_04.nii.gz",
+        "rename:*/ensembles/*/case_03.nii.gz",
+        "write:*/postprocessed/*/summary.json",
+        "rename:*/selection.json",
+        "rename:*/predictions_test*/case_07.nii.gz",
+        "rename:*/predictions_test/case_07.nii.gz",
+        "rename:*/test_summary.json",
+        "rename:*/tiny-????????/summary.json",
+        "rename:*/.drawing",
+        "rename:*/report.html",
+    ),
+}
+"""By command where it is killed, once in each stage: verification; accumulating, averaging, postprocessing, the choice;
+predicting, averaging and scoring the test set, its summary; pictures, and the report. Whatever is chosen."""
+
+
+def recipe(root: Path) -> World:
+    """Return a training of both configurations on two folds, not planned."""
     world = make_world(
-        tmp_path_factory.mktemp("selection") / "world",
+        root,
         planning={"configurations": {FLAT: small_network("2d", [16, 16], [4, 8, 8]), SOLID: TINY_NETWORK}},
         configuration=FLAT,
         configurations=[FLAT, SOLID],
         schedule={"epochs": 2, "iterationsPerEpoch": 25, "validationIterationsPerEpoch": 1},
         selection={},
+        evaluation={"pictures": True},
         seed=7,
     )
     splits = world.root / f"nnunet/raw/{world.contract.dataset}/splits_final.json"
     write_json(splits, [{"train": HALVES[1 - fold], "val": HALVES[fold]} for fold in range(2)])
+    return world
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """Two folds of both configurations, trained and verified; a validation was killed on its way."""
+    world = recipe(tmp_path_factory.mktemp("selection") / "world")
     planned = world.finish("plan")
     assert planned.code == 0, planned.log
     killed = world.start("train", "--fold", "0", "--configuration", SOLID)
     killed.wait_until(lambda: any(validation(world, SOLID, 0).glob("case_*.npz")), "probabilities of a case")
     killed.kill(signal.SIGKILL)
-    for name in (FLAT, SOLID):
-        for fold in ("0", "1"):
-            ended = world.finish("train", "--fold", fold, "--configuration", name)
-            assert ended.code == 0, ended.log
-    verified = world.finish("verify")
-    assert verified.code == 0, verified.log
+    train(world)
     return world
 
 
 @pytest.fixture(scope="module")
 def chosen(trained: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """The same, evaluated by attempts that were killed in each stage, over a pickle that is a trap."""
+    """The same, verified again and evaluated by attempts killed in each stage, over a pickle that is a trap."""
     world = trained.copy(tmp_path_factory.mktemp("chosen") / "world")
     set_trap(validation(world, FLAT, 0) / "case_00.pkl", world.root / "sprung")
-    home = world.run / world.contract.dataset
-    stages = {
-        "a configuration": lambda: (home / MODELS[FLAT] / WHOLE).exists(),
-        "the pair": lambda: (home / "ensembles" / PAIR).exists(),
-        "postprocessing": lambda: any(home.glob("**/postprocessed")),
-        "the choice": lambda: (world.run / "selection.json").exists(),
-        "the test set": lambda: any(world.run.glob("predictions_test*")),
-    }
-    for stage, begun in stages.items():
-        command = world.start("evaluate")
-        command.wait_until(begun, stage)
-        command.kill(signal.SIGKILL)
-    ended = world.finish("evaluate")
-    assert ended.code == 0, ended.log
+    for command, places in PLACES.items():
+        for place in places:
+            world.held_at(place).start(command).kill_where_held()
+        ended = world.finish(command)
+        assert ended.code == 0, ended.log
     (world.root / "report.json").write_text(ended.report.model_dump_json(by_alias=True))
     assert not (world.root / "sprung").exists(), "a pickle was loaded as it is"
     return world
 
 
 @pytest.fixture(scope="module")
+def in_peace(trained: World, tmp_path_factory: pytest.TempPathFactory) -> World:
+    """The same, evaluated by an attempt that nobody disturbed."""
+    world = trained.copy(tmp_path_factory.mktemp("in_peace") / "world")
+    ended = world.finish("evaluate")
+    assert ended.code == 0, ended.log
+    return world
+
+
+@pytest.fixture(scope="module")
 def by_hand(trained: World, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The result folder after nnUNetv2_find_best_configuration."""
-    results = tmp_path_factory.mktemp("by_hand") / "results"
-    shutil.copytree(trained.run, results)
-    entry = "from nnunetv2.evaluation.find_best_configuration import find_best_configuration_entry_point as p; p()"
-    nnunet(trained, results, entry, "901", "-c", FLAT, SOLID, "-f", "0", "1", "-np", "1")
-    return results
+    return find_best_by_hand(trained, tmp_path_factory.mktemp("by_hand") / "results")
 
 
 def validation(world: World, configuration: str, fold: int) -> Path:
@@ -113,41 +143,6 @@ def set_trap(path: Path, sprung: Path) -> None:
     path.write_bytes(pickle.dumps(Trap(sprung)))
 
 
-def nnunet(world: World, results: Path, entry: str, *arguments: str) -> None:
-    """Run a command of nnU-Net's as a user would."""
-    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
-    folders = {
-        "nnUNet_raw": str(world.root / "nnunet/raw"),
-        "nnUNet_preprocessed": str(preprocessed),
-        "nnUNet_results": str(results),
-        "nnUNet_compile": "f",
-        "nnUNet_def_n_proc": "1",
-    }
-    done = subprocess.run(
-        ["python3", "-c", entry, *arguments], env=os.environ | folders, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def files_of_the_choice(home: Path) -> set[str]:
-    """Return what the choice has left beside and in the model folders."""
-    found = [*home.glob("*.*"), *home.glob("ensembles/**/*"), *home.glob(f"*/{WHOLE}/**/*")]
-    return {str(path.relative_to(home)) for path in found if path.is_file()}
-
-
-def without_paths(content: Any, root: Path) -> Any:
-    """Return JSON without the names of files, which lie elsewhere."""
-    if isinstance(content, dict):
-        return {key: without_paths(value, root) for key, value in content.items() if not key.endswith("_file")} | {
-            key: content[key].replace(str(root), "")
-            for key in ("postprocessing_file", "some_plans_file")
-            if key in content
-        }
-    if isinstance(content, list):
-        return [without_paths(one, root) for one in content]
-    return content
-
-
 def leave_core_out(path: Path) -> None:
     """Let a segmentation have one class less."""
     image = nibabel.load(path)
@@ -155,42 +150,72 @@ def leave_core_out(path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(without, image.affine, image.header), path)
 
 
-def alike(ours: Path, theirs: Path) -> bool:
-    """Tell whether segmentations are the same, but for rounding: nnU-Net's commands take all cores to sum up."""
-    first, second = (np.asarray(nibabel.load(path).dataobj) for path in (ours, theirs))
-    return first.shape == second.shape and float((first == second).mean()) > 0.999
+def export_of(names: Sequence[str], postprocessing: Sequence[str]) -> ModelExport:
+    """Return the export of what was chosen."""
+    each = tuple(Member(name, "nnUNetTrainer", "nnUNetPlans", FOLDS) for name in names)
+    return ModelExport(tiny_dataset.NAME, each, len(each) > 1, tuple(postprocessing), device="cpu")
 
 
 def test_files_numbers_and_choice_are_those_of_nnunets_command(chosen: World, by_hand: Path) -> None:
-    ours, theirs = chosen.run / chosen.contract.dataset, by_hand / chosen.contract.dataset
-    files = files_of_the_choice(theirs)
-    assert files_of_the_choice(ours) == files and f"ensembles/{PAIR}/case_00.nii.gz" in files
-    for name in sorted(files):
-        if name.endswith(".json"):
-            assert without_paths(read_json(ours / name), chosen.run) == without_paths(
-                read_json(theirs / name), by_hand
-            ), name
-        elif name.endswith(".nii.gz"):
-            first, second = nibabel.load(ours / name), nibabel.load(theirs / name)
-            assert np.array_equal(np.asarray(first.dataobj), np.asarray(second.dataobj)), name
-            assert np.array_equal(first.affine, second.affine), name
-        elif name.endswith(".txt"):
-            assert (ours / name).read_text().replace(str(chosen.run), "") == (theirs / name).read_text().replace(
-                str(by_hand), ""
-            )
-        else:
-            assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
-
-    best = read_json(theirs / "inference_information.json")
+    assert f"ensembles/{PAIR}/case_00.nii.gz" in require_same_choice(chosen, by_hand)
+    best = read_json(by_hand / chosen.contract.dataset / "inference_information.json")
     record, told = read_json(chosen.run / "selection.json"), read_json(chosen.root / "report.json")["evaluation"]
-    names = [one["configuration"] for one in best["best_model_or_ensemble"]["selected_model_or_models"]]
-    assert [one["configuration"] for one in record["chosen"]] == told["selection"]["chosen"] == names
-    assert record["meanValidationDice"] == best["best_model_or_ensemble"]["result_on_crossval_pre_pp"]
-    assert record["postprocessedValidationDice"] == best["best_model_or_ensemble"]["result_on_crossval_post_pp"]
-    keys = [MODELS[FLAT], MODELS[SOLID], PAIR]
-    assert [one["meanValidationDice"] for one in record["candidates"]] == [best["all_results"][key] for key in keys]
+    assert told["selection"]["chosen"] == [one["configuration"] for one in record["chosen"]]
+    assert set(best["all_results"]) == {MODELS[FLAT], MODELS[SOLID], PAIR}
     assert [one["configurations"] for one in record["candidates"]] == [[FLAT], [SOLID], [FLAT, SOLID]]
     assert told["selection"]["candidates"] == 3
+
+
+def test_a_plan_that_is_killed_in_each_configuration_comes_to_the_same_end(trained: World, tmp_path: Path) -> None:
+    world = recipe(tmp_path / "world")
+    for name in (FLAT, SOLID):
+        world.held_at(f"write:*_{name}/case_03.pkl").start("plan").kill_where_held()
+    ended = world.finish("plan")
+    assert ended.code == 0, ended.log
+    ours, theirs = preprocessed(world), preprocessed(trained)
+    assert ours == theirs and f"nnUNetPlans_{SOLID}/case_03.b2nd" in ours
+    assert leftovers(world) == []
+
+
+def test_a_recipe_that_is_killed_in_each_stage_comes_to_the_same_end(chosen: World, in_peace: World) -> None:
+    """To the last bit, but for the workers of the last attempt, which had nothing left to predict."""
+    require_same_choice(chosen, in_peace.run)
+    for name in ("selection.json", "summary.json", "test_summary.json"):
+        ours, theirs = (without_paths(read_json(world.run / name), world.run) for world in (chosen, in_peace))
+        if name == "summary.json":
+            for content in (ours, theirs):
+                content["chosen"]["replicates"][0].pop("predictionWorkers", None)
+        assert ours == theirs, name
+    for case in TEST_CASES:
+        first, second = (world.run / f"predictions_test/{case}.nii.gz" for world in (chosen, in_peace))
+        assert first.read_bytes() == second.read_bytes(), case
+    pages = [(world.run / "report.html").read_text() for world in (chosen, in_peace)]
+    pictures = [re.findall(r"data:image/jpeg[^\"]+", page) for page in pages]
+    assert pictures[0] == pictures[1] and pictures[0]
+    assert leftovers(chosen) == []
+
+
+def test_a_kill_while_a_case_is_drawn_costs_the_pictures_alone(in_peace: World, tmp_path: Path) -> None:
+    world = in_peace.copy(tmp_path / "world")
+    (world.run / "report.html").unlink()
+    world.held_at("rename:*/.drawing#2").start("evaluate").kill_where_held()
+    ended = world.finish("evaluate")
+    assert ended.code == 0, ended.log
+    page = (world.run / "report.html").read_text()
+    assert "There are no pictures: an earlier attempt ended while case case_0" in page and "data:image/jpeg" not in page
+    assert read_json(world.run / "selection.json") == read_json(in_peace.run / "selection.json")
+    assert (
+        read_json(world.run / "test_summary.json")["foreground_mean"]
+        == (read_json(in_peace.run / "test_summary.json")["foreground_mean"])
+    )
+
+
+def test_what_was_chosen_predicts_elsewhere_as_it_was_scored(in_peace: World, tmp_path: Path) -> None:
+    record = read_json(in_peace.run / "selection.json")
+    export = export_of([one["configuration"] for one in record["chosen"]], record["postprocessing"])
+    theirs = predicted_elsewhere(in_peace, in_peace.run, export, tmp_path / "elsewhere")
+    assert theirs.name.endswith("_postprocessed")
+    require_same(in_peace.run / "predictions_test", theirs)
 
 
 def test_nnunets_export_takes_the_choice_along(chosen: World, tmp_path: Path) -> None:
@@ -284,7 +309,7 @@ def test_a_class_that_no_fold_validates_is_refused_before_anything_is_trained(wo
     assert ended.code == 0, ended.log
 
 
-def test_a_pair_predicts_as_nnunets_commands_do(trained: World, tmp_path: Path) -> None:
+def test_a_pair_predicts_elsewhere_as_it_was_scored(trained: World, tmp_path: Path) -> None:
     """With a postprocessing of both kinds, whatever this cross-validation would have chosen."""
     world = trained.copy(tmp_path / "world")
     evidence = {one["fold"]: one["checkpointHash"] for one in read_json(world.run / "evidence.json")["folds"]}
@@ -306,23 +331,15 @@ def test_a_pair_predicts_as_nnunets_commands_do(trained: World, tmp_path: Path) 
     assert conditions["inference"]["postprocessing"] == "largest component of all foreground, then of core"
     assert conditions["inference"]["meanOf"] == [MODELS[FLAT], MODELS[SOLID]]
 
-    images = str(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs")
-    predict = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
-    common = ["-i", images, "-d", "901", "-f", "0", "1", "-device", "cpu", "-npp", "1", "-nps", "1"]
-    for name in (FLAT, SOLID):
-        nnunet(world, world.run, predict, *common, "-c", name, "-o", str(tmp_path / name), "--save_probabilities")
-    ensemble = "from nnunetv2.ensembling.ensemble import entry_point_ensemble_folders as p; p()"
-    mean, post = tmp_path / "mean", tmp_path / "post"
-    nnunet(world, world.run, ensemble, "-i", str(tmp_path / FLAT), str(tmp_path / SOLID), "-o", str(mean), "-np", "1")
+    export = export_of((FLAT, SOLID), ["all foreground", "core"])
     keep = remove_all_but_largest_component_from_segmentation
     settings = [{"labels_or_regions": [1, 2]}, {"labels_or_regions": 2}]
-    (tmp_path / "post.pkl").write_bytes(pickle.dumps(([keep] * 2, settings)))
-    apply = "from nnunetv2.postprocessing.remove_connected_components import entry_point_apply_postprocessing as p; p()"
-    plans = ["-plans_json", str(tmp_path / FLAT / "plans.json"), "-dataset_json", str(tmp_path / FLAT / "dataset.json")]
-    pkl = ["-pp_pkl_file", str(tmp_path / "post.pkl"), "-np", "1"]
-    nnunet(world, world.run, apply, "-i", str(mean), "-o", str(post), *pkl, *plans)
-    for case in TEST_CASES:
-        assert alike(world.run / f"predictions_test/{case}.nii.gz", post / f"{case}.nii.gz"), case
+    (choice, _) = (world.run / folder for folder in export.folders_of_choice)
+    choice.mkdir(parents=True)
+    (choice / "postprocessing.pkl").write_bytes(pickle.dumps(([keep] * 2, settings)))
+    theirs = predicted_elsewhere(world, world.run, export, tmp_path / "elsewhere")
+    assert theirs.name == "ensemble_postprocessed"
+    require_same(world.run / "predictions_test", theirs)
 
 
 def test_with_one_configuration_only_postprocessing_is_looked_for(world: World) -> None:

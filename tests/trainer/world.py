@@ -28,6 +28,7 @@ from tests.support.networks import small_network
 from tests.support.trainers import HELD
 from tests.support.zygote import Forked, Zygote
 from tests.trainer import tiny_dataset
+from tests.trainer.held import HELD_FILE, HOLD_AT
 
 LIBRARIES = """
     torch torch._dynamo torch.distributed torchvision timm monai SimpleITK nibabel tifffile imagecodecs cc3d pandas
@@ -80,18 +81,21 @@ class Command:
     def __init__(
         self, arguments: Sequence[str], env: dict[str, str], log: Path, anew: bool, user: int | None = None
     ) -> None:
+        # What is held imports itself in its workers, too.
+        program = "tests.trainer.held" if HOLD_AT in env else "nnunet_trainer"
         self.arguments = list(arguments)
         self._log = log
         self._report = Path(env[TERMINATION_LOG_ENV])
         self._report.unlink(missing_ok=True)
+        self.held_file = Path(env.get(HELD_FILE, ""))
         self._process: Forked | subprocess.Popen[bytes]
         with log.open("wb") as output:
             if anew:
-                command = [sys.executable, "-m", "nnunet_trainer", *arguments]
+                command = [sys.executable, "-m", program, *arguments]
                 as_whom: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
                 self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, **as_whom)
             else:
-                self._process = _zygote().start(["-m", "nnunet_trainer", *arguments], env, output.fileno(), pools=True)
+                self._process = _zygote().start(["-m", program, *arguments], env, output.fileno(), pools=True)
 
     @property
     def pid(self) -> int:
@@ -113,6 +117,11 @@ class Command:
             assert self._process.poll() is None, f"{self.arguments} ended before {what}:\n{self.log()}"
             assert time.monotonic() < deadline, f"waited {seconds} s for {what}:\n{self.log()}"
             time.sleep(0.02)
+
+    def kill_where_held(self) -> None:
+        """Wait until it stands where `World.held_at` has it stand, and end it by SIGKILL."""
+        self.wait_until(self.held_file.exists, "the place where it is held")
+        self.kill(signal.SIGKILL)
 
     def wait_for_log(self, text: str, seconds: float = 300) -> None:
         """Wait until the command has printed a text."""
@@ -224,6 +233,12 @@ class World:
             shutil.copytree(self.model, self.model.with_name("HeldTrainer__" + self.model.name.split("__", 1)[1]))
         world = self.with_env(nnUNet_extTrainer=str(classes), HELD_IN_EPOCH=str(epoch or ""))
         return world.but(trainerClass="HeldTrainer")
+
+    def held_at(self, place: str) -> "World":
+        """Return the same folders with a trainer that stands still at a file, see `tests.trainer.held`."""
+        marker = self.root / "held"
+        marker.unlink(missing_ok=True)
+        return self.with_env(**{HOLD_AT: place, HELD_FILE: str(marker)})
 
     def with_env(self, **variables: str) -> "World":
         """Return the same folders with more environment variables."""

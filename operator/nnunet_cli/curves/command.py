@@ -13,11 +13,9 @@ from nnunet_cli.curves.page import page
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
-from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.kube.watched import watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, print_data, write_file
-from nnunet_cli.volumes.runs import file_name, open_run, require_begun
+from nnunet_cli.volumes.runs import file_name, open_run, read_begun
 
 
 class CurvesOutput(StrEnum):
@@ -63,17 +61,16 @@ def curves(
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
     cluster = Cluster(to)
-    where = namespace or cluster.namespace
-    training = read_training(cluster, where, name)
-    require_begun(watched(training), "curves")
+    training, found = read_begun(cluster, namespace, name, "curves")
+    place = f"{found.namespace}/{found.name}"
     with open_run(cluster, training, image, timeout) as run, run.volume.run("histories", run.folder) as remote:
         messages = remote.messages()
-    history = history_of(watched(training), messages)
+    history = history_of(found, messages)
     for problem in history.problems:
         note(f"note: {problem}")
     if not history.folds:
-        words = f"{where}/{name} has no checkpoint yet: the first is written when an epoch has ended"
-        raise CliError(f"{words}. See kubectl nnunet explain {name} -n {where}", ExitCode.FOUND)
+        words = f"{place} has no checkpoint yet: the first is written when an epoch has ended"
+        raise CliError(f"{words}. See kubectl nnunet explain {name} -n {found.namespace}", ExitCode.FOUND)
     if print_data(output, lambda: as_data(history)):
         return
     target = Path(file_name(name, f"curves.{output}"))
@@ -82,4 +79,4 @@ def curves(
     else:
         data = page(history, draw(history, "svg").decode(), datetime.now(UTC)).encode()
     write_file(target, data)
-    note(f"{target}: curves of {where}/{name}")
+    note(f"{target}: curves of {place}")

@@ -20,6 +20,16 @@ from nnunet_cli.kube.watched import Watched
 from nnunet_cli.text.words import listed
 from nnunet_cli.volumes.runs import run_path
 
+_UNVERIFIED = (
+    ", and what was not verified is not exported. Copy the model folder from the claim as it is, which nothing vouches "
+    "for, or train anew"
+)
+_OF_OLDER = (
+    ", and not the hash of evidence.json, which has all: an older release has verified it. Another file with the same "
+    "first digits can be made in hours, so they prove nothing against who can write to the claim, and what is complete "
+    "is not verified again. Copy the model folder from the claim as it is, which nothing vouches for, or train anew"
+)
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -126,10 +136,11 @@ def _member(
         for one in folds
         if (one.configuration or configuration) == configuration and one.replicate == replicate
     }
-    if unproven := [name for name, value in hashes.items() if len(value) < digits]:
-        words = f"{where}: the status has no whole hash of the final checkpoint of fold {listed(unproven)}"
-        why = "too few digits tell no file from another, and what was not verified is not exported. Copy the model"
-        raise CliError(f"{words} of {configuration}: {why} folder from the claim, or train anew", ExitCode.FOUND)
+    if unproven := {name: value for name, value in hashes.items() if len(value) < digits}:
+        least = min(map(len, unproven.values()))
+        has = f"{least} of {SHA256_DIGITS} digits of the SHA-256" if least else "no SHA-256"
+        words = f"{where}: the status has {has} of the final checkpoint of fold {listed(list(unproven))}"
+        raise CliError(f"{words} of {configuration}{_OF_OLDER if least else _UNVERIFIED}", ExitCode.FOUND)
     if not hashes:
         raise CliError(f"{where}: the status has no folds of {configuration}", ExitCode.FOUND)
     stage = previous_stage(configuration, own)

@@ -17,13 +17,12 @@ from nnunet_cli.export.choice import Wanted, wanted
 from nnunet_cli.export.evidence import MOST_MIB, needs_evidence, with_whole_hashes
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
-from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.kube.watched import Watched, watched
+from nnunet_cli.kube.watched import Watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.text.output import note, say
 from nnunet_cli.text.progress import bar, size
 from nnunet_cli.text.words import listed
-from nnunet_cli.volumes.runs import Run, file_name, open_run, require_begun
+from nnunet_cli.volumes.runs import Run, file_name, open_run, read_begun
 
 
 @asks_cluster
@@ -67,20 +66,18 @@ def export(
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
     cluster = Cluster(to)
-    where = namespace or cluster.namespace
-    training = read_training(cluster, where, name)
-    found = watched(training)
-    require_begun(found, "model")
+    training, found = read_begun(cluster, namespace, name, "model")
+    place = f"{found.namespace}/{found.name}"
     chosen = wanted(training, found, configuration or (), replicate)
     target = output or Path(file_name(name, "model.zip"))
     if target.is_dir() or not target.parent.is_dir():
         raise CliError(f"{target} can't be written: give a file in a folder that exists", ExitCode.USAGE)
     with open_run(cluster, training, image, timeout) as run:
         if needs_evidence(found):
-            found = with_whole_hashes(found, read_evidence(run, f"{where}/{name}"))
+            found = with_whole_hashes(found, read_evidence(run, place))
             chosen = wanted(training, found, configuration or (), replicate)
-        files, digest = _fetch(run, chosen, target, f"{where}/{name}")
-    note(f"{target}: {counted(len(files), 'file')} ({size(sum(files.values()))}) of {where}/{name}, SHA-256 {digest}")
+        files, digest = _fetch(run, chosen, target, place)
+    note(f"{target}: {counted(len(files), 'file')} ({size(sum(files.values()))}) of {place}, SHA-256 {digest}")
     _tell_use(found, chosen.export, target, list(files))
 
 

@@ -11,13 +11,12 @@ from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, RE
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
-from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.kube.watched import Watched, watched
+from nnunet_cli.kube.watched import Watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.output import note, print_file, write_file
 from nnunet_cli.volumes.access import NoPod
-from nnunet_cli.volumes.runs import file_name, open_run, require_begun
+from nnunet_cli.volumes.runs import file_name, open_run, read_begun
 
 
 class RunFile(StrEnum):
@@ -81,10 +80,7 @@ def report(
       3  there is no such training, the claim can't be mounted, or the cluster can't be reached, or refuses
     """
     cluster = Cluster(to)
-    where = namespace or cluster.namespace
-    training = read_training(cluster, where, name)
-    found = watched(training)
-    require_begun(found, file.value)
+    training, found = read_begun(cluster, namespace, name, file.value)
     if from_status:
         data = _of_status(found, file)
     else:
@@ -100,7 +96,7 @@ def report(
         return
     target = Path(output or file_name(name, file))
     write_file(target, data)
-    note(f"{target}: {file} of {where}/{name}")
+    note(f"{target}: {file} of {found.namespace}/{found.name}")
 
 
 def _of_claim(cluster: Cluster, training: Object, file: RunFile, image: str | None, timeout: float) -> bytes:

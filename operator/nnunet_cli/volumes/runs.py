@@ -11,15 +11,22 @@ from nnunet_api.pod_template import PodTemplate
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
-from nnunet_cli.kube.watched import Watched
+from nnunet_cli.kube.trainings import read_training
+from nnunet_cli.kube.watched import Watched, watched
 from nnunet_cli.volumes.access import Volume, choose_image, mounted
 
 
-def require_begun(training: Watched, what: str) -> None:
-    """Raise CliError where a training has not begun: then there is nothing on its claim to make a pod for."""
-    if training.status.start_time is None:
-        words = f"{training.namespace}/{training.name} has not begun yet, so it has no {what}"
-        raise CliError(f"{words}. See kubectl nnunet explain {training.name} -n {training.namespace}", ExitCode.FOUND)
+def read_begun(cluster: Cluster, namespace: str | None, name: str, what: str) -> tuple[Object, Watched]:
+    """Return a training as the API server has it, and as it can be shown.
+
+    Raises CliError where it has not begun: then there is nothing on its claim to make a pod for.
+    """
+    training = read_training(cluster, namespace or cluster.namespace, name)
+    found = watched(training)
+    if found.status.start_time is None:
+        words = f"{found.namespace}/{found.name} has not begun yet, so it has no {what}"
+        raise CliError(f"{words}. See kubectl nnunet explain {found.name} -n {found.namespace}", ExitCode.FOUND)
+    return training, found
 
 
 @dataclass(frozen=True)

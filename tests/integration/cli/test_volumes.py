@@ -173,7 +173,7 @@ def test_who_may_not_make_pods_gets_what_the_status_tells(site: Site, home: str,
 
 def test_what_was_not_verified_is_not_exported(home: str, nnunet: Command) -> None:
     run = nnunet("export", "hippo", "-n", home, *IMAGE)
-    assert run.code == 1 and "the status has no whole hash of the final checkpoint" in run.err
+    assert run.code == 1 and "the status has no SHA-256 of the final checkpoint" in run.err
     assert "helper pod" not in run.err
 
 

@@ -471,8 +471,12 @@ def unfinished(body: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "asked", "words"),
     [
-        (unproven, ["2d"], "has no whole hash of the final checkpoint of fold 1 of 2d"),
-        (abridged, ["2d"], "has no whole hash of the final checkpoint of fold 1 of 2d"),
+        (unproven, ["2d"], "has no SHA-256 of the final checkpoint of fold 1 of 2d, and what was not verified"),
+        (
+            abridged,
+            ["2d"],
+            "has 8 of 64 digits of the SHA-256 of the final checkpoint of fold 1 of 2d, and not .* older",
+        ),
         (unfinished, ["2d"], "is not complete, so it has no model"),
         (lambda _: None, [], "has chosen none: give one with --configuration, of 2d and 3d_fullres"),
         (lambda _: None, ["3d_lowres"], "has no model of 3d_lowres: there are 2d and 3d_fullres"),

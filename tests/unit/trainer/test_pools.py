@@ -14,7 +14,8 @@ import multiprocessing, os, sys
 from nnunet_trainer.process import pools
 
 own = multiprocessing.get_context("fork")
-pools.share_imports("colorsys")
+pools.share_imports()
+pools.share_also("colorsys")
 print(multiprocessing.get_context("fork") is own)
 found = []
 for colour in ("red", "green"):
@@ -139,7 +140,8 @@ import importlib, multiprocessing, os, sys
 sys.path[:0] = [os.environ["PYTHONPATH"]]  # which its parent has not
 from nnunet_trainer.process import pools
 
-pools.share_imports(pools.SURFACES)
+pools.share_imports()
+pools.share_also(pools.SURFACES)
 with multiprocessing.get_context("spawn").Pool(1) as pool:
     print(pool.apply(os.getppid) == os.getpid())
     for name in ("imagecodecs", "monai"):

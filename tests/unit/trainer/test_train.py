@@ -11,7 +11,7 @@ from nnunet_trainer.process.files import write_json
 from nnunet_trainer.run.fold_run import FoldRun
 from nnunet_trainer.run.journal import Journal, write_journal
 from nnunet_trainer.run.metrics import FoldMetrics
-from nnunet_trainer.run.paths import FINAL
+from nnunet_trainer.run.paths import FINAL, VALIDATION_SUMMARY
 from tests.support.made_contracts import contract, policy
 
 STOPPED = EarlyStopFacts(state=EarlyStoppingState.STOPPED, epoch=500, end_epoch=550, epochs_saved=450)
@@ -42,7 +42,7 @@ def test_a_fold_is_done_when_schedule_rule_and_policies_are_content(
     write_journal(tmp_path, Journal(facts=facts))
     (tmp_path / FINAL).touch()
     (tmp_path / "validation").mkdir()
-    write_json(tmp_path / module.VALIDATION_SUMMARY, {"foreground_mean": {}})
+    write_json(tmp_path / VALIDATION_SUMMARY, {"foreground_mean": {}})
     monkeypatch.setattr(module, "_epochs_in", lambda path: epoch)
     made = contract(policy=policy(minEpochs=asked))
     run = FoldRun(made, "0", tmp_path, FoldMetrics(made, "0", "nnUNetPlans"))

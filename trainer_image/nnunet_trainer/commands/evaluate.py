@@ -18,17 +18,18 @@ from nnunet_api.contract import (
 from nnunet_api.dataset.layout import named
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.fold_key import FoldKey
-from nnunet_trainer.commands.train import LOCK_TIMEOUT_SECONDS, VALIDATION_SUMMARY, read_plan, require_preprocessed_data
+from nnunet_trainer.commands.train import LOCK_TIMEOUT_SECONDS, read_plan, require_preprocessed_data
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, load_dataset
 from nnunet_trainer.dataset.run_splits import RunCase, read_run_cases, read_splits
 from nnunet_trainer.evidence.proof import incomplete, read_evidence, require_complete, require_proven
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
 from nnunet_trainer.process.files import Locked, lock, read_json, write_atomically, write_json
+from nnunet_trainer.process.pools import SURFACES, share_also
 from nnunet_trainer.report.html_report import write_report
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.journal import read_journal, write_journal
-from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
+from nnunet_trainer.run.paths import BEST, FINAL, VALIDATION_SUMMARY, RunPaths
 from nnunet_trainer.run.pulse import Pulse
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.conditions import TestSetHashes, held_out_hashes, stated_conditions
@@ -91,6 +92,9 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
     require_proven(folders, evidence, contract.processes)
     proven = {folder / FINAL: evidence[fold].checkpoint_hash for fold, folder in folders.items()}
     hashes = held_out_hashes(test_set, contract.processes) if test_set else None
+    if test_set and min(contract.processes, len(test_set.cases)) > 1:
+        # For the measurement; the first pool is that of the choice or of the prediction.
+        share_also(SURFACES)
     labels = description["labels"]
     checkpoints = {fold: evidence[fold].checkpoint_hash for fold in folders}
     record = no_choice = None
@@ -306,7 +310,7 @@ def _validation_scores(folder: Path, fold: str, ending: str) -> scores.CaseScore
     except (OSError, ValueError) as error:
         if not is_missing_or_damaged(error):
             raise
-        raise incomplete(fold, f"its validation/summary.json can't be read ({error})") from error
+        raise incomplete(fold, f"its {VALIDATION_SUMMARY} can't be read ({error})") from error
 
 
 def _test_set(contract: RunContract, paths: RunPaths) -> HeldOut | None:

@@ -33,7 +33,15 @@ from nnunet_trainer.run import environment
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.fold_run import FoldRun
 from nnunet_trainer.run.metrics import FoldMetrics
-from nnunet_trainer.run.paths import FINAL, LATEST, PREVIOUS, RunPaths, has_preprocessed_data
+from nnunet_trainer.run.paths import (
+    FINAL,
+    LATEST,
+    PREVIOUS,
+    VALIDATION_FOLDER,
+    VALIDATION_SUMMARY,
+    RunPaths,
+    has_preprocessed_data,
+)
 from nnunet_trainer.run.provenance import conditions, fix_conditions
 from nnunet_trainer.run.serving import serve
 from nnunet_trainer.scoring.probabilities import whole_probabilities
@@ -49,7 +57,6 @@ log = logging.getLogger(__name__)
 LOCK_FILE = ".attempt.lock"
 LOCK_TIMEOUT_SECONDS = 120.0
 """How long an attempt waits for the one before it to be gone."""
-VALIDATION_SUMMARY = Path("validation", "summary.json")
 
 
 def read_plan(paths: RunPaths) -> PlanFacts:
@@ -181,7 +188,7 @@ def _train_and_validate(run: FoldRun, trainer: "Control", paths: RunPaths, plan:
     ):
         if run.leads:
             # Whatever was validated, it was not with the network that comes out now.
-            shutil.rmtree(run.folder / "validation", ignore_errors=True)
+            shutil.rmtree(run.folder / VALIDATION_FOLDER, ignore_errors=True)
             (run.folder / NEXT_STAGES_FILE).unlink(missing_ok=True)
         trainer.run_training()
     if run.fold == "all":
@@ -309,7 +316,7 @@ def _owes_probabilities(run: FoldRun, paths: RunPaths) -> bool:
         return False
     ending = str(read_json(run.folder.parent / "dataset.json")["file_ending"])
     scored = read_scores(run.folder / VALIDATION_SUMMARY, ending)
-    lacking = set(scored) - whole_probabilities(run.folder / VALIDATION_SUMMARY.parent)
+    lacking = set(scored) - whole_probabilities(run.folder / VALIDATION_FOLDER)
     if lacking:
         log.info("the selection needs the probabilities of %s, which are not there", named(lacking))
     return bool(lacking)
@@ -338,7 +345,7 @@ def _validate(trainer: "Control", run: FoldRun, paths: RunPaths) -> float | None
         return None
     if not _summary_is_there(run.folder):
         raise wrong_configuration(
-            f"trainer class {type(trainer).__name__} writes no validation/summary.json, so its result can't be told"
+            f"trainer class {type(trainer).__name__} writes no {VALIDATION_SUMMARY}, so its result can't be told"
         )
     if _owes_probabilities(run, paths):
         raise wrong_configuration(

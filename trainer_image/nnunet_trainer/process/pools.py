@@ -95,13 +95,10 @@ def _by_forks(method: str | None = None) -> BaseContext:
     return _forked if method == "spawn" and alone else _get_context(method)
 
 
-def share_imports(*further: str) -> None:
+def share_imports() -> None:
     """From now on let what asks for a pool by "spawn" in this process, as nnU-Net does, have one of forks.
 
     Not where the environment allows libraries more than one thread at that moment (`THREADS`).
-
-    `further` are modules that import what the workers need besides, and let nothing of it raise; it is shared unless
-    there has been a pool already.
 
     Where the server could not be reached, as in a folder for temporary files that has no sockets, pools stay as they
     are, and the log says why.
@@ -109,8 +106,16 @@ def share_imports(*further: str) -> None:
     if problem := _no_sockets():
         log.warning("workers are started one by one, which takes longer: %s", problem)
         return
-    multiprocessing.set_forkserver_preload([PRELOADED, *further])
+    multiprocessing.set_forkserver_preload([PRELOADED])
     multiprocessing.get_context = _by_forks  # type: ignore[assignment]
+
+
+def share_also(*modules: str) -> None:
+    """Let imports that are shared be those of these modules, too, unless there has been a pool already.
+
+    They let nothing raise of what they import.
+    """
+    multiprocessing.set_forkserver_preload([PRELOADED, *modules])
 
 
 def _no_sockets() -> str:

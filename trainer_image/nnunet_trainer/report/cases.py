@@ -22,7 +22,7 @@ from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import memory_limit
 from nnunet_trainer.report.overlays import Chosen, chosen_cases, dice_of, draw, plane_of
-from nnunet_trainer.run.paths import FINAL, RunPaths
+from nnunet_trainer.run.paths import FINAL, VALIDATION_FOLDER, RunPaths
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.ensemble import PREDICTIONS, HeldOut
 from nnunet_trainer.scoring.results import Replicate, Results
@@ -179,7 +179,7 @@ def _sources(
         return Sources(reader, test_set.cases, predictions, ignore, paths)
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds, contract.splits)
     validated = {
-        case: folders[fold] / "validation" / f"{case}{dataset.ending}"
+        case: folders[fold] / VALIDATION_FOLDER / f"{case}{dataset.ending}"
         for fold, cases in run.validation.items()
         for case in cases
     }

@@ -17,6 +17,10 @@ LATEST = "checkpoint_latest.pth"
 BEST = "checkpoint_best.pth"
 PREVIOUS = "checkpoint_previous.pth"
 """The latest checkpoint but one: what there is should the latest turn out damaged."""
+VALIDATION_FOLDER = "validation"
+"""Folder inside a fold's, where nnU-Net puts predictions of the validation cases."""
+VALIDATION_SUMMARY = Path(VALIDATION_FOLDER, "summary.json")
+"""nnU-Net's scores of them, inside a fold's folder."""
 
 
 @dataclass(frozen=True)

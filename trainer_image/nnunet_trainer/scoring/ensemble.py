@@ -15,7 +15,6 @@ from nnunet_trainer.dataset.raw import Case
 from nnunet_trainer.process.files import temporary_path
 from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.memory import memory_limit
-from nnunet_trainer.process.pools import SURFACES, share_imports
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.scoring import scores, surface
@@ -104,8 +103,6 @@ def ensemble_of(
 def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut) -> scores.EnsembleScores:
     """Predict the test cases and return the scores. Predictions that are there, from the same inputs, are kept."""
     predictions = ensemble.results / PREDICTIONS[ensemble.checkpoint]
-    if min(contract.processes, len(test_set.cases)) > 1:
-        share_imports(SURFACES)  # for the measurement; the first pool is that of the prediction
     predicted = predict(contract, ensemble, test_set.images, test_set.ending, predictions)
     made = Made(
         measurement_by(contract, predicted.predictor),

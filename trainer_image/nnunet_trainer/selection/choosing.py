@@ -22,7 +22,7 @@ from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.process.files import read_json, temporary_path, write_json
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import memory_limit
-from nnunet_trainer.run.paths import RunPaths
+from nnunet_trainer.run.paths import VALIDATION_FOLDER, RunPaths
 from nnunet_trainer.scoring import prediction_memory as memory
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predicting import geometry
@@ -313,7 +313,7 @@ def _processes(choice: Choice) -> dict[str, int]:
     reader = plans.image_reader_writer_class()
     heads = int(plans.get_label_manager(description).num_segmentation_heads)
     ending = str(description["file_ending"])
-    files = [path for fold in choice.folds for path in model.glob(f"fold_{fold}/validation/*{ending}")]
+    files = [path for fold in choice.folds for path in model.glob(f"fold_{fold}/{VALIDATION_FOLDER}/*{ending}")]
     voxels = [math.prod(geometry(reader, path)[0]) for path in files]
     most, limit = choice.contract.processes, memory_limit()
     return {

@@ -14,7 +14,7 @@ from nnunet_api.contract import PlanFacts, RunContract
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.process.failures import storage_failed
 from nnunet_trainer.process.files import read_json
-from nnunet_trainer.run.paths import RunPaths
+from nnunet_trainer.run.paths import VALIDATION_FOLDER, RunPaths
 from nnunet_trainer.scoring.probabilities import whole_probabilities
 from nnunet_trainer.selection.record import keeps_probabilities, read_record
 
@@ -105,5 +105,5 @@ def notes_on_room(
 
 def whole_probabilities_of(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> set[str]:
     """Return the validation cases whose probabilities by the configuration at hand are there, and whole."""
-    folders = [paths.fold(contract, plan.plans_name, fold) / "validation" for fold in contract.folds]
+    folders = [paths.fold(contract, plan.plans_name, fold) / VALIDATION_FOLDER for fold in contract.folds]
     return {case for folder in folders for case in whole_probabilities(folder)}

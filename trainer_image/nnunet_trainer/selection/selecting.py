@@ -11,7 +11,7 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
-from nnunet_trainer.run.paths import RunPaths
+from nnunet_trainer.run.paths import VALIDATION_FOLDER, VALIDATION_SUMMARY, RunPaths
 from nnunet_trainer.scoring.predictions import whole_ones
 from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, remove_probabilities, whole_probabilities
 from nnunet_trainer.scoring.scores import class_names
@@ -53,7 +53,7 @@ def select(
             for one in contract.by_configuration
         },
     )
-    folders = {name: folder / "validation" for name, folder in paths.folds(contract, plan.plans_name).items()}
+    folders = {name: folder / VALIDATION_FOLDER for name, folder in paths.folds(contract, plan.plans_name).items()}
     record = read_record(paths.run)
     classes = class_names(labels).values()
     if not (record and made_from(record, contract, checkpoints) and is_possible(record, contract, classes)):
@@ -65,7 +65,7 @@ def select(
             _tidy(name, folder, validation[name], ending)
         if keeps_probabilities(contract):
             _require_probabilities(folders, validation)
-        summaries = {name: file_hash(folder / "summary.json") for name, folder in folders.items()}
+        summaries = {name: file_hash(folder / VALIDATION_SUMMARY.name) for name, folder in folders.items()}
         record = choose(Choice(contract, paths, plan, labels, checkpoints, summaries))
         write_json(paths.run / SELECTION_FILE, record.to_json_dict())
     forget_steps(paths)
@@ -87,7 +87,7 @@ def _tidy(fold: str, folder: Path, cases: Collection[str], ending: str) -> None:
                 log.warning("removing %s of fold %s: it is of none of its validation cases", path.name, fold)
                 path.unlink(missing_ok=True)
     if lacking := set(cases) - found:
-        (folder / "summary.json").unlink(missing_ok=True)
+        (folder / VALIDATION_SUMMARY.name).unlink(missing_ok=True)
         raise TrainerError(
             ExitCode.CHECKPOINT_UNUSABLE,
             f"fold {fold} has no whole prediction of {named(lacking)}. Suspend and resume the training: the fold "

@@ -29,7 +29,7 @@ from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run.fold_run import FoldRun
 from nnunet_trainer.run.journal import ITERATIONS_KEY, OWNER_KEY
 from nnunet_trainer.run.metrics import Metric, never_fail
-from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS
+from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS, VALIDATION_FOLDER
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predictions import make_exports_atomic, whole_ones
 from nnunet_trainer.training import checkpoints, early_stopping, schedule, seeds
@@ -194,7 +194,7 @@ class Control(Guarded, Paced):
 
     def perform_actual_validation(self, *args: Any, **kwargs: Any) -> None:
         """Go on where an earlier attempt left, unless the class under control validates in a way of its own."""
-        folder = Path(self.output_folder, "validation")
+        folder = Path(self.output_folder, VALIDATION_FOLDER)
         self._fold_run.check_fence()
         self._validated = frozenset()
         names = self._fold_run.contract.next_stages

@@ -5,6 +5,7 @@ with the loss on the CPU, so the GPU has done all its work by then. What passes 
 which it has nothing to do, and the step itself is how long an iteration takes on data that is there.
 """
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -39,10 +40,7 @@ class Paced(nnUNetTrainer):  # type: ignore[misc]
 
     def train_step(self, *args: Any, **kwargs: Any) -> Any:
         """Note how long its batch was waited for."""
-        self._clock.fed()
-        result = super().train_step(*args, **kwargs)
-        self._clock.free(busy=self._device_is_busy())
-        return result
+        return self._fed(super().train_step, *args, **kwargs)
 
     def on_train_epoch_end(self, *args: Any, **kwargs: Any) -> Any:
         """Note that the training iterations have ended."""
@@ -59,8 +57,12 @@ class Paced(nnUNetTrainer):  # type: ignore[misc]
 
     def validation_step(self, *args: Any, **kwargs: Any) -> Any:
         """Note how long its batch was waited for."""
+        return self._fed(super().validation_step, *args, **kwargs)
+
+    def _fed(self, step: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Make a step that has its batch, and note that the next one is waited for then."""
         self._clock.fed()
-        result = super().validation_step(*args, **kwargs)
+        result = step(*args, **kwargs)
         self._clock.free(busy=self._device_is_busy())
         return result
 
