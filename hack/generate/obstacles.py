@@ -154,6 +154,13 @@ WAITING = (
         Case.FOLDERS,
     ),
     Obstacle(
+        "no_profile",
+        "a node lacks the profile of `podTemplate.securityContext`",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "cannot load seccomp profile",
+        Case.PROFILE,
+    ),
+    Obstacle(
         "container_of_others",
         "a container that a webhook put into the pod can't be created",
         Reason.CONTAINER_CONFIG_ERROR,

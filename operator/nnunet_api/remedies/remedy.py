@@ -129,6 +129,8 @@ class Case(StrEnum):
     """A LimitRange does not allow what the pod asks for, or has put a limit beside it that is too low."""
     ABSENT = "Absent"
     """An object that spec.podTemplate names does not exist."""
+    PROFILE = "Profile"
+    """A node lacks a profile that spec.podTemplate.securityContext names."""
     INVALID = "Invalid"
     """Kubernetes does not take a value that the training has passed on."""
     POD_SECURITY = "PodSecurity"

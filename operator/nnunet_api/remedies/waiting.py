@@ -172,6 +172,9 @@ WAITING: Mapping[str, Remedy] = {
             Case.DEADLINE: SEE_DEADLINE,
             Case.BY_NODE: SEE_NODE,
             Case.EVICTED: SEE_EVICTION,
+            Case.PROFILE: "Have that profile put on the nodes on which the training may run, or put seccompProfile or "
+            "appArmorProfile right in spec.podTemplate.securityContext, which is taken up at once, or in the chart's "
+            "trainer.securityContext.",
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },
     ),

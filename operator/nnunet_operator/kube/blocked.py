@@ -122,13 +122,19 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
         if foreign:
             matter = f"waits because container {foreign} of its pod can't be created: {said}"
             return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
-        case = Case.FOLDERS if "subpath" in said.lower() else ""
-        return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its container can't be created: {said}", case)
+        matter = f"waits because its container can't be created: {said}"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, _case_of_container(said.lower()))
     if reason == "CrashLoopBackOff":
         said = shorten(message).rstrip(". ") or reason
         matter = f"waits because container {name} of its pod ends again and again: {said}"
         return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED if foreign else Case.CHANGED)
     return None
+
+
+def _case_of_container(lower: str) -> str:
+    if "subpath" in lower:
+        return Case.FOLDERS
+    return Case.PROFILE if re.search(r"\b(seccomp|apparmor)\b", lower) else ""
 
 
 def held_up(warning: PodWarning) -> Trouble:

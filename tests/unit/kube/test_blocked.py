@@ -151,6 +151,18 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
         ("ImagePullBackOff", "", "ImageUnavailable", "Check the chart's trainer.image, which makes the folders, the"),
         ("CreateContainerConfigError", "no such key", "ContainerConfigError", "no such key. Put right what is named"),
         (
+            "CreateContainerError",
+            'failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/a.json"',
+            "ContainerConfigError",
+            "Have that profile put on the nodes",
+        ),
+        (
+            "CreateContainerError",
+            "failed to generate apparmor spec opts: apparmor profile not found trainer",
+            "ContainerConfigError",
+            "Have that profile put on the nodes",
+        ),
+        (
             "CreateContainerConfigError",
             'failed to prepare subPath for volumeMount "results" of container "prepare"',
             "ContainerConfigError",
