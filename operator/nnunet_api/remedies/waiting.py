@@ -70,7 +70,8 @@ WAITING: Mapping[str, Remedy] = {
             Case.QUEUE_MISSING: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it. Or have the queue made that is named.",
             Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io, or kubectl -n "
-            "{namespace} describe localqueues.kueue.x-k8s.io, says why it is stopped. Or set spec.queueName to another LocalQueue: what waits is made anew in it.",
+            "{namespace} describe localqueues.kueue.x-k8s.io, says why it is stopped. Or set spec.queueName to another "
+            "LocalQueue: what waits is made anew in it.",
             Case.QUEUE_WITHOUT_RESOURCE: "Ask who runs the queues to give the ClusterQueue quota for the resource "
             "(every Job asks for cpu and memory, beside GPUs), or to have Kueue leave it out "
             "(resources.excludeResourcePrefixes of its configuration).",
@@ -80,16 +81,17 @@ WAITING: Mapping[str, Remedy] = {
             "ResourceFlavors): what waits is made anew.",
             Case.QUEUE_CLOSED: "Ask who runs the queues to have the ClusterQueue's namespaceSelector take namespace "
             "{namespace}. Or set spec.queueName to another LocalQueue: what waits is made anew in it.",
-            Case.QUEUE_LIMITS: "A LimitRange of the namespace (kubectl -n {namespace} describe limitranges) does not allow "
-            f"what it asks for. Have it changed, or change spec.resources, and what waits is made anew: {_LIMITS}.",
-            Case.QUEUE_CHECK: "Wait: a check of the ClusterQueue decides when its Jobs may start, such as one that asks "
-            "for nodes (kubectl -n {namespace} get provisioningrequests). If it lasts, ask who runs the queues: "
+            Case.QUEUE_LIMITS: "A LimitRange of the namespace (kubectl -n {namespace} describe limitranges) does "
+            "not allow what it asks for. Have it changed, or change spec.resources, and what waits is made anew: "
+            f"{_LIMITS}.",
+            Case.QUEUE_CHECK: "Wait: a check of the ClusterQueue decides when its Jobs may start, such as one that "
+            "asks for nodes (kubectl -n {namespace} get provisioningrequests). If it lasts, ask who runs the queues: "
             "kubectl describe admissionchecks.kueue.x-k8s.io.",
             Case.QUEUE_DEVICES: "Ask who runs the queues to have Kueue count those devices (deviceClassMappings of its "
             "configuration). Or take spec.resources.gpuClaimTemplateName out: what waits is made anew.",
             Case.PODS_TOO_SLOW: "Kueue admits it again by itself after a pause that grows, and may give it up at last. "
-            "See what keeps its pods from starting in that time (kubectl -n {namespace} get events): an image that takes "
-            "long to pull, a node, a claim. Or ask who runs the queues for more time (waitForPodsReady).",
+            "See what keeps its pods from starting in that time (kubectl -n {namespace} get events): an image that "
+            "takes long to pull, a node, a claim. Or ask who runs the queues for more time (waitForPodsReady).",
             Case.QUEUE_UNNAMED: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it.",
             Case.QUEUE_CHANGED: "Suspend and resume the training: its Jobs are then made in the new queue. Or wait for "

@@ -186,7 +186,18 @@ def checked(kueue: Kueue, lab: Lab) -> None:
             "Put spec.podTemplate right",
         ),
     ],
-    ids=["held", "for others", "LimitRange", "check", "no queue", "GPUs only", "too small", "stopped", "no ClusterQueue", "other nodes"],
+    ids=[
+        "held",
+        "for others",
+        "LimitRange",
+        "check",
+        "no queue",
+        "GPUs only",
+        "too small",
+        "stopped",
+        "no ClusterQueue",
+        "other nodes",
+    ],
 )
 def test_why_a_job_waits(
     kueue: Kueue,

@@ -65,7 +65,9 @@ def pod(job: Manifest) -> dict[str, Any]:
         ({"appArmorProfile": {"type": "RuntimeDefault"}}, OPTIONS, {"appArmorProfile": {"type": "RuntimeDefault"}}),
         (
             None,
-            replace(OPTIONS, security=SecurityContext.model_validate({"seccompProfile": LOCAL, "appArmorProfile": LOCAL})),
+            replace(
+                OPTIONS, security=SecurityContext.model_validate({"seccompProfile": LOCAL, "appArmorProfile": LOCAL})
+            ),
             {"seccompProfile": LOCAL, "appArmorProfile": LOCAL},
         ),
     ],

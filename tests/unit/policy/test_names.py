@@ -191,8 +191,8 @@ PLANNED: dict[str, Any] = {
                 }
             },
             [
-                "spec.podTemplate.securityContext sets seccompProfile/Localhost/RuntimeDefault and 1 more, may set only "
-                "run*, seccompProfile/RuntimeDefault, appArmorProfile/Localhost/trainer"
+                "spec.podTemplate.securityContext sets seccompProfile/Localhost/RuntimeDefault and 1 more, may set "
+                "only run*, seccompProfile/RuntimeDefault, appArmorProfile/Localhost/trainer"
             ],
         ),
         (
