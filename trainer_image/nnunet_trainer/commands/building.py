@@ -107,8 +107,8 @@ def _plan_experiment(contract: RunContract, classes: Classes, folder: Path) -> s
         if target is None:
             raise
         raise wrong_configuration(
-            f"planning.gpuMemoryTargetGB is {number_text(target)}, for which {contract.planning.planner} finds no network "
-            f"({one_line(str(error))}). Give more: nnU-Net's own is {GPU_MEMORY_GB}"
+            f"planning.gpuMemoryTargetGB is {number_text(target)}, for which {contract.planning.planner} finds no "
+            f"network ({one_line(str(error))}). Give more: nnU-Net's own is {GPU_MEMORY_GB}"
         ) from error
     return str(made.plans_identifier)
 

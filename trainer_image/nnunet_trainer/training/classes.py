@@ -102,16 +102,14 @@ def require_stages(
     if not 0 < stages < STAGES_OF_DEEP_SUPERVISION or not _supervises_deeply(trainer):
         return
     size = " x ".join(f"{voxels:g}" for voxels in image_size)
+    asked = ""
     if memory_target is not None and memory_target < GPU_MEMORY_GB:
-        small = (
-            f"planning.gpuMemoryTargetGB is {number_text(memory_target)}: give more, nnU-Net's own is {GPU_MEMORY_GB}. "
-        )
-    else:
-        small = ""
+        given = number_text(memory_target)
+        asked = f"planning.gpuMemoryTargetGB is {given}: give more, nnU-Net's own is {GPU_MEMORY_GB}. "
     raise wrong_configuration(
         f"the network of configuration {configuration} has {counted(stages, 'stage')}, and nnU-Net's deep "
-        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. {small}Where nnU-Net planned it, images of {size} voxels (median) "
-        "are too small for more: use images with more around, another spacing or configuration. Where "
+        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. {asked}Where nnU-Net planned it, images of {size} voxels "
+        "(median) are too small for more: use images with more around, another spacing or configuration. Where "
         "planning.configurations defines it, give it more stages. Or use trainer class nnUNetTrainerNoDeepSupervision"
     )
 
