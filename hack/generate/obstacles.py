@@ -389,6 +389,10 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
     ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
     (
         Reason.PODS_LOST,
+        Case.PROFILE,
+    ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+    (
+        Reason.PODS_LOST,
         Case.INJECTED,
     ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
 }

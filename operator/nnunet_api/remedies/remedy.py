@@ -30,6 +30,11 @@ SEE_DEADLINE = (
     "nnunet.dev/training left out of it. A fold goes on from its checkpoint, where the time suffices for some epochs, "
     "but what ends pod after pod ends the training at last."
 )
+SEE_PROFILE = (
+    "Have the nodes on which the training may run given what is named (a profile of seccomp or AppArmor, a container "
+    "runtime that knows supplementalGroupsPolicy or user namespaces), or put spec.podTemplate.securityContext or "
+    "hostUsers right, which is taken up at once, or the chart's trainer.securityContext."
+)
 SEE_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
 
 
@@ -140,7 +145,7 @@ class Case(StrEnum):
     ABSENT = "Absent"
     """An object that spec.podTemplate names does not exist."""
     PROFILE = "Profile"
-    """A node lacks a profile that spec.podTemplate.securityContext names."""
+    """A node lacks what spec.podTemplate.securityContext, or hostUsers, asks for."""
     INVALID = "Invalid"
     """Kubernetes does not take a value that the training has passed on."""
     POD_SECURITY = "PodSecurity"

@@ -11,6 +11,7 @@ from nnunet_api.remedies.remedy import (
     SEE_EVICTION,
     SEE_INJECTED,
     SEE_NODE,
+    SEE_PROFILE,
     Case,
     Group,
     Remedy,
@@ -49,8 +50,8 @@ WAITING: Mapping[str, Remedy] = {
         "made anew with it at once.",
         look=("kubectl describe nodes", PODS),
         cases={
-            Case.NODE_LABELS: "No free node has the labels that spec.podTemplate, a volume, or the ResourceFlavor of a "
-            "queue asks for: put spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait "
+            Case.NODE_LABELS: "No free node has the labels that spec.podTemplate, the ResourceFlavor of its queue, or a "
+            "volume asks for: put spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait "
             "for such a node.",
             Case.UNPLACED: "A claim may wait for a provisioner that does not answer: kubectl -n {namespace} describe "
             "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
@@ -187,9 +188,7 @@ WAITING: Mapping[str, Remedy] = {
             Case.DEADLINE: SEE_DEADLINE,
             Case.BY_NODE: SEE_NODE,
             Case.EVICTED: SEE_EVICTION,
-            Case.PROFILE: "Have that profile put on the nodes on which the training may run, or put seccompProfile or "
-            "appArmorProfile right in spec.podTemplate.securityContext, which is taken up at once, or in the chart's "
-            "trainer.securityContext.",
+            Case.PROFILE: SEE_PROFILE,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },
     ),

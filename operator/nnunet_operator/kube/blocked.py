@@ -142,7 +142,8 @@ def held_up(warning: PodWarning) -> Trouble:
     said = shorten(warning.message).rstrip(". ") or warning.reason
     if warning.reason in VOLUME_REASONS:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}")
-    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", Case.ON_NODE)
+    case = Case.PROFILE if re.search(r"hostUsers|user namespaces|idmap", said) else Case.ON_NODE
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", case)
 
 
 def rejected(message: str, what: str = "pod") -> Trouble:

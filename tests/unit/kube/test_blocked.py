@@ -154,13 +154,13 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
             "CreateContainerError",
             'failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/a.json"',
             "ContainerConfigError",
-            "Have that profile put on the nodes",
+            "Have the nodes on which the training may run given",
         ),
         (
             "CreateContainerError",
             "failed to generate apparmor spec opts: apparmor profile not found trainer",
             "ContainerConfigError",
-            "Have that profile put on the nodes",
+            "Have the nodes on which the training may run given",
         ),
         (
             "CreateContainerConfigError",
@@ -201,6 +201,7 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
     assert "spec.trainer.image" not in condition(result, "Progressing").message
 
 
+USERS = 'can\'t set `spec.hostUsers: false`, RuntimeClass handler "" does not support user namespaces'
 REFUSALS = pytest.mark.parametrize(
     ("message", "says"),
     [
@@ -268,6 +269,11 @@ def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
         (PodWarning("FailedAttachVolume", "Multi-Attach error for volume x"), "VolumeUnavailable", "ReadWriteMany"),
         (PodWarning("FailedMount", "MountVolume.SetUp failed: no such server"), "VolumeUnavailable", "no such server"),
         (PodWarning("FailedCreatePodSandBox", "cni plugin not ready"), "ContainerConfigError", "cni plugin not ready"),
+        (
+            PodWarning("FailedCreatePodSandBox", USERS),
+            "ContainerConfigError",
+            "runtime that knows supplementalGroupsPolicy or",
+        ),
         (PodWarning("FailedMount", ""), "VolumeUnavailable", "FailedMount"),
     ],
 )
