@@ -144,8 +144,8 @@ def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
 
 def test_a_planning_that_was_replaced_writes_nothing_more(tmp_path: Path) -> None:
     """It has looked at the dataset before the other one did."""
-    world = make_world(tmp_path / "world").anew()
-    old = world.start("plan")
+    world = make_world(tmp_path / "world")
+    old = world.anew().start("plan")  # loads libraries for a while, before its turn comes
     old.wait_for_log("loading torch and nnU-Net")
     os.kill(old.pid, signal.SIGSTOP)
     assert world.finish("plan").code == 0

@@ -26,6 +26,7 @@ VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolum
 _REFUSALS = {
     "failed calling webhook": Case.WEBHOOK,
     "exceeded quota": Case.QUOTA,
+    "insufficient quota to match these scopes": Case.QUOTA,
     "must specify": Case.UNSPECIFIED,
     "No limit is specified": Case.UNSPECIFIED,
     "No request is specified": Case.UNSPECIFIED,
