@@ -51,8 +51,8 @@ WAITING: Mapping[str, Remedy] = {
         look=("kubectl describe nodes", PODS),
         cases={
             Case.NODE_LABELS: "No free node has the labels that spec.podTemplate, the ResourceFlavor of its queue, or "
-            "a volume asks for: put spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait "
-            "for such a node.",
+            "a volume asks for: put spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or "
+            "wait for such a node.",
             Case.UNPLACED: "A claim may wait for a provisioner that does not answer: kubectl -n {namespace} describe "
             "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
             Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations. A change is taken up at once.",
