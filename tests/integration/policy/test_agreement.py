@@ -20,7 +20,7 @@ from tests.support import sizes
 from tests.support.api import Object, wait_for
 
 POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 50
-SEED = sizes.seed(20261181)
+SEED = sizes.seed(20261198)
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""
 OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
