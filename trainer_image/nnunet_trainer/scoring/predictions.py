@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.truncation import cut_short
+from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, to_json, write_json
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, whole_probabilities
@@ -53,7 +54,12 @@ def export_atomically(
             fence.check()
         raise
     if fence:
-        fence.check()
+        try:
+            fence.check()
+        except TrainerError:
+            for ending in endings:
+                temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
+            raise
     rename(temporary, target, endings)
 
 
