@@ -17,7 +17,7 @@ from hack.generate.gpu_table import gpu_table
 from hack.generate.metrics_reference import metrics_reference
 from hack.generate.obstacles_reference import obstacles_reference
 from hack.generate.reasons_reference import reasons_reference
-from hack.generate.values_table import replace_table, values_table
+from hack.generate.values_table import needed, replace_table, values_table
 from hack.prepare.helm import CHART, ROOT, Object, render
 from nnunet_api.crd import all_crds
 from nnunet_api.training import KIND
@@ -30,6 +30,8 @@ REFERENCES = {
     "nnunetcomparisons": "comparison-api.md",
     "nnunettestsets": "test-set-api.md",
 }
+NEEDED_VALUES = "files/needed-values.txt"
+"""In the chart: what its templates/checks/values.yaml asks for."""
 RBAC_KINDS = {"ServiceAccount", "ClusterRole", "ClusterRoleBinding"}
 POLICY_PARTS = ("admission", "guards", "roles", "clinical")
 """Files under manifests/policies, by the label app.kubernetes.io/component of what is in them."""
@@ -147,10 +149,10 @@ def generated() -> dict[Path, str]:
     files[MANIFESTS / "operator" / "operator.yaml"] = HEADER + to_yaml(*rest)
     files |= monitoring_manifests()
     readme = CHART / "README.md"
-    table = values_table(
-        json.loads((CHART / "values.schema.json").read_text()), yaml.safe_load((CHART / "values.yaml").read_text())
-    )
-    files[readme] = replace_table(readme.read_text(), "values", table)
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    files[readme] = replace_table(readme.read_text(), "values", values_table(schema, values))
+    files[CHART / NEEDED_VALUES] = "".join(f"{path}\n" for path in needed(schema, values))
     resources = ROOT / "docs" / "user-guide" / "resources.md"
     files[resources] = replace_table(resources.read_text(), "GPUs", gpu_table())
     return files

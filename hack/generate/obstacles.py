@@ -154,6 +154,13 @@ WAITING = (
         Case.FOLDERS,
     ),
     Obstacle(
+        "no_profile",
+        "a node lacks the profile of `podTemplate.securityContext`",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "cannot load seccomp profile",
+        Case.PROFILE,
+    ),
+    Obstacle(
         "container_of_others",
         "a container that a webhook put into the pod can't be created",
         Reason.CONTAINER_CONFIG_ERROR,
@@ -334,6 +341,11 @@ _KUEUES = (
     Case.QUEUE_WITHOUT_RESOURCE,
     Case.QUEUE_TOO_SMALL,
     Case.QUEUE_FLAVOR,
+    Case.QUEUE_CLOSED,
+    Case.QUEUE_LIMITS,
+    Case.QUEUE_CHECK,
+    Case.QUEUE_DEVICES,
+    Case.PODS_TOO_SLOW,
     Case.QUEUE_UNNAMED,
     Case.QUEUE_CHANGED,
     Case.DEACTIVATED,
@@ -374,6 +386,10 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
     (
         Reason.PODS_LOST,
         Case.CHANGED,
+    ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
+    (
+        Reason.PODS_LOST,
+        Case.PROFILE,
     ): "tests/unit/core/test_renewals.py: the pauses between eleven Jobs take 50 minutes",
     (
         Reason.PODS_LOST,

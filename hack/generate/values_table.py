@@ -15,6 +15,20 @@ def leaves(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[tupl
             yield here, field["description"], values[name]
 
 
+def needed(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[str]:
+    """Yield the paths of the values without which a template fails, or takes something else than the default.
+
+    Those that are empty or off by default may be absent.
+    """
+    for name, field in schema["properties"].items():
+        here = f"{path}.{name}" if path else name
+        if "properties" in field:
+            yield here
+            yield from needed(field, values[name], here)
+        elif values.get(name):
+            yield here
+
+
 def values_table(schema: dict[str, Any], values: Any) -> str:
     """Return the table of all values with defaults and meaning."""
     lines = ["| value | default | meaning |", "|---|---|---|"]

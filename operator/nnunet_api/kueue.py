@@ -23,8 +23,13 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)
 
 _CASES = (
     ("insufficient unused quota", ""),  # of several flavours one has enough for it, once it is free
-    ("Queue [^ ]* ?doesn't exist", Case.QUEUE_MISSING),
+    ("Queue [^ ]* ?(doesn't exist|not found|is terminating or missing)", Case.QUEUE_MISSING),
     ("is stopped|is inactive", Case.QUEUE_STOPPED),
+    ("doesn't match ClusterQueue selector", Case.QUEUE_CLOSED),
+    ("LimitRange constraints|resources validation failed", Case.QUEUE_LIMITS),
+    ("PodsReady timeout", Case.PODS_TOO_SLOW),
+    ("admission check", Case.QUEUE_CHECK),
+    ("DeviceClass|ResourceClaimTemplate|resource claims", Case.QUEUE_DEVICES),
     ("unavailable in ClusterQueue", Case.QUEUE_WITHOUT_RESOURCE),
     ("maximum capacity", Case.QUEUE_TOO_SMALL),
     ("doesn't match node affinity|untolerated taint", Case.QUEUE_FLAVOR),
@@ -96,8 +101,9 @@ def why_waiting(found: Workload) -> tuple[str, str]:
     if found.admitted:
         return "it has been admitted", ""
     if found.reserved:
-        checks = f" for {', '.join(found.checks)}" if found.checks else ""
-        return f"its quota is reserved, and it waits{checks}", ""
+        if not found.checks:
+            return "its quota is reserved, and it waits", ""
+        return f"its quota is reserved, and it waits for {', '.join(found.checks)}", Case.QUEUE_CHECK
     if not found.queue:
         return "it names no LocalQueue, and Kueue holds back what names none", Case.QUEUE_UNNAMED
     both = [found.stopped, found.waits] if found.stopped not in found.waits else [found.waits]

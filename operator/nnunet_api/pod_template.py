@@ -62,8 +62,28 @@ class SELinuxOptions(ApiModel):
     """Type."""
 
 
+PROFILE_RULE = "has(self.localhostProfile) == (self.type == 'Localhost')"
+
+
+class SecurityProfile(ApiModel):
+    """A profile that confines the pods: that of the node's container runtime, or one that lies on the node."""
+
+    model_config = ConfigDict(
+        json_schema_extra=cel((PROFILE_RULE, "localhostProfile goes with type Localhost, and with no other"))
+    )
+
+    type: Literal["RuntimeDefault", "Localhost"]
+    """RuntimeDefault, or Localhost for one that who runs the cluster has put on the nodes."""
+    # No part of it begins with a dot, so none leads upwards; and a policy can name it as a whole.
+    localhost_profile: Annotated[
+        str | None, Field(max_length=100, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$")
+    ] = None
+    """Of Localhost: its name, for seccomp the path of its file below the kubelet's folder for them."""
+
+
 class SecurityContext(ApiModel):
-    """As whom the pods run. Everything else of a security context is fixed by the restricted Pod Security Standard."""
+    """As whom the pods run, and what confines them. Everything else of a security context is fixed by the restricted
+    Pod Security Standard."""
 
     run_as_user: Annotated[int | None, Field(ge=1, le=_MAX_ID, json_schema_extra=INTEGER)] = None
     """User. Left out, the cluster assigns one (OpenShift), or else it is the image's."""
@@ -79,8 +99,15 @@ class SecurityContext(ApiModel):
         list[Annotated[int, Field(ge=0, le=_MAX_ID, json_schema_extra=INTEGER)]], Field(max_length=16)
     ] = []
     """Further groups, for example one that may read an NFS export."""
+    supplemental_groups_policy: Literal["Merge", "Strict"] | None = None
+    """Strict keeps out the groups that the image has for its user in /etc/group, which Kubernetes adds otherwise
+    (Merge, the default). Kubernetes 1.33 or later; a node whose container runtime can't do so turns the pods away."""
     se_linux_options: SELinuxOptions | None = None
     """What SELinux goes by."""
+    seccomp_profile: SecurityProfile | None = None
+    """Which system calls the pods may make. Default: RuntimeDefault."""
+    app_armor_profile: SecurityProfile | None = None
+    """What AppArmor lets the pods do. Default: the container runtime's, on nodes that have AppArmor."""
 
     def to_pod(self) -> dict[str, Any]:
         """Return what of it stands in the security context of a pod."""
@@ -153,6 +180,9 @@ class PodTemplate(ApiModel):
     """As whom all pods run, the verification's included. It takes the place of the operator's own (the chart's
     trainer.securityContext: user, group and fsGroup 1000) as a whole: what it leaves out is left to cluster and image,
     so {} lets the cluster assign the user. Pods that share claims should run as the same user."""
+    host_users: bool = True
+    """False gives all pods a user namespace of their own (Kubernetes 1.33 or later): what breaks out of a container is
+    nobody on the node. The file systems of the claims must support id-mapped mounts, which NFS does not."""
     volumes: Annotated[
         list[Volume],
         Field(

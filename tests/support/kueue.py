@@ -92,9 +92,9 @@ class Kueue:
         self.local_queue(namespace, name, owner)
         return owner
 
-    def local_queue(self, namespace: str, name: str, cluster_queue: str) -> None:
+    def local_queue(self, namespace: str, name: str, cluster_queue: str, **spec: Any) -> None:
         """Make a LocalQueue of a ClusterQueue, which need not exist."""
-        body = {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterQueue": cluster_queue}}
+        body = {"metadata": {"name": name, "namespace": namespace}, "spec": {"clusterQueue": cluster_queue, **spec}}
         self.api.create("localqueues", self._typed("LocalQueue", body))
 
     def cluster_queue(self, name: str, quota: dict[str, str], **spec: Any) -> None:
@@ -119,6 +119,14 @@ class Kueue:
         config = {"apiGroup": "kueue.x-k8s.io", "kind": "MultiKueueConfig", "name": name}
         spec = {"controllerName": MULTIKUEUE, "parameters": config}
         self.api.create("admissionchecks", self._typed("AdmissionCheck", {"metadata": {"name": name}, "spec": spec}))
+
+    def check(self, name: str) -> None:
+        """Make an AdmissionCheck that is at work and never lets anything through."""
+        spec = {"controllerName": "example.org/budget"}
+        self.api.create("admissionchecks", self._typed("AdmissionCheck", {"metadata": {"name": name}, "spec": spec}))
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        active = {"type": "Active", "status": "True", "reason": "AtWork", "message": "", "lastTransitionTime": now}
+        self.api.merge("admissionchecks", "", name, {"status": {"conditions": [active]}}, sub="status")
 
     def hands_over(self, namespace: str, queue: str) -> bool:
         """Say whether Kueue hands the Jobs of a LocalQueue to other clusters."""

@@ -27,8 +27,12 @@ FULL_POD_TEMPLATE: dict[str, Any] = {
         "fsGroup": 5000,
         "fsGroupChangePolicy": "Always",
         "supplementalGroups": [6000],
+        "supplementalGroupsPolicy": "Strict",
         "seLinuxOptions": {"level": "s0:c1,c2", "type": "container_t"},
+        "seccompProfile": {"type": "Localhost", "localhostProfile": "profiles/trainer.json"},
+        "appArmorProfile": {"type": "Localhost", "localhostProfile": "trainer"},
     },
+    "hostUsers": False,
     "volumes": [
         {"name": "ca", "configMap": {"name": "corporate-ca", "optional": True}},
         {"name": "licence", "secret": {"secretName": "licence", "optional": False}},

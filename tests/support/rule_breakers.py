@@ -63,6 +63,14 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("cpuLimit must be at least cpu", {"resources": {"preprocessing": {"cpu": "2", "cpuLimit": "1"}}}),
     ("give the key of the taint", {"podTemplate": {"tolerations": [{"effect": "NoSchedule"}]}}),
     ("give one of configMap and secret", {"podTemplate": {"volumes": [{"name": "a"}]}}),
+    (
+        "localhostProfile goes with type Localhost",
+        {"podTemplate": {"securityContext": {"seccompProfile": {"type": "Localhost"}}}},
+    ),
+    (
+        "localhostProfile goes with type Localhost",
+        {"podTemplate": {"securityContext": {"appArmorProfile": {"type": "RuntimeDefault", "localhostProfile": "a"}}}},
+    ),
     ("names must be [PREFIX/]NAME", {"podTemplate": {"labels": {"a b": "c"}}}),
     ("names must be [PREFIX/]NAME", {"podTemplate": {"jobAnnotations": {"a/b/c": ""}}}),
     ("are not for trainings to give", {"podTemplate": {"jobAnnotations": {"nnunet.dev/asked-for": "a"}}}),

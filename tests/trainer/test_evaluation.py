@@ -1,8 +1,10 @@
 """Two replicates scored on a test set: final and best checkpoints, surfaces, summary, report."""
 
 import json
+import os
 import re
 import shutil
+import signal
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,27 @@ def scored(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
 def own(scored: World, tmp_path: Path) -> World:
     """A copy to change."""
     return scored.copy(tmp_path / "world")
+
+
+def files_in(folder: Path) -> dict[str, int]:
+    """When each file of an evaluation was written."""
+    found = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in found if path.name != ".alive"}
+
+
+def test_an_evaluation_that_was_replaced_writes_nothing_more(own: World) -> None:
+    """Its lock is lost, as on a file server that forgot a node: it would mix its predictions with those of another."""
+    shutil.rmtree(results_of(own, 1) / "predictions_test")
+    old = own.start("evaluate")
+    old.wait_for_log("predicting 2 of 2 cases")
+    os.kill(old.pid, signal.SIGSTOP)
+    (own.run / ".evaluate.lock").unlink()
+    assert own.finish("evaluate").code == 0
+    before = files_in(own.run)
+    os.kill(old.pid, signal.SIGCONT)
+    ended = old.end(seconds=120)
+    assert ended.code == ExitCode.PREEMPTED and "another attempt has taken over" in ended.report.message, ended.log
+    assert files_in(own.run) == before
 
 
 def results_of(world: World, replicate: int) -> Path:

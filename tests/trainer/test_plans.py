@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.training import Planning
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
@@ -114,3 +116,17 @@ def test_a_network_that_deep_supervision_can_not_train_is_refused_before_the_wor
     # What the other one has made is shared, and no reason to take it.
     again = world.finish("plan")
     assert (again.code, again.report.message) == (ended.code, ended.report.message), again.log
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (1e-7, "planning.gpuMemoryTargetGB is 1e-07, for which ExperimentPlanner finds no network"),
+        (0.0001, "planning.gpuMemoryTargetGB is 0.0001: give more, nnU-Net's own is 8"),
+    ],
+)
+def test_a_memory_target_for_which_there_is_no_network_is_named(tmp_path: Path, target: float, words: str) -> None:
+    """Another attempt would find none either, and the images are not what is too small."""
+    world = make_world(tmp_path / "world").but(planning={"gpuMemoryTargetGB": target}, configuration="3d_fullres")
+    ended = world.finish("plan")
+    assert ended.code == ExitCode.WRONG_CONFIGURATION and words in ended.report.message, ended.log

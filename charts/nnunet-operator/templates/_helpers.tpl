@@ -26,7 +26,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 
 {{/* Labels of what Prometheus selects by its labels: the user's and the chart's, which win. */}}
 {{- define "nnunet-operator.monitoringLabels" -}}
-{{- merge (include "nnunet-operator.labels" . | fromYaml) .Values.monitoring.labels | toYaml }}
+{{- merge (include "nnunet-operator.labels" . | fromYaml) (default (dict) .Values.monitoring.labels) | toYaml }}
 {{- end }}
 
 {{/* Annotations of the operator's pod: the user's, which win, and where asked for those that announce its metrics. */}}
@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- $port := toString .Values.settings.metricsPort }}
 {{- $scrape = dict "prometheus.io/scrape" "true" "prometheus.io/port" $port "prometheus.io/path" "/metrics" }}
 {{- end }}
-{{- merge (dict) .Values.podAnnotations $scrape | toYaml }}
+{{- merge (dict) (default (dict) .Values.podAnnotations) $scrape | toYaml }}
 {{- end }}
 
 {{- define "nnunet-operator.serviceAccountName" -}}

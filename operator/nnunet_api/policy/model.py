@@ -316,7 +316,9 @@ class Rules(ApiModel):
     allowed_security_context: Names | None = None
     """What spec.podTemplate.securityContext may say, as FIELD/VALUE: runAsUser/1500, runAsGroup/1500, fsGroup/1500,
     supplementalGroups/5000, runAsUser/unset and runAsGroup/unset (the image's, or the cluster's), seLinuxOptions/level,
-    seLinuxOptions/type; runAsUser/* and so on for any value. An identity decides on what the storage gives away."""
+    seLinuxOptions/type, supplementalGroupsPolicy/Strict, seccompProfile/RuntimeDefault,
+    seccompProfile/Localhost/PROFILE, appArmorProfile/Localhost/PROFILE; runAsUser/* and so on for any value. An
+    identity decides on what the storage gives away."""
     allowed_secrets: Names | None = None
     """Secrets that spec.trainer.env and spec.podTemplate.volumes may name. Without the rule a training may read every
     Secret of its namespace."""

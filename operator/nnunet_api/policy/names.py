@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from nnunet_api.pod_template import SecurityContext
+from nnunet_api.pod_template import SecurityContext, SecurityProfile
 from nnunet_api.policy.model import Rule, Rules
 from nnunet_api.training import NnunetTrainingSpec
 
@@ -126,4 +126,11 @@ def _identity(given: SecurityContext | None) -> list[str]:
         *([] if given.fs_group is None else [f"fsGroup/{given.fs_group}"]),
         *(f"supplementalGroups/{group}" for group in given.supplemental_groups),
         *(f"seLinuxOptions/{field}" for field in linux),
+        *([f"supplementalGroupsPolicy/{groups}"] if (groups := given.supplemental_groups_policy) else []),
+        *_profile("seccompProfile", given.seccomp_profile),
+        *_profile("appArmorProfile", given.app_armor_profile),
     ]
+
+
+def _profile(field: str, profile: SecurityProfile | None) -> list[str]:
+    return ["/".join(filter(None, (field, profile.type, profile.localhost_profile)))] if profile else []

@@ -13,6 +13,7 @@ from nnunet_api.remedies.remedy import (
     SEE_EVICTION,
     SEE_INJECTED,
     SEE_NODE,
+    SEE_PROFILE,
     Case,
     Group,
     Remedy,
@@ -124,6 +125,7 @@ FAILED: Mapping[str, Remedy] = {
             Case.INJECTED: SEE_INJECTED,
             Case.DEADLINE: SEE_DEADLINE,
             Case.CHANGED: SEE_CHANGED,
+            Case.PROFILE: SEE_PROFILE,
         },
     ),
     Reason.OUTCOME_LOST: Remedy(

@@ -30,6 +30,11 @@ SEE_DEADLINE = (
     "nnunet.dev/training left out of it. A fold goes on from its checkpoint, where the time suffices for some epochs, "
     "but what ends pod after pod ends the training at last."
 )
+SEE_PROFILE = (
+    "Have the nodes on which the training may run given what is named (a profile of seccomp or AppArmor, a container "
+    "runtime that knows supplementalGroupsPolicy or user namespaces), or put spec.podTemplate.securityContext or "
+    "hostUsers right, which is taken up at once, or the chart's trainer.securityContext."
+)
 SEE_INJECTED = "A webhook of the cluster put this container into the pod: ask who runs the cluster."
 
 
@@ -84,6 +89,16 @@ class Case(StrEnum):
     """The Job asks for more than the ClusterQueue has in all."""
     QUEUE_FLAVOR = "QueueFlavor"
     """The nodes of the ClusterQueue's flavours are not those that the pods ask for."""
+    QUEUE_CLOSED = "QueueClosed"
+    """The ClusterQueue does not take Jobs of the namespace."""
+    QUEUE_LIMITS = "QueueLimits"
+    """Kueue would admit pods that a LimitRange of the namespace forbids."""
+    QUEUE_CHECK = "QueueCheck"
+    """An admission check of the ClusterQueue has not let it through."""
+    QUEUE_DEVICES = "QueueDevices"
+    """Kueue can't count the devices of its ResourceClaimTemplate."""
+    PODS_TOO_SLOW = "PodsTooSlow"
+    """Kueue has taken its admission back, as its pod did not start in time."""
     QUEUE_UNNAMED = "QueueUnnamed"
     """Kueue holds back Jobs that name no queue."""
     QUEUE_CHANGED = "QueueChanged"
@@ -129,6 +144,8 @@ class Case(StrEnum):
     """A LimitRange does not allow what the pod asks for, or has put a limit beside it that is too low."""
     ABSENT = "Absent"
     """An object that spec.podTemplate names does not exist."""
+    PROFILE = "Profile"
+    """A node lacks what spec.podTemplate.securityContext, or hostUsers, asks for."""
     INVALID = "Invalid"
     """Kubernetes does not take a value that the training has passed on."""
     POD_SECURITY = "PodSecurity"

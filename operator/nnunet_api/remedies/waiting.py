@@ -11,6 +11,7 @@ from nnunet_api.remedies.remedy import (
     SEE_EVICTION,
     SEE_INJECTED,
     SEE_NODE,
+    SEE_PROFILE,
     Case,
     Group,
     Remedy,
@@ -49,8 +50,9 @@ WAITING: Mapping[str, Remedy] = {
         "made anew with it at once.",
         look=("kubectl describe nodes", PODS),
         cases={
-            Case.NODE_LABELS: "No free node has the labels that spec.podTemplate or a volume asks for: put "
-            "spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or wait for such a node.",
+            Case.NODE_LABELS: "No free node has the labels that spec.podTemplate, the ResourceFlavor of its queue, or "
+            "a volume asks for: put spec.podTemplate.nodeSelector or affinity right, which is taken up at once, or "
+            "wait for such a node.",
             Case.UNPLACED: "A claim may wait for a provisioner that does not answer: kubectl -n {namespace} describe "
             "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
             Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations. A change is taken up at once.",
@@ -68,8 +70,9 @@ WAITING: Mapping[str, Remedy] = {
             "resume it (its suspend is false then, its parallelism 1), or see what has changed it.",
             Case.QUEUE_MISSING: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it. Or have the queue made that is named.",
-            Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io says why it is "
-            "stopped. Or set spec.queueName to another LocalQueue: what waits is made anew in it.",
+            Case.QUEUE_STOPPED: "Ask who runs the queues: kubectl describe clusterqueues.kueue.x-k8s.io, or kubectl -n "
+            "{namespace} describe localqueues.kueue.x-k8s.io, says why it is stopped. Or set spec.queueName to another "
+            "LocalQueue: what waits is made anew in it.",
             Case.QUEUE_WITHOUT_RESOURCE: "Ask who runs the queues to give the ClusterQueue quota for the resource "
             "(every Job asks for cpu and memory, beside GPUs), or to have Kueue leave it out "
             "(resources.excludeResourcePrefixes of its configuration).",
@@ -77,6 +80,19 @@ WAITING: Mapping[str, Remedy] = {
             "spec.resources.preprocessing): what waits is made anew. Or ask who runs the queues for more.",
             Case.QUEUE_FLAVOR: "Put spec.podTemplate right (nodeSelector, affinity, tolerations against the queue's "
             "ResourceFlavors): what waits is made anew.",
+            Case.QUEUE_CLOSED: "Ask who runs the queues to have the ClusterQueue's namespaceSelector take namespace "
+            "{namespace}. Or set spec.queueName to another LocalQueue: what waits is made anew in it.",
+            Case.QUEUE_LIMITS: "A LimitRange of the namespace (kubectl -n {namespace} describe limitranges) does "
+            "not allow what it asks for. Have it changed, or change spec.resources, and what waits is made anew: "
+            f"{_LIMITS}.",
+            Case.QUEUE_CHECK: "Wait: a check of the ClusterQueue decides when its Jobs may start, such as one that "
+            "asks for nodes (kubectl -n {namespace} get provisioningrequests). If it lasts, ask who runs the queues: "
+            "kubectl describe admissionchecks.kueue.x-k8s.io.",
+            Case.QUEUE_DEVICES: "Ask who runs the queues to have Kueue count those devices (deviceClassMappings of its "
+            "configuration). Or take spec.resources.gpuClaimTemplateName out: what waits is made anew.",
+            Case.PODS_TOO_SLOW: "Kueue admits it again by itself after a pause that grows, and may give it up at last. "
+            "See what keeps its pods from starting in that time (kubectl -n {namespace} get events): an image that "
+            "takes long to pull, a node, a claim. Or ask who runs the queues for more time (waitForPodsReady).",
             Case.QUEUE_UNNAMED: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it.",
             Case.QUEUE_CHANGED: "Suspend and resume the training: its Jobs are then made in the new queue. Or wait for "
@@ -172,6 +188,7 @@ WAITING: Mapping[str, Remedy] = {
             Case.DEADLINE: SEE_DEADLINE,
             Case.BY_NODE: SEE_NODE,
             Case.EVICTED: SEE_EVICTION,
+            Case.PROFILE: SEE_PROFILE,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
         },
     ),

@@ -24,7 +24,7 @@ from nnunet_api.environment import (
     value_fault,
     value_rules,
 )
-from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, RESERVED_ANNOTATIONS
+from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, PROFILE_RULE, RESERVED_ANNOTATIONS
 from nnunet_api.policy import model as policy
 from nnunet_api.resources import CLAIM_RULE, CPU_LIMITS_RULE
 from nnunet_api.splits import MAX_FOLDS
@@ -195,6 +195,7 @@ _TWINS: dict[str, Holds] = {
     "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')": (
         lambda toleration: bool(toleration.get("key")) or toleration.get("operator") == "Exists"
     ),
+    PROFILE_RULE: lambda profile: ("localhostProfile" in profile) == (profile["type"] == "Localhost"),
     JOB_ANNOTATIONS_RULE: lambda keys: not any(key.startswith(RESERVED_ANNOTATIONS) for key in keys),
     "self.trainOnAllCases == (self.folds.size() == 0)": (lambda spec: spec["trainOnAllCases"] != bool(spec["folds"])),
     f"self.folds.size() * self.replicates <= {MAX_FOLDS}": (

@@ -29,6 +29,10 @@ FORMS: Mapping[str, str] = {
     ),
     r"^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$": "a label's or taint's value: letters, digits, '_', '.' and '-'",
     r"^([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?$": "a label's value: up to 63 letters, digits, '_.-'",
+    r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*(/[A-Za-z0-9_-][A-Za-z0-9_.-]*)*$": (
+        "the name of a profile, such as profiles/trainer.json, of letters, digits, '-', '_', '.' and '/'; no part of "
+        "it begins with '.'"
+    ),
     r"^[a-zA-Z0-9:.,-]+$": "a level of SELinux, such as s0:c123,c456",
     r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$": "a name of lower-case letters, digits, '-' and '.', or nothing",
     r"^[-._a-zA-Z0-9]+$": "a key of letters, digits, '-', '_' and '.'",

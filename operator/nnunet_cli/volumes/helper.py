@@ -54,8 +54,8 @@ def helper_pod(
         "terminationGracePeriodSeconds": 5,
         "securityContext": {
             "runAsNonRoot": True,
-            **image.security.to_pod(),
             "seccompProfile": {"type": "RuntimeDefault"},
+            **image.security.to_pod(),
         },
         "containers": [
             {

@@ -26,6 +26,7 @@ VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolum
 _REFUSALS = {
     "failed calling webhook": Case.WEBHOOK,
     "exceeded quota": Case.QUOTA,
+    "insufficient quota to match these scopes": Case.QUOTA,
     "must specify": Case.UNSPECIFIED,
     "No limit is specified": Case.UNSPECIFIED,
     "No request is specified": Case.UNSPECIFIED,
@@ -122,8 +123,8 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
         if foreign:
             matter = f"waits because container {foreign} of its pod can't be created: {said}"
             return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
-        case = Case.FOLDERS if "subpath" in said.lower() else ""
-        return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its container can't be created: {said}", case)
+        matter = f"waits because its container can't be created: {said}"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, _case_of_container(said.lower()))
     if reason == "CrashLoopBackOff":
         said = shorten(message).rstrip(". ") or reason
         matter = f"waits because container {name} of its pod ends again and again: {said}"
@@ -131,12 +132,19 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
     return None
 
 
+def _case_of_container(lower: str) -> str:
+    if "subpath" in lower:
+        return Case.FOLDERS
+    return Case.PROFILE if re.search(r"\b(seccomp|apparmor)\b", lower) else ""
+
+
 def held_up(warning: PodWarning) -> Trouble:
     """Return the trouble of a pod that has a node and is not started there."""
     said = shorten(warning.message).rstrip(". ") or warning.reason
     if warning.reason in VOLUME_REASONS:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}")
-    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", Case.ON_NODE)
+    case = Case.PROFILE if re.search(r"hostUsers|user namespaces|idmap", said) else Case.ON_NODE
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, f"waits because its pod can't be started: {said}", case)
 
 
 def rejected(message: str, what: str = "pod") -> Trouble:

@@ -12,6 +12,8 @@ from nnunet_operator.kube.views import ContainerView, PodView
 
 _UNKNOWN = ("ContainerStatusUnknown", "Unknown")
 """Reasons that a kubelet and a container runtime give where the container is gone, as after a start of the node."""
+_LACKING = ("AppArmor", "SupplementalGroupsPolicyNotSupported")
+"""Reasons of a kubelet whose node lacks what the pod's security context asks for."""
 _NOT_STARTED = ("StartError", "ContainerCannotRun")
 """Reasons of a container whose process the node's runtime could not start: a broken driver, device, or hook of it."""
 _OF_IMAGES = re.compile(r'exec: "|executable file .*not found|exec format error|argument list too long')
@@ -36,7 +38,8 @@ def outside_of(pod: PodView) -> Outside | None:
     node = f"node {pod.node}" if pod.node else "its node"
     because = f" ({pod.reason})" if pod.reason else ""
     if not pod.disrupted and (pod.rejected or not any(map(_began, _all(pod)))):
-        return Outside(f"was turned away by {node}{because}", pod.message, Case.BY_NODE)
+        case = Case.PROFILE if pod.reason in _LACKING else Case.BY_NODE
+        return Outside(f"was turned away by {node}{because}", pod.message, case)
     if pod.reason == "Evicted":
         return Outside(f"was evicted from {node}", pod.message, Case.EVICTED)
     if pod.disrupted:

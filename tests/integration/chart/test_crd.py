@@ -177,6 +177,18 @@ REJECTED: dict[str, tuple[Object, str]] = {
         {"podTemplate": {"securityContext": {"seLinuxOptions": {"type": "spc_t"}}}},
         'seLinuxOptions.type: Unsupported value: "spc_t"',
     ),
+    "system calls": (
+        {"podTemplate": {"securityContext": {"seccompProfile": {"type": "Unconfined"}}}},
+        'seccompProfile.type: Unsupported value: "Unconfined"',
+    ),
+    "a profile without a name": (
+        {"podTemplate": {"securityContext": {"appArmorProfile": {"type": "Localhost"}}}},
+        "localhostProfile goes with type Localhost, and with no other",
+    ),
+    "a profile elsewhere": (
+        {"podTemplate": {"securityContext": {"seccompProfile": {"type": "Localhost", "localhostProfile": "a/../b"}}}},
+        'seccompProfile.localhostProfile: Invalid value: "a/../b"',
+    ),
     "a volume of nothing": ({"podTemplate": {"volumes": [{"name": "a"}]}}, "give one of configMap and secret"),
     "a volume twice": (
         {"podTemplate": {"volumes": [{"name": "a", "configMap": {"name": "x"}}] * 2}},

@@ -67,6 +67,17 @@ def test_jobs_that_kueue_deletes_are_not_made_anew_for_ever(restarted: Kueue, la
     assert "its Job was deleted" in failed["message"] and "Kueue" in failed["message"], failed
 
 
+def test_pods_that_do_not_start_in_the_time_that_kueue_gives(restarted: Kueue, lab: Lab) -> None:
+    """Kueue takes its admission back for a while, which is not the queue's length."""
+    restarted.stop()
+    strategy = {"timestamp": "Eviction", "backoffBaseSeconds": 600}
+    restarted.start(waitForPodsReady={"timeout": "1s", "requeuingStrategy": strategy})
+    restarted.queue(lab.namespace, "q")
+    lab.apply(training(lab.namespace, queueName="q"))
+    condition = lab.wait_said("Exceeded the PodsReady timeout")
+    assert condition["reason"] == "WaitingForQueue" and "waitForPodsReady" in condition["message"], condition
+
+
 def test_multikueue_is_refused_with_a_name(kueue: Kueue, lab: Lab) -> None:
     """Kueue itself makes the Job another cluster's: nothing of it could be seen here."""
     kueue.multi(lab.namespace)

@@ -143,9 +143,37 @@ def elsewhere(kueue: Kueue, lab: Lab) -> None:
     kueue.queue(lab.namespace, "q", lab.namespace)
 
 
+def held(kueue: Kueue, lab: Lab) -> None:
+    kueue.cluster_queue(lab.namespace, PLENTY)
+    kueue.local_queue(lab.namespace, "q", lab.namespace, stopPolicy="HoldAndDrain")
+
+
+def for_others(kueue: Kueue, lab: Lab) -> None:
+    kueue.cluster_queue(lab.namespace, PLENTY, namespaceSelector={"matchLabels": {"team": "other"}})
+    kueue.queue(lab.namespace, "q", lab.namespace)
+
+
+def limited(kueue: Kueue, lab: Lab) -> None:
+    kueue.queue(lab.namespace, "q")
+    limit = {"type": "Container", "max": {"memory": "1Gi"}}
+    lab.api.create(
+        "limitranges", {"metadata": {"name": "max", "namespace": lab.namespace}, "spec": {"limits": [limit]}}
+    )
+
+
+def checked(kueue: Kueue, lab: Lab) -> None:
+    kueue.check(lab.namespace)
+    kueue.cluster_queue(lab.namespace, PLENTY, admissionChecksStrategy={"admissionChecks": [{"name": lab.namespace}]})
+    kueue.queue(lab.namespace, "q", lab.namespace)
+
+
 @pytest.mark.parametrize(
     ("queues", "spec", "said", "remedy"),
     [
+        (held, {}, "LocalQueue q is ", "describe localqueues.kueue.x-k8s.io, says why it is stopped"),
+        (for_others, {}, "doesn't match ClusterQueue selector", "have the ClusterQueue's namespaceSelector take"),
+        (limited, {}, "didn't satisfy LimitRange constraints", "A LimitRange of the namespace"),
+        (checked, {}, "waits for admission check", "a check of the ClusterQueue decides"),
         (nothing, {}, "LocalQueue q doesn't exist", "Set spec.queueName to a LocalQueue"),
         (gpus_only, {}, "unavailable in ClusterQueue", "quota for the resource"),
         (small, {}, "insufficient quota for memory", "Ask for less in spec.resources"),
@@ -158,7 +186,18 @@ def elsewhere(kueue: Kueue, lab: Lab) -> None:
             "Put spec.podTemplate right",
         ),
     ],
-    ids=["no queue", "GPUs only", "too small", "stopped", "no ClusterQueue", "other nodes"],
+    ids=[
+        "held",
+        "for others",
+        "LimitRange",
+        "check",
+        "no queue",
+        "GPUs only",
+        "too small",
+        "stopped",
+        "no ClusterQueue",
+        "other nodes",
+    ],
 )
 def test_why_a_job_waits(
     kueue: Kueue,

@@ -51,6 +51,7 @@ AFFINITY = ["nodeAffinity", "podAffinity", "podAntiAffinity", "other"]
 OBJECTS = ["team-a", "team-b", "tls", "pacs"]
 WEIGHTS = ["training/x", "training/hippo", "claim/nnunet-raw", "claim/pacs-archive"]
 PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for n in range(4))]
+PROFILED = ["seccompProfile/RuntimeDefault", "appArmorProfile/Localhost/*"]
 POD_RULES: dict[str, list[str]] = {
     "allowedImages": REPOSITORIES,
     "allowedClaims": [*CLAIMS, "nnunet-*", *PATTERNS],
@@ -64,12 +65,21 @@ POD_RULES: dict[str, list[str]] = {
     "allowedNodeSelectors": [*KEYS[:5], *PATTERNS],
     "allowedTolerations": [*TAINTS[:2], *PATTERNS],
     "allowedAffinity": AFFINITY[:3],
-    "allowedSecurityContext": ["runAsUser/*", "runAsUser/unset", "runAsGroup/unset", "fsGroup/5", "s*", *PATTERNS],
+    "allowedSecurityContext": [
+        "runAsUser/*",
+        "runAsUser/unset",
+        "runAsGroup/unset",
+        "fsGroup/5",
+        "s*",
+        *PROFILED,
+        *PATTERNS,
+    ],
     "allowedSecrets": [*OBJECTS, *PATTERNS],
     "allowedConfigMaps": [*OBJECTS, *PATTERNS],
     "allowedJobAnnotations": [*KEYS[:5], *PATTERNS],
     "allowedInitialWeights": [*WEIGHTS, "claim/*", "training/*", "*"],
 }
+PROFILES = [{"type": "RuntimeDefault"}, {"type": "Localhost", "localhostProfile": "a/b.json"}]
 SOME = ("allowedClaims", "allowedServiceAccounts")
 """Rules whose list can't be empty."""
 RATES = [
@@ -209,6 +219,9 @@ def _security_context(rng: random.Random) -> Object:
             name: rng.choice([1, 5, 2**31 - 1]) for name in ("runAsUser", "runAsGroup", "fsGroup") if rng.random() < 0.5
         },
         **_maybe(rng, 0.4, supplementalGroups=_some(rng, [0, 5, 5000], 3)),
+        **_maybe(rng, 0.2, supplementalGroupsPolicy=rng.choice(["Merge", "Strict"])),
+        **_maybe(rng, 0.2, seccompProfile=rng.choice(PROFILES)),
+        **_maybe(rng, 0.2, appArmorProfile=rng.choice(PROFILES)),
         **_maybe(rng, 0.3, seLinuxOptions=rng.choice([{}, {"level": "s0"}, {"level": "s0:c1", "type": "container_t"}])),
     }
 

@@ -112,6 +112,10 @@ PODS: dict[str, tuple[Object, str]] = {
         {"securityContext": {**POD["securityContext"], "seccompProfile": {"type": "Unconfined"}}},
         "securityContext",
     ),
+    "all files": (
+        {"securityContext": {**POD["securityContext"], "appArmorProfile": {"type": "Unconfined"}}},
+        "securityContext",
+    ),
     "kernel settings": (
         {"securityContext": {**POD["securityContext"], "sysctls": [{"name": "a", "value": "b"}]}},
         "securityContext",

@@ -67,6 +67,7 @@ pod_waits("image_of_others", "ErrImagePull", "manifest unknown", "proxy")
 pod_waits("restarted", "CrashLoopBackOff", "back-off 5m0s restarting failed container")
 pod_waits("no_secret", "CreateContainerConfigError", 'secret "wandb" not found')
 pod_waits("no_folder", "CreateContainerConfigError", 'failed to create subPath directory for volumeMount "results"')
+pod_waits("no_profile", "CreateContainerError", 'cannot load seccomp profile "/var/lib/kubelet/seccomp/a.json"')
 pod_waits("container_of_others", "CreateContainerError", "no such file", "proxy")
 
 

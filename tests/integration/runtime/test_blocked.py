@@ -107,7 +107,7 @@ def test_all_that_a_pod_template_may_say_is_within_the_restricted_standard(
     """Users, groups, SELinux, Secrets, volumes: the API server makes the pods, and they have what was asked for."""
     namespace = make_namespace(api, **RESTRICTED)
     lab = Lab(api, namespace, start_operator(namespace))
-    asked = {key: FULL_POD_TEMPLATE[key] for key in ("securityContext", "volumes", "jobAnnotations")}
+    asked = {key: FULL_POD_TEMPLATE[key] for key in ("securityContext", "volumes", "jobAnnotations", "hostUsers")}
     # A claim's group is not for a training to say: the pod is in it, and the claim stays as it is.
     identity = {**asked["securityContext"], "supplementalGroups": [6000, 5000]}
     del identity["fsGroup"], identity["fsGroupChangePolicy"]
@@ -119,6 +119,7 @@ def test_all_that_a_pod_template_may_say_is_within_the_restricted_standard(
         pod = lab.kubelet.pod("hippo", stage)
         security = pod["spec"]["securityContext"]
         assert identity.items() <= security.items() and "fsGroup" not in security, security
+        assert pod["spec"]["hostUsers"] is False
         (trainer,) = pod["spec"]["containers"]
         own = stage != "verify"
         assert any(one.get("valueFrom") == source for one in trainer["env"]) is own

@@ -214,6 +214,10 @@ ASSIGNED: Object = {"runAsUser": None, "runAsGroup": None, "fsGroup": None}
             {**ASSIGNED, "runAsUser": 1000680000, "supplementalGroups": [5000]},
             {"runAsUser": 1000680000, "supplementalGroups": [5000]},
         ),
+        (
+            {**ASSIGNED, "supplementalGroupsPolicy": "Strict", "seccompProfile": {"type": "RuntimeDefault"}},
+            {"supplementalGroupsPolicy": "Strict", "seccompProfile": {"type": "RuntimeDefault"}},
+        ),
     ],
 )
 def test_trainers_run_as_whom_the_cluster_asks_for(values: Object, expected: Object) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.generate.values_table import leaves
+from hack.generate.files import MONITORING
+from hack.generate.values_table import leaves, needed
 from hack.prepare.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged, render
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
@@ -69,6 +70,34 @@ def test_every_value_has_a_description_in_the_schema_and_a_line_in_the_readme() 
 def test_wrong_values_are_refused_by_name(values: Object, message: str) -> None:
     with pytest.raises(HelmError, match=message):
         render(values)
+
+
+def without(path: str) -> Object:
+    """Return values that lack one, as those of a release from before there was it."""
+    values: Any = None
+    for name in reversed(path.split(".")):
+        values = {name: values}
+    return merged(IMAGES, values)
+
+
+@pytest.mark.parametrize("path", list(needed(SCHEMA, VALUES)))
+def test_values_of_a_former_release_are_refused_with_the_way_on(path: str) -> None:
+    with pytest.raises(HelmError, match=f"the values lack {path}[,.].*Use --reset-then-reuse-values"):
+        helm("template", "o", str(CHART), "--kube-version=1.37.0", values=without(path))
+
+
+@pytest.mark.parametrize(
+    "on", [{}, merged(MONITORING, {"monitoring": {"dashboards": {"create": True}}})], ids=["", "all"]
+)
+def test_what_is_empty_or_off_by_default_may_be_absent(on: Object) -> None:
+    """An upgrade with the values of a release from before there was it changes nothing."""
+    wanted = set(needed(SCHEMA, VALUES))
+    absent: Object = {}
+    for path, _, default in leaves(SCHEMA, VALUES):
+        # A setting that is off is told to the operator where it is there, and is off where it is not.
+        if path not in wanted and not default and path != "settings.scrapeAnnotations":
+            absent = merged(absent, without(path))
+    assert render(merged(absent, merged(IMAGES, on))) == render(on)
 
 
 def test_a_parent_chart_may_hand_down_globals() -> None:

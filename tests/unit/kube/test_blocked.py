@@ -151,6 +151,18 @@ def test_pulls_that_alternate_write_nothing_new() -> None:
         ("ImagePullBackOff", "", "ImageUnavailable", "Check the chart's trainer.image, which makes the folders, the"),
         ("CreateContainerConfigError", "no such key", "ContainerConfigError", "no such key. Put right what is named"),
         (
+            "CreateContainerError",
+            'failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/a.json"',
+            "ContainerConfigError",
+            "Have the nodes on which the training may run given",
+        ),
+        (
+            "CreateContainerError",
+            "failed to generate apparmor spec opts: apparmor profile not found trainer",
+            "ContainerConfigError",
+            "Have the nodes on which the training may run given",
+        ),
+        (
             "CreateContainerConfigError",
             'failed to prepare subPath for volumeMount "results" of container "prepare"',
             "ContainerConfigError",
@@ -189,6 +201,7 @@ def test_an_injected_container_that_waits_is_named_and_is_not_the_users_to_mend(
     assert "spec.trainer.image" not in condition(result, "Progressing").message
 
 
+USERS = 'can\'t set `spec.hostUsers: false`, RuntimeClass handler "" does not support user namespaces'
 REFUSALS = pytest.mark.parametrize(
     ("message", "says"),
     [
@@ -204,6 +217,14 @@ REFUSALS = pytest.mark.parametrize(
         ('pods "x" is forbidden: failed quota: team: must specify limits.cpu for: trainer', "spec.resources.cpuLimit"),
         ("[maximum cpu usage per Container is 4.  No limit is specified, ...]", "Give it: limits.cpu is"),
         ('Pod "x" is invalid: requests: Invalid value: "8": must be less than or equal to cpu limit of 1', "cpuLimit"),
+        ("pods is forbidden: cpu max limit to request ratio per Container is 2, but provided ratio is 8", "LimitRange"),
+        ("pods is forbidden: minimum memory usage per Pod is 64Gi, but request is 34359738368", "LimitRange"),
+        ("pods is forbidden: insufficient quota to match these scopes: [{PriorityClass In [high]}]", "quota raised"),
+        ("pods is forbidden: exceeded quota: q, requested: requests.ephemeral-storage=1Gi", "quota raised"),
+        (
+            "pods is forbidden: failed quota: q: must specify requests.ephemeral-storage for: trainer",
+            "ephemeralStorage",
+        ),
         ("pods is forbidden: maximum memory usage per Container is 8Gi, but limit is 32Gi", "describe limitranges"),
         ('pods is forbidden: error looking up service account a/b: serviceaccount "b" not found', "Create the Service"),
         ("pods is forbidden: no PriorityClass with name high was found", "put its name in spec.podTemplate right"),
@@ -256,6 +277,11 @@ def test_a_refused_pod_in_the_place_of_one_that_has_ended() -> None:
         (PodWarning("FailedAttachVolume", "Multi-Attach error for volume x"), "VolumeUnavailable", "ReadWriteMany"),
         (PodWarning("FailedMount", "MountVolume.SetUp failed: no such server"), "VolumeUnavailable", "no such server"),
         (PodWarning("FailedCreatePodSandBox", "cni plugin not ready"), "ContainerConfigError", "cni plugin not ready"),
+        (
+            PodWarning("FailedCreatePodSandBox", USERS),
+            "ContainerConfigError",
+            "runtime that knows supplementalGroupsPolicy or",
+        ),
         (PodWarning("FailedMount", ""), "VolumeUnavailable", "FailedMount"),
     ],
 )

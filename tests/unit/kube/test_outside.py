@@ -57,6 +57,7 @@ def full(code: int = 75, **more: Any) -> Manifest:
         (away("OutOfcpu", "Node didn't have enough cpu"), "was turned away by node gpu-1 (OutOfcpu): Node didn't"),
         (away("NodeAffinity", ""), "was turned away by node gpu-1 (NodeAffinity)"),
         (away("NodeShutdown", "Pod was rejected as the node is shutting down."), "by node gpu-1 (NodeShutdown): Pod"),
+        (away("AppArmor", "Cannot enforce AppArmor: no"), "(AppArmor): Cannot enforce AppArmor: no"),
         (away(state=WAITS), "was turned away"),
         (pod(FOLD_JOB, phase="Failed"), "was turned away by its node"),
         # It ran until its node was started anew, and was not taken again.
@@ -96,6 +97,12 @@ def test_what_ends_a_pod_from_outside_is_said_first(body: Manifest, says: str) -
     ending = ending_of(pod_view(body))
     assert ending and says in describe(ending)
     assert (ending.outside is None) == ("preempted" in says)
+
+
+@pytest.mark.parametrize("reason", ["AppArmor", "SupplementalGroupsPolicyNotSupported"])
+def test_a_node_that_lacks_what_the_training_asks_of_it_is_not_broken(reason: str) -> None:
+    ending = ending_of(pod_view(away(reason, "not on this node")))
+    assert ending and ending.outside and ending.outside.case == "Profile"
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,7 @@ TURN = (
     "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a, 1 more needed"
 )
 PREEMPTED = "+Preempted to accommodate a workload (UID: u) due to prioritization in the ClusterQueue"
+TOO_SLOW = "+Exceeded the PodsReady timeout n/wl"
 CHECK = [{"name": "budget", "state": "Pending", "message": "asked"}, {"name": "done", "state": "Ready"}]
 
 
@@ -57,6 +58,16 @@ CHECK = [{"name": "budget", "state": "Pending", "message": "asked"}, {"name": "d
         (found(QuotaReserved="ClusterQueue c doesn't exist"), "ClusterQueue c doesn't exist", "QueueMissing"),
         (found(QuotaReserved="ClusterQueue c is stopped"), "c is stopped", "QueueStopped"),
         (found(QuotaReserved="LocalQueue q is inactive"), "q is inactive", "QueueStopped"),
+        (found(QuotaReserved="LocalQueue q is terminating or missing"), "is terminating", "QueueMissing"),
+        (found(QuotaReserved="ClusterQueue c not found"), "c not found", "QueueMissing"),
+        (found(QuotaReserved="Workload namespace doesn't match ClusterQueue selector"), "namespace", "QueueClosed"),
+        (found(QuotaReserved="resources didn't satisfy LimitRange constraints: x"), "LimitRange", "QueueLimits"),
+        (found(QuotaReserved="resources validation failed: must not exceed its limits"), "limits", "QueueLimits"),
+        (found(QuotaReserved="Not found: DeviceClass gpu is not mapped"), "DeviceClass gpu", "QueueDevices"),
+        (found(Evicted=TOO_SLOW, QuotaReserved=TOO_SLOW[1:]), "q: Exceeded the PodsReady timeout", "PodsTooSlow"),
+        (found(Evicted=TOO_SLOW, QuotaReserved=TURN), "timeout n/wl; insufficient unused quota", ""),
+        (found(QuotaReserved="The workload has failed admission checks"), "has failed", "QueueCheck"),
+        (found(Evicted="+At least one admission check is false"), "admission check is false", "QueueCheck"),
         (found(QuotaReserved="resource cpu unavailable in ClusterQueue"), "cpu unavail", "QueueWithoutResource"),
         (found(QuotaReserved="insufficient quota for memory > maximum capacity (1)"), "quota for", "QueueTooSmall"),
         (found(QuotaReserved="flavor a doesn't match node affinity"), "node affinity", "QueueFlavor"),
@@ -67,7 +78,8 @@ CHECK = [{"name": "budget", "state": "Pending", "message": "asked"}, {"name": "d
         (found(Evicted="+The ClusterQueue is stopped"), "The ClusterQueue is stopped", "QueueStopped"),
         (found(Evicted="long ago", QuotaReserved=TURN), "q: insufficient unused quota", ""),
         (found(active=False, Evicted="+exceeded the limit"), "wl is deactivated, for good: exceeded", "Deactivated"),
-        (found(QuotaReserved="+", checks=CHECK), "it waits for admission check budget (asked)", ""),
+        (found(QuotaReserved="+", checks=CHECK), "it waits for admission check budget (asked)", "QueueCheck"),
+        (found(QuotaReserved="+"), "its quota is reserved, and it waits", ""),
         (found(QuotaReserved="+", Admitted="+"), "it has been admitted", ""),
     ],
 )

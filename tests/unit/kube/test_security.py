@@ -26,6 +26,7 @@ every_job = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 ALWAYS = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
 USUAL = {"runAsUser": 1000, "runAsGroup": 1000, "fsGroup": 1000, "fsGroupChangePolicy": "OnRootMismatch"}
 ASSIGNED = SecurityContext()
+LOCAL = {"type": "Localhost", "localhostProfile": "profiles/trainer.json"}
 ENV: list[Any] = [
     {"name": "WANDB_API_KEY", "valueFrom": {"secretKeyRef": {"name": "wandb", "key": "token"}}},
     {"name": "PROXY", "valueFrom": {"configMapKeyRef": {"name": "net", "key": "proxy", "optional": True}}},
@@ -59,12 +60,29 @@ def pod(job: Manifest) -> dict[str, Any]:
         ({"runAsUser": 1500}, replace(OPTIONS, security=ASSIGNED), {"runAsUser": 1500}),
         ({"seLinuxOptions": {"level": "s0:c1,c2"}}, OPTIONS, {"seLinuxOptions": {"level": "s0:c1,c2"}}),
         ({"seLinuxOptions": {}}, OPTIONS, {}),
+        ({"supplementalGroupsPolicy": "Strict"}, OPTIONS, {"supplementalGroupsPolicy": "Strict"}),
+        ({"seccompProfile": LOCAL}, OPTIONS, {"seccompProfile": LOCAL}),
+        ({"appArmorProfile": {"type": "RuntimeDefault"}}, OPTIONS, {"appArmorProfile": {"type": "RuntimeDefault"}}),
+        (
+            None,
+            replace(
+                OPTIONS, security=SecurityContext.model_validate({"seccompProfile": LOCAL, "appArmorProfile": LOCAL})
+            ),
+            {"seccompProfile": LOCAL, "appArmorProfile": LOCAL},
+        ),
     ],
 )
 def test_as_whom_pods_run(build: Build, given: Any, options: JobOptions, expected: dict[str, Any]) -> None:
     """All stages as the same, or one could not read what another has written."""
     of = training(podTemplate={"securityContext": given} if given is not None else {})
     assert pod(build(of, options))["securityContext"] == {**ALWAYS, **expected}
+
+
+@every_job
+def test_pods_may_have_users_of_their_own(build: Build) -> None:
+    assert pod(build(training(podTemplate={"hostUsers": False}), OPTIONS))["hostUsers"] is False
+    for silent in ({}, {"hostUsers": True}):
+        assert "hostUsers" not in pod(build(training(podTemplate=silent), OPTIONS))
 
 
 GROUPS = ("clinic/nnunet-*:6000", "lab-*:5000", "nnunet-*")

@@ -180,6 +180,22 @@ PLANNED: dict[str, Any] = {
             ["spec.podTemplate.securityContext sets fsGroup/0 and 3 more, may set only runAsUser/1500"],
         ),
         (
+            {"allowedSecurityContext": ["run*", "seccompProfile/RuntimeDefault", "appArmorProfile/Localhost/trainer"]},
+            {
+                "podTemplate": {
+                    "securityContext": {
+                        "supplementalGroupsPolicy": "Merge",
+                        "seccompProfile": {"type": "Localhost", "localhostProfile": "RuntimeDefault"},
+                        "appArmorProfile": {"type": "Localhost", "localhostProfile": "trainer"},
+                    }
+                }
+            },
+            [
+                "spec.podTemplate.securityContext sets seccompProfile/Localhost/RuntimeDefault and 1 more, may set "
+                "only run*, seccompProfile/RuntimeDefault, appArmorProfile/Localhost/trainer"
+            ],
+        ),
+        (
             {"allowedSecurityContext": ["runAsUser/15"]},
             {"podTemplate": {"securityContext": {"runAsUser": 1500, "runAsGroup": 15}}},
             ["spec.podTemplate.securityContext sets runAsGroup/15 and 1 more, may set only runAsUser/15"],

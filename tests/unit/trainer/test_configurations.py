@@ -12,6 +12,15 @@ from tests.support.made_contracts import contract
 PLANS = {"plans_name": "nnUNetPlans", "configurations": {"3d_fullres": {"batch_size": 2}}}
 
 
+def test_whole_numbers_are_integers_whichever_client_sent_them() -> None:
+    """kubectl sends 4 for 4.0 and 64 for 6.4e1; with floats nnU-Net fails when it makes a batch, on a GPU."""
+    sent = {"inherits_from": "2d", "batch_size": 4.0, "patch_size": [64.0, 6.4e1], "spacing": [1.0, 1.5]}
+    made = with_configurations({"plans_name": "p", "configurations": {"2d": {}}}, {"a": sent})["configurations"]["a"]
+    assert repr({key: made[key] for key in ("batch_size", "patch_size", "spacing")}) == (
+        "{'batch_size': 4, 'patch_size': [64, 64], 'spacing': [1, 1.5]}"
+    )
+
+
 def test_nulls_that_kubectl_apply_dropped_come_back() -> None:
     """nnU-Net looks up what _kw_requires_import names; kubectl apply never sends `dropout_op: null`."""
     sent = {

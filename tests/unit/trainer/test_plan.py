@@ -54,6 +54,19 @@ def test_inheritance_that_leads_nowhere(extra: dict[str, dict[str, Any]], words:
 BEGUN = plan_facts()
 
 
+def test_a_planning_that_was_replaced_publishes_nothing(tmp_path: Path) -> None:
+    """Whatever the other has found: it has looked at the dataset later."""
+    paths = paths_of(contract(), tmp_path)
+    paths.run.mkdir(parents=True, exist_ok=True)
+    first = plan.published_plan(paths)
+    plan.require_unchanged_plan(paths, first)
+    write_json(paths.plan_result, BEGUN.to_json_dict())
+    with pytest.raises(TrainerError, match="another attempt has written") as caught:
+        plan.require_unchanged_plan(paths, first)
+    assert caught.value.code == ExitCode.PREEMPTED
+    plan.require_unchanged_plan(paths, plan.published_plan(paths))
+
+
 @pytest.mark.parametrize(
     ("digest", "key", "words"),
     [

@@ -13,13 +13,14 @@ from typing import Any
 from nnunet_api.contract import PLAIN_NAME, PlanFacts, RunContract
 from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_api.splits import NNUNET_SEED
+from nnunet_api.standard import GPU_MEMORY_GB, number_text
 from nnunet_trainer.dataset.cascades import available
 from nnunet_trainer.dataset.configurations import must_be_usable, require_planes, with_configurations
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.raw import CROSS_VALIDATION_FOLDS, RawDataset
 from nnunet_trainer.dataset.shared_result import FACTS_FILE
 from nnunet_trainer.dataset.splitting import nnunet_splits
-from nnunet_trainer.process.failures import free_space, storage_failed, wrong_configuration
+from nnunet_trainer.process.failures import free_space, one_line, storage_failed, wrong_configuration
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.installed import nnunet_version, torch_version
@@ -101,7 +102,15 @@ def _plan_experiment(contract: RunContract, classes: Classes, folder: Path) -> s
     # The planner hands this variable to torch.set_num_threads, which refuses 0; here it means threads.
     os.environ.update({"nnUNet_n_proc_DA": str(contract.processes)})
     made = classes.planner(contract.dataset, **arguments)
-    made.plan_experiment()
+    try:
+        made.plan_experiment()
+    except (OverflowError, ZeroDivisionError) as error:
+        if target is None:
+            raise
+        raise wrong_configuration(
+            f"planning.gpuMemoryTargetGB is {number_text(target)}, for which {contract.planning.planner} finds no "
+            f"network ({one_line(str(error))}). Give more: nnU-Net's own is {GPU_MEMORY_GB}"
+        ) from error
     return str(made.plans_identifier)
 
 
@@ -166,7 +175,9 @@ def require_stages_of(contract: RunContract, trainer: type, plans: dict[str, Any
 
     found = PlansManager(plans).get_configuration(contract.configuration)
     size = found.median_image_size_in_voxels
-    require_stages(trainer, contract.configuration, found.network_arch_init_kwargs, size)
+    require_stages(
+        trainer, contract.configuration, found.network_arch_init_kwargs, size, contract.planning.gpu_memory_target_gb
+    )
     require_planes(contract.configuration, found.patch_size)
 
 

@@ -24,10 +24,11 @@ from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, loa
 from nnunet_trainer.dataset.run_splits import RunCase, read_run_cases, read_splits
 from nnunet_trainer.evidence.proof import incomplete, read_evidence, require_complete, require_proven
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
-from nnunet_trainer.process.files import Locked, lock, read_json, write_atomically, write_json
+from nnunet_trainer.process.files import Locked, lock, read_json, to_json
 from nnunet_trainer.process.pools import SURFACES, share_also
 from nnunet_trainer.report.html_report import write_report
 from nnunet_trainer.run import environment
+from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.journal import read_journal, write_journal
 from nnunet_trainer.run.paths import BEST, FINAL, VALIDATION_SUMMARY, RunPaths
 from nnunet_trainer.run.pulse import Pulse
@@ -52,7 +53,9 @@ def evaluate(contract: RunContract, paths: RunPaths) -> TerminationReport:
     plan = read_plan(paths)
     try:
         with lock(paths.run / LOCK_FILE, "evaluation", LOCK_TIMEOUT_SECONDS):
-            return _timed(paths, lambda: _evaluate(contract, paths, plan))
+            # A lock may be lost, see `fence`. Two evaluations at once would score a mixture of predictions.
+            own = replace(paths, fence=Fence(paths.run))
+            return _timed(own, lambda: _evaluate(contract, own, plan))
     except Locked as error:
         # Another attempt is alive: not a failure of this one, and none to be counted.
         raise TrainerError(
@@ -64,7 +67,7 @@ def _timed(paths: RunPaths, work: Callable[[], TerminationReport]) -> Terminatio
     """Return the report of the work with the time that all attempts at it took: they may have held a GPU."""
     pulse = Pulse(paths.run)
     journal = read_journal(paths.run).attempt_started(time.time(), pulse.last())
-    write_journal(paths.run, journal)
+    write_journal(paths.run, journal, fence=paths.fence)
     pulse.start()
     report = work()
     assert report.evaluation is not None
@@ -171,6 +174,7 @@ def _chosen(
         return None
     each = [contract.of_configuration(name) for name in record.configurations]
     members = [ensemble_of(one, paths, plan.plans_name, 1, FINAL, proven) for one in each]
+    paths.check_fence()
     note_scoring(paths.run, contract, record, FINAL)
     test = score_chosen(contract, members, record.postprocessing, test_set)
     best = None
@@ -230,11 +234,12 @@ def _reported(
         content = content | {"notes": [*content["notes"], no_choice.message]}
     for note in told:
         log.warning("%s", note)
-    write_json(paths.summary, content)
+    paths.write(paths.summary, to_json(content))
     if contract.evaluation.subgroups:
         chosen = {selected.name: selected.results} if selected and selected.results and contract.has_several else {}
-        write_atomically(paths.run / SUBGROUPS_FILE, _subgroup_csv({**found, **chosen}))
+        paths.write(paths.run / SUBGROUPS_FILE, _subgroup_csv({**found, **chosen}))
     write_report(contract, paths, plan, found, evidence, folders, test_set, selected)
+    paths.check_fence()
     known = {"summary_hash": file_hash(paths.summary), "test_set_hash": hashes.contents if hashes else None}
     return TerminationReport(message=words, evaluation=facts.model_copy(update=known))
 

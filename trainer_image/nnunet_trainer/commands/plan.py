@@ -12,6 +12,7 @@ from pathlib import Path
 from nnunet_api.contract import PlanFacts, RunContract, TerminationReport
 from nnunet_api.dataset.layout import named
 from nnunet_api.dataset.splits import SPLITS_FILE
+from nnunet_api.exit_codes import ExitCode
 from nnunet_api.words import counted
 from nnunet_trainer.commands.building import Classes, build, five_folds, require_stages_of
 from nnunet_trainer.dataset.cascades import available, require_every_fold
@@ -45,10 +46,8 @@ from nnunet_trainer.dataset.shared_result import (
     temporary_folder,
     who,
 )
-from nnunet_trainer.process.failures import (
-    wrong_data,
-)
-from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.process.failures import TrainerError, wrong_data
+from nnunet_trainer.process.files import read_json, read_text, write_json
 from nnunet_trainer.process.installed import nnunet_package, nnunet_version
 from nnunet_trainer.process.turn import turn
 from nnunet_trainer.run import environment
@@ -63,7 +62,16 @@ _HASH_DIGITS = 12
 
 
 def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
-    """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report."""
+    """Check, plan and preprocess, or reuse; write plan.json into the run folder and return the report.
+
+    Raises TrainerError with PREEMPTED where another attempt has written plan.json since this one began: a node that was
+    given up for dead must not bring back what a dataset was before.
+    """
+    published = published_plan(paths)
+
+    def require_last() -> None:
+        require_unchanged_plan(paths, published)
+
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds, contract.splits)
     test_cases = {} if contract.test_set is None else check_test_set(dataset, contract.test_set)
     dataset.check_whole(contract.processes)
@@ -90,6 +98,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         require_disjoint(dataset, training, test_cases, test)
         if contract.selection and read_record(paths.run) is None:
             require_classes(contract, dataset.labels, training, splits or five_folds(dataset))
+        require_last()
         write_seen(paths.run, training, test, seen)
         notes.extend(notes_on_seen(training, weights is not None, seen))
 
@@ -99,6 +108,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     if contract.skip_unavailable_configurations:
         require_every_fold(left, splits, CROSS_VALIDATION_FOLDS)
     require_selectable(left, facts.plans_name, splits)
+    require_last()
     keep(own, paths)
     if own.splits is not None:
         facts = facts.model_copy(update={"splits_hash": file_hash(paths.splits)})
@@ -107,6 +117,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     for note in notes:
         log.warning("%s", note)
     facts = facts.model_copy(update={"initial_weights": weights.facts if weights else None}).with_notes(notes)
+    require_last()
     _publish(contract, paths, facts)
     how = "reused an existing result" if facts.reused else "planned and preprocessed"
     cases = counted(len(dataset.cases), "case") + (f" in {own.words}" if own.words else "")
@@ -202,6 +213,23 @@ def _made_by_this_run(paths: RunPaths, key: str) -> bool:
     """Tell whether an earlier attempt of this very run made the result and said so."""
     earlier = _earlier_facts(paths)
     return earlier is not None and earlier.preprocessed_key == key and not earlier.reused
+
+
+def published_plan(paths: RunPaths) -> str:
+    """Return plan.json as it stands, empty where there is none."""
+    try:
+        return read_text(paths.plan_result)
+    except (FileNotFoundError, ValueError):
+        return ""
+
+
+def require_unchanged_plan(paths: RunPaths, before: str) -> None:
+    """Raise TrainerError with PREEMPTED where plan.json is another than `before`."""
+    if published_plan(paths) != before:
+        raise TrainerError(
+            ExitCode.PREEMPTED,
+            f"another attempt has written {paths.plan_result} since this one began; this one writes nothing more",
+        )
 
 
 def _earlier_facts(paths: RunPaths) -> PlanFacts | None:

@@ -24,7 +24,7 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
         for fault in configuration_faults(settings):
             raise wrong_configuration(f"planning.configurations.{name}.{fault}")
         identifier = {"data_identifier": f"{plans['plans_name']}_{name}"}
-        configurations[name] = {**configurations.get(name, {}), **_with_nulls(settings), **identifier}
+        configurations[name] = {**configurations.get(name, {}), **_as_meant(settings), **identifier}
     for name in extra:
         seen = [name]
         while (parent := configurations[seen[-1]].get("inherits_from")) is not None:
@@ -107,6 +107,24 @@ def require_planes(configuration: str, patch_size: Sequence[int]) -> None:
         "line: the images are one voxel thick along an axis that is not that of slices. Save slices as (x, y, 1), or "
         "choose a configuration that takes volumes"
     )
+
+
+def _as_meant(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of a configuration as kubectl would have sent them, and as they were written before that."""
+    found: dict[str, Any] = _with_nulls(_with_whole_numbers(settings))
+    return found
+
+
+def _with_whole_numbers(value: Any) -> Any:
+    """Return a value with 4 for each 4.0.
+
+    kubectl sends whole numbers so, other clients as they were written, and nnU-Net makes arrays of them.
+    """
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _with_nulls(settings: dict[str, Any]) -> dict[str, Any]:

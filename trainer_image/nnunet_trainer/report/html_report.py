@@ -9,7 +9,7 @@ from typing import Any
 
 from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, FoldEvidence, PlanFacts, RunContract
 from nnunet_api.facts import FoldProvenance
-from nnunet_trainer.process.files import read_text, write_atomically
+from nnunet_trainer.process.files import read_text
 from nnunet_trainer.report.cases import CasePictures, pictures_of_cases
 from nnunet_trainer.report.charts import curves
 from nnunet_trainer.report.choice import selection_rows
@@ -73,7 +73,7 @@ def write_report(
         of_cases = {name: case_pictures(one) for name, one in shown.items()}
         overlays = pictures_of_cases(contract, paths, plan, shown, folders, test_set)
         page = render(contract, plan, found, evidence, provenance, pictures, of_cases, course, overlays, selected)
-        write_atomically(path, page)
+        paths.write(path, page)
     except Exception:
         log.exception("%s could not be drawn; the scores are in summary.json", REPORT_FILE)
 

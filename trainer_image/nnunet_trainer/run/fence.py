@@ -1,7 +1,8 @@
 """Keeps an attempt that was given up for dead from writing into a run that another attempt goes on with.
 
 A lock can be lost without its holder's knowledge: a node that was cut off from a network file system wakes up and
-believes that it still holds it. So every attempt leaves its token in the fold's folder, and whoever writes looks first
+believes that it still holds it. So every attempt leaves its token in the fold's folder, an
+evaluation in the run's, and whoever writes looks first
 whether the token is still its own: before the work, and again right before a rename, since a write may hang in between
 for as long as the node does. What is not renamed yet has the token in its name, so that two attempts never write into
 the same file. What remains is a node that hangs between that look and the rename: it puts an older file, but a whole
@@ -21,7 +22,7 @@ TOKEN_DIGITS = 16
 
 
 class Fence:
-    """The right of one attempt to write into a fold's folder."""
+    """The right of one attempt to write into a fold's folder, or of an evaluation to write into the run's."""
 
     def __init__(self, folder: Path) -> None:
         """Take the right over from whoever had it, and remove what that one was writing."""

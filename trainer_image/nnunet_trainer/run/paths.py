@@ -8,6 +8,8 @@ from nnunet_api.contract import PLAN_RESULT_FILE, PREPROCESSED_PATH, RAW_PATH, R
 from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_api.fold_key import replicate_folder
 from nnunet_api.folders import CLAIMS_PATH, model_folder
+from nnunet_trainer.process.files import write_atomically
+from nnunet_trainer.run.fence import Fence
 
 ROOT_ENV = "NNUNET_RUN_ROOT"
 """Folder that takes the place of / for the mounts, where there is no container runtime."""
@@ -35,6 +37,20 @@ class RunPaths:
     """Where the results claim would begin: the run's folder alone is mounted, below it."""
     run: Path
     """The run's folder: nnUNet_results for nnU-Net."""
+    fence: Fence | None = None
+    """The right to write beside the folds' folders, for who has to hold it."""
+
+    def check_fence(self) -> None:
+        """Raise TrainerError with PREEMPTED when another attempt has taken over."""
+        if self.fence:
+            self.fence.check()
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a small file of the run atomically, by the right to do so where one has to be held."""
+        if self.fence:
+            self.fence.write(path, text)
+        else:
+            write_atomically(path, text)
 
     @property
     def plan_result(self) -> Path:

@@ -16,6 +16,7 @@ from nnunet_trainer.process.files import temporary_path
 from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.memory import memory_limit
 from nnunet_trainer.run import environment
+from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.scoring import scores, surface
 from nnunet_trainer.scoring.predicting import extents_of, predict_cases
@@ -62,6 +63,8 @@ class Ensemble:
     """Where predictions and nnU-Net's summary go."""
     proven: Mapping[Path, str] = field(default_factory=dict)
     """Hashes of those of its checkpoints that were verified."""
+    fence: Fence | None = None
+    """The right to write there, for who has to hold it."""
     previous: "Ensemble | None" = None
     """Of a cascade: the ensemble of its previous stage, whose segmentations it gets beside the images."""
 
@@ -96,6 +99,7 @@ def ensemble_of(
         checkpoint=checkpoint,
         results=paths.results_of(contract, replicate),
         proven=proven,
+        fence=paths.fence,
         previous=ensemble_of(before, paths, plans_name, replicate, FINAL, proven) if before else None,
     )
 
@@ -109,6 +113,7 @@ def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut)
         inference_by(predicted.predictor, ensemble),
         [one.voxels for one in predicted.extents.values()],
         predicted.workers,
+        ensemble.fence,
     )
     # The networks' memory is the measurement's now.
     del predicted
@@ -127,6 +132,8 @@ class Made:
     """Of each case."""
     workers: int | None
     """How many workers predicted; None where nothing was missing."""
+    fence: Fence | None = None
+    """The right to write beside them."""
 
 
 def measurement_by(contract: RunContract, predictor: Any) -> surface.Measurement:
@@ -146,7 +153,7 @@ def score_predictions(
     """Return the scores of the segmentations in a folder; nnU-Net's own summary of them is kept."""
     cases, ending, what = test_set.cases, test_set.ending, made.what
     scorers = fitting_scorers(made.voxels, min(contract.processes, len(cases)), memory_limit())
-    dice = _dice(test_set, predictions, summary, what, scorers)
+    dice = _dice(test_set, predictions, summary, made, scorers)
     files = {
         name: surface.Files(case.images[0], case.label, predictions / f"{name}{ending}") for name, case in cases.items()
     }
@@ -184,7 +191,7 @@ def _load(contract: RunContract, ensemble: Ensemble) -> Any:
 
     from nnunet_trainer.run.restricted import only_restricted_loads
 
-    make_exports_atomic(predict_from_raw_data)
+    make_exports_atomic(predict_from_raw_data, fence=ensemble.fence)
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()
@@ -235,7 +242,7 @@ def predict(
     extents = extents_of(predictor, images)
     output.mkdir(parents=True, exist_ok=True)
     inputs = prediction_inputs(images, ensemble.all_checkpoints, contract.processes)
-    there = fresh_ones(output, ending, inputs)
+    there = fresh_ones(output, ending, inputs, ensemble.fence)
     missing = sorted(set(images) - (there & whole_probabilities(output) if probabilities else there))
     log.info(
         "predicting %d of %d cases with %s of folds %s of %s",
@@ -253,24 +260,25 @@ def predict(
     return Predicted(predictor, extents, workers)
 
 
-def _dice(
-    test_set: HeldOut, predictions: Path, summary: Path, what: surface.Measurement, processes: int
-) -> scores.CaseScores:
+def _dice(test_set: HeldOut, predictions: Path, summary: Path, made: Made, processes: int) -> scores.CaseScores:
     """Return the Dice by nnU-Net's own evaluation, whose summary is kept."""
     from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
 
-    cases = test_set.cases
+    cases, what, fence = test_set.cases, made.what, made.fence
+    temporary = fence.temporary(summary) if fence else temporary_path(summary)
     compute_metrics_on_folder(
         str(cases[min(cases)].label.parent),
         str(predictions),
-        str(temporary_path(summary)),
+        str(temporary),
         what.reader,
         test_set.ending,
         list(what.regions),
         what.ignore_label,
         num_processes=processes,
     )
-    temporary_path(summary).replace(summary)
+    if fence:
+        fence.check()
+    temporary.replace(summary)
     found = scores.read_scores(summary, test_set.ending)
     if absent := set(cases) - set(found):
         raise RuntimeError(f"no prediction for test cases {named(absent)}")

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_api.dataset.truncation import cut_short
-from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, write_json
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, to_json, write_json
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, whole_probabilities
 
@@ -53,7 +54,12 @@ def export_atomically(
             fence.check()
         raise
     if fence:
-        fence.check()
+        try:
+            fence.check()
+        except TrainerError:
+            for ending in endings:
+                temporary.with_name(temporary.name + ending).unlink(missing_ok=True)
+            raise
     rename(temporary, target, endings)
 
 
@@ -104,11 +110,14 @@ def whole_ones(folder: Path, ending: str, probabilities: bool = False) -> set[st
     return found & whole_probabilities(folder) if probabilities else found
 
 
-def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str]) -> set[str]:
+def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str], fence: Fence | None = None) -> set[str]:
     """Return the cases that are predicted from the same inputs already; remove every other prediction.
 
-    `inputs` has a hash for each case that is to be scored. It is kept in the folder, and compared the next time.
+    `inputs` has a hash for each case that is to be scored. It is kept in the folder, and compared the next time. With a
+    fence, raises TrainerError with PREEMPTED when another attempt has taken over.
     """
+    if fence:
+        fence.check()
     earlier = _read_inputs(folder / INPUTS_FILE)
     present = whole_ones(folder, ending)
     fresh = {case for case in present if case in inputs and earlier.get(case) == inputs[case]}
@@ -116,7 +125,10 @@ def fresh_ones(folder: Path, ending: str, inputs: Mapping[str, str]) -> set[str]
         log.info("removing the prediction of %s: made from other images or another model", case)
         (folder / f"{case}{ending}").unlink()
     # After the removal and before new predictions: what is there always has the hash that is noted, or none at all.
-    write_json(folder / INPUTS_FILE, dict(inputs))
+    if fence:
+        fence.write(folder / INPUTS_FILE, to_json(dict(inputs)))
+    else:
+        write_json(folder / INPUTS_FILE, dict(inputs))
     return fresh
 
 

@@ -22,6 +22,7 @@ from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.process.files import read_json, temporary_path, write_json
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import memory_limit
+from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.paths import VALIDATION_FOLDER, RunPaths
 from nnunet_trainer.scoring import prediction_memory as memory
 from nnunet_trainer.scoring import scores
@@ -57,6 +58,8 @@ class Steps:
     path: Path
     inputs: Mapping[str, Any]
     """From what is chosen."""
+    fence: Fence | None = None
+    """The right to write in the run's folder, for who has to hold it."""
     done: dict[str, Any] = field(default_factory=dict)
     """What each step has found, by its name; the summary of its folder is there, too."""
 
@@ -77,6 +80,7 @@ class Steps:
     def once(self, name: str, summary: Path, work: Callable[[], Any]) -> Any:
         """Do the work of a step, which leaves that summary, unless it is done; return what it found."""
         if name not in self.done or not _is_json(summary):
+            self._check_fence()
             with heartbeat(f"selection: {name}"):
                 found = work()
                 # nnU-Net flushes nothing: all files must be on disk before the note says so, should a node die then.
@@ -85,7 +89,12 @@ class Steps:
             self._write()
         return self.done[name]
 
+    def _check_fence(self) -> None:
+        if self.fence:
+            self.fence.check()
+
     def _write(self) -> None:
+        self._check_fence()
         write_json(self.path, {"inputs": dict(self.inputs), "done": self.done})
 
 
@@ -143,8 +152,10 @@ def choose(choice: Choice) -> SelectionRecord:
             "asked": contract.selection.to_json_dict(),
             "configurations": contract.configuration_names,
         },
+        choice.paths.fence,
     )
     if not steps.are_begun():
+        choice.paths.check_fence()
         _clear(choice)
         steps.begin()
     found = _find_best(choice, steps)["best_model_or_ensemble"]

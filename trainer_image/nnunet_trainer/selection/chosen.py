@@ -86,6 +86,8 @@ def score_chosen(
         # The networks of one are gone before those of the next are loaded.
         networks.append(_predict(contract, member, images, test_set.ending, own, probabilities=len(members) > 1))
     for case in missing:
+        if first.fence:
+            first.fence.check()
         _finish(case, folders, predictions, test_set.ending, networks[0], postprocessing)
     shutil.rmtree(folder)
     workers = [one.workers for one in networks if one.workers is not None]
@@ -93,7 +95,7 @@ def score_chosen(
     if len(members) > 1:
         inference["meanOf"] = [member.model.name for member in members]
         inference[MIRROR_AXES] = [one.inference[MIRROR_AXES] for one in networks]
-    made = Made(networks[0].what, inference, list(voxels.values()), min(workers, default=None))
+    made = Made(networks[0].what, inference, list(voxels.values()), min(workers, default=None), first.fence)
     return score_predictions(contract, predictions, first.results / TEST_SUMMARIES[first.checkpoint], test_set, made)
 
 
@@ -113,7 +115,7 @@ def _missing(
         for case, digest in prediction_inputs(test_set.images, checkpoints, contract.processes).items()
     }
     predictions.mkdir(parents=True, exist_ok=True)
-    return sorted(set(test_set.images) - fresh_ones(predictions, test_set.ending, inputs))
+    return sorted(set(test_set.images) - fresh_ones(predictions, test_set.ending, inputs, members[0].fence))
 
 
 def _sizes(member: Ensemble, test_set: HeldOut) -> tuple[dict[str, int], int]:

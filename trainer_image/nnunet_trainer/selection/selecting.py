@@ -10,7 +10,7 @@ from nnunet_api.dataset.layout import named
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
-from nnunet_trainer.process.files import write_json
+from nnunet_trainer.process.files import to_json
 from nnunet_trainer.run.paths import VALIDATION_FOLDER, VALIDATION_SUMMARY, RunPaths
 from nnunet_trainer.scoring.predictions import whole_ones
 from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, remove_probabilities, whole_probabilities
@@ -67,7 +67,8 @@ def select(
             _require_probabilities(folders, validation)
         summaries = {name: file_hash(folder / VALIDATION_SUMMARY.name) for name, folder in folders.items()}
         record = choose(Choice(contract, paths, plan, labels, checkpoints, summaries))
-        write_json(paths.run / SELECTION_FILE, record.to_json_dict())
+        paths.write(paths.run / SELECTION_FILE, to_json(record.to_json_dict()))
+    paths.check_fence()
     forget_steps(paths)
     if freed := remove_probabilities(folders.values()):
         log.info("the choice is made: removed %.1f MiB of probabilities", freed / 2**20)

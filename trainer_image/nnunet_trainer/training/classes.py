@@ -14,6 +14,7 @@ from nnunetv2.utilities.find_class_by_name import recursive_find_python_class
 from nnunetv2.utilities.find_objects import recursive_find_trainer_class_by_name
 
 from nnunet_api.dataset.layout import named
+from nnunet_api.standard import GPU_MEMORY_GB, number_text
 from nnunet_api.words import counted
 from nnunet_trainer.process.failures import TrainerError, may_pass, one_line, wrong_configuration
 from nnunet_trainer.training import overrides
@@ -86,20 +87,29 @@ are 0/0, with one there is none (nnUNetTrainer._build_loss)."""
 
 
 def require_stages(
-    trainer: type, configuration: str, architecture: Mapping[str, Any], image_size: Sequence[float]
+    trainer: type,
+    configuration: str,
+    architecture: Mapping[str, Any],
+    image_size: Sequence[float],
+    memory_target: float | None = None,
 ) -> None:
     """Raise TrainerError with WRONG_CONFIGURATION where a network is too small for the trainer's deep supervision.
 
     `architecture` are the network's arguments in the plans, `image_size` the median size of the images in voxels.
+    `memory_target` is planning.gpuMemoryTargetGB.
     """
     stages = len(architecture.get("strides") or [])
     if not 0 < stages < STAGES_OF_DEEP_SUPERVISION or not _supervises_deeply(trainer):
         return
     size = " x ".join(f"{voxels:g}" for voxels in image_size)
+    asked = ""
+    if memory_target is not None and memory_target < GPU_MEMORY_GB:
+        given = number_text(memory_target)
+        asked = f"planning.gpuMemoryTargetGB is {given}: give more, nnU-Net's own is {GPU_MEMORY_GB}. "
     raise wrong_configuration(
         f"the network of configuration {configuration} has {counted(stages, 'stage')}, and nnU-Net's deep "
-        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. Where nnU-Net planned it, images of {size} voxels (median) "
-        "are too small for more: use images with more around, another spacing or configuration. Where "
+        f"supervision needs {STAGES_OF_DEEP_SUPERVISION}. {asked}Where nnU-Net planned it, images of {size} voxels "
+        "(median) are too small for more: use images with more around, another spacing or configuration. Where "
         "planning.configurations defines it, give it more stages. Or use trainer class nnUNetTrainerNoDeepSupervision"
     )
 

@@ -127,6 +127,8 @@ def pod_template(
         spec["resourceClaims"] = [{"name": GPU_CLAIM, "resourceClaimTemplateName": compute.gpu_claim_template_name}]
     spec.update(_placement(training, options))
     extra = training.spec.pod_template
+    if not extra.host_users:
+        spec["hostUsers"] = False
     if own_image:
         return {"metadata": _metadata(labels, annotations), "spec": spec}
     if extra.service_account_name:

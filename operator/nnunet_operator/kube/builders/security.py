@@ -31,4 +31,4 @@ def security_context(training: Training, options: JobOptions, mounts: Sequence[M
         groups = [*given.supplemental_groups, given.fs_group] if options.security.run_as_user else []
         left = list(dict.fromkeys(groups)) or given.supplemental_groups
         context = given.model_copy(update={"fs_group": None, "supplemental_groups": left})
-    return {"runAsNonRoot": True, **context.to_pod(), "seccompProfile": {"type": "RuntimeDefault"}}
+    return {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}, **context.to_pod()}
