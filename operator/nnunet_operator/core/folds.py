@@ -9,7 +9,7 @@ from nnunet_api.fold_key import FoldKey
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core import early_stopping, usage
+from nnunet_operator.core import early_stopping, local_copy, usage
 from nnunet_operator.core.data_feed import with_feed
 from nnunet_operator.core.observation import Observation, State
 from nnunet_operator.core.rounding import count, dice, number, text
@@ -127,6 +127,7 @@ def _taken_over(before: FoldStatus, facts: FoldFacts, gpus: int) -> dict[str, An
         **{name: _fit(getattr(facts, name)) for name in _NUMBERS},
         early_stopping=early_stopping.stated(facts.early_stopping),
     )
+    changes["local_copy"] = local_copy.stated(facts.local_copy)
     changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
     if facts.nonfinite_loss_epochs is not None:
         changes["nonfinite_loss_epochs"] = count(facts.nonfinite_loss_epochs) or None
