@@ -7,6 +7,7 @@ from nnunet_api.contract import FoldEvidence
 from nnunet_api.facts import FoldFacts, FoldNumbers
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.training import NnunetTrainingSpec
 from nnunet_operator.core import early_stopping, local_copy, usage
@@ -94,6 +95,8 @@ def _with_numbers(
     for facts in _told(before, observation):
         changes.update(_taken_over(before, facts, spec.resources.gpus))
     status = before.model_copy(update=changes)
+    if status.local_copy and status.local_copy.state is CopyState.COPYING and phase != FoldPhase.RUNNING:
+        status = status.model_copy(update={"local_copy": None})  # it goes with its pod
     if phase == FoldPhase.COMPLETED and "epoch" not in changes:  # its report was lost
         return status.model_copy(update={"epoch": max(before.epoch, _end(status, spec))})
     return status
