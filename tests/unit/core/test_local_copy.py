@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.conditions import Condition
+from nnunet_api.facts import FoldProvenance
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.local_copy import CopyFacts, CopyState
 from nnunet_operator.core.outdated import asked_for
@@ -12,7 +14,6 @@ from tests.support.made_trainings import training
 from tests.support.made_worlds import (
     FOLD,
     after,
-    condition,
     decide,
     deleted,
     job,
@@ -36,6 +37,12 @@ def copying(copied: int, total: int = 10_000) -> dict[str, Any]:
 
 DONE: dict[str, Any] = {"local_copy": CopyFacts(state=CopyState.IN_USE, total_bytes=3 * 2**30, seconds=33.4)}
 SKIPPED: dict[str, Any] = {"local_copy": CopyFacts(state=CopyState.SKIPPED, why=WHY)}
+
+
+def condition(of: Training, type_: str) -> Condition:
+    found = of.status.condition(type_)
+    assert found is not None
+    return found
 
 
 def told(of: Training, **sample: Any) -> Training:
@@ -144,6 +151,6 @@ def test_a_fold_that_waits_for_data_says_that_it_has_a_copy() -> None:
 
 
 def test_the_provenance_says_where_the_data_was_read() -> None:
-    provenance = {"provenance": {"data_read_from": "local copy"}}
-    of = after(OF, *planned(OF), *reported(OF, **provenance))
+    told_by = FoldProvenance(data_read_from="local copy")
+    of = after(OF, *planned(OF), *reported(OF, provenance=told_by))
     assert of.status.provenance and of.status.provenance.data_read_from == "local copy"

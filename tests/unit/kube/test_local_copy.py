@@ -19,7 +19,7 @@ CLAIM = {"claim": {"storageClassName": "nvme", "size": "100Gi"}}
 
 
 def copying(copy: dict[str, Any] | None = None, **spec: Any) -> Training:
-    storage = {"storage": {"preprocessed": {"localCopy": copy}}} if copy else {}
+    storage: dict[str, Any] = {"storage": {"preprocessed": {"localCopy": copy}}} if copy else {}
     return training(selection={}, testSet={}, **storage, **spec)
 
 

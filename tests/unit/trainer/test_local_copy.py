@@ -233,7 +233,7 @@ def test_a_volume_without_room_is_not_begun_with(
     order(monkeypatch, medium=medium, sizeLimit=None, limitedBy="F")
     run = a_run()
     with monkeypatch.context() as patched:
-        patched.setattr(local_copy.os, "statvfs", lambda _: room)
+        patched.setattr(os, "statvfs", lambda _: room)
         assert words in skipped(run, paths, tmp_path)
 
 
@@ -251,7 +251,7 @@ def test_room_that_goes_while_it_is_copied(
     """Other pods of the node write to the same disk."""
     run, left = a_run(), iter([1 << 40] * 3)
     with monkeypatch.context() as patched:
-        patched.setattr(local_copy.os, "statvfs", lambda _: Room(next(left, 0)))
+        patched.setattr(os, "statvfs", lambda _: Room(next(left, 0)))
         assert "node's disk has room for" in skipped(run, paths, tmp_path)
 
 
