@@ -231,20 +231,19 @@ class _Copy:
     def _copy(self, name: str, number: int) -> None:
         entry, unfinished = self._files[name], self._local / _UNFINISHED / str(number)
         self._require_free(_on_disk([entry.size]), _size(self.total))
-        digest, size = hashlib.sha256(), 0
+        digest = hashlib.sha256()
         try:
             with (self._source / name).open("rb") as reading, _opened(unfinished) as write:
                 while not self._stop.is_set() and (chunk := reading.read(CHUNK_BYTES)):
                     digest.update(chunk)
                     write(chunk)
-                    size += len(chunk)
                     with self._guard:
                         self._copied += len(chunk)
         except FileNotFoundError as error:
             raise _damaged(f"{name} is missing") from error
         if self._stop.is_set():
             return
-        if size != entry.size or digest.hexdigest() != entry.sha256:
+        if digest.hexdigest() != entry.sha256:
             raise _damaged(f"{name} was changed")
         with _on_volume():
             unfinished.replace(self._target / name)
