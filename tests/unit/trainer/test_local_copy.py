@@ -11,6 +11,7 @@ import pytest
 
 from nnunet_api.contract import PlanFacts
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import FoldProvenance
 from nnunet_api.local_copy import LOCAL_COPY_ENV, LOCAL_COPY_FIELD, CopyFacts, CopyState
 from nnunet_trainer.dataset import local_copy
 from nnunet_trainer.dataset.local_copy import data_identifier, read_order, reads_from, use_local_copy
@@ -114,7 +115,11 @@ def test_what_nnunet_reads_is_copied_and_the_rest_is_found(
     for folder in ("nnUNetPlans_2d", "gt_segmentations"):
         assert (copy / folder).is_symlink() and dict(files(copy / folder)) == dict(files(home / folder))
     assert os.environ[READS] == str(target(tmp_path))
-    assert reads_from(str(copy / DATA)) == "local copy" and reads_from(str(home / DATA)) == "claim"
+    assert reads_from(run, str(copy / DATA)) == "local copy" and reads_from(run, str(home / DATA)) == "claim"
+    # One that only validates makes no copy, and says what that was trained from which it validates.
+    run.provenance = FoldProvenance(data_read_from="local copy")
+    run.complete(0.5)
+    assert reads_from(a_run(), str(home / DATA)) == "local copy"
     assert [path.name for path in (copy / DATA).iterdir() if path.name.startswith(".")] == []
     metrics = {one.name: [sample.value for sample in one.samples] for one in run.metrics.collect()}
     assert metrics["nnunet_local_copy_bytes"] == [total] and "nnunet_local_copy_seconds" in metrics
@@ -127,7 +132,7 @@ def test_nothing_happens_where_none_is_asked_for(
     run = a_run()
     use_local_copy(run, paths, plan())
     assert run.facts.local_copy is None and os.environ[READS] == "as it was"
-    assert read_order() is None and reads_from("/nnunet/preprocessed/x") is None
+    assert read_order() is None and reads_from(run, "/nnunet/preprocessed/x") is None
 
 
 def test_an_order_of_a_later_operator_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

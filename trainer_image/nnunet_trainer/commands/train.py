@@ -129,7 +129,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     trainer = _make_trainer(run, paths, plan)
     trainer.take_control(run, preemption)
     run.torch_compile = _compiling(trainer)
-    run.data_read_from = reads_from(trainer.preprocessed_dataset_folder)
+    run.data_read_from = reads_from(run, trainer.preprocessed_dataset_folder)
     log.info("torch.compile is %s", run.torch_compile)
     fix_conditions(run, conditions(run, plan, trainer))
     run.complete(_train_and_validate(run, trainer, paths, plan))

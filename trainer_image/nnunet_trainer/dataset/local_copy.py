@@ -12,7 +12,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ CHUNK_BYTES = 1 << 20
 MOST_INTERRUPTED = 3
 """Attempts in a row that ended while they copied, after which a fold trains without a copy: on some nodes all would."""
 _BLOCK_BYTES = 4096
+_SLACK = 1.01
+"""By how much a volume holds more than its files' blocks: folders, and what a file system notes of large files."""
 _KEPT_FREE = 0.15
 """Share of a node's disk that stays free: the kubelet evicts pods below 10 %, and removes images below 15 %."""
 _UNFINISHED = ".unfinished"
@@ -101,10 +103,15 @@ def read_order() -> CopyOrder | None:
     return CopyOrder.model_validate(json.loads(text)) if text else None
 
 
-def reads_from(folder: str | None) -> str | None:
-    """Return in words where a trainer reads that has this data folder; None where no copy is asked for."""
+def reads_from(run: FoldRun, folder: str | None) -> str | None:
+    """Return in words where a trainer reads that has this data folder; None where no copy is asked for.
+
+    An attempt that only validates says what the one before has said, which trained.
+    """
     if read_order() is None:
         return None
+    if run.local_copy is None:
+        return run.facts.provenance.data_read_from if run.facts.provenance else None
     return COPY if folder and Path(folder).is_relative_to(local_folder()) else CLAIM
 
 
@@ -298,8 +305,8 @@ def _damaged(what: str) -> Exception:
     )
 
 
-def _on_disk(sizes: Any) -> int:
-    return sum(-(-size // _BLOCK_BYTES) * _BLOCK_BYTES for size in sizes)
+def _on_disk(sizes: Iterable[int]) -> int:
+    return int(_SLACK * sum(-(-size // _BLOCK_BYTES) * _BLOCK_BYTES for size in sizes))
 
 
 def _size(number: float) -> str:
