@@ -13,7 +13,7 @@ PYTEST := $(PY) -m pytest -p tests.support.ledger
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help venv images lock demo demo-recipe tools prepare test test-first test-unit test-heavy test-integration test-timing test-trainer test-two \
-	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer bench-start check-gpu table-schedules pictures generate verify \
+	test-e2e test-soak test-kill bench-operator bench-scraping bench-trainer bench-local-copy bench-start check-gpu table-schedules pictures generate verify \
 	lint format clean
 
 help: ## List the targets
@@ -98,6 +98,9 @@ bench-scraping: venv ## What it costs the operator to follow 500 folds, and a tr
 
 bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (25 minutes, idle machine)
 	$(PY) -m hack.benchmarks.trainer
+
+bench-local-copy: venv ## What a copy of the data on the node gains on a slow volume (5 minutes, root, idle machine)
+	$(PY) -m hack.benchmarks.bench_local_copy
 
 bench-start: venv ## What each stage takes however small its work is, beside plain nnU-Net (10 minutes, idle machine)
 	$(PY) -m hack.benchmarks.start $(if $(BEFORE),--before $(BEFORE))

@@ -9,11 +9,12 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field, PlainSerializer
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, PlainSerializer
 from pydantic_core import from_json
 
 from nnunet_api.base import StatusModel
 from nnunet_api.conditions import rfc3339
+from nnunet_api.local_copy import CopyFacts, known_state
 from nnunet_api.reasons import EarlyStoppingState
 
 FACTS_PATH = "/facts"
@@ -139,6 +140,8 @@ class FoldProvenance(StatusModel):
     """Version of torch."""
     torch_compile: str | None = None
     """Whether torch.compile makes the network faster: on, or off and why."""
+    data_read_from: str | None = None
+    """Where this attempt reads its preprocessed data, where a local copy is asked for: local copy, or claim."""
     nnunet_version: str | None = None
     """Version of nnunetv2."""
     configuration_hash: str | None = None
@@ -166,6 +169,8 @@ class FoldFacts(FoldNumbers):
     """When this attempt last finished an epoch, by its node's clock."""
     passed_over: Annotated[str | None, Field(max_length=300)] = None
     """Checkpoints that this attempt found damaged and passed over, by name."""
+    local_copy: Annotated[CopyFacts | None, BeforeValidator(known_state)] = None
+    """How far this attempt's copy of the preprocessed data is; absent where none is asked for."""
     provenance: FoldProvenance | None = None
     """The conditions under which it is trained."""
 

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 from nnunet_api.base import StatusModel
 from nnunet_api.facts import FoldNumbers
 from nnunet_api.fold_key import FoldKey
+from nnunet_api.local_copy import FoldCopy, known_state
 from nnunet_api.reasons import EarlyStoppingState, FoldPhase
 
 
@@ -63,6 +64,9 @@ class FoldStatus(FoldNumbers, _FoldStanding):
     """What the early-stopping rule came to; absent with mode Disabled."""
     data_starved: bool | None = None
     """Whether it waits too long for data, by dataWaitShare; absent while that is not known."""
+    local_copy: Annotated[FoldCopy | None, BeforeValidator(known_state)] = None
+    """Its copy of the preprocessed data on its node, by the attempt that reported last; absent where none is asked for.
+    """
     gpu_seconds: int | None = None
     """GPU-seconds that the fold's trainers held: their running time times spec.resources.gpus."""
     lost_gpu_seconds: int | None = None

@@ -137,10 +137,10 @@ class Resources(ApiModel):
 
 def _most(quantities: Iterable[Quantity | None]) -> Quantity | None:
     """Return the greatest quantity, the first of those that are equal; None where none is given."""
-    return max((one for one in quantities if one is not None), key=_amount, default=None)
+    return max((one for one in quantities if one is not None), key=amount, default=None)
 
 
-def _amount(quantity: Quantity) -> Decimal:
+def amount(quantity: Quantity) -> Decimal:
     """Return how much a quantity is, in its unit: bytes or cores."""
     number = quantity.rstrip("mkKMGTi")
     return Decimal(number) * _UNITS[quantity.removeprefix(number)]

@@ -85,6 +85,8 @@ class Provenance(StatusModel):
     """Version of CUDA that torch was built for."""
     torch_compile: str | None = None
     """Whether torch.compile makes the network faster, as the fold says that reported last: on, or off and why."""
+    data_read_from: str | None = None
+    """Where the fold that reported last reads its preprocessed data, where a local copy is asked for."""
     device: str | None = None
     """Name of the GPU (or of the processor's architecture) of the fold that reported last."""
     seed: int | None = None

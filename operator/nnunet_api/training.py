@@ -12,6 +12,7 @@ from nnunet_api.env_var import EnvVar
 from nnunet_api.fold_key import MAX_TRAINED_CONFIGURATIONS, FoldKey, fold_keys
 from nnunet_api.initial_weights import InitialWeights
 from nnunet_api.kueue import NAME_PATTERN
+from nnunet_api.local_copy import LocalCopy
 from nnunet_api.plan_rules import PlanConfiguration
 from nnunet_api.pod_template import PodTemplate
 from nnunet_api.resources import ConfigurationName, Resources
@@ -109,6 +110,9 @@ class PreprocessedClaim(ApiModel):
     """PersistentVolumeClaim for nnU-Net's preprocessed data (ReadWriteMany where folds run on several nodes)."""
     sub_path: SubPath = ""
     """Folder in the claim. Default: its root."""
+    local_copy: LocalCopy | None = None
+    """A copy on the node, from which folds read their data in place of the claim. May change, like resources. Default:
+    none, they read from the claim."""
 
 
 class ResultsClaim(ApiModel):
@@ -198,6 +202,8 @@ MUTABLE_FIELDS = (
 )
 """Fields of the spec that may change after creation: where and with how much a training runs, not what it computes.
 A run that ran out of memory at epoch 900 must not be lost because its memory can't be raised."""
+MUTABLE_PARTS = ("storage.preprocessed.localCopy",)
+"""Fields inside others, which may not change, of which the same holds."""
 ONE_FORM = ("configuration", "configurations")
 """Two forms of one field: what they come to can't change."""
 

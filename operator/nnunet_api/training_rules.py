@@ -1,13 +1,18 @@
 """The rules on `NnunetTraining` as a whole, in CEL: what the fields of its spec must be beside each other."""
 
+from collections.abc import Iterator
+
 from nnunet_api.splits import MAX_FOLDS
 from nnunet_api.training import (
     DEFAULT_CONFIGURATION,
     DEFAULT_PLANNER,
     MAX_FOLD_RUNS,
     MUTABLE_FIELDS,
+    MUTABLE_PARTS,
     ONE_FORM,
     NnunetTrainingSpec,
+    PreprocessedClaim,
+    Storage,
 )
 
 
@@ -17,6 +22,19 @@ def _fixed(field: str) -> str:
         "create a new one, under a new name to keep both results"
     )
 
+
+def _storage_parts() -> Iterator[str]:
+    """Yield all of storage but `MUTABLE_PARTS`. Each has a default, which the API server has filled in."""
+    for name in Storage.model_fields:
+        if name != "preprocessed":
+            yield name
+    for name, info in PreprocessedClaim.model_fields.items():
+        path = f"preprocessed.{info.alias or name}"
+        if f"storage.{path}" not in MUTABLE_PARTS:
+            yield path
+
+
+STORAGE_RULE = " && ".join(f"self.{part} == oldSelf.{part}" for part in _storage_parts())
 
 _CONFIGURATIONS = (
     "(has({0}.configurations) ? {0}.configurations : [has({0}.configuration) ? {0}.configuration : '{1}'])"
@@ -35,7 +53,8 @@ def fixed_fields() -> dict[str, tuple[str, str]]:
     """
     names = [info.alias or name for name, info in NnunetTrainingSpec.model_fields.items()]
     fixed = (name for name in names if name not in (*MUTABLE_FIELDS, *ONE_FORM))
-    return {name: ("self == oldSelf", _fixed(name)) for name in fixed}
+    rules = {name: ("self == oldSelf", _fixed(name)) for name in fixed}
+    return {**rules, "storage": (STORAGE_RULE, _fixed("storage"))}
 
 
 def configuration_rules() -> list[tuple[str, str]]:

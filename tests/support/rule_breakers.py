@@ -18,6 +18,13 @@ def _weights(path: str) -> dict[str, Any]:
     return {"initialWeights": {"claim": {"claimName": "models", "path": path}}}
 
 
+_LOCAL = {"storageClassName": "local", "size": "10Gi"}
+
+
+def _copy(**copy: Any) -> dict[str, Any]:
+    return {"storage": {"preprocessed": {"localCopy": copy}}}
+
+
 def _expression(**fields: Any) -> dict[str, Any]:
     key = {"key": "nnunet.dev/site", "operator": "In", "values": ["a"]}
     return {"namespaceSelector": {"matchExpressions": [{**key, **fields}]}}
@@ -105,6 +112,13 @@ TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("give one of training and claim", {"initialWeights": {}}),
     ("must be relative to the root of the claim", _weights("/a.pth")),
     ("must not contain '..'", _weights("a/../b.pth")),
+    ("give one of sizeLimit and claim", _copy()),
+    ("give one of sizeLimit and claim", _copy(sizeLimit="10Gi", claim=_LOCAL)),
+    ("medium goes with sizeLimit", _copy(medium="Memory", claim=_LOCAL)),
+    ("sizeLimit must be at least 1Mi", _copy(sizeLimit="50")),
+    ("sizeLimit must be at least 1Mi", _copy(sizeLimit=50)),
+    ("sizeLimit must be at least 1Mi", _copy(sizeLimit="65Ti")),
+    ("size must be at least 1Mi", _copy(claim={**_LOCAL, "size": "500m"})),
     (
         "schedule.warmupEpochs must be less",
         {"schedule": {"epochs": 50, "learningRatePolicy": "PolyWithWarmup"}},

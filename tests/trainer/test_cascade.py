@@ -87,7 +87,8 @@ def test_each_stage_learns_from_the_one_before(cascade: World, tmp_path: Path) -
     (predicted(world) / ".tmp-0123456789abcdef-case_00.b2nd").write_bytes(b"half")
 
     for number in ("0", "1"):
-        ended = world.finish(*train_low, number)
+        # One of the two reads from a copy on its node, beside which the data of the next stage is found.
+        ended = (world.copying() if number == "1" else world).finish(*train_low, number)
         assert ended.code == 0, ended.log
         assert ("0 cases are predicted already" in ended.log) == (number == "1"), "fold 0 goes on where it was killed"
     assert sorted(path.name for path in predicted(world).iterdir()) == [f"{case}.b2nd" for case in CASES]
@@ -98,8 +99,10 @@ def test_each_stage_learns_from_the_one_before(cascade: World, tmp_path: Path) -
     a_prediction_that_is_lost_is_made_again(world, train_low, train_high)
 
     for number in ("0", "1"):
-        ended = world.finish(*train_high, number)
+        ended = (world.copying() if number == "1" else world).finish(*train_high, number)
         assert ended.code == 0, ended.log
+        read_from = ended.fold.provenance.data_read_from if ended.fold.provenance else None
+        assert read_from == ("local copy" if number == "1" else None)
         assert ended.fold.mean_validation_dice is not None
     conditions = read_json(model(world, HIGH) / "fold_0/provenance.json")["conditions"]
     assert conditions["previousStage"] == LOW

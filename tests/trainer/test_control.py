@@ -232,7 +232,7 @@ def test_replicates_train_apart_with_seeds_of_their_own(world: World) -> None:
 
 
 def test_two_processes_train_one_fold(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).anew()
+    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).anew().copying()
     assert stop_in(world.held_in(3), 3).code == ExitCode.PREEMPTED
     world = world.held_in(None)
     ended = train(world)
@@ -241,6 +241,8 @@ def test_two_processes_train_one_fold(world: World) -> None:
     assert (ended.fold.epoch, ended.fold.lost_epochs) == (4, 1) and ended.fold.mean_validation_dice is not None
     assert len(list((world.fold() / "validation").glob("*.nii.gz"))) == 2
     assert len((world.run / POLICY_FILE).read_text().splitlines()) == 1, "one process writes it"
+    assert ended.log.count("nnU-Net reads its data from the copy") == 1, "they share one"
+    assert ended.fold.provenance and ended.fold.provenance.data_read_from == "local copy"
     # Plain nnU-Net reads it: the names of the weights are those of one process.
     assert not any(name.startswith("module.") for name in content(world.fold() / FINAL)["network_weights"])
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from nnunet_api.contract import CONTRACT_ENV, RunContract, TerminationReport
 from nnunet_api.facts import FoldFacts
+from nnunet_api.local_copy import LOCAL_COPY_ENV, LOCAL_COPY_FIELD
 from nnunet_trainer.process.processes import descendants
 from nnunet_trainer.run.journal import JOURNAL_FILE, Journal, read_journal
 from nnunet_trainer.run.paths import ROOT_ENV
@@ -243,6 +244,12 @@ class World:
     def with_env(self, **variables: str) -> "World":
         """Return the same folders with more environment variables."""
         return replace(self, env=self.env | variables)
+
+    def copying(self, **changes: Any) -> "World":
+        """Return the same folders with a volume to which folds copy their data; `changes` of what is told of it."""
+        (self.root / "nnunet/local").mkdir(exist_ok=True)
+        order = {"medium": "Disk", "sizeLimit": 1 << 30, "limitedBy": f"{LOCAL_COPY_FIELD}.sizeLimit", **changes}
+        return self.with_env(**{LOCAL_COPY_ENV: json.dumps(order)})
 
     @property
     def metrics_port(self) -> int:

@@ -123,6 +123,7 @@ def changed_fields(stored: NnunetTrainingSpec, wanted: NnunetTrainingSpec) -> li
 def _computed(spec: NnunetTrainingSpec) -> dict[str, Any]:
     left_out = (*MUTABLE_FIELDS, *ONE_FORM)
     fixed = {key: value for key, value in spec.to_json_dict().items() if key not in left_out}
+    fixed["storage"]["preprocessed"].pop("localCopy", None)  # see `MUTABLE_PARTS`
     return {**fixed, "configurations": spec.configuration_names, "resources": {"gpus": spec.resources.gpus}}
 
 

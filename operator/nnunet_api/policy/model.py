@@ -287,7 +287,9 @@ class Rules(ApiModel):
     operator's, and keeps the rule."""
     allowed_claims: SomeNames | None = None
     """Claims that spec.dataset.claimName, spec.storage.preprocessed.claimName, spec.storage.results.claimName and
-    spec.initialWeights.claim.claimName may name."""
+    spec.initialWeights.claim.claimName may name, and as storageclasses/NAME what
+    spec.storage.preprocessed.localCopy.claim.storageClassName may: pods get claims of that class, which may bind any
+    free volume of it."""
     allowed_gpu_resources: Names | None = None
     """Extended resources that spec.resources.gpuResourceName may name where GPUs are asked for, and as
     resourceclaimtemplates/NAME what spec.resources.gpuClaimTemplateName may. Both bring other devices of a node, too,

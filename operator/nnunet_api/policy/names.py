@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from nnunet_api.local_copy import LOCAL_COPY_FIELD
 from nnunet_api.pod_template import SecurityContext, SecurityProfile
 from nnunet_api.policy.model import Rule, Rules
 from nnunet_api.training import NnunetTrainingSpec
@@ -13,6 +14,8 @@ ANY_TAINT = "*"
 """Stands for the key of a toleration that has none, and by that tolerates every taint."""
 CLAIM_TEMPLATES = "resourceclaimtemplates/"
 """Before the name of a ResourceClaimTemplate, beside extended resources."""
+STORAGE_CLASSES = "storageclasses/"
+"""Before the name of a StorageClass of which pods get claims of their own, beside claims."""
 UNSET = "unset"
 """Stands for the user or group that a security context leaves to image and cluster."""
 
@@ -65,6 +68,9 @@ def named(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Named]:
     yield one(Rule.CLAIMS, rules.allowed_claims, "spec.dataset.claimName", spec.dataset.claim_name)
     for part, claim in (("preprocessed", storage.preprocessed), ("results", storage.results)):
         yield one(Rule.CLAIMS, rules.allowed_claims, f"spec.storage.{part}.claimName", claim.claim_name)
+    copy = storage.preprocessed.local_copy
+    of_copy = f"{STORAGE_CLASSES}{copy.claim.storage_class_name}" if copy and copy.claim else None
+    yield one(Rule.CLAIMS, rules.allowed_claims, f"{LOCAL_COPY_FIELD}.claim.storageClassName", of_copy)
     begins = spec.initial_weights
     claim_of_weights = begins.claim.claim_name if begins and begins.claim else None
     yield one(Rule.CLAIMS, rules.allowed_claims, "spec.initialWeights.claim.claimName", claim_of_weights)

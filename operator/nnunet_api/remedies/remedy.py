@@ -18,7 +18,8 @@ SEE_NODE = (
 SEE_EVICTION = (
     "Raise the limit that is named: ephemeral-storage is spec.resources.ephemeralStorage (for pods without a GPU "
     "spec.resources.preprocessing.ephemeralStorage), or where that is not given the default of a LimitRange (kubectl "
-    "-n {namespace} describe limitranges); a full /dev/shm is spec.resources.sharedMemory. A pod that runs keeps what "
+    '-n {namespace} describe limitranges); a full /dev/shm is spec.resources.sharedMemory, and volume "local" is '
+    "spec.storage.preprocessed.localCopy. A pod that runs keeps what "
     "it has until the training is suspended and resumed. Where the node was low on a resource, see which pod filled it."
 )
 SEE_CHANGED = (

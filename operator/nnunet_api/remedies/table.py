@@ -77,7 +77,8 @@ WORKING: Mapping[str, Remedy] = {
         cases={
             Case.SLOW_VOLUME: "More CPU would hardly help. See whether the volume of the preprocessed data is slow or "
             "used by others at the same time, and whether the node gives the pod the CPU that it asks for (kubectl top "
-            f"node). To have it go on on another node (spec.podTemplate): {_ANEW}."
+            "node). Where it is the volume, spec.storage.preprocessed.localCopy has each fold read from a copy on its "
+            f"node. To have it go on with that, or on another node (spec.podTemplate): {_ANEW}."
         },
     ),
     Reason.TRAINING_COMPLETE: Remedy(

@@ -117,7 +117,8 @@ WAITING: Mapping[str, Remedy] = {
         Group.WAITS,
         "a PersistentVolumeClaim does not exist or has no volume",
         "Give the claim a StorageClass that can provide a volume, or a volume that matches; who runs the cluster knows "
-        "which.",
+        "which. That of a claim whose name ends with -local is spec.storage.preprocessed.localCopy.claim, a change of "
+        "which is taken up at once.",
         Then.BY_ITSELF,
         (CLAIMS, "kubectl get storageclasses"),
         cases={

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from nnunet_api.conditions import leading
 from nnunet_api.labels import short_name
-from nnunet_api.reasons import ConditionType, EventReason, Reason
+from nnunet_api.local_copy import CopyState
+from nnunet_api.reasons import ConditionType, EventReason, FoldPhase, Reason
 from nnunet_api.remedies.commands import OPERATOR
 from nnunet_api.remedies.remedy import Case, Remedy
 from nnunet_api.remedies.table import REMEDIES
@@ -113,6 +114,10 @@ def _of_folds(training: Watched, reason: str) -> Iterator[str]:
     for concern in concerns(training.status):
         words = f"{concern.words[0].upper()}{concern.words[1:]}"
         yield f"{words}." if concern.reason == reason else f"Besides, {concern.words} ({concern.reason})."
+    for fold in training.status.folds if reason != Reason.TRAINING else ():  # which says it itself
+        copy = fold.local_copy
+        if copy and copy.state is CopyState.SKIPPED and copy.words and fold.phase == FoldPhase.RUNNING:
+            yield f"Besides, fold {fold.name} {copy.words}."
 
 
 def _doubts(evidence: Evidence, reason: str) -> Iterator[str]:

@@ -19,6 +19,7 @@ from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_api.words import counted
 from nnunet_cli.lint.data_feed import cpu_advice
 from nnunet_cli.lint.documents import Document
+from nnunet_cli.lint.local_copy import copy_advice
 from nnunet_cli.lint.schema import Invalid, parse
 
 
@@ -144,6 +145,7 @@ def check(document: Document, namespace: str, known: Known, now: datetime) -> Re
     result.said += [each.message for each in found]
     result.findings += [Finding(Level.ADVICE, each.message, each.field, source="advice") for each in found]
     result.findings += [Finding(Level.ADVICE, text, field, source="advice") for field, text in cpu_advice(spec)]
+    result.findings += [Finding(Level.ADVICE, text, field, source="advice") for field, text in copy_advice(spec)]
     if problem := folds_problem(spec.splits, spec.fold_names):
         told = f"spec.folds: {problem}. Planning refuses it"
         result.findings.append(Finding(Level.ADVICE, told, "spec.folds", source="advice"))

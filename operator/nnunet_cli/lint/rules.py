@@ -24,6 +24,7 @@ from nnunet_api.environment import (
     value_fault,
     value_rules,
 )
+from nnunet_api.local_copy import MEDIUM_RULE, ONE_VOLUME_RULE, SIZE_BOUNDS, bounds_rule
 from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, PROFILE_RULE, RESERVED_ANNOTATIONS
 from nnunet_api.policy import model as policy
 from nnunet_api.resources import CLAIM_RULE, CPU_LIMITS_RULE
@@ -110,6 +111,13 @@ def _limit_suffices(resources: Mapping[str, Any]) -> bool:
     return limit is None or bool(parse_quantity(limit) >= parse_quantity(resources["cpu"]))
 
 
+def _is_size(field: str) -> Holds:
+    from kubernetes.utils.quantity import parse_quantity
+
+    least, most = map(parse_quantity, SIZE_BOUNDS)
+    return lambda value: field not in value or bool(least <= parse_quantity(value[field]) <= most)
+
+
 def _exactly_one(first: str, second: str) -> Holds:
     return lambda value: (first in value) != (second in value)
 
@@ -189,6 +197,9 @@ _TWINS: dict[str, Holds] = {
     "has(self.secretKeyRef) != has(self.configMapKeyRef)": _exactly_one("secretKeyRef", "configMapKeyRef"),
     "has(self.training) != has(self.claim)": _exactly_one("training", "claim"),
     "has(self.configMap) != has(self.secret)": _exactly_one("configMap", "secret"),
+    ONE_VOLUME_RULE: _exactly_one("sizeLimit", "claim"),
+    MEDIUM_RULE: lambda copy: "medium" not in copy or "sizeLimit" in copy,
+    **{bounds_rule(field): _is_size(field) for field in ("sizeLimit", "size")},
     "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0": (
         _limit_suffices
     ),

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.words import counted
 from nnunet_cli.text.words import dice, duration
@@ -88,7 +89,10 @@ def that_fit(folds: Sequence[FoldStatus], room: int) -> tuple[list[FoldStatus], 
 
 
 def fold_state(fold: FoldStatus) -> str:
-    """Return its phase, or that it validates."""
+    """Return its phase, or that it validates, or copies its data."""
+    copy = fold.local_copy
+    if copy and copy.state is CopyState.COPYING and fold.phase == FoldPhase.RUNNING:
+        return f"Copying {copy.percent or 0} %"
     return "Validating" if _validates(fold) else str(fold.phase)
 
 

@@ -7,6 +7,7 @@ out the first epoch of an attempt, and tell medians of several.
 from nnunet_api.data_feed import MOST_WORKERS, augmentation_workers, cores_wanted, whole_cores
 from nnunet_api.facts import OF_ATTEMPT
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import FoldPhase, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_operator.core.observation import Trouble
@@ -62,6 +63,8 @@ def _told(training: Training, fold: FoldStatus) -> tuple[str, str]:
         # Not the median of the attempt, which is of other epochs.
         now, fed = _seconds(fold.fed_epoch_seconds / (1 - share)), _seconds(fold.fed_epoch_seconds)
         waits += f" (an epoch takes {now}, and would take {fed} with data that are there)"
+    if fold.local_copy and fold.local_copy.state is CopyState.IN_USE:
+        waits += ", which it reads from a copy on its node"
     own = training.spec.resources.of(fold.configuration or training.spec.configuration_names[0])
     gpus = max(1, own.gpus)
     cores = max(1, whole_cores(own.cpu) // gpus)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.local_copy import CopyState
 from nnunet_api.policy.status import PolicyDecision
 from nnunet_api.reasons import HELD_BY_POLICY, ConditionType, EventReason, FoldPhase, Reason
 from nnunet_api.standard import planner_advice
@@ -124,6 +125,7 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         which = "are damaged and were" if ", " in new.passed_over else "is damaged and was"
         text = f"fold {new.name}: {new.passed_over} {which} passed over; the newest checkpoint that loads is used"
         yield Event("Warning", EventReason.CHECKPOINT_PASSED_OVER.value, text)
+    yield from _copy_events(old, new)
     if new.stall_restarts > old.stall_restarts:
         text = f"fold {new.name} stood still at epoch {new.epoch} and is restarted from its checkpoint"
         yield Event("Normal", EventReason.RESTARTED_AFTER_STALL.value, f"{text} (restart {new.stall_restarts})")
@@ -135,3 +137,16 @@ def _events_of_fold(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
         early = f" of {new.epochs_target}, stopped early" if new.planned_end < new.epochs_target else ""
         text = f"fold {new.name} completed {counted(new.epoch, 'epoch')}{early}{scored}"
         yield Event("Normal", EventReason.FOLD_COMPLETED.value, text)
+
+
+def _copy_events(old: FoldStatus, new: FoldStatus) -> Iterator[Event]:
+    copy = new.local_copy
+    if copy is None or (copy.state is (old.local_copy and old.local_copy.state) and new.attempts == old.attempts):
+        return
+    if copy.state is CopyState.SKIPPED and copy.words:
+        text = f"fold {new.name} {copy.words}"[:MESSAGE_LIMIT]
+        yield Event("Warning", EventReason.LOCAL_COPY_SKIPPED.value, text)
+    if copy.state is CopyState.IN_USE:
+        size = f"{(copy.total_bytes or 0) / 2**30:.1f} GiB"
+        text = f"fold {new.name} reads its data from a copy on its node ({size}, copied in {copy.seconds or 0} s)"
+        yield Event("Normal", EventReason.LOCAL_COPY_READY.value, text)

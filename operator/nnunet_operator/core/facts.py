@@ -76,6 +76,7 @@ def provenance(training: Training, found: Stages, options: Options) -> Provenanc
             "device": text(fold.device),
             "cuda_version": text(fold.cuda_version),
             "torch_compile": text(fold.torch_compile),
+            "data_read_from": text(fold.data_read_from),
             "configuration_hash": text(fold.configuration_hash),
         }
     return before.model_copy(update={key: value for key, value in stated.items() if value is not None})

@@ -7,9 +7,10 @@ from nnunet_api.contract import FoldEvidence
 from nnunet_api.facts import FoldFacts, FoldNumbers
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.fold_status import FoldStatus
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import FoldPhase
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core import early_stopping, usage
+from nnunet_operator.core import early_stopping, local_copy, usage
 from nnunet_operator.core.data_feed import with_feed
 from nnunet_operator.core.observation import Observation, State
 from nnunet_operator.core.rounding import count, dice, number, text
@@ -94,6 +95,8 @@ def _with_numbers(
     for facts in _told(before, observation):
         changes.update(_taken_over(before, facts, spec.resources.gpus))
     status = before.model_copy(update=changes)
+    if status.local_copy and status.local_copy.state is CopyState.COPYING and phase != FoldPhase.RUNNING:
+        status = status.model_copy(update={"local_copy": None})  # it goes with its pod
     if phase == FoldPhase.COMPLETED and "epoch" not in changes:  # its report was lost
         return status.model_copy(update={"epoch": max(before.epoch, _end(status, spec))})
     return status
@@ -127,6 +130,7 @@ def _taken_over(before: FoldStatus, facts: FoldFacts, gpus: int) -> dict[str, An
         **{name: _fit(getattr(facts, name)) for name in _NUMBERS},
         early_stopping=early_stopping.stated(facts.early_stopping),
     )
+    changes["local_copy"] = local_copy.stated(facts.local_copy)
     changes["passed_over"] = _passed_over(before, facts.attempts, facts.passed_over)
     if facts.nonfinite_loss_epochs is not None:
         changes["nonfinite_loss_epochs"] = count(facts.nonfinite_loss_epochs) or None

@@ -3,10 +3,12 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import advice
 from nnunet_api.stages import STAGES
+from nnunet_operator.core.local_copy import stated
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
 from nnunet_operator.core.stages import Stages
 
@@ -101,6 +103,9 @@ def _clause(observation: Observation, creating: frozenset[Child], wait: str) -> 
     state = _state(observation, creating)
     if state is State.RUNNING:
         verb = STAGES[observation.child.stage].verb
+        copy = stated(observation.live.local_copy) if observation.live else None
+        if copy and copy.words:
+            return copy.words if copy.state is CopyState.COPYING else f"{verb} and {copy.words}"
         return f"{verb} ({_OLD_TRAINER})" if observation.sample and observation.sample.facts is None else verb
     if state is State.STARTING:
         starts = "starts after a pause" if wait == _PAUSE else "starts"

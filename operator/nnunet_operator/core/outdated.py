@@ -45,7 +45,10 @@ def asked_for(spec: NnunetTrainingSpec, stage: str, key: FoldKey | None = None) 
     left_out = _NOT_OF_PROOF if STAGES[stage].proves else None
     pod = spec.pod_template.model_dump(mode="json", exclude_defaults=True, exclude=left_out)
     priority = [spec.queue_priority_class_name] if spec.queue_priority_class_name else []
-    return _mark([resources, pod, spec.queue_name, spec.retry_limit, *priority])
+    # By its name, and only where it is asked for: the marks of all other Jobs stay what they were.
+    local = spec.storage.preprocessed.local_copy if key else None
+    copy = [{"localCopy": local.model_dump(mode="json", exclude_defaults=True)}] if local else []
+    return _mark([resources, pod, spec.queue_name, spec.retry_limit, *priority, *copy])
 
 
 def operators_settings(options: Options) -> str:

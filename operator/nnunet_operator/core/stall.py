@@ -11,6 +11,7 @@ from nnunet_api.fold_status import FoldStatus
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.words import counted
+from nnunet_operator.core import local_copy
 from nnunet_operator.core.observation import Observation, State, Trouble
 from nnunet_operator.core.rounding import count
 from nnunet_operator.core.training import Training
@@ -101,7 +102,9 @@ def _is_known(training: Training, fold: Observation, before: FoldStatus | None) 
 
 
 def _has_moved(facts: FoldFacts | None, before: FoldStatus | None) -> bool:
-    return facts is not None and before is not None and facts.epoch != before.epoch
+    if facts is None or before is None:
+        return False
+    return facts.epoch != before.epoch or local_copy.stated(facts.local_copy) != before.local_copy
 
 
 def _has_failed(training: Training) -> bool:

@@ -89,7 +89,7 @@ def unschedulable(message: str, gpu_resource: str) -> Trouble:
     lower = said.lower()
     if "readwriteoncepod" in lower:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits for a volume: {said}")
-    if "persistentvolumeclaim" in lower or "persistent volumes to bind" in lower:
+    if any(words in lower for words in ("persistentvolumeclaim", "persistent volumes to bind", "storageclass")):
         missing = re.search(r'persistentvolumeclaim "[^"]+" not found', lower)
         return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}", Case.CLAIM_MISSING if missing else "")
     if "cannot allocate all claims" in lower or "resourceclaim" in lower or "device class" in lower:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import aiohttp
 
+from nnunet_operator.core.local_copy import moved
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.views import PodView
 from nnunet_operator.metrics import Metrics
@@ -33,7 +34,7 @@ class Scraper:
         self._metrics = metrics
         self._asked: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time
         self._samples: dict[Key, dict[str, LiveFacts]] = {}  # by training: pod UID -> last answer
-        self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time of the last epoch seen
+        self._moved: dict[Key, dict[str, float]] = {}  # by training: pod UID -> loop time when it last got on
         self._asking: dict[Key, dict[str, asyncio.Task[LiveFacts | None]]] = {}  # by training: pod UID -> open question
 
     async def samples(self, key: Key, training: Training, pods: Iterable[PodView]) -> Mapping[str, LiveFacts]:
@@ -47,7 +48,7 @@ class Scraper:
             known = samples.get(uid)
             if answer is None or (answer.facts is None and known is not None):
                 continue  # as good as silence
-            if known is None or _epoch(known) != _epoch(answer):
+            if known is None or _place(known) != _place(answer):
                 moved[uid] = now
             samples[uid] = answer
         if not running:
@@ -105,8 +106,9 @@ class Scraper:
         return sample
 
 
-def _epoch(sample: LiveFacts) -> int | None:
-    return sample.facts.epoch if sample.facts else None
+def _place(sample: LiveFacts) -> object:
+    """Return what is another as long as a fold gets on: its epoch, and before the first what it has copied."""
+    return (sample.facts.epoch, moved(sample.facts.local_copy)) if sample.facts else None
 
 
 def _is_running_fold(pod: PodView) -> bool:

@@ -138,6 +138,12 @@ RULES: dict[str, tuple[Object, dict[str, Any], str]] = {
         {"resources": {"gpuResourceName": "devices.kubevirt.io/kvm"}},
         "spec.resources.gpuResourceName is devices.kubevirt.io/kvm, must be one of nvidia.com/*",
     ),
+    "allowedClaims, by a copy": (
+        {"allowedClaims": ["nnunet-*", "storageclasses/nvme"]},
+        {"storage": {"preprocessed": {"localCopy": {"claim": {"storageClassName": "archive", "size": "1Gi"}}}}},
+        "spec.storage.preprocessed.localCopy.claim.storageClassName is storageclasses/archive, must be one of "
+        "nnunet-*, storageclasses/nvme",
+    ),
     "allowedGpuResources, by a claim": (
         {"allowedGpuResources": ["nvidia.com/*", "resourceclaimtemplates/one-gpu"]},
         {"resources": {"gpuClaimTemplateName": "all-gpus"}},

@@ -38,6 +38,7 @@ ENV = ["nnUNet_compile", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", "RARE_A", "RARE_
 ENV_ALLOWED = [*ENV[:3], "RARE_*", "nnUNet_*", "R*", *(f"X{'e' * 90}_{n}" for n in range(10))]
 REPOSITORIES = ["trainer", "registry.example/*", "registry.example/trainer", DIGEST, "trainer/*", "x"]
 CLAIMS = ["nnunet-raw", "nnunet-preprocessed", "nnunet-results", "nnunet", "pacs-archive"]
+CLASSES_OF_STORAGE = ["nvme", "nnunet-archive"]
 TEMPLATES = ["one-gpu", "all-gpus"]
 DEVICES = ["nvidia.com/gpu", "amd.com/gpu", "nvidia.com/mig-3g.40gb", "devices.kubevirt.io/kvm"]
 ONES = {
@@ -54,7 +55,7 @@ PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for
 PROFILED = ["seccompProfile/RuntimeDefault", "appArmorProfile/Localhost/*"]
 POD_RULES: dict[str, list[str]] = {
     "allowedImages": REPOSITORIES,
-    "allowedClaims": [*CLAIMS, "nnunet-*", *PATTERNS],
+    "allowedClaims": [*CLAIMS, "nnunet-*", "storageclasses/nvme", *PATTERNS],
     "allowedGpuResources": [*DEVICES, "resourceclaimtemplates/one-gpu", "resourceclaimtemplates/*", *PATTERNS],
     "allowedServiceAccounts": [*ONES["serviceAccountName"][:3], *PATTERNS],
     "allowedPriorityClasses": [*ONES["priorityClassName"][:2], *PATTERNS],
@@ -276,7 +277,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         "replicates": replicates,
         "resources": _resources(rng, gpus),
         "dataset": {"name": "Dataset004_Hippocampus", **_maybe(rng, 0.2, claimName=rng.choice(CLAIMS))},
-        **_maybe(rng, 0.3, storage={part: {"claimName": rng.choice(CLAIMS)} for part in ("preprocessed", "results")}),
+        **_maybe(rng, 0.4, storage=_storage(rng)),
         **_maybe(rng, 0.8, podTemplate=_pod_template(rng)),
         **_maybe(rng, 0.3, queuePriorityClassName=rng.choice(ONES["priorityClassName"][:2])),
         **_maybe(rng, 0.5, earlyStopping=stopping),
@@ -296,6 +297,13 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         own = spec.get("planning", {}).get("configurations")
         spec |= {"initialWeights": _weights(rng), "planning": {"configurations": own} if own else {}}
     return training(namespace, rng.choice(NAMES), **spec)
+
+
+def _storage(rng: random.Random) -> Object:
+    claims = {part: _maybe(rng, 0.8, claimName=rng.choice(CLAIMS)) for part in ("preprocessed", "results")}
+    own = {"claim": {"storageClassName": rng.choice(CLASSES_OF_STORAGE), "size": "1Gi"}}
+    copy = _maybe(rng, 0.5, localCopy=rng.choice([own, own, {"sizeLimit": "1Gi"}]))
+    return {**claims, "preprocessed": {**claims["preprocessed"], **copy}}
 
 
 def _resources(rng: random.Random, gpus: int) -> Object:

@@ -31,6 +31,7 @@ FULL: dict[str, Any] = {
     "folds": [0],
     "trainer": {"image": "mine:1", "seed": 1, "env": ENV},
     "dataset": {"name": "Dataset004_Hippocampus", "claimName": "archive", "subPath": "a/b"},
+    "storage": {"preprocessed": {"localCopy": {"claim": {"storageClassName": "nvme", "size": "1Gi"}}}},
     "podTemplate": FULL_POD_TEMPLATE,
 }
 
@@ -69,6 +70,12 @@ def security(**changes: Any) -> Object:
     return container(securityContext={**CONFINED, **changes})
 
 
+def own_claim(**spec: Any) -> Object:
+    """Return a volume with a claim that is made for the pod."""
+    asked = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, **spec}
+    return {"name": "v", "ephemeral": {"volumeClaimTemplate": {"spec": asked}}}
+
+
 ROOT: Object = {"securityContext": {**POD["securityContext"], "runAsUser": 0, "runAsNonRoot": False}}
 SECRETS: dict[str, tuple[Object, str]] = {
     "by a volume": ({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}, "volumes"),
@@ -80,6 +87,15 @@ PODS: dict[str, tuple[Object, str]] = {
     "a token by a volume": ({"volumes": [{"name": "v", **TOKEN}]}, "volumes"),
     "an empty folder beside a driver of any kind": (
         {"volumes": [{"name": "a", "emptyDir": {}}, {"name": "b", "csi": {"driver": "d"}}]},
+        "volumes",
+    ),
+    "a claim of its own with the data of another": (
+        {"volumes": [own_claim(dataSource={"kind": "PersistentVolumeClaim", "name": "theirs"})]},
+        "volumes",
+    ),
+    "a claim of its own on a volume by its name": ({"volumes": [own_claim(volumeName="theirs")]}, "volumes"),
+    "a claim of its own on a volume by its labels": (
+        {"volumes": [own_claim(selector={"matchLabels": {"a": "b"}})]},
         "volumes",
     ),
     "what the node knows of the pod": (

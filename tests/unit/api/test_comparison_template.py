@@ -118,3 +118,12 @@ def test_a_training_of_a_former_operator_is_still_the_one_that_was_made() -> Non
     assert is_made_from(stored, wanted)
     other = wanted.model_copy(update={"configurations": ["2d"]})
     assert changed_fields(other, wanted) == ['spec.configurations is ["2d"] in place of ["3d_fullres"]']
+
+
+def test_a_copy_on_the_node_is_no_other_training() -> None:
+    """It may be raised while its trainings live; the claim that it is made of may not change."""
+    body = {"dataset": {"name": "Dataset004_Hippocampus"}}
+    wanted = NnunetTrainingSpec.model_validate(body)
+    copy = NnunetTrainingSpec.model_validate({**body, "storage": {"preprocessed": {"localCopy": {"sizeLimit": "9Gi"}}}})
+    claim = NnunetTrainingSpec.model_validate({**body, "storage": {"preprocessed": {"claimName": "other"}}})
+    assert is_made_from(copy, wanted) and is_made_from(wanted, copy) and not is_made_from(claim, wanted)

@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from nnunet_api.crd import policy_crd, training_crd
 from nnunet_api.policy.model import NnunetTrainingPolicySpec
-from nnunet_api.training import MUTABLE_FIELDS, NnunetTrainingSpec
+from nnunet_api.training import MUTABLE_FIELDS, MUTABLE_PARTS, NnunetTrainingSpec
+from nnunet_api.training_rules import STORAGE_RULE
 
 SCHEMA = training_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]
@@ -55,7 +56,18 @@ def rules_of(schema: dict[str, Any]) -> list[str]:
 
 def test_every_field_but_the_mutable_ones_is_immutable() -> None:
     guarded = {name for name, field in SPEC["properties"].items() if "self == oldSelf" in rules_of(field)}
-    assert guarded == set(SPEC["properties"]) - set(MUTABLE_FIELDS) - ONE_FORM
+    in_parts = {path.split(".")[0] for path in MUTABLE_PARTS}
+    assert guarded == set(SPEC["properties"]) - set(MUTABLE_FIELDS) - ONE_FORM - in_parts
+
+
+def test_of_storage_all_but_the_copy_is_immutable() -> None:
+    storage = SPEC["properties"]["storage"]
+    assert rules_of(storage) == [STORAGE_RULE] and MUTABLE_PARTS == ("storage.preprocessed.localCopy",)
+    below = [path for path, _ in fields(storage) if path.count(".") == 1 and not path.startswith("results.")]
+    fixed = ["results", *(path for path in below if f"storage.{path}" not in MUTABLE_PARTS)]
+    assert len(fixed) == 3 and all(f"self.{path} == oldSelf.{path}" in STORAGE_RULE for path in fixed)
+    always = [field for path, field in fields(storage) if path in fixed]
+    assert all("default" in field for field in always), "else a rule could not be asked"
 
 
 def test_an_immutable_field_that_may_be_absent_can_neither_come_nor_go() -> None:

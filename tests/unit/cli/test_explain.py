@@ -333,3 +333,18 @@ def test_data_for_scripts() -> None:
     found = as_data(said(by("WaitingForGPU")))
     assert list(found) == ["namespace", "name", "phase", "reason", "matter", "toDo", "lookFurther", "seen", "notes"]
     assert (found["reason"], found["phase"]) == ("WaitingForGPU", None)
+
+
+def test_a_fold_without_its_local_copy_is_told_beside_what_leads() -> None:
+    """Where nothing else leads, the operator's own words tell it."""
+    why = "the data takes 12.0 GiB, and ... is 10.0 GiB: raise it to 13Gi"
+    copy = {"localCopy": {"state": "Skipped", "why": why}}
+    trains = condition("Progressing", "Training", f"fold 0 trains and reads its data from the claim: {why}")
+    starved = condition("DataStarved", "DataTooSlow", "fold 0 waits 50 % of its time for data")
+    alone = explain(evidence(body(trains, folds=[fold("0", **copy)])), NOW)
+    assert alone.reason == "Training" and alone.matter.count("raise it to 13Gi") == 1
+    found = explain(evidence(body(trains, starved, folds=[fold("0", **copy)])), NOW)
+    assert found.reason == "DataTooSlow"
+    assert f"Besides, fold 0 reads its data from the claim, without a local copy: {why}." in found.matter
+    ended = explain(evidence(body(trains, starved, folds=[fold("0", phase="Completed", **copy)])), NOW)
+    assert "Besides" not in ended.matter

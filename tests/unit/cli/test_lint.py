@@ -501,6 +501,44 @@ def test_cpu_that_is_too_little_for_the_gpus(nnunet: Command, spec: Any, said: s
     assert run.code == 0 and bool(told) == bool(said) and said in "".join(told), told
 
 
+def local(size: str, **more: Any) -> dict[str, Any]:
+    return {"preprocessed": {"localCopy": {"sizeLimit": size, **more}}}
+
+
+MEMORY = {"medium": "Memory"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ({"storage": local("20Gi", **MEMORY)}, ""),
+        (
+            {"storage": local("21Gi", **MEMORY)},
+            "sizeLimit is 21Gi, in memory, and spec.resources.memory (32Gi) holds it as well as shared memory (8Gi)",
+        ),
+        ({"storage": local("21Gi", **MEMORY)}, "ask for 33Gi or more"),
+        ({"storage": local("21Gi", **MEMORY), "resources": {"memory": "33Gi"}}, ""),
+        (
+            {
+                "storage": local("21Gi", **MEMORY),
+                "resources": {"memory": "64Gi", "configurations": {"3d_fullres": {"memory": "16Gi"}}},
+            },
+            "spec.resources.configurations.3d_fullres.memory (16Gi)",
+        ),
+        ({"storage": local("200Gi")}, ""),
+        ({"storage": local("20Gi"), "resources": {"ephemeralStorage": "21Gi"}}, ""),
+        (
+            {"storage": local("20Gi"), "resources": {"ephemeralStorage": "20Gi"}},
+            "spec.resources.ephemeralStorage (20Gi) limits it together with logs and temporary files: ask for 21Gi",
+        ),
+    ],
+)
+def test_a_local_copy_that_has_no_room(nnunet: Command, spec: Any, said: str) -> None:
+    run = nnunet("lint", write("t.yaml", training(**spec)), "--offline", "-o", "json")
+    told = [finding["message"] for finding in run.data["results"][0]["findings"] if finding["level"] == "advice"]
+    assert run.code == 0 and bool(told) == bool(said) and said in "".join(told), told
+
+
 def test_what_nnunet_recommends_is_said_once_for_all_documents_and_fails_nothing(nnunet: Command) -> None:
     files = [write("a.yaml", training()), write("b.yaml", training())]
     run = nnunet("lint", *files, "--offline", "--strict")

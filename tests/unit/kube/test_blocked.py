@@ -76,6 +76,12 @@ scheduler = pytest.mark.parametrize(
             "StorageClass",
         ),
         (f"{NODES}3 node(s) didn't find available persistent volumes to bind.", "ClaimNotBound", "StorageClass"),
+        (
+            f'{NODES}waiting for ephemeral volume controller to create the persistentvolumeclaim "x-local".',
+            "ClaimNotBound",
+            "waits for a volume: 0/3 nodes are available: waiting for ephemeral volume controller to create the",
+        ),
+        ('storageclass.storage.k8s.io "nvme" not found', "ClaimNotBound", "Give the claim a StorageClass"),
         ('persistentvolumeclaim "raw" is being deleted', "ClaimNotBound", "is being deleted"),
         (f"{NODES}3 node(s) had volume node affinity conflict.", "WaitingForResources", "or a volume"),
         (

@@ -43,6 +43,24 @@ PLANNED: dict[str, Any] = {
             {"initialWeights": {"claim": {"claimName": "pacs", "path": "a.pth"}}},
             ["spec.initialWeights.claim.claimName is pacs, must be one of nnunet-*"],
         ),
+        (
+            {"allowedClaims": ["nnunet-*"]},
+            {"storage": {"preprocessed": {"localCopy": {"claim": {"storageClassName": "nnunet-a", "size": "1Gi"}}}}},
+            [
+                "spec.storage.preprocessed.localCopy.claim.storageClassName is storageclasses/nnunet-a, must be one of "
+                "nnunet-*"
+            ],
+        ),
+        (
+            {"allowedClaims": ["nnunet-*", "storageclasses/nvme"]},
+            {"storage": {"preprocessed": {"localCopy": {"claim": {"storageClassName": "nvme", "size": "1Gi"}}}}},
+            [],
+        ),
+        (
+            {"allowedClaims": ["nnunet-*"]},
+            {"storage": {"preprocessed": {"localCopy": {"sizeLimit": "1Gi"}}}},
+            [],
+        ),
         ({"allowedInitialWeights": []}, {}, []),
         (
             {"allowedInitialWeights": []},

@@ -6,6 +6,7 @@ from dataclasses import replace
 import aiohttp
 import pytest
 
+from nnunet_api.local_copy import CopyFacts, CopyState
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.views import PodView, pod_view
 from nnunet_operator.metrics import Metrics
@@ -77,6 +78,10 @@ def epoch(number: int) -> LiveFacts:
     return live(epoch=number)
 
 
+def copied(size: int) -> LiveFacts:
+    return live(epoch=0, local_copy=CopyFacts(state=CopyState.COPYING, total_bytes=1000, copied_bytes=size))
+
+
 OLD = LiveFacts(None)
 """A trainer older than the facts."""
 
@@ -91,6 +96,9 @@ OLD = LiveFacts(None)
         pytest.param([epoch(3), None, None], [0, 15, 30], id="a pod that falls silent does not stop it"),
         pytest.param(
             [None, None, epoch(3), epoch(3)], [None, None, 0, 15], id="silence before the first answer is none"
+        ),
+        pytest.param(
+            [copied(1), copied(2), copied(2), epoch(0)], [0, 0, 15, 0], id="what is copied is no standing still"
         ),
         pytest.param([epoch(4), epoch(3)], [0, 0], id="a number that falls is a change, too"),
     ],

@@ -16,6 +16,7 @@ from nnunet_api.training import Device
 from nnunet_api.words import counted
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.dataset.local_copy import reads_from, use_local_copy
 from nnunet_trainer.dataset.manifest import missing, read_manifest
 from nnunet_trainer.dataset.run_splits import read_splits
 from nnunet_trainer.process import compiling, later, pools
@@ -112,6 +113,8 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     run.learnt_from = require_previous_stage(contract, paths, plan, run.replicate)
     run.start_attempt()
     serve(run.metrics.registry, run.served)
+    if not _has_trained(run):  # the validation reads a part of the cases, and once
+        use_local_copy(run, paths, plan)
     log.info("loading torch and nnU-Net")
     if contract.gpus > 1:
         from nnunet_trainer.training import ranks
@@ -133,6 +136,7 @@ def _attempt(run: FoldRun, paths: RunPaths, plan: PlanFacts, preemption: Preempt
     trainer = _make_trainer(run, paths, plan)
     trainer.take_control(run, preemption)
     run.torch_compile = _compiling(trainer)
+    run.data_read_from = reads_from(run, trainer.preprocessed_dataset_folder)
     log.info("torch.compile is %s", run.torch_compile)
     fix_conditions(run, conditions(run, plan, trainer))
     run.complete(_train_and_validate(run, trainer, paths, plan))
@@ -241,12 +245,20 @@ def _epochs_in(path: Path) -> int:
 def _is_complete(run: FoldRun) -> bool:
     """Tell whether nothing is left to do; torch is loaded only where that seems to be so."""
     facts = run.facts
-    # Policies may ask for more epochs than when early stopping ended the fold.
-    epochs = max(facts.planned_end, min(run.contract.min_epochs, facts.epochs_target))
-    if facts.epoch < epochs or not (run.folder / FINAL).is_file():
+    if not _has_trained(run):
         return False
     validated = run.fold == "all" or (facts.mean_validation_dice is not None and _summary_is_there(run.folder))
-    return validated and _epochs_in(run.folder / FINAL) >= epochs
+    return validated and _epochs_in(run.folder / FINAL) >= _epochs_due(run)
+
+
+def _has_trained(run: FoldRun) -> bool:
+    """Tell whether no epoch is left to train, by what the journal and the names of the checkpoints say."""
+    return run.facts.epoch >= _epochs_due(run) and (run.folder / FINAL).is_file()
+
+
+def _epochs_due(run: FoldRun) -> int:
+    # Policies may ask for more epochs than when early stopping ended the fold.
+    return max(run.facts.planned_end, min(run.contract.min_epochs, run.facts.epochs_target))
 
 
 def _has_handed_on(run: FoldRun) -> bool:

@@ -8,6 +8,12 @@ from pathlib import Path
 
 _CGROUP_FILES = ("memory.max", "memory/memory.limit_in_bytes")
 """The limit of the container, in the words of cgroups v2 and v1."""
+_USAGE_FILES = (
+    ("memory.current", "memory.stat"),
+    ("memory/memory.usage_in_bytes", "memory/memory.stat"),
+)
+"""What is used, and what of it: files in memory, such as those of a tmpfs, are none of the caches."""
+_CACHES = ("active_file", "inactive_file")
 _UNIT = 1 << 20
 
 
@@ -19,6 +25,18 @@ def memory_limit(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         with contextlib.suppress(OSError, ValueError):
             limit = min(limit, int((cgroup / name).read_text()))
     return limit
+
+
+def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return the bytes that this container may still use, with what the kernel keeps of files and can give back."""
+    for usage, stat in _USAGE_FILES:
+        with contextlib.suppress(OSError, ValueError):
+            used = int((cgroup / usage).read_text())
+            for line in (cgroup / stat).read_text().splitlines():
+                name, _, size = line.partition(" ")
+                used -= int(size) if name in _CACHES else 0
+            return max(0, memory_limit(cgroup) - used)
+    return memory_limit(cgroup)
 
 
 class MemoryBudget:

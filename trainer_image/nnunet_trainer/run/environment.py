@@ -57,6 +57,11 @@ def prepare(contract: RunContract, paths: RunPaths, preprocessed: Path, results:
     os.environ.update({name: str(folder) for name, folder in folders.items()})
 
 
+def read_from(preprocessed: Path) -> None:
+    """Let nnU-Net read its preprocessed data from another folder: before it is imported."""
+    os.environ.update({"nnUNet_preprocessed": str(preprocessed)})
+
+
 def torch_threads(contract: RunContract) -> int:
     """Return the threads for the network: all cores on the CPU, one beside a GPU (as nnU-Net does)."""
     return max(1, contract.processes // max(1, contract.gpus)) if contract.device is Device.CPU else 1

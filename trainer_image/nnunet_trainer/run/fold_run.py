@@ -7,6 +7,7 @@ from pathlib import Path
 
 from nnunet_api.contract import RunContract, TerminationReport
 from nnunet_api.facts import OF_ATTEMPT, FoldFacts, FoldProvenance, ServedFacts
+from nnunet_api.local_copy import CopyFacts
 from nnunet_api.words import counted
 from nnunet_trainer.run.epoch_times import EpochTime, stated
 from nnunet_trainer.run.fence import Fence
@@ -47,6 +48,10 @@ class FoldRun:
         self.provenance: FoldProvenance | None = None
         self.torch_compile: str | None = None
         """Whether the network is compiled, in words; unknown until it is made."""
+        self.local_copy: CopyFacts | None = None
+        """How far this attempt's copy of the preprocessed data is, where one is asked for."""
+        self.data_read_from: str | None = None
+        """Where nnU-Net reads from, where a copy is asked for."""
         self.split: Mapping[str, Sequence[str]] | None = None
         """train and val, where the run has splits of its own; None where nnU-Net finds them itself."""
         self._times: list[EpochTime] = []
@@ -54,8 +59,10 @@ class FoldRun:
         self._pulse = Pulse(folder)
         self._journal = read_journal(folder)
         blank = FoldFacts(fold=self.name, epoch=0, epochs_target=contract.schedule.epochs)
+        self.copy_before = self._journal.facts.local_copy if self._journal.facts else None
+        """How far the copy of the attempt before was."""
         # These are of this attempt: those of the one before would look as if nothing had been done since.
-        of_attempt = dict.fromkeys(("last_epoch_time", *OF_ATTEMPT))
+        of_attempt = dict.fromkeys(("last_epoch_time", "local_copy", *OF_ATTEMPT))
         self.facts = (self._journal.facts or blank).model_copy(update=of_attempt)
         metrics.set_facts(self.facts)
 
@@ -102,6 +109,15 @@ class FoldRun:
         if self._fence is not None:
             self._fence.check()
 
+    def tell_copy(self, copy: CopyFacts, *, durable: bool = False) -> None:
+        """Tell how far the copy of the preprocessed data is; `durable` so that the next attempt knows it, too."""
+        self.local_copy = copy
+        if durable:
+            self._publish(self.facts)
+        else:
+            self.facts = self.facts.model_copy(update={"local_copy": copy})
+            self.metrics.set_facts(self.facts)
+
     def resume(self, facts: FoldFacts) -> None:
         """Note the state that the loaded checkpoint holds; what was begun beyond it is lost."""
         self._journal = self._journal.resumed(facts.epoch)
@@ -143,6 +159,7 @@ class FoldRun:
             **stated(self._times),
             "passed_over": ", ".join(self.passed_over)[:300] or None,
             "provenance": self.provenance or facts.provenance,
+            "local_copy": self.local_copy,
         }
         self._journal = self._journal.with_facts(facts.model_copy(update=numbers))
         assert self._journal.facts is not None

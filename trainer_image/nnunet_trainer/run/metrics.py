@@ -53,6 +53,8 @@ class Metric:
     DATA_WORKERS = "nnunet_data_workers"
     DATA_WORKER_USE = "nnunet_data_worker_use_ratio"
     CHECKPOINT_WRITE = "nnunet_checkpoint_write_seconds"
+    LOCAL_COPY = "nnunet_local_copy_bytes"
+    LOCAL_COPY_DURATION = "nnunet_local_copy_seconds"
     HELD_SECONDS = "nnunet_held_seconds"
     LOST_SECONDS = "nnunet_lost_seconds"
     TORCH_COMPILED = "nnunet_torch_compiled"
@@ -93,6 +95,8 @@ GAUGES = {
     Metric.DATA_WORKERS: "Processes that augment training batches, for each GPU; 0 where the trainer does so itself.",
     Metric.DATA_WORKER_USE: "Share (0 to 1) of their time in which these computed.",
     Metric.CHECKPOINT_WRITE: "Time of the last epoch in which checkpoints were written.",
+    Metric.LOCAL_COPY: "Preprocessed data that is copied to the node so far; absent without a copy.",
+    Metric.LOCAL_COPY_DURATION: "What this attempt's copying of the preprocessed data has taken so far.",
     Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
     Metric.LOST_SECONDS: "Running time of earlier attempts whose work was lost.",
     Metric.TORCH_COMPILED: "1 where torch.compile makes the network faster, 0 where it is off.",
@@ -161,6 +165,9 @@ class FoldMetrics(Collector):
         self._set_or_drop(Metric.DATA_WORKERS, facts.data_workers)
         self._set_or_drop(Metric.DATA_WORKER_USE, facts.data_worker_use)
         self._set_or_drop(Metric.CHECKPOINT_WRITE, facts.checkpoint_seconds)
+        copy = facts.local_copy
+        self._set_or_drop(Metric.LOCAL_COPY, copy.copied_bytes if copy else None)
+        self._set_or_drop(Metric.LOCAL_COPY_DURATION, copy.seconds if copy else None)
         self.set(Metric.HELD_SECONDS, facts.held_seconds)
         self.set(Metric.LOST_SECONDS, facts.lost_seconds)
         if facts.provenance is not None and facts.provenance.torch_compile:

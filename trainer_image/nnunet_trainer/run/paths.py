@@ -8,6 +8,7 @@ from nnunet_api.contract import PLAN_RESULT_FILE, PREPROCESSED_PATH, RAW_PATH, R
 from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_api.fold_key import replicate_folder
 from nnunet_api.folders import CLAIMS_PATH, model_folder
+from nnunet_api.local_copy import LOCAL_COPY_PATH
 from nnunet_trainer.process.files import write_atomically
 from nnunet_trainer.run.fence import Fence
 
@@ -117,6 +118,11 @@ def compared_run(folder: str) -> RunPaths:
     """Return the paths of a run that a comparison reads: its folder inside the results, and nothing else of it."""
     results = _root() / RESULTS_PATH.lstrip("/")
     return RunPaths(raw=Path(), preprocessed=Path(), results=results, run=results / folder)
+
+
+def local_folder() -> Path:
+    """Return the volume for a copy of the preprocessed data on the node, where the training asks for one."""
+    return _root() / LOCAL_COPY_PATH.lstrip("/")
 
 
 def claims_root() -> Path:

@@ -70,6 +70,7 @@ def facts(run: FoldRun, hash_: str) -> FoldProvenance:
         cuda_version=torch.version.cuda,
         torch_version=torch_version(),
         torch_compile=run.torch_compile,
+        data_read_from=run.data_read_from,
         nnunet_version=nnunet_version(),
         configuration_hash=hash_,
     )

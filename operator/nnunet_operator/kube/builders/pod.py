@@ -24,10 +24,12 @@ from nnunet_api.contract import (
 )
 from nnunet_api.env_var import EnvVar
 from nnunet_api.environment import is_refused
+from nnunet_api.local_copy import LocalCopy
 from nnunet_api.pod_template import Volume
 from nnunet_api.resources import Resources
 from nnunet_api.training import PullPolicy
 from nnunet_operator.core.training import Training, image_of
+from nnunet_operator.kube.builders.local_copy import copy_mount, copy_told, copy_volume
 from nnunet_operator.kube.builders.mounts import Mount, claim_volumes, volume_mounts, whole_claims
 from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.security import CONFINED, security_context
@@ -101,8 +103,11 @@ def pod_template(
     own_image: bool = False,
     prepares: Sequence[str] = (),
     told: Mapping[str, str] = {},
+    local_copy: LocalCopy | None = None,
 ) -> Manifest:
     """Return the pod template of a Job of this training. `told` are variables that only this stage is given.
+
+    With `local_copy` the trainer gets a volume for its copy of the preprocessed data.
 
     With `prepares`, the arguments of a command, the operator's own image first makes the folders that are mounted: it
     alone sees the claims as a whole.
@@ -113,6 +118,7 @@ def pod_template(
     affinity, spread, priority and runtime class; pull secrets stay, as a node may need them.
     """
     extra_volumes = () if own_image else training.spec.pod_template.volumes
+    told = {**told, **(copy_told(local_copy, compute.ephemeral_storage) if local_copy else {})}
     spec: dict[str, Any] = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
@@ -123,6 +129,9 @@ def pod_template(
         "containers": [_container(training, options, arguments, compute, mounts, own_image, told)],
         "volumes": _volumes(compute.shared_memory or training.spec.resources.shared_memory, mounts, extra_volumes),
     }
+    if local_copy:
+        spec["volumes"].append(copy_volume(local_copy))
+        spec["containers"][0]["volumeMounts"].append(copy_mount())
     if compute.claims_gpus:
         spec["resourceClaims"] = [{"name": GPU_CLAIM, "resourceClaimTemplateName": compute.gpu_claim_template_name}]
     spec.update(_placement(training, options))

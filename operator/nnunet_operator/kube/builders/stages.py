@@ -88,6 +88,7 @@ def fold_job(training: Training, options: JobOptions, key: FoldKey) -> Manifest:
         compute=fold_compute(training, key.configuration),
         # Other trainings read the same preprocessed data, so a trainer must not be able to change it.
         mounts=[preprocessed_mount(training, read_only=True), results_mount(training)],
+        local_copy=training.spec.storage.preprocessed.local_copy,
     )
     return job(training, options, STAGE_FOLD, template, key)
 

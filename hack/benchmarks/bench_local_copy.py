@@ -1,0 +1,173 @@
+"""What a copy of the data on the node gains where the volume of the preprocessed data is slow.
+
+The preprocessed data lies on an ext4 file system of its own, from which a cgroup lets processes read no faster than
+--megabytes a second; the copy goes to the disk of this machine. Both sides train by turns, in the trainer image, with
+the same data, network and seed. Twice a second the kernel is told to forget what it keeps of the data in memory, as if
+that were larger than memory. Needs root, a loop device and the blkio controller (cgroups v1). Run it by
+`make bench-local-copy`.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.trainer.world import World
+
+MOUNTED, VOLUME = "/bench", "/volume"
+CGROUP = Path("/sys/fs/cgroup/blkio/nnunet-bench-local-copy")
+CASES, SIZE = 8, 96
+"""Training cases, and voxels along each of their axes."""
+PATCH = [64, 64, 64]
+SIDES = ("claim", "local copy")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmark and print what it came to."""
+    parser = argparse.ArgumentParser(prog="python -m hack.benchmarks.bench_local_copy", description=__doc__)
+    parser.add_argument(
+        "--megabytes", type=int, default=20, help="throughput of the volume, MB/s (default: %(default)s)"
+    )
+    parser.add_argument("--rounds", type=int, default=2, help="runs of each side (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=5, help="of a run (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=20, help="of an epoch (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="that augment (default: %(default)s)")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args(argv)
+    if options.inside:
+        for run in _measure(options):
+            print(json.dumps(run), flush=True)
+        return 0
+    # Not at the top: the trainer image lacks what these import.
+    from hack.images import ImageError, ensure
+    from hack.images.container import command_in
+
+    try:
+        image = ensure(["trainer"])["trainer"]
+    except ImageError as error:
+        print(f"bench-local-copy: {error}", file=sys.stderr)
+        return 1
+    words = [f"--{name}={getattr(options, name)}" for name in ("rounds", "epochs", "iterations", "workers")]
+    command = ["python3", "-m", "hack.benchmarks.bench_local_copy", "--inside", *words]
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        _slow_volume(options.megabytes) as volume,
+        command_in(image, command, writable={Path(scratch): MOUNTED, volume: VOLUME}) as full,
+    ):
+        done = subprocess.run(full, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=_join)
+    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    for run in runs:
+        print(run)
+    medians = {side: statistics.median(run["epochSeconds"] for run in runs if run["side"] == side) for side in SIDES}
+    print(f"epochs take {medians['claim'] / medians['local copy']:.1f} times as long from the claim: {medians}")
+    return 0
+
+
+@contextlib.contextmanager
+def _slow_volume(megabytes: int) -> Iterator[Path]:
+    """Yield the root of a file system that those in the cgroup read slowly."""
+    with tempfile.TemporaryDirectory() as scratch:
+        disk, root = Path(scratch, "disk.img"), Path(scratch, "root")
+        root.mkdir()
+        with disk.open("wb") as file:
+            file.truncate(2 << 30)
+        subprocess.run(["mkfs.ext4", "-q", "-F", str(disk)], check=True)
+        attach = ["losetup", "--find", "--show", "--direct-io=on", str(disk)]
+        device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+        try:
+            subprocess.run(["mount", device, str(root)], check=True)
+            try:
+                CGROUP.mkdir(exist_ok=True)
+                number = Path("/sys/block", Path(device).name, "dev").read_text().strip()
+                (CGROUP / "blkio.throttle.read_bps_device").write_text(f"{number} {megabytes * 1_000_000}")
+                yield root
+            finally:
+                subprocess.run(["umount", str(root)], check=True)
+                with contextlib.suppress(OSError):
+                    CGROUP.rmdir()
+        finally:
+            subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def _join() -> None:
+    (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
+
+
+def _measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Yield what each run took; inside the trainer image."""
+    from tests.support.networks import small_network
+    from tests.trainer.tiny_dataset import write_dataset
+    from tests.trainer.world import World, make_contract
+
+    world = World(
+        Path(MOUNTED, "world"),
+        make_contract(
+            planning={"configurations": {"3d_tiny": small_network("3d_fullres", PATCH, [4, 8, 8])}},
+            folds=["all"],
+            schedule={
+                "epochs": options.epochs,
+                "iterationsPerEpoch": options.iterations,
+                "validationIterationsPerEpoch": 1,
+            },
+            testSet=None,
+            seed=1,
+            processes=2,
+        ),
+        {"nnUNet_n_proc_DA": str(options.workers)},
+    )
+    write_dataset(world.root / "nnunet/raw", training=CASES, test=0, shape=(SIZE, SIZE, SIZE))
+    (world.root / "nnunet/results").mkdir()
+    (world.root / "nnunet/preprocessed").symlink_to(VOLUME)
+    planned = world.finish("plan")
+    assert planned.code == 0, planned.log
+    kept = Path(MOUNTED, "planned")
+    shutil.copytree(world.root / "nnunet/results", kept)
+    threading.Thread(target=_forget_all_the_time, daemon=True).start()
+    for number in range(options.rounds):
+        for side in SIDES if number % 2 == 0 else reversed(SIDES):
+            shutil.rmtree(world.root / "nnunet/results")
+            shutil.rmtree(world.root / "nnunet/local", ignore_errors=True)
+            shutil.copytree(kept, world.root / "nnunet/results")
+            ended = _as(world, side).finish("train", "--fold", "all")
+            assert ended.code == 0, ended.log
+            fold = ended.fold
+            copy = fold.local_copy
+            yield {
+                "side": side,
+                "epochSeconds": fold.median_epoch_seconds,
+                "dataWaitShare": fold.data_wait_share,
+                "workerUse": fold.data_worker_use,
+                **({"copied": copy.copied_bytes, "copySeconds": copy.seconds} if copy else {}),
+            }
+
+
+def _as(world: "World", side: str) -> "World":
+    # Of a disk of the node's 15 % would have to stay free, which this machine may not have.
+    return world.copying(medium="Claim", sizeLimit=None) if side == SIDES[1] else world
+
+
+def _forget_all_the_time() -> None:
+    """Let the kernel keep nothing of the data in memory, on either volume."""
+    while not threading.Event().wait(0.5):
+        for folder in (Path(VOLUME), Path(MOUNTED, "world/nnunet/local")):
+            for path in folder.rglob("*.b2nd"):
+                with contextlib.suppress(OSError):
+                    file = os.open(path, os.O_RDONLY)
+                    try:
+                        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                    finally:
+                        os.close(file)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
