@@ -13,9 +13,7 @@ IMAGES_PATH = "/nnunet/images"
 """Where the pod finds the images, read-only."""
 SEGMENTATIONS_PATH = "/nnunet/segmentations"
 """Where it writes."""
-WORK_FOLDER = ".nnunet-predict"
-"""In that folder: what is not done yet. It is gone at the end."""
-RECORD_FILE = "prediction.json"
+RECORD_FILE = "nnunet_prediction.json"
 """Beside the segmentations, written last: by what they were made, and of which cases there are some."""
 RESEARCH_USE = "Nobody has verified these segmentations. They are for research: no decision on a patient rests on them"
 
@@ -40,6 +38,16 @@ class Prediction(ApiModel):
     of a cascade are among them."""
     nnunet_version: str | None = None
     """Version of nnU-Net that the training ran with."""
+
+    @property
+    def key(self) -> str:
+        """By which its Job and its folders are found again."""
+        return self.asked_for[:8]
+
+    @property
+    def work_folder(self) -> str:
+        """Folder beside the segmentations in which lies what is not done yet. It is gone at the end."""
+        return f".nnunet-predict-{self.key}"
 
     def to_text(self) -> str:
         """Return the JSON that the pod gets."""

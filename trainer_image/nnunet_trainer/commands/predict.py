@@ -25,7 +25,6 @@ from nnunet_api.prediction import (
     RECORD_FILE,
     RESEARCH_USE,
     SEGMENTATIONS_PATH,
-    WORK_FOLDER,
     Prediction,
     PredictionRecord,
 )
@@ -85,7 +84,7 @@ def segmentations_folder() -> Path:
 
 def predict_images(contract: RunContract, paths: RunPaths, asked: Prediction) -> TerminationReport:
     """Predict the images and return the report."""
-    work = segmentations_folder() / WORK_FOLDER
+    work = segmentations_folder() / asked.work_folder
     work.mkdir(exist_ok=True)
     try:
         with lock(work / LOCK_FILE, "prediction", _LOCK_TIMEOUT_SECONDS):
