@@ -41,8 +41,8 @@ class Prediction(ApiModel):
 
     @property
     def key(self) -> str:
-        """By which its Job and its folders are found again."""
-        return self.asked_for[:8]
+        """By which Job and folders are found again: eight digits that are no date (see `folders.owned_part`)."""
+        return f"f{self.asked_for[:7]}"
 
     @property
     def work_folder(self) -> str:

@@ -59,7 +59,7 @@ def delete(cluster: Cluster, job: Object) -> None:
             raise _refused(f"Job {name} can't be deleted", refused) from None
 
 
-def follow(cluster: Cluster, namespace: str, name: str, tell: Tell, interval: float = INTERVAL_SECONDS) -> Ended:
+def follow(cluster: Cluster, namespace: str, name: str, tell: Tell) -> Ended:
     """Wait until a Job has ended, and tell what changes meanwhile. Raises CliError where it is deleted."""
     said = ""
     while True:
@@ -74,7 +74,7 @@ def follow(cluster: Cluster, namespace: str, name: str, tell: Tell, interval: fl
         if found and found != said:
             said = found
             tell(found)
-        time.sleep(interval)
+        time.sleep(INTERVAL_SECONDS)
 
 
 def _look(cluster: Cluster, namespace: str, name: str) -> Ended | str:
@@ -87,7 +87,8 @@ def _look(cluster: Cluster, namespace: str, name: str) -> Ended | str:
     if ended := end_of(job, pods):
         return ended
     if pod := runs_now(pods):
-        with contextlib.suppress(Refused):  # it may be gone by now, or not be read by this user
+        # It may be gone by now, its kubelet be away, or this user not read it.
+        with contextlib.suppress(Refused, Unreachable):
             lines = list(cluster.log(namespace, pod["metadata"]["name"], tail=_TAIL))
             return progress_in(lines) or "it runs"
         return "it runs"

@@ -152,8 +152,6 @@ def prepare(asked: Asked, *, begins: bool) -> Task:
     place = asked.place
     image = choose_image(asked.cluster, asked.image)
     image = replace(image, security=place.security) if place.security else image
-    if begins and isinstance(asked.target, Local):
-        local_target(asked.target)
     writes = asked.uses_work_folder and begins
     with mount(asked, image, place.claim, read_only=not writes) as volume:
         where = f"{asked.found.namespace}/{asked.found.name}"
@@ -216,6 +214,7 @@ def _put(task: Task, volume: Volume, images: LocalImages | None) -> None:
     """Put images and folders where the Job finds them, unless they are."""
     asked, digest = task.asked, task.request.prediction.asked_for
     if isinstance(asked.target, Local):
+        local_target(asked.target)
         task.is_done = is_done(volume, task.folders.segmentations.folder, digest, task.cases)
     goes_on = task.job is not None and not ((over := end_of(task.job, ())) and over.failed)
     if task.is_done or goes_on:
