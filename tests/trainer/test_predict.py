@@ -23,15 +23,11 @@ CASES = ["new_a", "new_b", "new_c", "new_d"]
 
 @pytest.fixture(scope="module")
 def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """Two folds, trained and verified."""
+    """A model of all cases, trained and verified: of several folds, a pair and a postprocessing test_selection tells."""
     world = planned.copy(tmp_path_factory.mktemp("model") / "world")
-    # nnU-Net's command computes with all cores: another number of threads is another order of summation.
-    world = world.but(
-        schedule={"epochs": 1, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 1},
-        processes=os.cpu_count() or 1,
-        testSet=None,
-    )
-    for arguments in (("train", "--fold", "0"), ("train", "--fold", "1"), ("verify",)):
+    schedule = {"epochs": 1, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 1}
+    world = world.unvalidated().but(schedule=schedule)
+    for arguments in (("train", "--fold", "all"), ("verify",)):
         ended = world.finish(*arguments)
         assert ended.code == 0, ended.log
     return world
@@ -92,8 +88,10 @@ def test_every_voxel_is_that_of_nnunets_own_command(world: World, tmp_path: Path
     assert (record.cases, record.asked_for, record.training) == (CASES, "a" * 64, "tests/tiny")
     assert record.checkpoints == asked(world).checkpoints and record.mirroring
 
-    entry = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
-    names = ["-d", "901", "-f", "0", "1", "-c", world.contract.configuration, "-npp", "1", "-nps", "1"]
+    # It computes with as many threads as there are cores, and another number is another order of summation.
+    entry = "import multiprocessing as m; m.cpu_count = lambda: 1; "
+    entry += "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
+    names = ["-d", "901", "-f", "all", "-c", world.contract.configuration, "-npp", "1", "-nps", "1"]
     folders = {"nnUNet_results": str(world.run), "nnUNet_compile": "f"}
     folders |= {f"nnUNet_{name}": str(world.root / "nnunet" / name) for name in ("raw", "preprocessed")}
     command = [
@@ -166,15 +164,14 @@ def test_all_images_that_can_not_be_used_are_named_before_a_network_loads(world:
 
 
 def test_a_checkpoint_that_was_not_verified_is_not_loaded(world: World) -> None:
-    truncate(world.fold("1") / "checkpoint_final.pth")
+    truncate(world.fold() / "checkpoint_final.pth")
     ended = world.finish("predict")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "1 checkpoint is not the one that was verified: " in ended.report.message
-    assert "fold_1/checkpoint_final.pth" in ended.report.message and "predicting" not in ended.log
-    known = asked(world).checkpoints
-    untold = world.with_env(**{PREDICTION_ENV: asked(world, checkpoints={"0": known["0"]}).to_text()})
+    assert "fold_all/checkpoint_final.pth" in ended.report.message and "predicting" not in ended.log
+    untold = world.with_env(**{PREDICTION_ENV: asked(world, checkpoints={}).to_text()})
     ended = untold.finish("predict")
-    assert ended.code == ExitCode.WRONG_CONFIGURATION and "no hash of the final checkpoint of fold 1" in ended.log
+    assert ended.code == ExitCode.WRONG_CONFIGURATION and "no hash of the final checkpoint of fold all" in ended.log
 
 
 def test_a_postprocessing_that_was_not_chosen_is_refused(world: World) -> None:

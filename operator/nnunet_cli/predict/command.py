@@ -18,7 +18,6 @@ from nnunet_cli.predict.following import create, delete, follow
 from nnunet_cli.predict.job import prediction_job
 from nnunet_cli.predict.places import place_of, require_apart
 from nnunet_cli.predict.request import Compute, processes_of, require_class, spec_of
-from nnunet_cli.predict.state import end_of
 from nnunet_cli.predict.task import Asked, Task, prepare
 from nnunet_cli.text.output import note, say
 from nnunet_cli.volumes.access import IMAGE_VARIABLE
@@ -131,8 +130,8 @@ def _run(task: Task, no_wait: bool) -> None:
     """Have the Job done, a new one or the one that there is. Raises CliError where it fails, or is not waited for."""
     cluster, where = task.asked.cluster, task.namespace
     again = "The same command goes on with it; with --delete it ends it and removes what lies on the claim"
-    if task.job is not None and (over := end_of(task.job, ())) and over.failed:
-        note(f"note: Job {where}/{task.name} had failed, and is made anew; what was done is kept")
+    if task.job is not None and task.is_over:
+        note(f"note: Job {where}/{task.name} had ended, and is made anew; what it had done is kept")
         delete(cluster, task.job)
         task.job = None
     if task.job is None and create(

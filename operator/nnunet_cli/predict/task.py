@@ -105,6 +105,12 @@ class Task:
         return job_name(self.asked.found.name, self.request.prediction.key)
 
     @property
+    def is_over(self) -> bool:
+        """Its Job has ended, and what is wanted is not there: it failed, or somebody has removed what it made."""
+        over = end_of(self.job, ()) if self.job is not None else None
+        return over is not None and (over.failed or (isinstance(self.asked.target, Local) and not self.is_done))
+
+    @property
     def compute(self) -> Compute:
         """What the pod gets."""
         return self.asked.compute
@@ -216,8 +222,7 @@ def _put(task: Task, volume: Volume, images: LocalImages | None) -> None:
     if isinstance(asked.target, Local):
         local_target(asked.target)
         task.is_done = is_done(volume, task.folders.segmentations.folder, digest, task.cases)
-    goes_on = task.job is not None and not ((over := end_of(task.job, ())) and over.failed)
-    if task.is_done or goes_on:
+    if task.is_done or (task.job is not None and not task.is_over):
         return
     if images is not None:
         send(volume, task.work, images.files)

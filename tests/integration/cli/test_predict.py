@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nibabel
@@ -38,9 +39,9 @@ def home(site: Site) -> str:
     for name in ("hippo", "unproven"):
         site.api.create("nnunettrainings", training(home, name, **spec))
     proven = [{**fold, "checkpointHash": "0" * 64} for fold in DONE["folds"]]
-    done = {**DONE, "provenance": {"plansName": "nnUNetPlans"}, "folds": proven}
-    site.api.merge("nnunettrainings", home, "hippo", {"status": done}, "status")
-    site.api.merge("nnunettrainings", home, "unproven", {"status": DONE}, "status")
+    done = {**DONE, "provenance": {"plansName": "nnUNetPlans"}}
+    site.api.merge("nnunettrainings", home, "hippo", {"status": {**done, "folds": proven}}, "status")
+    site.api.merge("nnunettrainings", home, "unproven", {"status": done}, "status")
     site.api.create("nnunettrainings", training(home, "waits"))
     site.api.merge("namespaces", "", home, {"metadata": {"labels": {CLINICAL: "true"}}})
     return home
@@ -186,7 +187,7 @@ def test_what_was_left_alone_is_taken_up_by_the_same_command(
         signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr("time.sleep", ctrl_c)
+        patch.setattr("nnunet_cli.predict.following.time", SimpleNamespace(sleep=ctrl_c))
         run = predict()
     assert run.code == 1 and "is there already, and taken up" in run.err, run.err
     assert f"not waited for: Job {home}/{job['metadata']['name']} goes on" in run.err
@@ -219,7 +220,7 @@ def test_a_failure_is_told_and_the_same_command_tries_anew(
         assert said in run.err, run.err
     (first,) = jobs(site)
     run = predict("--no-wait")
-    assert run.code == 0 and "had failed, and is made anew" in run.err, run.err
+    assert run.code == 0 and "had ended, and is made anew" in run.err, run.err
     (second,) = jobs(site)
     assert second["metadata"]["uid"] != first["metadata"]["uid"]
     run = predict("--delete")
