@@ -23,7 +23,7 @@ CASES = ["new_a", "new_b", "new_c", "new_d"]
 
 @pytest.fixture(scope="module")
 def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A model of all cases, trained and verified: of several folds, a pair and a postprocessing test_selection tells."""
+    """A model of all cases, trained and verified. What several networks do together, test_selection tells."""
     world = planned.copy(tmp_path_factory.mktemp("model") / "world")
     schedule = {"epochs": 1, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 1}
     world = world.unvalidated().but(schedule=schedule)
