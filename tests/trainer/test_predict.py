@@ -71,6 +71,15 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def enlarge_the_last(world: World) -> Path:
+    """Let the last image take much longer than all others; return what it was."""
+    path = images(world) / f"{CASES[-1]}_0000.nii.gz"
+    small = path.rename(world.root / "small.nii.gz")
+    image = nibabel.load(small)
+    nibabel.save(nibabel.Nifti1Image(np.tile(np.asarray(image.dataobj), (3, 3, 3)), image.affine), path)
+    return small
+
+
 def voxels(path: Path) -> Any:
     return np.asarray(nibabel.load(path).dataobj)
 
@@ -92,8 +101,9 @@ def test_every_voxel_is_that_of_nnunets_own_command(world: World, tmp_path: Path
     entry = "import multiprocessing as m; m.cpu_count = lambda: 1; "
     entry += "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
     names = ["-d", "901", "-f", "all", "-c", world.contract.configuration, "-npp", "1", "-nps", "1"]
-    folders = {"nnUNet_results": str(world.run), "nnUNet_compile": "f"}
-    folders |= {f"nnUNet_{name}": str(world.root / "nnunet" / name) for name in ("raw", "preprocessed")}
+    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
+    folders = {"nnUNet_results": str(world.run), "nnUNet_preprocessed": str(preprocessed), "nnUNet_compile": "f"}
+    folders["nnUNet_raw"] = str(world.root / "nnunet/raw")
     command = [
         "python3",
         "-c",
@@ -116,9 +126,11 @@ def test_every_voxel_is_that_of_nnunets_own_command(world: World, tmp_path: Path
 
 def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: World) -> None:
     work = segmentations(world) / asked(world).work_folder / "segmentations"
+    small = enlarge_the_last(world)
     command = world.start("predict")
     command.wait_until(lambda: any(work.glob("new_*.nii.gz")), "a segmentation")
     command.kill(signal.SIGKILL)
+    shutil.copy(small, images(world) / f"{CASES[-1]}_0000.nii.gz")
     done = {path.name: path.stat().st_mtime_ns for path in work.glob("new_*.nii.gz")}
     assert not list(segmentations(world).glob("*.nii.gz")), "nobody takes a part for the whole"
     ended = world.finish("predict")
@@ -130,6 +142,7 @@ def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: 
 
 def test_a_stop_request_leaves_what_is_done(world: World) -> None:
     work = segmentations(world) / asked(world).work_folder / "segmentations"
+    enlarge_the_last(world)
     command = world.start("predict")
     command.wait_until(lambda: any(work.glob("new_*.nii.gz")), "a segmentation")
     assert command.kill().code == ExitCode.PREEMPTED

@@ -45,6 +45,8 @@ from nnunet_trainer.selection.record import ALL_FOREGROUND, read_record
 log = logging.getLogger(__name__)
 
 LOCK_FILE = ".lock"
+_DONE = "segmentations"
+"""In the work folder: what is whole."""
 _LOCK_TIMEOUT_SECONDS = 120.0
 _READERS = 3
 """Images that are read at once: as many as nnU-Net prepares."""
@@ -89,12 +91,14 @@ def predict_images(contract: RunContract, paths: RunPaths, asked: Prediction) ->
     try:
         with lock(work / LOCK_FILE, "prediction", _LOCK_TIMEOUT_SECONDS):
             report = _predict(contract, paths, asked, work)
-            shutil.rmtree(work)
-            return report
+            shutil.rmtree(work / _DONE, ignore_errors=True)
     except Locked as error:
         raise TrainerError(
             ExitCode.PREEMPTED, f"another pod writes to the same folder ({error}); trying again later"
         ) from error
+    # Not before: on NFS a file that is open can't be removed.
+    shutil.rmtree(work, ignore_errors=True)
+    return report
 
 
 def _predict(contract: RunContract, paths: RunPaths, asked: Prediction, work: Path) -> TerminationReport:
@@ -110,7 +114,7 @@ def _predict(contract: RunContract, paths: RunPaths, asked: Prediction, work: Pa
     version = _nnunet_version()
     if asked.nnunet_version not in (None, version):
         log.warning("trained with nnU-Net %s, predicting with %s", asked.nnunet_version, version)
-    output = work / "segmentations"
+    output = work / _DONE
     if len(members) == 1 and not postprocessing:
         predict(contract, members[0], cases.images, ending, output)
     else:

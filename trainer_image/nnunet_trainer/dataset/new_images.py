@@ -112,8 +112,10 @@ def _findings(reader: Any, channels: int, paths: Sequence[Path]) -> list[Finding
         else:
             array, properties = found
             count += len(array)
+            if about := list(_about(path, array, properties)):
+                findings += about
+                continue
             grids[path.name] = replace(grid_of(array, properties), forms=forms_of(path, properties))
-            findings += _about(path, array, properties)
             if hidden := hidden_not_finite(path, array, properties):
                 words = counted(hidden, "voxel")
                 log.warning("%s has %s that are not finite, which nnU-Net reads as 0", path.name, words)
