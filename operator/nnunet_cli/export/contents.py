@@ -9,8 +9,9 @@ from typing import Any
 
 from nnunet_api.model_export import POSTPROCESSING, ModelExport
 from nnunet_api.plan_rules import plans_faults
+from nnunet_api.told_steps import are_steps
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.export.postprocessing import are_steps, named_steps, read_steps
+from nnunet_cli.export.postprocessing import named_steps, read_steps
 from nnunet_cli.text.words import listed
 
 _REMEDY = "It is not what nnU-Net writes, so it is not exported: look at who can write to the results claim"

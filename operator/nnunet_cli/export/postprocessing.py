@@ -19,9 +19,6 @@ _STEP = ("nnunetv2.postprocessing.remove_connected_components", "remove_all_but_
 _SCALARS = (("numpy._core.multiarray", "scalar"), ("numpy.core.multiarray", "scalar"))
 _DTYPE = ("numpy", "dtype")
 _ORDERS = {"<": "little", "|": "little", ">": "big"}
-_MORE = re.compile(r"and ([0-9]{1,6}) more")
-_SHORTEST = 32
-"""Characters of a name that a long report has at least."""
 
 
 class _Function:
@@ -95,17 +92,3 @@ def named_steps(steps: Sequence[Any], labels: Any) -> list[str]:
             raise ValueError(f"it keeps the largest component of {str(step)[:80]}, which dataset.json has no name for")
         found.append(name)
     return found
-
-
-def are_steps(told: Sequence[str], steps: Sequence[str]) -> bool:
-    """Tell whether a status means these steps: long lists and long names are cut short in it."""
-    if len(told) == len(steps) and all(map(_is, told, steps)):
-        return True
-    more = _MORE.fullmatch(told[-1]) if told else None
-    first = told[:-1]
-    return more is not None and len(first) + int(more[1]) == len(steps) and all(map(_is, first, steps))
-
-
-def _is(told: str, name: str) -> bool:
-    shown = "".join(char if char.isprintable() else "�" for char in name)  # as the operator writes it
-    return told == shown or (len(told) >= _SHORTEST and shown.startswith(told))

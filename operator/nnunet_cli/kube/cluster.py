@@ -90,6 +90,26 @@ class Cluster:
         """Return the Jobs of a namespace with these labels. Raises Refused."""
         return self._pages(self._batch.list_namespaced_job, namespace=namespace, label_selector=labels)
 
+    def job(self, namespace: str, name: str) -> Object | None:
+        """Return a Job, or None where there is none of this name. Raises Refused."""
+        try:
+            found: Object = self._ask(self._batch.read_namespaced_job, namespace=namespace, name=name).body
+        except Refused as refused:
+            if refused.answer.status == 404:
+                return None
+            raise
+        return found
+
+    def create_job(self, namespace: str, body: Object) -> Object:
+        """Create a Job and return it. Raises Refused."""
+        made: Object = self._ask(self._batch.create_namespaced_job, namespace=namespace, body=body).body
+        return made
+
+    def delete_job(self, namespace: str, name: str, uid: str) -> None:
+        """Delete this Job, which is there until its pods are gone. Raises Refused."""
+        options = {"propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
+        self._ask(self._batch.delete_namespaced_job, namespace=namespace, name=name, body=options)
+
     def pods(self, namespace: str, labels: str) -> list[Object]:
         """Return the pods of a namespace with these labels. Raises Refused."""
         return self._pages(self._core.list_namespaced_pod, namespace=namespace, label_selector=labels)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import stat
 import subprocess
@@ -34,6 +35,8 @@ DESCRIPTION_BYTES = 8 << 20
 STALE_SECONDS = 900.0
 """After so long without a byte nobody writes a part any more: a connection is given up sooner."""
 _MEND = "put what it leads to in its place, or give that folder"
+_PREDICTIONS = re.compile(r"predictions_.+-[0-9a-f]{8}|\.nnunet-predict-[0-9a-f]{8}")
+"""Names of the folders in which predictions work: no training may be called so, as no name has a _ in it."""
 _OURS = re.compile(r"\..+\.[0-9a-f]{8}" + re.escape(PART))
 
 
@@ -184,6 +187,25 @@ def _sweep(folder: Path) -> None:
                 path.unlink()
 
 
+def make(root: Path, folder: str) -> None:
+    """Make a folder, where there is none yet."""
+    path = on_claim(root, folder)
+    if path.exists() and not path.is_dir():
+        raise Refusal(f"{folder} on the claim is no folder: give another one")
+    path.mkdir(parents=True, exist_ok=True)
+    say(done=True)
+
+
+def remove(root: Path, folder: str) -> None:
+    """Remove a folder in which a prediction works, and nothing else."""
+    path = on_claim(root, folder)
+    if not _PREDICTIONS.fullmatch(path.name):
+        raise Refusal(f"{folder} is no folder of a prediction, and not removed")
+    if path.is_dir():
+        shutil.rmtree(path)  # it follows no link
+    say(done=True)
+
+
 def histories(root: Path, run: str) -> None:
     """Have the image's trainer write, for each fold in a run folder, what its newest checkpoint has logged."""
     folder = on_claim(root, run)
@@ -258,6 +280,8 @@ COMMANDS = {
     "hashes": hashes,
     "receive": receive,
     "histories": histories,
+    "make": make,
+    "remove": remove,
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nnunet_api.folders import inside, run_folder
 from nnunet_api.labels import short_name
-from nnunet_api.pod_template import PodTemplate
+from nnunet_api.pod_template import PodTemplate, SecurityContext
 from nnunet_api.training import Storage
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
@@ -39,10 +39,32 @@ class Run:
 
 
 @contextmanager
-def open_run(cluster: Cluster, training: Object, image: str | None, limit_seconds: float) -> Iterator[Run]:
-    """Mount the results claim of a training, read-only. Raises CliError."""
+def open_run(
+    cluster: Cluster, training: Object, image: str | None, limit_seconds: float, *, read_only: bool = True
+) -> Iterator[Run]:
+    """Mount the results claim of a training. Raises CliError."""
+    place = place_of_run(training)
+    chosen = choose_image(cluster, image)
+    chosen = replace(chosen, security=place.security) if place.security else chosen
+    where = training["metadata"]["namespace"]
+    with mounted(cluster, where, place.claim, chosen, read_only=read_only, limit_seconds=limit_seconds) as volume:
+        yield Run(volume, place.folder)
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """Where a run lies, and as whom its pods run."""
+
+    claim: str
+    folder: str
+    """Path inside the claim."""
+    security: SecurityContext | None
+    """None where the training says nothing of it."""
+
+
+def place_of_run(training: Object) -> RunPlace:
+    """Return where the run of a training lies. Raises CliError."""
     metadata = training["metadata"]
-    namespace = metadata["namespace"]
     try:
         spec = training.get("spec") or {}
         results = Storage.model_validate(spec.get("storage") or {}).results
@@ -50,11 +72,7 @@ def open_run(cluster: Cluster, training: Object, image: str | None, limit_second
     except ValueError as error:
         words = f"spec.storage or spec.podTemplate of {metadata['name']} can't be read: {error}"
         raise CliError(words, ExitCode.CLUSTER) from None
-    folder = run_path(training, results.sub_path)
-    chosen = choose_image(cluster, image)
-    chosen = replace(chosen, security=own) if own else chosen
-    with mounted(cluster, namespace, results.claim_name, chosen, read_only=True, limit_seconds=limit_seconds) as volume:
-        yield Run(volume, folder)
+    return RunPlace(results.claim_name, run_path(training, results.sub_path), own)
 
 
 def run_path(training: Object, sub_path: str) -> str:

@@ -84,10 +84,12 @@ def foreign(site: Site, home: str) -> None:
         site.api.create("nnunettrainings", training(home, "newest", trainer={"image": "attacker.example/x:1"}))
 
 
+PLACES = ("-i", ".", "-o", "out")
 COMMANDS = [
     ["report", "hippo"],
     ["curves", "hippo"],
     ["export", "model"],
+    ["predict", "model", *PLACES],
     ["dataset", "ls", "--claim", "nnunet-results"],
 ]
 
@@ -177,9 +179,11 @@ def test_what_was_not_verified_is_not_exported(home: str, nnunet: Command) -> No
     assert "helper pod" not in run.err
 
 
-@pytest.mark.parametrize("command", [["report"], ["curves"], ["export"], ["report", "--from-status"]])
+@pytest.mark.parametrize(
+    "command", [["report"], ["curves"], ["export"], ["predict", *PLACES], ["report", "--from-status"]]
+)
 def test_of_a_training_that_has_not_begun_no_pod_is_made(home: str, nnunet: Command, command: list[str]) -> None:
-    run = nnunet(*command, "waits", "-n", home, *IMAGE)
+    run = nnunet(command[0], "waits", *command[1:], "-n", home, *IMAGE)
     assert run.code == 1 and "waits has not begun yet, so it has no" in run.err and "helper pod" not in run.err
 
 

@@ -26,7 +26,7 @@ from nnunet_cli.kube.watched import watched
 from nnunet_cli.volumes.runs import Run
 from nnunet_cli.volumes.stream import Lost
 from tests.support.made_statuses import condition
-from tests.unit.cli.pipes import LocalVolume, Pipes
+from tests.support.pipes import LocalVolume, Pipes
 
 DATASET = "Dataset004_Hippocampus"
 RUN = "clinic/hippo-12345678"

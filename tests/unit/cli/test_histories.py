@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_cli.errors import CliError
-from tests.unit.cli.pipes import LocalVolume
+from tests.support.pipes import LocalVolume
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ from nnunet_cli.volumes.helper import Image, why_waiting
 from nnunet_cli.volumes.runs import Run
 from tests.support.command import Command
 from tests.support.made_statuses import training_body
-from tests.unit.cli.pipes import LocalVolume
+from tests.support.pipes import LocalVolume
 
 HOSTILE = "a\x1b]52;c;cm0gLXJm\x07b\x1b[2Jc\x9b31md\u202ee\rf"
 """Writes the clipboard, clears the screen, colours by one C1 character, turns the direction, goes back in the line."""

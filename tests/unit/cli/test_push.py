@@ -12,7 +12,7 @@ from nnunet_cli.datasets.transfer import LocalFile, Sent, local_files, plan, pus
 from nnunet_cli.errors import CliError
 from nnunet_cli.volumes.hashes import hashes_of
 from nnunet_cli.volumes.stream import Lost
-from tests.unit.cli.pipes import LocalVolume, Pipes
+from tests.support.pipes import LocalVolume, Pipes
 
 CONTENT = {
     "dataset.json": b"{}",

@@ -59,7 +59,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(
-        dest="command", required=True, metavar="prepare | plan | train | verify | evaluate | compare | history"
+        dest="command",
+        required=True,
+        metavar="prepare | plan | train | verify | evaluate | predict | compare | history",
     )
     prepare = commands.add_parser("prepare", help="make the training's folders on its claims (the operator's image)")
     for part in (RAW, PREPROCESSED, RESULTS):
@@ -76,6 +78,7 @@ def parser() -> argparse.ArgumentParser:
         "verify", help="prove from the final checkpoints what was trained (no GPU, the operator's image)"
     )
     commands.add_parser("evaluate", help="cross-validation Dice, and the ensemble's Dice on the test set")
+    commands.add_parser("predict", help="predict new images with a model that was verified; the run is only read")
     commands.add_parser(
         "compare", help="compare arms of trainings by the scores that their evaluations reported (the operator's image)"
     )
@@ -139,6 +142,8 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
             folders = Folders(options.raw, options.preprocessed, options.results)
             begins = Weights(options.weights, options.weights_hash, options.weights_cases) if options.weights else None
             result = prepare(contract, claims_root(), folders, begins)
+        elif options.command == "predict":
+            result = _predict(contract, volumes, read_only, standing)
         else:
             paths = run_paths(contract)
             volumes += [paths.run, Path("/tmp")]
@@ -188,6 +193,20 @@ def _command(
 
     standing.tidy_with(tidy)
     return evaluate(contract, paths)
+
+
+def _predict(
+    contract: RunContract, volumes: list[Path], read_only: list[Path], standing: "Standing"
+) -> TerminationReport:
+    """Predict new images; say which folders may be written to, and which are only read."""
+    from nnunet_trainer.commands import predict
+    from nnunet_trainer.scoring.predicting import forget_attempt
+
+    paths = run_paths(contract)
+    volumes += [predict.segmentations_folder(), Path("/tmp")]
+    read_only += [paths.run, predict.images_folder()]
+    standing.tidy_with(forget_attempt)
+    return predict.predict_images(contract, paths, predict.read_prediction())
 
 
 class Standing:

@@ -28,9 +28,9 @@ from nnunet_trainer.dataset.readers import (
 )
 from nnunet_trainer.process.failures import is_missing_or_damaged, one_line
 
-_LARGEST = 1e18
+LARGEST = 1e18
 """Values above can't be normalized: their squares are infinite in single precision."""
-_DAMAGED = "is damaged: its checksum does not fit"
+DAMAGED = "is damaged: its checksum does not fit"
 
 
 class Kind(Enum):
@@ -238,7 +238,7 @@ class Reading:
         kind = Kind.OTHER_READER if another else Kind.UNREADABLE
         if is_damaged(path):
             # Some readers take it nevertheless.
-            kind, words = Kind.UNREADABLE, _DAMAGED
+            kind, words = Kind.UNREADABLE, DAMAGED
         self.findings.append(Finding(kind, f"{self.name_of(path)}: {words[:PRINTED]}"))
         return None
 
@@ -313,7 +313,7 @@ def _about_voxels(read: Reading) -> Iterator[Finding]:
                 # A file may hold several channels.
                 name = read.names[min(number, len(read.names) - 1)]
                 yield Finding(Kind.VOXELS, f"{name} has {count}")
-    elif (largest := max(abs(float(array.max())), abs(float(array.min())))) > _LARGEST:
+    elif (largest := max(abs(float(array.max())), abs(float(array.min())))) > LARGEST:
         yield Finding(Kind.LARGE, f"{read.names[0]} and what belongs to it has {largest:.3g}")
     count = int(read.segmentation.size - np.count_nonzero(np.isfinite(read.segmentation)))
     if count := count or hidden_not_finite(read.case.label, read.segmentation, read.label_properties):

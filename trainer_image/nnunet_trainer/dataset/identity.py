@@ -83,7 +83,7 @@ def prediction_inputs(cases: Mapping[str, Sequence[Path]], checkpoints: Iterable
                 whole.update(f"spacing {file_hash(path)}\n".encode())
         return whole.hexdigest()
 
-    with heartbeat(f"hashing the images of {counted(len(cases), 'test case')}"), ThreadPoolExecutor(workers) as pool:
+    with heartbeat(f"hashing the images of {counted(len(cases), 'case')}"), ThreadPoolExecutor(workers) as pool:
         return dict(zip(cases, pool.map(of_case, cases.values()), strict=True))
 
 

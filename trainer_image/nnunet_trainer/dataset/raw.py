@@ -145,6 +145,12 @@ def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case], workers
 
 
 def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: int) -> None:
+    if problems := whole_problems(what, folder, paths, workers):
+        raise wrong_data("; ".join(problems))
+
+
+def whole_problems(what: str, folder: Path, paths: Collection[Path], workers: int) -> list[str]:
+    """Return which files are cut short, or hold only a part of an image; `folder` is where they are named from."""
     problems = []
     if damaged := _cut_short(what, paths, workers):
         names = {str(_relative(path, folder)) for path in damaged}
@@ -154,8 +160,7 @@ def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: in
         problems.append(detached_problem(detached))
     if problem := headers_problem(((str(_relative(path, folder)), path) for path in paths), head_of):
         problems.append(problem)
-    if problems:
-        raise wrong_data("; ".join(problems))
+    return problems
 
 
 def _cut_short(what: str, paths: Collection[Path], workers: int) -> list[Path]:

@@ -104,11 +104,11 @@ class RunPaths:
 
 def run_paths(contract: RunContract) -> RunPaths:
     """Return the paths of a run in this pod."""
-    root = _root()
-    results = root / RESULTS_PATH.lstrip("/")
+    here = root()
+    results = here / RESULTS_PATH.lstrip("/")
     return RunPaths(
-        raw=root / RAW_PATH.lstrip("/"),
-        preprocessed=root / PREPROCESSED_PATH.lstrip("/"),
+        raw=here / RAW_PATH.lstrip("/"),
+        preprocessed=here / PREPROCESSED_PATH.lstrip("/"),
         results=results,
         run=results / contract.run_folder,
     )
@@ -116,7 +116,7 @@ def run_paths(contract: RunContract) -> RunPaths:
 
 def compared_run(folder: str) -> RunPaths:
     """Return the paths of a run that a comparison reads: its folder inside the results, and nothing else of it."""
-    results = _root() / RESULTS_PATH.lstrip("/")
+    results = root() / RESULTS_PATH.lstrip("/")
     return RunPaths(raw=Path(), preprocessed=Path(), results=results, run=results / folder)
 
 
@@ -127,10 +127,11 @@ def local_folder() -> Path:
 
 def claims_root() -> Path:
     """Return where the claims are mounted as a whole, in the container that prepares the folders."""
-    return _root() / CLAIMS_PATH.lstrip("/")
+    return root() / CLAIMS_PATH.lstrip("/")
 
 
-def _root() -> Path:
+def root() -> Path:
+    """Return the folder that takes the place of / for the mounts."""
     return Path(os.environ.get(ROOT_ENV, "/"))
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nnunet_api.contract import RunContract
 from nnunet_api.dataset.layout import named
@@ -14,6 +14,7 @@ from nnunet_trainer.dataset.identity import prediction_inputs
 from nnunet_trainer.dataset.raw import Case
 from nnunet_trainer.process.files import temporary_path
 from nnunet_trainer.process.gpu import require_gpu
+from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import memory_limit
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.fence import Fence
@@ -34,6 +35,18 @@ TEST_SUMMARIES = {FINAL: "test_summary.json", BEST: "test_summary_best.json"}
 """nnU-Net's own summary of them."""
 MIRROR_AXES = "mirrorAxes"
 """Key of the axes along which copies are mirrored and predicted, too."""
+
+
+class Cases(Protocol):
+    """Cases to predict."""
+
+    @property
+    def images(self) -> Mapping[str, Sequence[Path]]:
+        """The channels of each case by its name."""
+
+    @property
+    def ending(self) -> str:
+        """Ending of all files."""
 
 
 @dataclass(frozen=True)
@@ -256,8 +269,18 @@ def predict(
     if missing:
         left = {name: images[name] for name in missing}
         sizes = [extents[name] for name in missing]
-        workers = predict_cases(contract, predictor, left, sizes, output, before, probabilities)
+        kept = len(images) - len(missing)
+        # Segmentations are in place when they are whole.
+        with heartbeat(
+            f"predicting with {ensemble.model.name}",
+            lambda: f"{kept + _number(output, ending, missing)}/{len(images)} cases",
+        ):
+            workers = predict_cases(contract, predictor, left, sizes, output, before, probabilities)
     return Predicted(predictor, extents, workers)
+
+
+def _number(folder: Path, ending: str, cases: Sequence[str]) -> int:
+    return sum((folder / f"{case}{ending}").exists() for case in cases)
 
 
 def _dice(test_set: HeldOut, predictions: Path, summary: Path, made: Made, processes: int) -> scores.CaseScores:

@@ -22,6 +22,7 @@ from nnunet_trainer.scoring.ensemble import (
     MIRROR_AXES,
     PREDICTIONS,
     TEST_SUMMARIES,
+    Cases,
     Ensemble,
     HeldOut,
     Made,
@@ -70,40 +71,63 @@ def score_chosen(
     """
     first = members[0]
     predictions = first.results / PREDICTIONS[first.checkpoint]
-    folder = predictions.with_name(f"{predictions.name}{MEMBERS}")
     if len(members) == 1 and not postprocessing:
         # Of an attempt before, that something else was chosen for.
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(predictions.with_name(f"{predictions.name}{MEMBERS}"), ignore_errors=True)
         return score_ensemble(contract, first, test_set)
-    missing = _missing(contract, members, postprocessing, test_set, predictions)
+    made = predict_chosen(
+        contract,
+        members,
+        postprocessing,
+        test_set,
+        predictions,
+        ("the test cases by two configurations", "create the training with selection.ensembles: false"),
+    )
+    return score_predictions(contract, predictions, first.results / TEST_SUMMARIES[first.checkpoint], test_set, made)
+
+
+def predict_chosen(
+    contract: RunContract,
+    members: Sequence[Ensemble],
+    postprocessing: Sequence[str],
+    cases: Cases,
+    predictions: Path,
+    room: tuple[str, str],
+) -> Made:
+    """Let a folder hold what the mean of these ensembles predicts of the cases, postprocessed; return how it was made.
+
+    What leads to it lies in a folder beside until then. `room` says of which probabilities there may be too many, and
+    what to do then.
+    """
+    folder = predictions.with_name(f"{predictions.name}{MEMBERS}")
+    missing = _missing(contract, members, postprocessing, cases, predictions)
     folders = [folder / member.model.name for member in members]
-    voxels, heads = _sizes(first, test_set)
+    voxels, heads = _sizes(members[0], cases)
     if missing and len(members) > 1:
-        _require_room({case: voxels[case] for case in missing}, heads, folders)
+        _require_room({case: voxels[case] for case in missing}, heads, folders, room)
     networks = []
     for member, own in zip(members, folders, strict=True):
-        images = {case: test_set.images[case] for case in missing}
+        images = {case: cases.images[case] for case in missing}
         # The networks of one are gone before those of the next are loaded.
-        networks.append(_predict(contract, member, images, test_set.ending, own, probabilities=len(members) > 1))
+        networks.append(_predict(contract, member, images, cases.ending, own, probabilities=len(members) > 1))
     for case in missing:
-        if first.fence:
-            first.fence.check()
-        _finish(case, folders, predictions, test_set.ending, networks[0], postprocessing)
+        if members[0].fence:
+            members[0].fence.check()
+        _finish(case, folders, predictions, cases.ending, networks[0], postprocessing)
     shutil.rmtree(folder)
     workers = [one.workers for one in networks if one.workers is not None]
     inference = {**networks[0].inference, "postprocessing": postprocessing_words(postprocessing)}
     if len(members) > 1:
         inference["meanOf"] = [member.model.name for member in members]
         inference[MIRROR_AXES] = [one.inference[MIRROR_AXES] for one in networks]
-    made = Made(networks[0].what, inference, list(voxels.values()), min(workers, default=None), first.fence)
-    return score_predictions(contract, predictions, first.results / TEST_SUMMARIES[first.checkpoint], test_set, made)
+    return Made(networks[0].what, inference, list(voxels.values()), min(workers, default=None), members[0].fence)
 
 
 def _missing(
     contract: RunContract,
     members: Sequence[Ensemble],
     postprocessing: Sequence[str],
-    test_set: HeldOut,
+    cases: Cases,
     predictions: Path,
 ) -> list[str]:
     """Return the cases that are not there, from the same images and checkpoints and with the same postprocessing."""
@@ -112,32 +136,32 @@ def _missing(
     how = f"{names} {postprocessing_words(postprocessing)}"
     inputs = {
         case: hashlib.sha256(f"{digest} {how}".encode()).hexdigest()
-        for case, digest in prediction_inputs(test_set.images, checkpoints, contract.processes).items()
+        for case, digest in prediction_inputs(cases.images, checkpoints, contract.processes).items()
     }
     predictions.mkdir(parents=True, exist_ok=True)
-    return sorted(set(test_set.images) - fresh_ones(predictions, test_set.ending, inputs, members[0].fence))
+    return sorted(set(cases.images) - fresh_ones(predictions, cases.ending, inputs, members[0].fence))
 
 
-def _sizes(member: Ensemble, test_set: HeldOut) -> tuple[dict[str, int], int]:
+def _sizes(member: Ensemble, cases: Cases) -> tuple[dict[str, int], int]:
     """Return the voxels of each case, and the number of classes or regions of which there are probabilities."""
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
     plans = PlansManager(read_checked_plans(member.model / "plans.json"))
     reader = plans.image_reader_writer_class()
-    voxels = {name: prod(geometry(reader, paths[0])[0]) for name, paths in test_set.images.items()}
+    voxels = {name: prod(geometry(reader, paths[0])[0]) for name, paths in cases.images.items()}
     return voxels, int(plans.get_label_manager(read_json(member.model / "dataset.json")).num_segmentation_heads)
 
 
-def _require_room(voxels: Mapping[str, int], heads: int, folders: Sequence[Path]) -> None:
+def _require_room(voxels: Mapping[str, int], heads: int, folders: Sequence[Path], words: tuple[str, str]) -> None:
     """Look for the room of probabilities of these cases, by each network, that are not there yet."""
     least = most = 0
     for folder in folders:
         lacking = voxels.keys() - whole_probabilities(folder)
         bounds = needed_bytes([voxels[case] for case in lacking], [len(lacking)], heads)
         least, most = least + bounds[0], most + bounds[1]
-    remedy = "without room for them, create the training with selection.ensembles: false"
+    what, remedy = words
     home = folders[0].parent.parent
-    if note := require_room(least, most, home, "the test cases by two configurations", remedy):
+    if note := require_room(least, most, home, what, f"without room for them, {remedy}"):
         log.warning("%s", note)
 
 

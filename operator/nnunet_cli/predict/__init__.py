@@ -1,0 +1,1 @@
+"""`kubectl nnunet predict`: new images, segmented in the cluster by a model of a training."""
