@@ -122,7 +122,7 @@ def compared_run(folder: str) -> RunPaths:
 
 def local_folder() -> Path:
     """Return the volume for a copy of the preprocessed data on the node, where the training asks for one."""
-    return _root() / LOCAL_COPY_PATH.lstrip("/")
+    return root() / LOCAL_COPY_PATH.lstrip("/")
 
 
 def claims_root() -> Path:
