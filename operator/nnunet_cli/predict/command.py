@@ -11,8 +11,6 @@ from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.export.choice import wanted
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
-from nnunet_cli.kube.trainings import read_training
-from nnunet_cli.kube.watched import watched
 from nnunet_cli.options import HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.predict.following import create, delete, follow
 from nnunet_cli.predict.job import prediction_job
@@ -21,7 +19,7 @@ from nnunet_cli.predict.request import Compute, processes_of, require_class, spe
 from nnunet_cli.predict.task import Asked, Task, prepare
 from nnunet_cli.text.output import note, say
 from nnunet_cli.volumes.access import IMAGE_VARIABLE
-from nnunet_cli.volumes.runs import require_begun
+from nnunet_cli.volumes.runs import read_begun
 
 _PLACE = "FOLDER|CLAIM:PATH"
 
@@ -105,9 +103,7 @@ def predict(
         processes_of(cpu)
     cluster = Cluster(to)
     where = namespace or cluster.namespace
-    training = read_training(cluster, where, name)
-    found = watched(training)
-    require_begun(found, "model")
+    training, found = read_begun(cluster, where, name, "model")
     chosen = wanted(training, found, [configuration] if configuration else (), replicate)
     require_class(spec_of(training), image)
     asked = Asked(cluster, training, found, chosen, replicate, source, target, compute, image, timeout, follow_links)

@@ -99,7 +99,7 @@ def test_each_pod_gets_a_claim_of_its_own(lab: Lab) -> None:
         assert made["spec"]["storageClassName"] == claim["storageClassName"]
         assert made["spec"]["resources"]["requests"]["storage"] == "1Gi"
         assert [owner["name"] for owner in made["metadata"]["ownerReferences"]] == [pod["metadata"]["name"]]
-        lab.wait_reason("Progressing", "ClaimNotBound", timeout=90)
+        lab.wait_reason("Progressing", "ClaimNotBound")
 
 
 def _claim(api: Api, namespace: str, name: str) -> Object | None:
