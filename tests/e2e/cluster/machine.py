@@ -9,7 +9,8 @@ from hack.localcluster.cleanup import OUTSIDE_FOLDERS
 
 Listing = dict[str, set[str]]
 
-_OUR_KINDS = re.compile(r"kube-(?!router)|kubelet|etcd|containerd|runc|/pause")
+_OUR_KINDS = re.compile(r"(kube-(?!router).*|kubelet|etcd|containerd.*|runc|pause)")
+"""Names of programs. Clients like helm and kubectl, which lie in the same folder, belong to whoever has called them."""
 _OUR_CGROUPS = re.compile(r"/nnunet-|/kubepods|/k8s\.io")  # whatever else runs on the machine makes some, too
 _FOREIGN_MOUNTS = ("/tmp/", "/var/lib/containers/", "/var/tmp/")  # of image builds that run meanwhile
 _OTHER_CLUSTERS = re.compile(rb"NNUNET_CLUSTER_STATE=[^\0]*/(?!clean\0)[^/\0]+\0")
@@ -57,8 +58,8 @@ def _processes() -> set[str]:
             environment = (entry / "environ").read_bytes() + b"\0"
         except OSError:
             continue
-        program = command.split(" ", 1)[0]
-        if _OUR_KINDS.search(program) and not _OTHER_CLUSTERS.search(environment):
+        program = command.split(" ", 1)[0].rsplit("/", 1)[-1]
+        if _OUR_KINDS.fullmatch(program) and not _OTHER_CLUSTERS.search(environment):
             found.add(f"{entry.name} {command}")
     return found
 
