@@ -130,8 +130,8 @@ def test_a_trainer_has_no_say_in_what_the_operator_tells(site: Site) -> None:
     forged = Metrics()
     forged.tell(Held())
     with site.pod("forged", TRAINER, forged.registry):
-        scrapes = 'sum_over_time(up{pod="forged"}[5m]) >= 3'
-        site.wait("three scrapes of the pod", lambda: bool(site.prometheus.query(scrapes)))
+        scrapes = 'sum_over_time(up{pod="forged"}[5m]) >= 2'
+        site.wait("two scrapes of the pod", lambda: bool(site.prometheus.query(scrapes)))
         assert site.prometheus.query('{pod="forged",__name__=~"nnunet.*"}') == []
         site.wait("the alert on a missing operator", lambda: bool(site.firing("NnunetOperatorDown")))
         assert not site.firing("NnunetPolicyDenials")
