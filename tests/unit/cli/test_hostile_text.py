@@ -25,7 +25,7 @@ from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.report import command as report
 from nnunet_cli.text import output
 from nnunet_cli.text.words import printable
-from nnunet_cli.volumes import stream
+from nnunet_cli.volumes import runs, stream
 from nnunet_cli.volumes.helper import Image, why_waiting
 from nnunet_cli.volumes.runs import Run
 from tests.support.command import Command
@@ -143,7 +143,7 @@ def claim(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(dataset, "choose_image", lambda *_: Image("trainer:1"))
     for module in (report, curves):
         monkeypatch.setattr(module, "open_run", open_run)
-        monkeypatch.setattr(module, "read_training", lambda *_: training_body() | BEGUN)
+    monkeypatch.setattr(runs, "read_training", lambda *_: training_body() | BEGUN)
     return root
 
 
