@@ -85,7 +85,7 @@ def test_scores_are_computed_by_as_many_as_fit() -> None:
 
 
 def test_as_many_cases_of_a_choice_are_in_work_as_fit() -> None:
-    """One of 512 x 512 x 300 voxels and 5 classes takes 4.5 GiB while it is averaged, and 2.5 while components are looked
+    """512 x 512 x 300 voxels of 5 classes take 4.5 GiB while they are averaged, and 2.5 while components are looked
     for, by what was measured for each voxel, with its process."""
     voxels = [512 * 512 * 300, 64**3]
     assert [fitting_mergers(voxels, 5, 8, limit * GIB) for limit in (4, 12, 32)] == [1, 2, 6]
