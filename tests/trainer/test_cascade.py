@@ -175,10 +175,7 @@ def a_pair_predicts_elsewhere_as_it_was_scored(world: World, folder: Path) -> No
     }
     write_json(world.run / "selection.json", record)
     scored = world.but(testSet={}, selection={})
-    command = scored.start("evaluate")
-    last = world.run / f"predictions_test_by_configuration/{model(world, HIGH).name}"
-    command.wait_until(lambda: any(last.glob("case_*.nii.gz")), "a test case by the cascade")
-    command.kill(signal.SIGKILL)
+    scored.held_at(f"rename:*/{model(world, HIGH).name}/case_07.nii.gz").start("evaluate").kill_where_held()
     ended = scored.finish("evaluate")
     assert ended.code == 0, ended.log
     assert ended.log.count("predicting 0 of 2 cases") >= 2, "both stages before are there"

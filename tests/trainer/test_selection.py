@@ -211,18 +211,11 @@ def test_a_kill_while_a_case_is_drawn_costs_the_pictures_alone(in_peace: World, 
     )
 
 
-def test_what_was_chosen_predicts_elsewhere_as_it_was_scored(in_peace: World, tmp_path: Path) -> None:
-    record = read_json(in_peace.run / "selection.json")
-    export = export_of([one["configuration"] for one in record["chosen"]], record["postprocessing"])
-    theirs = predicted_elsewhere(in_peace, in_peace.run, export, tmp_path / "elsewhere")
-    assert theirs.name.endswith("_postprocessed")
-    require_same(in_peace.run / "predictions_test", theirs)
-
-
 def test_nnunets_export_takes_the_choice_along(chosen: World, tmp_path: Path) -> None:
+    """The postprocessing lies where `kubectl nnunet export` looks for it."""
     entry = "from nnunetv2.model_sharing.entry_points import export_pretrained_model_entry as p; p()"
-    names = ["-d", "901", "-o", str(tmp_path / "model.zip"), "-c", FLAT, SOLID, "-f", "0", "1"]
-    nnunet(chosen, chosen.run, entry, *names)
+    options = ["-d", "901", "-o", str(tmp_path / "model.zip"), "-c", FLAT, SOLID, "-f", "0", "1"]
+    nnunet(chosen, chosen.run, entry, *options)
     with zipfile.ZipFile(tmp_path / "model.zip") as archive:
         packed = {name.removeprefix(f"{chosen.contract.dataset}/") for name in archive.namelist()}
     assert {
@@ -230,6 +223,12 @@ def test_nnunets_export_takes_the_choice_along(chosen: World, tmp_path: Path) ->
         f"ensembles/{PAIR}/summary.json",
         f"{MODELS[FLAT]}/{WHOLE}/summary.json",
     } <= packed
+    record = read_json(chosen.run / "selection.json")
+    names = [one["configuration"] for one in record["chosen"]]
+    folders = export_of(names, record["postprocessing"]).folders_of_choice
+    assert {name for name in packed if name.endswith("postprocessing.pkl")} <= {
+        f"{folder.partition('/')[2]}/postprocessing.pkl" for folder in folders
+    }
     assert any(name.endswith("postprocessing.pkl") for name in packed)
 
 

@@ -84,9 +84,9 @@ def test_scores_are_computed_by_as_many_as_fit() -> None:
     assert fitting_scorers([512 * 512 * 1000], 8, 2 * GIB) == 1
 
 
-def test_as_many_cases_of_a_choice_are_in_work_as_were_measured_to_fit() -> None:
-    """Of 512 x 512 x 300 voxels and 5 classes one takes 4.5 GiB while it is averaged, 2.1 while components are looked
-    for, beside the process itself."""
+def test_as_many_cases_of_a_choice_are_in_work_as_fit() -> None:
+    """512 x 512 x 300 voxels of 5 classes take 4.5 GiB while they are averaged, and 2.5 while components are looked
+    for, by what was measured for each voxel, with its process."""
     voxels = [512 * 512 * 300, 64**3]
     assert [fitting_mergers(voxels, 5, 8, limit * GIB) for limit in (4, 12, 32)] == [1, 2, 6]
     assert [fitting_postprocessors(voxels, 8, limit * GIB) for limit in (4, 12, 32)] == [1, 3, 8]
