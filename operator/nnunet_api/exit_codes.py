@@ -12,7 +12,7 @@ class ExitCode(IntEnum):
     WRONG_DATA = 65
     """The dataset is missing, incomplete or inconsistent."""
     CHECKPOINT_UNUSABLE = 69
-    """Checkpoints exist but none of them loads."""
+    """Checkpoints exist, and none can be gone on from."""
     EPOCHS_NOT_REACHED = 70
     """A final checkpoint does not prove the epochs that the training asks for."""
     STORAGE_FAILED = 74

@@ -43,7 +43,7 @@ FAILED: Mapping[str, Remedy] = {
     ),
     Reason.CHECKPOINT_UNUSABLE: Remedy(
         Group.FAILED,
-        "there are checkpoints of a fold and none of them loads",
+        "there are checkpoints of a fold, and it can go on from none of them",
         "Restore them from a backup, or delete the fold's folder in the run folder to begin that fold again.",
         Then.RETRY,
         (LOGS, DESCRIBE),
