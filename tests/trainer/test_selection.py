@@ -16,7 +16,6 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 
 from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
-from nnunet_api.prediction import PREDICTION_ENV, Prediction
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.selection.room import LEAST_SHARE
@@ -306,21 +305,6 @@ def test_a_pair_predicts_as_nnunets_commands_do(trained: World, tmp_path: Path) 
     conditions = read_json(world.run / "summary.json")["chosen"]["conditions"]
     assert conditions["inference"]["postprocessing"] == "largest component of all foreground, then of core"
     assert conditions["inference"]["meanOf"] == [MODELS[FLAT], MODELS[SOLID]]
-
-    shutil.copytree(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs", world.root / "nnunet/images")
-    (world.root / "nnunet/segmentations").mkdir()
-    told = ["all foreground", "core"]
-    hashes = {"checkpoints": evidence, "asked_for": "a" * 64}
-    asked = Prediction(configurations=[FLAT, SOLID], plans_name="nnUNetPlans", postprocessing=told, **hashes)
-    predicted = world.with_env(**{PREDICTION_ENV: asked.to_text()}).finish("predict")
-    assert predicted.code == 0 and "largest component of all foreground, core kept" in predicted.report.message
-    for case in TEST_CASES:
-        ours, scored = (
-            np.asarray(nibabel.load(folder / f"{case}.nii.gz").dataobj)
-            for folder in (world.root / "nnunet/segmentations", world.run / "predictions_test")
-        )
-        assert np.array_equal(ours, scored), f"{case} as new is not {case} as it was scored"
-    assert len(list((world.root / "nnunet/segmentations").iterdir())) == 3
 
     images = str(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs")
     predict = "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
