@@ -1,49 +1,179 @@
-"""New images, predicted with verified models: as nnU-Net's own command does, case by case, and the run is only read."""
+"""New images, predicted with verified models: as nnU-Net's own commands do, case by case, and the run is only read.
+
+The networks have random weights: nothing here depends on what they have learnt, and a test that trains takes minutes.
+"""
 
 import hashlib
 import os
+import pickle
 import shutil
 import signal
 import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
 import pytest
+import torch
+from nnunetv2.postprocessing.remove_connected_components import remove_all_but_largest_component_from_segmentation
+from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
+from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
-from nnunet_api.contract import EVIDENCE_FILE
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.prediction import PREDICTION_ENV, RECORD_FILE, Prediction, PredictionRecord
-from nnunet_trainer.process.files import read_json
-from tests.trainer.world import World, truncate
+from nnunet_trainer.process.files import read_json, write_json
+from tests.support.networks import small_network
+from tests.trainer import tiny_dataset
+from tests.trainer.world import World, make_contract, truncate
 
 CASES = ["new_a", "new_b", "new_c", "new_d"]
+FLAT, SOLID, CASCADE = "2d_tiny", "3d_tiny", "3d_tiny_cascade"
+FOLDS = ("0", "1")
+STEPS = ["all foreground", "core"]
+NETWORKS = {
+    FLAT: small_network("2d", [16, 16], [4, 8, 8]),
+    SOLID: small_network("3d_fullres", [16, 16, 16], [4, 8, 8]),
+    CASCADE: {**small_network("3d_fullres", [16, 16, 16], [4, 8, 8]), "previous_stage": SOLID},
+}
+LABELS = 2
+
+
+def planned_configuration(network: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration as nnU-Net's plans have it."""
+    dimensions = len(network["patch_size"])
+    functions = {f"resampling_fn_{what}": "resample_data_or_seg_to_shape" for what in ("data", "seg", "probabilities")}
+    how = {"order": 1, "order_z": 0, "force_separate_z": None}
+    given = {f"{name}_kwargs": {**how, "is_seg": name.endswith("seg")} for name in functions}
+    return {
+        **{key: value for key, value in network.items() if key != "inherits_from"},
+        **functions,
+        **given,
+        "data_identifier": "nnUNetPlans",
+        "preprocessor_name": "DefaultPreprocessor",
+        "median_image_size_in_voxels": [float(size) for size in tiny_dataset.SHAPE[-dimensions:]],
+        "spacing": [1.0] * dimensions,
+        "normalization_schemes": ["ZScoreNormalization"],
+        "use_mask_for_norm": [False],
+        "batch_dice": False,
+    }
+
+
+PLANS: dict[str, Any] = {
+    "dataset_name": tiny_dataset.NAME,
+    "plans_name": "nnUNetPlans",
+    "original_median_spacing_after_transp": [1.0, 1.0, 1.0],
+    "original_median_shape_after_transp": list(tiny_dataset.SHAPE),
+    "image_reader_writer": "SimpleITKIO",
+    "transpose_forward": [0, 1, 2],
+    "transpose_backward": [0, 1, 2],
+    "configurations": {name: planned_configuration(network) for name, network in NETWORKS.items()},
+    "experiment_planner_used": "ExperimentPlanner",
+    "label_manager": "LabelManager",
+    "foreground_intensity_properties_per_channel": {"0": {}},
+}
+
+
+def model(world: World, configuration: str) -> Path:
+    return world.run / tiny_dataset.NAME / f"nnUNetTrainer__nnUNetPlans__{configuration}"
+
+
+def write_model(world: World, configuration: str) -> None:
+    """Write what two folds leave that nobody has trained."""
+    folder = model(world, configuration)
+    folder.mkdir(parents=True)
+    write_json(folder / "plans.json", PLANS)
+    shutil.copy(world.root / "nnunet/raw" / tiny_dataset.NAME / "dataset.json", folder)
+    planned = PlansManager(PLANS).get_configuration(configuration)
+    channels = 1 + (LABELS if configuration == CASCADE else 0)
+    for fold in FOLDS:
+        network = get_network_from_plans(
+            planned.network_arch_class_name,
+            planned.network_arch_init_kwargs,
+            planned.network_arch_init_kwargs_req_import,
+            channels,
+            LABELS + 1,
+            allow_init=True,
+            deep_supervision=True,
+        )
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.add_(0.3 * torch.randn_like(parameter))
+        content = {
+            "network_weights": network.state_dict(),
+            "trainer_name": "nnUNetTrainer",
+            "init_args": {"configuration": configuration},
+            "inference_allowed_mirroring_axes": tuple(range(len(NETWORKS[configuration]["patch_size"]))),
+        }
+        (folder / f"fold_{fold}").mkdir()
+        torch.save(content, folder / f"fold_{fold}/checkpoint_final.pth")
 
 
 @pytest.fixture(scope="module")
-def trained(planned: World, tmp_path_factory: pytest.TempPathFactory) -> World:
-    """A model of all cases, trained and verified. What several networks do together, test_selection tells."""
-    world = planned.copy(tmp_path_factory.mktemp("model") / "world")
-    schedule = {"epochs": 1, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 1}
-    world = world.unvalidated().but(schedule=schedule)
-    for arguments in (("train", "--fold", "all"), ("verify",)):
-        ended = world.finish(*arguments)
-        assert ended.code == 0, ended.log
+def made(tmp_path_factory: pytest.TempPathFactory) -> World:
+    """A run with a model of each configuration, a choice among them, and four images that nobody has predicted."""
+    root = tmp_path_factory.mktemp("model") / "world"
+    raw = tiny_dataset.write_dataset(root / "nnunet/raw", training=0, test=len(CASES))
+    contract = make_contract(
+        planning={"configurations": NETWORKS},
+        configuration=FLAT,
+        configurations=list(NETWORKS),
+        selection={},
+        evaluation={"stepSize": 0.75},
+    )
+    world = World(root, contract)
+    torch.manual_seed(1)
+    for configuration in NETWORKS:
+        write_model(world, configuration)
+    record = {
+        "chosen": [{"configuration": name, "modelPath": "x"} for name in (FLAT, SOLID)],
+        "postprocessing": STEPS,
+        "meanValidationDice": 0.5,
+        "candidates": [],
+        "checkpoints": {},
+        "asked": {},
+    }
+    write_json(world.run / "selection.json", record)
+    images(world).mkdir()
+    segmentations(world).mkdir()
+    for case, source in zip(CASES, sorted((raw / "imagesTs").iterdir()), strict=True):
+        shutil.copy(source, images(world) / f"{case}_0000.nii.gz")
     return world
 
 
 @pytest.fixture
-def world(trained: World, tmp_path: Path) -> World:
-    """A copy with four new images, which nobody has predicted."""
-    world = trained.copy(tmp_path / "world")
-    images(world).mkdir()
-    segmentations(world).mkdir()
-    raw = world.root / f"nnunet/raw/{world.contract.dataset}"
-    sources = [*sorted((raw / "imagesTs").iterdir()), *sorted((raw / "imagesTr").iterdir())]
-    for case, source in zip(CASES, sources, strict=False):
-        shutil.copy(source, images(world) / f"{case}_0000.nii.gz")
-    return world.with_env(**{PREDICTION_ENV: asked(world).to_text()})
+def world(made: World, tmp_path: Path) -> World:
+    """A copy to change, of which one configuration is asked for."""
+    return asking(made.copy(tmp_path / "world"), SOLID)
+
+
+def asking(world: World, *configurations: str, **changes: Any) -> World:
+    """Return the same folders, of which these models are asked for."""
+    return world.with_env(**{PREDICTION_ENV: asked(world, *configurations, **changes).to_text()})
+
+
+def asked(world: World, *configurations: str, **changes: Any) -> Prediction:
+    names = [*configurations, *([SOLID] if CASCADE in configurations else [])]
+    content: dict[str, Any] = {
+        "asked_for": "a" * 64,
+        "configurations": list(configurations),
+        "plans_name": "nnUNetPlans",
+        "checkpoints": {
+            f"{name}-{fold}": hashlib.sha256(
+                (model(world, name) / f"fold_{fold}/checkpoint_final.pth").read_bytes()
+            ).hexdigest()
+            for name in names
+            for fold in FOLDS
+        },
+    }
+    return Prediction(**content | changes)
+
+
+def work_of(world: World) -> Path:
+    """Return where segmentations lie that are done, as long as not all are."""
+    return segmentations(world) / asked(world, SOLID).work_folder / "segmentations"
 
 
 def images(world: World) -> Path:
@@ -52,17 +182,6 @@ def images(world: World) -> Path:
 
 def segmentations(world: World) -> Path:
     return world.root / "nnunet/segmentations"
-
-
-def asked(world: World, **changes: Any) -> Prediction:
-    evidence = read_json(world.run / EVIDENCE_FILE)["folds"]
-    content: dict[str, Any] = {
-        "asked_for": "a" * 64,
-        "configurations": [world.contract.configuration],
-        "plans_name": "nnUNetPlans",
-        "checkpoints": {one["fold"]: one["checkpointHash"] for one in evidence},
-    }
-    return Prediction(**content | changes)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -84,48 +203,78 @@ def voxels(path: Path) -> Any:
     return np.asarray(nibabel.load(path).dataobj)
 
 
+def nnunet(world: World, entry: str, *arguments: str) -> None:
+    """Run a command of nnU-Net's as a user would, on a machine with one core.
+
+    It computes with as many threads as there are cores, and another number is another order of summation.
+    """
+    folders = {"nnUNet_raw": str(world.root / "nnunet/raw"), "nnUNet_results": str(world.run)}
+    folders |= {"nnUNet_preprocessed": str(world.root / "none"), "nnUNet_compile": "f", "nnUNet_def_n_proc": "1"}
+    code = f"import multiprocessing as m; m.cpu_count = lambda: 1; from nnunetv2.{entry} as p; p()"
+    command = [sys.executable, "-c", code, *arguments]
+    done = subprocess.run(command, env=os.environ | folders, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def predict_theirs(world: World, configuration: str, output: Path, *more: str) -> None:
+    names = ["-d", tiny_dataset.NAME, "-c", configuration, "-f", *FOLDS, "-step_size", "0.75"]
+    how = ["-device", "cpu", "-npp", "1", "-nps", "1", *more]
+    entry = "inference.predict_from_raw_data import predict_entry_point"
+    nnunet(world, entry, "-i", str(images(world)), "-o", str(output), *names, *how)
+
+
+def same(ours: Path, theirs: Path, cases: Sequence[str] = CASES) -> bool:
+    """Tell whether two folders have the same segmentations, every voxel of them."""
+    return all(np.array_equal(*(voxels(folder / f"{case}.nii.gz") for folder in (ours, theirs))) for case in cases)
+
+
 def test_every_voxel_is_that_of_nnunets_own_command(world: World, tmp_path: Path) -> None:
     before = contents(world.run)
     ended = world.finish("predict")
     assert ended.code == 0, ended.log
-    assert ended.report.message.startswith(f"4 cases segmented by {world.contract.configuration}. Nobody has verified")
+    assert ended.report.message.startswith(f"4 cases segmented by {SOLID}. Nobody has verified")
     assert contents(world.run) == before, "the run is only read"
     assert sorted(path.name for path in segmentations(world).iterdir()) == sorted(
         [RECORD_FILE, *(f"{case}.nii.gz" for case in CASES)]
     )
     record = PredictionRecord.model_validate(read_json(segmentations(world) / RECORD_FILE))
     assert (record.cases, record.asked_for, record.training) == (CASES, "a" * 64, "tests/tiny")
-    assert record.checkpoints == asked(world).checkpoints and record.mirroring
+    assert record.checkpoints == asked(world, SOLID).checkpoints and record.step_size == 0.75
+    predict_theirs(world, SOLID, tmp_path / "theirs")
+    assert same(segmentations(world), tmp_path / "theirs")
+    assert len(np.unique(voxels(segmentations(world) / "new_a.nii.gz"))) == 3, "else little is compared"
 
-    # It computes with as many threads as there are cores, and another number is another order of summation.
-    entry = "import multiprocessing as m; m.cpu_count = lambda: 1; "
-    entry += "from nnunetv2.inference.predict_from_raw_data import predict_entry_point as p; p()"
-    names = ["-d", "901", "-f", "all", "-c", world.contract.configuration, "-npp", "1", "-nps", "1"]
-    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
-    folders = {"nnUNet_results": str(world.run), "nnUNet_preprocessed": str(preprocessed), "nnUNet_compile": "f"}
-    folders["nnUNet_raw"] = str(world.root / "nnunet/raw")
-    command = [
-        "python3",
-        "-c",
-        entry,
-        "-i",
-        str(images(world)),
-        "-o",
-        str(tmp_path / "theirs"),
-        "-device",
-        "cpu",
-        *names,
-    ]
-    done = subprocess.run(command, env=os.environ | folders, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for case in CASES:
-        ours, theirs = (voxels(folder / f"{case}.nii.gz") for folder in (segmentations(world), tmp_path / "theirs"))
-        assert np.array_equal(ours, theirs), case
-    assert any(voxels(segmentations(world) / f"{case}.nii.gz").any() for case in CASES), "else nothing is compared"
+
+def test_a_pair_is_averaged_and_postprocessed_as_by_nnunets_commands(world: World, tmp_path: Path) -> None:
+    ended = asking(world, FLAT, SOLID, postprocessing=STEPS).finish("predict")
+    assert ended.code == 0 and "largest component of all foreground, core kept" in ended.report.message, ended.log
+    for name in (FLAT, SOLID):
+        predict_theirs(world, name, tmp_path / name, "--save_probabilities")
+    mean, post = tmp_path / "mean", tmp_path / "post"
+    pair = [str(tmp_path / FLAT), str(tmp_path / SOLID)]
+    nnunet(world, "ensembling.ensemble import entry_point_ensemble_folders", "-i", *pair, "-o", str(mean), "-np", "1")
+    keep = remove_all_but_largest_component_from_segmentation
+    steps = [{"labels_or_regions": [1, 2]}, {"labels_or_regions": 2}]
+    (tmp_path / "post.pkl").write_bytes(pickle.dumps(([keep] * 2, steps)))
+    how = ["-pp_pkl_file", str(tmp_path / "post.pkl"), "-np", "1"]
+    how += ["-plans_json", f"{pair[0]}/plans.json", "-dataset_json", f"{pair[0]}/dataset.json"]
+    entry = "postprocessing.remove_connected_components import entry_point_apply_postprocessing"
+    nnunet(world, entry, "-i", str(mean), "-o", str(post), *how)
+    assert same(segmentations(world), post) and not same(mean, post) and not same(mean, tmp_path / SOLID)
+    assert len(list(segmentations(world).iterdir())) == len(CASES) + 1
+
+
+def test_of_a_cascade_the_previous_stage_predicts_first(world: World, tmp_path: Path) -> None:
+    ended = asking(world, CASCADE).finish("predict")
+    assert ended.code == 0, ended.log
+    first, second = tmp_path / "first", tmp_path / "second"
+    predict_theirs(world, SOLID, first)
+    predict_theirs(world, CASCADE, second, "-prev_stage_predictions", str(first))
+    assert same(segmentations(world), second) and not same(first, second)
 
 
 def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: World) -> None:
-    work = segmentations(world) / asked(world).work_folder / "segmentations"
+    work = work_of(world)
     small = enlarge_the_last(world)
     command = world.start("predict")
     command.wait_until(lambda: any(work.glob("new_*.nii.gz")), "a segmentation")
@@ -141,7 +290,7 @@ def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: 
 
 
 def test_a_stop_request_leaves_what_is_done(world: World) -> None:
-    work = segmentations(world) / asked(world).work_folder / "segmentations"
+    work = work_of(world)
     enlarge_the_last(world)
     command = world.start("predict")
     command.wait_until(lambda: any(work.glob("new_*.nii.gz")), "a segmentation")
@@ -177,18 +326,18 @@ def test_all_images_that_can_not_be_used_are_named_before_a_network_loads(world:
 
 
 def test_a_checkpoint_that_was_not_verified_is_not_loaded(world: World) -> None:
-    truncate(world.fold() / "checkpoint_final.pth")
+    truncate(model(world, SOLID) / "fold_1/checkpoint_final.pth")
     ended = world.finish("predict")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "1 checkpoint is not the one that was verified: " in ended.report.message
-    assert "fold_all/checkpoint_final.pth" in ended.report.message and "predicting" not in ended.log
-    untold = world.with_env(**{PREDICTION_ENV: asked(world, checkpoints={}).to_text()})
-    ended = untold.finish("predict")
-    assert ended.code == ExitCode.WRONG_CONFIGURATION and "no hash of the final checkpoint of fold all" in ended.log
+    assert "fold_1/checkpoint_final.pth" in ended.report.message and "predicting" not in ended.log
+    ended = asking(world, SOLID, checkpoints={}).finish("predict")
+    assert (
+        ended.code == ExitCode.WRONG_CONFIGURATION and f"no hash of the final checkpoint of fold {SOLID}-0" in ended.log
+    )
 
 
 def test_a_postprocessing_that_was_not_chosen_is_refused(world: World) -> None:
-    other = world.with_env(**{PREDICTION_ENV: asked(world, postprocessing=["core"]).to_text()})
-    ended = other.finish("predict")
+    ended = asking(world, SOLID, postprocessing=["core"]).finish("predict")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
-    assert "largest component of nothing, and the status says that of core" in ended.report.message
+    assert "component of all foreground, core, and the status says that of core" in ended.report.message

@@ -18,7 +18,6 @@ from nnunetv2.postprocessing.remove_connected_components import remove_all_but_l
 from nnunet_api.evaluation_facts import EvaluationFacts
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.model_export import Member, ModelExport
-from nnunet_api.prediction import PREDICTION_ENV, Prediction
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.selection.room import LEAST_SHARE
@@ -331,22 +330,7 @@ def test_a_pair_predicts_elsewhere_as_it_was_scored(trained: World, tmp_path: Pa
     assert conditions["inference"]["postprocessing"] == "largest component of all foreground, then of core"
     assert conditions["inference"]["meanOf"] == [MODELS[FLAT], MODELS[SOLID]]
 
-    shutil.copytree(world.root / f"nnunet/raw/{world.contract.dataset}/imagesTs", world.root / "nnunet/images")
-    (world.root / "nnunet/segmentations").mkdir()
-    told = ["all foreground", "core"]
-    hashes = {"checkpoints": evidence, "asked_for": "a" * 64}
-    asked = Prediction(configurations=[FLAT, SOLID], plans_name="nnUNetPlans", postprocessing=told, **hashes)
-    predicted = world.with_env(**{PREDICTION_ENV: asked.to_text()}).finish("predict")
-    assert predicted.code == 0 and "largest component of all foreground, core kept" in predicted.report.message
-    for case in TEST_CASES:
-        ours, scored = (
-            np.asarray(nibabel.load(folder / f"{case}.nii.gz").dataobj)
-            for folder in (world.root / "nnunet/segmentations", world.run / "predictions_test")
-        )
-        assert np.array_equal(ours, scored), f"{case} as new is not {case} as it was scored"
-    assert len(list((world.root / "nnunet/segmentations").iterdir())) == 3
-
-    export = export_of((FLAT, SOLID), told)
+    export = export_of((FLAT, SOLID), ["all foreground", "core"])
     keep = remove_all_but_largest_component_from_segmentation
     settings = [{"labels_or_regions": [1, 2]}, {"labels_or_regions": 2}]
     (choice, _) = (world.run / folder for folder in export.folders_of_choice)
