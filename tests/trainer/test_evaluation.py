@@ -67,8 +67,9 @@ def own(scored: World, tmp_path: Path) -> World:
 
 
 def files_in(folder: Path) -> dict[str, int]:
-    """When each file of an evaluation was written."""
+    """When each file of an evaluation was written, but for what has a name of its attempt's own until it is whole."""
     found = [path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(".lock")]
+    found = [path for path in found if not path.name.startswith(".tmp-")]
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in found if path.name != ".alive"}
 
 

@@ -2,7 +2,6 @@
 
 import errno
 import math
-import os
 import shutil
 import signal
 import time
@@ -140,20 +139,6 @@ def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
     ended = command.end(seconds=60)
     assert ended.code == 1, ended.log
     assert "was ended by SIGKILL" in ended.report.message and "resources.memory" in ended.report.message
-
-
-def test_a_planning_that_was_replaced_writes_nothing_more(tmp_path: Path) -> None:
-    """It has looked at the dataset before the other one did."""
-    world = make_world(tmp_path / "world")
-    old = world.anew().start("plan")  # loads libraries for a while, before its turn comes
-    old.wait_for_log("loading torch and nnU-Net")
-    os.kill(old.pid, signal.SIGSTOP)
-    assert world.finish("plan").code == 0
-    before = {path: path.stat().st_mtime_ns for path in world.run.rglob("*.json")}
-    os.kill(old.pid, signal.SIGCONT)
-    ended = old.end(seconds=120)
-    assert ended.code == ExitCode.PREEMPTED and "another attempt has written" in ended.report.message, ended.log
-    assert {path: path.stat().st_mtime_ns for path in world.run.rglob("*.json")} == before
 
 
 def test_sigterm_while_libraries_are_loaded(world: World) -> None:
