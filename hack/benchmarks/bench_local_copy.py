@@ -19,14 +19,14 @@ import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tests.trainer.world import World
 
 MOUNTED, VOLUME = "/bench", "/volume"
 CGROUP = Path("/sys/fs/cgroup/blkio/nnunet-bench-local-copy")
-CASES, SIZE = 8, 96
+CASES, SIZE = 6, 96
 """Training cases, and voxels along each of their axes."""
 PATCH = [64, 64, 64]
 SIDES = ("claim", "local copy")
@@ -64,13 +64,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         _slow_volume(options.megabytes) as volume,
         command_in(image, command, writable={Path(scratch): MOUNTED, volume: VOLUME}) as full,
     ):
-        done = subprocess.run(full, stdout=subprocess.PIPE, text=True, check=True, preexec_fn=_join)
-    runs = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
-    for run in runs:
-        print(run)
+        runs = list(_runs(full))
     medians = {side: statistics.median(run["epochSeconds"] for run in runs if run["side"] == side) for side in SIDES}
     print(f"epochs take {medians['claim'] / medians['local copy']:.1f} times as long from the claim: {medians}")
     return 0
+
+
+def _runs(command: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield what each run came to, and print it as it comes."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_join) as process:
+        for line in process.stdout or ():
+            if line.startswith("{"):
+                print(line, end="", flush=True)
+                yield json.loads(line)
+    if process.returncode:
+        raise SystemExit(f"the runs ended with exit code {process.returncode}")
 
 
 @contextlib.contextmanager

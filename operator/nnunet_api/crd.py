@@ -103,10 +103,13 @@ def _schema(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def _fix(schema: dict[str, Any], fixed: Mapping[str, tuple[str, str]]) -> dict[str, Any]:
-    """Add to fields of an object the rules by which they can't change."""
+    """Add to fields of an object, by their paths, the rules by which they can't change."""
     name = "x-kubernetes-validations"
-    for field, rule in fixed.items():
+    for path, rule in fixed.items():
+        *above, field = path.split(".")
         properties = schema["properties"]
+        for one in above:
+            properties = properties[one]["properties"]
         properties[field] = {**properties[field], name: [*properties[field].get(name, []), *cel(rule)[name]]}
     return schema
 

@@ -24,17 +24,15 @@ def _fixed(field: str) -> str:
 
 
 def _storage_parts() -> Iterator[str]:
-    """Yield all of storage but `MUTABLE_PARTS`. Each has a default, which the API server has filled in."""
+    """Yield all of storage but `MUTABLE_PARTS`: fields with a default, which are there before and after a change."""
     for name in Storage.model_fields:
         if name != "preprocessed":
-            yield name
+            yield f"storage.{name}"
     for name, info in PreprocessedClaim.model_fields.items():
-        path = f"preprocessed.{info.alias or name}"
-        if f"storage.{path}" not in MUTABLE_PARTS:
+        path = f"storage.preprocessed.{info.alias or name}"
+        if path not in MUTABLE_PARTS:
             yield path
 
-
-STORAGE_RULE = " && ".join(f"self.{part} == oldSelf.{part}" for part in _storage_parts())
 
 _CONFIGURATIONS = (
     "(has({0}.configurations) ? {0}.configurations : [has({0}.configuration) ? {0}.configuration : '{1}'])"
@@ -46,15 +44,14 @@ def _in_cel(spec: str) -> str:
 
 
 def fixed_fields() -> dict[str, tuple[str, str]]:
-    """Return the CEL rule, and its message, of each field of the spec that can't change after creation.
+    """Return the CEL rule, and its message, of each field of the spec that can't change after creation, by its path.
 
     They stand on the fields. Each look of a rule into the spec as a whole costs the API server a table of all its
     fields, and rules are evaluated at each write, those of the status included.
     """
     names = [info.alias or name for name, info in NnunetTrainingSpec.model_fields.items()]
-    fixed = (name for name in names if name not in (*MUTABLE_FIELDS, *ONE_FORM))
-    rules = {name: ("self == oldSelf", _fixed(name)) for name in fixed}
-    return {**rules, "storage": (STORAGE_RULE, _fixed("storage"))}
+    fixed = [name for name in names if name not in (*MUTABLE_FIELDS, *ONE_FORM, "storage")]
+    return {path: ("self == oldSelf", _fixed(path)) for path in (*fixed, *_storage_parts())}
 
 
 def configuration_rules() -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ PATTERNS = ["example.org/*", "nvidia.com/*", "t*", "*", *(f"p{'q' * 80}_{n}" for
 PROFILED = ["seccompProfile/RuntimeDefault", "appArmorProfile/Localhost/*"]
 POD_RULES: dict[str, list[str]] = {
     "allowedImages": REPOSITORIES,
-    "allowedClaims": [*CLAIMS, "nnunet-*", "storageclasses/nvme", *PATTERNS],
+    "allowedClaims": [*CLAIMS, "nnunet-*", *PATTERNS],
     "allowedGpuResources": [*DEVICES, "resourceclaimtemplates/one-gpu", "resourceclaimtemplates/*", *PATTERNS],
     "allowedServiceAccounts": [*ONES["serviceAccountName"][:3], *PATTERNS],
     "allowedPriorityClasses": [*ONES["priorityClassName"][:2], *PATTERNS],
@@ -277,7 +277,7 @@ def one_training(rng: random.Random, namespace: str) -> Object:
         "replicates": replicates,
         "resources": _resources(rng, gpus),
         "dataset": {"name": "Dataset004_Hippocampus", **_maybe(rng, 0.2, claimName=rng.choice(CLAIMS))},
-        **_maybe(rng, 0.4, storage=_storage(rng)),
+        **_maybe(rng, 0.3, storage={part: {"claimName": rng.choice(CLAIMS)} for part in ("preprocessed", "results")}),
         **_maybe(rng, 0.8, podTemplate=_pod_template(rng)),
         **_maybe(rng, 0.3, queuePriorityClassName=rng.choice(ONES["priorityClassName"][:2])),
         **_maybe(rng, 0.5, earlyStopping=stopping),
@@ -296,14 +296,18 @@ def one_training(rng: random.Random, namespace: str) -> Object:
     if len(spec.get("configurations", ())) < 2 and rng.random() < 0.2:
         own = spec.get("planning", {}).get("configurations")
         spec |= {"initialWeights": _weights(rng), "planning": {"configurations": own} if own else {}}
-    return training(namespace, rng.choice(NAMES), **spec)
+    return training(namespace, rng.choice(NAMES), **_with_copy(spec))
 
 
-def _storage(rng: random.Random) -> Object:
-    claims = {part: _maybe(rng, 0.8, claimName=rng.choice(CLAIMS)) for part in ("preprocessed", "results")}
-    own = {"claim": {"storageClassName": rng.choice(CLASSES_OF_STORAGE), "size": "1Gi"}}
-    copy = _maybe(rng, 0.5, localCopy=rng.choice([own, own, {"sizeLimit": "1Gi"}]))
-    return {**claims, "preprocessed": {**claims["preprocessed"], **copy}}
+def _with_copy(spec: Object) -> Object:
+    """Return a spec with a local copy, or without one, by chance of its own: what is drawn besides stays the same."""
+    own = random.Random(repr(spec))
+    claim = {"claim": {"storageClassName": own.choice(CLASSES_OF_STORAGE), "size": "1Gi"}}
+    copy = _maybe(own, 0.2, localCopy=own.choice([claim, claim, {"sizeLimit": "1Gi"}]))
+    storage = spec.get("storage", {})
+    return (
+        {**spec, "storage": {**storage, "preprocessed": {**storage.get("preprocessed", {}), **copy}}} if copy else spec
+    )
 
 
 def _resources(rng: random.Random, gpus: int) -> Object:

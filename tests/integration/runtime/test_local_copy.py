@@ -70,7 +70,7 @@ def test_what_waits_is_made_anew_with_it_and_nothing_else_of_storage_may_change(
         {"preprocessed": {"subPath": "other"}},
         {"results": {"claimName": "other"}},
     ):
-        with pytest.raises(ApiError, match="storage can't change after creation"):
+        with pytest.raises(ApiError, match=r"storage\.\S+ can't change after creation"):
             lab.set(storage=other)
     lab.set(storage=local(sizeLimit="512Mi", medium="Memory"))
 

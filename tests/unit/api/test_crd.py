@@ -10,7 +10,6 @@ from pydantic import BaseModel
 from nnunet_api.crd import policy_crd, training_crd
 from nnunet_api.policy.model import NnunetTrainingPolicySpec
 from nnunet_api.training import MUTABLE_FIELDS, MUTABLE_PARTS, NnunetTrainingSpec
-from nnunet_api.training_rules import STORAGE_RULE
 
 SCHEMA = training_crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 SPEC = SCHEMA["properties"]["spec"]
@@ -62,12 +61,13 @@ def test_every_field_but_the_mutable_ones_is_immutable() -> None:
 
 def test_of_storage_all_but_the_copy_is_immutable() -> None:
     storage = SPEC["properties"]["storage"]
-    assert rules_of(storage) == [STORAGE_RULE] and MUTABLE_PARTS == ("storage.preprocessed.localCopy",)
-    below = [path for path, _ in fields(storage) if path.count(".") == 1 and not path.startswith("results.")]
-    fixed = ["results", *(path for path in below if f"storage.{path}" not in MUTABLE_PARTS)]
-    assert len(fixed) == 3 and all(f"self.{path} == oldSelf.{path}" in STORAGE_RULE for path in fixed)
-    always = [field for path, field in fields(storage) if path in fixed]
-    assert all("default" in field for field in always), "else a rule could not be asked"
+    below = {path: field for path, field in fields(storage) if not path.startswith("preprocessed.localCopy.")}
+    fixed = {path for path, field in below.items() if "self == oldSelf" in rules_of(field)}
+    assert fixed == {"results", "preprocessed.claimName", "preprocessed.subPath"}
+    left = {path for path in below if path not in fixed and not path.startswith("results.")}
+    assert left == {"preprocessed", "preprocessed.localCopy"} and MUTABLE_PARTS == ("storage.preprocessed.localCopy",)
+    assert all("default" in below[path] for path in fixed), "else the rule would not always be asked"
+    assert "default" in storage and "default" in below["preprocessed"]
 
 
 def test_an_immutable_field_that_may_be_absent_can_neither_come_nor_go() -> None:
