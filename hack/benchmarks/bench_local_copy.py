@@ -28,7 +28,7 @@ MOUNTED, VOLUME = "/bench", "/volume"
 CGROUP = Path("/sys/fs/cgroup/blkio/nnunet-bench-local-copy")
 CASES, SIZE = 6, 96
 """Training cases, and voxels along each of their axes."""
-PATCH = [64, 64, 64]
+PATCH = [32, 32, 32]
 SIDES = ("claim", "local copy")
 
 
@@ -36,11 +36,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the benchmark and print what it came to."""
     parser = argparse.ArgumentParser(prog="python -m hack.benchmarks.bench_local_copy", description=__doc__)
     parser.add_argument(
-        "--megabytes", type=int, default=20, help="throughput of the volume, MB/s (default: %(default)s)"
+        "--megabytes", type=int, default=2, help="throughput of the volume, MB/s (default: %(default)s)"
     )
     parser.add_argument("--rounds", type=int, default=2, help="runs of each side (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=5, help="of a run (default: %(default)s)")
-    parser.add_argument("--iterations", type=int, default=20, help="of an epoch (default: %(default)s)")
+    parser.add_argument("--iterations", type=int, default=10, help="of an epoch (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="that augment (default: %(default)s)")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args(argv)

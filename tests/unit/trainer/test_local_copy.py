@@ -164,6 +164,16 @@ def test_what_an_interruption_left_is_gone_on_with(
     assert {name: (data / name).read_bytes() for name in CASES} == CASES
 
 
+def test_a_link_of_a_copy_for_another_configuration_is_no_copy(
+    paths: RunPaths, a_run: Callable[[], FoldRun], tmp_path: Path
+) -> None:
+    home = target(tmp_path) / DATASET
+    home.mkdir(parents=True)
+    (home / DATA).symlink_to(source(paths) / DATASET / DATA)
+    assert copied(a_run(), paths).state is CopyState.IN_USE
+    assert not (home / DATA).is_symlink() and {name: (home / DATA / name).read_bytes() for name in CASES} == CASES
+
+
 def damage(path: Path) -> None:
     content = path.read_bytes()
     path.write_bytes(bytes([content[0] ^ 1]) + content[1:])

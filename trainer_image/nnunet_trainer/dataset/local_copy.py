@@ -163,7 +163,7 @@ class _Copy:
         path = self._target / name
         with contextlib.suppress(OSError):
             # It has its name since it was compared; the volume is this pod's alone.
-            return path.is_file() and path.stat().st_size == entry.size
+            return path.is_file() and not path.parent.is_symlink() and path.stat().st_size == entry.size
         return False
 
     def require_room(self) -> None:
@@ -216,6 +216,8 @@ class _Copy:
             shutil.rmtree(self._local / _UNFINISHED, ignore_errors=True)
             (self._local / _UNFINISHED).mkdir()
             for folder in {(self._target / name).parent for name in self._files}:
+                if folder.is_symlink():  # of a copy for another configuration
+                    folder.unlink()
                 folder.mkdir(parents=True, exist_ok=True)
         what = "copying the preprocessed data to the node"
         with heartbeat(what, self._told), ThreadPoolExecutor(STREAMS) as pool:
