@@ -133,8 +133,8 @@ def _pod(request: Request, image: Image, folders: Folders, compute: Compute) -> 
         "terminationGracePeriodSeconds": 30,
         "securityContext": {
             "runAsNonRoot": True,
-            **image.security.to_pod(),
             "seccompProfile": {"type": "RuntimeDefault"},
+            **image.security.to_pod(),
         },
         "containers": [_container(request, image, folders, compute)],
         "volumes": [
@@ -143,6 +143,8 @@ def _pod(request: Request, image: Image, folders: Folders, compute: Compute) -> 
             {"name": "scratch", "emptyDir": {}},
         ],
     }
+    if not extra.host_users:
+        spec["hostUsers"] = False
     if gpus and own.gpu_claim_template_name:
         spec["resourceClaims"] = [{"name": _GPU_CLAIM, "resourceClaimTemplateName": own.gpu_claim_template_name}]
     secrets = list(dict.fromkeys([*image.pull_secrets, *(secret.name for secret in extra.image_pull_secrets)]))

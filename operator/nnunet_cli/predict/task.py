@@ -90,7 +90,7 @@ class Task:
     cases: tuple[str, ...]
     ending: str
     is_done: bool
-    """The segmentations are on the claim, and only to be fetched."""
+    """The segmentations are on the claim."""
     job: Object | None
     """As it was found."""
 
@@ -108,7 +108,7 @@ class Task:
     def is_over(self) -> bool:
         """Its Job has ended, and what is wanted is not there: it failed, or somebody has removed what it made."""
         over = end_of(self.job, ()) if self.job is not None else None
-        return over is not None and (over.failed or (isinstance(self.asked.target, Local) and not self.is_done))
+        return over is not None and (over.failed or not self.is_done)
 
     @property
     def compute(self) -> Compute:
@@ -158,30 +158,28 @@ def prepare(asked: Asked, *, begins: bool) -> Task:
     place = asked.place
     image = choose_image(asked.cluster, asked.image)
     image = replace(image, security=place.security) if place.security else image
-    writes = asked.uses_work_folder and begins
-    with mount(asked, image, place.claim, read_only=not writes) as volume:
-        where = f"{asked.found.namespace}/{asked.found.name}"
+    where = f"{asked.found.namespace}/{asked.found.name}"
+    # One pod after the other: each ends by itself where nothing is asked of it for long, as while images are read.
+    with mount(asked, image, place.claim, read_only=True) as volume:
         if needs_evidence(asked.found):
             asked = asked.with_whole_hashes(read_evidence(Run(volume, place.folder), where))
         description = _model(volume, place.folder, asked.chosen, where)
-        images: LocalImages | None = None
-        if isinstance(asked.source, Local):
-            images = local_images(asked.source, description, asked.follow_links)
-            cases, known = images.cases, hashes_of_files(images.files)
-            if images.note:
-                note(f"note: {images.note}")
-        else:
-            with mount(asked, image, asked.source.claim, read_only=True) as other:
-                names = names_in(other, asked.source.path)
-                cases, files = images_on_claim(asked.source, names, description)
-                known = dict(zip(files, map(str, hashes_of(other, asked.source.path, files)), strict=True))
-        request = request_of(
-            asked.model, known, asked.compute, image.reference, *map(_named, (asked.source, asked.target))
-        )
-        task = _task(asked, request, image, place, cases, ending_of(description))
-        task.job = find(asked.cluster, task.namespace, task.name, request.prediction.asked_for)
-        if begins:
-            _put(task, volume, images)
+    images: LocalImages | None = None
+    if isinstance(asked.source, Local):
+        images = local_images(asked.source, description, asked.follow_links)
+        cases, known = images.cases, hashes_of_files(images.files)
+        if images.note:
+            note(f"note: {images.note}")
+    else:
+        with mount(asked, image, asked.source.claim, read_only=True) as volume:
+            names = names_in(volume, asked.source.path)
+            cases, files = images_on_claim(asked.source, names, description)
+            known = dict(zip(files, map(str, hashes_of(volume, asked.source.path, files)), strict=True))
+    request = request_of(asked.model, known, asked.compute, image.reference, *map(_named, (asked.source, asked.target)))
+    task = _task(asked, request, image, place, cases, ending_of(description))
+    task.job = find(asked.cluster, task.namespace, task.name, request.prediction.asked_for)
+    if begins:
+        _put(task, images)
     return task
 
 
@@ -216,18 +214,21 @@ def _at(place: Place) -> tuple[str, str] | None:
     return (place.claim, place.path) if isinstance(place, OnClaim) else None
 
 
-def _put(task: Task, volume: Volume, images: LocalImages | None) -> None:
-    """Put images and folders where the Job finds them, unless they are."""
-    asked, digest = task.asked, task.request.prediction.asked_for
+def _put(task: Task, images: LocalImages | None) -> None:
+    """Put images and folders where the Job finds them, unless it has begun, or all that is wanted is there."""
+    asked, target = task.asked, task.folders.segmentations
     if isinstance(asked.target, Local):
         local_target(asked.target)
-        task.is_done = is_done(volume, task.folders.segmentations.folder, digest, task.cases)
-    if task.is_done or (task.job is not None and not task.is_over):
+    if task.job is not None and end_of(task.job, ()) is None:
         return
-    if images is not None:
-        send(volume, task.work, images.files)
-    if isinstance(asked.target, OnClaim):
-        with mount(asked, task.image, asked.target.claim, read_only=False) as other:
-            do(other, "make", asked.target.path)
-    else:
-        do(volume, "make", task.folders.segmentations.folder)
+    own = asked.place.claim
+    for claim in dict.fromkeys([target.claim, *([own] if images is not None else [])]):
+        with mount(asked, task.image, claim, read_only=False) as volume:
+            if claim == target.claim:
+                digest = task.request.prediction.asked_for
+                task.is_done = is_done(volume, target.folder, digest, task.cases, task.ending)
+                if task.is_done:
+                    return
+                do(volume, "make", target.folder)
+            if images is not None and claim == own:
+                send(volume, task.work, images.files)

@@ -74,14 +74,16 @@ def hashes_of_files(files: Sequence[LocalFile]) -> dict[str, str]:
         return found
 
 
-def is_done(volume: Volume, folder: str, asked_for: str, cases: Sequence[str]) -> bool:
+def is_done(volume: Volume, folder: str, asked_for: str, cases: Sequence[str], ending: str) -> bool:
     """Tell whether all that was asked for lies in a folder of segmentations."""
     content = read_json(volume, f"{folder}/{RECORD_FILE}")
     try:
         record = PredictionRecord.model_validate(content)
     except ValueError:
         return False
-    return record.asked_for == asked_for and set(record.cases) == set(cases)
+    if record.asked_for != asked_for or set(record.cases) != set(cases):
+        return False
+    return {f"{case}{ending}" for case in cases} <= set(names_in(volume, folder))
 
 
 def fetch(volume: Volume, folder: str, cases: Sequence[str], ending: str, target: Path) -> list[str]:

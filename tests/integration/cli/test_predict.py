@@ -247,6 +247,10 @@ def test_folders_on_a_claim_stay_there(site: Site, home: str, claim: Path, predi
     there = {path.name for path in (claim / "segmented/today").iterdir()}
     assert there == {"a.nii.gz", "b.nii.gz", RECORD_FILE} and not Path("out").exists()
     assert len(list((claim / "incoming").iterdir())) == 2 and jobs(site) == []
+    (claim / "segmented/today/a.nii.gz").unlink()
+    run = predict("--no-wait", **places)
+    assert run.code == 0 and len(jobs(site)) == 1, f"what is gone is not reported as there: {run.out} {run.err}"
+    assert predict("--delete", **places).code == 0 and jobs(site) == []
 
 
 def test_what_can_not_be_predicted_makes_no_job(
@@ -256,7 +260,7 @@ def test_what_can_not_be_predicted_makes_no_job(
     run = predict()
     assert run.code == 1 and "c_0000.nii.gz" in run.err and "Nothing was sent" in run.err, run.err
     for name, said in (
-        ("unproven", "no whole hash"),
+        ("unproven", "no SHA-256 of the final checkpoint"),
         ("waits", "has not begun yet"),
         ("nobody", "there is no training"),
     ):

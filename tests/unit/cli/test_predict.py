@@ -173,22 +173,23 @@ def test_the_pod_may_do_no_more_than_predict() -> None:
         "volumes": [{"name": "code", "configMap": {"name": "code"}}],
         "nodeSelector": {"gpu": "a"},
         "imagePullSecrets": [{"name": "own"}],
+        "hostUsers": False,
     }
     spec = {"podTemplate": template, "trainer": {"env": [{"name": "nnUNet_extTrainer", "value": "/x"}]}}
     request = asked(training("2d", spec=spec, provenance={"plansName": "nnUNetPlans"}))
-    image = replace(IMAGE, security=SecurityContext(run_as_user=1234))
-    job = made(request, image=image, folders=places(request, images="imaging", segmentations="out"))
+    profile = {"type": "Localhost", "localhostProfile": "gpu.json"}
+    security = SecurityContext.model_validate({"runAsUser": 1234, "seccompProfile": profile})
+    job = made(
+        request, image=replace(IMAGE, security=security), folders=places(request, images="imaging", segmentations="out")
+    )
     pod = pod_of(job)
     (container,) = pod["containers"]
     metadata = [job["metadata"], job["spec"]["template"]["metadata"]]
     assert not [key for one in metadata for key in one["labels"] if key.startswith("nnunet.dev/")], "the operator's"
     assert "ownerReferences" not in job["metadata"] and "annotations" not in job["spec"]["template"]["metadata"]
     assert pod["automountServiceAccountToken"] is False and "serviceAccountName" not in pod
-    assert pod["securityContext"] == {
-        "runAsNonRoot": True,
-        "runAsUser": 1234,
-        "seccompProfile": {"type": "RuntimeDefault"},
-    }
+    assert pod["securityContext"] == {"runAsNonRoot": True, "runAsUser": 1234, "seccompProfile": profile}
+    assert pod["hostUsers"] is False
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
     assert not any("extTrainer" in json.dumps(variable) for variable in container["env"])

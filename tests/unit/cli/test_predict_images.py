@@ -138,11 +138,12 @@ def test_images_are_sent_segmentations_fetched_and_nothing_is_left(folder: Path,
     send(volume, WORK, local_images(Local(folder), DESCRIPTION, follow_links=False).files)
     sent = {path.name for path in (volume.root / WORK / "images").iterdir()}
     assert sent == {f"{case}_000{channel}.nii.gz" for case in "ab" for channel in "01"}
-    assert not is_done(volume, OUT, "a" * 64, ("a", "b"))
+    assert not is_done(volume, OUT, "a" * 64, ("a", "b"), ".nii.gz")
     segment(volume.root, "a", "b")
     (volume.root / OUT / "stranger.sh").write_text("x")
-    assert is_done(volume, OUT, "a" * 64, ("a", "b"))
-    assert not is_done(volume, OUT, "b" * 64, ("a", "b")) and not is_done(volume, OUT, "a" * 64, ("a",))
+    assert is_done(volume, OUT, "a" * 64, ("a", "b"), ".nii.gz")
+    for asked_for, cases in (("b" * 64, ("a", "b")), ("a" * 64, ("a",))):
+        assert not is_done(volume, OUT, asked_for, cases, ".nii.gz")
     fetch(volume, OUT, ("a", "b"), ".nii.gz", target)
     assert sorted(path.name for path in target.iterdir()) == ["a.nii.gz", "b.nii.gz", RECORD_FILE]
     assert (target / "b.nii.gz").read_bytes() == b"b" * 100_000
@@ -156,11 +157,12 @@ def test_a_segmentation_that_is_gone_or_can_not_be_written_is_told(tmp_path: Pat
     (volume.root / OUT).mkdir(parents=True)
     segment(volume.root, "a", "b")
     (volume.root / OUT / "b.nii.gz").unlink()
+    assert not is_done(volume, OUT, "a" * 64, ("a", "b"), ".nii.gz"), "it is made again"
     assert "such as b.nii.gz" in str(refused(lambda: fetch(volume, OUT, ("a", "b"), ".nii.gz", tmp_path)))
     error = refused(lambda: fetch(volume, OUT, ("a",), ".nii.gz", target))
     assert error.exit_code == ExitCode.USAGE and "can't be written" in str(error)
     (volume.root / OUT / RECORD_FILE).write_text("{")
-    assert "is no JSON" in str(refused(lambda: is_done(volume, OUT, "a" * 64, ("a",))))
+    assert "is no JSON" in str(refused(lambda: is_done(volume, OUT, "a" * 64, ("a",), ".nii.gz")))
 
 
 @pytest.mark.parametrize("name", ["clinic/hippo-12345678", "clinic", ".", "predictions_x-f1234567/../clinic", "links"])

@@ -162,7 +162,7 @@ def _require_verified(members: list[Ensemble], workers: int) -> None:
     """Raise TrainerError with CHECKPOINT_UNUSABLE unless all checkpoints are those that were verified."""
     proven = {path: sha256 for member in members for path, sha256 in member.proven.items()}
     names = {str(path.relative_to(path.parents[2])): path for path in proven}
-    remedy = "Restore the folder of the run, or suspend and resume the training, which verifies it anew"
+    remedy = "Restore the folder of the run, or train anew"
     try:
         found = file_hashes(f"hashing {counted(len(names), 'checkpoint')}", names, workers, "checkpoints")
     except OSError as error:
