@@ -3,7 +3,7 @@
 A rule that deletes Jobs at their end may be quicker than a look. Each is told of once, and forgotten then.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
 from nnunet_operator.kube.views import JobView, PodView
@@ -27,8 +27,12 @@ def _pods_left(cache: Cache, group: Key, jobs: Iterable[JobView]) -> Iterator[Po
     return (pod for pod in cache[PODS].left(group) if pod.owner.uid in ended)
 
 
-def forget_left(cache: Cache, group: Key, jobs: Iterable[JobView], pods: Iterable[PodView]) -> bool:
-    """Forget what is gone and has been told of; return whether that changes which Jobs are seen."""
-    ended = {job.uid: Key(group.namespace, job.name) for job in jobs if job.ended}
+def forget_left(cache: Cache, group: Key, jobs: Iterable[JobView], pods: Collection[PodView]) -> bool:
+    """Forget what is gone and has been told of; return whether that changes which Jobs are seen.
+
+    Where the watch of Jobs is ahead of that of pods, what a pod has said is told of at the next look.
+    """
+    unheard = {pod.owner.uid for pod in pods if not pod.over}
+    ended = {job.uid: Key(group.namespace, job.name) for job in jobs if job.ended and job.uid not in unheard}
     cache[PODS].forget_left(group, [Key(group.namespace, pod.name) for pod in pods if pod.owner.uid in ended])
     return cache[JOBS].forget_left(group, ended.values())

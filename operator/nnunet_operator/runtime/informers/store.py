@@ -85,6 +85,13 @@ class _Entry(Generic[S]):
     kept: Any
 
 
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    kept: Any
+    listed: bool = False
+    """A full list was made since."""
+
+
 class Store(Generic[S]):
     """Objects of one kind. An older version never replaces a newer one, whichever way it comes."""
 
@@ -101,7 +108,7 @@ class Store(Generic[S]):
         """
         self._form = form
         self._outlives = outlives
-        self._left: dict[Key, dict[Key, Any]] = {}  # by group and key: what was kept of what is gone
+        self._left: dict[Key, dict[Key, _Gone]] = {}  # by group and key: what is gone
         self._label = label
         self._summarize = summarize
         self._entries: dict[Key, _Entry[S]] = {}
@@ -149,8 +156,8 @@ class Store(Generic[S]):
             for key in known
             if key not in shown and self._entries[key].version <= version and namespace in ("", key.namespace)
         ]
-        if group is None:  # whoever was to look at it has had the time
-            self._left.clear()
+        if group is None:
+            self._age_left(namespace)
         changes = [self._bury(key) for key in gone]
         if group is None:  # whoever reads a list as old as that has read it by now
             self._removed = {
@@ -218,12 +225,12 @@ class Store(Generic[S]):
         Watches may tell in one breath that an object came to something and that it is gone.
         """
         known = self._left.get(group, {})
-        return tuple(self._form.show(kept) for key, kept in sorted(known.items()) if key not in self._entries)
+        return tuple(self._form.show(known[key].kept) for key in sorted(known) if key not in self._entries)
 
     def forget_left(self, group: Key, keys: Iterable[Key]) -> bool:
         """Forget what is gone of a group, by key; return whether there was any of it."""
         known = self._left.get(group, {})
-        found = [kept for key in keys if (kept := known.pop(key, None)) is not None]
+        found = [one for key in keys if (one := known.pop(key, None)) is not None]
         if not known:
             self._left.pop(group, None)
         return bool(found)
@@ -266,8 +273,15 @@ class Store(Generic[S]):
         """Drop what is gone, but for what is of interest of it."""
         entry = self._entries[key]
         if self._outlives(entry.kept):
-            self._left.setdefault(entry.group, {})[key] = entry.kept
+            self._left.setdefault(entry.group, {})[key] = _Gone(entry.kept)
         return self._drop(key)
+
+    def _age_left(self, namespace: str) -> None:
+        """Forget what was gone at the full list before: whoever was to look at it has had the time."""
+        for group in [group for group in self._left if namespace in ("", group.namespace)]:
+            known = {key: _Gone(one.kept, listed=True) for key, one in self._left.pop(group).items() if not one.listed}
+            if known:
+                self._left[group] = known
 
     def _drop(self, key: Key) -> Change[S]:
         entry = self._entries.pop(key)
