@@ -15,13 +15,19 @@ def leaves(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[tupl
             yield here, field["description"], values[name]
 
 
+REMOVABLE = ("resources",)
+"""Values with which null, Helm's way to take a default away, means something: no requests and limits."""
+
+
 def needed(schema: dict[str, Any], values: Any, path: str = "") -> Iterator[str]:
     """Yield the paths of the values without which a template fails, or takes something else than the default.
 
-    Those that are empty or off by default may be absent.
+    Those that are empty or off by default may be absent, and so may those that null takes away (`REMOVABLE`).
     """
     for name, field in schema["properties"].items():
         here = f"{path}.{name}" if path else name
+        if here in REMOVABLE:
+            continue
         if "properties" in field:
             yield here
             yield from needed(field, values[name], here)

@@ -7,6 +7,20 @@ OPERATORS_PREFIX = "NNUNET_RUN_"
 """What the operator itself sets."""
 
 LOADERS_PREFIXES = ("LD_", "DYLD_", "PYTHON", "BASH_")
+DEVICES_NAMES = (
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_MIG_CONFIG_DEVICES",
+    "NVIDIA_MIG_MONITOR_DEVICES",
+    "NVIDIA_IMEX_CHANNELS",
+    "NVIDIA_GDS",
+    "NVIDIA_MOFED",
+    "NVIDIA_GDRCOPY",
+    "NVIDIA_NVSWITCH",
+    "AMD_VISIBLE_DEVICES",
+    "HABANA_VISIBLE_DEVICES",
+    "ASCEND_VISIBLE_DEVICES",
+)
+"""What the container runtime acts upon: which devices a pod sees, whatever it asked Kubernetes for."""
 LOADERS_NAMES = (
     # the dynamic loader and the C library
     "GLIBC_TUNABLES",
@@ -40,18 +54,7 @@ LOADERS_NAMES = (
     "OPENSSL_CONF",
     "OPENSSL_MODULES",
     "OPENSSL_ENGINES",
-    # the container runtime: which devices a pod sees, whatever it asked Kubernetes for
-    "NVIDIA_VISIBLE_DEVICES",
-    "NVIDIA_MIG_CONFIG_DEVICES",
-    "NVIDIA_MIG_MONITOR_DEVICES",
-    "NVIDIA_IMEX_CHANNELS",
-    "NVIDIA_GDS",
-    "NVIDIA_MOFED",
-    "NVIDIA_GDRCOPY",
-    "NVIDIA_NVSWITCH",
-    "AMD_VISIBLE_DEVICES",
-    "HABANA_VISIBLE_DEVICES",
-    "ASCEND_VISIBLE_DEVICES",
+    *DEVICES_NAMES,
 )
 """What the loader, the interpreter, shells, libraries or the container runtime act upon before the program can look, or
 by which they run other code than the image's. Which of all others are harmless depends on the image: policies say which

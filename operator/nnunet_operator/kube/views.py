@@ -12,7 +12,7 @@ from sys import intern
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, HOME_VARIABLES, IMAGE_ENV, PREPARE_CONTAINER_NAME
-from nnunet_api.environment import OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
+from nnunet_api.environment import DEVICES_NAMES, OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
 from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_api.labels import (
@@ -311,13 +311,19 @@ def _owner(body: Manifest) -> Owner:
 
 
 def _slipped_in(trainer: Manifest) -> Iterator[str]:
-    # None of ours has a variable whose name only the pod's start brings to light.
+    # None of ours has a variable whose name only the pod's start brings to light. Which devices it sees does no harm:
+    # what shares GPUs tells pods without one that they see none.
     if trainer.get("envFrom"):
         yield "envFrom"
     for one in trainer.get("env") or ():
         name = _word(one.get("name"))
         of_ours = name in OPERATORS_NAMES or name.startswith(OPERATORS_PREFIX)
-        if is_refused(name) and not of_ours and (name, one.get("value")) not in HOME_VARIABLES.items():
+        if (
+            is_refused(name)
+            and not of_ours
+            and name not in DEVICES_NAMES
+            and (name, one.get("value")) not in HOME_VARIABLES.items()
+        ):
             yield name
 
 

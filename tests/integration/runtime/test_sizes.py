@@ -135,7 +135,8 @@ def start(start_operator: Callable[..., OperatorProcess], namespace: str, count:
         "each training to be reconciled",
         lambda: reconciled(operator) >= count,
         about=operator.tail,
-        seen=operator.metrics,
+        seen=lambda: reconciled(operator),
+        longer=600,
     )
     return operator
 

@@ -100,6 +100,12 @@ def test_what_is_empty_or_off_by_default_may_be_absent(on: Object) -> None:
     assert render(merged(absent, merged(IMAGES, on))) == render(on)
 
 
+def test_null_takes_the_operators_resources_away() -> None:
+    (operator,) = (one for one in render({"resources": None}) if one["kind"] == "Deployment")
+    (container,) = operator["spec"]["template"]["spec"]["containers"]
+    assert "resources" not in container
+
+
 def test_a_parent_chart_may_hand_down_globals() -> None:
     assert render(
         merged(

@@ -76,6 +76,12 @@ def test_the_report_of_the_operators_own_container_is_believed() -> None:
     assert created(result) == ["hippo-evaluate"]
 
 
+def test_what_tells_a_pod_which_devices_it_sees_raises_no_doubt() -> None:
+    """Webhooks that share GPUs tell pods without one that there is none."""
+    pod = forged(lambda pod: variables(pod).append({"name": "NVIDIA_VISIBLE_DEVICES", "value": "none"}))
+    assert condition(concluded(pod), "EpochsProven").status == "True"
+
+
 @pytest.mark.parametrize("what", FORGERIES)
 def test_a_report_that_another_may_have_written_is_not_believed(what: str) -> None:
     change, words = FORGERIES[what]
