@@ -84,7 +84,7 @@ def foreign(site: Site, home: str) -> None:
         site.api.create("nnunettrainings", training(home, "newest", trainer={"image": "attacker.example/x:1"}))
 
 
-PLACES = ("-i", ".", "-o", "out")
+PLACES = ("-i", "images", "-o", "out")
 COMMANDS = [
     ["report", "hippo"],
     ["curves", "hippo"],
