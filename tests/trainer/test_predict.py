@@ -289,6 +289,20 @@ def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: 
     assert not work.parent.exists()
 
 
+def test_an_attempt_that_was_killed_while_it_hands_over_has_predicted_all(world: World) -> None:
+    world.held_at("rename:*/nnunet/segmentations/new_c.nii.gz").start("predict").kill_where_held()
+    folders = work_of(world), segmentations(world)
+    done = {path.name: path.stat().st_mtime_ns for folder in folders for path in folder.glob("new_*.nii.gz")}
+    assert len(done) == 4 and len(list(segmentations(world).glob("*.nii.gz"))) == 2
+    assert not (segmentations(world) / RECORD_FILE).exists()
+    for _ in range(2):  # once more as where it is killed with all in place
+        ended = world.finish("predict")
+        assert ended.code == 0 and ended.report.message.startswith(f"4 cases segmented by {SOLID}. Nobody"), ended.log
+        assert "predicting" not in ended.log
+        assert {path.name: path.stat().st_mtime_ns for path in segmentations(world).glob("*.nii.gz")} == done
+        assert (segmentations(world) / RECORD_FILE).exists() and not work_of(world).parent.exists()
+
+
 def test_a_stop_request_leaves_what_is_done(world: World) -> None:
     work = work_of(world)
     enlarge_the_last(world)
