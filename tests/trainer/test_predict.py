@@ -3,6 +3,7 @@
 The networks have random weights: nothing here depends on what they have learnt, and a test that trains takes minutes.
 """
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -301,6 +302,19 @@ def test_an_attempt_that_was_killed_while_it_hands_over_has_predicted_all(world:
         assert "predicting" not in ended.log
         assert {path.name: path.stat().st_mtime_ns for path in segmentations(world).glob("*.nii.gz")} == done
         assert (segmentations(world) / RECORD_FILE).exists() and not work_of(world).parent.exists()
+
+
+def test_a_full_claim_is_told_with_what_mends_a_prediction(world: World, small_volume: Path) -> None:
+    segmentations(world).rmdir()
+    segmentations(world).symlink_to(small_volume)
+    with (small_volume / "theirs").open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    ended = world.finish("predict")
+    assert ended.code == ExitCode.STORAGE_FAILED, ended.log
+    assert ended.report.message.endswith("then call the same command again; it goes on with what is done")
+    assert ended.report.message in ended.log and "the training" not in ended.report.message
 
 
 def test_a_stop_request_leaves_what_is_done(world: World) -> None:

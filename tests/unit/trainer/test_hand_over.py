@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -86,7 +87,8 @@ def test_what_was_handed_over_is_not_predicted_again(tmp_path: Path, target: Pat
 def test_nothing_is_taken_for_handed_over_that_is_not_predicted(tmp_path: Path, target: Path) -> None:
     work = tmp_path / "work"
     assert handed_over(CASES, work, target, ASKED) is None
-    for content in ([], {}, {"record": 1}, {"record": record().to_json_dict()}):
+    contents: list[Any] = [[], {}, {"record": 1}, {"record": record().to_json_dict()}]
+    for content in contents:
         write_json(work / "handing_over.json", content)
         assert handed_over(CASES, work, target, ASKED) is None
     (target / RECORD_FILE).write_text("{")

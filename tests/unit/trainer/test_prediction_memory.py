@@ -1,5 +1,6 @@
 """How many test cases are predicted at once, by the memory that there is."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def test_fewer_workers_always_need_less_and_one_case_alone_the_least() -> None:
 def test_what_fits_in_no_way_is_said_with_the_remedy() -> None:
     assert shortage([SMALL], GIB) == ""
     said = shortage([WHOLE_BODY], 32 * GIB)
-    assert "the pod may use 32 GiB" in said and "raise resources.memory to " in said
+    assert "the pod may use 32 GiB" in said
+    assert re.search("raise resources.memory, or --memory of kubectl nnunet predict, to [0-9]+Gi$", said)
 
 
 def test_scores_are_computed_by_as_many_as_fit() -> None:
