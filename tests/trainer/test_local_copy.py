@@ -16,8 +16,8 @@ import torch
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.facts import FACTS_PATH
 from nnunet_api.local_copy import LOCAL_COPY_FIELD, CopyFacts, CopyState
-from nnunet_trainer.run.paths import FINAL
-from tests.trainer.world import Command, World, scrape
+from nnunet_trainer.run.paths import BEST, FINAL, LATEST
+from tests.trainer.world import Command, World, scrape, truncate
 
 SEEDED = {"seed": 7, "schedule": {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 1}}
 SHORT = {"schedule": {"epochs": 1, "iterationsPerEpoch": 1, "validationIterationsPerEpoch": 1}}
@@ -121,6 +121,22 @@ def test_a_copy_that_is_killed_goes_on_in_the_same_pod_and_begins_anew_in_anothe
     anew = lost.copying().finish("train", "--fold", "all")
     assert anew.code == 0 and "of which are there" not in anew.log, anew.log
     assert provenance(lost)["dataReadFrom"] == "local copy"
+
+
+def test_an_epoch_that_is_trained_again_without_a_copy_is_not_said_to_be_from_one(world: World) -> None:
+    """By the journal all is trained, so no copy is made; the final checkpoint turns out to be damaged."""
+    world = world.but(**SEEDED).unvalidated().copying()
+    ended = world.finish("train", "--fold", "all")
+    assert ended.code == 0 and provenance(world)["dataReadFrom"] == "local copy", ended.log
+    final = world.fold() / FINAL
+    content = torch.load(final, weights_only=False)
+    torch.save(content | {"current_epoch": 1}, world.fold() / LATEST)
+    truncate(final)
+    (world.fold() / BEST).unlink()
+    ended = world.finish("train", "--fold", "all")
+    assert ended.code == 0 and "going on from checkpoint_latest.pth: 1 epoch finished" in ended.log, ended.log
+    assert provenance(world)["dataReadFrom"] == "claim"
+    assert ended.fold.provenance and ended.fold.provenance.data_read_from == "claim"
 
 
 def test_a_stop_request_ends_a_copy_at_once(world: World) -> None:

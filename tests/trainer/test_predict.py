@@ -3,6 +3,7 @@
 The networks have random weights: nothing here depends on what they have learnt, and a test that trains takes minutes.
 """
 
+import contextlib
 import hashlib
 import os
 import pickle
@@ -287,6 +288,33 @@ def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: 
     there = {path.name: path.stat().st_mtime_ns for path in segmentations(world).glob("*.nii.gz")}
     assert len(there) == 4 and {name: there[name] for name in done} == done
     assert not work.parent.exists()
+
+
+def test_an_attempt_that_was_killed_while_it_hands_over_has_predicted_all(world: World) -> None:
+    world.held_at("rename:*/nnunet/segmentations/new_c.nii.gz").start("predict").kill_where_held()
+    folders = work_of(world), segmentations(world)
+    done = {path.name: path.stat().st_mtime_ns for folder in folders for path in folder.glob("new_*.nii.gz")}
+    assert len(done) == 4 and len(list(segmentations(world).glob("*.nii.gz"))) == 2
+    assert not (segmentations(world) / RECORD_FILE).exists()
+    for _ in range(2):  # once more as where it is killed with all in place
+        ended = world.finish("predict")
+        assert ended.code == 0 and ended.report.message.startswith(f"4 cases segmented by {SOLID}. Nobody"), ended.log
+        assert "predicting" not in ended.log
+        assert {path.name: path.stat().st_mtime_ns for path in segmentations(world).glob("*.nii.gz")} == done
+        assert (segmentations(world) / RECORD_FILE).exists() and not work_of(world).parent.exists()
+
+
+def test_a_full_claim_is_told_with_what_mends_a_prediction(world: World, small_volume: Path) -> None:
+    segmentations(world).rmdir()
+    segmentations(world).symlink_to(small_volume)
+    with (small_volume / "theirs").open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+            file.flush()
+    ended = world.finish("predict")
+    assert ended.code == ExitCode.STORAGE_FAILED, ended.log
+    assert ended.report.message.endswith("then call the same command again; it goes on with what is done")
+    assert ended.report.message in ended.log and "the training" not in ended.report.message
 
 
 def test_a_stop_request_leaves_what_is_done(world: World) -> None:

@@ -120,6 +120,7 @@ def test_what_nnunet_reads_is_copied_and_the_rest_is_found(
     run.provenance = FoldProvenance(data_read_from="local copy")
     run.complete(0.5)
     assert reads_from(a_run(), str(home / DATA)) == "local copy"
+    assert reads_from(a_run(), str(home / DATA), trains=True) == "claim", "it made no copy, and trains all the same"
     assert [path.name for path in (copy / DATA).iterdir() if path.name.startswith(".")] == []
     metrics = {one.name: [sample.value for sample in one.samples] for one in run.metrics.collect()}
     assert metrics["nnunet_local_copy_bytes"] == [total] and "nnunet_local_copy_seconds" in metrics

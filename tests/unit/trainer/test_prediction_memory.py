@@ -1,14 +1,18 @@
 """How many test cases are predicted at once, by the memory that there is."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.run.fence import FENCE_FILE, Fence
 from nnunet_trainer.scoring import predicting
-from nnunet_trainer.scoring.predicting import WORKERS_FILE, choose_workers, predict_cases
+from nnunet_trainer.scoring.predicting import WORKERS_FILE, choose_workers, forget_attempt, predict_cases
 from nnunet_trainer.scoring.prediction_memory import (
     ALONE,
     Extent,
@@ -75,7 +79,8 @@ def test_fewer_workers_always_need_less_and_one_case_alone_the_least() -> None:
 def test_what_fits_in_no_way_is_said_with_the_remedy() -> None:
     assert shortage([SMALL], GIB) == ""
     said = shortage([WHOLE_BODY], 32 * GIB)
-    assert "the pod may use 32 GiB" in said and "raise resources.memory to " in said
+    assert "the pod may use 32 GiB" in said
+    assert re.search("raise resources.memory, or --memory of kubectl nnunet predict, to [0-9]+Gi$", said)
 
 
 def test_scores_are_computed_by_as_many_as_fit() -> None:
@@ -123,6 +128,30 @@ def test_an_attempt_that_was_killed_is_followed_by_one_that_needs_less(
     assert read_json(note) == {"workers": workers, "memoryLimit": 64 * GIB}
 
 
+@pytest.fixture
+def replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fence:
+    """The right of an attempt that another one has replaced, which has noted its workers."""
+    monkeypatch.setattr(predicting, "_under_way", {})
+    fence = Fence(tmp_path)
+    choose_workers([ABDOMEN], 3, 64 * GIB, tmp_path / WORKERS_FILE, fence)
+    new = Fence(tmp_path)
+    new.write(tmp_path / WORKERS_FILE, "of the new one")
+    return fence
+
+
+def test_an_attempt_that_was_replaced_notes_nothing(tmp_path: Path, replaced: Fence) -> None:
+    with pytest.raises(TrainerError) as caught:
+        choose_workers([ABDOMEN], 3, 64 * GIB, tmp_path / WORKERS_FILE, replaced)
+    assert caught.value.code == ExitCode.PREEMPTED
+    assert (tmp_path / WORKERS_FILE).read_text() == "of the new one"
+    assert {path.name for path in tmp_path.iterdir()} == {FENCE_FILE, WORKERS_FILE}
+
+
+def test_stopped_it_leaves_the_note_of_the_new_one(tmp_path: Path, replaced: Fence) -> None:
+    forget_attempt()
+    assert (tmp_path / WORKERS_FILE).read_text() == "of the new one"
+
+
 class Recorder:
     """Stands for nnU-Net's predictor: remembers what it is asked for."""
 
@@ -162,9 +191,36 @@ def test_what_nnunet_is_asked_for(
     calls: list[Any],
 ) -> None:
     monkeypatch.setattr(predicting, "memory_limit", lambda: limit_gib * GIB)
+    monkeypatch.setattr(predicting, "_under_way", {})
     run, recorder = contract(evaluation=evaluation, processes=processes), Recorder()
     images = {name: [tmp_path / f"{name}_0000.nii.gz"] for name in ("a", "b")}
     workers = predict_cases(run, recorder, images, [ABDOMEN, ABDOMEN], tmp_path)
     assert recorder.calls == calls
     assert workers == (calls[0][1] if len(calls) == 1 else ALONE)
     assert not (tmp_path / WORKERS_FILE).exists(), "what came to its end binds no later attempt"
+
+
+def test_one_that_was_replaced_while_it_predicted_ends_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its note is gone, or that of the new one: neither is a failure of its own."""
+    monkeypatch.setattr(predicting, "_under_way", {})
+    fence, note = Fence(tmp_path), tmp_path / WORKERS_FILE
+
+    class Replaced(Recorder):
+        def predict_from_files(self, *_: Any, **__: Any) -> None:
+            Fence(tmp_path).write(note, "of the new one")
+
+    images = {"a": [tmp_path / "a_0000.nii.gz"]}
+    with pytest.raises(TrainerError) as caught:
+        predict_cases(contract(), Replaced(), images, [ABDOMEN], tmp_path, fence=fence)
+    assert caught.value.code == ExitCode.PREEMPTED and note.read_text() == "of the new one"
+
+
+def test_a_note_that_somebody_removed_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing needs it at the end, and all is predicted."""
+    monkeypatch.setattr(predicting, "_under_way", {})
+
+    class Removed(Recorder):
+        def predict_from_files(self, *_: Any, **__: Any) -> None:
+            (tmp_path / WORKERS_FILE).unlink()
+
+    predict_cases(contract(), Removed(), {"a": [tmp_path / "a_0000.nii.gz"]}, [ABDOMEN], tmp_path)

@@ -77,6 +77,17 @@ def test_a_fold_with_checkpoints_keeps_its_conditions(
     assert all(part in caught.value.message for part in named), caught.value.message
 
 
+def test_where_it_reads_from_is_corrected_in_folder_and_report(tmp_path: Path) -> None:
+    run = run_in(tmp_path)
+    run.data_read_from = "local copy"
+    fix(run, stated(run))
+    before = read_json(tmp_path / PROVENANCE_FILE)
+    provenance.tell_data_read_from(run, "claim")
+    assert read_json(tmp_path / PROVENANCE_FILE) == {**before, "dataReadFrom": "claim"}
+    run.complete(0.5)
+    assert run.facts.provenance and run.facts.provenance.data_read_from == "claim"
+
+
 def test_policies_may_change_while_a_fold_trains(tmp_path: Path) -> None:
     first = run_in(tmp_path)
     fix(first, stated(first))

@@ -29,6 +29,7 @@ from nnunet_trainer.process.failures import (
     wrong_configuration,
 )
 from nnunet_trainer.process.fonts import bring_fonts
+from nnunet_trainer.process.of_predictions import in_words_of_predictions
 from nnunet_trainer.process.preemption import SIGNALS, Preemption
 from nnunet_trainer.process.processes import kill_descendants
 from nnunet_trainer.process.watchdog import INTERVAL_SECONDS, Watchdog
@@ -153,14 +154,14 @@ def run(arguments: Sequence[str], preemption: Preemption) -> NoReturn:
             audit.record(contract, paths.run, options.command)
             result = _command(options, contract, paths, preemption, standing)
     except TrainerError as error:
-        log.error("%s", error.message)
+        log.error("%s", standing.worded(error.message))
         if error.__cause__ is not None:
             traceback.print_exception(error.__cause__)
         _end(int(error.code), standing.report(error.message))
     except Exception as error:
         traceback.print_exc()
         failure = watchdog.behind(classify(error, volumes, read_only))
-        log.error("%s", failure.message)
+        log.error("%s", standing.worded(failure.message))
         _end(failure.code, standing.report(failure.message))
     log.info("%s", result.message)
     _end(int(ExitCode.DONE), result)
@@ -206,6 +207,7 @@ def _predict(
     volumes += [predict.segmentations_folder(), Path("/tmp")]
     read_only += [paths.run, predict.images_folder()]
     standing.tidy_with(forget_attempt)
+    standing.word_with(in_words_of_predictions)
     return predict.predict_images(contract, paths, predict.read_prediction())
 
 
@@ -215,6 +217,8 @@ class Standing:
     def __init__(self, preemption: Preemption, make_report: Callable[[], TerminationReport]) -> None:
         self._make_report = make_report
         self._tidy: Callable[[], None] = lambda: None
+        self.worded: Callable[[str], str] = one_line
+        """Returns the message of a failure as it is said."""
         preemption.on_leave(self._stop)
 
     def _stop(self) -> NoReturn:
@@ -226,13 +230,17 @@ class Standing:
         """Set what a stop request does before the process ends: briefly, it runs in the signal handler."""
         self._tidy = tidy
 
+    def word_with(self, words: Callable[[str], str]) -> None:
+        """Set in whose words failures are said; they get a message in one line."""
+        self.worded = lambda message: words(one_line(message))
+
     def report_with(self, make_report: Callable[[], TerminationReport]) -> None:
         """Set what makes the report of a stop request."""
         self._make_report = make_report
 
     def report(self, message: str) -> TerminationReport:
         """Return the report of a failure: the message, and the state of the fold where there is one."""
-        return self._make_report().model_copy(update={"message": one_line(message)})
+        return self._make_report().model_copy(update={"message": self.worded(message)})
 
 
 def watch_workers(standing: Standing, preemption: Preemption, interval_seconds: float = INTERVAL_SECONDS) -> Watchdog:

@@ -4,6 +4,7 @@ The run's folder is only read. What is not done lies in a folder beside the segm
 on case by case; a segmentation gets its place when all are done.
 """
 
+import contextlib
 import logging
 import os
 import shutil
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 LOCK_FILE = ".lock"
 _DONE = "segmentations"
 """In the work folder: what is whole."""
+_NOTE = "handing_over.json"
+"""In the work folder: that all is predicted, by what, and by what each segmentation is known again."""
 _LOCK_TIMEOUT_SECONDS = 120.0
 _READERS = 3
 """Images that are read at once: as many as nnU-Net prepares."""
@@ -103,12 +106,15 @@ def predict_images(contract: RunContract, paths: RunPaths, asked: Prediction) ->
 
 def _predict(contract: RunContract, paths: RunPaths, asked: Prediction, work: Path) -> TerminationReport:
     members = [_member(contract.of_configuration(name), paths, asked) for name in asked.configurations]
-    _require_verified(members, contract.processes)
     model = members[0].model
     description = _description(model)
-    postprocessing = _postprocessing(paths, asked, description)
     ending, channels = str(description["file_ending"]), len(channel_names(description))
     cases = NewCases(find_new_images(images_folder(), ending, channels, contract.processes), ending)
+    if whole := handed_over(cases, work, segmentations_folder(), asked.asked_for):
+        log.info("an earlier attempt has predicted all cases")
+        return _report(whole)
+    _require_verified(members, contract.processes)
+    postprocessing = _postprocessing(paths, asked, description)
     environment.prepare(contract, paths, paths.preprocessed)
     require_usable(cases.images, _reader(model), channels, min(contract.processes, _READERS))
     version = _nnunet_version()
@@ -133,9 +139,14 @@ def _predict(contract: RunContract, paths: RunPaths, asked: Prediction, work: Pa
         nnunet_version=version,
         cases=sorted(cases.images),
     )
-    _hand_over(cases, output, segmentations_folder(), record)
-    told = f"{counted(len(cases.images), 'case')} segmented by {' and '.join(asked.configurations)}"
-    steps = f", then the largest component of {named(postprocessing)} kept" if postprocessing else ""
+    hand_over(cases, work, segmentations_folder(), record)
+    return _report(record)
+
+
+def _report(record: PredictionRecord) -> TerminationReport:
+    told = f"{counted(len(record.cases), 'case')} segmented by {' and '.join(record.configurations)}"
+    kept = record.postprocessing
+    steps = f", then the largest component of {named(kept)} kept" if kept else ""
     return TerminationReport(message=f"{told}{steps}. {RESEARCH_USE}")
 
 
@@ -218,13 +229,58 @@ def _nnunet_version() -> str:
     return version("nnunetv2")
 
 
-def _hand_over(cases: NewCases, done: Path, target: Path, record: PredictionRecord) -> None:
-    """Put the segmentations where they belong, each whole, and say at the end that all are there."""
+def hand_over(cases: NewCases, work: Path, target: Path, record: PredictionRecord) -> None:
+    """Put the segmentations where they belong, each whole, and say at the end that all are there.
+
+    A note says before that all are done, so that another attempt moves what is left and predicts nothing again.
+    """
+    stamps = {case: _stamp(work / _DONE / f"{case}{cases.ending}") for case in cases.images}
+    fsync_folder(work / _DONE)
+    write_json(work / _NOTE, {"record": record.to_json_dict(), "stamps": stamps})
+    _move(cases, work, target, record)
+
+
+def handed_over(cases: NewCases, work: Path, target: Path, asked_for: str) -> PredictionRecord | None:
+    """Return by what all was predicted, where an earlier attempt did so; move what that one has not yet."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        record = PredictionRecord.model_validate(read_json(target / RECORD_FILE))
+        there = all((target / f"{case}{cases.ending}").exists() for case in cases.images)
+        if there and _is_of(record, cases, asked_for):
+            return record
+    with contextlib.suppress(FileNotFoundError, ValueError, TypeError, KeyError):
+        note = read_json(work / _NOTE)
+        record = PredictionRecord.model_validate(note["record"])
+        if _is_of(record, cases, asked_for) and note["stamps"] == _stamps(cases, work, target):
+            _move(cases, work, target, record)
+            return record
+    return None
+
+
+def _is_of(record: PredictionRecord, cases: NewCases, asked_for: str) -> bool:
+    return record.asked_for == asked_for and record.cases == sorted(cases.images)
+
+
+def _stamps(cases: NewCases, work: Path, target: Path) -> dict[str, list[int]]:
+    """Return those of the segmentations where they are by now. Raises FileNotFoundError where one is in no place."""
+    names = {case: f"{case}{cases.ending}" for case in cases.images}
+    made = {case: work / _DONE / name for case, name in names.items()}
+    return {case: _stamp(path if path.exists() else target / path.name) for case, path in made.items()}
+
+
+def _stamp(path: Path) -> list[int]:
+    """Return by what a file is known again where it was moved to, and not taken for another prediction's."""
+    found = path.stat()
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _move(cases: NewCases, work: Path, target: Path, record: PredictionRecord) -> None:
     (target / RECORD_FILE).unlink(missing_ok=True)
+    fsync_folder(target)
     for case in cases.images:
         for ending in (".json", cases.ending):  # the spacing, beside a tif that can't hold it
-            source = done / f"{case}{ending}"
-            if ending == cases.ending or source.exists():
+            source = work / _DONE / f"{case}{ending}"
+            if source.exists():
                 source.replace(target / source.name)
     fsync_folder(target)
     write_json(target / RECORD_FILE, record.to_json_dict())
+    (work / _NOTE).unlink()

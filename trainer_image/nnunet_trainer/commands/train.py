@@ -43,7 +43,7 @@ from nnunet_trainer.run.paths import (
     RunPaths,
     has_preprocessed_data,
 )
-from nnunet_trainer.run.provenance import conditions, fix_conditions
+from nnunet_trainer.run.provenance import conditions, fix_conditions, tell_data_read_from
 from nnunet_trainer.run.serving import serve
 from nnunet_trainer.scoring.probabilities import whole_probabilities
 from nnunet_trainer.scoring.scores import foreground_mean, read_scores
@@ -194,6 +194,9 @@ def _train_and_validate(run: FoldRun, trainer: "Control", paths: RunPaths, plan:
             # Whatever was validated, it was not with the network that comes out now.
             shutil.rmtree(run.folder / VALIDATION_FOLDER, ignore_errors=True)
             (run.folder / NEXT_STAGES_FILE).unlink(missing_ok=True)
+            if trainer.current_epoch < trainer.planned_end:
+                # There may be no copy, because all seemed to be trained: a final checkpoint that does not load.
+                tell_data_read_from(run, reads_from(run, trainer.preprocessed_dataset_folder, trains=True))
         trainer.run_training()
     if run.fold == "all":
         # Every case was trained on: a "validation" would only measure how well the network remembers.

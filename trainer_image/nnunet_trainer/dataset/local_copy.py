@@ -103,14 +103,15 @@ def read_order() -> CopyOrder | None:
     return CopyOrder.model_validate(json.loads(text)) if text else None
 
 
-def reads_from(run: FoldRun, folder: str | None) -> str | None:
+def reads_from(run: FoldRun, folder: str | None, trains: bool = False) -> str | None:
     """Return in words where a trainer reads that has this data folder; None where no copy is asked for.
 
-    An attempt that only validates says what the one before has said, which trained.
+    An attempt that only validates says what the one before has said, which trained: one that has made no copy, unless
+    it is known that it `trains`.
     """
     if read_order() is None:
         return None
-    if run.local_copy is None:
+    if run.local_copy is None and not trains:
         return run.facts.provenance.data_read_from if run.facts.provenance else None
     return COPY if folder and Path(folder).is_relative_to(local_folder()) else CLAIM
 

@@ -100,6 +100,16 @@ def fix_conditions(run: FoldRun, stated: dict[str, Any]) -> None:
     run.fence.write(path, to_json({**content, "software": _software(before, content)}))
 
 
+def tell_data_read_from(run: FoldRun, where: str | None) -> None:
+    """Say, from now on, where nnU-Net reads from: in the fold's folder, and in what is published next."""
+    if run.provenance is None or run.data_read_from == where:
+        return
+    run.data_read_from = where
+    run.provenance = run.provenance.model_copy(update={"data_read_from": where})
+    path = run.folder / PROVENANCE_FILE
+    run.fence.write(path, to_json({**_content(path), **run.provenance.to_json_dict()}))
+
+
 def _image() -> dict[str, str]:
     """Return the image as the operator has told it: a container can't see its own."""
     names = {"image": IMAGE_ENV, "imageDigest": IMAGE_DIGEST_ENV}

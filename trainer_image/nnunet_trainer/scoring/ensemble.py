@@ -275,7 +275,7 @@ def predict(
             f"predicting with {ensemble.model.name}",
             lambda: f"{kept + _number(output, ending, missing)}/{len(images)} cases",
         ):
-            workers = predict_cases(contract, predictor, left, sizes, output, before, probabilities)
+            workers = predict_cases(contract, predictor, left, sizes, output, before, probabilities, ensemble.fence)
     return Predicted(predictor, extents, workers)
 
 

@@ -1,5 +1,6 @@
 """Let nnU-Net predict cases, as many at once as the memory has room for."""
 
+import contextlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -8,8 +9,10 @@ from typing import Any
 
 from nnunet_api.contract import RunContract
 from nnunet_api.words import counted
-from nnunet_trainer.process.files import read_json, write_json
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.files import read_json, to_json, write_json
 from nnunet_trainer.process.memory import memory_limit
+from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.scoring import prediction_memory as memory
 from nnunet_trainer.scoring.prediction_memory import ALONE, Extent
 
@@ -18,8 +21,8 @@ log = logging.getLogger(__name__)
 WORKERS_FILE = "workers.json"
 """Beside predictions while they are made: with how many workers, so that the attempt after one that was killed for
 memory does not die at the same case again."""
-_under_way: set[Path] = set()
-"""The notes that this process has written."""
+_under_way: dict[Path, Fence | None] = {}
+"""The notes that this process has written, each with the right to do so, for who has to hold it."""
 _PREDICTION_PROCESSES = 3
 """nnU-Net's own number of preprocessing and of export processes for prediction."""
 _MATTERS = 4
@@ -34,27 +37,35 @@ def predict_cases(
     output: Path,
     previous: Path | None = None,
     probabilities: bool = False,
+    fence: Fence | None = None,
 ) -> int:
     """Predict cases into a folder; return the number of workers, `ALONE` for one case after the other.
 
     `previous` has the segmentations of a cascade's previous stage. `probabilities` are kept beside, where asked for.
+    With a fence, raises TrainerError with PREEMPTED when another attempt has taken over.
     """
     extents = [replace(one, keeps_probabilities=probabilities) for one in extents]
     asked = contract.evaluation.processes
     most = min(contract.processes, _PREDICTION_PROCESSES) if asked is None else asked
-    workers = choose_workers(extents, most, memory_limit(), output / WORKERS_FILE)
+    workers = choose_workers(extents, most, memory_limit(), output / WORKERS_FILE, fence)
     if workers == ALONE:
         # Nothing of one case is left in memory when the next one begins.
         for case in images:
             _predict(predictor, {case: images[case]}, output, 1, previous, probabilities)
     else:
         _predict(predictor, images, output, workers, previous, probabilities)
-    (output / WORKERS_FILE).unlink()
+    if fence:
+        # It may be the note of who has taken over.
+        fence.check()
+    (output / WORKERS_FILE).unlink(missing_ok=True)
     return workers
 
 
-def choose_workers(extents: Sequence[Extent], most: int, limit: int, note: Path) -> int:
-    """Return with how many workers to predict, and note it for the attempt that follows should this one be killed."""
+def choose_workers(extents: Sequence[Extent], most: int, limit: int, note: Path, fence: Fence | None = None) -> int:
+    """Return with how many workers to predict, and note it for the attempt that follows should this one be killed.
+
+    With a fence, raises TrainerError with PREEMPTED when another attempt has taken over.
+    """
     workers = memory.fitting_workers(extents, most, limit)
     if lacking := memory.shortage(extents, limit):
         log.warning("%s", lacking)
@@ -66,15 +77,25 @@ def choose_workers(extents: Sequence[Extent], most: int, limit: int, note: Path)
         log.info(
             "predicting with %s, as the memory limit of %.1f GiB has no room for more", _words(workers), limit / 2**30
         )
-    _under_way.add(note)
-    write_json(note, {"workers": workers, "memoryLimit": limit})
+    _under_way[note] = fence
+    content = {"workers": workers, "memoryLimit": limit}
+    if fence:
+        fence.write(note, to_json(content))
+    else:
+        write_json(note, content)
     return workers
 
 
 def forget_attempt() -> None:
-    """Remove what this attempt has noted for the next: it is stopped on request, and not killed for memory."""
-    for note in tuple(_under_way):
-        note.unlink(missing_ok=True)
+    """Remove what this attempt has noted for the next: it is stopped on request, and not killed for memory.
+
+    Where another attempt has taken over, the note is that one's.
+    """
+    for note, fence in tuple(_under_way.items()):
+        with contextlib.suppress(TrainerError):
+            if fence:
+                fence.check()
+            note.unlink(missing_ok=True)
 
 
 def _words(workers: int) -> str:

@@ -131,8 +131,8 @@ def shortage(extents: Sequence[Extent], limit: int) -> str:
         return ""
     wanted = ceil((needed + _MAIN_BYTES + 2 * _WORKER_BYTES) / _USABLE / _GIB)
     return (
-        f"the largest test case alone may need {wanted} GiB, and the pod may use {limit / _GIB:.0f} GiB: where it is "
-        f"killed for that, raise resources.memory to {wanted}Gi"
+        f"the largest case alone may need {wanted} GiB, and the pod may use {limit / _GIB:.0f} GiB: where it is "
+        f"killed for that, raise resources.memory, or --memory of kubectl nnunet predict, to {wanted}Gi"
     )
 
 

@@ -1,0 +1,66 @@
+"""Who predicts is told what mends a prediction, and never to train again."""
+
+import errno
+import re
+from pathlib import Path
+
+import pytest
+
+from nnunet_trainer.process import failures
+from nnunet_trainer.process.failures import classify, dead_worker_message, storage_failed
+from nnunet_trainer.process.of_predictions import REMEDIES, in_words_of_predictions
+from nnunet_trainer.selection.merging import mean_of_damageable
+from tests.unit.trainer.test_failures import CASES
+
+OF_TRAININGS = re.compile(r"resources\.|retryLimit|training|planning|checkpoint|patch_size")
+
+
+def messages(folder: Path) -> list[str]:
+    """Return what a prediction may fail with, in the words of a training."""
+    said = [classify(error, [Path("/nnunet/results")], [Path("/nnunet/raw")]).message for error, _, _ in CASES]
+    said += [dead_worker_message("worker 1 was ended by SIGKILL"), storage_failed("full", folder).message]
+    (folder / "a.npz").write_bytes(b"damaged")
+    with pytest.raises(failures.TrainerError) as caught:
+        mean_of_damageable(_reads, [str(folder / "a.npz")])
+    return [*said, caught.value.message]
+
+
+def _reads(files: list[str]) -> object:
+    raise ValueError(files[0])
+
+
+def test_no_remedy_is_that_of_a_training(tmp_path: Path) -> None:
+    said = [in_words_of_predictions(message) for message in messages(tmp_path)]
+    assert [message for message in said if OF_TRAININGS.search(message.replace(str(tmp_path), ""))] == []
+
+
+def test_each_remedy_of_a_training_has_its_own_words_still(tmp_path: Path) -> None:
+    """A message that is worded anew must not fall back to what mends a training."""
+    said = messages(tmp_path)
+    for number, (words, _) in enumerate(REMEDIES):
+        for longer, own in REMEDIES[:number]:
+            said = [message.replace(longer, own) for message in said]
+        assert any(words in message for message in said), words
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (OSError(errno.ENOSPC, "full", "/x"), "then call the same command again; it goes on with what is done"),
+        (MemoryError(), "out of memory: raise --memory"),
+        (OSError(errno.EMFILE, "Too many", "/x"), "lower --cpu for fewer workers"),
+        (RuntimeError("CUDA out of memory"), "Use a larger GPU, or predict with --cpu-only"),
+        (OSError(errno.ENOSPC, "No space left", "/dev/shm/a"), "Lower --cpu for fewer workers"),
+        (failures.wrong_data("nothing of it"), "nothing of it"),
+    ],
+)
+def test_what_is_said(error: Exception, remedy: str) -> None:
+    assert remedy in in_words_of_predictions(classify(error).message)
+
+
+def test_damaged_probabilities_are_predicted_again_by_the_same_command(tmp_path: Path) -> None:
+    assert messages(tmp_path)[-1].endswith(
+        "The file was removed: suspend and resume the training, which predicts the case again"
+    )
+    said = in_words_of_predictions(messages(tmp_path)[-1])
+    assert said.endswith("The file was removed: call the same command again, which predicts the case again")
