@@ -4,16 +4,21 @@ four configurations with a cascade, the best one or pair of them, its postproces
 That the choice is nnU-Net's own is shown in tests/trainer/test_selection.py."""
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
+import nibabel
+import numpy as np
 import pytest
 import yaml
 
 from hack.demo.story import STORIES
 from nnunet_api.contract import SELECTION_FILE
 from nnunet_api.test_set import object_name
-from tests.e2e.conftest import Lab
+from tests.e2e.conftest import PROGRAM, Lab
 from tests.support.kube import Object
-from tests.support.small_training import yielding
+from tests.support.small_training import DATASET, yielding
 
 NAMESPACE, NAME = "e2e-recipe", STORIES["recipe"].training
 ABOUT = NAMESPACE, NAME
@@ -89,3 +94,24 @@ def test_the_test_set_was_looked_at_once(lab: Lab, status: Object) -> None:
     lab.kube.wait("the look to be counted", lambda: lab.kube.get("nnts", ledger, NAMESPACE).get("status"), timeout=60)
     counted = lab.kube.get("nnts", ledger, NAMESPACE)["status"]
     assert (counted["total"], [look["name"] for look in counted["looks"]]) == (1, [NAME])
+
+
+def test_new_images_are_segmented_as_the_test_set_was(lab: Lab, status: Object, tmp_path: Path) -> None:
+    """From a folder to a folder of this machine, by what was chosen, and with no more rights than to edit."""
+    images = lab.volume("nnunet-raw", NAMESPACE) / DATASET / "imagesTs"
+    words = ["predict", NAME, "-i", str(images), "-o", str(tmp_path / "segmentations"), *PERSON]
+    env = {**os.environ, "KUBECONFIG": str(lab.cluster.kubeconfig)}
+    done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    chosen = " and ".join(status["results"]["selection"]["chosen"])
+    assert f"3 segmentations by {chosen} of {NAMESPACE}/{NAME}" in done.stdout, done.stdout + done.stderr
+    assert "3 cases segmented by" in done.stderr and "for research" in done.stderr
+    run = lab.volume("nnunet-results", NAMESPACE) / status["runPath"]
+    scored = sorted((run / "predictions_test").glob("*.nii.gz"))
+    assert len(scored) == 3
+    for path in scored:
+        ours, theirs = (np.asarray(nibabel.load(one).dataobj) for one in (tmp_path / "segmentations" / path.name, path))
+        # Other cores may be another order of summation.
+        assert ours.shape == theirs.shape and float((ours == theirs).mean()) > 0.999, path.name
+    assert not list(run.parent.glob("predictions_*")), "images of patients stay nowhere"
+    assert not lab.kube.run("get", "jobs", "-l", "app.kubernetes.io/name=nnunetctl", "-o", "name", *PERSON)
