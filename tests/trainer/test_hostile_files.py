@@ -132,10 +132,15 @@ def test_properties_of_a_case_that_would_run_code_end_a_validation(world: World,
     assert "names posix.open" in ended.report.message and not marker.exists()
 
 
-def test_a_preprocessor_that_keeps_objects_is_told_in_planning(tmp_path: Path) -> None:
-    (tmp_path / "case.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "origin": tmp_path}))
+@pytest.mark.parametrize(
+    ("kept", "words"), [(Path("a"), "it names pathlib"), (np.array([None]), "it has numbers of type O8")]
+)
+def test_a_preprocessor_that_keeps_objects_is_told_in_planning(tmp_path: Path, kept: Any, words: str) -> None:
+    """Also of one case alone: what a reader keeps may depend on the image."""
+    (tmp_path / "before.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "scanners": np.array(["a"])}))
+    (tmp_path / "case.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "origin": kept}))
     with pytest.raises(
-        TrainerError, match=r"preprocessor OurPreprocessor, or the reader .*: case.pkl: it names pathlib"
+        TrainerError, match=f"preprocessor OurPreprocessor, or the reader .*: case.pkl: {words}"
     ) as caught:
         require_plain(tmp_path, "OurPreprocessor")
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
