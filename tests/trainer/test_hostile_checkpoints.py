@@ -2,19 +2,23 @@
 
 import os
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.run.plain import load_plain
-from nnunet_trainer.run.restricted import only_restricted_loads
+from nnunet_trainer.run.restricted import load_restricted, only_known_loads, only_restricted_loads, unknown_names
 from nnunet_trainer.training.checkpoints import finished_epochs, readable_checkpoints
+from nnunet_trainer.training.guarded import Guarded
 from nnunet_trainer.training.history import read_history
 from tests.trainer.test_verify import Attack
 
@@ -87,3 +91,81 @@ def test_what_is_scored_is_what_was_hashed(tmp_path: Path) -> None:
             torch.load(path)
         assert caught.value.code == ExitCode.CHECKPOINT_UNUSABLE
     assert torch.load(path)["current_epoch"] == 4, "afterwards it is torch's own again"
+
+
+class Named(NamedTuple):
+    values: np.ndarray
+
+
+class Kept:
+    """A type of a trainer class's own."""
+
+    def __init__(self) -> None:
+        self.values = np.arange(6.0).reshape(2, 3)
+        self.inside = Named(np.arange(3))
+
+
+def test_what_a_class_vouches_for_holds_its_arrays_when_a_fold_goes_on(tmp_path: Path) -> None:
+    path = write(tmp_path / LATEST, kept=Kept())
+    with torch.serialization.safe_globals([Kept, Named]):
+        for again in range(2):
+            assert unknown_names(path) == ""
+            with only_known_loads():
+                content = torch.load(str(path), weights_only=False)
+            kept = content["kept"]
+            assert (type(kept), type(kept.inside)) == (Kept, Named), again
+            assert np.array_equal(kept.values, Kept().values) and kept.inside.values.tolist() == [0, 1, 2]
+            assert type(kept.values.mean()) is np.float64
+            torch.save(content, path)
+    assert torch.load(path, weights_only=False)["kept"].inside.values.tolist() == [0, 1, 2]
+
+
+def test_a_class_that_puts_numpys_own_on_torchs_list_reads_its_checkpoints(tmp_path: Path) -> None:
+    """Each name twice is a matter of chance: which of the two wins depends on where they lie in memory."""
+    content = {"number": np.float64(0.5), "numbers": np.arange(3), "none": np.zeros((0, 3)), "site": np.str_("a")}
+    path = write(tmp_path / LATEST, **content)
+    scalar, make = np.float64(1).__reduce__()[0], np.arange(3).__reduce__()[0]
+    advised = [scalar, make, np.dtype, np.ndarray, type(np.dtype("f8")), bytes]
+    advised += [(np.dtype, "numpy.dtype"), (scalar, "numpy.core.multiarray.scalar")]
+    with torch.serialization.safe_globals(advised):
+        before = set(torch.serialization.get_safe_globals())
+        assert unknown_names(path) == ""
+        found = load_restricted(path)
+        assert set(torch.serialization.get_safe_globals()) == before
+    assert (found["number"], found["numbers"].tolist(), found["none"].shape) == (0.5, [0, 1, 2], (0, 3))
+    assert found["site"] == "a"
+
+
+class Keeping(nnUNetTrainer):  # type: ignore[misc]
+    """Saves what it is told to."""
+
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {"site": np.array(["a"])}
+
+    def save_checkpoint(self, filename: str) -> None:
+        torch.save(self.kept, filename)
+
+
+class GuardedKeeping(Guarded, Keeping):
+    pass
+
+
+@pytest.mark.parametrize(
+    "value", [np.array([None]), np.array(["2026-11-30"], "datetime64[D]")], ids=["objects", "dates"]
+)
+def test_a_first_checkpoint_that_no_fold_could_go_on_from_ends_the_training(tmp_path: Path, value: Any) -> None:
+    """It names numpy's types and nothing else."""
+    trainer, path = GuardedKeeping(), str(tmp_path / LATEST)
+    trainer.kept["value"] = value
+    with pytest.raises(TrainerError, match=r"keeps what can't be loaded \(it has numbers of type .8\)") as caught:
+        trainer.save_checkpoint(path)
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION and "weights_only" not in caught.value.message
+
+
+def test_what_a_class_begins_to_keep_is_told_when_it_does(tmp_path: Path) -> None:
+    trainer, path = GuardedKeeping(), str(tmp_path / LATEST)
+    for _ in range(2):
+        trainer.save_checkpoint(path)
+    trainer.kept["averaged"] = Fraction(1, 3)
+    with pytest.raises(TrainerError, match=r"GuardedKeeping keeps fractions.Fraction in its checkpoints"):
+        trainer.save_checkpoint(path)

@@ -12,6 +12,7 @@ import blosc2
 import numpy as np
 import pytest
 import torch
+from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.dataloading.nnunet_dataset import nnUNetDatasetBlosc2
 
 from nnunet_api.exit_codes import ExitCode
@@ -111,7 +112,7 @@ def test_properties_of_a_case_that_would_run_code_end_a_training(world: World, t
         path = hostile_properties(world, f"case_{number:02d}", Attack(os.open, str(marker), os.O_CREAT))
     ended = world.but(schedule=SHORT).with_env(nnUNet_n_proc_DA="2").finish("train", "--fold", "0")
     assert ended.code == ExitCode.WRONG_DATA, ended.log
-    assert "names posix.open: from the properties of a case only numbers" in ended.report.message
+    assert "names posix.open. From the properties of a case only numbers" in ended.report.message
     assert not marker.exists()
     nnUNetDatasetBlosc2(str(path.parent), [path.stem]).load_case(path.stem)
     assert marker.exists(), "the attack would have worked"
@@ -131,9 +132,16 @@ def test_properties_of_a_case_that_would_run_code_end_a_validation(world: World,
     assert "names posix.open" in ended.report.message and not marker.exists()
 
 
-def test_a_preprocessor_that_keeps_objects_is_told_in_planning(tmp_path: Path) -> None:
-    (tmp_path / "case.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "origin": tmp_path}))
-    with pytest.raises(TrainerError, match=r"preprocessor OurPreprocessor, or the reader .* keeps pathlib") as caught:
+@pytest.mark.parametrize(
+    ("kept", "words"), [(Path("a"), "it names pathlib"), (np.array([None]), "it has numbers of type O8")]
+)
+def test_a_preprocessor_that_keeps_objects_is_told_in_planning(tmp_path: Path, kept: Any, words: str) -> None:
+    """Also of one case alone: what a reader keeps may depend on the image."""
+    (tmp_path / "before.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "scanners": np.array(["a"])}))
+    (tmp_path / "case.pkl").write_bytes(pickle.dumps({"spacing": [1.0], "origin": kept}))
+    with pytest.raises(
+        TrainerError, match=f"preprocessor OurPreprocessor, or the reader .*: case.pkl: {words}"
+    ) as caught:
         require_plain(tmp_path, "OurPreprocessor")
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION
 
@@ -164,6 +172,8 @@ def test_classes_of_nnunet_go_on_from_their_own_checkpoints(
     monkeypatch.setenv("nnUNet_preprocessed", str(data.parent))
     monkeypatch.setenv("nnUNet_results", str(tmp_path))
     monkeypatch.setenv("nnUNet_compile", "f")
+    # `initialize` sets it, and the tests after this one show what happens without.
+    monkeypatch.setattr(nnunet_dataset, "load_pickle", nnunet_dataset.load_pickle)
     kind = type(name, (Guarded, find_trainer(name)), {})
 
     def made() -> Any:

@@ -1,5 +1,6 @@
 """What is kept of preprocessed cases is read as data, whoever wrote it."""
 
+import io
 import pickle
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,8 +11,8 @@ import pytest
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.failures import TrainerError
-from nnunet_trainer.run.arrays import NumberType, whole
-from nnunet_trainer.run.properties import Properties, UnknownType, read_properties
+from nnunet_trainer.run.arrays import STAND_INS, NumberType, whole
+from nnunet_trainer.run.properties import Properties, UnknownType, read_properties, unreadable_properties
 
 KEPT = {
     "nibabel_stuff": {
@@ -31,6 +32,12 @@ KEPT = {
     },
     "transposed": np.arange(24.0).reshape(2, 3, 4).transpose(1, 0, 2),
     "original_orientation": "LPS",
+    "scanners": np.array(["Aera", "", "Prismaähnlich"]),
+    "of_another_order": np.array(["ab"], dtype=">U2"),
+    "sites": np.array([b"a", b"bc"]),
+    "site": np.str_("north"),
+    "no_site": np.str_(""),
+    "kept_as": np.dtype(">i2"),
     "further": {2, 3},
 }
 
@@ -113,8 +120,15 @@ USUAL = (3, "<", None, None, None, -1, -1, 0)
         of_type("f8", USUAL, b"\x41" * 16),
         of_type("f8", USUAL, [1.0]),
         of_type("V8", USUAL, b"\x41" * 8),
+        of_type("M8", USUAL, b"\x41" * 8),
+        of_type("U2", (3, "<", None, None, None, 8, 4, 63), b"\x41" * 8),
+        of_type("U2", (3, "<", None, None, None, 8, 4, 8), b"\x41" * 16),
+        of_type("U0", (3, "<", None, None, None, 0, 4, 8), b""),
     ],
-    ids=["objects", "addresses", "flags", "fields", "metadata", "longer", "no bytes", "void"],
+    ids=[
+        *("objects", "addresses", "flags", "fields", "metadata", "longer", "no bytes", "void"),
+        *("dates", "flags of text", "longer text", "text of no length"),
+    ],
 )
 def test_an_array_of_something_else_than_numbers_is_refused(tmp_path: Path, pickled: bytes) -> None:
     (tmp_path / "case.pkl").write_bytes(pickled)
@@ -128,6 +142,32 @@ def test_usual_numbers_are_taken_by_the_same_means(tmp_path: Path) -> None:
     assert NumberType("i4").dtype == np.int32
 
 
+class Kept:
+    """A type that a trainer class vouches for."""
+
+    order: Any
+
+
+def test_what_a_type_of_its_own_holds_is_an_array_and_is_saved_as_one() -> None:
+    """As torch reads it, which gives the type what stands for numpy's, where nothing else reaches."""
+    kept = Kept()
+    vars(kept).update(order=np.arange(6.0).reshape(2, 3), columns=np.asfortranarray(np.eye(2, 3)), kind=np.dtype("f4"))
+
+    class Reader(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            return Kept if name == "Kept" else STAND_INS[f"{module}.{name}"]
+
+    found = whole(Reader(io.BytesIO(pickle.dumps(kept, 3))).load())
+    for name in ("order", "columns"):
+        expected, held = getattr(kept, name), getattr(found, name)
+        assert isinstance(held, np.ndarray) and np.array_equal(held, expected)
+        assert held.flags.f_contiguous == expected.flags.f_contiguous
+        assert type(held + 1) is np.ndarray and type(held.sum()) is np.float64
+    assert (found.kind, found.kind.itemsize, np.zeros(1, found.kind).dtype) == (np.dtype("f4"), 4, np.dtype("f4"))
+    assert b"nnunet_trainer" not in pickle.dumps(found), "who loads it then knows nothing of stand-ins"
+    assert np.array_equal(pickle.loads(pickle.dumps(found)).order, kept.order)
+
+
 def test_what_contains_itself_or_much_of_the_same_is_looked_at_once() -> None:
     inside: list[Any] = []
     inside.append(inside)
@@ -139,9 +179,21 @@ def test_what_contains_itself_or_much_of_the_same_is_looked_at_once() -> None:
     assert found[0] is found[1] and found[0][1][0] is found[1][0][1]
 
 
-def test_who_waits_for_workers_learns_what_they_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps(Calls(eval, "1")), "it names builtins.eval"),
+        (pickle.dumps({"a": np.array([None, "a"])}), "it has numbers of type O8"),
+        (pickle.dumps(KEPT)[:-40], "truncated"),
+        (b"\x80\x04cnumpy\nndarray\n)RK\x01b.", "it is damaged (TypeError: "),
+        (b"", "it is damaged (EOFError: Ran out of input)"),
+        (b"\x00" * 100, "invalid load key"),
+    ],
+    ids=["a function", "objects", "cut off", "an array of 1", "empty", "zeros"],
+)
+def test_who_waits_for_workers_learns_what_they_refused(tmp_path: Path, content: bytes, words: str) -> None:
     path = tmp_path / "case.pkl"
-    path.write_bytes(pickle.dumps(Calls(eval, "1")))
+    path.write_bytes(content)
     module = SimpleNamespace(load_pickle=pickle.load)
     properties = Properties()
     properties.read_by(module)
@@ -150,4 +202,5 @@ def test_who_waits_for_workers_learns_what_they_refused(tmp_path: Path) -> None:
         module.load_pickle(str(path))
     told = properties.refused()
     assert told is not None and told.message == caught.value.message and told.code == ExitCode.WRONG_DATA
-    assert f"{path} names builtins.eval" in told.message
+    assert f"{path} can't be read: " in told.message and words in told.message
+    assert words in unreadable_properties(tmp_path)

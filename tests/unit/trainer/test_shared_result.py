@@ -2,9 +2,11 @@
 
 import json
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
@@ -40,7 +42,7 @@ def make(folder: Path) -> Path:
         f"{HOME}/gt_segmentations/b.nii.gz": "label b",
         f"{HOME}/{CASES}/a.b2nd": "image a",
         f"{HOME}/{CASES}/b.b2nd": "image b",
-        f"{HOME}/{CASES}/a.pkl": "properties a",
+        f"{HOME}/{CASES}/a.pkl": "(dp0\n.",  # an empty dict
     }.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
@@ -114,6 +116,18 @@ CHANGED = {
 @pytest.mark.parametrize("damage", [*PURGED.values(), *CHANGED.values()], ids=[*PURGED, *CHANGED])
 def test_a_part_of_a_result_or_another_one_is_made_again(result: Path, damage: Callable[[Path], object]) -> None:
     damage(result)
+    assert existing_result(contract(), result, TRUE_DIGEST) is None
+
+
+@pytest.mark.parametrize("kept", [Path("a"), np.array([None])], ids=["a type", "objects"])
+def test_what_no_fold_would_read_is_made_again(result: Path, kept: object) -> None:
+    """Of an older release, or with a new manifest: else "suspend and resume", as the fold says, would not help."""
+    cases = result / HOME / CASES
+    (cases / "b.pkl").write_bytes(pickle.dumps({"spacing": [1.0]}))
+    write_manifest(result, {}, 2)
+    assert existing_result(contract(), result, TRUE_DIGEST) is not None
+    (cases / "b.pkl").write_bytes(pickle.dumps({"spacing": kept}))
+    write_manifest(result, {}, 2)
     assert existing_result(contract(), result, TRUE_DIGEST) is None
 
 

@@ -26,7 +26,7 @@ from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.installed import nnunet_version, torch_version
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import RunPaths
-from nnunet_trainer.run.properties import UnknownType, read_properties
+from nnunet_trainer.run.properties import unreadable_properties
 
 log = logging.getLogger(__name__)
 
@@ -136,15 +136,13 @@ def _preprocess(contract: RunContract, dataset: RawDataset, trainer: type, plans
 
 
 def require_plain(output: Path, preprocessor: str) -> None:
-    """Raise TrainerError where a fold would refuse what is kept of the cases. All are made alike: the first tells."""
-    for path in sorted(output.glob("*.pkl"))[:1]:
-        try:
-            read_properties(str(path))
-        except UnknownType as error:
-            raise wrong_configuration(
-                f"preprocessor {preprocessor}, or the reader of the images, keeps {error} in the properties of cases "
-                f"({path.name}). Folds read numbers, text, lists, dicts and arrays alone: let it keep plain data"
-            ) from None
+    """Raise TrainerError where a fold would refuse what is kept of the cases."""
+    if refused := unreadable_properties(output):
+        raise wrong_configuration(
+            f"preprocessor {preprocessor}, or the reader of the images, keeps properties of cases that no fold reads: "
+            f"{refused}. Folds read numbers, text, lists, dicts and arrays of numbers or text alone: let it keep plain "
+            "data"
+        )
 
 
 def _check_network(contract: RunContract, dataset: RawDataset, plans: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.manifest import differing, read_manifest
 from nnunet_trainer.process.files import read_json
 from nnunet_trainer.run.paths import has_preprocessed_data
+from nnunet_trainer.run.properties import unreadable_properties
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,11 @@ def existing_result(contract: RunContract, folder: Path, digest: str) -> tuple[P
         log.warning("%s is not as it was made and is made again: %s", folder.name, wrong)
         return None
     home = folder / contract.dataset
+    # The manifest is as easily rewritten as they are, and older releases made what folds don't read any more.
+    for cases in sorted({path.parent for path in home.glob("*/*.pkl")}):
+        if refused := unreadable_properties(cases):
+            log.warning("%s is made again, as no fold reads %s/%s", folder.name, cases.name, refused)
+            return None
     splits = home / SPLITS_FILE
     stated = {
         "dataset_hash": digest,

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from nnunet_trainer.process.failures import TrainerError, wrong_data
+from nnunet_trainer.process.failures import TrainerError, one_line, wrong_data
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
 log = logging.getLogger(__name__)
@@ -35,13 +35,47 @@ class _Reader(pickle.Unpickler):
         try:
             return _KNOWN[f"{module}.{name}"]
         except KeyError:
-            raise UnknownType(f"{module}.{name}"[:200]) from None
+            raise UnknownType(f"it names {module}.{name}"[:200]) from None
+
+
+_DAMAGED = (
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    ImportError,
+    AssertionError,
+    RecursionError,
+)
+"""What pickle and numpy raise, besides UnpicklingError, for bytes that nobody has written like that."""
 
 
 def read_properties(file: str) -> Any:
-    """Return the properties of a preprocessed case. Raises UnknownType, and what pickle raises for a damaged file."""
+    """Return the properties of a preprocessed case.
+
+    Raises UnpicklingError with what is wrong with the file, and UnknownType where it names more than plain data.
+    """
     with Path(file).open("rb") as content:
-        return whole(_Reader(content).load())
+        try:
+            return whole(_Reader(content).load())
+        except _DAMAGED as error:
+            words = one_line(f"{type(error).__name__}: {error}")[:200]
+            raise pickle.UnpicklingError(f"it is damaged ({words})") from error
+
+
+def unreadable_properties(folder: Path) -> str:
+    """Return which of the cases' properties in a folder is refused, and why; empty where all can be read.
+
+    All are looked at: what a reader keeps may depend on the image, and one file is easily exchanged.
+    """
+    for path in sorted(folder.glob("*.pkl")):
+        try:
+            read_properties(str(path))
+        except pickle.UnpicklingError as error:
+            return f"{path.name}: {error}"
+    return ""
 
 
 class Properties:
@@ -59,12 +93,12 @@ class Properties:
     def __call__(self, file: str) -> Any:
         try:
             return read_properties(file)
-        except UnknownType as error:
+        except pickle.UnpicklingError as error:
             message = (
-                f"{file} names {error}: from the properties of a case only numbers, text, lists, dicts and arrays are "
-                "read, and nothing is run. If somebody has changed the file, suspend and resume the training, which "
-                "has the data made again, and look at who may write to the claim. If a preprocessor or reader of the "
-                "image keeps such objects, let it keep plain data"
+                f"{file} can't be read: {error}. From the properties of a case only numbers, text, lists, dicts and "
+                "arrays of numbers or text are read, and nothing is run. If the file is damaged or somebody has "
+                "changed it, suspend and resume the training, which has the data made again, and look at who may write "
+                "to the claim. If a preprocessor or reader of the image keeps such objects, let it keep plain data"
             )
             log.error("%s", message)
             _send(self._tell, message)

@@ -14,10 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.serialization import get_unsafe_globals_in_checkpoint, safe_globals
+from torch.serialization import (
+    add_safe_globals,
+    clear_safe_globals,
+    get_safe_globals,
+    get_unsafe_globals_in_checkpoint,
+    safe_globals,
+)
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.process.failures import TrainerError, one_line
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
 _FORCES_FULL_UNPICKLING = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -99,6 +105,15 @@ def unknown_names(path: Path) -> str:
     return f"{', '.join(names[:_SHOWN])[:500]}{more}"
 
 
+def words_of(error: Exception) -> str:
+    """Return what torch says of a file without its advice, which is to load it without restriction."""
+    text = one_line(str(error))
+    said = (text.partition("WeightsUnpickler error: ")[2] or text).partition(" Check the documentation of torch.load")[
+        0
+    ]
+    return said[:300]
+
+
 def _load(first: Any, again: Any, mmap: bool) -> Any:
     """Return the contents of a checkpoint, which is read twice: for the names in it, and for what it holds."""
     with _as_is_known():
@@ -109,11 +124,24 @@ def _load(first: Any, again: Any, mmap: bool) -> Any:
 
 @contextlib.contextmanager
 def _as_is_known() -> Iterator[None]:
-    """Let torch read what nnU-Net's checkpoints hold beside tensors and plain data: numpy's numbers and arrays."""
+    """Let torch read what nnU-Net's checkpoints hold beside tensors and plain data: numpy's numbers and arrays.
+
+    Modules of trainer classes put numpy's own on torch's list, as many advise for torch 2.6. torch keeps a set: of two
+    things with one name either may win, and numpy's dtype is no use to what stands for its numbers.
+    """
     forced = os.environ.pop(_FORCES_FULL_UNPICKLING, None)
+    listed = get_safe_globals()
+    clear_safe_globals()
+    add_safe_globals([one for one in listed if _name_of(one) not in STAND_INS])
     try:
         with safe_globals([(stands, name) for name, stands in STAND_INS.items()]):
             yield
     finally:
+        add_safe_globals(listed)
         if forced is not None:
             os.environ[_FORCES_FULL_UNPICKLING] = forced
+
+
+def _name_of(listed: Any) -> str:
+    """Return the name by which torch knows something on its list."""
+    return str(listed[1]) if isinstance(listed, tuple) else f"{listed.__module__}.{listed.__name__}"

@@ -9,11 +9,13 @@ from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.process.failures import TrainerError, one_line, wrong_configuration
+from nnunet_trainer.process.failures import TrainerError, wrong_configuration
 from nnunet_trainer.run.properties import Properties
-from nnunet_trainer.run.restricted import only_known_loads, unknown_names
+from nnunet_trainer.run.restricted import load_restricted, only_known_loads, unknown_names, words_of
 
-_PLAIN = "numbers, text, tensors and arrays of numbers"
+_PLAIN = "numbers, text, tensors and arrays of numbers or text"
+_REFUSED = (pickle.UnpicklingError, TypeError, ValueError, AttributeError, LookupError)
+"""What torch raises for what it refuses, and types of a class's own where they can't be made again."""
 _OWN_TYPES = (
     "or name their types in its module by torch.serialization.add_safe_globals, if no more than data is in them"
 )
@@ -59,17 +61,24 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
             super().load_checkpoint(filename_or_checkpoint)
 
     def save_checkpoint(self, filename: str) -> None:
-        """Save; raise TrainerError for a first checkpoint that can't be gone on from, and not days later."""
+        """Save; raise TrainerError for a checkpoint that can't be gone on from, and not days later.
+
+        Each is asked for what it names, as a class may begin to keep something in the middle of a training. The first
+        is loaded as well: a type may be known, and what is made of it refused.
+        """
         super().save_checkpoint(filename)
-        if self._is_readable or not Path(filename).is_file():
+        path = Path(filename)
+        if not path.is_file():
             return
         try:
-            unknown = unknown_names(Path(filename))
-        except pickle.UnpicklingError as error:
-            unknown = one_line(str(error))[:300]
-        if unknown:
+            kept = unknown_names(path)
+            if not kept and not self._is_readable:
+                load_restricted(path)
+        except _REFUSED as error:
+            kept = f"what can't be loaded ({words_of(error)})"
+        if kept:
             raise wrong_configuration(
-                f"trainer class {type(self).__name__} keeps {unknown} in its checkpoints, and a fold goes on from "
+                f"trainer class {type(self).__name__} keeps {kept} in its checkpoints, and a fold goes on from "
                 f"{_PLAIN} alone. Let it keep plain data, {_OWN_TYPES}"
             )
         self._is_readable = True
