@@ -95,7 +95,11 @@ def test_no_worker_outlives_the_trainer(begin: Begin) -> None:
     _, errors = process.communicate(timeout=60)
     assert process.returncode == ExitCode.PREEMPTED
     assert "exit code 75: stopped" in errors
-    assert not set(children) & set(descendants(1)), "workers are left"
+    # What was killed by way of its parent is another's child by now, and a busy machine takes a moment to end it.
+    deadline = time.monotonic() + 20
+    while left := set(children) & set(descendants(1)):
+        assert time.monotonic() < deadline, f"workers are left: {left}"
+        time.sleep(0.02)
 
 
 def test_shielded_block_is_finished_first(begin: Begin) -> None:
