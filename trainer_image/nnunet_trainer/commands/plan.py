@@ -7,6 +7,7 @@ leaves a folder that the next one removes, and a second training that agrees on 
 import logging
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from nnunet_api.contract import PlanFacts, RunContract, TerminationReport
@@ -67,11 +68,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     Raises TrainerError with PREEMPTED where another attempt has written plan.json since this one began: a node that was
     given up for dead must not bring back what a dataset was before.
     """
-    published = published_plan(paths)
-
-    def require_last() -> None:
-        require_unchanged_plan(paths, published)
-
+    require_last = partial(require_unchanged_plan, paths, published_plan(paths))
     dataset = load_dataset(paths.raw, contract.dataset, contract.folds, contract.splits)
     test_cases = {} if contract.test_set is None else check_test_set(dataset, contract.test_set)
     dataset.check_whole(contract.processes)

@@ -23,6 +23,7 @@ from nnunet_operator.kube.views import job_view
 from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS
 from nnunet_operator.runtime.comparison import parse_comparison, parse_comparison_status, training_of_arm
 from nnunet_operator.runtime.controllers.compared import looks_at
+from nnunet_operator.runtime.controllers.concerned import leaving
 from nnunet_operator.runtime.controllers.left import forget_left, with_left
 from nnunet_operator.runtime.controllers.made_trainings import MadeTrainings
 from nnunet_operator.runtime.controllers.parts import Parts
@@ -254,10 +255,7 @@ def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
 
 def owners_of_leaving(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
     """Yield the comparisons of Jobs that have ended and are being deleted: soon nobody can read their verdict."""
-    leaving = [
-        change for change in changes if (job := cache[JOBS].get(change.key)) is not None and job.ended and job.deleting
-    ]
-    yield from owners(cache, leaving)
+    yield from owners(cache, leaving(cache, changes))
 
 
 def with_the_training(cache: Cache, changes: Sequence[Change[Summary]]) -> Iterator[Key]:

@@ -19,7 +19,12 @@ def owners(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
 
 def owners_of_leaving(cache: Cache, changes: Sequence[Change[Any]]) -> Iterator[Key]:
     """Yield the trainings of Jobs that have ended and are being deleted: soon nobody can read what they came to."""
-    yield from owners(cache, [change for change in changes if is_leaving(cache[JOBS].get(change.key))])
+    yield from owners(cache, leaving(cache, changes))
+
+
+def leaving(cache: Cache, changes: Sequence[Change[Any]]) -> list[Change[Any]]:
+    """Return the changes of Jobs that have ended and are being deleted."""
+    return [change for change in changes if is_leaving(cache[JOBS].get(change.key))]
 
 
 def is_leaving(job: JobView | None) -> bool:
