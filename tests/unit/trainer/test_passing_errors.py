@@ -15,7 +15,7 @@ import pytest
 
 from nnunet_api.dataset.truncation import cut_short
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES, ExitCode
-from nnunet_trainer.commands import building, evaluate
+from nnunet_trainer.commands import building
 from nnunet_trainer.dataset import contents, readers
 from nnunet_trainer.dataset import raw as dataset
 from nnunet_trainer.process.failures import (
@@ -28,6 +28,7 @@ from nnunet_trainer.process.failures import (
     may_pass,
     wrong_data,
 )
+from nnunet_trainer.scoring import ensemble
 from tests.support.made_contracts import contract
 
 PATH = "/nnunet/raw/Dataset004_Hippocampus/imagesTr/a_0000.nii.gz"
@@ -94,8 +95,8 @@ def reading_what_is_noted(error: BaseException, folder: Path, patch: pytest.Monk
 
 
 def reading_the_model_folder(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(evaluate, "read_json", fail_with(error))
-    evaluate._dataset_json(folder)
+    patch.setattr(ensemble, "read_json", fail_with(error))
+    ensemble.description_of(folder, "the model folder is incomplete", "Train the folds first")
 
 
 def building_the_network(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, loa
 from nnunet_trainer.dataset.run_splits import RunCase, read_run_cases, read_splits
 from nnunet_trainer.evidence.proof import incomplete, read_evidence, require_complete, require_proven
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
-from nnunet_trainer.process.files import Locked, lock, read_json, to_json
+from nnunet_trainer.process.files import Locked, lock, to_json
 from nnunet_trainer.process.pools import SURFACES, share_also
 from nnunet_trainer.report.html_report import write_report
 from nnunet_trainer.run import environment
@@ -34,7 +34,7 @@ from nnunet_trainer.run.paths import BEST, FINAL, VALIDATION_SUMMARY, RunPaths
 from nnunet_trainer.run.pulse import Pulse
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.conditions import TestSetHashes, held_out_hashes, stated_conditions
-from nnunet_trainer.scoring.ensemble import Ensemble, HeldOut, ensemble_of, score_ensemble
+from nnunet_trainer.scoring.ensemble import Ensemble, HeldOut, description_of, ensemble_of, score_ensemble
 from nnunet_trainer.scoring.results import Replicate, Results, evaluation_facts, message, notes, summary
 from nnunet_trainer.scoring.several import facts_of_several, message_of_several, notes_on_several, summary_of_several
 from nnunet_trainer.scoring.subgroups import TEST, VALIDATION, subgroup_csv, subgroup_notes, subgroups
@@ -81,7 +81,8 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
     evidence = read_evidence(paths)
     require_complete(folders, evidence, contract.schedule.epochs)
     each = contract.by_configuration
-    description = _dataset_json(paths.model(each[0], plan.plans_name))
+    model = paths.model(each[0], plan.plans_name)
+    description = description_of(model, f"the model folder {model} is incomplete", "Train the folds first")
     ending = str(description["file_ending"])
     validation = {
         fold: _validation_scores(folder, fold, ending)
@@ -295,18 +296,6 @@ def _provenance_hashes(folders: Mapping[str, Path]) -> dict[str, str]:
     # A fold from before there were such files has none.
     files = {fold: folder / PROVENANCE_FILE for fold, folder in folders.items()}
     return {fold: file_hash(path) for fold, path in files.items() if path.is_file()}
-
-
-def _dataset_json(model: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = read_json(model / "dataset.json")
-    except (OSError, ValueError) as error:
-        if not is_missing_or_damaged(error):
-            raise
-        raise TrainerError(
-            ExitCode.CHECKPOINT_UNUSABLE, f"the model folder {model} is incomplete: {error}. Train the folds first"
-        ) from error
-    return content
 
 
 def _validation_scores(folder: Path, fold: str, ending: str) -> scores.CaseScores:

@@ -38,7 +38,7 @@ from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged,
 from nnunet_trainer.process.files import Locked, fsync_folder, lock, read_json, write_json
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import FINAL, RunPaths, root
-from nnunet_trainer.scoring.ensemble import Ensemble, ensemble_of, predict
+from nnunet_trainer.scoring.ensemble import Ensemble, description_of, ensemble_of, predict
 from nnunet_trainer.scoring.scores import class_names
 from nnunet_trainer.selection.chosen import predict_chosen
 from nnunet_trainer.selection.record import ALL_FOREGROUND, read_record
@@ -107,7 +107,7 @@ def predict_images(contract: RunContract, paths: RunPaths, asked: Prediction) ->
 def _predict(contract: RunContract, paths: RunPaths, asked: Prediction, work: Path) -> TerminationReport:
     members = [_member(contract.of_configuration(name), paths, asked) for name in asked.configurations]
     model = members[0].model
-    description = _description(model)
+    description = description_of(model, f"the {RESULTS} lack the model folder's dataset.json", "Restore it")
     ending, channels = str(description["file_ending"]), len(channel_names(description))
     cases = NewCases(find_new_images(images_folder(), ending, channels, contract.processes), ending)
     if whole := handed_over(cases, work, segmentations_folder(), asked.asked_for):
@@ -183,18 +183,6 @@ def _require_verified(members: list[Ensemble], workers: int) -> None:
     if other := [name for name, path in names.items() if found[name] != proven[path]]:
         words = counted(len(other), "checkpoint is not the one that was", "checkpoints are not those that were")
         raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{words} verified: {named(other)}. {remedy}")
-
-
-def _description(model: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = read_json(model / "dataset.json")
-    except (OSError, ValueError) as error:
-        if not is_missing_or_damaged(error):
-            raise
-        raise TrainerError(
-            ExitCode.CHECKPOINT_UNUSABLE, f"the {RESULTS} lack the model folder's dataset.json: {error}. Restore it"
-        ) from error
-    return content
 
 
 def _postprocessing(paths: RunPaths, asked: Prediction, description: Mapping[str, Any]) -> list[str]:

@@ -8,11 +8,13 @@ from typing import Any, Protocol
 
 from nnunet_api.contract import RunContract
 from nnunet_api.dataset.layout import named
+from nnunet_api.exit_codes import ExitCode
 from nnunet_api.training import Device
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.dataset.identity import prediction_inputs
 from nnunet_trainer.dataset.raw import Case
-from nnunet_trainer.process.files import temporary_path
+from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged
+from nnunet_trainer.process.files import read_json, temporary_path
 from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.process.memory import memory_limit
@@ -115,6 +117,20 @@ def ensemble_of(
         fence=paths.fence,
         previous=ensemble_of(before, paths, plans_name, replicate, FINAL, proven) if before else None,
     )
+
+
+def description_of(model: Path, matter: str, remedy: str) -> dict[str, Any]:
+    """Return dataset.json of a model folder.
+
+    Raises TrainerError with CHECKPOINT_UNUSABLE, in these words, where it is missing or damaged.
+    """
+    try:
+        content: dict[str, Any] = read_json(model / "dataset.json")
+    except (OSError, ValueError) as error:
+        if not is_missing_or_damaged(error):
+            raise
+        raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{matter}: {error}. {remedy}") from error
+    return content
 
 
 def score_ensemble(contract: RunContract, ensemble: Ensemble, test_set: HeldOut) -> scores.EnsembleScores:
