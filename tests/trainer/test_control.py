@@ -208,6 +208,37 @@ def test_a_seed_makes_two_runs_the_same_also_if_one_was_interrupted(world: World
     same_run(world, other)
 
 
+CLOCK = """
+import os
+from batchgeneratorsv2.transforms.noise import gaussian_blur
+
+used = gaussian_blur.blur_dimension
+
+def blur(*args, force_use_fft=None, **kwargs):
+    gaussian_blur.fourier = force_use_fft
+    return used(*args, force_use_fft=force_use_fft, **kwargs)
+
+def time():
+    # What SLOWER names takes longer each time.
+    gaussian_blur.now += gaussian_blur.fourier is (os.environ["SLOWER"] == "fourier")
+    return gaussian_blur.now
+
+gaussian_blur.now, gaussian_blur.fourier = 0, None
+gaussian_blur.blur_dimension, gaussian_blur.time = blur, time
+"""
+
+
+def test_a_seed_makes_two_runs_the_same_whatever_the_clock_says(world: World, tmp_path: Path) -> None:
+    """nnU-Net's augmentation measures which of two ways to blur is the faster one; their last digits differ."""
+    world = world.but(schedule=SHORT | {"epochs": 2, "iterationsPerEpoch": 10}, seed=7).held_in(None).unvalidated()
+    with (world.root / "classes/held.py").open("a") as classes:
+        classes.write(CLOCK)
+    other = world.copy(tmp_path / "other")
+    train(world.with_env(SLOWER="fourier", nnUNet_n_proc_DA="0"))
+    train(other.with_env(SLOWER="convolution", nnUNet_n_proc_DA="0"))
+    same_run(world, other)
+
+
 def test_another_seed_makes_another_run(world: World, tmp_path: Path) -> None:
     world = world.but(schedule=SHORT | {"epochs": 1}, seed=7).unvalidated()
     other = world.copy(tmp_path / "other").but(seed=8)

@@ -5,6 +5,7 @@ not been. Checkpoints need hold no state of any random number generator.
 """
 
 import random
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any
 
@@ -13,6 +14,8 @@ import torch
 from batchgenerators.dataloading.multi_threaded_augmenter import MultiThreadedAugmenter
 from batchgenerators.dataloading.nondet_multi_threaded_augmenter import NonDetMultiThreadedAugmenter
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
+from batchgeneratorsv2.transforms.base.basic_transform import BasicTransform
+from batchgeneratorsv2.transforms.noise.gaussian_blur import GaussianBlurTransform
 
 from nnunet_trainer.process.failures import wrong_configuration
 
@@ -45,6 +48,27 @@ def make_deterministic() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
 
 
+def _transforms_in(thing: Any) -> Iterator[BasicTransform]:
+    """Yield a transform and all that it is made of, however it holds them."""
+    if isinstance(thing, BasicTransform):
+        yield thing
+        thing = list(vars(thing).values())
+    if isinstance(thing, list | tuple):
+        for one in thing:
+            yield from _transforms_in(one)
+
+
+def _choose_nothing_by_the_clock(loader: Any) -> None:
+    """Let augmentation compute the same however busy the machine is.
+
+    In nnU-Net's augmentation GaussianBlurTransform tries out, in each process anew, whether a convolution or a Fourier
+    transform is faster; their last digits differ. For nnU-Net's kernels the convolution is, by a factor of 2 to 9.
+    """
+    for transform in _transforms_in(getattr(loader, "transforms", None)):
+        if isinstance(transform, GaussianBlurTransform):
+            transform.benchmark = False
+
+
 class SeededLoader:
     """Draws batch number i of a stream with the seed of i, in whatever process it is drawn.
 
@@ -53,6 +77,7 @@ class SeededLoader:
 
     def __init__(self, loader: Any, seed: int, stream: Stream, rank: int, first: int) -> None:
         """`first` is the number of the first batch to draw: those before were drawn by earlier attempts."""
+        _choose_nothing_by_the_clock(loader)
         self._loader, self._seed, self._stream, self._rank = loader, seed, stream, rank
         self._next = first
         self.workers = 1
