@@ -9,15 +9,17 @@ import fnmatch
 import os
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 HOLD_AT = "HOLD_AT"
 HELD_FILE = "HELD_FILE"
-"""A file that is there as soon as a process stands still."""
+"""A file that is there as soon as a process stands still. Renamed to its name with `LET_GO`, all go on."""
+LET_GO = ".let-go"
 
 
 class Hold:
-    """Looks at audit events, and does not come back from the one that it waits for."""
+    """Looks at audit events, and comes back from the one that it waits for when it is let go."""
 
     def __init__(self, place: str) -> None:
         self._kind, _, rest = place.partition(":")
@@ -30,10 +32,11 @@ class Hold:
         if kind != self._kind or not fnmatch.fnmatch(path, self._pattern):
             return
         self._left -= 1
-        if not self._left:
-            os.close(os.open(os.environ[HELD_FILE], os.O_CREAT | os.O_WRONLY))
-            while True:
-                time.sleep(1)
+        here, let_go = os.environ[HELD_FILE], Path(os.environ[HELD_FILE] + LET_GO)
+        if not self._left and not let_go.exists():
+            os.close(os.open(here, os.O_CREAT | os.O_WRONLY))
+            while not let_go.exists():
+                time.sleep(0.1)
 
 
 def touched(event: str, arguments: tuple[Any, ...]) -> tuple[str, str]:

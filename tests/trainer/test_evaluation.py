@@ -1,10 +1,8 @@
 """Two replicates scored on a test set: final and best checkpoints, surfaces, summary, report."""
 
 import json
-import os
 import re
 import shutil
-import signal
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -73,18 +71,25 @@ def files_in(folder: Path) -> dict[str, int]:
     return {str(path.relative_to(folder)): path.stat().st_mtime_ns for path in found if path.name != ".alive"}
 
 
-def test_an_evaluation_that_was_replaced_writes_nothing_more(own: World) -> None:
+@pytest.mark.parametrize(
+    "place",
+    [
+        "write:*/predictions_test/*workers.json*",
+        "write:*/predictions_test/*plans.json*",
+        "read:*/predictions_test/.tmp-*.nii.gz",
+        "write:*/*summary.json*",
+    ],
+    ids=["the workers", "a note of nnU-Net's", "a prediction", "the summary"],
+)
+def test_an_evaluation_that_was_replaced_writes_nothing_more(own: World, place: str) -> None:
     """Its lock is lost, as on a file server that forgot a node: it would mix its predictions with those of another."""
-    predictions = results_of(own, 1) / "predictions_test"
-    shutil.rmtree(predictions)
-    old = own.start("evaluate")
-    # The last that it writes before there are predictions: stopped at a rename, an attempt still makes that one.
-    old.wait_until((predictions / WORKERS_FILE).exists, "the note of its workers")
-    os.kill(old.pid, signal.SIGSTOP)
+    shutil.rmtree(results_of(own, 1) / "predictions_test")
+    old = own.held_at(place).start("evaluate")
+    old.wait_where_held()
     (own.run / ".evaluate.lock").unlink()
     assert own.finish("evaluate").code == 0
     before = files_in(own.run)
-    os.kill(old.pid, signal.SIGCONT)
+    old.let_go()
     ended = old.end(seconds=120)
     assert ended.code == ExitCode.PREEMPTED and "another attempt has taken over" in ended.report.message, ended.log
     assert files_in(own.run) == before

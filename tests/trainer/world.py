@@ -29,7 +29,7 @@ from tests.support.networks import small_network
 from tests.support.trainers import HELD
 from tests.support.zygote import Forked, Zygote
 from tests.trainer import tiny_dataset
-from tests.trainer.held import HELD_FILE, HOLD_AT
+from tests.trainer.held import HELD_FILE, HOLD_AT, LET_GO
 
 LIBRARIES = """
     torch torch._dynamo torch.distributed torchvision timm monai SimpleITK nibabel tifffile imagecodecs cc3d pandas
@@ -121,8 +121,16 @@ class Command:
 
     def kill_where_held(self) -> None:
         """Wait until it stands where `World.held_at` has it stand, and end it by SIGKILL."""
-        self.wait_until(self.held_file.exists, "the place where it is held")
+        self.wait_where_held()
         self.kill(signal.SIGKILL)
+
+    def wait_where_held(self) -> None:
+        """Wait until it stands where `World.held_at` has it stand."""
+        self.wait_until(self.held_file.exists, "the place where it is held")
+
+    def let_go(self) -> None:
+        """Let it go on from where it was held."""
+        self.held_file.rename(self.held_file.with_name(self.held_file.name + LET_GO))
 
     def wait_for_log(self, text: str, seconds: float = 300) -> None:
         """Wait until the command has printed a text."""
@@ -238,7 +246,8 @@ class World:
     def held_at(self, place: str) -> "World":
         """Return the same folders with a trainer that stands still at a file, see `tests.trainer.held`."""
         marker = self.root / "held"
-        marker.unlink(missing_ok=True)
+        for file in (marker, marker.with_name(marker.name + LET_GO)):
+            file.unlink(missing_ok=True)
         return self.with_env(**{HOLD_AT: place, HELD_FILE: str(marker)})
 
     def with_env(self, **variables: str) -> "World":

@@ -24,7 +24,7 @@ from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.scoring import scores, surface
 from nnunet_trainer.scoring.predicting import extents_of, predict_cases
 from nnunet_trainer.scoring.prediction_memory import Extent, fitting_scorers
-from nnunet_trainer.scoring.predictions import fresh_ones, make_exports_atomic
+from nnunet_trainer.scoring.predictions import fence_notes, fresh_ones, make_exports_atomic
 from nnunet_trainer.scoring.probabilities import whole_probabilities
 
 log = logging.getLogger(__name__)
@@ -221,6 +221,8 @@ def _load(contract: RunContract, ensemble: Ensemble) -> Any:
     from nnunet_trainer.run.restricted import only_restricted_loads
 
     make_exports_atomic(predict_from_raw_data, fence=ensemble.fence)
+    if ensemble.fence:
+        fence_notes(predict_from_raw_data, ensemble.fence)
     torch.set_num_threads(environment.torch_threads(contract))
     if contract.device is Device.CUDA:
         require_gpu()

@@ -4,6 +4,7 @@ nnU-Net writes them in place, and its readers don't notice: ITK reads a NIfTI fi
 """
 
 import errno
+import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -97,6 +98,19 @@ def make_exports_atomic(*modules: Any, fence: Fence | None = None) -> None:
     for module in modules:
         assert hasattr(module, "export_prediction_from_logits"), f"{module.__name__} exports in another way now"
         module.export_prediction_from_logits = partial(export_atomically, fence=fence)
+
+
+def fence_notes(module: Any, fence: Fence) -> None:
+    """Let a module of nnU-Net write its JSON files, the notes beside predictions, by the right to write.
+
+    They are whole when they are there, and raise TrainerError with PREEMPTED when another attempt has taken over.
+    """
+    assert hasattr(module, "save_json"), f"{module.__name__} writes its notes in another way now"
+
+    def save_json(content: Any, file: str, indent: int = 4, sort_keys: bool = True) -> None:
+        fence.write(Path(file), json.dumps(content, indent=indent, sort_keys=sort_keys), durable=False)
+
+    module.save_json = save_json
 
 
 def whole_ones(folder: Path, ending: str, probabilities: bool = False) -> set[str]:
