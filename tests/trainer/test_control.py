@@ -298,7 +298,7 @@ def test_an_attempt_that_was_replaced_writes_nothing_more(world: World) -> None:
         "journal": world.journal().begun
     }
     os.kill(old.pid, signal.SIGCONT)
-    ended = old.end(seconds=60)
+    ended = old.end(seconds=300)
     assert ended.code == ExitCode.PREEMPTED and "another attempt has taken over" in ended.report.message, ended.log
     after = {path.name: path.stat().st_mtime_ns for path in world.fold().glob("*.pth")} | {
         "journal": world.journal().begun

@@ -47,7 +47,7 @@ def test_override_that_breaks_control_is_told_before_anything_is_done(tmp_path: 
     trainers.mkdir()
     (trainers / "forgetful.py").write_text(FORGETFUL)
     world = world.with_env(nnUNet_extTrainer=str(trainers))
-    ended = world.finish("plan", seconds=60)
+    ended = world.finish("plan", seconds=300)
     assert ended.code == ExitCode.WRONG_CONFIGURATION, ended.log
     place = f"ForgetfulTrainer.on_epoch_end ({trainers}/forgetful.py:6)"
     assert f"{place} does not call super().on_epoch_end()" in ended.report.message

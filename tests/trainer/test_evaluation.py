@@ -90,7 +90,7 @@ def test_an_evaluation_that_was_replaced_writes_nothing_more(own: World, place: 
     assert own.finish("evaluate").code == 0
     before = files_in(own.run)
     old.let_go()
-    ended = old.end(seconds=120)
+    ended = old.end(seconds=300)
     assert ended.code == ExitCode.PREEMPTED and "another attempt has taken over" in ended.report.message, ended.log
     assert files_in(own.run) == before
 
@@ -237,11 +237,11 @@ def test_only_what_was_verified_is_scored(own: World) -> None:
     evidence = EvidenceFacts.model_validate(read_json(own.run / EVIDENCE_FILE))
     shorter = [fold.model_copy(update={"epochs": 2}) for fold in evidence.folds]
     write_json(own.run / EVIDENCE_FILE, EvidenceFacts(folds=shorter).to_json_dict())
-    ended = own.finish("evaluate", seconds=60)
+    ended = own.finish("evaluate", seconds=300)
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "has 2 of 3 epochs" in ended.report.message and "loading" not in ended.log
     (own.run / EVIDENCE_FILE).unlink()
-    ended = own.finish("evaluate", seconds=60)
+    ended = own.finish("evaluate", seconds=300)
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
     assert "nnunet-trainer verify" in ended.report.message
 

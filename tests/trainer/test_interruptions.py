@@ -127,7 +127,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
     command = world.but(schedule=LONG | {"epochs": 1, "iterationsPerEpoch": 2}).anew().start("train", "--fold", "0")
     command.wait_for_log("predicting case")
     command.kill_a_worker()
-    ended = command.end(seconds=60)
+    ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
     assert "a worker process" in ended.report.message and "resources.memory" in ended.report.message
     assert ended.fold.epoch == 1
@@ -136,7 +136,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
 def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
     command = make_world(tmp_path / "world").anew().start("plan")
     command.kill_a_worker()
-    ended = command.end(seconds=60)
+    ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
     assert "was ended by SIGKILL" in ended.report.message and "resources.memory" in ended.report.message
 

@@ -88,7 +88,7 @@ def test_facts_while_it_trains(trained: World) -> None:
 
 
 def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:
-    again = trained.finish("train", "--fold", "0", seconds=60)
+    again = trained.finish("train", "--fold", "0", seconds=300)
     assert again.code == 0
     assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (6, 6, 1)
     assert "nnU-Net" not in again.log, "libraries are loaded for nothing"
@@ -148,7 +148,7 @@ def test_evaluation_of_a_test_set_that_changed(trained: World, tmp_path: Path) -
 
     truncate(dataset / "labelsTs/case_06.nii.gz")
     for command in ("evaluate", "plan"):
-        ended = world.finish(command, seconds=60)
+        ended = world.finish(command, seconds=300)
         assert ended.code == ExitCode.WRONG_DATA, ended.log
         assert "labelsTs/case_06.nii.gz" in ended.report.message
 
@@ -231,7 +231,7 @@ def test_lost_preprocessed_data_is_made_again_but_not_from_another_dataset(plann
     # What an interrupted `rm -r` leaves.
     lost = world.root / "nnunet/preprocessed" / facts["preprocessedKey"] / tiny_dataset.NAME
     (lost / "nnUNetPlans.json").unlink()
-    refused = world.finish("train", "--fold", "0", seconds=60)
+    refused = world.finish("train", "--fold", "0", seconds=300)
     assert refused.code == ExitCode.WRONG_DATA, refused.log
     assert "Suspend and resume" in refused.report.message
     assert world.finish("plan").code == 0

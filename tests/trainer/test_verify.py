@@ -121,7 +121,7 @@ def test_a_pipe_in_the_run_folder_holds_nothing_up(done: World) -> None:
     journal.unlink()
     os.mkfifo(journal)
     (done.run / ".tmp-evidence.json").symlink_to(done.fold() / FINAL)
-    ended = done.finish("verify", seconds=120)
+    ended = done.finish("verify", seconds=300)
     assert ended.code == 0, ended.log
     assert json.loads((done.run / "evidence.json").read_text())["proven"] is True
 

@@ -70,7 +70,7 @@ def test_the_second_of_two_processes_is_killed(world: World) -> None:
     assert listening and set().union(*listening.values()) == {"127.0.0.1"}
     assert listens_at(command.pid) == {"127.0.0.1", f"0.0.0.0:{world.metrics_port}"}
     command.kill_a_worker()
-    ended = command.end(seconds=90)
+    ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
     assert "a worker process died" in ended.report.message and "resources.memory" in ended.report.message
     assert "rank 1 was ended by SIGKILL" in ended.report.message
@@ -81,7 +81,7 @@ def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(2), "the second epoch")
     os.kill(augmentation_workers(command)[0], signal.SIGKILL)
-    ended = command.end(seconds=90)
+    ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
     # Whether the trainer's watchdog sees it first or nnU-Net, which does not know the signal.
     assert "a worker process died" in ended.report.message
