@@ -30,8 +30,8 @@ REMEDIES = (
     (
         "trainer.device is cuda, but torch in this image is built for the CPU only. Use an image that is built for "
         "GPUs",
-        f"the pod has a GPU, but torch in this image is built for the CPU only. Either {_CPU_ONLY}, or give an image that "
-        "is built for GPUs with --image",
+        f"the pod has a GPU, but torch in this image is built for the CPU only. Either {_CPU_ONLY}, or give an image "
+        "that is built for GPUs with --image",
     ),
     ("and podTemplate.runtimeClassName", f"and {_OF_TRAINING}runtimeClassName. Or {_CPU_ONLY}"),
     ("Use an image with another one: ", f"Either {_CPU_ONLY}, or give an image with another one with --image: "),
