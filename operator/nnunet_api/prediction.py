@@ -17,6 +17,12 @@ RECORD_FILE = "nnunet_prediction.json"
 """Beside the segmentations, written last: by what they were made, and of which cases there are some."""
 RESEARCH_USE = "Nobody has verified these segmentations. They are for research: no decision on a patient rests on them"
 
+
+def hidden_folder(key: str) -> str:
+    """Return the name of the folder beside segmentations in which lies what is not done yet."""
+    return f".nnunet-predict-{key}"
+
+
 Sha256 = Annotated[str, Field(pattern=rf"^[0-9a-f]{{{SHA256_DIGITS}}}$")]
 
 
@@ -47,7 +53,7 @@ class Prediction(ApiModel):
     @property
     def work_folder(self) -> str:
         """Folder beside the segmentations in which lies what is not done yet. It is gone at the end."""
-        return f".nnunet-predict-{self.key}"
+        return hidden_folder(self.key)
 
     def to_text(self) -> str:
         """Return the JSON that the pod gets."""

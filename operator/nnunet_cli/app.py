@@ -16,6 +16,7 @@ from nnunet_cli.lint.command import lint
 from nnunet_cli.list.command import list_
 from nnunet_cli.logs.command import logs
 from nnunet_cli.predict.command import predict
+from nnunet_cli.predict.predictions import predictions
 from nnunet_cli.report.command import report
 from nnunet_cli.rights.command import rights
 from nnunet_cli.suspend.resume import resume
@@ -83,6 +84,7 @@ app.command(short_help="Fetch the report or another file of a run.")(report)
 app.command(short_help="Draw losses, pseudo-Dice and learning rate.")(curves)
 app.command(short_help="Fetch the model as a zip that nnU-Net installs.")(export)
 app.command(short_help="Segment new images by a model, in the cluster.")(predict)
+app.command(short_help="List what predictions have left, or remove it.")(predictions)
 app.command(short_help="Tell whether a training is as good as another.")(compare)
 app.command(short_help="Check trainings before they are applied.")(lint)
 app.command(short_help="List all runs for those who answer for them.")(audit)

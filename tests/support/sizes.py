@@ -49,7 +49,7 @@ _LINES.append("5 in place of 3 stock trainer classes that are trained")
 ODD_SELECTIONS = ["pictures of regions"]
 """Kinds of datasets on which is chosen among configurations."""
 if SOAK:
-    ODD_SELECTIONS += ["tif volumes of regions", "single slices"]
+    ODD_SELECTIONS += ["tif volumes of regions", "single slices", "tif pictures"]
 _LINES.append("3 in place of 1 kinds of odd datasets on which is chosen among configurations")
 
 UP_KILLS = list(range(7)) if SOAK else [1, 6]

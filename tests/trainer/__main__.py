@@ -60,7 +60,8 @@ def run_in(image: str, arguments: Sequence[str]) -> int:
     # A test mounts a volume of 2 MiB to fill it.
     options = ["--cap-add=CAP_SYS_ADMIN"]
     options += [f"--env={name}={os.environ[name]}" for name in ("NNUNET_SOAK", "SEED") if name in os.environ]
-    mounts = {_pytest_folder(): site, ROOT / "docs" / "examples": f"{SOURCES}/docs/examples"}
+    mounts = {_pytest_folder(): site}
+    mounts |= {ROOT / "docs" / name: f"{SOURCES}/docs/{name}" for name in ("examples", "reference")}
     with command_in(image, command, read_only=mounts, python_path=[site], options=options) as full_command:
         return subprocess.run(full_command, timeout=TIMEOUT_SECONDS).returncode
 

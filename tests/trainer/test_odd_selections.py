@@ -54,6 +54,7 @@ class Kind:
 
 KINDS = {
     "pictures of regions": Kind(as_picture, ".png", (40, 44), REGIONS, {"2d_tiny": FLAT, "2d_wider": WIDER}),
+    "tif pictures": Kind(as_picture, ".tif", (40, 44), PLAIN, {"2d_tiny": FLAT, "2d_wider": WIDER}),
     "tif volumes of regions": Kind(as_tif, ".tif", (18, 34, 36), REGIONS, {"2d_tiny": FLAT, "3d_tiny": TINY_NETWORK}),
     "single slices": Kind(as_slice, ".nii.gz", (40, 44), PLAIN, {"2d_tiny": FLAT, "2d_wider": WIDER}),
 }

@@ -357,8 +357,9 @@ def test_a_checkpoint_that_was_not_verified_is_not_loaded(world: World) -> None:
     truncate(model(world, SOLID) / "fold_1/checkpoint_final.pth")
     ended = world.finish("predict")
     assert ended.code == ExitCode.CHECKPOINT_UNUSABLE, ended.log
-    assert "1 checkpoint is not the one that was verified: " in ended.report.message
+    assert "1 checkpoint was replaced after it was verified: " in ended.report.message
     assert "fold_1/checkpoint_final.pth" in ended.report.message and "predicting" not in ended.log
+    assert ended.report.message.endswith("Restore the folder of the run, or train anew")
     ended = asking(world, SOLID, checkpoints={}).finish("predict")
     assert (
         ended.code == ExitCode.WRONG_CONFIGURATION and f"no hash of the final checkpoint of fold {SOLID}-0" in ended.log

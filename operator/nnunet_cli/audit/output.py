@@ -1,5 +1,7 @@
 """The list of runs as a table, as CSV and as data."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from nnunet_api.csv_text import csv_text
@@ -58,6 +60,9 @@ def columns(run: Run) -> dict[str, str]:
         "initialWeightsHash": made_of.initial_weights.sha256 if made_of.initial_weights else "",
         "chosen": " + ".join(results.selection.chosen) if results.selection else "",
         "postprocessing": "; ".join(results.selection.postprocessing) if results.selection else "",
+        "configurations": "; ".join(run.configurations),
+        "splits": _settings(run.splits),
+        "inference": _settings(run.inference),
     }
 
 
@@ -115,8 +120,16 @@ def _item(run: Run) -> dict[str, Any]:
         "testSetLooks": run.test_set_looks,
         "chosen": results.selection.chosen if results.selection else None,
         "postprocessing": results.selection.postprocessing if results.selection else None,
+        "configurations": list(run.configurations),
+        "splits": dict(run.splits) or None,
+        "inference": dict(run.inference) or None,
     }
     return item
+
+
+def _settings(given: Mapping[str, Any]) -> str:
+    words = {key: value if isinstance(value, str) else json.dumps(value) for key, value in given.items()}
+    return ", ".join(f"{key}: {words[key]}" for key in sorted(words))
 
 
 def _dice(value: float | None) -> str:

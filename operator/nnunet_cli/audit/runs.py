@@ -1,13 +1,14 @@
 """What there is to be said of a training to somebody who has to answer for its model. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from nnunet_api.conditions import Time, rfc3339
 from nnunet_api.policy.status import AcceptedComparison, GrantedException, PolicyDecision
 from nnunet_api.reasons import ConditionType
 from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.training import DEFAULT_CONFIGURATION
 from nnunet_cli.kube.watched import read_status
 
 
@@ -32,6 +33,12 @@ class Run:
     """Why the status can't be read; it is empty then."""
     test_set_looks: int | None = None
     """How often its test set has been looked at, as far as that may be read; None where nothing is known of it."""
+    configurations: tuple[str, ...] = ()
+    """What is trained: those of the spec that nnU-Net plans for the dataset."""
+    splits: Mapping[str, Any] = field(default_factory=dict)
+    """spec.splits; empty where the dataset or nnU-Net splits."""
+    inference: Mapping[str, Any] = field(default_factory=dict)
+    """Of spec.evaluation how the test set is predicted."""
 
     @property
     def epochs_required(self) -> int | None:
@@ -107,6 +114,7 @@ def read_run(body: dict[str, Any], looks: Mapping[str, int] | None = None) -> Ru
     results = (spec.get("storage") or {}).get("results") or {}
     claim, folder = results.get("claimName", ""), results.get("subPath", "")
     status, problem = read_status(body)
+    evaluation, left_out = spec.get("evaluation") or {}, status.left_out_configurations or ()
     return Run(
         namespace=metadata["namespace"],
         name=metadata["name"],
@@ -118,8 +126,16 @@ def read_run(body: dict[str, Any], looks: Mapping[str, int] | None = None) -> Ru
         results_claim=f"{claim}/{folder}" if folder else claim,
         status=status,
         problem=problem,
+        configurations=tuple(name for name in _configurations(spec) if name not in left_out),
+        splits=spec.get("splits") or {},
+        inference={key: evaluation[key] for key in ("stepSize", "mirroring") if key in evaluation},
         test_set_looks=(looks or {}).get((status.results.test_set_hash if status.results else None) or ""),
     )
+
+
+def _configurations(spec: Mapping[str, Any]) -> list[str]:
+    """Return what a spec asks for, in either form."""
+    return list(spec.get("configurations") or [spec.get("configuration") or DEFAULT_CONFIGURATION])
 
 
 def sort_runs(runs: list[Run]) -> list[Run]:

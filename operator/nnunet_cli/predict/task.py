@@ -16,6 +16,7 @@ from nnunet_cli.kube.watched import Watched
 from nnunet_cli.predict.following import delete, find
 from nnunet_cli.predict.images import LocalImages, ending_of, images_on_claim, local_images, local_target
 from nnunet_cli.predict.job import Folders, folders_of, job_name
+from nnunet_cli.predict.left import forgotten, left_of
 from nnunet_cli.predict.places import Local, OnClaim, Place
 from nnunet_cli.predict.request import Compute, Model, Request, request_of
 from nnunet_cli.predict.state import end_of
@@ -24,9 +25,11 @@ from nnunet_cli.predict.work import (
     SEGMENTATIONS,
     do,
     fetch,
+    folders_beside,
     hashes_of_files,
     is_done,
     names_in,
+    parent_of,
     read_json,
     send,
     work_folder,
@@ -164,6 +167,7 @@ def prepare(asked: Asked, *, begins: bool) -> Task:
         if needs_evidence(asked.found):
             asked = asked.with_whole_hashes(read_evidence(Run(volume, place.folder), where))
         description = _model(volume, place.folder, asked.chosen, where)
+        beside = folders_beside(volume, parent_of(place.folder)) if begins else []
     images: LocalImages | None = None
     if isinstance(asked.source, Local):
         images = local_images(asked.source, description, asked.follow_links)
@@ -179,6 +183,9 @@ def prepare(asked: Asked, *, begins: bool) -> Task:
     task = _task(asked, request, image, place, cases, ending_of(description))
     task.job = find(asked.cluster, task.namespace, task.name, request.prediction.asked_for)
     if begins:
+        others = [one for one in left_of(asked.found.name, [], "", beside) if one.name != task.name]
+        if words := forgotten(others, where):
+            note(f"note: {words}")
         _put(task, images)
     return task
 

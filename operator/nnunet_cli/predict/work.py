@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -26,7 +27,28 @@ def work_folder(run: str, training: str, key: str) -> str:
 
     It ends as the folders of runs do, so that no training may read it as a dataset, and has a _, which no name has.
     """
-    return str(PurePosixPath(run).parent / f"predictions_{short_name(training, 200)}-{key}")
+    return str(PurePosixPath(parent_of(run)) / f"{_begin(training)}{key}")
+
+
+def parent_of(run: str) -> str:
+    """Return the folder in which predictions by a training have theirs."""
+    return str(PurePosixPath(run).parent)
+
+
+def key_of_folder(name: str, training: str) -> str:
+    """Return the key of the prediction whose folder has this name; empty for that of another training, or of none."""
+    found = re.fullmatch(re.escape(_begin(training)) + "(f[0-9a-f]{7})", name)
+    return found[1] if found else ""
+
+
+def _begin(training: str) -> str:
+    return f"predictions_{short_name(training, 200)}-"
+
+
+def folders_beside(volume: Volume, parent: str) -> list[dict[str, Any]]:
+    """Return what the agent tells of the folders of predictions, of all trainings."""
+    with volume.run("predictions", parent) as remote:
+        return list(remote.messages())
 
 
 def read_json(volume: Volume, path: str) -> Any:

@@ -34,6 +34,8 @@ DESCRIPTION_BYTES = 8 << 20
 """A dataset.json that is larger is not read: thousands of cases that are named one by one take 1 MB."""
 STALE_SECONDS = 900.0
 """After so long without a byte nobody writes a part any more: a connection is given up sooner."""
+SEGMENTED = "nnunet_prediction.json"
+"""Beside segmentations when all are there."""
 _MEND = "put what it leads to in its place, or give that folder"
 _PREDICTIONS = re.compile(r"predictions_.+-[0-9a-f]{8}|\.nnunet-predict-[0-9a-f]{8}")
 """Names of the folders in which predictions work: no training may be called so, as no name has a _ in it."""
@@ -196,6 +198,28 @@ def make(root: Path, folder: str) -> None:
     say(done=True)
 
 
+def predictions(root: Path, folder: str) -> None:
+    """Name the folders in a folder through which predictions send and fetch, with what is in them."""
+    base = on_claim(root, folder)
+    alive = time.monotonic()
+    for entry in sorted(base.iterdir()) if base.is_dir() else ():
+        if not _PREDICTIONS.fullmatch(entry.name) or entry.is_symlink() or not entry.is_dir():
+            continue
+        images, size, last = 0, 0, 0.0
+        for folder_, _, names in os.walk(entry):  # it follows no link
+            for path in (Path(folder_), *(Path(folder_, name) for name in names)):
+                with contextlib.suppress(FileNotFoundError):  # its Job goes on
+                    found = path.lstat()
+                    last = max(last, found.st_mtime)
+                    if stat.S_ISREG(found.st_mode):
+                        size += found.st_size
+                        images += path.parent == entry / "images" and not path.name.endswith(PART)
+                alive = _alive(alive)
+        segmented = (entry / "segmentations" / SEGMENTED).is_file()
+        say(name=entry.name, images=images, segmented=segmented, bytes=size, seconds=max(0.0, time.time() - last))
+    say(done=True)
+
+
 def remove(root: Path, folder: str) -> None:
     """Remove a folder in which a prediction works, and nothing else."""
     path = on_claim(root, folder)
@@ -281,6 +305,7 @@ COMMANDS = {
     "receive": receive,
     "histories": histories,
     "make": make,
+    "predictions": predictions,
     "remove": remove,
 }
 

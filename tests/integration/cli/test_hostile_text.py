@@ -108,6 +108,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "watch": [["watch", "hippo", "-n", HOME, "--once"]],
     "export": [["export", "hippo", "-n", HOME, *IMAGE]],
     "predict": [["predict", "hippo", "-n", HOME, "-i", "FOLDER", "-o", "out", *IMAGE]],
+    "predictions": [["predictions", "hippo", "-n", HOME, "-o", form, *IMAGE] for form in ("text", "json", "yaml")],
     "wait": [["wait", "hippo", "-n", HOME, "--timeout", "1"]],
     "compare": [["compare", "shorter", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
     "explain": [["explain", "hippo", "-n", HOME, "-o", form] for form in ("text", "json", "yaml")],
@@ -143,6 +144,6 @@ def test_nothing_hostile_reaches_the_terminal(logs: LogServer, nnunet: Command, 
     words = [made[word]() if word in made else word for word in arguments]
     run = nnunet(*words)
     said = run.out + run.err
-    silent = ("suspend", "resume", "report", "curves", "push", "export", "predict")
+    silent = ("suspend", "resume", "report", "curves", "push", "export", "predict", "predictions")
     assert "]52;c;cm0gLXJm" in said or any(word in silent for word in arguments), f"it is not shown: {said}"
     assert all(char.isprintable() or char == "\n" for char in said), repr(said)

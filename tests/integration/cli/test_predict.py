@@ -1,6 +1,7 @@
 """predict with real Jobs on a real API server; the kubelet is played, and a folder stands for the results claim."""
 
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import yaml
 
 from nnunet_api.contract import RunContract
 from nnunet_api.prediction import RECORD_FILE, Prediction, PredictionRecord
-from nnunet_cli.predict import following, task
+from nnunet_cli.predict import following, predictions, task
 from tests.integration.cli.conftest import CLINICAL, Site
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
@@ -72,6 +73,7 @@ def claim(site: Site, home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         yield LocalVolume(root)
 
     monkeypatch.setattr(task, "mount", mount)
+    monkeypatch.setattr(predictions, "mounted", mount)
     monkeypatch.setattr(following, "INTERVAL_SECONDS", 0.1)
     images = tmp_path / "images"
     images.mkdir()
@@ -89,6 +91,16 @@ def predict(nnunet: Command, person: str) -> Iterator[Callable[..., Run]]:
 
     yield run
     run("--delete")
+
+
+@pytest.fixture
+def left(nnunet: Command, person: str) -> Callable[..., Run]:
+    """Ask what predictions have left."""
+
+    def run(*words: str, config: str = person) -> Run:
+        return nnunet("predictions", "hippo", *IMAGE, "--kubeconfig", config, *words)
+
+    return run
 
 
 def jobs(site: Site) -> list[Object]:
@@ -252,6 +264,49 @@ def test_folders_on_a_claim_stay_there(site: Site, home: str, claim: Path, predi
     assert predict("--delete", **places).code == 0 and jobs(site) == []
 
 
+def test_what_nobody_comes_back_for_is_listed_and_removed(
+    site: Site, home: str, claim: Path, predict: Callable[..., Run], left: Callable[..., Run]
+) -> None:
+    assert left().out == f"{home}/hippo: nothing is left of any prediction\n"
+    assert predict("--no-wait").code == 0
+    Path("images").rename(claim / "incoming")
+    places = {"source": "imaging:incoming", "target": "imaging:segmented"}
+    assert predict("--no-wait", **places).code == 0
+    sent, own = sorted(jobs(site), key=lambda job: "claim-1" in str(job["spec"]))
+    key = own["metadata"]["name"].rpartition("-")[2]
+    hidden = claim / "segmented" / f".nnunet-predict-{key}"
+    (hidden / "segmentations").mkdir(parents=True)
+    (claim / "segmented/theirs.nii.gz").touch()
+    forgotten, other = (claim / home / f"predictions_{name}" for name in ("hippo-f0000000", "hippo2-f0000000"))
+    for folder in (forgotten, other):
+        (folder / "images").mkdir(parents=True)
+    long_ago = forgotten.stat().st_mtime - 20 * 86400
+    for folder in (forgotten / "images", forgotten):
+        os.utime(folder, (long_ago, long_ago))
+
+    items = {one["name"]: one for one in json.loads(left("-o", "json").out)["items"]}
+    assert set(items) == {"hippo-predict-f0000000", sent["metadata"]["name"], own["metadata"]["name"]}
+    assert items[sent["metadata"]["name"]]["images"] == 2 and items["hippo-predict-f0000000"]["job"] is None
+    assert items[own["metadata"]["name"]]["folder"] is None
+    shown = left().out.splitlines()
+    assert shown[0].split() == ["NAME", "JOB", "IMAGES", "SEGMENTED", "SIZE", "UNTOUCHED"]
+    assert shown[1].split() == ["hippo-predict-f0000000", "-", "0", "no", "0", "B", "20d"]
+    run = predict("--no-wait", **places)
+    assert f"nobody has come back for: kubectl nnunet predictions hippo -n {home}\n" in run.err, run.err
+    assert "note: 1 earlier prediction has left 0 B" in run.err
+
+    run = left("--remove", "hippo-predict-f0000000", "--remove", "hippo-predict-f9999999")
+    assert run.code == 1 and "has no prediction hippo-predict-f9999999. There are: hippo-predict-" in run.err
+    assert forgotten.is_dir(), "nothing is removed where one is not there"
+    for name in items:
+        run = left("--remove", name)
+        assert run.code == 0 and run.out == f"{home}/hippo: nothing is left of {name}\n", run.err
+    assert left().out == f"{home}/hippo: nothing is left of any prediction\n" and jobs(site) == []
+    assert [path.name for path in (claim / home).iterdir() if "predictions" in path.name] == [other.name]
+    assert not hidden.exists() and (claim / "segmented/theirs.nii.gz").exists(), "what is somebody's own stays"
+    assert len(list((claim / "incoming").iterdir())) == 2
+
+
 def test_what_can_not_be_predicted_makes_no_job(
     site: Site, home: str, claim: Path, predict: Callable[..., Run]
 ) -> None:
@@ -270,9 +325,13 @@ def test_what_can_not_be_predicted_makes_no_job(
     assert jobs(site) == [] and not [path for path in (claim / home).iterdir() if "predictions" in path.name]
 
 
-def test_who_may_make_no_jobs_is_told_so(site: Site, home: str, claim: Path, nnunet: Command) -> None:
+def test_who_may_make_no_jobs_is_told_so(
+    site: Site, home: str, claim: Path, nnunet: Command, left: Callable[..., Run]
+) -> None:
     reads = {"apiGroups": ["nnunet.dev"], "resources": ["nnunettrainings"], "verbs": ["get"]}
     looks = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]}
     config = site.person("looker", home, reads, looks)
     run = nnunet("predict", "hippo", "-i", "images", "-o", "out", *IMAGE, "--kubeconfig", config)
     assert run.code == 3 and "jobs.batch is forbidden" in run.err and "it takes the rights" in run.err, run.err
+    run = left(config=config)
+    assert run.code == 3 and "the Jobs of namespace predictions can't be listed" in run.err, run.err

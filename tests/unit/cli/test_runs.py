@@ -69,6 +69,9 @@ def test_all_columns() -> None:
         "initialWeightsHash": "",
         "chosen": "",
         "postprocessing": "",
+        "configurations": "3d_fullres",
+        "splits": "",
+        "inference": "",
     }
 
 
@@ -120,6 +123,25 @@ def test_what_a_selection_has_chosen_is_listed_with_its_scores() -> None:
     (item,) = runs_data([run])["items"]
     assert (item["chosen"], item["validationDice"]) == (["2d", "3d_fullres"], 0.91)
     assert item["postprocessing"] == ["all foreground", "tumour"]
+
+
+def test_what_was_trained_on_which_folds_and_how_it_was_scored_is_listed() -> None:
+    spec = {
+        "configurations": ["2d", "3d_fullres", "3d_lowres"],
+        "splits": {"folds": 5, "groupBy": "patient", "stratifyBy": "=site", "seed": 12345},
+        "evaluation": {"stepSize": 0.75, "mirroring": False, "pictures": True},
+    }
+    run = read_run(body(status={**STATUS, "leftOutConfigurations": ["3d_lowres"]}, **spec))
+    row = columns(run)
+    assert row["configurations"] == "2d; 3d_fullres"
+    assert row["splits"] == "folds: 5, groupBy: patient, seed: 12345, stratifyBy: =site"
+    assert row["inference"] == "mirroring: false, stepSize: 0.75"
+    (item,) = json.loads(as_json(runs_data([run])))["items"]
+    assert item["configurations"] == ["2d", "3d_fullres"] and item["splits"]["groupBy"] == "patient"
+    assert item["inference"] == {"mirroring": False, "stepSize": 0.75}
+    assert read_run(body(configuration="2d")).configurations == ("2d",)
+    (item,) = runs_data([read_run(body())])["items"]
+    assert item["splits"] is None and item["inference"] is None
 
 
 def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,27 +2,58 @@
 
 import errno
 import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nnunet_trainer.process import failures
-from nnunet_trainer.process.failures import classify, dead_worker_message, storage_failed
+from nnunet_trainer.process.failures import classify, dead_worker_message, replaced, storage_failed
+from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.of_predictions import REMEDIES, in_words_of_predictions
 from nnunet_trainer.selection.merging import mean_of_damageable
 from tests.unit.trainer.test_failures import CASES
+from tests.unit.trainer.test_torch_builds import torch_of
 
-OF_TRAININGS = re.compile(r"resources\.|retryLimit|training|planning|checkpoint|patch_size")
+OF_TRAININGS = re.compile(
+    r"resources\.|retryLimit|trainer\.|training(?!'s podTemplate)|planning|last checkpoint|is finished again|patch_size"
+)
 
 
 def messages(folder: Path) -> list[str]:
     """Return what a prediction may fail with, in the words of a training."""
     said = [classify(error, [Path("/nnunet/results")], [Path("/nnunet/raw")]).message for error, _, _ in CASES]
     said += [dead_worker_message("worker 1 was ended by SIGKILL"), storage_failed("full", folder).message]
+    said.append(replaced(["fold_0/checkpoint_final.pth"]).message)
+    said += [refusal_of(torch) for torch in WITHOUT_GPU]
     (folder / "a.npz").write_bytes(b"damaged")
     with pytest.raises(failures.TrainerError) as caught:
         mean_of_damageable(_reads, [str(folder / "a.npz")])
     return [*said, caught.value.message]
+
+
+WITHOUT_GPU = (
+    torch_of("2.6.0", None, None),
+    torch_of("2.9.1+cu128", "12.8", 91002),
+    torch_of("2.7.1+cu126", "12.6", 90501, there=False),
+    torch_of("2.7.1+cu126", "12.6", 90501, capability=(10, 0)),
+)
+
+
+def refusal_of(torch: Any) -> str:
+    """Return why there is nothing to compute on, with this torch."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises((failures.TrainerError, RuntimeError)) as caught:
+        patch.setitem(sys.modules, "torch", torch)
+        require_gpu()
+    return classify(caught.value).message
+
+
+@pytest.mark.parametrize("torch", WITHOUT_GPU)
+def test_without_a_gpu_there_is_another_way(torch: Any) -> None:
+    said = in_words_of_predictions(refusal_of(torch))
+    assert "predict with --cpu-only" in said and "--cpu-only" not in refusal_of(torch)
+    assert "--image" in said or "podTemplate.runtimeClassName" in said
 
 
 def _reads(files: list[str]) -> object:
@@ -52,6 +83,8 @@ def test_each_remedy_of_a_training_has_its_own_words_still(tmp_path: Path) -> No
         (RuntimeError("CUDA out of memory"), "Use a larger GPU, or predict with --cpu-only"),
         (OSError(errno.ENOSPC, "No space left", "/dev/shm/a"), "Lower --cpu for fewer workers"),
         (failures.wrong_data("nothing of it"), "nothing of it"),
+        (replaced(["a"]), "1 checkpoint was replaced after it was verified: a. Restore the folder of the run"),
+        (replaced(["a", "b"]), "2 checkpoints were replaced after they were verified: a, b. Restore"),
     ],
 )
 def test_what_is_said(error: Exception, remedy: str) -> None:

@@ -34,7 +34,14 @@ from nnunet_api.words import counted
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
 from nnunet_trainer.dataset.identity import file_hashes
 from nnunet_trainer.dataset.new_images import find_new_images, require_usable
-from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
+from nnunet_trainer.process.failures import (
+    FINISH_AGAIN,
+    TrainerError,
+    is_missing_or_damaged,
+    one_line,
+    replaced,
+    wrong_configuration,
+)
 from nnunet_trainer.process.files import Locked, fsync_folder, lock, read_json, write_json
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.paths import FINAL, RunPaths, root
@@ -173,16 +180,16 @@ def _require_verified(members: list[Ensemble], workers: int) -> None:
     """Raise TrainerError with CHECKPOINT_UNUSABLE unless all checkpoints are those that were verified."""
     proven = {path: sha256 for member in members for path, sha256 in member.proven.items()}
     names = {str(path.relative_to(path.parents[2])): path for path in proven}
-    remedy = "Restore the folder of the run, or train anew"
     try:
         found = file_hashes(f"hashing {counted(len(names), 'checkpoint')}", names, workers, "checkpoints")
     except OSError as error:
         if not is_missing_or_damaged(error):
             raise
-        raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"a checkpoint can't be read ({error}). {remedy}") from error
+        raise TrainerError(
+            ExitCode.CHECKPOINT_UNUSABLE, f"a checkpoint can't be read ({error}). {FINISH_AGAIN}"
+        ) from error
     if other := [name for name, path in names.items() if found[name] != proven[path]]:
-        words = counted(len(other), "checkpoint is not the one that was", "checkpoints are not those that were")
-        raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{words} verified: {named(other)}. {remedy}")
+        raise replaced(other)
 
 
 def _postprocessing(paths: RunPaths, asked: Prediction, description: Mapping[str, Any]) -> list[str]:

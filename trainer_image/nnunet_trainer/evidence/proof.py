@@ -14,14 +14,10 @@ from nnunet_api.contract import EVIDENCE_FILE, PROVEN_ENV, EvidenceFacts, FoldEv
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.words import counted
 from nnunet_trainer.dataset.identity import file_hash
-from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line
+from nnunet_trainer.process.failures import FINISH_AGAIN, TrainerError, is_missing_or_damaged, one_line
 from nnunet_trainer.process.files import read_text
 from nnunet_trainer.process.heartbeat import heartbeat
 from nnunet_trainer.run.paths import FINAL, RunPaths
-
-AGAIN = (
-    "Suspend and resume the training: the fold is finished again from its newest checkpoint that loads, and verified"
-)
 
 
 def read_evidence(paths: RunPaths) -> dict[str, FoldEvidence]:
@@ -55,7 +51,7 @@ def _told() -> dict[str, str]:
 
 def incomplete(fold: str, reason: str) -> TrainerError:
     """Return the error for a fold that can't be scored as it is."""
-    return TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"fold {fold} is not complete: {reason}. {AGAIN}")
+    return TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"fold {fold} is not complete: {reason}. {FINISH_AGAIN}")
 
 
 def require_complete(folds: Iterable[str], evidence: Mapping[str, FoldEvidence], epochs: int) -> None:

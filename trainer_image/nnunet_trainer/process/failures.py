@@ -8,7 +8,9 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from nnunet_api.dataset.layout import named
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.words import counted
 
 UNEXPECTED = 1
 """Exit code of a failure that has no code of its own; another attempt may succeed."""
@@ -58,6 +60,10 @@ _MISSING_FILE_ERRNOS = frozenset({errno.ENOENT, errno.ENOTDIR, errno.EISDIR, err
 """Errors of the system that tell that a file is not there, or is none."""
 FULL_BELOW_BYTES = 1 << 20
 """A volume with less free space than this counts as full."""
+FINISH_AGAIN = (
+    "Suspend and resume the training: the fold is finished again from its newest checkpoint that loads, and verified"
+)
+"""What to do about a final checkpoint that is not the one that was verified."""
 
 
 class TrainerError(Exception):
@@ -89,6 +95,12 @@ def wrong_data(message: str) -> TrainerError:
 def wrong_configuration(message: str) -> TrainerError:
     """Return the error for something that the training asks for and that does not exist."""
     return TrainerError(ExitCode.WRONG_CONFIGURATION, message)
+
+
+def replaced(names: Sequence[str], remedy: str = FINISH_AGAIN) -> TrainerError:
+    """Return the error for checkpoints that have another SHA-256 than the one that was verified."""
+    words = counted(len(names), "checkpoint was replaced after it was", "checkpoints were replaced after they were")
+    return TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{words} verified: {named(names)}. {remedy}")
 
 
 def one_line(text: str) -> str:

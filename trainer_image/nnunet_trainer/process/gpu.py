@@ -37,7 +37,7 @@ def _require_sound_build(torch: str, cudnn: int | None) -> None:
         said = torch_builds.described(torch, cudnn, fault)
         if fault.refused:
             raise wrong_configuration(
-                f"this image has a torch that no training should run with: {said}. Use an image with another one: "
+                f"this image has a torch that should not be used on GPUs: {said}. Use an image with another one: "
                 "`make images GPU=1` builds it"
             )
         log.warning("%s", said)

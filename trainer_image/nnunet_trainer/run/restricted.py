@@ -22,8 +22,7 @@ from torch.serialization import (
     safe_globals,
 )
 
-from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.process.failures import TrainerError, one_line
+from nnunet_trainer.process.failures import FINISH_AGAIN, one_line, replaced
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
 _FORCES_FULL_UNPICKLING = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -58,18 +57,19 @@ def load_restricted(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def only_restricted_loads(proven: Mapping[Path, str]) -> Iterator[None]:
+def only_restricted_loads(proven: Mapping[Path, str], remedy: str = FINISH_AGAIN) -> Iterator[None]:
     """While it lasts, `torch.load` reads whole files as `load_restricted` does, whoever calls it.
 
     What is loaded is what was hashed: nobody can replace a file in between. Raises TrainerError with
-    CHECKPOINT_UNUSABLE for a file whose SHA-256 is not what `proven` has for it; the others are read all the same.
+    CHECKPOINT_UNUSABLE, and this remedy, for a file whose SHA-256 is not what `proven` has for it; the others are read
+    all the same.
     """
 
     def load(file: Any, *_args: Any, **_kwargs: Any) -> Any:
         path = Path(file)
         content = path.read_bytes()
         if path in proven and hashlib.sha256(content).hexdigest() != proven[path]:
-            raise TrainerError(ExitCode.CHECKPOINT_UNUSABLE, f"{path} was replaced after it was verified")
+            raise replaced([str(path)], remedy)
         return _load(io.BytesIO(content), io.BytesIO(content), mmap=False)
 
     torch.load = load

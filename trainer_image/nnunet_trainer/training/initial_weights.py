@@ -147,7 +147,7 @@ def load(trainer: Any, paths: RunPaths, plan: PlanFacts) -> None:
     path = checkpoint_of(paths)
     if not path.is_file():
         raise wrong_configuration(f"{path} is missing: {_gone()}")
-    with only_restricted_loads({path: plan.initial_weights.sha256}):
+    with only_restricted_loads({path: plan.initial_weights.sha256}, "Delete the training and create it anew"):
         load_pretrained_weights(trainer.network, str(path))
     log.info("begins with the weights of %s (SHA-256 %s)", path, plan.initial_weights.sha256)
 

@@ -1,0 +1,154 @@
+"""What predictions of a training have left in the cluster, whoever began them: their Jobs, and folders on claims."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nnunet_api.labels import short_name
+from nnunet_api.prediction import SEGMENTATIONS_PATH, hidden_folder
+from nnunet_api.words import counted
+from nnunet_cli.kube.cluster import Object
+from nnunet_cli.predict.job import ASKED_FOR, LABELS, job_name
+from nnunet_cli.predict.places import OnClaim
+from nnunet_cli.predict.state import end_of
+from nnunet_cli.predict.work import key_of_folder
+from nnunet_cli.text.progress import size
+from nnunet_cli.text.words import age
+
+FORGOTTEN_SECONDS = 7 * 86400
+"""A folder that is not written to for so long is spoken of."""
+TITLES = ("NAME", "JOB", "IMAGES", "SEGMENTED", "SIZE", "UNTOUCHED")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder beside the run, through which images were sent or segmentations are to be fetched."""
+
+    path: str
+    """On the results claim."""
+    images: int
+    """Files with images, and with spacings beside them."""
+    segmented: bool
+    """All is segmented, and waits to be fetched."""
+    bytes: int
+    idle_seconds: float
+    """Since something in it was written last."""
+
+
+@dataclass(frozen=True)
+class Left:
+    """A prediction of which something is there."""
+
+    key: str
+    name: str
+    """That its Job has, or has had."""
+    job: Object | None
+    folder: Folder | None
+
+    @property
+    def state(self) -> str:
+        """What its Job does: waits, runs, complete, failed; empty where there is none."""
+        if self.job is None:
+            return ""
+        ended = end_of(self.job, ())
+        if ended is None:
+            return "runs" if (self.job.get("status") or {}).get("active") else "waits"
+        return "failed" if ended.failed else "complete"
+
+    @property
+    def hidden(self) -> OnClaim | None:
+        """Where segmentations that are not whole lie in a folder of somebody's own; None where they do not."""
+        place = _target_of(self.job) if self.job else None
+        if place is None or (self.folder and place.path.startswith(f"{self.folder.path}/")):
+            return None
+        return OnClaim(place.claim, f"{place.path}/{hidden_folder(self.key)}")
+
+
+def labels_of(training: str) -> str:
+    """Return the selector of the Jobs that predict by a training."""
+    labels = {**LABELS, "app.kubernetes.io/instance": short_name(training)}
+    return ",".join(f"{key}={value}" for key, value in labels.items())
+
+
+def left_of(training: str, jobs: Iterable[Object], parent: str, folders: Iterable[Mapping[str, Any]]) -> list[Left]:
+    """Return what predictions by a training have left, the longest untouched first.
+
+    `folders` are those that the agent has found in `parent`, of all trainings. What only bears such a name is left out.
+    """
+    by_key: dict[str, Object] = {}
+    for job in jobs:
+        asked_for = str((job["metadata"].get("annotations") or {}).get(ASKED_FOR) or "")
+        key = f"f{asked_for[:7]}"
+        if job["metadata"]["name"] == job_name(training, key):
+            by_key[key] = job
+    there = {
+        key: Folder(
+            f"{parent}/{one['name']}", one["images"], bool(one["segmented"]), one["bytes"], float(one["seconds"])
+        )
+        for one in folders
+        if (key := key_of_folder(str(one["name"]), training))
+    }
+    found = [Left(key, job_name(training, key), by_key.get(key), there.get(key)) for key in sorted({*by_key, *there})]
+    return sorted(found, key=lambda one: -(one.folder.idle_seconds if one.folder else 0.0))
+
+
+def rows(found: Sequence[Left]) -> list[tuple[str, ...]]:
+    """Return the rows of a table."""
+    return [
+        (
+            one.name,
+            one.state,
+            *(
+                (str(one.folder.images), "yes" if one.folder.segmented else "no", size(one.folder.bytes))
+                if one.folder
+                else ("", "", "")
+            ),
+            age(one.folder.idle_seconds) if one.folder else "",
+        )
+        for one in found
+    ]
+
+
+def data(found: Sequence[Left]) -> dict[str, Any]:
+    """Return what scripts read. No key of it may be renamed."""
+    return {
+        "items": [
+            {
+                "name": one.name,
+                "job": one.state or None,
+                "folder": one.folder.path if one.folder else None,
+                "images": one.folder.images if one.folder else None,
+                "segmented": one.folder.segmented if one.folder else None,
+                "bytes": one.folder.bytes if one.folder else None,
+                "untouchedSeconds": round(one.folder.idle_seconds) if one.folder else None,
+            }
+            for one in found
+        ]
+    }
+
+
+def forgotten(found: Sequence[Left], where: str) -> str:
+    """Return words on folders that nobody has come back for in a while; empty where there are none."""
+    old = [one.folder for one in found if one.folder and one.folder.idle_seconds > FORGOTTEN_SECONDS]
+    if not old:
+        return ""
+    namespace, name = where.split("/")
+    words = counted(len(old), "earlier prediction has", "earlier predictions have")
+    taken = f"{size(sum(one.bytes for one in old))} on the claim that nobody has come back for"
+    return f"{words} left {taken}: kubectl nnunet predictions {name} -n {namespace}"
+
+
+def _target_of(job: Object) -> OnClaim | None:
+    """Return where a Job writes; None for one that is not as `prediction_job` makes it."""
+    try:
+        pod = job["spec"]["template"]["spec"]
+        (mount,) = [
+            one
+            for container in pod["containers"]
+            for one in container["volumeMounts"]
+            if one["mountPath"] == SEGMENTATIONS_PATH
+        ]
+        (volume,) = [one for one in pod["volumes"] if one["name"] == mount["name"]]
+        return OnClaim(str(volume["persistentVolumeClaim"]["claimName"]), str(mount["subPath"]))
+    except (KeyError, TypeError, ValueError):
+        return None

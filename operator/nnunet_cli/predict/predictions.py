@@ -1,0 +1,116 @@
+"""`kubectl nnunet predictions`: what predictions of a training have left, and its end."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Annotated, Protocol
+
+import typer
+
+from nnunet_cli.errors import CliError, ExitCode
+from nnunet_cli.kube.answer import Refused
+from nnunet_cli.kube.cluster import Cluster, Object
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, Output, TextOutput, asks_cluster
+from nnunet_cli.predict.following import RIGHTS, delete
+from nnunet_cli.predict.left import TITLES, Left, data, labels_of, left_of, rows
+from nnunet_cli.predict.work import do, folders_beside, parent_of
+from nnunet_cli.text.output import print_data, print_table, say
+from nnunet_cli.volumes.access import Volume, choose_image, mounted
+from nnunet_cli.volumes.runs import place_of_run, read_begun
+
+
+@asks_cluster
+def predictions(
+    name: Name,
+    namespace: Namespace = None,
+    remove: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--remove",
+            metavar="PREDICTION",
+            help="End a prediction of the list, and remove its images and segmentations; may be repeated.",
+        ),
+    ] = None,
+    output: Output = TextOutput.TEXT,
+    image: HelperImage = None,
+    timeout: HelperTimeout = 300.0,
+    *,
+    to: Connection,
+) -> None:
+    """List what predictions of a training have left in the cluster, or remove it.
+
+    Those are the Jobs of kubectl nnunet predict, whoever has called it, and the folders on the results claim through
+    which images are sent and segmentations fetched: of predictions that go on, and of those that nobody has come back
+    for. With --remove the Job is ended and the folder removed, also what was segmented and not fetched. What lies in a
+    folder that somebody has named as CLAIM:PATH stays; only what is not done yet is removed there, too.
+
+    \b
+    Examples:
+      kubectl nnunet predictions liver -n radiology
+      kubectl nnunet predictions liver -n radiology --remove liver-predict-f52a16c0
+
+    \b
+    Exit codes:
+      0  they were listed, or removed
+      1  there is no such prediction
+      2  wrong usage
+      3  there is no such training, a claim can't be mounted, or the cluster can't be reached, or refuses
+    """
+    cluster = Cluster(to)
+    training, found = read_begun(cluster, namespace, name, "prediction")
+    place = place_of_run(training)
+    chosen = choose_image(cluster, image)
+    chosen = replace(chosen, security=place.security) if place.security else chosen
+
+    def mount(claim: str, *, read_only: bool) -> AbstractContextManager[Volume]:
+        return mounted(cluster, found.namespace, claim, chosen, read_only=read_only, limit_seconds=timeout)
+
+    jobs = _jobs(cluster, found.namespace, found.name)
+    parent = parent_of(place.folder)
+    with mount(place.claim, read_only=True) as volume:
+        there = left_of(found.name, jobs, parent, folders_beside(volume, parent))
+    where = f"{found.namespace}/{found.name}"
+    if remove:
+        for one in _wanted(there, remove, where):
+            _remove(cluster, mount, one, place.claim)
+            say(f"{where}: nothing is left of {one.name}")
+    elif not print_data(output, lambda: data(there)):
+        if there:
+            print_table(TITLES, rows(there))
+        else:
+            say(f"{where}: nothing is left of any prediction")
+
+
+class _Mount(Protocol):
+    def __call__(self, claim: str, *, read_only: bool) -> AbstractContextManager[Volume]: ...
+
+
+def _jobs(cluster: Cluster, namespace: str, training: str) -> list[Object]:
+    try:
+        return cluster.jobs(namespace, labels_of(training))
+    except Refused as refused:
+        words = f"the Jobs of namespace {namespace} can't be listed: {refused}; {RIGHTS}, and to list Jobs"
+        raise CliError(words, ExitCode.CLUSTER) from None
+
+
+def _wanted(there: Sequence[Left], names: Sequence[str], where: str) -> list[Left]:
+    """Return those of these names. Raises CliError where one is not there, before anything is removed."""
+    by_name = {one.name: one for one in there}
+    for name in names:
+        if name not in by_name:
+            known = ", ".join(by_name) or "none"
+            raise CliError(f"{where} has no prediction {name}. There are: {known}", ExitCode.FOUND)
+    return [by_name[name] for name in dict.fromkeys(names)]
+
+
+def _remove(cluster: Cluster, mount: _Mount, one: Left, results: str) -> None:
+    """End a prediction: its Job first, which may write still."""
+    if one.job is not None:
+        delete(cluster, one.job)
+    if one.folder is not None:
+        with mount(results, read_only=False) as volume:
+            do(volume, "remove", one.folder.path)
+    if (hidden := one.hidden) is not None:
+        with mount(hidden.claim, read_only=False) as volume:
+            do(volume, "remove", hidden.path)
