@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_without_a_table_and_without_a_wish_nothing_changes(folder: Path) -> None:
     (folder / "cases.csv").unlink()
-    assert look(folder) == RunSplits(None, None)
+    assert look(folder) == RunSplits(None)
     files = load_dataset(folder.parent, NAME, ["0"]).files()
     (folder / "cases.csv").write_text(PATIENTS)
     assert load_dataset(folder.parent, NAME, ["0"]).files() == files, "what is preprocessed does not depend on it"
@@ -146,7 +146,7 @@ def test_the_shared_splits_are_looked_at_as_well(folder: Path) -> None:
 def test_who_a_patient_is_stays_in_the_dataset(folder: Path) -> None:
     (folder / "cases.csv").write_text(PATIENTS.replace(",1,", ",Meyer,"))
     _, paths, _, _ = kept(folder)
-    cases = read_run_cases(paths)
+    cases = read_run_cases(paths, required=True).cases
     assert cases["c0"].patient == cases["c1"].patient != cases["c2"].patient
     assert cases["c3"].subgroups == {"site": "B"}
     assert "Meyer" not in "".join(path.read_text() for path in paths.run.iterdir())
@@ -157,7 +157,7 @@ def test_a_run_with_checkpoints_keeps_its_splits(folder: Path, replicates: int) 
     _, paths, plan, found = kept(folder)
     run = contract(**GROUPED, dataset=NAME, replicates=replicates, seed=1)
     write_json(paths.plan_result, plan.to_json_dict())
-    other = RunSplits(list(reversed(found.splits or [])), None)
+    other = RunSplits(list(reversed(found.splits or [])))
     require_same_splits(run, paths, other)
     fold = paths.fold(run, plan.plans_name, "0", replicates)
     fold.mkdir(parents=True)
