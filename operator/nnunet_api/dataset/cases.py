@@ -350,3 +350,9 @@ def case_notes(read: ReadCases, training: Collection[str], test: Collection[str]
     if unknown := set(read.table.rows) - set(training) - set(test):
         words = counted(len(unknown), "row", "rows")
         yield f"{CASES_FILE} has {words} of no training case and no test case: {named(unknown)}"
+    groups = read.table.groups(PATIENT, test) if PATIENT in read.table.columns else {}
+    if several := sum(len(cases) > 1 for cases in groups.values()):
+        yield (
+            f"{counted(several, 'patient')} of the test set have several cases: comparisons draw and test patients, so "
+            f"{len(groups)} of them count there, and not {counted(len(test), 'case')}"
+        )

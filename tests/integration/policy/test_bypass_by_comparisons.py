@@ -114,7 +114,9 @@ def test_trainings_of_another_namespace_are_out_of_reach(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["testSet", "testSet.labels", "datasetHash", "folds", "metric.version", "inference"])
+@pytest.mark.parametrize(
+    "name", ["testSet", "testSet.labels", "datasetHash", "folds", "patients", "metric.version", "inference"]
+)
 def test_how_was_scored_can_not_be_named_as_what_differs(site: Site, name: str) -> None:
     answer = site.ask("POST", "nnunetcomparisons", body=comparison(site.namespace, "loose", varies=[name]))
     stopped_by_schema(answer, "must be the same in all arms")

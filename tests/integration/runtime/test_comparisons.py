@@ -136,14 +136,21 @@ def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..
         worst_class="tumour",
         worst_class_difference=-0.04,
     )
-    comparing.end(arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40, seed="7")
+    comparing.end(
+        arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40, patients=17, seed="7"
+    )
     sentence = (
         "fast loses 1.8 points (0.9 to 2.7) of Dice against standard: Inferior at a margin of 1 point; worst: tumour, "
         "4 points"
     )
     assert comparing.wait("Complete", "VerdictFound") == sentence
     status = comparing.status()
-    assert (status["phase"], status["verdict"], status["cases"]) == ("Completed", "Inferior", 40)
+    assert (status["phase"], status["verdict"], status["cases"], status["patients"]) == (
+        "Completed",
+        "Inferior",
+        40,
+        17,
+    )
     assert status["difference"] == "-0.0180 (-0.0270 to -0.0090)"
     assert comparing.condition("Comparable")["reason"] == "ConditionsEqual"
     assert not any("could be known" in note for note in status.get("notes", []))
