@@ -259,6 +259,20 @@ def test_another_training_under_a_registered_name_ends_it(comparing: Comparing) 
     assert comparing.condition("Failed")["reason"] == "ArmChanged", "it is final"
 
 
+def test_a_losing_replicate_that_is_deleted_ends_it(comparing: Comparing) -> None:
+    """Who trains may delete it; the rest of its arm is no arm then."""
+    lab = comparing.lab
+    trainings = {"standard": ["long"], "fast": ["short", "unlucky"]}
+    for place, name in enumerate(("long", "short", "unlucky")):
+        spec = {"folds": [0], "suspend": True, "testSet": {}, "trainer": {"seed": place}}
+        lab.apply(training(lab.namespace, name, schedule={"epochs": 5 if place else 10}, **spec))
+    arms = [{"name": name, "trainings": of} for name, of in trainings.items()]
+    comparing.create(arms=arms, varies=["schedule.epochs", "trainer.seed"])
+    comparing.until("the registration", lambda: (comparing.status().get("registration") or {}).get("digest"))
+    lab.api.delete("nnunettrainings", lab.namespace, "unlucky")
+    assert "unlucky of arm fast" in comparing.wait("Failed", "ArmChanged")
+
+
 def test_a_failed_comparison_is_tried_again_and_a_late_one_says_so(
     comparing: Comparing, train: Callable[..., None]
 ) -> None:
