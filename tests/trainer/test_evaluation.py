@@ -279,6 +279,9 @@ def test_what_it_leaves_can_be_compared(own: World, monkeypatch: pytest.MonkeyPa
     provenance = read_json(fold_of(own, 1) / "provenance.json")
     hashes = {f"0-r{number}": file_hash(fold_of(own, number) / "provenance.json") for number in (1, 2)}
     assert summary_of(own)["provenanceHashes"] == hashes
+    assert summary_of(own)["patients"] == {"column": "", "byCase": {}}, (
+        "there is no cases.csv, which is something known"
+    )
     run = ComparedRun(
         training="hippo",
         uid=own.contract.uid,

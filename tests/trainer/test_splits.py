@@ -71,7 +71,15 @@ def test_patients_stay_together_from_the_plan_to_the_scores(world: World) -> Non
         ("validation", "A"): ("2", "2", ""),
         ("validation", "B"): ("2", "2", ""),
     }
-    assert len(content(mine.run / "summary.json")["subgroups"]) == 4
+    summary = content(mine.run / "summary.json")
+    assert len(summary["subgroups"]) == 4
+    assert summary["patients"]["column"] == "patient", "for comparisons, by numbers"
+    whose = summary["patients"]["byCase"]
+    validated = {case for fold in FOLDS for case in splits[int(fold)]["val"]}
+    assert whose.keys() == validated | {"case_06", "case_07"}
+    assert whose["case_06"] != whose["case_07"]
+    pairs = {(whose[case], int(case[-2:]) // 2) for case in validated}
+    assert len(pairs) == len(validated) / 2 and len(set(whose.values())) == len(pairs) + 2
     assert "<h2>Subgroups</h2>" in (mine.run / "report.html").read_text()
 
     changed = mine.but(splits={"folds": 3, "groupBy": "patient", "seed": 1}).finish("plan")

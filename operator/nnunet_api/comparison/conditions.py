@@ -23,6 +23,7 @@ ALWAYS_EQUAL = frozenset(
         "splitsHash",
         "folds",
         "labels",
+        "patients",
         "testSet",
         "metric",
         "inference",

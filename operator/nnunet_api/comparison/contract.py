@@ -112,11 +112,12 @@ class CandidateFacts(StatusModel):
     level: float | None = None
     """Level of the interval, for example 0.95."""
     p_wilcoxon: float | None = None
-    """p of the Wilcoxon signed-rank test over the cases, two-sided; adjusted by Holm where there are several arms."""
+    """p of the Wilcoxon signed-rank test over the cases, or patients where they are known; two-sided, adjusted by Holm
+    where there are several arms."""
     p_permutation: float | None = None
-    """p of the sign-flip permutation test over the cases, adjusted in the same way."""
+    """p of the sign-flip permutation test over the same, adjusted in the same way."""
     rank_biserial: float | None = None
-    """Matched-pairs rank-biserial correlation (-1 to 1)."""
+    """Matched-pairs rank-biserial correlation (-1 to 1) over the same."""
     share_worse: float | None = None
     """Share of cases (0 to 1) that are worse by more than the margin."""
     probability_better: float | None = None
@@ -126,9 +127,11 @@ class CandidateFacts(StatusModel):
     worst_class_difference: float | None = None
     """Its difference of Dice."""
     detectable_loss: float | None = None
-    """Loss of Dice that these cases would have shown with 80 % probability."""
+    """Loss of Dice that these cases, or patients, would have shown with 80 % probability."""
     cases_needed: int | None = None
-    """Cases that the margin would need."""
+    """Cases that the margin would need, where each is taken for another patient."""
+    patients_needed: int | None = None
+    """Patients, with as many cases each, that the margin would need, where it is known who is whose."""
     replicates_needed: int | None = None
     """Replicates that the margin would need."""
     nsd: Interval | None = None
@@ -175,6 +178,8 @@ class ComparisonFacts(StatusModel):
     """The other arms against the baseline."""
     cases: int | None = None
     """Number of cases."""
+    patients: int | None = None
+    """Number of patients that they are of; none where no column of cases.csv tells."""
     indicative: bool = False
     """There was no test set: the cross-validation indicates, and proves nothing."""
     seed: Annotated[str | None, Field(max_length=32)] = None

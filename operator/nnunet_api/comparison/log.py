@@ -64,6 +64,8 @@ class ComparisonLog(StatusModel):
 
     case_names: Sequence[str] = ()
     """In the order of the scores; empty where there are too many."""
+    patients: Sequence[int] = ()
+    """For each of them the number of its patient, from 1; empty where no column of cases.csv tells."""
     candidates: Annotated[Sequence[LoggedCandidate], Field(max_length=9)] = ()
     replicates: Sequence[LoggedReplicate] = ()
     """Of all arms, the baseline's first."""

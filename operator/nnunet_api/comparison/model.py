@@ -131,7 +131,7 @@ class NnunetComparisonSpec(ApiModel):
             | cel(
                 (
                     f"self.all(v, !({sorted(ALWAYS_EQUAL)}.exists(p, v == p || v.startsWith(p + '.'))))",
-                    "data, splits, folds, test set, labels, metric and inference must be the same in all arms",
+                    "data, splits, folds, test set, patients, labels, metric, inference must be the same in all arms",
                 )
             ),
         ),

@@ -40,11 +40,13 @@ class Spread:
     """How differences are expected to spread."""
 
     deviation: float
-    """Standard deviation of the difference over the cases, in Dice (0 to 1)."""
+    """Standard deviation of the difference over the cases, or patients, in Dice (0 to 1)."""
     cases: int | None = None
-    """Cases of the comparison that it is known from."""
+    """Cases of the comparison that it is known from, or patients."""
     seed_variance: float | None = None
     """Sum of two arms' variances over their replicates there."""
+    of_patients: bool = False
+    """It is over patients: that comparison knew who is whose."""
 
 
 def spread_of(pilot: NnunetComparisonStatus) -> Spread | None:
@@ -54,7 +56,9 @@ def spread_of(pilot: NnunetComparisonStatus) -> Spread | None:
         return None
     spreads = sorted((arm.spread for arm in pilot.arms if arm.spread is not None), reverse=True)[:2]
     seeds = sum(spread**2 for spread in spreads) if len(spreads) == 2 else None
-    return Spread(max(losses) * math.sqrt(pilot.cases) / _SUM_OF_QUANTILES, pilot.cases, seeds)
+    units = pilot.patients or pilot.cases
+    deviation = max(losses) * math.sqrt(units) / _SUM_OF_QUANTILES
+    return Spread(deviation, units, seeds, of_patients=bool(pilot.patients))
 
 
 def expectation(spec: NnunetComparisonSpec, pilot: NnunetComparisonStatus | None = None) -> str:
@@ -70,14 +74,15 @@ def expectation(spec: NnunetComparisonSpec, pilot: NnunetComparisonStatus | None
 
 
 def _needs(spec: NnunetComparisonSpec, spread: Spread, whence: str) -> str:
-    loss = spec.max_dice_loss
+    loss, one = spec.max_dice_loss, "patient" if spread.of_patients else "case"
+    whom = "patients" if spread.of_patients else "test cases"
     said = (
-        f"it takes {cases_needed(spread.deviation, loss)} test cases to tell a loss of {points(loss)} (power 80 %, "
-        f"one-sided 5 %) where the arms differ by {points(spread.deviation)} from case to case (standard deviation)"
+        f"it takes {cases_needed(spread.deviation, loss)} {whom} to tell a loss of {points(loss)} (power 80 %, "
+        f"one-sided 5 %) where the arms differ by {points(spread.deviation)} from {one} to {one} (standard deviation)"
         f"{whence}"
     )
     if spread.cases is not None and spread.seed_variance is not None:
         more = replicates_needed(spread.deviation, spread.cases, spread.seed_variance, loss)
         enough = f"{more} replicates of each arm" if more else "more replicates do not help"
-        said += f"; with the {spread.cases} cases of that one: {enough}"
+        said += f"; with the {spread.cases} {one}s of that one: {enough}"
     return f"{said}; with fewer the verdict is likely Inconclusive"

@@ -77,6 +77,9 @@ class NnunetComparisonStatus(StatusModel):
     """Scores of the arms, the baseline first."""
     cases: int | None = None
     """Cases that were compared."""
+    patients: int | None = None
+    """Patients that they are of, which were resampled whole. None where no column of cases.csv tells them: then each
+    case was taken for another patient."""
     indicative: bool | None = None
     """There was no test set: the verdict rests on the cross-validation, and only indicates."""
     seed: Annotated[str | None, Field(max_length=32)] = None

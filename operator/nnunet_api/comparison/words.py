@@ -18,6 +18,11 @@ def sentence(found: CandidateFacts, baseline: str, margin: float) -> str:
     return said
 
 
+def cases_in_words(cases: int, patients: int | None) -> str:
+    """Return how many cases there are, and of how many patients where that is known."""
+    return counted(cases, "case") + ("" if patients is None else f" of {counted(patients, 'patient')}")
+
+
 def short(found: CandidateFacts) -> str:
     """Return difference and interval for a column."""
     return f"{found.difference:+.4f} ({found.low:+.4f} to {found.high:+.4f})"
@@ -45,7 +50,9 @@ def _bare(value: float) -> str:
 def _needed(found: CandidateFacts) -> str:
     parts = []
     if found.cases_needed is not None:
-        parts.append(f"{counted(found.cases_needed, 'case')}")
+        parts.append(counted(found.cases_needed, "case"))
+    if found.patients_needed is not None:
+        parts.append(counted(found.patients_needed, "patient"))
     if found.replicates_needed is not None:
         parts.append(f"{counted(found.replicates_needed, 'replicate')} in each arm")
     if parts:

@@ -202,6 +202,13 @@ class Asked:
         several = {f"spec.evaluation.subgroups[{place}]": name for place, name in enumerate(self.subgroups)}
         return {field: name for field, name in {**single, **several}.items() if name}
 
+    def whose(self, table: Cases) -> str:
+        """Return the column that tells whose a case is, so which cases are no independent ones; empty without any.
+
+        Splits may keep more together than a patient's cases, such as a site's: patients go before.
+        """
+        return PATIENT if PATIENT in table.columns else self.group_by
+
     def kept(self, table: Cases) -> list[str]:
         """Return the columns whose values must not be on both sides: of a fold, and of training and test."""
         return list(dict.fromkeys([*([PATIENT] if PATIENT in table.columns else []), *filter(None, [self.group_by])]))
@@ -346,6 +353,6 @@ def case_notes(read: ReadCases, training: Collection[str], test: Collection[str]
     groups = read.table.groups(PATIENT, test) if PATIENT in read.table.columns else {}
     if several := sum(len(cases) > 1 for cases in groups.values()):
         yield (
-            f"{counted(several, 'patient')} of the test set have several cases: comparisons take each case for another "
-            "patient, so that their intervals are narrower than they should be"
+            f"{counted(several, 'patient')} of the test set have several cases: comparisons draw and test patients, so "
+            f"{len(groups)} of them count there, and not {counted(len(test), 'case')}"
         )

@@ -26,7 +26,19 @@ def is_acceptable(found: Found) -> bool:
 def as_data(found: Found) -> dict[str, Any]:
     """Return what scripts read. No key of it may be renamed."""
     status = found.status.to_json_dict()
-    kept = ("phase", "verdict", "summary", "verdicts", "arms", "cases", "indicative", "seed", "notes", "registration")
+    kept = (
+        "phase",
+        "verdict",
+        "summary",
+        "verdicts",
+        "arms",
+        "cases",
+        "patients",
+        "indicative",
+        "seed",
+        "notes",
+        "registration",
+    )
     return {
         "namespace": found.namespace,
         "name": found.name,
@@ -51,7 +63,9 @@ def as_text(found: Found, width: int | None) -> list[Text]:
     lines += [part for said in status.notes for part in _wrapped(f"note: {said}", width)]
     source = "cross-validation" if status.indicative else "test"
     arms = "; ".join(_arm(arm.name, arm.mean, arm.spread, arm.replicates) for arm in status.arms)
-    lines += [Text(), *_wrapped(f"{status.cases} {source} cases, margin {points(found.margin)}. {arms}", width), Text()]
+    of = "" if status.patients is None else f" of {counted(status.patients, 'patient')}"
+    said = f"{status.cases} {source} cases{of}, margin {points(found.margin)}. {arms}"
+    lines += [Text(), *_wrapped(said, width), Text()]
     return lines
 
 

@@ -94,6 +94,7 @@ def _made_of(found: Found) -> Iterator[Row]:
     status, registration = found.status, found.status.registration
     level = next((one.level for one in status.verdicts if one.level is not None), None)
     yield "Cases", f"{status.cases} of the {'cross-validation' if status.indicative else 'test set'}"
+    yield "Patients", _patients(status.patients)
     yield "Margin", f"a loss of {points(found.margin)} of Dice"
     yield "Intervals", f"{level:.0%}" if level is not None else ""
     yield "What differs, by intention", ", ".join(found.varies)
@@ -103,6 +104,12 @@ def _made_of(found: Found) -> Iterator[Row]:
         yield "Digest of the registration", registration.digest or ""
     yield "Verdict", rfc3339(status.completion_time) if status.completion_time else ""
     yield "SHA-256 of the scores' log", status.log_hash or ""
+
+
+def _patients(number: int | None) -> str:
+    if number is None:
+        return "not known: each case was taken for another patient"
+    return f"{number}, each drawn and tested with all its cases"
 
 
 def _costs(arms: Sequence[ArmFacts], costs: Mapping[str, Cost]) -> str:

@@ -42,12 +42,20 @@ def read_scores(cluster: Cluster, found: Found) -> ComparisonLog | Missing:
 
 
 def as_csv(found: ComparisonLog, arms: Sequence[str]) -> str:
-    """Return a line for each case and a column for each arm, `case_id,alg_*`: the mean over replicates and classes."""
+    """Return a line for each case and a column for each arm, `case_id,alg_*`: the mean over replicates and classes.
+
+    Where it is known whose the cases are, the last column has the number of the patient.
+    """
     columns = [case_means(found, arm) for arm in arms]
     lines = [
-        [case, *(_cell(column[place : place + 1]) for column in columns)] for place, case in enumerate(found.case_names)
+        [
+            case,
+            *(_cell(column[place : place + 1]) for column in columns),
+            *(str(one) for one in found.patients[place : place + 1]),
+        ]
+        for place, case in enumerate(found.case_names)
     ]
-    return csv_text([["case_id", *(f"alg_{arm}" for arm in arms)], *lines])
+    return csv_text([["case_id", *(f"alg_{arm}" for arm in arms), *(["patient"] if found.patients else [])], *lines])
 
 
 def _cell(values: Sequence[float | None]) -> str:

@@ -87,6 +87,16 @@ def test_another_loser_can_not_be_put_into_an_arm(site: Site) -> None:
         assert not answer.ok and answer.status == 422, answer
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"replicates": 2}, {"testSet": {"labels": "labelsOther"}}, {"trainer": {"seed": 7}}, {"splits": {"seed": 1}}],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_an_arms_training_keeps_its_replicates_and_its_test_set(site: Site, changes: Object) -> None:
+    """A replicate that loses can't be left out later, nor another test set be scored under the same name."""
+    stopped_by_schema(site.ask("PATCH", "nnunettrainings", "short", {"spec": changes}), "can't change after creation")
+
+
 @pytest.mark.parametrize("name", ["long", "short", "shorter"])
 def test_what_was_found_is_the_operators_to_write(site: Site, name: str) -> None:
     kind = "nnunetcomparisons" if name == "shorter" else "nnunettrainings"
@@ -114,7 +124,9 @@ def test_trainings_of_another_namespace_are_out_of_reach(site: Site) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["testSet", "testSet.labels", "datasetHash", "folds", "metric.version", "inference"])
+@pytest.mark.parametrize(
+    "name", ["testSet", "testSet.labels", "datasetHash", "folds", "patients", "metric.version", "inference"]
+)
 def test_how_was_scored_can_not_be_named_as_what_differs(site: Site, name: str) -> None:
     answer = site.ask("POST", "nnunetcomparisons", body=comparison(site.namespace, "loose", varies=[name]))
     stopped_by_schema(answer, "must be the same in all arms")

@@ -136,14 +136,21 @@ def test_from_registration_to_a_verdict(comparing: Comparing, train: Callable[..
         worst_class="tumour",
         worst_class_difference=-0.04,
     )
-    comparing.end(arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40, seed="7")
+    comparing.end(
+        arms=[ArmFacts(name="standard", mean=0.9, replicates=1)], candidates=[found], cases=40, patients=17, seed="7"
+    )
     sentence = (
         "fast loses 1.8 points (0.9 to 2.7) of Dice against standard: Inferior at a margin of 1 point; worst: tumour, "
         "4 points"
     )
     assert comparing.wait("Complete", "VerdictFound") == sentence
     status = comparing.status()
-    assert (status["phase"], status["verdict"], status["cases"]) == ("Completed", "Inferior", 40)
+    assert (status["phase"], status["verdict"], status["cases"], status["patients"]) == (
+        "Completed",
+        "Inferior",
+        40,
+        17,
+    )
     assert status["difference"] == "-0.0180 (-0.0270 to -0.0090)"
     assert comparing.condition("Comparable")["reason"] == "ConditionsEqual"
     assert not any("could be known" in note for note in status.get("notes", []))
@@ -250,6 +257,20 @@ def test_another_training_under_a_registered_name_ends_it(comparing: Comparing) 
     lab.apply(training(lab.namespace, "short", folds=[0], suspend=True, testSet={}, schedule={"epochs": 5}))
     lab.wait_reason("Suspended", "SuspendedByUser", "short")
     assert comparing.condition("Failed")["reason"] == "ArmChanged", "it is final"
+
+
+def test_a_losing_replicate_that_is_deleted_ends_it(comparing: Comparing) -> None:
+    """Who trains may delete it; the rest of its arm is no arm then."""
+    lab = comparing.lab
+    trainings = {"standard": ["long"], "fast": ["short", "unlucky"]}
+    for place, name in enumerate(("long", "short", "unlucky")):
+        spec = {"folds": [0], "suspend": True, "testSet": {}, "trainer": {"seed": place}}
+        lab.apply(training(lab.namespace, name, schedule={"epochs": 5 if place else 10}, **spec))
+    arms = [{"name": name, "trainings": of} for name, of in trainings.items()]
+    comparing.create(arms=arms, varies=["schedule.epochs", "trainer.seed"])
+    comparing.until("the registration", lambda: (comparing.status().get("registration") or {}).get("digest"))
+    lab.api.delete("nnunettrainings", lab.namespace, "unlucky")
+    assert "unlucky of arm fast" in comparing.wait("Failed", "ArmChanged")
 
 
 def test_a_failed_comparison_is_tried_again_and_a_late_one_says_so(

@@ -43,6 +43,15 @@ def test_a_pilot_tells_replicates_too() -> None:
     assert "with the 40 cases" not in expectation(spec, pilot(None)), "one replicate tells nothing of seeds"
 
 
+def test_a_pilot_of_patients_tells_how_many_of_them_it_takes() -> None:
+    """Its loss was that of 10 patients with 40 cases: the spread over patients is half as large as that over cases."""
+    found = spread_of(pilot(patients=10))
+    assert found is not None and (found.deviation, found.cases) == (pytest.approx(0.015), 10)
+    said = expectation(comparison(pilot="first", maxDiceLoss=0.005).spec, pilot(patients=10))
+    assert "it takes 56 patients to tell a loss of 0.5 points" in said and "from patient to patient" in said
+    assert "with the 10 patients of that one" in said
+
+
 def test_what_is_not_known_is_said() -> None:
     assert expectation(comparison().spec) == ""
     spec = comparison(pilot="first").spec

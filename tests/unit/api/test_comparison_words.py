@@ -38,6 +38,11 @@ from nnunet_api.comparison.words import points, sentence
             "tumour, 4 points; it would take 56 cases or 7 replicates in each arm to tell",
         ),
         (
+            {"difference": -0.01, "low": -0.05, "high": 0.03, "verdict": "Inconclusive", "patientsNeeded": 40},
+            "fast loses 1 point (-3 to 5) of Dice against standard: Inconclusive at a margin of 1 point; it would take "
+            "40 patients to tell",
+        ),
+        (
             {
                 "difference": 0.0,
                 "low": 0.0,

@@ -48,6 +48,9 @@ def test_the_sentence_comes_first_then_the_numbers() -> None:
     assert lines[3] == (
         "40 test cases, margin 1 point. 1000-epochs: Dice 0.9012 ± 0.0020 (3 replicates); 250-epochs: Dice 0.8832"
     )
+    of_patients = text({**DONE, "patients": 17})
+    assert of_patients[3].startswith("40 test cases of 17 patients, margin 1 point. ")
+    assert as_data(read(body({**DONE, "patients": 17})))["patients"] == 17
     _, (row,) = rows(read(body(DONE)))
     assert list(row) == [
         "250-epochs", "Inferior", "-0.0180", "-0.0270", "-0.0090", "0.00012", "10%", "60%", "tumour -0.0400", "",

@@ -78,6 +78,17 @@ def test_the_verdict_comes_first_then_all_that_it_rests_on() -> None:
     assert page.count("<svg") == 5 and LACKS not in page
 
 
+@pytest.mark.parametrize(
+    ("patients", "said"),
+    [
+        (17, "17, each drawn and tested with all its cases"),
+        (None, "not known: each case was taken for another patient"),
+    ],
+)
+def test_it_says_of_how_many_patients_the_cases_are(patients: int | None, said: str) -> None:
+    assert f"<td>{said}</td>" in page_of(logged(), patients=patients)
+
+
 def test_without_the_log_it_says_what_it_lacks() -> None:
     page = page_of("its pod is gone")
     assert LACKS in page and "its pod is gone" in page and page.count("<svg") == 1
@@ -134,6 +145,18 @@ def test_csv_has_a_line_for_each_case_and_a_column_for_each_arm() -> None:
         ["case_0000", "0.901500", "0.881500"],
         ["'=HYPERLINK(1)", "0.901500", "0.881500"],
         ["case_0002", "0.500000", ""],
+    ]
+
+
+def test_csv_has_the_number_of_the_patient_where_that_is_known() -> None:
+    """Behind the arms: tools that read the columns of cases and arms find them where they were."""
+    log = ComparisonLog.model_validate(logged(patients=[1, 1, 2]), by_alias=True, by_name=False)
+    lines = list(csv.reader(io.StringIO(as_csv(log, ARMS))))
+    assert [(line[0], line[-1]) for line in lines] == [
+        ("case_id", "patient"),
+        ("case_0000", "1"),
+        ("case_0001", "1"),
+        ("case_0002", "2"),
     ]
 
 

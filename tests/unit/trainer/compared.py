@@ -19,6 +19,10 @@ REPLICATES = 3
 CASES = 24
 
 
+Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
+"""Changes summary.json, and provenance.json of each fold, before they are written."""
+
+
 class Volume:
     """A results claim with runs on it."""
 
@@ -32,7 +36,7 @@ class Volume:
         epochs: int = 1000,
         *,
         test_set: bool = True,
-        change: Callable[[dict[str, Any], list[dict[str, Any]]], None] = lambda summary, folds: None,
+        change: Change = lambda summary, folds: None,
     ) -> ComparedRun:
         """Write a run whose tumour is `loss` worse, of three replicates of two folds; return what is told of it.
 
@@ -78,6 +82,16 @@ class Volume:
         return self._results / run.folder / name
 
 
+def of_patients(cases_each: int = 2, of: Callable[[int], int] = lambda number: number) -> Change:
+    """Return a change by which so many cases after each other are of one patient, by the numbers that `of` gives."""
+
+    def change(summary: dict[str, Any], _: list[dict[str, Any]]) -> None:
+        by_case = {f"case_{case:02}": of(case // cases_each) for case in range(CASES)}
+        summary["patients"] = {"column": "patient", "byCase": by_case}
+
+    return change
+
+
 def told(*runs: ComparedRun, **changes: Any) -> ComparisonContract:
     """Return the contract of a comparison of these runs, each an arm, the first the baseline."""
     settings: dict[str, Any] = {
@@ -104,6 +118,7 @@ def _summary(folder: str, loss: float, test_set: bool) -> dict[str, Any]:
         conditions["inference"] = {"checkpoint": "checkpoint_final.pth", "postprocessing": "none", "mirroring": True}
     return {
         "conditions": conditions,
+        "patients": {"column": "", "byCase": {}},
         "replicates": [_replicate(folder, number, loss, test_set) for number in range(1, REPLICATES + 1)],
     }
 

@@ -16,9 +16,7 @@ from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import LONGEST_TEXT, read_json, write_json
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import encode
-from tests.unit.trainer.compared import CASES, Volume, told
-
-Change = Callable[[dict[str, Any], list[dict[str, Any]]], None]
+from tests.unit.trainer.compared import CASES, Change, Volume, of_patients, told
 
 
 @pytest.fixture
@@ -139,6 +137,12 @@ def _set(where: str, path: str, value: Any) -> Change:
             "long: 1.0; short: 2.0",
         ),
         (_set("summary", "conditions.labels", {"background": 0, "liver": 2, "tumour": 1}), "labels", "short"),
+        (_set("summary", "conditions.inference.checkpoint", "checkpoint_best.pth"), "inference.checkpoint", "_best"),
+        (
+            _set("summary", "conditions.inference.postprocessing", "largest"),
+            "inference.postprocessing",
+            "short: largest",
+        ),
         (_set("summary", "conditions.inference.mirroring", False), "inference.mirroring", "long: true; short: false"),
         (_set("folds", "conditions.datasetHash", "0" * 64), "datasetHash", "cccc"),
         (_set("folds", "conditions.splitsHash", "0" * 64), "splitsHash", "eeee"),
@@ -187,11 +191,25 @@ def test_what_is_to_differ_has_to(volume: Volume) -> None:
     assert "nothing of that name is known" in found["batch"]
 
 
-def test_scores_that_were_edited_count_for_nothing(volume: Volume) -> None:
-    short = volume.run("short", loss=0.06, epochs=250)
-    contract = told(volume.run("long"), short)
-    content = read_json(volume.path(short))
+def _better(content: dict[str, Any]) -> None:
     content["replicates"][0]["testByCase"]["case_00"]["tumour"]["dice"] = 1.0
+
+
+def _without_the_loser(content: dict[str, Any]) -> None:
+    del content["replicates"][2]
+
+
+def _all_strangers(content: dict[str, Any]) -> None:
+    content["patients"]["byCase"] = {case: place for place, case in enumerate(content["patients"]["byCase"])}
+
+
+@pytest.mark.parametrize("edit", [_better, _without_the_loser, _all_strangers])
+def test_scores_that_were_edited_count_for_nothing(volume: Volume, edit: Callable[[dict[str, Any]], None]) -> None:
+    """Nor does a run whose losing replicate was taken out, or whose patients were made independent cases."""
+    short = volume.run("short", loss=0.06, epochs=250, change=of_patients())
+    contract = told(volume.run("long", change=of_patients()), short)
+    content = read_json(volume.path(short))
+    edit(content)
     write_json(volume.path(short), content)
     with pytest.raises(TrainerError, match=r"training short: summary\.json was changed after its evaluation") as caught:
         compare_runs(contract)

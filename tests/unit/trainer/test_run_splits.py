@@ -25,6 +25,8 @@ from tests.support.made_contracts import contract, paths_of, plan_facts
 from tests.support.odd_datasets import NAME, make, split
 
 PATIENTS = "case,patient,site\nc0,1,A\nc1,1,B\nc2,2,A\nc3,2,B\nc4,3,A\n"
+OF_FAMILIES = PATIENTS.replace("patient", "family")
+TWO_CLINICS = "case,patient,clinic\nc0,1,A\nc1,1,A\nc2,2,B\nc3,2,B\nc4,3,A\n"
 GROUPED: dict[str, Any] = {"splits": {"folds": 3, "groupBy": "patient"}, "folds": ["0", "2"]}
 
 
@@ -50,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_without_a_table_and_without_a_wish_nothing_changes(folder: Path) -> None:
     (folder / "cases.csv").unlink()
-    assert look(folder) == RunSplits(None, None)
+    assert look(folder) == RunSplits(None)
     files = load_dataset(folder.parent, NAME, ["0"]).files()
     (folder / "cases.csv").write_text(PATIENTS)
     assert load_dataset(folder.parent, NAME, ["0"]).files() == files, "what is preprocessed does not depend on it"
@@ -146,10 +148,51 @@ def test_the_shared_splits_are_looked_at_as_well(folder: Path) -> None:
 def test_who_a_patient_is_stays_in_the_dataset(folder: Path) -> None:
     (folder / "cases.csv").write_text(PATIENTS.replace(",1,", ",Meyer,"))
     _, paths, _, _ = kept(folder)
-    cases = read_run_cases(paths)
+    cases = read_run_cases(paths, required=True).cases
     assert cases["c0"].patient == cases["c1"].patient != cases["c2"].patient
     assert cases["c3"].subgroups == {"site": "B"}
     assert "Meyer" not in "".join(path.read_text() for path in paths.run.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("table", "changes", "column", "numbers"),
+    [
+        (PATIENTS, GROUPED, "patient", [0, 0, 1, 1, 2]),
+        (OF_FAMILIES, {"splits": {"folds": 3, "groupBy": "family"}}, "family", [0, 0, 1, 1, 2]),
+        # What splits keep together may be more than a patient's, as a clinic's.
+        (TWO_CLINICS, {"splits": {"folds": 2, "groupBy": "clinic"}}, "patient", [0, 0, 1, 1, 2]),
+        (PATIENTS.replace("patient", "age"), {}, "", []),
+        ("", {}, "", []),
+    ],
+    ids=["by patient", "by what is kept together", "by both", "no such column", "no table"],
+)
+def test_whose_the_cases_are_is_kept_for_the_scores(
+    folder: Path, table: str, changes: dict[str, Any], column: str, numbers: list[int]
+) -> None:
+    """Whether subgroups are asked for or not, and also that nothing tells: a run of which nobody knows is another."""
+    (folder / "cases.csv").unlink()
+    if table:
+        (folder / "cases.csv").write_text(table)
+    run = contract(**{"folds": ["0"], "dataset": NAME, **changes})
+    paths = paths_of(run, folder.parents[2])
+    paths.run.mkdir(parents=True)
+    keep(look(folder, **changes), paths)
+    known = read_run_cases(paths, required=True)
+    assert (known.patient_column, [known.cases[case].patient for case in sorted(known.cases)]) == (column, numbers)
+
+
+def test_a_run_of_before_says_nothing_of_patients(folder: Path) -> None:
+    """It left a file where subgroups were asked for, and none else."""
+    paths = paths_of(contract(dataset=NAME), folder.parents[2])
+    paths.run.mkdir(parents=True)
+    assert read_run_cases(paths, required=False).patient_column is None
+    with pytest.raises(TrainerError, match="Suspend and resume the training to have it planned again"):
+        read_run_cases(paths, required=True)
+    write_json(paths.run / "cases.json", {"cases": {"c0": {"subgroups": {"site": "A"}}}})
+    assert read_run_cases(paths, required=True).patient_column is None
+    (paths.run / "cases.json").write_text("{")
+    with pytest.raises(TrainerError, match="can't be read"):
+        read_run_cases(paths, required=False)
 
 
 @pytest.mark.parametrize("replicates", [1, 2])
@@ -157,7 +200,7 @@ def test_a_run_with_checkpoints_keeps_its_splits(folder: Path, replicates: int) 
     _, paths, plan, found = kept(folder)
     run = contract(**GROUPED, dataset=NAME, replicates=replicates, seed=1)
     write_json(paths.plan_result, plan.to_json_dict())
-    other = RunSplits(list(reversed(found.splits or [])), None)
+    other = RunSplits(list(reversed(found.splits or [])))
     require_same_splits(run, paths, other)
     fold = paths.fold(run, plan.plans_name, "0", replicates)
     fold.mkdir(parents=True)

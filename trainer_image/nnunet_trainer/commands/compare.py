@@ -22,17 +22,18 @@ from nnunet_api.comparison.contract import (
     SurfaceInterval,
 )
 from nnunet_api.comparison.log import log_hash
-from nnunet_api.comparison.words import sentence
+from nnunet_api.comparison.words import cases_in_words, sentence
 from nnunet_api.contract import TerminationReport
 from nnunet_api.dataset.layout import named
 from nnunet_api.words import counted
-from nnunet_trainer.comparison.arms import MIN_CASES, Arm, scored_by_all
+from nnunet_trainer.comparison.arms import MIN_UNITS, Arm, scored_by_all
 from nnunet_trainer.comparison.comparing import besides, compare
 from nnunet_trainer.process.failures import one_line, wrong_configuration, wrong_data
 from nnunet_trainer.report.comparison_log import for_report
 from nnunet_trainer.scoring.compared_runs import Replicate, Run, Scores, read_run
+from nnunet_trainer.scoring.patients import PATIENTS
 
-ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", "metric.version")
+ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", PATIENTS, "metric.implementation", "metric.version")
 """What has to be known of every run."""
 KNOWN_OF_TEST_SETS = ("testSet.imagesHash", "testSet.labelsHash", "inference.checkpoint", "inference.postprocessing")
 """The same of those that have a test set."""
@@ -64,6 +65,7 @@ def compare_runs(contract: ComparisonContract) -> TerminationReport:
     arms = _arms(contract, runs, classes, lambda one: one.dice)
     try:
         result = compare(arms, contract.max_dice_loss, contract.alpha).to_json_dict()
+        result["notes"] = [_of_patients(runs[0], result), *result["notes"]]
         surface, distance = _surface(contract, runs, classes), _distance(contract, runs, classes)
     except ValueError as error:
         raise wrong_data(f"the scores can't be compared: {error}") from error
@@ -93,6 +95,17 @@ def _differences(contract: ComparisonContract, runs: Sequence[Run]) -> Iterator[
         yield Difference("folds", "the validation cases of the folds are not the same in all runs")
 
 
+def _of_patients(run: Run, result: Mapping[str, Any]) -> str:
+    """Return what was resampled and tested: patients, or cases that are taken for independent."""
+    if run.patients and run.patients.column:
+        words = cases_in_words(result["cases"], result["patients"])
+        return f"PatientsResampled: {words} (column {run.patients.column} of cases.csv), drawn and tested as wholes"
+    return (
+        f"CasesIndependent: {counted(result['cases'], 'case is', 'cases are')} taken as independent: no patient column "
+        "in cases.csv. Where patients have several cases, the interval is narrower than it should be"
+    )
+
+
 def _not_comparable(contract: ComparisonContract, found: Sequence[Difference]) -> TerminationReport:
     facts = ComparisonFacts(
         uid=contract.uid,
@@ -120,6 +133,7 @@ def _arms(contract: ComparisonContract, runs: Sequence[Run], classes: Sequence[s
     cases = tuple(sorted(runs[0].replicates[0].dice))
     folds = runs[0].replicates[0].folds
     place = {case: number for number, case in enumerate(cases)}
+    patients = runs[0].patients  # those of all: else they are not comparable
     return [
         Arm(
             name=arm.name,
@@ -134,6 +148,7 @@ def _arms(contract: ComparisonContract, runs: Sequence[Run], classes: Sequence[s
                 ]
             ),
             folds=tuple(tuple(place[case] for case in folds[fold]) for fold in sorted(folds)),
+            patients=patients.numbers(cases) if patients else (),
         )
         for arm in contract.arms
     ]
@@ -164,7 +179,7 @@ def _distance(contract: ComparisonContract, runs: Sequence[Run], classes: Sequen
     if not contract.test_set:
         return {}
     arms, cases = scored_by_all(_arms(contract, runs, classes, hd95))
-    if cases < MIN_CASES:
+    if arms[0].unit_count < MIN_UNITS:
         return {}
     found = _besides(arms, contract.alpha, _DECIMALS_OF_MM)
     return {arm.name: SurfaceInterval(**one, cases=cases) for arm, one in found}
@@ -191,6 +206,7 @@ def _facts(
             _candidate(one, surface.get(one["name"]), distance.get(one["name"])) for one in result["candidates"]
         ],
         cases=result["cases"],
+        patients=result["patients"],
         indicative=result["indicative"],
         seed=str(result["seed"]),
         log_hash=logged,
@@ -217,6 +233,7 @@ def _candidate(one: Mapping[str, Any], nsd: Interval | None, hd95: SurfaceInterv
         worst_class_difference=_short(worst[1]["difference"]) if worst and several else None,
         detectable_loss=_short(one["detectableLoss"]),
         cases_needed=one["casesNeeded"],
+        patients_needed=one["patientsNeeded"],
         replicates_needed=one["replicatesNeeded"],
         nsd=nsd,
         hd95_mm=hd95,

@@ -21,7 +21,7 @@ from nnunet_api.fold_key import FoldKey
 from nnunet_trainer.commands.train import LOCK_TIMEOUT_SECONDS, read_plan, require_preprocessed_data
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, load_dataset
-from nnunet_trainer.dataset.run_splits import RunCase, read_run_cases, read_splits
+from nnunet_trainer.dataset.run_splits import RunCases, read_run_cases, read_splits
 from nnunet_trainer.evidence.proof import incomplete, read_evidence, require_complete, require_proven
 from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged, one_line, wrong_configuration
 from nnunet_trainer.process.files import Locked, lock, to_json
@@ -35,6 +35,7 @@ from nnunet_trainer.run.pulse import Pulse
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.conditions import TestSetHashes, held_out_hashes, stated_conditions
 from nnunet_trainer.scoring.ensemble import Ensemble, HeldOut, description_of, ensemble_of, score_ensemble
+from nnunet_trainer.scoring.patients import told_patients
 from nnunet_trainer.scoring.results import Replicate, Results, evaluation_facts, message, notes, summary
 from nnunet_trainer.scoring.several import facts_of_several, message_of_several, notes_on_several, summary_of_several
 from nnunet_trainer.scoring.subgroups import TEST, VALIDATION, subgroup_csv, subgroup_notes, subgroups
@@ -90,7 +91,7 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
         if folder.name != "fold_all"  # every case was trained on
     }
     _require_own_splits(contract, paths, plan, validation)
-    known = read_run_cases(paths) if contract.evaluation.subgroups else {}
+    known = read_run_cases(paths, required=bool(contract.evaluation.subgroups))
     test_set = _test_set(contract, paths)
     environment.prepare(contract, paths, paths.preprocessed / plan.preprocessed_key)
     require_proven(folders, evidence, contract.processes)
@@ -121,8 +122,8 @@ def _evaluate(contract: RunContract, paths: RunPaths, plan: PlanFacts) -> Termin
         if tested and not contract.has_several:
             found[contract.configuration] = _with_tests(found[contract.configuration], tested)
         others = other_scorings(paths.run, contract, record)
-        selected = Selected(record, tested and _with_subgroups(contract, tested, known), others)
-    found = {name: _with_subgroups(contract, one, known) for name, one in found.items()}
+        selected = Selected(record, tested and _with_cases(contract, tested, known), others)
+    found = {name: _with_cases(contract, one, known) for name, one in found.items()}
     report = _reported(contract, paths, plan, found, evidence, folders, test_set, hashes, selected, no_choice)
     if no_choice:
         # Only now: the folds are scored whatever becomes of the choice.
@@ -272,17 +273,27 @@ def _subgroup_csv(found: Mapping[str, Results]) -> str:
     return subgroup_csv({name: results.subgroups for name, results in found.items()}, classes)
 
 
-def _with_subgroups(contract: RunContract, results: Results, known: Mapping[str, RunCase]) -> Results:
+def _with_cases(contract: RunContract, results: Results, known: RunCases) -> Results:
+    """Return the results with what cases.csv says of the cases: whose they are, and of which subgroup."""
+    scored = {case for run in results.replicates for case in (*(run.test.dice if run.test else ()), *_validated(run))}
+    return replace(_with_subgroups(contract, results, known), patients=told_patients(known, scored))
+
+
+def _validated(run: Replicate) -> dict[str, dict[str, float]]:
+    return {case: dice for fold in run.validation.values() for case, dice in fold.items()}
+
+
+def _with_subgroups(contract: RunContract, results: Results, known: RunCases) -> Results:
     columns = contract.evaluation.subgroups
     if not columns:
         return results
     runs = results.replicates
     scored = {
         TEST: [run.test.dice for run in runs if run.test],
-        VALIDATION: [{case: dice for fold in run.validation.values() for case, dice in fold.items()} for run in runs],
+        VALIDATION: [_validated(run) for run in runs],
     }
-    found = subgroups(columns, known, results.labels, scored)
-    has_patients = any(case.patient is not None for case in known.values())
+    found = subgroups(columns, known.cases, results.labels, scored)
+    has_patients = any(case.patient is not None for case in known.cases.values())
     told = subgroup_notes(found, columns, has_patients)
     if any(
         sum(map(len, run.validation.values())) != len(merged)

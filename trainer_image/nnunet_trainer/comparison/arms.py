@@ -4,16 +4,15 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from nnunet_api.words import counted
+from nnunet_trainer.scoring.aggregation import Array, aggregate, mean_of_known, numbered
 
-Array = Any
-"""A NumPy array."""
-MIN_CASES = 5
-"""Cases below which nothing is estimated: no sign of five differences is rarer than 1 in 32."""
+MIN_UNITS = 5
+"""Cases, or patients where they are known, below which nothing is estimated: no sign of five differences is rarer than
+1 in 32."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,19 @@ class Arm:
     """Shape (replicates, cases, classes). NaN where the class is in neither reference nor prediction."""
     folds: tuple[tuple[int, ...], ...] = ()
     """Cross-validation only: the places in `cases` of each fold's cases."""
+    patients: tuple[int, ...] = ()
+    """Number of each case's patient, as `numbered` counts them, the same in all arms. Empty where nobody says who is
+    whose: then each case is taken for another patient."""
+
+    @property
+    def units(self) -> Array:
+        """For each case the number of what is drawn with it, and independent of the others: its patient, or itself."""
+        return np.array(self.patients or range(len(self.cases)), dtype=int)
+
+    @property
+    def unit_count(self) -> int:
+        """How many patients there are, or cases where nobody says who is whose."""
+        return len(set(self.patients)) if self.patients else len(self.cases)
 
     @property
     def replicates(self) -> int:
@@ -48,42 +60,39 @@ class Arm:
         return replace(self, classes=(self.classes[index],), values=self.values[:, :, index : index + 1])
 
 
-def aggregate(values: Array) -> Array:
-    """Return nnU-Net's foreground mean: over the cases that have a score of a class, then over the classes.
-
-    Args:
-        values: shape (..., cases, classes), NaN where there is no score.
-
-    Returns:
-        Shape (...); NaN where there is no score at all.
-    """
-    return _mean(_mean(values, -2), -1)
-
-
-def aggregate_counted(values: Array, counts: Array) -> Array:
-    """Return `aggregate` of samples of the cases, each given by how often it holds each case.
-
-    Args:
-        values: shape (replicates, cases, classes).
-        counts: shape (samples, cases).
-
-    Returns:
-        Shape (samples, replicates).
-    """
-    replicates, cases, classes = values.shape
-    flat = np.moveaxis(values, 1, 0).reshape(cases, replicates * classes)
-    defined = ~np.isnan(flat)
-    if defined.all():
-        means = (counts @ flat) / counts.sum(1, keepdims=True)
-    else:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            means = (counts @ np.where(defined, flat, 0.0)) / (counts @ defined.astype(float))
-    return _mean(means.reshape(len(counts), replicates, classes), -1)
-
-
 def case_differences(baseline: Arm, candidate: Arm) -> Array:
     """Return candidate minus baseline for each case, the mean over replicates and classes; NaN where there is none."""
-    return _mean(_mean(candidate.values, 0) - _mean(baseline.values, 0), -1)
+    return mean_of_known(mean_of_known(candidate.values, 0) - mean_of_known(baseline.values, 0), -1)
+
+
+@dataclass(frozen=True)
+class PatientDifferences:
+    """Differences of the cases that have one, joined by patient; of each case by itself where patients aren't known."""
+
+    means: Array
+    """Mean over the cases of a patient."""
+    sums: Array
+    """Sum over them: by its sum a patient weighs in the mean over all cases as much as it has cases."""
+    cases: Array
+    """How many cases each has."""
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation that, over the root of the number of patients, is the standard error of the mean of all
+        cases, which is a ratio where patients have unequal numbers of them (Cochran, Sampling Techniques, 3rd ed. 1977,
+        2.11). Where each has one case, their plain sample standard deviation."""
+        number = len(self.sums)
+        if number < 2:
+            return 0.0
+        rest = (self.sums - self.cases * self.sums.sum() / self.cases.sum()) / self.cases.mean()
+        return float(np.sqrt((rest**2).sum() / (number - 1)))
+
+
+def by_patient(differences: Array, units: Array) -> PatientDifferences:
+    """Return the differences of the cases (no NaN among them) by patient, from the number of each case's."""
+    places = np.array(numbered(units), dtype=int)
+    sums, cases = np.bincount(places, weights=differences), np.bincount(places)
+    return PatientDifferences(sums / cases, sums, cases)
 
 
 def scored_by_all(arms: Sequence[Arm]) -> tuple[list[Arm], int]:
@@ -100,6 +109,7 @@ def scored_by_all(arms: Sequence[Arm]) -> tuple[list[Arm], int]:
             cases=tuple(arm.cases[case] for case in cases),
             classes=tuple(arm.classes[one] for one in classes),
             values=np.where(known[place], arm.values[(slice(None), *place)], np.nan),
+            patients=numbered(arm.patients[case] for case in cases) if arm.patients else (),
         )
         for arm in arms
     ]
@@ -111,9 +121,11 @@ def check(arms: Sequence[Arm]) -> None:
     if len(arms) < 2:
         raise ValueError(f"{len(arms)} arm to compare: there have to be two at least")
     first = arms[0]
-    if len(first.cases) < MIN_CASES:
-        raise ValueError(f"{counted(len(first.cases), 'case')}: a comparison needs {MIN_CASES} at least")
+    if first.unit_count < MIN_UNITS:
+        raise ValueError(f"{units_in_words(first)}: a comparison needs {MIN_UNITS} at least")
     for arm in arms:
+        if arm.patients != first.patients or len(arm.patients) not in (0, len(arm.cases)):
+            raise ValueError(f"arms {first.name} and {arm.name} don't have the same patients")
         if (arm.cases, arm.classes, arm.folds) != (first.cases, first.classes, first.folds):
             raise ValueError(f"arms {first.name} and {arm.name} are not scored on the same cases, classes and folds")
         if arm.values.shape != (arm.replicates, len(arm.cases), len(arm.classes)) or not arm.replicates:
@@ -122,6 +134,11 @@ def check(arms: Sequence[Arm]) -> None:
             )
         if np.isinf(arm.values).any() or np.isnan(arm.means()).any():
             raise ValueError(f"arm {arm.name}: a replicate has no score, or one that is infinite")
+
+
+def units_in_words(arm: Arm, count: int | None = None) -> str:
+    """Return how many patients there are, or cases where nobody says who is whose."""
+    return counted(arm.unit_count if count is None else count, "patient" if arm.patients else "case")
 
 
 def seed_of(arms: Sequence[Arm]) -> int:
@@ -134,10 +151,3 @@ def seed_of(arms: Sequence[Arm]) -> int:
     for arm in arms:
         found.update(np.ascontiguousarray(np.where(np.isnan(arm.values), -1.0, arm.values), dtype="<f8").tobytes())
     return int.from_bytes(found.digest()[:8], "big")
-
-
-def _mean(values: Array, axis: int) -> Array:
-    """Return the mean of what is no NaN; NaN, without a warning, where there is nothing else."""
-    defined = ~np.isnan(values)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(defined, values, 0.0).sum(axis) / defined.sum(axis)

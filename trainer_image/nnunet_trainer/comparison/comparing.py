@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from nnunet_api.words import counted
-from nnunet_trainer.comparison.arms import MIN_CASES, Arm, Array, case_differences, check, seed_of
+from nnunet_trainer.comparison.arms import MIN_UNITS, Arm, by_patient, case_differences, check, seed_of, units_in_words
 from nnunet_trainer.comparison.estimate import Estimate, estimate
 from nnunet_trainer.comparison.power import Power, power
 from nnunet_trainer.comparison.ranking import Ranking, ranking
 from nnunet_trainer.comparison.significance import Significance, holm, significance
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
+from nnunet_trainer.scoring.aggregation import Array
 
 WORST = 5
 """Cases that are named as the worst."""
@@ -32,7 +32,7 @@ class Candidate:
     significance: Significance
     power: Power
     share_worse: float
-    """Share of the cases that are worse by more than the margin."""
+    """Share of the cases that are worse by more than the margin. Not of patients: their others may hide a bad one."""
     worst: tuple[tuple[str, float], ...]
     """The worst cases with their differences, worst first."""
     classes: dict[str, tuple[float, float, float]]
@@ -62,6 +62,7 @@ class Comparison:
         """Return it for JSON."""
         content: dict[str, Any] = {
             "cases": len(self.arms[0].cases),
+            "patients": self.arms[0].unit_count if self.arms[0].patients else None,
             "margin": self.margin,
             "alpha": self.alpha,
             "indicative": self.indicative,
@@ -112,7 +113,8 @@ class Comparison:
                 for name, (value, low, high) in candidate.classes.items()
             },
             "detectableLoss": candidate.power.detectable_loss,
-            "casesNeeded": candidate.power.cases_needed,
+            "casesNeeded": None if candidate.arm.patients else candidate.power.units_needed,
+            "patientsNeeded": candidate.power.units_needed if candidate.arm.patients else None,
             "replicatesNeeded": candidate.power.replicates_needed,
         }
 
@@ -165,29 +167,29 @@ def _candidate(
     baseline: Arm, arm: Arm, found: Estimate, verdict: Verdict, margin: float, alpha: float, seed: int
 ) -> Candidate:
     every = case_differences(baseline, arm)
-    scored = [place for place in range(len(every)) if not np.isnan(every[place])]
-    if len(scored) < MIN_CASES:
+    scored = np.flatnonzero(~np.isnan(every))
+    of_patients = by_patient(every[scored], baseline.units[scored])
+    units = len(of_patients.means)
+    if units < MIN_UNITS:
         raise ValueError(
-            f"{counted(len(scored), 'case has', 'cases have')} a score in both arms, and {MIN_CASES} at least are "
-            "needed: name other classes"
+            f"{units_in_words(baseline, units)} {'has' if units == 1 else 'have'} a score in both arms, and "
+            f"{MIN_UNITS} at least are needed: name other classes"
         )
-    differences = every[scored]
     worst = sorted(scored, key=lambda place: (every[place], baseline.cases[place]))[:WORST]
-    deviation = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
     return Candidate(
         arm=arm,
         estimate=found,
         interval=found.interval(1 - alpha),
         verdict=verdict,
-        significance=significance(baseline, arm, differences, seed),
+        significance=significance(baseline, arm, of_patients, seed),
         power=power(
-            deviation,
-            len(differences),
+            of_patients.deviation,
+            units,
             _variance(baseline) + _variance(arm),
             min(baseline.replicates, arm.replicates),
             margin,
         ),
-        share_worse=float(np.mean(differences < -margin)),
+        share_worse=float(np.mean(every[scored] < -margin)),
         worst=tuple((baseline.cases[place], float(every[place])) for place in worst if every[place] < 0),
         classes=_classes(baseline, arm, alpha, seed),
     )

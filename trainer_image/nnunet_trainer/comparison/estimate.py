@@ -1,4 +1,7 @@
-"""The difference of two arms with its interval, which belongs to the very number that is reported."""
+"""The difference of two arms with its interval, which belongs to the very number that is reported.
+
+Where it is known who is whose, patients are drawn in the place of cases, each with all its cases (`counts_of_cases`).
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,13 +11,16 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
-from nnunet_trainer.comparison.arms import Arm, Array, aggregate, aggregate_counted
+from nnunet_trainer.comparison.arms import Arm
+from nnunet_trainer.scoring.aggregation import Array, aggregate, aggregate_counted, counts_of_cases
 
 SAMPLES = 10_000
-"""Bootstrap samples of cases and replicates."""
+"""Bootstrap samples of cases, or patients, and replicates."""
 CASE_SAMPLES = 9_999
-"""Bootstrap samples of cases alone."""
+"""Bootstrap samples of cases, or patients, alone."""
 _BATCH = 500
+_SAME = 1e-12
+"""Differences closer than this are one."""
 
 Interval = tuple[float, float]
 
@@ -66,11 +72,10 @@ def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estim
     """
     random = np.random.default_rng(seed)
     arms = (baseline, candidate)
-    cases = len(baseline.cases)
-    lower, upper = _sampled(arms, random.integers(0, cases, (SAMPLES, cases)))
+    lower, upper = _sampled(arms, random.integers(0, baseline.unit_count, (SAMPLES, baseline.unit_count)))
     luck = random.standard_normal(SAMPLES)
     spreads = [_spread(arm, of_arm) for arm, of_arm in zip(arms, (lower, upper), strict=True)]
-    differences = _widened(upper.mean(1) - lower.mean(1), cases)
+    differences = _widened(upper.mean(1) - lower.mean(1), np.bincount(baseline.units))
     of_arms = sum(one.by_seeds / one.replicates for one in spreads)
     apart, together = differences + np.sqrt(of_arms) * luck, differences + _luck_of_both(spreads, luck, random)
     scored = ~np.isnan(differences)  # a sample without any case that has a class has no score
@@ -83,10 +88,16 @@ def over_cases_and_replicates(baseline: Arm, candidate: Arm, seed: int) -> Estim
     return Estimate(candidate.mean() - baseline.mean(), of_level)
 
 
-def _widened(sampled: Array, cases: int) -> Array:
-    """Return samples as far apart as they should be: those of n cases vary by (n - 1) / n too little (Hesterberg)."""
+def _widened(sampled: Array, sizes: Array) -> Array:
+    """Return samples as far apart as they should be: those of n cases vary by (n - 1) / n too little (Hesterberg).
+
+    Of patients with several cases each, in `sizes`, that share is the expected squared residual of a weighted mean, the
+    weights being the sizes, over the square of what it estimates: for equal sizes (n - 1) / n again.
+    """
     middle = float(np.nanmean(sampled))
-    wide: Array = middle + math.sqrt(cases / (cases - 1)) * (sampled - middle)
+    squares, all_ = float((sizes**2).sum()), float(sizes.sum())
+    share = 1 - 2 * float((sizes**3).sum()) / (all_ * squares) + squares / all_**2
+    wide: Array = middle + (sampled - middle) / math.sqrt(share)
     return wide
 
 
@@ -98,10 +109,10 @@ def _ends(sampled: Array, level: float, freedom: float) -> Interval:
 
 
 def _sampled(arms: Sequence[Arm], drawn: Array) -> list[Array]:
-    """Return for each arm the scores of its replicates on each sample of the cases; shape (samples, replicates)."""
+    """Return for each arm the scores of its replicates on each sample; shape (samples, replicates)."""
     parts = []
     for start in range(0, len(drawn), _BATCH):
-        counts = _counts(drawn[start : start + _BATCH], drawn.shape[1])
+        counts = counts_of_cases(_counts(drawn[start : start + _BATCH], drawn.shape[1]), arms[0].units)
         parts.append([aggregate_counted(arm.values, counts) for arm in arms])
     return [np.concatenate(of_arm) for of_arm in zip(*parts, strict=True)]
 
@@ -158,22 +169,29 @@ def _freedom_of_cases(arms: Sequence[Arm]) -> float:
     """Return the degrees of freedom of what the cases bring in: as many as there are cases, less one, or fewer.
 
     A class that few cases have counts as much as the others in the score, and then most of the variance is that of its
-    few cases. Classes are taken to vary alike, and apart from each other (Satterthwaite 1946).
+    few cases. Classes are taken to vary alike, and apart from each other (Satterthwaite 1946). So are patients, whose
+    cases are taken to vary as one: who has many of them brings in most of the variance (Carter, Schnepel and
+    Steigerwald 2017, doi 10.1162/REST_a_00639, have the same for regressions).
     """
-    scored = np.logical_and.reduce([~np.isnan(arm.values).all(0) for arm in arms]).sum(0)
-    parts = 1 / scored[scored > 0]
-    of_classes = parts.sum() ** 2 / (parts**2 / np.maximum(1, scored[scored > 0] - 1)).sum()
-    return float(min(len(arms[0].cases) - 1, of_classes))
+    units, classes = arms[0].units, arms[0].values.shape[2]
+    scored = np.logical_and.reduce([~np.isnan(arm.values).all(0) for arm in arms])  # (cases, classes)
+    above = below = 0.0
+    for place in range(classes):
+        sizes = np.bincount(units, weights=scored[:, place])
+        if sizes.any():
+            part = float((sizes**2).sum() / sizes.sum() ** 2)
+            above += part
+            below += part**2 / max(1.0, float((sizes**2).sum() ** 2 / (sizes**4).sum()) - 1)
+    return min(arms[0].unit_count - 1, above**2 / below)
 
 
 def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
     """Return the estimate of two single models by a paired bootstrap of the cases (BCa, Efron 1987)."""
     difference = candidate.mean() - baseline.mean()
-    cases = len(baseline.cases)
-    counts = _samples_of_cases(seed, cases)
+    counts = counts_of_cases(_samples_of_units(seed, baseline.unit_count), baseline.units)
     drawn = (aggregate_counted(candidate.values, counts) - aggregate_counted(baseline.values, counts))[:, 0]
     known = drawn[~np.isnan(drawn)]  # a sample without any case that has a class has no score
-    if np.ptp(known) < 1e-12:
+    if np.ptp(known) < _SAME:
         return Estimate(difference, lambda level: (difference, difference))
     bias, acceleration = _bias(drawn, difference), _acceleration(baseline, candidate)
 
@@ -189,21 +207,23 @@ def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
 
 
 @lru_cache(maxsize=1)
-def _samples_of_cases(seed: int, cases: int) -> Array:
-    """Return how often each sample holds each case. The same for all arms and classes of a comparison."""
-    return _counts(np.random.default_rng(seed).integers(0, cases, (CASE_SAMPLES, cases)), cases)
+def _samples_of_units(seed: int, units: int) -> Array:
+    """Return how often each sample holds each patient, or case. The same for all arms and classes of a comparison."""
+    return _counts(np.random.default_rng(seed).integers(0, units, (CASE_SAMPLES, units)), units)
 
 
 def _bias(drawn: Array, difference: float) -> float:
     """Return how far the samples' median is from the difference, in standard normal deviates (z0)."""
-    below = (np.count_nonzero(drawn < difference) + np.count_nonzero(drawn <= difference)) / (2 * len(drawn))
+    # A sample that holds each once is the difference again, but for the last digits.
+    lower, upper = (np.count_nonzero(drawn < difference + beside) for beside in (-_SAME, _SAME))
+    below = (lower + upper) / (2 * len(drawn))
     return float(stats.norm.ppf(below))
 
 
 def _acceleration(baseline: Arm, candidate: Arm) -> float:
-    """Return how much the spread changes with the difference, from leaving out each case (jackknife)."""
-    cases = len(baseline.cases)
-    left = np.ones((cases, cases)) - np.eye(cases)
+    """Return how much the spread changes with the difference, from leaving out each patient, or case (jackknife)."""
+    units = baseline.unit_count
+    left = counts_of_cases(np.ones((units, units)) - np.eye(units), baseline.units)
     without = (aggregate_counted(candidate.values, left) - aggregate_counted(baseline.values, left))[:, 0]
     departures = without.mean() - without
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -239,10 +259,10 @@ def across_folds(baseline: Arm, candidate: Arm) -> Estimate:
     return Estimate(mean, of_level)
 
 
-def _counts(drawn: Array, cases: int) -> Array:
-    """Return how often each sample holds each case."""
-    rows: Array = np.arange(len(drawn))[:, None] * cases
-    return np.bincount((drawn + rows).ravel(), minlength=len(drawn) * cases).reshape(len(drawn), cases).astype(float)
+def _counts(drawn: Array, units: int) -> Array:
+    """Return how often each sample holds each of those that are drawn."""
+    rows: Array = np.arange(len(drawn))[:, None] * units
+    return np.bincount((drawn + rows).ravel(), minlength=len(drawn) * units).reshape(len(drawn), units).astype(float)
 
 
 def _smallest(claimed: Callable[[float], bool]) -> float:

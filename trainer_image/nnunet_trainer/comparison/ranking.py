@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from nnunet_trainer.comparison.arms import Arm, Array, _mean, aggregate_counted, case_differences
+from nnunet_trainer.comparison.arms import Arm, by_patient, case_differences
 from nnunet_trainer.comparison.significance import holm, p_wilcoxon
+from nnunet_trainer.scoring.aggregation import Array, aggregate_counted, counts_of_cases, mean_of_known
 
 SAMPLES = 1_000
-"""Bootstrap samples of the cases."""
+"""Bootstrap samples of the patients, or of the cases where nobody says who is whose."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Ranking:
 
 def ranking(arms: Sequence[Arm], alpha: float, seed: int) -> Ranking:
     """Return the ranks of the arms (Wiesenfarth et al. 2021, doi 10.1038/s41598-021-82017-6)."""
-    of_cases = np.stack([_mean(_mean(arm.values, 0), -1) for arm in arms])  # (arms, cases)
+    of_cases = np.stack([mean_of_known(mean_of_known(arm.values, 0), -1) for arm in arms])  # (arms, cases)
     scored = of_cases[:, ~np.isnan(of_cases).any(0)]
     places = stats.rankdata(-scored, axis=0).mean(1)
     sampled = _sampled_ranks(arms, seed)
@@ -43,8 +44,9 @@ def ranking(arms: Sequence[Arm], alpha: float, seed: int) -> Ranking:
 
 def _sampled_ranks(arms: Sequence[Arm], seed: int) -> Array:
     random = np.random.default_rng(seed)
-    cases = len(arms[0].cases)
-    counts = random.multinomial(cases, [1 / cases] * cases, SAMPLES).astype(float)
+    units = arms[0].unit_count
+    counts = random.multinomial(units, [1 / units] * units, SAMPLES).astype(float)
+    counts = counts_of_cases(counts, arms[0].units)
     means = np.stack([aggregate_counted(arm.values, counts).mean(1) for arm in arms], 1)
     return stats.rankdata(-means[~np.isnan(means).any(1)], axis=1)
 
@@ -54,6 +56,7 @@ def _significance_map(arms: Sequence[Arm], alpha: float) -> tuple[tuple[bool, ..
     p_values = []
     for row, column in pairs:
         differences = case_differences(arms[column], arms[row])
-        p_values.append(p_wilcoxon(differences[~np.isnan(differences)], "greater"))
+        known = ~np.isnan(differences)
+        p_values.append(p_wilcoxon(by_patient(differences[known], arms[row].units[known]).means, "greater"))
     better = dict(zip(pairs, (p <= alpha for p in holm(p_values)), strict=True))
     return tuple(tuple(better.get((row, column), False) for column in range(len(arms))) for row in range(len(arms)))

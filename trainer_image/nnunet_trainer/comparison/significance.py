@@ -1,4 +1,4 @@
-"""Tests and effect sizes over the cases' differences (candidate minus baseline)."""
+"""Tests and effect sizes over the differences (candidate minus baseline) of patients, or of cases if none are known."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from nnunet_trainer.comparison.arms import Arm, Array
+from nnunet_trainer.comparison.arms import Arm, PatientDifferences
+from nnunet_trainer.scoring.aggregation import Array
 
 RESAMPLES = 9_999
 """Sign flips of the permutation test, where there are not fewer in all."""
@@ -26,25 +27,32 @@ class Significance:
     """That one replicate of the candidate beats one of the baseline; equal ones count half."""
 
 
-def significance(baseline: Arm, candidate: Arm, differences: Array, seed: int) -> Significance:
-    """Return what the cases' differences (no NaN among them) and the replicates' scores say."""
+def significance(baseline: Arm, candidate: Arm, differences: PatientDifferences, seed: int) -> Significance:
+    """Return what the patients' differences and the replicates' scores say.
+
+    All cases of a patient have one sign and one rank: signs are flipped by patient, and Wilcoxon's test and the effect
+    are of the patients' means (a summary of each: Matthews et al. 1990, doi 10.1136/bmj.300.6719.230).
+    """
     return Significance(
-        p_wilcoxon=p_wilcoxon(differences),
-        p_permutation=p_permutation(differences, seed),
-        rank_biserial=rank_biserial(differences),
+        p_wilcoxon=p_wilcoxon(differences.means),
+        p_permutation=p_permutation(differences.sums, seed),
+        rank_biserial=rank_biserial(differences.means),
         probability_better=probability_better(baseline, candidate),
     )
 
 
 def p_wilcoxon(differences: Array, alternative: str = "two-sided") -> float:
-    """Return p of the signed-rank test; 1 where no case differs."""
+    """Return p of the signed-rank test; 1 where none differs."""
     if not np.any(differences):
         return 1.0
     return float(stats.wilcoxon(differences, zero_method="pratt", alternative=alternative).pvalue)
 
 
 def p_permutation(differences: Array, seed: int) -> float:
-    """Return the two-sided p of the mean difference under flipped signs; 1 where no case differs."""
+    """Return the two-sided p of the mean difference under flipped signs; 1 where none differs.
+
+    Of patients the sums over their cases are given: the mean over all cases is theirs but for a factor.
+    """
     if not np.any(differences):
         return 1.0
 
@@ -59,7 +67,7 @@ def p_permutation(differences: Array, seed: int) -> float:
 
 
 def rank_biserial(differences: Array) -> float:
-    """Return (sum of the ranks of gains - sum of the ranks of losses) / sum of all; 0 where no case differs."""
+    """Return (sum of the ranks of gains - sum of the ranks of losses) / sum of all; 0 where none differs."""
     changed = differences[differences != 0]
     if not len(changed):
         return 0.0

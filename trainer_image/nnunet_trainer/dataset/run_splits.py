@@ -41,15 +41,22 @@ class RunCase(StatusModel):
     """A case, without saying who its patient is."""
 
     patient: int | None = None
-    """Number of its patient in this run; None where cases.csv has no such column."""
+    """Number of its patient in this run; None where `RunCases.patient_column` is empty."""
     subgroups: dict[str, str] = {}
     """Its value in each column that scores are told apart by; columns that are empty for it are left out."""
 
 
 class RunCases(StatusModel):
-    """The cases that have a row in cases.csv, training and test."""
+    """The cases that have a row in cases.csv, training and test, where there is something to know of them."""
 
-    cases: dict[str, RunCase]
+    cases: dict[str, RunCase] = {}
+    patient_column: str | None = None
+    """Column that tells whose a case is (`Asked.whose`); empty where nothing tells. None in a file of a version before
+    this, which tells nothing either way."""
+
+
+NOTHING_TOLD = RunCases(patient_column="")
+"""Of a dataset that says nothing of its cases, or of which nothing is needed."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +65,7 @@ class RunSplits:
 
     splits: list[dict[str, list[str]]] | None
     """The splits of its own; None where those beside the preprocessed data are to be trained by."""
-    cases: RunCases | None
+    cases: RunCases = NOTHING_TOLD
     words: str = ""
     """How was split, in a few words; nothing where the run has no splits of its own."""
     notes: tuple[str, ...] = ()
@@ -89,7 +96,7 @@ def look_at_cases(raw: Path, dataset: RawDataset, test: Collection[str], contrac
         if dataset.ignores_splits:
             notes.append(f"{SPLITS_FILE} of the dataset is not used: splits of the training takes its place")
     _require_whole(dataset, contract, table, own, asked)
-    return RunSplits(own, _cases(table, asked) if table else None, words, tuple(notes))
+    return RunSplits(own, _cases(table, asked) if table else NOTHING_TOLD, words, tuple(notes))
 
 
 def _read(raw: Path, dataset: RawDataset) -> ReadCases | None:
@@ -143,17 +150,19 @@ def _require_whole(
         raise wrong_data(f"{dataset.folder.name}: {'; '.join(torn)}")
 
 
-def _cases(table: Cases, asked: Asked) -> RunCases | None:
-    """Return what the evaluation needs; None where it needs nothing. Who a patient is stays in the dataset."""
-    if not asked.subgroups:
-        return None
-    patients = table.groups(PATIENT, table.rows).values() if PATIENT in table.columns else ()
+def _cases(table: Cases, asked: Asked) -> RunCases:
+    """Return what the evaluation needs. Who a patient is stays in the dataset."""
+    column = asked.whose(table)
+    if not asked.subgroups and not column:
+        return NOTHING_TOLD
+    patients = table.groups(column, table.rows).values() if column else ()
     units = {case: number for number, group in enumerate(patients) for case in group}
     return RunCases(
         cases={
             case: RunCase(patient=units.get(case), subgroups={name: row[name] for name in asked.subgroups if row[name]})
             for case, row in sorted(table.rows.items())
-        }
+        },
+        patient_column=column,
     )
 
 
@@ -161,8 +170,7 @@ def keep(found: RunSplits, paths: RunPaths) -> None:
     """Write the splits of the run's own into its folder, and what it takes from cases.csv."""
     if found.splits is not None:
         write_json(paths.splits, found.splits)
-    if found.cases is not None:
-        write_json(paths.run / RUN_CASES_FILE, found.cases.to_json_dict())
+    write_json(paths.run / RUN_CASES_FILE, found.cases.to_json_dict())
 
 
 def require_same_splits(contract: RunContract, paths: RunPaths, found: RunSplits) -> None:
@@ -185,11 +193,16 @@ def require_same_splits(contract: RunContract, paths: RunPaths, found: RunSplits
         )
 
 
-def read_run_cases(paths: RunPaths) -> dict[str, RunCase]:
-    """Return what planning kept of cases.csv, by case. Raises TrainerError where that can't be read."""
+def read_run_cases(paths: RunPaths, required: bool) -> RunCases:
+    """Return what planning kept of cases.csv. Raises TrainerError where that can't be read, or is required and gone.
+
+    Versions before this left none where no subgroups were asked for: then nothing is known of patients.
+    """
     try:
-        return RunCases.model_validate(read_json(paths.run / RUN_CASES_FILE)).cases
+        return RunCases.model_validate(read_json(paths.run / RUN_CASES_FILE))
     except (FileNotFoundError, ValueError) as error:
+        if isinstance(error, FileNotFoundError) and not required:
+            return RunCases()
         raise wrong_configuration(
             f"{RUN_CASES_FILE} of the run can't be read, which planning leaves there ({error}). Suspend and resume the "
             "training to have it planned again"

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from nnunet_api.comparison.log import MOST_POINTS, MOST_SCORES
-from nnunet_trainer.comparison.arms import Arm, aggregate
+from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.run.paths import FINAL
 from nnunet_trainer.run.plain import load_plain
+from nnunet_trainer.scoring.aggregation import aggregate
 from nnunet_trainer.scoring.compared_runs import FoldRun, Run
 
 log = logging.getLogger(__name__)
@@ -32,6 +33,7 @@ def for_report(arms: Sequence[Arm], runs: Sequence[Run]) -> dict[str, Any]:
         log.warning("more than %d scores of single cases: they are left out of the log", MOST_SCORES)
     return {
         "caseNames": [] if many else list(arms[0].cases),
+        "patients": [] if many else [number + 1 for number in arms[0].patients],
         "replicates": [one for arm in arms for one in _replicates(arm, runs, many)],
     }
 

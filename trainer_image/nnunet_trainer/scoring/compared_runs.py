@@ -22,6 +22,7 @@ from nnunet_trainer.process.failures import TrainerError, is_missing_or_damaged,
 from nnunet_trainer.process.files import read_bytes
 from nnunet_trainer.run.paths import RunPaths, compared_run
 from nnunet_trainer.run.provenance import conditions_hash
+from nnunet_trainer.scoring.patients import PATIENTS, Patients, read_patients
 from nnunet_trainer.scoring.scores import class_names
 
 UNEVALUATED = "none"
@@ -65,6 +66,8 @@ class Run:
     known: tuple[Known, ...]
     """The conditions of each of its folds."""
     replicates: tuple[Replicate, ...]
+    patients: Patients | None
+    """None where its evaluation has left nothing of them."""
     paths: RunPaths
     fold_runs: tuple[FoldRun, ...]
 
@@ -78,11 +81,15 @@ def read_run(arm: str, run: ComparedRun, test_set: bool) -> Run:
         stated = dict(scored for key, value in conditions.items() for scored in _stated(key, value))
         replicates = tuple(_replicate(one, test_set) for one in content["replicates"])
         classes = tuple(class_names(conditions.get("labels") or {}).values())
+        scored = {case for one in replicates for case in one.dice}
+        patients = read_patients(content, scored)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unreadable(run.training, paths.summary, error) from error
+    if patients is not None:
+        stated[PATIENTS] = patients.in_words(scored)
     folds = list(_folds(run, paths, content))
     known = tuple(Known(arm, f"{run.training} fold {fold}", {**stated, **found}) for fold, found, _ in folds)
-    return Run(arm, run.training, classes, known, replicates, paths, tuple(one for _, _, one in folds))
+    return Run(arm, run.training, classes, known, replicates, patients, paths, tuple(one for _, _, one in folds))
 
 
 def _stated(key: str, value: Any) -> Iterator[tuple[str, Any]]:

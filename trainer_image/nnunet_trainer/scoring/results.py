@@ -80,6 +80,8 @@ class Results:
     """The Dice by the columns of evaluation.subgroups."""
     subgroup_notes: Sequence[str] = ()
     """What the reader has to know about them."""
+    patients: Mapping[str, Any] | None = None
+    """Whose the scored cases are, as `told_patients` has it; None where nobody knows."""
 
     @property
     def unit(self) -> str:
@@ -193,6 +195,8 @@ def summary(contract: RunContract, results: Results) -> dict[str, Any]:
         }
     if contract.evaluation.subgroups:
         content["subgroups"] = subgroup_data(results.subgroups)
+    if results.patients is not None:
+        content["patients"] = dict(results.patients)
     if contract.policy is not None:
         content["policy"] = contract.policy.to_json_dict()
     if results.conditions:

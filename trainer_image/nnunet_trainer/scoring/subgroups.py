@@ -1,6 +1,7 @@
 """The Dice of subgroups of the cases, with confidence intervals over patients."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from nnunet_api.csv_text import csv_text
 from nnunet_trainer.dataset.run_splits import RunCase
 from nnunet_trainer.process.numbers import number
+from nnunet_trainer.scoring.aggregation import aggregate_counted, counts_of_cases, numbered
 from nnunet_trainer.scoring.scores import CaseScores, class_means, class_names, foreground_mean, mean, named_classes
 
 RESAMPLES = 4000
@@ -67,18 +69,17 @@ def _subgroup(
     labels: Mapping[str, Any],
     runs: Sequence[CaseScores],
 ) -> Subgroup:
-    units: dict[Any, list[str]] = {}
-    for case in cases:
-        patient = known[case].patient
-        units.setdefault(case if patient is None else patient, []).append(case)
+    # Numbers and names never meet: a case without a patient is one for itself.
+    patients = numbered(case if known[case].patient is None else known[case].patient for case in cases)
+    units = len(set(patients))
     chosen = [[run[case] for case in cases if case in run] for run in runs]
-    bounds = _interval(list(units.values()), runs, labels) if len(units) >= LEAST_UNITS else (None, None)
+    bounds = _interval(cases, patients, runs, labels) if units >= LEAST_UNITS else (None, None)
     return Subgroup(
         column,
         value,
         of,
         len(cases),
-        len(units),
+        units,
         mean(foreground_mean(run) for run in chosen),
         *bounds,
         named_classes(class_means(class_means(run) for run in chosen), labels),
@@ -86,28 +87,19 @@ def _subgroup(
 
 
 def _interval(
-    units: Sequence[Sequence[str]], runs: Sequence[CaseScores], labels: Mapping[str, Any]
+    cases: Sequence[str], patients: Sequence[int], runs: Sequence[CaseScores], labels: Mapping[str, Any]
 ) -> tuple[float | None, float | None]:
     """Return the 2.5 and 97.5 percentiles of the mean over the replicates, patients drawn with replacement.
 
-    Cases of a patient are drawn together: they are no independent ones. Source: Davison and Hinkley, Bootstrap Methods
-    and their Application (1997), 3.8 (clusters drawn whole) and 5.3 (percentiles). The replicates stay what they are:
-    the interval tells what other patients would do, not what other seeds would.
+    Cases of a patient are drawn together: they are no independent ones (`counts_of_cases`). Source of percentiles:
+    Davison and Hinkley, Bootstrap Methods and their Application (1997), 5.3. The replicates stay what they are: the
+    interval tells what other patients would do, not what other seeds would.
     """
     keys = list(class_names(labels))
-    count = len(units)
-    drawn = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    means = []
-    for run in runs:
-        table = np.array([[_sum_and_count(group, run, key) for key in keys] for group in units], dtype=float)
-        totals, counts = drawn @ table[..., 0], drawn @ table[..., 1]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            per_class = totals / counts
-        present = counts > 0
-        classes = present.sum(1)
-        sums = np.where(present, per_class, 0.0).sum(1)
-        means.append(np.divide(sums, classes, out=np.full(RESAMPLES, np.nan), where=classes > 0))
-    together = np.mean(means, axis=0)
+    count = len(set(patients))
+    drawn = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(float)
+    tables = np.array([[[_value(run, case, key) for key in keys] for case in cases] for run in runs], dtype=float)
+    together = aggregate_counted(tables, counts_of_cases(drawn, np.array(patients, dtype=int))).mean(1)
     together = together[np.isfinite(together)]
     if not together.size:
         return None, None
@@ -115,9 +107,9 @@ def _interval(
     return low, high
 
 
-def _sum_and_count(cases: Iterable[str], run: CaseScores, key: str) -> tuple[float, int]:
-    values = [value for case in cases if (value := number(run.get(case, {}).get(key))) is not None]
-    return sum(values), len(values)
+def _value(run: CaseScores, case: str, key: str) -> float:
+    value = number(run.get(case, {}).get(key))
+    return math.nan if value is None else value
 
 
 def subgroup_data(found: Sequence[Subgroup]) -> list[dict[str, Any]]:

@@ -183,6 +183,7 @@ def _verdict(comparison: Comparison, registration: Registration, facts: Comparis
         "verdicts": verdicts,
         "arms": facts.arms,
         "cases": facts.cases,
+        "patients": facts.patients,
         "indicative": facts.indicative,
         "seed": facts.seed,
         "log_hash": facts.log_hash,

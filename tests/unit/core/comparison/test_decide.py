@@ -141,6 +141,19 @@ def test_an_arm_that_is_gone_ends_it_and_is_asked_for_first() -> None:
     assert said(other, "Failed") == ("True", "ArmChanged")
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["deleted", "another under its name"])
+def test_a_losing_replicate_can_not_be_taken_out_of_its_arm(again: bool) -> None:
+    """It was seen with the others. That the rest of the arm is there, and is complete, is not enough."""
+    arms = [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["short", "unlucky"]}]
+    every = READY | {"unlucky": arm("unlucky", trainer={"seed": 7})}
+    seeds = {"varies": ["schedule.epochs", "trainer.seed"], "arms": arms}
+    first = decided(comparison(**seeds, suspend=True), ABSENT, every)
+    left = READY | ({"unlucky": replace(every["unlucky"], uid="luckier")} if again else {})
+    decision = decided(after(first, **seeds), ABSENT, left)
+    assert said(decision, "Failed") == ("True", "ArmChanged") and "unlucky" in str(decision.status.condition("Failed"))
+    assert not any(isinstance(action, Compare) for action in decision.actions)
+
+
 def test_a_suspended_one_has_no_job() -> None:
     stopping = decided(comparison(suspend=True), RUNNING)
     assert stopping.actions == (StopJob("j"),) and said(stopping) == ("True", "Stopping")

@@ -1,6 +1,10 @@
 """The numbers of a comparison once more, written apart: plain loops, scipy, and nothing of the product.
 
-Only what is drawn has to be drawn alike: `seed` is given, and the order of the draws is cases, luck, variance.
+Only what is drawn has to be drawn alike: `seed` is given, and the order of the draws is patients, luck, variance.
+
+Patients are drawn with replacement, each with all its cases: the randomized cluster bootstrap of Field and Welsh 2007
+(doi 10.1111/j.1467-9868.2007.00593.x), which is the first strategy of Davison and Hinkley 1997, section 3.8. `patients`
+has the places of each one's cases; where nobody says who is whose, of each case alone.
 """
 
 import itertools
@@ -13,6 +17,8 @@ from scipy import stats
 
 Scores = Any
 """Shape (replicates, cases, classes), NaN where there is no score."""
+Patients = Sequence[Sequence[int]]
+"""For each patient the places of its cases."""
 Interval = Callable[[float], tuple[float, float]]
 """Level -> low and high end."""
 
@@ -47,11 +53,29 @@ def of_cases(baseline: Scores, candidate: Scores) -> dict[int, float]:
     return found
 
 
-def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples: int) -> Interval:
-    """Return the wider interval by cases and seeds: with variances of their own or one for both, by Student's t."""
+def by_patient(found: dict[int, float], patients: Patients) -> list[list[float]]:
+    """Return the differences of each patient's cases; of those patients alone that have one."""
+    of_each = [[found[case] for case in of if case in found] for of in patients]
+    return [one for one in of_each if one]
+
+
+def standard_error(of_patients: list[list[float]]) -> float:
+    """Return the standard error of the mean of all cases, a ratio of sums over patients (linearized)."""
+    number = len(of_patients)
+    cases = sum(map(len, of_patients))
+    mean = sum(map(sum, of_patients)) / cases
+    rests = [sum(value - mean for value in one) for one in of_patients]
+    return math.sqrt(number / (number - 1) * sum(rest**2 for rest in rests)) / cases
+
+
+def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples: int, patients: Patients) -> Interval:
+    """Return the wider interval by patients and seeds: with variances of their own or one for both, by Student's t."""
     random = np.random.default_rng(seed)
-    cases = baseline.shape[1]
-    drawn = random.integers(0, cases, (samples, cases))
+    number_of = len(patients)
+    drawn = [
+        [case for one in sample for case in patients[one]]
+        for sample in random.integers(0, number_of, (samples, number_of))
+    ]
     luck = random.standard_normal(samples)
     middles, own, pooled, parts = [], 0.0, [0.0, 0.0, 0.0], []
     for arm in (baseline, candidate):
@@ -74,11 +98,11 @@ def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples:
     both = [max(0.0, squares / chi - departed / freedom) for chi in random.chisquare(freedom, samples)]
     found = middles[1] - middles[0]
     centre = float(np.mean(found[~np.isnan(found)]))
-    wide = [centre + math.sqrt(cases / (cases - 1)) * (one - centre) for one in found]
+    wide = [centre + (one - centre) / math.sqrt(residual_share(patients)) for one in found]
     apart = np.array([one + math.sqrt(own) * by for one, by in zip(wide, luck, strict=True)])
     together = np.array([one + math.sqrt(of * shares) * by for one, of, by in zip(wide, both, luck, strict=True)])
     apart, together = apart[~np.isnan(apart)], together[~np.isnan(together)]
-    of_cases = min(cases - 1, freedom_of_classes(baseline, candidate))
+    of_cases = min(number_of - 1, freedom_of_classes(baseline, candidate, patients))
     rest = max(0.0, float(np.var(apart)) - own)
     below = rest**2 / of_cases + sum(part**2 / free for part, free in parts)
     of_both = (rest + own) ** 2 / below
@@ -93,29 +117,48 @@ def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples:
     return of_level
 
 
-def freedom_of_classes(baseline: Scores, candidate: Scores) -> float:
-    """Return the degrees of freedom of a mean of classes' means, each over its own cases."""
+def residual_share(patients: Patients) -> float:
+    """Return the expected squared residual of a mean that is weighted by sizes, as a share of what it estimates.
+
+    By the matrix that makes residuals of patients' values of equal variance.
+    """
+    sizes = np.array([len(one) for one in patients], dtype=float)
+    residuals = np.eye(len(sizes)) - np.outer(np.ones(len(sizes)), sizes / sizes.sum())
+    variances = np.diag(residuals @ residuals.T)
+    return float((sizes**2 * variances).sum() / (sizes**2).sum())
+
+
+def freedom_of_classes(baseline: Scores, candidate: Scores, patients: Patients) -> float:
+    """Return the degrees of freedom of a mean of classes' means, each over its own cases of each patient."""
     above = below = 0.0
     for place in range(baseline.shape[2]):
-        both = [
-            all(any(not math.isnan(one) for one in arm[:, case, place]) for arm in (baseline, candidate))
-            for case in range(baseline.shape[1])
+        sizes = [
+            sum(
+                all(any(not math.isnan(one) for one in arm[:, case, place]) for arm in (baseline, candidate))
+                for case in of
+            )
+            for of in patients
         ]
-        if number := sum(both):
-            above += 1 / number
-            below += 1 / number**2 / max(1, number - 1)
+        if cases := sum(sizes):
+            # The variance is a sum of each patient's square, weighted by the square of its share of the cases.
+            weights = [(size / cases) ** 2 for size in sizes]
+            freedom = sum(weights) ** 2 / sum(weight**2 for weight in weights) - 1
+            above += sum(weights)
+            below += sum(weights) ** 2 / max(1.0, freedom)
     return above**2 / below
 
 
-def interval_of_models(baseline: Scores, candidate: Scores, seed: int) -> Interval:
+def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients: Patients) -> Interval:
     """Return scipy's paired BCa interval of two single models."""
 
-    def statistic(places: Any) -> float:
-        return score(candidate[0][places]) - score(baseline[0][places])
+    def statistic(drawn: Any) -> float:
+        places = [case for one in drawn for case in patients[int(one)]]
+        # Each patient once, in whatever order, is one value: to the digits that the order of a sum leaves.
+        return round(score(candidate[0][places]) - score(baseline[0][places]), 12)
 
     def of_level(level: float) -> tuple[float, float]:
         found = stats.bootstrap(
-            (np.arange(baseline.shape[1]),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
+            (np.arange(len(patients)),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
             confidence_level=level, rng=np.random.default_rng(seed),
         ).confidence_interval  # fmt: skip
         return float(found.low), float(found.high)
@@ -194,11 +237,13 @@ def rank_biserial(differences: list[float]) -> float:
     return (gains - losses) / (gains + losses) if changed else 0.0
 
 
-def p_permutation(differences: list[float], seed: int) -> float:
-    """Return scipy's p of flipped signs."""
+def p_permutation(of_patients: list[list[float]], seed: int) -> float:
+    """Return scipy's p of signs that are flipped for all cases of a patient at once."""
+    cases = sum(map(len, of_patients))
+    shares = [sum(one) * len(of_patients) / cases for one in of_patients]  # whose mean is that of all cases
     return float(
         stats.permutation_test(
-            (np.array(differences),), np.mean, permutation_type="samples", n_resamples=9_999, vectorized=True,
+            (np.array(shares),), np.mean, permutation_type="samples", n_resamples=9_999, vectorized=True,
             rng=np.random.default_rng(seed),
         ).pvalue
     )  # fmt: skip

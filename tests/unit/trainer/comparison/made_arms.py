@@ -1,5 +1,6 @@
 """Arms with scores that are made up, always the same."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,60 @@ _LOGIT = 2.4
 """Mean of the cases' logits in `skewed`: a Dice of 0.9 and more for half of them."""
 
 
-def arm(name: str, values: Any, folds: int = 0) -> Arm:
-    """Return an arm from scores of shape (replicates, cases, classes), or (replicates, cases)."""
+def arm(name: str, values: Any, folds: int = 0, patients: Sequence[int] = ()) -> Arm:
+    """Return an arm from scores of shape (replicates, cases, classes), or (replicates, cases).
+
+    `patients` is how many cases each patient has, one patient's after the other's.
+    """
     values = np.asarray(values, dtype=float)
     values = values[:, :, None] if values.ndim == 2 else values
     cases = tuple(f"case_{place:03d}" for place in range(values.shape[1]))
     places = tuple(tuple(range(fold, len(cases), folds)) for fold in range(folds))
-    return Arm(name, cases, tuple(f"class {place}" for place in range(values.shape[2])), values, places)
+    return Arm(
+        name, cases, tuple(f"class {place}" for place in range(values.shape[2])), values, places, of_patients(patients)
+    )
+
+
+def of_patients(sizes: Sequence[int]) -> tuple[int, ...]:
+    """Return the number of each case's patient, from how many cases each has."""
+    return tuple(number for number, size in enumerate(sizes) for _ in range(size))
+
+
+def clustered(
+    seed: int,
+    replicates: tuple[int, ...],
+    sizes: Sequence[int],
+    classes: int = 1,
+    *,
+    differences: tuple[float, ...] = (0.0, 0.0),
+    of_seeds: float = 0.004,
+    shared: float = 0.6,
+    noise: float = 0.03,
+    lacking: float = 0.0,
+) -> list[Arm]:
+    """Return arms as `made` does, of patients with several cases: `sizes` has how many each.
+
+    What an arm does to a case is, by the share `shared` of its variance, what it does to all cases of that patient (the
+    intraclass correlation). So is what a replicate does, and how hard the cases are.
+    """
+    random = np.random.default_rng(seed)
+    patients = np.array(of_patients(sizes), dtype=int)
+
+    def drawn(spread: float, *shape: int) -> Any:
+        together = random.normal(0, spread * np.sqrt(shared), (*shape, len(sizes)))[..., patients]
+        return together + random.normal(0, spread * np.sqrt(1 - shared), (*shape, len(patients)))
+
+    hard = 0.85 + drawn(0.08)
+    absent = random.random((len(patients), classes)) < lacking
+    found = []
+    for place, (number, difference) in enumerate(zip(replicates, differences, strict=True)):
+        of_arm = drawn(noise / np.sqrt(2))
+        seeds = random.normal(0, of_seeds, number)
+        rest = np.moveaxis(drawn(noise / np.sqrt(2), number, classes), 1, 2)
+        values = hard[None, :, None] + of_arm[None, :, None] + seeds[:, None, None] + rest + difference
+        values[:, absent] = np.nan
+        found.append(arm(f"arm {place}", values, 0, sizes))
+    return found
 
 
 def made(

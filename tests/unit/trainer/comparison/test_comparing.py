@@ -9,12 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nnunet_api.comparison.power import cases_needed, detectable_loss
-from nnunet_trainer.comparison.arms import Arm, aggregate, aggregate_counted, case_differences
+from nnunet_trainer.comparison.arms import Arm, case_differences
 from nnunet_trainer.comparison.comparing import compare
 from nnunet_trainer.comparison.estimate import Estimate
 from nnunet_trainer.comparison.power import power
 from nnunet_trainer.comparison.significance import holm, p_permutation, p_wilcoxon, probability_better, rank_biserial
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
+from nnunet_trainer.scoring.aggregation import aggregate, aggregate_counted
 from tests.unit.trainer.comparison.made_arms import arm, made
 
 MARGIN = 0.01
@@ -184,14 +185,14 @@ def test_power_is_that_of_the_formula() -> None:
     """At a standard deviation of 3 points: 56 cases for one point, 223 for half a point."""
     assert (cases_needed(0.03, 0.01), cases_needed(0.03, 0.005)) == (56, 223)
     assert detectable_loss(0.03, 56) == pytest.approx(0.00997, abs=1e-5)
-    assert power(0.03, 40, 0.0, 3, 0.01).cases_needed == 56
+    assert power(0.03, 40, 0.0, 3, 0.01).units_needed == 56
     assert power(0.03, 100, 0.00006, 3, 0.01).replicates_needed == 9
     assert power(0.03, 20, 0.00006, 3, 0.01).replicates_needed is None  # more seeds can't make up for cases
 
 
 def test_nobody_is_told_to_do_what_is_done() -> None:
     found = power(0.03, 100, 0.0, 3, 0.01)
-    assert (found.cases_needed, found.replicates_needed) == (None, None)
+    assert (found.units_needed, found.replicates_needed) == (None, None)
 
 
 def test_effects_by_hand() -> None:

@@ -1,6 +1,7 @@
 """The product's numbers are those of a script that was written apart, to 1e-6, on fixed sets of scores."""
 
-import numpy as np
+from dataclasses import replace
+
 import pytest
 from scipy import stats
 
@@ -8,7 +9,7 @@ from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.comparison.comparing import Candidate, compare
 from nnunet_trainer.comparison.estimate import SAMPLES
 from tests.unit.trainer.comparison import independent
-from tests.unit.trainer.comparison.made_arms import made
+from tests.unit.trainer.comparison.made_arms import clustered, made
 
 MARGIN, ALPHA = 0.01, 0.05
 
@@ -16,10 +17,18 @@ MARGIN, ALPHA = 0.01, 0.05
 def with_a_rare_class(arms: list[Arm]) -> list[Arm]:
     """Return arms whose last class is in five cases alone."""
     for arm in arms:
-        arm.values[:, 5:, -1] = np.nan
+        arm.values[:, 5:, -1] = float("nan")
     return arms
 
 
+def in_folds(arms: list[Arm]) -> list[Arm]:
+    """Return arms as a cross-validation of three folds leaves them, none of which tears a patient apart."""
+    folds = tuple(tuple(place for place, one in enumerate(arms[0].patients) if one % 3 == fold) for fold in range(3))
+    return [replace(arm, folds=folds) for arm in arms]
+
+
+SIZES = (1, 4, 2, 1, 7, 3, 1, 1, 2)
+"""Cases of each patient."""
 SETS = {
     "three seeds, one class": made(1, (3, 3), 24, differences=(0.0, -0.012)),
     "four and two seeds, classes that cases lack": made(2, (4, 2), 12, 3, lacking=0.3),
@@ -28,6 +37,11 @@ SETS = {
     "single models that are nearly the same": made(4, (1, 1), 8, noise=1e-4, of_seeds=0.0),
     "cross-validation with two seeds": made(5, (2, 2), 25, 2, differences=(0.0, -0.01), folds=5),
     "three seeds, a rare class": with_a_rare_class(made(6, (3, 3), 20, 2, differences=(0.0, 0.03))),
+    "patients of several cases": clustered(9, (3, 3), SIZES, differences=(0.0, -0.012)),
+    "patients, classes that cases lack": clustered(10, (3, 2), SIZES, 3, lacking=0.4),
+    "patients, single models": clustered(11, (1, 1), SIZES, 2, differences=(0.0, 0.02)),
+    "patients in folds": in_folds(clustered(12, (2, 2), SIZES, differences=(0.0, -0.01))),
+    "three arms of patients": clustered(13, (3, 3, 3), SIZES, differences=(0.0, -0.05, 0.004), noise=0.01),
     "three arms": made(7, (3, 3, 3), 24, differences=(0.0, -0.05, 0.004), noise=0.01, of_seeds=0.001),
 }
 
@@ -54,12 +68,19 @@ def test_the_numbers_are_those_of_an_independent_script(arms: list[Arm]) -> None
 
 def interval(baseline: Arm, candidate: Arm, seed: int) -> independent.Interval:
     """Return the interval by the script's method for such arms."""
+    patients = patients_of(baseline)
     if baseline.folds:
         folds = [list(fold) for fold in baseline.folds]
         return independent.interval_of_folds(baseline.values, candidate.values, folds)
     if baseline.replicates == candidate.replicates == 1:
-        return independent.interval_of_models(baseline.values, candidate.values, seed)
-    return independent.interval_of_methods(baseline.values, candidate.values, seed, SAMPLES)
+        return independent.interval_of_models(baseline.values, candidate.values, seed, patients)
+    return independent.interval_of_methods(baseline.values, candidate.values, seed, SAMPLES, patients)
+
+
+def patients_of(arm: Arm) -> independent.Patients:
+    """Return the places of each patient's cases."""
+    numbers = list(arm.patients or range(len(arm.cases)))
+    return [[place for place, one in enumerate(numbers) if one == number] for number in dict.fromkeys(numbers)]
 
 
 def same_tests(arm: Arm, one: Candidate, seed: int) -> None:
@@ -69,13 +90,44 @@ def same_tests(arm: Arm, one: Candidate, seed: int) -> None:
         assert one.estimate.difference == pytest.approx(independent.difference(baseline, candidate), abs=1e-9)
     by_case = independent.of_cases(baseline, candidate)
     differences = list(by_case.values())
-    wilcoxon = stats.wilcoxon(differences, zero_method="pratt").pvalue
+    of_each = independent.by_patient(by_case, patients_of(arm))
+    means = [sum(one) / len(one) for one in of_each]
+    wilcoxon = stats.wilcoxon(means, zero_method="pratt").pvalue
     assert one.significance.p_wilcoxon == pytest.approx(wilcoxon, abs=1e-6)
-    assert one.significance.p_permutation == pytest.approx(independent.p_permutation(differences, seed), abs=1e-6)
-    assert one.significance.rank_biserial == pytest.approx(independent.rank_biserial(differences), abs=1e-6)
+    assert one.significance.p_permutation == pytest.approx(independent.p_permutation(of_each, seed), abs=1e-6)
+    assert one.significance.rank_biserial == pytest.approx(independent.rank_biserial(means), abs=1e-6)
     assert one.share_worse == pytest.approx(sum(value < -MARGIN for value in differences) / len(differences))
     names = [arm.cases[place] for place in sorted(by_case, key=by_case.__getitem__)[:5] if by_case[place] < 0]
     assert [case for case, _ in one.worst] == names
-    assert one.power.detectable_loss == pytest.approx(
-        2.487 * float(np.std(differences, ddof=1)) / len(differences) ** 0.5, abs=1e-6
-    )
+    assert one.power.detectable_loss == pytest.approx(2.487 * independent.standard_error(of_each), abs=1e-6)
+
+
+@pytest.mark.parametrize("replicates", [(3, 3), (1, 1)])
+def test_patients_with_one_case_each_are_cases(replicates: tuple[int, int]) -> None:
+    """To the last digit: who adds the column to a dataset of independent cases gets the same verdict."""
+    arms = made(20, replicates, 15, 2, lacking=0.2)
+    known = [replace(arm, patients=tuple(range(15))) for arm in arms]
+    without, with_ = (compare(each, MARGIN).to_json_dict() for each in (arms, known))
+    assert (without.pop("patients"), with_.pop("patients")) == (None, 15)
+    for content in (without, with_):
+        (one,) = content["candidates"]
+        one["needed"] = one.pop("casesNeeded") or one.pop("patientsNeeded")
+        one.pop("patientsNeeded", None)
+    assert without == with_
+
+
+def test_cases_of_one_patient_are_no_evidence_of_their_own() -> None:
+    """The same case twelve times over tells as much as once: interval, tests and power stay as they were."""
+    once = made(21, (3, 3), 12, differences=(0.0, -0.01))
+    again = [replace(arm, cases=tuple(f"{case} {n}" for case in arm.cases for n in range(12)), patients=NUMBERS,
+                     values=arm.values.repeat(12, axis=1)) for arm in once]  # fmt: skip
+    (of_cases,), (of_patients,) = (compare(arms, MARGIN).candidates for arms in (once, again))
+    (taken_apart,) = compare([replace(arm, patients=()) for arm in again], MARGIN).candidates
+    assert of_patients.significance == of_cases.significance
+    assert of_patients.power.detectable_loss == pytest.approx(of_cases.power.detectable_loss)
+    wide, narrow = (one.interval[1] - one.interval[0] for one in (of_patients, taken_apart))
+    assert wide == pytest.approx(of_cases.interval[1] - of_cases.interval[0], rel=0.05), "other draws, no other spread"
+    assert narrow < 0.8 * wide and taken_apart.significance.p_wilcoxon < of_patients.significance.p_wilcoxon
+
+
+NUMBERS = tuple(number for number in range(12) for _ in range(12))

@@ -13,7 +13,7 @@ from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.comparison.estimate import estimate
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
 from tests.support import sizes
-from tests.unit.trainer.comparison.made_arms import folded, made, skewed, skewed_loss
+from tests.unit.trainer.comparison.made_arms import clustered, folded, made, skewed, skewed_loss
 
 MARGIN = 0.01
 DRAWS = sizes.COMPARISONS
@@ -48,6 +48,32 @@ def _crooked(seed: int, cases: int, shifts: tuple[float, ...], lacking: tuple[fl
     return skewed(seed, (3, 3), cases, len(lacking), shifts=shifts, lacking=lacking, failing=failing)
 
 
+def of_patients(
+    sizes: tuple[int, ...], replicates: tuple[int, ...] = (3, 3), shared: float = 0.6, difference: float = -MARGIN
+) -> Make:
+    return partial(
+        _of_patients,
+        sizes=sizes,
+        replicates=replicates,
+        shared=shared,
+        difference=difference,
+        of_seeds=0.004 if max(replicates) > 1 else 0.0,
+    )
+
+
+def _of_patients(
+    seed: int,
+    sizes: tuple[int, ...],
+    replicates: tuple[int, ...],
+    shared: float,
+    difference: float,
+    of_seeds: float,
+) -> list[Arm]:
+    return clustered(seed, replicates, sizes, differences=(0.0, difference), of_seeds=of_seeds, shared=shared)
+
+
+UNEQUAL = (1, 1, 2, 2, 3, 3, 4, 8)
+"""Cases of eight patients: a follow-up here and there, and one who comes each month."""
 SETTINGS: dict[str, Make] = {
     "3 replicates, 50 cases": normal((3, 3), 50, 0.004),
     "3 replicates, 30 cases": normal((3, 3), 30, 0.006),
@@ -61,6 +87,13 @@ SETTINGS: dict[str, Make] = {
     "skewed, 2 % not found at all": crooked(50, (0.2, 0.2, 0.2), 0.02),
     "skewed, a class in a fifth of 60 cases": crooked(60, (0.0, 0.8)),
     "skewed, no difference": partial(_crooked, cases=50, shifts=(0.0, 0.0), lacking=(0.2, 0.2, 0.2), failing=0.0),
+    "20 patients of 3 cases": of_patients((3,) * 20),
+    "40 patients of 1 to 8 cases": of_patients(UNEQUAL * 5),
+    "16 patients of 1 to 8 cases": of_patients(UNEQUAL * 2),
+    "40 patients of 1 to 8 cases, no more alike than others": of_patients(UNEQUAL * 5, shared=0.0),
+    "40 patients of 1 to 8 cases, no difference": of_patients(UNEQUAL * 5, difference=0.0),
+    "one patient with 20 of 49 cases": of_patients((20, *(1,) * 29)),
+    "single models, 40 patients of 1 to 8 cases": of_patients(UNEQUAL * 5, (1, 1)),
     "cross-validation": partial(folded, cases=100, folds=5, difference=-MARGIN),
 }
 
@@ -70,7 +103,7 @@ SETTINGS: dict[str, Make] = {
     "name",
     [
         pytest.param(name, marks=[pytest.mark.xfail(strict=True, reason=MISSES[name])] if name in MISSES else [])
-        for name in (SETTINGS if sizes.SOAK else ["3 replicates, 50 cases"])
+        for name in (SETTINGS if sizes.SOAK else ["3 replicates, 50 cases", "20 patients of 3 cases"])
     ],
 )
 def test_intervals_cover_and_claims_are_rarely_wrong(name: str) -> None:

@@ -1,0 +1,111 @@
+"""Whose the cases are, in `nnunet-trainer compare`: told by the runs, the same in all arms, and said with the verdict."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnunet_api.comparison.log import ComparisonLog
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands.compare import compare_runs
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.paths import ROOT_ENV
+from tests.unit.trainer.compared import CASES, Change, Volume, of_patients, told
+
+
+@pytest.fixture
+def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Volume:
+    """A results claim that the command finds."""
+    monkeypatch.setenv(ROOT_ENV, str(tmp_path))
+    return Volume(tmp_path)
+
+
+def test_cases_of_a_patient_are_drawn_together_and_it_is_said(
+    volume: Volume, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However the runs number them: each planning counts anew."""
+    runs = (
+        volume.run("long", change=of_patients()),
+        volume.run("short", loss=0.01, epochs=250, change=of_patients(of=lambda number: 99 - number)),
+    )
+    facts = compare_runs(told(*runs)).comparison
+    assert facts is not None and not facts.differences
+    assert (facts.cases, facts.patients) == (CASES, CASES // 2)
+    assert facts.notes == [
+        "PatientsResampled: 24 cases of 12 patients (column patient of cases.csv), drawn and tested as wholes"
+    ]
+    log = ComparisonLog.model_validate_json(capsys.readouterr().out)
+    assert list(log.patients) == [case // 2 + 1 for case in range(CASES)]
+
+
+def test_where_nobody_says_who_is_whose_that_is_said(volume: Volume, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = compare_runs(told(volume.run("long"), volume.run("short", epochs=250))).comparison
+    assert facts is not None and facts.patients is None
+    (note,) = facts.notes
+    assert note.startswith("CasesIndependent: 24 cases are taken as independent: no patient column in cases.csv")
+    assert not ComparisonLog.model_validate_json(capsys.readouterr().out).patients
+
+
+def test_too_few_patients_are_no_sample_however_many_cases_they_have(volume: Volume) -> None:
+    runs = volume.run("long", change=of_patients(6)), volume.run("short", epochs=250, change=of_patients(6))
+    with pytest.raises(TrainerError, match="4 patients: a comparison needs 5 at least"):
+        compare_runs(told(*runs))
+
+
+def of_others(summary: dict[str, Any], folds: list[dict[str, Any]]) -> None:
+    """As many patients of as many cases, and not the same cases together."""
+    of_patients()(summary, folds)
+    numbers = summary["patients"]["byCase"]
+    numbers["case_00"], numbers["case_23"] = numbers["case_23"], numbers["case_00"]
+
+
+def _untold(summary: dict[str, Any], _: list[dict[str, Any]]) -> None:
+    del summary["patients"]
+
+
+@pytest.mark.parametrize(
+    ("change", "values"),
+    [
+        (of_patients(3), "long: 24 cases of 12 patients, SHA-256"),
+        (of_patients(of=lambda number: max(number, 1)), "short: 24 cases of 11 patients, SHA-256"),
+        (of_others, "short: 24 cases of 12 patients, SHA-256"),
+        (lambda summary, folds: None, "short: no column of cases.csv tells them"),
+        (_untold, "is not known of all"),
+    ],
+)
+def test_arms_that_disagree_on_who_is_whose_are_not_comparable(volume: Volume, change: Change, values: str) -> None:
+    runs = volume.run("long", change=of_patients()), volume.run("short", epochs=250, change=change)
+    facts = compare_runs(told(*runs)).comparison
+    assert facts is not None
+    (found,) = facts.differences
+    assert found.path == "patients" and values in found.matter
+
+
+def test_runs_of_which_nobody_knows_whether_patients_are_told_are_evaluated_anew(volume: Volume) -> None:
+    """An older image left nothing of them: to take its cases for independent could be wrong."""
+    runs = volume.run("long", change=_untold), volume.run("short", epochs=250, change=_untold)
+    facts = compare_runs(told(*runs)).comparison
+    assert facts is not None
+    (found,) = facts.differences
+    assert found.path == "patients"
+    assert found.matter.endswith("train and evaluate anew with this version of the trainer's image")
+
+
+@pytest.mark.parametrize(
+    "patients",
+    [
+        [],
+        {"column": 1, "byCase": {}},
+        {"column": "patient"},
+        {"column": "patient", "byCase": {"case_00": 1}},
+        {"column": "patient", "byCase": {f"case_{case:02}": "Meyer" for case in range(CASES)}},
+    ],
+)
+def test_a_summary_that_tells_patients_in_no_way_is_not_read(volume: Volume, patients: Any) -> None:
+    def change(summary: dict[str, Any], _: list[dict[str, Any]]) -> None:
+        summary["patients"] = patients
+
+    runs = volume.run("long"), volume.run("short", epochs=250, change=change)
+    with pytest.raises(TrainerError, match=r"training short: summary\.json can't be read") as caught:
+        compare_runs(told(*runs))
+    assert caught.value.code == ExitCode.WRONG_DATA
