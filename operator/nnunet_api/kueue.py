@@ -17,6 +17,8 @@ VERSIONS = ("v1beta2", "v1beta1")
 PLURAL, KIND = "workloads", "Workload"
 QUEUE_LABEL = f"{GROUP}/queue-name"
 PRIORITY_LABEL = f"{GROUP}/priority-class"
+REJECTED_REASON = "AdmissionCheckRejected"
+"""Of the Event on a Workload that an admission check has rejected."""
 JOB_UID_LABEL = f"{GROUP}/job-uid"
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
 """Of the names that Kueue takes from labels; these have at most 63 characters."""
@@ -36,6 +38,11 @@ _CASES = (
 )
 _PREEMPTOR = re.compile(r"a workload \(UID: ([^,)]*), JobUID: ([^,)]*)\)")
 """How Kueue tells whom it made room for; either may be missing, which it says in words."""
+_BY_CHECK = "DeactivatedDueToAdmissionCheck"
+_STATES = {"Retry": ", which has it try again later", "Rejected": ", which has rejected it"}
+"""By state of an admission check: what that means."""
+_REJECTION = "Deactivating workload because "
+"""How Kueue's Event on a rejection begins, which goes on with check and words."""
 _PREFIX = "couldn't assign flavors to pod set main: "
 
 
@@ -58,13 +65,15 @@ class Workload:
     """Why Kueue has stopped it, in Kueue's words; empty where it has not, or where it has been admitted again."""
     checks: tuple[str, ...]
     """Admission checks that it waits for, with their words."""
+    rejected: bool
+    """An admission check has rejected it, for good. Kueue then takes the check's words away: an Event keeps them."""
 
 
 def workload(body: Mapping[str, Any]) -> Workload:
     """Return what is known of a Workload."""
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     conditions: dict[str, Any] = {str(one.get("type")): one for one in status.get("conditions") or []}
-    reserved = conditions.get("QuotaReserved") or {}
+    reserved, evicted = conditions.get("QuotaReserved") or {}, conditions.get("Evicted") or {}
     return Workload(
         name=str(metadata["name"]),
         queue=str(spec.get("queueName") or ""),
@@ -74,8 +83,10 @@ def workload(body: Mapping[str, Any]) -> Workload:
         admitted=_holds(conditions.get("Admitted")),
         reserved=_holds(reserved),
         waits="" if _holds(reserved) else _words(reserved),
-        stopped=_words(conditions["Evicted"]) if _holds(conditions.get("Evicted")) else "",
+        stopped=_words(evicted) if _holds(evicted) else "",
         checks=tuple(_check(one) for one in status.get("admissionChecks") or [] if one.get("state") != "Ready"),
+        rejected=(_holds(evicted) and evicted.get("reason") == _BY_CHECK)
+        or any(one.get("state") == "Rejected" for one in status.get("admissionChecks") or []),
     )
 
 
@@ -93,17 +104,24 @@ def stopped_by(found: Workload, other: Mapping[str, Any]) -> Workload:
     return replace(found, stopped=_PREEMPTOR.sub(lambda _: who, found.stopped))
 
 
+def rejected_for(found: Workload, message: str) -> Workload:
+    """Return a Workload that an admission check has rejected, with the message of the Event that says why."""
+    return replace(found, stopped=_words({"message": message}).removeprefix(_REJECTION))
+
+
 def why_waiting(found: Workload) -> tuple[str, str]:
     """Return why the Job of a Workload waits, as clauses, and the Case that it is; empty where there is none."""
     if not found.active:
         said = f": {found.stopped}" if found.stopped else ""
-        return f"its Workload {found.name} is deactivated, for good{said}", Case.DEACTIVATED
+        case = Case.QUEUE_CHECK_REJECTED if found.rejected else Case.DEACTIVATED
+        return f"its Workload {found.name} is deactivated, for good{said}", case
     if found.admitted:
         return "it has been admitted", ""
     if found.reserved:
         if not found.checks:
             return "its quota is reserved, and it waits", ""
-        return f"its quota is reserved, and it waits for {', '.join(found.checks)}", Case.QUEUE_CHECK
+        case = Case.QUEUE_CHECK_REJECTED if found.rejected else Case.QUEUE_CHECK
+        return f"its quota is reserved, and it waits for {', '.join(found.checks)}", case
     if not found.queue:
         return "it names no LocalQueue, and Kueue holds back what names none", Case.QUEUE_UNNAMED
     both = [found.stopped, found.waits] if found.stopped not in found.waits else [found.waits]
@@ -123,4 +141,4 @@ def _words(condition: Mapping[str, Any]) -> str:
 
 def _check(state: Mapping[str, Any]) -> str:
     said = f" ({_words(state)})" if state.get("message") else ""
-    return f"admission check {state.get('name')}{said}"
+    return f"admission check {state.get('name')}{_STATES.get(str(state.get('state')), '')}{said}"

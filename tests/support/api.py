@@ -35,6 +35,7 @@ PATHS = {
     "resourceflavors": "/apis/kueue.x-k8s.io/v1beta2",
     "workloadpriorityclasses": "/apis/kueue.x-k8s.io/v1beta2",
     "admissionchecks": "/apis/kueue.x-k8s.io/v1beta2",
+    "priorityclasses": "/apis/scheduling.k8s.io/v1",
 }
 CLUSTER_SCOPED = {
     "nnunettrainingpolicies",
@@ -45,6 +46,7 @@ CLUSTER_SCOPED = {
     "resourceflavors",
     "workloadpriorityclasses",
     "admissionchecks",
+    "priorityclasses",
 }
 
 

@@ -105,6 +105,10 @@ class Kueue:
         whole = {"namespaceSelector": {}, "resourceGroups": [group], **spec}
         self.api.create("clusterqueues", self._typed("ClusterQueue", {"metadata": {"name": name}, "spec": whole}))
 
+    def hold(self, cluster_queue: str, policy: str) -> None:
+        """Stop a ClusterQueue (Hold, HoldAndDrain), or let it go on (None)."""
+        self.api.merge("clusterqueues", "", cluster_queue, {"spec": {"stopPolicy": policy}})
+
     def flavor(self, name: str = _FLAVOR, **spec: Any) -> None:
         """Make a ResourceFlavor."""
         self.api.create("resourceflavors", self._typed("ResourceFlavor", {"metadata": {"name": name}, "spec": spec}))
@@ -127,6 +131,15 @@ class Kueue:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         active = {"type": "Active", "status": "True", "reason": "AtWork", "message": "", "lastTransitionTime": now}
         self.api.merge("admissionchecks", "", name, {"status": {"conditions": [active]}}, sub="status")
+
+    def decide(self, namespace: str, job: Object, check: str, state: str, message: str, **more: Any) -> None:
+        """Write what a check has come to for a Job, as the controller of the check would."""
+        found = self.workload(namespace, job)
+        assert found
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        decided = {"name": check, "state": state, "message": message, "lastTransitionTime": now, **more}
+        body = {"status": {"admissionChecks": [decided]}}
+        self.api.merge("workloads", namespace, found["metadata"]["name"], body, sub="status")
 
     def hands_over(self, namespace: str, queue: str) -> bool:
         """Say whether Kueue hands the Jobs of a LocalQueue to other clusters."""

@@ -96,6 +96,8 @@ class Case(StrEnum):
     """Kueue would admit pods that a LimitRange of the namespace forbids."""
     QUEUE_CHECK = "QueueCheck"
     """An admission check of the ClusterQueue has not let it through."""
+    QUEUE_CHECK_REJECTED = "QueueCheckRejected"
+    """An admission check of the ClusterQueue has rejected it, for good."""
     QUEUE_DEVICES = "QueueDevices"
     """Kueue can't count the devices of its ResourceClaimTemplate."""
     PODS_TOO_SLOW = "PodsTooSlow"

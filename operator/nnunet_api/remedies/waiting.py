@@ -88,6 +88,10 @@ WAITING: Mapping[str, Remedy] = {
             Case.QUEUE_CHECK: "Wait: a check of the ClusterQueue decides when its Jobs may start, such as one that "
             "asks for nodes (kubectl -n {namespace} get provisioningrequests). If it lasts, ask who runs the queues: "
             "kubectl describe admissionchecks.kueue.x-k8s.io.",
+            Case.QUEUE_CHECK_REJECTED: "Kueue does not take it back by itself. Ask who runs the queues about the check "
+            "(kubectl describe admissionchecks.kueue.x-k8s.io; one that asks for nodes: kubectl -n {namespace} "
+            "describe provisioningrequests). Then change spec.resources or spec.podTemplate to what can be had, or "
+            "spec.queueName: what waits is made anew. Where nothing of the training has to change, suspend and resume.",
             Case.QUEUE_DEVICES: "Ask who runs the queues to have Kueue count those devices (deviceClassMappings of its "
             "configuration). Or take spec.resources.gpuClaimTemplateName out: what waits is made anew.",
             Case.PODS_TOO_SLOW: "Kueue admits it again by itself after a pause that grows, and may give it up at last. "
@@ -100,8 +104,10 @@ WAITING: Mapping[str, Remedy] = {
             Case.DEACTIVATED: "See what deactivated it (a limit on the pods' start or on the time of the Job, or a "
             "person), then suspend and resume: new Jobs have Workloads that are active.",
             Case.NO_WORKLOAD: "See whether Kueue runs, whether it manages Jobs (integration batch/job) in this "
-            "namespace, and whether the WorkloadPriorityClass exists that the Job's label names: the Job's Events may "
-            "tell. Or take spec.queueName out: what waits is made anew without a queue.",
+            "namespace, and whether the WorkloadPriorityClass or PriorityClass exists that is named. Where it is gone, "
+            "have it made again, or name another in spec.queuePriorityClassName or spec.podTemplate.priorityClassName: "
+            "what waits is made anew. That of verification and evaluation may be the chart's "
+            "settings.finishingPriorityClass. Or take spec.queueName out: what waits is made anew without a queue.",
             Case.NO_QUEUES: "Take spec.queueName out: what waits is made anew. Or have Kueue installed.",
         },
     ),

@@ -45,7 +45,9 @@ def _waits(job: JobView, found: Queueing | None) -> tuple[str, str]:
     if not found.served:
         return f"{matter}, and no Kueue is in this cluster: it knows no Workloads", Case.NO_QUEUES
     if found.workload is None:
-        return f"{matter}, and Kueue has made no Workload for Job {job.name}", Case.NO_WORKLOAD
+        # Kueue makes none for a Job whose class does not exist, and says so in its log alone.
+        asked = f", which asks for {job.priority}" if job.priority else ""
+        return f"{matter}, and Kueue has made no Workload for Job {job.name}{asked}", Case.NO_WORKLOAD
     words, case = why_waiting(found.workload)
     if not job.queue:
         return f"waits for Kueue: {words}", case

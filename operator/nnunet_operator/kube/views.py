@@ -14,7 +14,7 @@ from typing import Any
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, HOME_VARIABLES, IMAGE_ENV, PREPARE_CONTAINER_NAME
 from nnunet_api.environment import DEVICES_NAMES, OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
 from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
-from nnunet_api.kueue import QUEUE_LABEL
+from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
 from nnunet_api.labels import (
     ASKED_FOR,
     FOLD_LABEL,
@@ -70,6 +70,8 @@ class JobView:
     suspended: bool
     queue: str
     """Kueue's LocalQueue, by its label, which webhooks give and people change; empty where it has none."""
+    priority: str
+    """The kind and the name of the class by which Kueue orders it; empty where it names none."""
     managed_by: str
     """What makes its pods in place of Kubernetes' own Job controller; empty where nothing does."""
     complete: bool
@@ -242,6 +244,7 @@ def job_view(body: Manifest) -> JobView:
         held_by=foreign_finalizers(body),
         suspended=bool(spec.get("suspend")),
         queue=_word(labels.get(QUEUE_LABEL)),
+        priority=_priority(labels, spec),
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),
@@ -365,6 +368,15 @@ def _termination(body: Manifest | None) -> Termination | None:
 
 def _named(name: str, containers: tuple[ContainerView, ...]) -> ContainerView | None:
     return next((one for one in containers if one.name == name), None)
+
+
+def _priority(labels: Manifest, spec: Manifest) -> str:
+    # Kueue looks at the pods' own class only where the Job has none of Kueue's.
+    if own := labels.get(PRIORITY_LABEL):
+        return _word(f"WorkloadPriorityClass {own}")
+    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
+    name = pod.get("priorityClassName")
+    return _word(f"PriorityClass {name}" if name else "")
 
 
 def _image_told(spec: Manifest, container: str) -> str:

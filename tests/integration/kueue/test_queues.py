@@ -6,10 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import Api, Object
+from tests.support.api import ApiError, Object
 from tests.support.builders import training
 from tests.support.kueue import GPU, PLENTY, Kueue
-from tests.support.process import OperatorProcess
 
 ONE_GPU = {**PLENTY, GPU: "1"}
 
@@ -86,34 +85,103 @@ def test_one_that_kueue_gives_up_is_named_with_the_way_on(kueue: Kueue, lab: Lab
     lab.wait_said("insufficient quota")
 
 
-def test_a_class_of_priority_that_does_not_exist_is_told(kueue: Kueue, lab: Lab) -> None:
-    """Kueue makes no Workload then."""
+def test_classes_of_priority_that_are_taken_away(kueue: Kueue, lab: Lab) -> None:
+    """What is queued keeps its place; what comes after waits for the class, which is named, and goes on with it."""
     kueue.queue(lab.namespace, "q")
-    queued_training(lab, queuePriorityClassName="nobody-made-this")
-    condition = lab.wait_said("Kueue has made no Workload for Job hippo-plan")
-    assert "WorkloadPriorityClass" in condition["message"]
+    kueue.queue(lab.namespace, "full", **{**PLENTY, "memory": "1Gi"})
+    own, of_pods = f"{lab.namespace}-own", f"{lab.namespace}-pods"
+    kueue.priority(own, 100)
+    lab.api.create("priorityclasses", {"metadata": {"name": of_pods}, "value": 1000})
+    queued_training(lab, "queued", queueName="full", queuePriorityClassName=own)
+    queued_training(lab, "first", queuePriorityClassName=own)
+    queued_training(lab, "second", podTemplate={"priorityClassName": of_pods})
+    lab.wait_said("insufficient quota", "queued")
+    pods = [lab.kubelet.pod(name, "plan") for name in ("first", "second")]
+    lab.api.delete("workloadpriorityclasses", "", own)
+    lab.api.delete("priorityclasses", "", of_pods)
+    for pod in pods:
+        lab.kubelet.end(pod)
+    for name, kind, gone in (("first", "WorkloadPriorityClass", own), ("second", "PriorityClass", of_pods)):
+        said = f"made no Workload for Job {name}-fold-0, which asks for {kind} {gone}"
+        condition = lab.wait_said(said, name)
+        assert condition["reason"] == "WaitingForQueue", condition
+        assert "have it made again, or name another in spec.queuePriorityClassName" in condition["message"]
+    assert "insufficient quota" in lab.condition("Progressing", "queued")["message"]
+    lab.set("first", queuePriorityClassName=None)
+    lab.kubelet.pod("first", "fold", "0")
+    lab.api.create("priorityclasses", {"metadata": {"name": of_pods}, "value": 1000})
+    lab.kubelet.pod("second", "fold", "0")
 
 
-def test_what_follows_the_folds_comes_before_the_folds_of_others(
-    kueue: Kueue, api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
-) -> None:
-    """With a class of its own for it: a trained model does not wait for its score until all others are trained."""
-    high = f"{namespace}-high"
+def test_what_a_check_says_and_how_it_ends(kueue: Kueue, lab: Lab) -> None:
+    """Its own words while it decides, and when it has rejected the Job, for good: another queue is the way on."""
+    checked(kueue, lab)
+    queued_training(lab)
+    lab.wait_said(f"waits for admission check {lab.namespace}")
+    (job,) = lab.jobs()
+    kueue.decide(lab.namespace, job, lab.namespace, "Pending", "asked for 1 node, expected at 09:00")
+    lab.wait_said(f"waits for admission check {lab.namespace} (asked for 1 node, expected at 09:00)")
+    kueue.decide(lab.namespace, job, lab.namespace, "Rejected", "the budget of the team is used up")
+    condition = lab.wait_said(
+        f"for good: AdmissionCheck for {lab.namespace} was Rejected: the budget of the team is used up"
+    )
+    assert condition["reason"] == "WaitingForQueue" and "Ask who runs the queues" in condition["message"]
+    assert not lab.jobs()[0]["status"].get("failed")
+    kueue.queue(lab.namespace, "other")
+    lab.set(queueName="other")
+    lab.kubelet.pod("hippo", "plan")
+
+
+def test_a_verification_is_stopped_for_others_without_a_false_word(kueue: Kueue, lab: Lab) -> None:
+    """It begins again, and no attempt of it counts."""
+    high = f"{lab.namespace}-high"
     kueue.priority(high, 1000)
-    kueue.queue(namespace, "q", **ONE_GPU)
-    lab = Lab(api, namespace, start_operator(namespace, finishing_priority_class=high))
-    queued_training(lab, "a", testSet={})
-    queued_training(lab, "b", folds=[0, 1])
-    lab.plan_and_train("a")
-    lab.plan_and_train("b")
-    lab.kubelet.end(lab.kubelet.pod("a", "fold", "0"))
-    lab.kubelet.end(lab.kubelet.pod("a", "verify"))
-    lab.wait_said("evaluation waits for admission", "a")
-    # Both folds of b were made in the same second: either is Kueue's first.
-    lab.kubelet.end(lab.kubelet.pod("b", "fold"))
-    lab.kubelet.end(lab.kubelet.pod("a", "evaluate"))
-    lab.wait_reason("Complete", "TrainingComplete", "a")
-    lab.wait_said(" waits for admission", "b")
+    one = {"cpu": "8", "memory": "32Gi", GPU: "1"}
+    kueue.cluster_queue(lab.namespace, one, preemption={"withinClusterQueue": "LowerPriority"})
+    kueue.queue(lab.namespace, "q", lab.namespace)
+    queued_training(lab, retryLimit=0)
+    lab.plan_and_train()
+    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.kubelet.run(lab.kubelet.pod("hippo", "verify"))
+    queued_training(lab, "urgent", queuePriorityClassName=high)
+    condition = lab.wait_said("Preempted to accommodate Job urgent-plan")
+    assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("verification waits")
+    assert lab.condition("Failed")["status"] == "False" and lab.condition("EpochsProven")["reason"] == "NotYetVerified"
+    lab.api.delete("nnunettrainings", lab.namespace, "urgent")
+    lab.verify_and_evaluate()
+    lab.wait_reason("Complete", "TrainingComplete")
+    assert not any(job["status"].get("failed") for job in lab.jobs())
+
+
+def test_a_queue_that_is_stopped_while_a_fold_runs(kueue: Kueue, lab: Lab) -> None:
+    """HoldAndDrain stops it, and it goes on later; Hold lets it run to its end, and what comes next waits."""
+    name = kueue.queue(lab.namespace, "q")
+    queued_training(lab)
+    lab.plan_and_train()
+    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
+    kueue.hold(name, "HoldAndDrain")
+    condition = lab.wait_said("fold 0 waits for admission by Kueue's LocalQueue q: The ClusterQueue is stopped")
+    assert condition["reason"] == "WaitingForQueue" and "Ask who runs the queues" in condition["message"]
+    kueue.hold(name, "None")
+    pod = lab.kubelet.pod("hippo", "fold", "0")
+    kueue.hold(name, "Hold")
+    lab.kubelet.end(pod)
+    condition = lab.wait_said("verification waits for admission by Kueue's LocalQueue q: ")
+    assert "is inactive" in condition["message"] or "is stopped" in condition["message"], condition
+    kueue.hold(name, "None")
+    lab.verify_and_evaluate()
+    lab.wait_reason("Complete", "TrainingComplete")
+    assert not any(job["status"].get("failed") for job in lab.jobs())
+
+
+def test_partial_admission_is_not_for_jobs_of_one_pod(kueue: Kueue, lab: Lab) -> None:
+    """Somebody who may change Jobs can't have Kueue lower their parallelism, not even to what it is."""
+    kueue.queue(lab.namespace, "q", **{**PLENTY, "memory": "1Gi"})
+    queued_training(lab)
+    lab.wait_said("insufficient quota")
+    with pytest.raises(ApiError, match="should be between 0 and 0"):
+        annotations = {"kueue.x-k8s.io/job-min-parallelism": "1"}
+        lab.api.merge("jobs", lab.namespace, "hippo-plan", {"metadata": {"annotations": annotations}})
 
 
 def nothing(kueue: Kueue, lab: Lab) -> None:

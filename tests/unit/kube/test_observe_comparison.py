@@ -142,7 +142,7 @@ def test_a_container_of_others_that_keeps_the_pod_is_told() -> None:
 
 
 def test_what_kueue_says_of_its_job_is_said() -> None:
-    full = Workload("w", "gpus", True, False, (), False, False, "insufficient unused quota for cpu", "", ())
+    full = Workload("w", "gpus", True, False, (), False, False, "insufficient unused quota for cpu", "", (), False)
     waits = seen([suspended("gpus")], queueing={"shorter-compare": Queueing(workload=full)}, queue_name="gpus")
     assert waits.state is State.BLOCKED and waits.trouble is not None
     assert "insufficient unused quota for cpu" in waits.trouble.matter

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_api.kueue import workload
+from nnunet_api.kueue import rejected_for, workload
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_operator.kube.queues import Queueing, leaving, queued
@@ -37,12 +37,28 @@ def found(
     return Queueing(workload=workload(body))
 
 
+def rejected(event: str = "") -> Queueing:
+    """A Workload that an admission check has rejected, and Kueue's Event on it."""
+    by_check = {"reason": "DeactivatedDueToAdmissionCheck", "message": REJECTED}
+    body = {
+        "metadata": {"name": "wl"},
+        "spec": {"queueName": "q", "active": False},
+        "status": {"conditions": [{"type": "Evicted", "status": "True", **by_check}]},
+    }
+    told = workload(body)
+    return Queueing(workload=rejected_for(told, event) if event else told)
+
+
+REJECTED = "The workload is deactivated due to Admission check(s): budget, were rejected"
 TURN = (
     "couldn't assign flavors to pod set main: insufficient unused quota for nvidia.com/gpu in flavor a, 1 more needed"
 )
 PREEMPTED = "+Preempted to accommodate a workload (UID: u) due to prioritization in the ClusterQueue"
 TOO_SLOW = "+Exceeded the PodsReady timeout n/wl"
 CHECK = [{"name": "budget", "state": "Pending", "message": "asked"}, {"name": "done", "state": "Ready"}]
+
+AGAIN = [{"name": "budget", "state": "Retry", "message": "none left"}]
+NEVER = [{"name": "budget", "state": "Rejected", "message": "used up"}]
 
 
 @pytest.mark.parametrize(
@@ -78,7 +94,15 @@ CHECK = [{"name": "budget", "state": "Pending", "message": "asked"}, {"name": "d
         (found(Evicted="+The ClusterQueue is stopped"), "The ClusterQueue is stopped", "QueueStopped"),
         (found(Evicted="long ago", QuotaReserved=TURN), "q: insufficient unused quota", ""),
         (found(active=False, Evicted="+exceeded the limit"), "wl is deactivated, for good: exceeded", "Deactivated"),
+        (rejected(), "wl is deactivated, for good: The workload is deactivated due to Adm", "QueueCheckRejected"),
+        (
+            rejected("Deactivating workload because AdmissionCheck for budget was Rejected: it is used up"),
+            "wl is deactivated, for good: AdmissionCheck for budget was Rejected: it is used up",
+            "QueueCheckRejected",
+        ),
         (found(QuotaReserved="+", checks=CHECK), "it waits for admission check budget (asked)", "QueueCheck"),
+        (found(QuotaReserved="+", checks=AGAIN), "budget, which has it try again later (none left)", "QueueCheck"),
+        (found(QuotaReserved="+", checks=NEVER), "budget, which has rejected it (used up)", "QueueCheckRejected"),
         (found(QuotaReserved="+"), "its quota is reserved, and it waits", ""),
         (found(QuotaReserved="+", Admitted="+"), "it has been admitted", ""),
     ],
@@ -88,6 +112,22 @@ def test_what_a_job_waits_for(answer: Queueing | None, words: str, case: str) ->
     assert trouble.reason == Reason.WAITING_FOR_QUEUE and trouble.case == case
     assert trouble.matter.startswith("waits ") and words in trouble.matter, trouble.matter
     assert not case or case in REMEDIES[trouble.reason].cases
+
+
+@pytest.mark.parametrize(
+    ("label", "of_pods", "words"),
+    [
+        ("", "", "for Job hippo-plan"),
+        ("research", "", "for Job hippo-plan, which asks for WorkloadPriorityClass research"),
+        ("", "high", "for Job hippo-plan, which asks for PriorityClass high"),
+        ("research", "high", "for Job hippo-plan, which asks for WorkloadPriorityClass research"),
+    ],
+)
+def test_the_class_for_which_kueue_may_make_no_workload(label: str, of_pods: str, words: str) -> None:
+    labels = {"kueue.x-k8s.io/queue-name": "q", "kueue.x-k8s.io/priority-class": label}
+    pod = {"spec": {"priorityClassName": of_pods}}
+    body = {"metadata": {"name": "hippo-plan", "labels": labels}, "spec": {"suspend": True, "template": pod}}
+    assert queued(job_view(body), "q", Queueing()).matter.endswith(words)
 
 
 def test_a_job_without_a_queue() -> None:

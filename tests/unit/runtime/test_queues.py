@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nnunet_operator.kube.views import JobView, job_view, pod_view
-from nnunet_operator.runtime.client.resources import Resource
+from nnunet_operator.runtime.client.resources import EVENTS, Resource
 from nnunet_operator.runtime.controllers.queues import READS_PER_SECOND, QueueFinder
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key
@@ -35,13 +35,27 @@ class Server:
         """Workloads of the one that this one had to make room for; None where it has to for none."""
         self.places: list[str] = []
         """Namespaces in which that was looked for."""
+        self.events: list[Any] | None = None
+        """On a Workload that a check has rejected; None where they can't be read."""
+        self.rejected = False
 
-    async def list_all(self, resource: Resource, namespace: str, labels: str) -> tuple[list[Any], int]:
+    async def list_all(
+        self, resource: Resource, namespace: str, labels: str = "", fields: str = ""
+    ) -> tuple[list[Any], int]:
+        if resource is EVENTS:
+            assert fields == "involvedObject.uid=w,reason=AdmissionCheckRejected"
+            if self.events is None:
+                raise Unreachable("events can't be read")
+            return self.events, 1
         self.asked.append(f"{resource.version} {labels}")
         if resource.version not in self.versions:
             raise MISSING
         if self.failure:
             raise self.failure
+        if self.rejected:
+            said = {"type": "Evicted", "status": "True", "reason": "DeactivatedDueToAdmissionCheck", "message": "by x"}
+            spec = {"queueName": "q", "active": False}
+            return [{"metadata": {"name": "wl", "uid": "w"}, "spec": spec, "status": {"conditions": [said]}}], 1
         if self.others is None:
             return [{"metadata": {"name": "wl"}, "spec": {"queueName": "q"}}], 1
         if labels.endswith(OTHER):
@@ -143,3 +157,24 @@ def test_who_preempted_it_is_named_within_its_namespace(namespace: str, owners: 
     found = ask(server, waiting()).found["hippo-fold-0"].workload
     assert found.stopped == f"Preempted to accommodate {who} due to prioritization in the ClusterQueue"
     assert server.places == ["clinic"]
+
+
+def rejection(words: str, minute: int) -> dict[str, Any]:
+    at = f"2026-03-01T12:{minute:02d}:00Z"
+    message = f"Deactivating workload because AdmissionCheck for x was Rejected: {words}"
+    return {"metadata": {"resourceVersion": "1"}, "lastTimestamp": at, "message": message}
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([rejection("no budget", 7), rejection("no nodes", 5)], "AdmissionCheck for x was Rejected: no budget"),
+        ([], "by x"),
+        (None, "by x"),
+    ],
+)
+def test_why_a_check_has_rejected_is_told_by_an_event(events: list[Any] | None, words: str) -> None:
+    """Its newest; where there is none any more, the name of the check has to do."""
+    server = Server("v1beta2")
+    server.rejected, server.events = True, events
+    assert ask(server, waiting()).found["hippo-fold-0"].workload.stopped == words

@@ -125,7 +125,7 @@ class PodEventFinder:
             if before and before.event:
                 return before  # a cause that is known does not come and go with an API server in trouble
             return _Answer(now, None, error.message if isinstance(error, ApiError) else error.said or str(error))
-        return _Answer(now, max(events, key=_order, default=None))
+        return _Answer(now, max(events, key=newest, default=None))
 
 
 def _jobs_without_pod(jobs: Iterable[JobView], pods: tuple[PodView, ...]) -> Iterable[tuple[JobView, datetime | None]]:
@@ -145,7 +145,8 @@ def _should_have_started(pod: PodView) -> bool:
     return bool(pod.node) and not pod.over and not pod.deleting and not pod.running
 
 
-def _order(event: Manifest) -> tuple[datetime, int]:
+def newest(event: Manifest) -> tuple[datetime, int]:
+    """Return what orders Events, the newest last."""
     # Some components give whole seconds, others fractions: within a second the later write counts.
     return _last_seen(event).replace(microsecond=0), int(event["metadata"]["resourceVersion"])
 

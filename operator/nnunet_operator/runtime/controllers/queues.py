@@ -11,7 +11,8 @@ from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.queues import Queueing
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.client import Client
-from nnunet_operator.runtime.client.resources import Resource
+from nnunet_operator.runtime.client.resources import EVENTS, Resource
+from nnunet_operator.runtime.controllers.pod_events import newest
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.patience import USUAL, Patience
@@ -102,7 +103,23 @@ class QueueFinder:
         if items is None:
             self._not_served_until = asyncio.get_running_loop().time() + _NOT_SERVED_SECONDS
             return Queueing(served=False)
-        return Queueing(workload=await self._named(namespace, kueue.workload(items[0])) if items else None)
+        return Queueing(workload=await self._told(namespace, items[0]) if items else None)
+
+    async def _told(self, namespace: str, body: Manifest) -> kueue.Workload:
+        """Return a Workload with what Kueue says of it elsewhere."""
+        found = kueue.workload(body)
+        if found.rejected and not found.active:
+            return await self._rejected(namespace, body, found)
+        return await self._named(namespace, found)
+
+    async def _rejected(self, namespace: str, body: Manifest, found: kueue.Workload) -> kueue.Workload:
+        """Return a Workload that says for what an admission check has rejected it: its status names the check alone."""
+        fields = f"involvedObject.uid={body['metadata'].get('uid')},reason={kueue.REJECTED_REASON}"
+        with suppress(ApiError, Unreachable):  # then the name of the check has to do, as when the Event is gone
+            events, _ = await self._client.list_all(EVENTS, namespace, fields=fields)
+            if event := max(events, key=newest, default=None):
+                return kueue.rejected_for(found, str(event.get("message") or ""))
+        return found
 
     async def _named(self, namespace: str, found: kueue.Workload) -> kueue.Workload:
         """Return a Workload that says by name for whose sake it was stopped.
