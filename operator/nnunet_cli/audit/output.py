@@ -58,6 +58,7 @@ def columns(run: Run) -> dict[str, str]:
         "initialWeightsHash": made_of.initial_weights.sha256 if made_of.initial_weights else "",
         "chosen": " + ".join(results.selection.chosen) if results.selection else "",
         "postprocessing": "; ".join(results.selection.postprocessing) if results.selection else "",
+        "slippedIn": "; ".join(f"{one.what} ({', '.join(one.where)})" for one in made_of.slipped_in or ()),
     }
 
 

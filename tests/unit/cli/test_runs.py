@@ -69,6 +69,7 @@ def test_all_columns() -> None:
         "initialWeightsHash": "",
         "chosen": "",
         "postprocessing": "",
+        "slippedIn": "LD_PRELOAD (fold 0, fold 1)",
     }
 
 
