@@ -6,6 +6,7 @@ their status. This is what the operator sees for itself, also where that guard i
 """
 
 from nnunet_api.slipped_in import of_image, others, same_image, shown
+from nnunet_operator.core.rounding import harmless
 from nnunet_operator.kube.views import JobView, PodView
 
 
@@ -43,4 +44,4 @@ def not_given(job: JobView, pod: PodView) -> tuple[str, ...]:
 
 
 def _put_in(job: JobView, pod: PodView) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((*pod.slipped_in, *others(job.given, pod.given))))
+    return tuple(dict.fromkeys(map(harmless, (*pod.slipped_in, *others(job.given, pod.given)))))
