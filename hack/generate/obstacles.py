@@ -263,6 +263,13 @@ HELD = (
         Reason.POLICY_CHANGED,
         "spec.schedule.epochs is 10, must be at least 1000",
     ),
+    Obstacle(
+        "slipped_in",
+        "a webhook puts a variable into its pods by which they can run other code, and a policy has `allowedEnv`",
+        Reason.POLICY_CHANGED,
+        "what others have put into its pods sets PYTHONPATH, may set none",
+        Case.SLIPPED_IN,
+    ),
     Obstacle("no_policy", "the namespace is clinical, and no policy is for it", Reason.POLICY_MISSING, "clinical"),
 )
 FAILED = (
@@ -374,6 +381,10 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
         Reason.POLICY_CHANGED,
         Case.VERIFIER_BY_TAG,
     ): "tests/unit/core/test_verifier.py: an operator that is installed anew by a tag",
+    (
+        Reason.POLICY_DENIED,
+        Case.SLIPPED_IN,
+    ): "tests/unit/core/test_slipped_in.py: an operator that ended before it could write that the training has begun",
     (Reason.POLICY_EPOCHS_NOT_PROVEN, Case.POLICY_RAISED): "tests/unit/core/test_policy.py",
     (
         Reason.PODS_LOST,

@@ -33,6 +33,8 @@ RAW_PATH = "/nnunet/raw"
 PREPROCESSED_PATH = "/nnunet/preprocessed"
 RESULTS_PATH = "/nnunet/results"
 SCRATCH_PATH = "/tmp"
+COMMAND = "/opt/nnunet/bin/nnunet-trainer"
+"""By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 HOME_VARIABLES = {"HOME": SCRATCH_PATH, "MPLCONFIGDIR": f"{SCRATCH_PATH}/matplotlib"}
 """Variables that lead to folders of the pod's own."""
 VOLUMES_PATH = "/nnunet/volumes"

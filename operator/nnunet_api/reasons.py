@@ -196,6 +196,8 @@ class EventReason(StrEnum):
     """An exception of the policy ends soon, or has ended (on the policy)."""
     PLANNER_ADVICE = "PlannerAdvice"
     """nnU-Net recommends other planners than its old default, by which the training is planned."""
+    SLIPPED_IN = "SlippedIn"
+    """Somebody else, such as a webhook, put into its pods what can run other code than their image's."""
     LOOK_NOT_COUNTED = "LookNotCounted"
     """The namespace has as many NnunetTestSets as it may: a look at another test set is not counted."""
 

@@ -48,6 +48,21 @@ class Usage(StatusModel):
     """GPU-seconds whose work was lost to interruptions."""
 
 
+MAX_SLIPPED_IN = 16
+"""Things that others put into pods, of which the status tells."""
+MAX_SLIPPED_INTO = 8
+"""Children of a training of which it tells for each of them."""
+
+
+class SlippedIn(StatusModel):
+    """What somebody else, such as a webhook, has put into pods of the run."""
+
+    what: Annotated[str, Field(max_length=1024)]
+    """Name of a variable, the command, a hook, a volume's path, or another image."""
+    where: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=MAX_SLIPPED_INTO)]
+    """Whose pods: planning, fold 0, ...; the first ones."""
+
+
 class Provenance(StatusModel):
     """What the run was made from."""
 
@@ -73,6 +88,9 @@ class Provenance(StatusModel):
     """Trainer image as the node resolved it."""
     other_image_digests: Annotated[list[Annotated[str, Field(max_length=1024)]] | None, Field(max_length=8)] = None
     """The same image as nodes resolved it for other pods of the run: its tag was moved while the training ran."""
+    slipped_in: Annotated[list[SlippedIn] | None, Field(max_length=MAX_SLIPPED_IN)] = None
+    """What pods of the run had that the operator has not given to them, and by which they can run other code than their
+    image's. What is listed once stays; absent where nothing is known of."""
     verifier_image: str | None = None
     """The operator's own image, which makes the folders and verifies the checkpoints, as asked for."""
     verifier_image_digest: str | None = None

@@ -69,6 +69,7 @@ STATUS: dict[str, Any] = {
         "plansHash": "p",
         "splitsHash": "s",
         "imageDigest": "sha256:1",
+        "slippedIn": [{"what": "LD_PRELOAD", "where": ["fold 0", "fold 1"]}],
         "evidencePath": "e",
     },
 }

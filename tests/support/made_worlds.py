@@ -1,5 +1,6 @@
 """Builders of worlds for tests: Jobs and Pods as Kubernetes shows them."""
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -115,8 +116,8 @@ def pod(
     trainer = {"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state or {}), **pulled}
     containers = [trainer] if state else []
     body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
-    images = [{"name": one["name"], "image": one["image"]} for one in of["spec"]["template"]["spec"]["containers"]]
-    return {"metadata": metadata, "spec": {"containers": images}, "status": body}
+    given = copy.deepcopy(of["spec"]["template"]["spec"]["containers"])
+    return {"metadata": metadata, "spec": {"containers": given}, "status": body}
 
 
 def running(of: Manifest, **changes: Any) -> Manifest:

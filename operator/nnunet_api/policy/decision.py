@@ -42,6 +42,8 @@ class Subject:
     weights_claim: str = ""
     """The claim from which the weights of another training are yet to be copied. Empty where none are, or it is not
     known, as at admission."""
+    slipped_in: tuple[str, ...] = ()
+    """What others have put into its pods (`nnunet_api.slipped_in`), as its status says."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def _judge(subject: Subject, policy: Policy, now: datetime) -> Verdict:
     )
     exception = named if named and in_force(named, now) else None
     standing = Standing(policy.spec.rules, exception)
-    broken = violations(subject.spec, standing, subject.verifier, subject.weights_claim)
+    broken = violations(subject.spec, standing, subject.verifier, subject.weights_claim, subject.slipped_in)
     as_arm = subject.spec.comparison is not None and standing.terms is not None
     compared = tuple(one for one in broken if as_arm and one.rule in COMPARABLE)
     others = tuple(one for one in broken if one not in compared)

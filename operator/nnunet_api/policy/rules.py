@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from nnunet_api.policy.model import ComparisonTerms, PolicyException, Rule, Rules
 from nnunet_api.policy.names import CLAIM_TEMPLATES, is_allowed, is_allowed_image, named
 from nnunet_api.schedule import LearningRatePolicy
+from nnunet_api.slipped_in import image_in, is_variable
 from nnunet_api.standard import number_text
 from nnunet_api.training import NnunetTrainingSpec
 
 DIGEST = re.compile(r"[^@]+@sha256:[0-9a-f]{64}")
 VERIFIER = "the operator's own trainer image"
 """The field of a violation that no change of the training mends. Admission does not know of it."""
+SLIPPED_IN = "what others have put into its pods"
+OTHER_IMAGE = "the image that others have given to its pods"
+"""The same of what somebody else did, such as a webhook."""
 SHOWN_CHARACTERS = 200
 """Characters of a list that a message shows."""
 TOLD_BYTES, TOLD_CHARACTERS = 4096, 1000
@@ -113,14 +117,22 @@ def gpus_at_once(spec: NnunetTrainingSpec) -> int:
 
 
 def violations(
-    spec: NnunetTrainingSpec, standing: Standing, verifier: str = "", weights_claim: str = ""
+    spec: NnunetTrainingSpec,
+    standing: Standing,
+    verifier: str = "",
+    weights_claim: str = "",
+    slipped_in: Sequence[str] = (),
 ) -> list[Violation]:
     """Return what a training breaks.
 
     `verifier` is the image that is yet to verify it, `weights_claim` the claim from which another training's weights
-    are yet to be copied; admission knows of neither.
+    are yet to be copied, `slipped_in` what others have put into its pods; admission knows of none.
     """
-    found = [*_all(spec, standing, verifier), *_claim_of_weights(spec, standing.rules, weights_claim)]
+    found = [
+        *_all(spec, standing, verifier),
+        *_claim_of_weights(spec, standing.rules, weights_claim),
+        *_slipped_in(standing.rules, slipped_in),
+    ]
     return [one for one in found if standing.holds(one.rule)]
 
 
@@ -244,6 +256,22 @@ def _environment(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:
     strange = [variable.name for variable in spec.trainer.env if not is_allowed(variable.name, allowed)]
     if strange:
         yield Violation(Rule.ENV, "spec.trainer.env", strange, _may_set(allowed))
+
+
+def _slipped_in(rules: Rules, found: Sequence[str]) -> Iterator[Violation]:
+    """What the rules forbid the training they forbid however it has come into its pods."""
+    images = [image for one in found if (image := image_in(one))]
+    others = [one for one in found if not image_in(one)]
+    if (allowed := rules.allowed_env) is not None:
+        strange = [one for one in others if not (is_variable(one) and is_allowed(one, allowed))]
+        if strange:
+            yield Violation(Rule.ENV, SLIPPED_IN, strange, _may_set(allowed))
+    if images and rules.require_image_digest:
+        yield Violation(Rule.IMAGE_DIGEST, OTHER_IMAGE, images[0], "must have the digest of spec.trainer.image")
+    if (allowed := rules.allowed_images) is not None:
+        strange = [image for image in images if not is_allowed_image(image, allowed)]
+        if strange:
+            yield Violation(Rule.IMAGES, OTHER_IMAGE, strange[0], _must_be(allowed))
 
 
 def _pod(spec: NnunetTrainingSpec, rules: Rules) -> Iterator[Violation]:

@@ -165,6 +165,8 @@ class Case(StrEnum):
     POLICY_UNREADABLE = "PolicyUnreadable"
     VERIFIER_BY_TAG = "VerifierByTag"
     """A policy asks for digests, and the operator's own trainer image, which verifies, is a tag."""
+    SLIPPED_IN = "SlippedIn"
+    """Others have put into its pods what a policy forbids."""
     SLOW_VOLUME = "SlowVolume"
     """More workers would hardly help: those that there are wait as well, or are as many as anybody uses."""
     RESTARTED = "Restarted"

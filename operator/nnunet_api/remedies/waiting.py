@@ -228,6 +228,11 @@ _NOT_FOR_ITS_OWNER: Mapping[str, str] = {
     Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator.",
     Case.VERIFIER_BY_TAG: "Ask who runs the operator to give its trainer image by digest (trainer.image.digest of the "
     f"chart), or {ASK_FOR_EXCEPTION}. It goes on by itself after that.",
+    Case.SLIPPED_IN: "Ask who runs the cluster which webhook puts that into pods (kubectl get "
+    "mutatingwebhookconfigurations,mutatingadmissionpolicies), and to exempt pods with the label "
+    "nnunet.dev/training from it; then delete the training and create it anew, as what has run stays what it "
+    "is. Or ask those who may write the policy to allow it (allowedEnv, allowedImages), or for an exception: "
+    "it goes on by itself after that.",
 }
 
 HELD: Mapping[str, Remedy] = {
@@ -241,8 +246,9 @@ HELD: Mapping[str, Remedy] = {
     ),
     Reason.POLICY_CHANGED: Remedy(
         Group.HELD,
-        "it had begun, and is no longer allowed: a policy, an exception or a label of the namespace has changed, or an "
-        "exception has ended. It stands at its last checkpoint and nothing is lost",
+        "it had begun, and is no longer allowed: a policy, an exception or a label of the namespace has changed, an "
+        "exception has ended, or others have put into its pods what a policy forbids. It stands at its last checkpoint "
+        "and nothing is lost",
         f"Ask those who may write policies what has changed, or {ASK_FOR_EXCEPTION}. It goes on from its checkpoint by "
         "itself as soon as it is allowed.",
         look=(DESCRIBE, POLICIES, NAMESPACE),

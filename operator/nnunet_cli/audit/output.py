@@ -63,6 +63,7 @@ def columns(run: Run) -> dict[str, str]:
         "configurations": "; ".join(run.configurations),
         "splits": _settings(run.splits),
         "inference": _settings(run.inference),
+        "slippedIn": "; ".join(f"{one.what} ({', '.join(one.where)})" for one in made_of.slipped_in or ()),
     }
 
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
+
+from nnunet_cli.text.html_page import escape
 
 # Okabe and Ito, Color universal design (2008), as in report.html; the dashes tell arms apart in grey print, too.
 COLOURS = ("#595959", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#222222", "#8A3D6B", "#6A8A00")

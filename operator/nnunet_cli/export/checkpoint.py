@@ -85,9 +85,17 @@ def _number(kind: Any, data: Any) -> _Thing:
     return _Thing()
 
 
+def _encoded(text: Any, _encoding: Any) -> bytes:
+    if not isinstance(
+        text, str
+    ):  # of lists that hold each other twice, thirty deep, Python would write a billion words
+        raise pickle.UnpicklingError("it has something else where a text belongs")
+    return text.encode("latin1")
+
+
 _KNOWN: dict[str, Callable[..., Any]] = {
     "collections.OrderedDict": _Ordered,
-    "_codecs.encode": lambda text, _encoding: str(text).encode("latin1"),
+    "_codecs.encode": _encoded,
     **{f"{module}.set": set for module in ("builtins", "__builtin__")},
     **{f"{module}.frozenset": frozenset for module in ("builtins", "__builtin__")},
     **{f"{module}.complex": _Thing for module in ("builtins", "__builtin__")},

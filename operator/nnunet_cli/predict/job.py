@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nnunet_api.contract import (
+    COMMAND,
     CONTAINER_NAME,
     CONTRACT_ENV,
     RAW_PATH,
@@ -20,8 +21,6 @@ from nnunet_cli.kube.cluster import Object
 from nnunet_cli.predict.request import Compute, Request
 from nnunet_cli.volumes.helper import Image
 
-COMMAND = "/opt/nnunet/bin/nnunet-trainer"
-"""By its absolute path: nothing looks along a PATH."""
 ASKED_FOR = "predict.nnunet.dev/asked-for"
 """Annotation: the hash of all that decides what comes out."""
 LABELS = {"app.kubernetes.io/name": "nnunetctl", "app.kubernetes.io/component": "prediction"}

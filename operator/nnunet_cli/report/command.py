@@ -14,6 +14,7 @@ from nnunet_cli.kube.connection import Connection
 from nnunet_cli.kube.watched import Watched
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, asks_cluster
 from nnunet_cli.report.of_status import LACKS, status_report
+from nnunet_cli.text.html_page import fenced
 from nnunet_cli.text.output import note, print_file, write_file
 from nnunet_cli.volumes.access import NoPod
 from nnunet_cli.volumes.runs import file_name, open_run, read_begun
@@ -112,7 +113,9 @@ def _of_claim(cluster: Cluster, training: Object, file: RunFile, image: str | No
             raise CliError(
                 f"{words}: no trainer of this project writes so much. Look at it on the claim", ExitCode.FOUND
             )
-        return remote.read(head["size"])
+        data = remote.read(head["size"])
+    # The training's own image has written it.
+    return fenced(data) if file is RunFile.REPORT else data
 
 
 def _of_status(found: Watched, file: RunFile) -> bytes:

@@ -1,9 +1,16 @@
 """Pages in one file that need no network and run nothing. Every text is escaped. Pure."""
 
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape as _escape
+
+from nnunet_cli.text.words import printable
 
 Row = tuple[str, str]
+
+_FENCE = b"""<!DOCTYPE html>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+"""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -28,6 +35,19 @@ svg {{ max-width: 100%; height: auto }}
 </body>
 </html>
 """
+
+
+def fenced(data: bytes) -> bytes:
+    """Return a page of somebody else's in which nothing runs, and that loads nothing.
+
+    What stands first is the head of a page to any browser, and of several such policies each holds.
+    """
+    return _FENCE + data
+
+
+def escape(text: str) -> str:
+    """Return a text as it stands in a page: no markup, and nothing that turns the direction of writing."""
+    return _escape(printable(text))
 
 
 def page(title: str, parts: Iterable[str], width: str = "60em") -> str:

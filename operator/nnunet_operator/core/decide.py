@@ -12,7 +12,7 @@ from nnunet_api.remedies.remedy import Case
 from nnunet_api.remedies.table import phase, phase_of
 from nnunet_api.stages import STAGES
 from nnunet_api.status import NnunetTrainingStatus
-from nnunet_operator.core import facts, renewals, usage
+from nnunet_operator.core import facts, renewals, slipped_in, usage
 from nnunet_operator.core.conditions import Mode, Situation, conditions, problem, why_not_suspended
 from nnunet_operator.core.decision import Action, Decision, DeleteTraining, Start, Stop
 from nnunet_operator.core.deletion import decide_held
@@ -72,7 +72,8 @@ def decide(
         training = replace(training, status=without_former_run(training.status))
         decision = decide(training, observations, policies, now, options)
         return replace(decision, events=(forgotten(training, former), *decision.events))
-    policy = find(training, policies, now, options.trainer_image)
+    known = slipped_in.record(training.status.provenance, observations.values())
+    policy = find(training, policies, now, options.trainer_image, [one.what for one in known])
     found = look_at_stages(training, observations, policy.min_epochs)
     failure = _failure(training.status, found)
     mode = _mode(training, found, failure, policy)

@@ -10,7 +10,7 @@ from nnunet_api.standard import planner_advice
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_api.training import Planning
 from nnunet_api.words import counted
-from nnunet_operator.core import early_stopping
+from nnunet_operator.core import early_stopping, slipped_in
 from nnunet_operator.core.decision import Event
 
 MESSAGE_LIMIT = 1000
@@ -35,6 +35,8 @@ def planner_events(before: NnunetTrainingStatus, planning: Planning) -> tuple[Ev
 def _condition_events(before: NnunetTrainingStatus, after: NnunetTrainingStatus) -> Iterator[Event]:
     yield from _schedule_events(before, after)
     yield from policy_events(before, after)
+    if (words := slipped_in.told(after)) and words != slipped_in.told(before):
+        yield Event("Warning", EventReason.SLIPPED_IN.value, words[:MESSAGE_LIMIT])
     for type_ in (
         ConditionType.DATASET_READY,
         ConditionType.SUSPENDED,

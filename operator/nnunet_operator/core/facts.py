@@ -19,7 +19,7 @@ from nnunet_api.results import (
 )
 from nnunet_api.status import Provenance
 from nnunet_api.training import NnunetTrainingSpec
-from nnunet_operator.core import verifier
+from nnunet_operator.core import slipped_in, verifier
 from nnunet_operator.core.initial_weights import weights_facts
 from nnunet_operator.core.observation import Observation
 from nnunet_operator.core.rounding import count, dice, harmless, number, text
@@ -65,6 +65,7 @@ def provenance(training: Training, found: Stages, options: Options) -> Provenanc
             "nnunet_version": text(plan.nnunet_version),
             "torch_version": text(plan.torch_version),
         }
+    stated["slipped_in"] = slipped_in.record(before, trainers) or None
     stated |= verifier.stated(before, found.plan, found.verify, found.verified)
     if training.spec.trainer.seed is not None:
         stated["seed"] = training.spec.trainer.seed

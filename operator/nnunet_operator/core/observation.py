@@ -112,6 +112,8 @@ class Observation:
     """What that pod said. An attempt before it may have said something else."""
     doubt: str = ""
     """Why what that pod said is not believed."""
+    slipped_in: tuple[str, ...] = ()
+    """What pods of it have run that the operator has not given to them; of what proves, `doubt` says it."""
     pod: str = ""
     """Name of the pod of its present or last attempt."""
     sample: LiveFacts | None = None

@@ -7,7 +7,7 @@ from datetime import datetime
 from nnunet_api.conditions import rfc3339
 from nnunet_api.policy.decision import Decision, Subject, Verdict, decide
 from nnunet_api.policy.model import CLINICAL_LABEL, LONGEST_EXCEPTION_DAYS, Outcome, PolicyException
-from nnunet_api.policy.rules import VERIFIER
+from nnunet_api.policy.rules import OTHER_IMAGE, SLIPPED_IN, VERIFIER
 from nnunet_api.policy.status import MAX_DECISIONS, MAX_EXCEPTIONS, AppliedPolicies, GrantedException, PolicyDecision
 from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.remedies.remedy import Case
@@ -42,10 +42,12 @@ class Finding:
         return (self.record.min_epochs if self.record else None) or 0
 
 
-def find(training: Training, policies: Policies, now: datetime, verifier: str = "") -> Finding:
-    """Apply the policies to the training, which this image is to verify."""
+def find(
+    training: Training, policies: Policies, now: datetime, verifier: str = "", slipped_in: Sequence[str] = ()
+) -> Finding:
+    """Apply the policies to the training, which this image is to verify, with what others have put into its pods."""
     judged, claim = "" if _keeps_its_verifier(training) else verifier, claim_to_read(training)
-    subject = Subject(training.namespace, training.name, training.spec, judged, claim)
+    subject = Subject(training.namespace, training.name, training.spec, judged, claim, tuple(slipped_in))
     decision = decide(subject, policies.namespace_labels, policies.readable, now)
     allowed = decision.allowed and not policies.unreadable
     record = _record(training, decision, allowed, now.replace(microsecond=0))
@@ -70,9 +72,12 @@ def _keeps_its_verifier(training: Training) -> bool:
 
 
 def _case(decision: Decision) -> str:
-    """Return the case where it is not for the training to change: all that is in its way is the operator's image."""
+    """Return the case where it is not for the training to change: the operator's image, or what others did, is all."""
     broken = [one for v in decision.verdicts if v.outcome is Outcome.DENIED for one in v.violations]
-    return Case.VERIFIER_BY_TAG if broken and all(one.field == VERIFIER for one in broken) else ""
+    fields = {one.field for one in broken}
+    if fields == {VERIFIER}:
+        return Case.VERIFIER_BY_TAG
+    return Case.SLIPPED_IN if fields and fields <= {SLIPPED_IN, OTHER_IMAGE} else ""
 
 
 def _record(training: Training, decision: Decision, allowed: bool, now: datetime) -> AppliedPolicies | None:

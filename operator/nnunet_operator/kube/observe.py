@@ -28,7 +28,7 @@ from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
 from nnunet_operator.kube.views import ContainerView, JobView, PodView
-from nnunet_operator.kube.witness import doubt_of
+from nnunet_operator.kube.witness import doubt_of, not_given
 from nnunet_operator.progress.model import LiveFacts
 
 UNSEEN_SECONDS = 30.0
@@ -147,6 +147,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         success_seen=success is not None,
         success_report=success.report if success and not doubt else None,
         doubt=doubt,
+        slipped_in=() if proves else tuple(dict.fromkeys(what for pod in pods for what in not_given(job, pod))),
         pod=pods[-1].name if pods else "",
         sample=sample,
         image=job.image,

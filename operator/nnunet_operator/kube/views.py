@@ -11,8 +11,7 @@ from datetime import datetime
 from sys import intern
 from typing import Any
 
-from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, HOME_VARIABLES, IMAGE_ENV, PREPARE_CONTAINER_NAME
-from nnunet_api.environment import DEVICES_NAMES, OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
+from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
 from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
 from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
 from nnunet_api.labels import (
@@ -23,6 +22,7 @@ from nnunet_api.labels import (
     STAGE_LABEL,
     TRAINING_LABEL,
 )
+from nnunet_api.slipped_in import Given, given, of_itself
 from nnunet_operator.kube.objects import (
     Manifest,
     container_named,
@@ -105,6 +105,8 @@ class JobView:
     """Mark of what the training asked for when the Job was made (`core.outdated`)."""
     operators_settings: str
     """Mark of the operator's settings then."""
+    given: Given
+    """What its trainer's container alone may have from it."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
     weights: WeightsSource | None
@@ -169,7 +171,9 @@ class PodView:
     memory: str
     """Limit that its spec has for the trainer's container; empty where it has none."""
     slipped_in: tuple[str, ...]
-    """Variables of the trainer's container that run other code than the image's, and that the operator has not set."""
+    """What its containers of ours have that runs other code than the image's, and that the operator never gives."""
+    given: Given
+    """What its trainer's container may have from its Job alone."""
     debugged: bool
     """An ephemeral container was attached to it."""
     phase: str
@@ -259,6 +263,7 @@ def job_view(body: Manifest) -> JobView:
         image=_image_told(spec, CONTAINER_NAME),
         prepares_with=_image_told(spec, PREPARE_CONTAINER_NAME),
         asked_for=_word(annotations.get(ASKED_FOR)),
+        given=_given(container_named(CONTAINER_NAME, _pod_in(spec).get("containers"))),
         operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=_told_min_epochs(spec),
         weights=_weights(spec),
@@ -284,7 +289,8 @@ def pod_view(body: Manifest) -> PodView:
         node=_word(spec.get("nodeName")),
         image=_word(trainer.get("image")),
         memory=_word(((trainer.get("resources") or {}).get("limits") or {}).get("memory")),
-        slipped_in=tuple(_slipped_in(trainer)),
+        slipped_in=tuple(dict.fromkeys(map(intern, _slipped_in(trainer, spec)))),
+        given=_given(trainer),
         debugged=bool(spec.get("ephemeralContainers")),
         phase=_word(status.get("phase")),
         reason=_word(status.get("reason")),
@@ -313,21 +319,13 @@ def _owner(body: Manifest) -> Owner:
     return Owner(_word(found.get("apiVersion")), kind, name, uid) if found else NOBODY
 
 
-def _slipped_in(trainer: Manifest) -> Iterator[str]:
-    # None of ours has a variable whose name only the pod's start brings to light. Which devices it sees does no harm:
-    # what shares GPUs tells pods without one that they see none.
-    if trainer.get("envFrom"):
-        yield "envFrom"
-    for one in trainer.get("env") or ():
-        name = _word(one.get("name"))
-        of_ours = name in OPERATORS_NAMES or name.startswith(OPERATORS_PREFIX)
-        if (
-            is_refused(name)
-            and not of_ours
-            and name not in DEVICES_NAMES
-            and (name, one.get("value")) not in HOME_VARIABLES.items()
-        ):
-            yield name
+def _slipped_in(trainer: Manifest, spec: Manifest) -> Iterator[str]:
+    yield from of_itself(trainer)
+    yield from of_itself(container_named(PREPARE_CONTAINER_NAME, spec.get("initContainers")))
+
+
+def _given(container: Manifest) -> Given:
+    return tuple((intern(what), intern(value)) for what, value in given(container)) if container else ()
 
 
 def _unclaimed(spec: Manifest, status: Manifest) -> str:
@@ -383,9 +381,14 @@ def _image_told(spec: Manifest, container: str) -> str:
     return intern(_told(spec, IMAGE_ENV, container).replace("$$", "$"))
 
 
+def _pod_in(spec: Manifest) -> Manifest:
+    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
+    return pod
+
+
 def _told(spec: Manifest, variable: str, container: str = CONTAINER_NAME) -> str:
     """Return an environment variable that the operator gave to a Job's container; empty where there is none."""
-    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
+    pod = _pod_in(spec)
     found = container_named(container, [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())])
     return next((str(v.get("value") or "") for v in found.get("env") or [] if v.get("name") == variable), "")
 

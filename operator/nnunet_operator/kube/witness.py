@@ -1,9 +1,12 @@
-"""Whether the report of a verification's pod is believed: it is the proof, so nobody else may have written it.
+"""What pods have that the operator has not given to them, and whether the report of one that proves is believed.
 
-The guard of Jobs and Pods at admission keeps others from writing such pods and their status. This is what the operator
-sees for itself, also where that guard is off.
+A verification's report is the proof, so nobody else may have written it. What others do to the pods of the other stages
+is recorded, and policies judge it. The guard of Jobs and Pods at admission keeps others from writing such pods and
+their status. This is what the operator sees for itself, also where that guard is off.
 """
 
+from nnunet_api.slipped_in import of_image, others, same_image, shown
+from nnunet_operator.core.rounding import harmless
 from nnunet_operator.kube.views import JobView, PodView
 
 
@@ -11,15 +14,15 @@ def doubt_of(job: JobView, pod: PodView) -> str:
     """Return why the report of an ended pod of a Job is not believed, or ""."""
     if (pod.owner.api_version, pod.owner.kind, pod.owner.uid) != ("batch/v1", "Job", job.uid):
         return f"pod {pod.name} is not of Job {job.name}"
-    if not _same(job.image, pod.image):
+    if not same_image(job.image, pod.image):
         return (
             f"pod {pod.name} has image {pod.image or 'unknown'}, not {job.image}. If a webhook takes images from "
             "another registry, give the operator's trainer image by digest (the chart's trainer.image.digest), or "
             "exempt pods with the label nnunet.dev/stage=verify (or compare) from it"
         )
-    if pod.slipped_in:
+    if found := _put_in(job, pod):
         return (
-            f"the container of pod {pod.name} has {', '.join(pod.slipped_in)[:200]}, which the operator has not given "
+            f"the container of pod {pod.name} has {shown(found)}, which the operator has not given "
             "to it and by which it can run other code than its image's. If a webhook puts that into all pods, exempt "
             "pods with the label nnunet.dev/stage=verify (or compare) from it"
         )
@@ -31,7 +34,14 @@ def doubt_of(job: JobView, pod: PodView) -> str:
     return ""
 
 
-def _same(asked: str, runs: str) -> bool:
-    """Tell whether two references name the same image: by digest wherever it is taken from, or word for word."""
-    _, _, digest = asked.partition("@")
-    return bool(runs) and (asked == runs or (digest.startswith("sha256:") and runs.endswith(f"@{digest}")))
+def not_given(job: JobView, pod: PodView) -> tuple[str, ...]:
+    """Return what other code a pod of a Job has run, as far as it can be seen; nothing of one that has not begun."""
+    if not pod.begun:
+        return ()
+    # A Job that was made before the operator noted down the image, or whose note is gone.
+    other = job.image and pod.image and not same_image(job.image, pod.image)
+    return (*_put_in(job, pod), *([of_image(pod.image)] if other else []))
+
+
+def _put_in(job: JobView, pod: PodView) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(map(harmless, (*pod.slipped_in, *others(job.given, pod.given)))))

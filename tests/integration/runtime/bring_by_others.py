@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tests.integration.runtime.bring import policy
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
 from tests.support.api import Object
 from tests.support.mutations import Mutations
@@ -131,6 +132,24 @@ def name_of_other_training(stage: Stage) -> Iterator[None]:
     stage.name = name.replace("-", ".")
     stage.apply()
     yield
+
+
+@brings
+def slipped_in(stage: Stage) -> Iterator[None]:
+    api, name = stage.held.api, stage.held.namespace
+    mutations = Mutations(api, name)
+    variable = 'Object.spec.containers.env{name: "PYTHONPATH", value: "/nnunet/results"}'
+    patch = f'[JSONPatch{{op: "add", path: "/spec/containers/0/env", value: [{variable}]}}]'
+    mutations.begin("path", "", "pods", patch)
+    trial: Object = {"metadata": {"generateName": "trial-", "namespace": name}, **TRIAL}
+    stage.held.wait("the rule", lambda: "env" in api.create("pods", trial, dryRun="All")["spec"]["containers"][0])
+    try:
+        with policy(stage, allowedEnv=[]):
+            stage.apply(stage.held)
+            stage.held.kubelet.run(stage.pod(lab=stage.held))
+            yield
+    finally:
+        mutations.end()
 
 
 @contextmanager

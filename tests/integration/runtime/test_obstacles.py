@@ -28,6 +28,7 @@ HELD_APART = (
     "denied",
     "verifier_by_tag",
     "changed",
+    "slipped_in",
     "no_policy",
     "below_policy",
     "no_evidence_for_policy",

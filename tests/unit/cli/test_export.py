@@ -1,5 +1,6 @@
 """A model leaves the cluster whole, as it was verified, and harmless, or not at all."""
 
+import codecs
 import hashlib
 import io
 import json
@@ -201,6 +202,14 @@ class Runs:
         return self._call
 
 
+def doubled() -> Any:
+    """Lists that hold each other twice: to write them down takes hundreds of MB."""
+    found: Any = ["xxxxxxxx"]
+    for _ in range(24):
+        found = [found, found]
+    return found
+
+
 def before_it(data: bytes) -> bytes:
     """A pickle, which torch takes to be all, before the zip file that was verified."""
     return pickle.dumps({"epochs": 1000}, 2) + data
@@ -217,6 +226,7 @@ def another_before_it(data: bytes) -> bytes:
         (lambda: weights("2d", 0, extra=Runs(eval, "1")), r"it names (__builtin__|builtins)\.eval"),
         (lambda: weights("2d", 0, extra=Path("/")), "it names (pathlib|copy_?reg)"),
         (lambda: weights("2d", 0, extra=np.array([print], dtype=object)), "it has numbers of type O"),
+        (lambda: weights("2d", 0, extra=Runs(codecs.encode, doubled(), "latin1")), "where a text belongs"),
         (lambda: before_it(weights("2d", 0)), "it is no checkpoint of torch's"),
         (lambda: another_before_it(weights("2d", 0)), "its records are not those of a checkpoint"),
         (lambda: b"no zip at all", "it is no checkpoint of torch's"),

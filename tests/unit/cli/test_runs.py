@@ -72,6 +72,7 @@ def test_all_columns() -> None:
         "configurations": "3d_fullres",
         "splits": "",
         "inference": "",
+        "slippedIn": "LD_PRELOAD (fold 0, fold 1)",
     }
 
 

@@ -1,8 +1,10 @@
 """The report that a training's status alone gives: it says what it lacks, and takes nothing for markup."""
 
 from dataclasses import replace
+from html.parser import HTMLParser
 
 from nnunet_cli.report.of_status import LACKS, status_report
+from nnunet_cli.text.html_page import fenced
 from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
 
 MADE = {"image": "registry/t:1", "imageDigest": "registry/t@sha256:ab", "device": "NVIDIA H100", "seed": 7}
@@ -77,6 +79,26 @@ def test_what_was_chosen_is_told_with_its_score() -> None:
 def test_one_that_still_trains_has_no_scores() -> None:
     page = status_report(watched(**TRAINING), NOW)
     assert "they come with the evaluation" in page and "12 of 40" in page and "folds 0 and 1 train" in page
+
+
+def test_nothing_runs_in_a_report_that_another_has_written() -> None:
+    """What stands first counts: a browser takes it for the head, whatever else calls itself so further down."""
+    evil = b"\xef\xbb\xbf<!doctype html><html><head></head><body onload=evil()><script>evil()</script></body></html>"
+    first, rest = fenced(evil)[: -len(evil)].decode(), fenced(evil)[-len(evil) :]
+    tags: list[tuple[str, dict[str, str | None]]] = []
+    parser = HTMLParser()
+    parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))  # type: ignore[method-assign]
+    parser.feed(first)
+    assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in tags] == ["meta", "meta"]
+    assert tags[1][1] == {
+        "http-equiv": "Content-Security-Policy",
+        "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    }
+
+
+def test_names_turn_no_direction() -> None:
+    found = replace(watched(), name="a\u202eb")
+    assert "\u202e" not in status_report(found, NOW)
 
 
 def test_names_and_messages_are_no_markup() -> None:

@@ -29,9 +29,9 @@ def verification(of: Training, digest: str, asked: str = "") -> tuple[Manifest, 
     body, pod = verified(of)
     pod["status"]["containerStatuses"][0]["imageID"] = digest
     if asked:
-        container = body["spec"]["template"]["spec"]["containers"][0]
-        (told,) = [variable for variable in container["env"] if variable["name"] == "NNUNET_RUN_IMAGE"]
-        told["value"] = container["image"] = pod["spec"]["containers"][0]["image"] = asked
+        for container in (body["spec"]["template"]["spec"]["containers"][0], pod["spec"]["containers"][0]):
+            (told,) = [variable for variable in container["env"] if variable["name"] == "NNUNET_RUN_IMAGE"]
+            told["value"] = container["image"] = asked
     return body, pod
 
 

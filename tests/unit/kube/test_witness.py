@@ -14,6 +14,7 @@ from tests.support.made_worlds import condition, created, decide, evidence_of, f
 DIGEST = f"sha256:{'0' * 64}"
 ONE = training(folds=[0], schedule={"epochs": 10})
 JOB, POD = verified(ONE)
+RUN = "/nnunet/results/clinic/hippo-0a1b2c3d"
 
 
 def concluded(*pods: Manifest) -> Decision:
@@ -25,6 +26,11 @@ def forged(change: Callable[[Manifest], object]) -> Manifest:
     _, pod = verified(ONE)
     change(pod)
     return pod
+
+
+def container(pod: Manifest) -> Manifest:
+    found: Manifest = pod["spec"]["containers"][0]
+    return found
 
 
 def ended(pod: Manifest) -> Manifest:
@@ -60,6 +66,27 @@ FORGERIES: dict[str, tuple[Callable[[Manifest], object], str]] = {
     "variables that only the pod's start brings to light": (
         lambda pod: pod["spec"]["containers"][0].update(envFrom=[{"configMapRef": {"name": "more"}}]),
         "has envFrom,",
+    ),
+    "another program": (
+        lambda pod: container(pod).update(command=["/nnunet/results/x"]),
+        "has the command, which",
+    ),
+    "other arguments of the program": (lambda pod: container(pod).update(args=["plan"]), "has the command, which"),
+    "a command beside it": (
+        lambda pod: container(pod).update(lifecycle={"postStart": {"exec": {"command": ["sh"]}}}),
+        "has the hook postStart, which",
+    ),
+    "a volume over the program": (
+        lambda pod: container(pod)["volumeMounts"].append({"name": "x", "mountPath": "/opt/nnunet/lib"}),
+        "has a volume at /opt/nnunet/lib, which",
+    ),
+    "a volume over what it reads": (
+        lambda pod: container(pod)["volumeMounts"].append({"name": "x", "mountPath": f"{RUN}/fold_0"}),
+        f"has a volume at {RUN}/fold_0, which",
+    ),
+    "another contract": (
+        lambda pod: variables(pod).append({"name": "NNUNET_RUN_CONTRACT", "value": "{}"}),
+        "has NNUNET_RUN_CONTRACT, which",
     ),
     "an ephemeral container": (
         lambda pod: pod["spec"].update(ephemeralContainers=[{"name": "debug", "image": "mine:1"}]),
@@ -123,7 +150,7 @@ def test_a_forged_pod_beside_the_real_one_hides_nothing(what: str) -> None:
 def test_a_digest_names_the_image_in_whatever_registry(asked: str, runs: str, believed: bool) -> None:
     """Clusters with a mirror rewrite references; a digest is the same everywhere, a tag may be anything."""
     body, pod = verified(ONE)
-    for variable in body["spec"]["template"]["spec"]["containers"][0]["env"]:
+    for variable in (*body["spec"]["template"]["spec"]["containers"][0]["env"], *variables(pod)):
         if variable["name"] == "NNUNET_RUN_IMAGE":
             variable["value"] = asked
     pod["spec"]["containers"][0]["image"] = runs

@@ -1,9 +1,11 @@
 """The page for people: whole, safe, without a network, and never in the way of the scores."""
 
+import base64
 import json
 import logging
 import re
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from nnunet_api.facts import EarlyStopFacts, FoldProvenance
 from nnunet_api.initial_weights import InitialWeightsFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.report import html_report
+from nnunet_trainer.report.charts import Panel, by_class
 from nnunet_trainer.report.course import course_of, images
 from nnunet_trainer.report.html_report import render, write_report
 from nnunet_trainer.report.rows import (
@@ -100,6 +103,21 @@ def test_replicates_have_a_table_and_a_spread() -> None:
     page = page_of(run, results(replicate(1, 2, 0.7), replicate(2, 2, 0.9)))
     assert "standard deviation" in page and "Fold 1-r2" in page
     assert page.count("<details") == 2 and page.count("<details open") == 1
+
+
+def test_a_name_turns_no_direction_and_is_no_formula_to_the_pictures() -> None:
+    """The report is what people read a model's scores from, and names come from whoever wrote dataset.json."""
+    names = ("\u202e9.0 eciD", "$\\frac{$", "$$", "</text><script>", '" onload="')
+    page = page_of(RUN, Results([replicate()], {"background": 0, **dict.fromkeys(names, 1)}))
+    assert "\u202e" not in page and "\ufffd9.0 eciD" in page
+    drawn = by_class([Panel("Dice", {name: [0.5] for name in names}, 1.0)])
+    picture = base64.b64decode(drawn.partition(",")[2]).decode()
+    assert all(escape(name, quote=False) in picture for name in names) and "<script" not in picture
+
+
+def test_what_is_in_the_page_runs_nothing_whatever_it_is() -> None:
+    head = page_of(RUN, results(replicate())).partition("<title>")[0]
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in head
 
 
 def test_names_are_text_and_never_markup() -> None:

@@ -116,6 +116,12 @@ def test_one_file_changes_nothing_for_the_next(tmp_path: Path) -> None:
     assert load_plain(write(tmp_path / "c.pth", pickled(CONTENT)))["logging"]["numpy"][0] == 0.5
 
 
+def doubled(before: bytes, after: bytes) -> bytes:
+    """A pickle of a hundred bytes with lists that hold each other twice: to write them down takes hundreds of MB."""
+    twice = b"".join(b"h" + bytes([depth]) + b"\x86q" + bytes([depth + 1]) for depth in range(24))
+    return b"\x80\x02" + before + b"U\x08xxxxxxxxq\x00" + twice + after
+
+
 @pytest.mark.parametrize(
     ("data", "said"),
     [
@@ -125,6 +131,9 @@ def test_one_file_changes_nothing_for_the_next(tmp_path: Path) -> None:
         pytest.param(pickled(np.float32(1)).replace(b"f4", b"f8"), "unpack requires", id="a number of another length"),
         pytest.param(b"\x80\x02" + b"(" * 100 + b"l" * 200 + b".", "Error", id="an empty stack"),
         pytest.param(b"\x80\x02Vx\nQ.", "a tensor of it is missing", id="a tensor of another form"),
+        pytest.param(doubled(b"c_codecs\nencode\n(", b"U\x06latin1tR."), "where a text belongs", id="lists as a text"),
+        pytest.param(doubled(b"cnumpy\ndtype\n(", b"tR."), "where a text belongs", id="lists as a type"),
+        pytest.param(doubled(b"(NN", b"tQ."), "where a text belongs", id="lists as the name of a tensor"),
     ],
 )
 def test_what_can_not_be_read_is_said(tmp_path: Path, data: bytes, said: str) -> None:

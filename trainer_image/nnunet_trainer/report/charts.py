@@ -101,7 +101,8 @@ def by_class(panels: Sequence[Panel]) -> str:
         for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
             axes.set_title(panel.title)
             _boxes(axes, [list(panel.values.get(name, ())) for name in names])
-            axes.set_yticks(range(len(names)), names if axes is figure.axes[0] else [""] * len(names))
+            shown = names if axes is figure.axes[0] else [""] * len(names)
+            axes.set_yticks(range(len(names)), shown, parse_math=False)  # a name with dollars is no formula
             axes.set_ylim(len(names) - 0.4, -0.6)
             _scale(axes, panel)
         return _data_uri(figure)

@@ -85,6 +85,14 @@ def _provenance(path: Path) -> FoldProvenance | None:
         return None
 
 
+def _in_one_direction(value: Any) -> Any:
+    """Return what stands in the page, without what turns the direction of writing: names come from others."""
+    if hasattr(value, "__html__"):  # of a macro, made of what has been here
+        return value
+    text = str(value)
+    return text if text.isprintable() else "".join(c if c.isprintable() or c.isspace() else "�" for c in text)
+
+
 def render(
     contract: RunContract,
     plan: PlanFacts,
@@ -103,7 +111,9 @@ def render(
     """
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_in_one_direction
+    )
     environment.filters["fixed"] = fixed
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     several = contract.has_several

@@ -98,7 +98,7 @@ def _stand_ins() -> tuple[type, Mapping[str, Any]]:
         """numpy's dtype, of which its name and its order of bytes count."""
 
         def __init__(self, name: Any, *_args: Any) -> None:
-            self.form, self.order = _NUMPY.get(str(name)), "<"
+            self.form, self.order = _NUMPY.get(_text(name)), "<"
 
         def __setstate__(self, state: Any) -> None:
             self.order = ">" if state[1] == ">" else "<"
@@ -108,7 +108,7 @@ def _stand_ins() -> tuple[type, Mapping[str, Any]]:
 
     def encoded(text: Any, _encoding: Any) -> bytes:
         """Return bytes, which older pickles hold as text."""
-        return str(text).encode("latin1")
+        return _text(text).encode("latin1")
 
     return StandIn, {
         "torch._utils._rebuild_tensor_v2": Tensor,
@@ -119,6 +119,13 @@ def _stand_ins() -> tuple[type, Mapping[str, Any]]:
         "numpy.core.multiarray.scalar": number,
         "numpy._core.multiarray.scalar": number,
     }
+
+
+def _text(value: Any) -> str:
+    """Return a text. Of lists that hold each other twice, thirty deep, Python would write a billion words."""
+    if not isinstance(value, str):
+        raise pickle.UnpicklingError("it has something else where a text belongs")
+    return value
 
 
 def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
@@ -132,7 +139,7 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
             return known.get(f"{module}.{name}", stand_in)
 
         def persistent_load(self, pid: Any) -> Any:
-            if not (isinstance(pid, tuple) and len(pid) > 2 and has_tensor(str(pid[2]))):
+            if not (isinstance(pid, tuple) and len(pid) > 2 and has_tensor(_text(pid[2]))):
                 raise pickle.UnpicklingError("a tensor of it is missing")
             return stand_in()
 

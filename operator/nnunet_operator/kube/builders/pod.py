@@ -8,6 +8,7 @@ from kubernetes.utils.quantity import parse_quantity
 
 from nnunet_api.base import GROUP
 from nnunet_api.contract import (
+    COMMAND,
     CONTAINER_NAME,
     CONTRACT_ENV,
     HOME_VARIABLES,
@@ -35,8 +36,6 @@ from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.security import CONFINED, security_context
 from nnunet_operator.kube.objects import Manifest
 
-COMMAND = "/opt/nnunet/bin/nnunet-trainer"
-"""By its absolute path, which its first line continues with the interpreter's: nothing looks along a PATH."""
 GPU_CLAIM = "gpu"
 """What a pod calls the claim of its GPUs."""
 

@@ -1,0 +1,117 @@
+"""What somebody else put into a container of ours, as a webhook of the cluster can: other code than its image's. Pure.
+
+Found by looking at the pod itself and by holding it against its Job. What clusters put into all pods, and by which no
+code comes in (service meshes' containers, addresses, proxies, which devices a pod sees), is none of it.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from nnunet_api.contract import COMMAND, HOME_VARIABLES
+from nnunet_api.environment import DEVICES_NAMES, OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
+
+Given = tuple[tuple[str, str], ...]
+"""What only its Job gives a container: what it is, and a digest of its value."""
+
+_LEADING_PREFIXES = ("TORCHINDUCTOR_", "TRITON_")
+_LEADING_NAMES = ("nnUNet_extTrainer", "TORCH_EXTENSIONS_DIR", "CC", "CXX", "XDG_CACHE_HOME", "TMPDIR")
+"""By these a training may be led to code: by its spec where no policy forbids it, and by nobody else."""
+_COMMAND = "the command"
+_IMAGE = "image "
+_DATA = "/nnunet"
+_CODE = (
+    *("/opt/nnunet", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
+    *(
+        "/usr/local/bin",
+        "/usr/local/sbin",
+        "/usr/local/lib",
+        "/etc/ld.so.preload",
+        "/etc/ld.so.cache",
+        "/etc/ld.so.conf",
+    ),
+    "/etc/ld.so.conf.d",
+)
+"""Where images built on the trainer image have what they run."""
+_HOOKS = ("postStart", "preStop")
+_PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no container of ours has, whatever its Job says: a webhook may have changed that, too."""
+    if container.get("envFrom"):
+        yield "envFrom"
+    for one in container.get("env") or ():
+        name = str(one.get("name") or "")
+        # Which devices it sees does no harm: what shares GPUs tells pods without one that they see none.
+        home = (name, one.get("value")) in HOME_VARIABLES.items()
+        if is_refused(name) and not _is_operators(name) and name not in DEVICES_NAMES and not home:
+            yield name
+    if (container.get("command") or [COMMAND]) != [COMMAND]:
+        yield _COMMAND
+    hooks = container.get("lifecycle") or {}
+    yield from (f"the hook {name}" for name in _HOOKS if (hooks.get(name) or {}).get("exec"))
+    yield from (f"the command of {name}" for name in _PROBES if (container.get(name) or {}).get("exec"))
+    for one in container.get("volumeMounts") or ():
+        path = str(one.get("mountPath") or "").rstrip("/")
+        if any(_holds(code, path) or _holds(path, code) for code in _CODE):
+            yield f"a volume at {path or '/'}"
+
+
+def given(container: Mapping[str, Any]) -> Given:
+    """Return what a container may have from its Job alone."""
+    found = [(_COMMAND, _digest([container.get("command"), container.get("args")]))]
+    for one in container.get("env") or ():
+        name = str(one.get("name") or "")
+        if _is_operators(name) or name.startswith(_LEADING_PREFIXES) or name in _LEADING_NAMES:
+            found.append((name, _digest([one.get("value"), one.get("valueFrom")])))
+    for one in container.get("volumeMounts") or ():
+        if _holds(_DATA, path := str(one.get("mountPath") or "").rstrip("/")):
+            found.append(
+                (f"a volume at {path}", _digest([one.get("name"), one.get("subPath"), one.get("subPathExpr")]))
+            )
+    return tuple(dict.fromkeys(found))
+
+
+def others(asked: Given, has: Given) -> Iterator[str]:
+    """Yield what a container has of this that its Job has not given to it."""
+    return (what for what, value in has if (what, value) not in asked)
+
+
+def of_image(image: str) -> str:
+    """Return how another image than the one that was asked for is recorded."""
+    return f"{_IMAGE}{image}"
+
+
+def image_in(what: str) -> str:
+    """Return the image where an entry of the record is one, or else an empty text."""
+    return what.removeprefix(_IMAGE) if what.startswith(_IMAGE) else ""
+
+
+def is_variable(what: str) -> bool:
+    """Tell whether an entry of the record is a variable."""
+    return what.isidentifier() and what != "envFrom"
+
+
+def same_image(asked: str, runs: str) -> bool:
+    """Tell whether two references name the same image: by digest wherever it is taken from, or word for word."""
+    _, _, digest = asked.partition("@")
+    return bool(runs) and (asked == runs or (digest.startswith("sha256:") and runs.endswith(f"@{digest}")))
+
+
+def shown(found: Iterable[str]) -> str:
+    """Return what was put in, in words of bounded length."""
+    return ", ".join(found)[:200]
+
+
+def _is_operators(name: str) -> bool:
+    return name in OPERATORS_NAMES or name.startswith(OPERATORS_PREFIX)
+
+
+def _holds(folder: str, path: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

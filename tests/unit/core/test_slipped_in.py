@@ -1,0 +1,230 @@
+"""What others, such as webhooks, put into the pods of a run: recorded for good, and judged by the policies."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nnunet_api.policy.decision import Policy
+from nnunet_operator.core.decision import Decision
+from nnunet_operator.core.policies import Policies
+from nnunet_operator.core.training import Training
+from nnunet_operator.kube.objects import Manifest
+from tests.support.made_policies import exception, policy
+from tests.support.made_trainings import training
+from tests.support.made_worlds import (
+    COMPLETE,
+    EVALUATE,
+    FOLD,
+    PLAN,
+    condition,
+    created,
+    decide,
+    deleted,
+    ended,
+    fold_done,
+    job,
+    planned,
+    pod,
+    running,
+    stated,
+    stored,
+    verified,
+    world,
+)
+
+ONE = training(folds=[0], schedule={"epochs": 10})
+DIGEST = f"sha256:{'0' * 64}"
+PINNED = training(folds=[0], schedule={"epochs": 10}, trainer={"image": f"registry.example/mine@{DIGEST}"})
+LIST = policy("clinical", rules={"allowedEnv": ["nnUNet_compile"]})
+
+Change = Callable[[Manifest], object]
+
+
+def trainer_of(pod: Manifest) -> Manifest:
+    found: Manifest = pod["spec"]["containers"][0]
+    return found
+
+
+def sets(name: str, value: str = "/nnunet/results/x") -> Change:
+    return lambda pod: trainer_of(pod)["env"].append({"name": name, "value": value})
+
+
+def mounts(path: str) -> Change:
+    return lambda pod: trainer_of(pod)["volumeMounts"].append({"name": "theirs", "mountPath": path})
+
+
+def has(**fields: Any) -> Change:
+    return lambda pod: trainer_of(pod).update(fields)
+
+
+HONEST: dict[str, Change] = {
+    "a service mesh": lambda pod: pod["spec"]["containers"].insert(0, {"name": "istio-proxy", "env": [LIBRARY]}),
+    "its init container": lambda pod: pod["spec"].update(initContainers=[{"name": "istio-init", "command": ["sh"]}]),
+    "where the API server is": sets("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+    "a proxy": sets("HTTPS_PROXY", "http://proxy.example:3128"),
+    "no devices": sets("NVIDIA_VISIBLE_DEVICES", "void"),
+    "what the driver shows": sets("NVIDIA_DRIVER_CAPABILITIES", "compute,utility"),
+    "which device": sets("CUDA_VISIBLE_DEVICES", "0"),
+    "a cloud's identity": sets(
+        "AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"
+    ),
+    "its token": mounts("/var/run/secrets/eks.amazonaws.com/serviceaccount"),
+    "a driver": mounts("/usr/local/nvidia"),
+    "certificates": mounts("/etc/ssl/certs"),
+    "telemetry": sets("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.example:4317"),
+    "time before the end": has(lifecycle={"preStop": {"sleep": {"seconds": 5}}}),
+    "a probe": has(livenessProbe={"httpGet": {"path": "/healthz", "port": 8080}}),
+    "a memory limit": has(resources={"limits": {"memory": "1Gi"}}),
+    "another scheduler": lambda pod: pod["spec"].update(schedulerName="gpu-scheduler", runtimeClassName="nvidia"),
+}
+LIBRARY = {"name": "LD_PRELOAD", "value": "x.so"}
+OTHERS: dict[str, tuple[Change, str]] = {
+    "a library": (sets("LD_PRELOAD"), "LD_PRELOAD"),
+    "modules": (sets("PYTHONPATH"), "PYTHONPATH"),
+    "a home": (sets("HOME"), "HOME"),
+    "trainer classes": (sets("nnUNet_extTrainer"), "nnUNet_extTrainer"),
+    "compiled code": (sets("TORCHINDUCTOR_CACHE_DIR"), "TORCHINDUCTOR_CACHE_DIR"),
+    "an assembler": (sets("TRITON_PTXAS_PATH"), "TRITON_PTXAS_PATH"),
+    "a compiler": (sets("CXX"), "CXX"),
+    "another contract": (sets("NNUNET_RUN_CONTRACT", "{}"), "NNUNET_RUN_CONTRACT"),
+    "another folder of data": (sets("nnUNet_raw"), "nnUNet_raw"),
+    "variables of a ConfigMap": (has(envFrom=[{"configMapRef": {"name": "more"}}]), "envFrom"),
+    "a command": (has(command=["/bin/sh", "-c", "x"]), "the command"),
+    "no command": (lambda pod: trainer_of(pod).pop("command"), "the command"),
+    "arguments": (has(args=["train", "--fold", "1"]), "the command"),
+    "a hook": (has(lifecycle={"postStart": {"exec": {"command": ["sh"]}}}), "the hook postStart"),
+    "a probe": (has(startupProbe={"exec": {"command": ["sh"]}}), "the command of startupProbe"),
+    "the program": (mounts("/opt/nnunet/lib/python3.11"), "a volume at /opt/nnunet/lib/python3.11"),
+    "all programs": (mounts("/usr/"), "a volume at /usr"),
+    "the loader": (mounts("/etc/ld.so.preload"), "a volume at /etc/ld.so.preload"),
+    "data": (mounts("/nnunet/raw/labelsTr"), "a volume at /nnunet/raw/labelsTr"),
+    "an image": (has(image="mine:1"), "image mine:1"),
+    "a container that makes the folders": (
+        lambda pod: pod["spec"].update(initContainers=[{"name": "prepare", "env": [LIBRARY]}]),
+        "LD_PRELOAD",
+    ),
+}  # fmt: skip
+
+
+def look(of: Training, *objects: Manifest, policies: tuple[Policy, ...] = ()) -> Decision:
+    return decide(replace(world(of, *objects), policies=Policies(policies)))
+
+
+def fold(change: Change, of: Training = ONE) -> tuple[Manifest, Manifest]:
+    """Return a fold whose pod runs, and was changed."""
+    body = job(of, FOLD, "0")
+    changed = running(body)
+    change(changed)
+    return body, changed
+
+
+def known(result: Decision) -> list[tuple[str, list[str]]]:
+    assert result.status.provenance
+    return [(one.what, one.where) for one in result.status.provenance.slipped_in or ()]
+
+
+def told(result: Decision) -> list[str]:
+    return [event.message for event in result.events if event.reason == "SlippedIn"]
+
+
+@pytest.mark.parametrize("what", HONEST)
+def test_what_clusters_put_into_all_pods_is_none_of_it(what: str) -> None:
+    result = look(ONE, *planned(ONE), *fold(HONEST[what]), policies=(LIST,))
+    assert known(result) == [] and condition(result, "PolicyCompliant").status == "True"
+
+
+def test_nor_is_what_the_spec_asks_for_and_an_image_by_its_digest_from_a_mirror() -> None:
+    asked = [{"name": "nnUNet_extTrainer", "value": "/mine"}, {"name": "CC", "value": "clang"}]
+    of = training(folds=[0], trainer={"env": asked, "image": f"registry.example/mine@{DIGEST}"})
+    assert known(look(of, *planned(of), *fold(has(image=f"mirror.example/mine@{DIGEST}"), of))) == []
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_can_run_other_code_is_recorded_and_told_once(what: str) -> None:
+    change, name = OTHERS[what]
+    result = look(ONE, *planned(ONE), *fold(change))
+    assert known(result) == [(name, ["fold 0"])]
+    assert told(result) == [
+        f"pods of fold 0 have run with {name}, which the operator has not given to them and by which they can run "
+        "other code than their image's"
+    ]
+    assert stated(result, "PolicyCompliant") == ("True", "NoPolicy") and deleted(result) == []
+    after = look(replace(ONE, status=stored(result.status)), *planned(ONE), *fold_done(ONE, "0"))
+    assert known(after) == known(result) and told(after) == [], "its pod is gone, what it did is not"
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_the_policy_forbids_it_however_it_came_in(what: str) -> None:
+    change, name = OTHERS[what]
+    rules = {"allowedEnv": ["nnUNet_compile", "a*", "t*"], "allowedImages": ["registry.example/trainer"]}
+    begun = replace(ONE, status=stored(look(ONE, *planned(ONE)).status))
+    result = look(begun, *planned(ONE), *fold(change), policies=(policy("clinical", rules=rules),))
+    assert stated(result, "PolicyCompliant") == ("False", "PolicyChanged")
+    shown = name.removeprefix("image ")
+    assert shown in condition(result, "PolicyCompliant").message
+    assert deleted(result) == ["hippo-fold-0"] and created(result) == []
+    held = look(replace(ONE, status=stored(result.status)), *planned(ONE), policies=(policy("clinical", rules=rules),))
+    assert held.status.problem
+    assert (held.status.problem.reason, held.status.problem.case) == ("PolicyChanged", "SlippedIn")
+
+
+def test_no_pod_is_held_against_a_training_before_it_runs() -> None:
+    body = job(ONE, FOLD, "0")
+    waits = pod(body)
+    sets("LD_PRELOAD")(waits)
+    result = look(ONE, *planned(ONE), body, waits, policies=(LIST,))
+    assert known(result) == [] and deleted(result) == []
+
+
+def test_it_ends_no_training_that_only_warns_and_what_is_allowed_counts_as_kept() -> None:
+    objects = (*planned(ONE), *fold(sets("LD_PRELOAD")))
+    warned = look(ONE, *objects, policies=(policy("clinical", "Warn", rules={"allowedEnv": []}),))
+    assert stated(warned, "PolicyCompliant") == ("False", "PolicyNotEnforced") and deleted(warned) == []
+    assert warned.status.policy and warned.status.policy.decisions[0].broken_rules == ["allowedEnv"]
+    assert (
+        "what others have put into its pods sets LD_PRELOAD, may set none"
+        in condition(warned, "PolicyCompliant").message
+    )
+    allowed = look(ONE, *objects, policies=(policy("clinical", rules={"allowedEnv": ["LD_PRELOAD"]}),))
+    assert stated(allowed, "PolicyCompliant") == ("True", "PoliciesKept")
+    lifted = exception(liftedRules=["allowedEnv"])
+    excepted = look(ONE, *objects, policies=(policy("clinical", rules={"allowedEnv": []}, exceptions=[lifted]),))
+    assert stated(excepted, "PolicyCompliant") == ("True", "PolicyExcepted")
+    silent = look(ONE, *objects, policies=(policy("clinical", rules={"requireSeed": False}),))
+    assert stated(silent, "PolicyCompliant") == ("True", "PoliciesKept") and known(silent)
+
+
+def test_a_pinned_image_that_was_replaced_breaks_the_rule_on_digests() -> None:
+    digests = policy("clinical", mode="Warn", rules={"requireImageDigest": True})
+    result = look(PINNED, *planned(PINNED), *fold(has(image=f"mine@sha256:{'1' * 64}"), PINNED), policies=(digests,))
+    assert result.status.policy and result.status.policy.decisions[0].broken_rules == ["requireImageDigest"]
+
+
+def test_planning_and_evaluation_count_as_well() -> None:
+    plan = job(ONE, PLAN)
+    planning = running(plan)
+    sets("PYTHONPATH")(planning)
+    begun = look(ONE, plan, planning, policies=(LIST,))
+    assert known(begun) == [("PYTHONPATH", ["planning and preprocessing"])] and deleted(begun) == ["hippo-plan"]
+    evaluate = job(ONE, EVALUATE, conditions=[COMPLETE])
+    scored = ended(evaluate, 0)
+    sets("PYTHONPATH")(scored)
+    before = replace(ONE, status=stored(look(ONE, *planned(ONE), *fold_done(ONE, "0"), *verified(ONE)).status))
+    done = look(before, evaluate, scored, policies=(LIST,))
+    assert stated(done, "Complete") == ("True", "TrainingComplete")
+    assert stated(done, "PolicyCompliant") == ("False", "PolicyChanged"), "the scores rest on it"
+
+
+def test_the_status_stays_small() -> None:
+    of = training(schedule={"epochs": 10})
+    objects: list[Manifest] = [*planned(of)]
+    for number in range(5):
+        body = job(of, FOLD, str(number))
+        changed = running(body, name=f"hippo-fold-{number}-x")
+        for place in range(40):
+            sets(f"LD_{place}")(changed)
+        objects += [body, changed]
+    found = known(look(of, *objects))
+    assert len(found) == 16 and found[0] == ("LD_0", [f"fold {number}" for number in range(5)])
