@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, Field
 
-from nnunet_api.base import GROUP, INTEGER, ApiModel, cel
+from nnunet_api.base import GROUP, INTEGER, ApiModel
+from nnunet_api.policy.namespace_selector import NamespaceSelector
 from nnunet_api.resources import ConfigurationName
 from nnunet_api.schedule import EarlyStoppingMode
 from nnunet_api.training import Identifier
@@ -14,8 +15,6 @@ KIND = "NnunetTrainingPolicy"
 PLURAL = "nnunettrainingpolicies"
 CLINICAL_LABEL = f"{GROUP}/clinical"
 """Label of namespaces, with the value "true", in which no training runs that no policy is for."""
-NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
-"""Label that Kubernetes sets on each namespace to its name."""
 LONGEST_EXCEPTION_DAYS = 366
 """An exception that ends later than that from now counts for nothing: at most a year, leap years included."""
 
@@ -23,8 +22,6 @@ Count = Annotated[int, Field(ge=1, le=100_000, json_schema_extra=INTEGER)]
 # The API server reads a policy as a whole, several times, whenever a training is written: its size is what admission
 # costs. With these bounds 30 policies that are as large as can be cost 2 to 3 seconds (test_cost.py).
 MAX_NAMESPACES = 64
-MAX_REQUIREMENTS = 8
-MAX_VALUES = 16
 MAX_NAMES = 16
 MAX_LIFTED = 9
 MAX_EXCEPTIONS = 64
@@ -46,11 +43,6 @@ ImagePattern = Annotated[
 ]
 """A repository, all repositories of a registry or a folder of it (ending with /*), or one image by its digest."""
 EnvPattern = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*\*?$")]
-LabelValue = Annotated[str, Field(max_length=63)]
-_GUARDED = (
-    f"only labels under {GROUP}/ and {NAMESPACE_NAME_LABEL} are guarded against change by those whom a policy is for, "
-    "so only they may select"
-)
 _SET = {"x-kubernetes-list-type": "set"}
 # No sets: the API server would keep each name a second time in metadata.managedFields, and read it each time.
 Names = Annotated[list[NamePattern], Field(max_length=MAX_NAMES)]
@@ -159,53 +151,6 @@ LiftableRule = Literal[
     "allowedInitialWeights",
 ]
 """Rules that an exception lifts by name. Epochs are never lifted, only lowered to a floor."""
-
-
-class SelectorRequirement(ApiModel):
-    """A requirement on a label of a namespace."""
-
-    key: Annotated[
-        str,
-        Field(
-            min_length=1,
-            max_length=317,
-            json_schema_extra=cel((f"self.startsWith('{GROUP}/') || self == '{NAMESPACE_NAME_LABEL}'", _GUARDED)),
-        ),
-    ]
-    """Key of the label: under nnunet.dev/, or kubernetes.io/metadata.name."""
-    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """In, NotIn (also where the label is missing), Exists or DoesNotExist."""
-    values: Annotated[list[LabelValue], Field(max_length=MAX_VALUES)] = []
-    """Values for In and NotIn; none for the others."""
-
-
-class NamespaceSelector(ApiModel):
-    """Selects namespaces by their labels, as everywhere in Kubernetes: all requirements must hold, {} selects all."""
-
-    match_labels: Annotated[
-        dict[Annotated[str, Field(max_length=317)], LabelValue],
-        Field(
-            max_length=MAX_REQUIREMENTS,
-            json_schema_extra=cel(
-                (f"self.all(key, key.startsWith('{GROUP}/') || key == '{NAMESPACE_NAME_LABEL}')", _GUARDED)
-            ),
-        ),
-    ] = {}
-    """Labels and the values that they must have."""
-    match_expressions: Annotated[
-        list[SelectorRequirement],
-        Field(
-            max_length=MAX_REQUIREMENTS,
-            json_schema_extra=cel(
-                (
-                    "self.all(e, e.operator in ['In', 'NotIn'] ? has(e.values) && e.values.size() > 0 : "
-                    "!has(e.values) || e.values.size() == 0)",
-                    "In and NotIn need values; Exists and DoesNotExist take none",
-                )
-            ),
-        ),
-    ] = []
-    """Further requirements on labels."""
 
 
 class EarlyStoppingRules(ApiModel):

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from nnunet_api.policy.model import NamespaceSelector, NnunetTrainingPolicySpec, SelectorRequirement
+from nnunet_api.policy.model import NnunetTrainingPolicySpec
+from nnunet_api.policy.namespace_selector import NamespaceSelector, SelectorRequirement
 
 
 def is_for(spec: NnunetTrainingPolicySpec, namespace: str, labels: Mapping[str, str]) -> bool:

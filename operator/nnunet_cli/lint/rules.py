@@ -27,6 +27,7 @@ from nnunet_api.environment import (
 from nnunet_api.local_copy import MEDIUM_RULE, ONE_VOLUME_RULE, SIZE_BOUNDS, bounds_rule
 from nnunet_api.pod_template import JOB_ANNOTATIONS_RULE, PROFILE_RULE, RESERVED_ANNOTATIONS
 from nnunet_api.policy import model as policy
+from nnunet_api.policy.namespace_selector import NAMESPACE_NAME_LABEL
 from nnunet_api.resources import CLAIM_RULE, CPU_LIMITS_RULE
 from nnunet_api.splits import MAX_FOLDS
 from nnunet_api.training import (
@@ -127,7 +128,7 @@ def _selects_rightly(requirement: Mapping[str, Any]) -> bool:
 
 
 def _guarded(key: str) -> bool:
-    return key.startswith("nnunet.dev/") or key == policy.NAMESPACE_NAME_LABEL
+    return key.startswith("nnunet.dev/") or key == NAMESPACE_NAME_LABEL
 
 
 def _warms_up(schedule: Mapping[str, Any]) -> bool:

@@ -6,7 +6,8 @@ from typing import Any, Protocol
 from nnunet_api import training
 from nnunet_api.comparison import model as comparison
 from nnunet_api.policy.decision import Policy
-from nnunet_api.policy.model import CLINICAL_LABEL, KIND, NAMESPACE_NAME_LABEL, NnunetTrainingPolicySpec
+from nnunet_api.policy.model import CLINICAL_LABEL, KIND, NnunetTrainingPolicySpec
+from nnunet_api.policy.namespace_selector import NAMESPACE_NAME_LABEL
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.answer import Answer, Refused
 from nnunet_cli.kube.cluster import Cluster

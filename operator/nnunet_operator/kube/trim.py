@@ -5,7 +5,7 @@ from typing import Any
 
 from nnunet_api.base import GROUP
 from nnunet_api.bounds import MAX_READ, written_size
-from nnunet_api.policy.model import NAMESPACE_NAME_LABEL
+from nnunet_api.policy.namespace_selector import NAMESPACE_NAME_LABEL
 from nnunet_operator.kube.objects import Manifest
 
 _METADATA = (

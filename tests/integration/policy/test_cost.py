@@ -13,11 +13,10 @@ from nnunet_api.policy.model import (
     MAX_NAMES,
     MAX_NAMESPACES,
     MAX_REASON,
-    MAX_REQUIREMENTS,
-    MAX_VALUES,
     MAX_WORD,
     LiftableRule,
 )
+from nnunet_api.policy.namespace_selector import MAX_REQUIREMENTS, MAX_VALUES
 from tests.integration.policy.generated import POD_RULES
 from tests.integration.policy.support import DIGEST, Gate, exception, policy_body
 from tests.support import sizes

@@ -77,7 +77,7 @@ def test_a_cluster_where_everybody_interferes(lab: Lab, node: str, rules: None) 
     with ChaosNode(lab.api, lab.namespace, lives):
         for life in lives.values():
             lab.apply(life.body(lab.namespace))
-        people.act(sizes.CHAOS_SECONDS, deeds=2 * len(lives))
+        people.act(sizes.CHAOS_SECONDS, deeds=sizes.CHAOS_DEEDS * len(lives))
         began = time.monotonic()
         with contextlib.suppress(AssertionError):  # what is left is told below
             over = partial(_all_over, lab, people)

@@ -1,5 +1,6 @@
 """Rights of the operator's account are taken away while it runs: that is told, and once they are back it goes on."""
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -13,6 +14,14 @@ from tests.support.builders import training
 from tests.support.process import OperatorProcess
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@functools.cache
+def chart_rules() -> tuple[Object, ...]:
+    """Return the rules of the operator's role in the chart."""
+    wanted = ("ClusterRole", "nnunet-operator")
+    (role,) = [body for body in render() if (body["kind"], body["metadata"]["name"]) == wanted]
+    return tuple(role["rules"])
 
 
 class Account:
@@ -52,12 +61,9 @@ class Account:
         wait_for("the authorizer to know", as_told)
 
     def _role(self, resource: str = "", *verbs: str) -> Object:
-        (role,) = [
-            body for body in render() if (body["kind"], body["metadata"]["name"]) == ("ClusterRole", "nnunet-operator")
-        ]
         rules = [
             {**rule, "resources": [each], "verbs": left}
-            for rule in role["rules"]
+            for rule in chart_rules()
             for each in rule["resources"]
             if (left := [verb for verb in rule["verbs"] if each != resource or verb not in verbs])
         ]
