@@ -1,4 +1,4 @@
-"""The choice among configurations of 2D pictures, of tif volumes and of regions, against nnU-Net's own command."""
+"""The choice among configurations of 2D pictures, single slices, tif volumes and regions, against nnU-Net's command."""
 
 import json
 from collections.abc import Callable

@@ -127,7 +127,7 @@ def test_what_a_selection_has_chosen_is_listed_with_its_scores() -> None:
 
 
 def test_what_was_trained_on_which_folds_and_how_it_was_scored_is_listed() -> None:
-    spec = {
+    spec: dict[str, Any] = {
         "configurations": ["2d", "3d_fullres", "3d_lowres"],
         "splits": {"folds": 5, "groupBy": "patient", "stratifyBy": "=site", "seed": 12345},
         "evaluation": {"stepSize": 0.75, "mirroring": False, "pictures": True},

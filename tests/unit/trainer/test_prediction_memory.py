@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,61 @@ def test_how_large_a_case_gets(shape: Any, spacing: Any, target: Any, patch: Any
     found = extent(shape, spacing, target, patch, 2, 3)
     assert (found.voxels, found.resampled) == (voxels, resampled)
     assert found.logits == 2 * 3 * resampled
+
+
+CT, THICK = (1, 0.8, 0.8), (3, 0.8, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("slices", "spacing", "target", "heads", "probabilities", "preparing", "writing"),
+    [
+        (300, CT, (1, 0.85, 0.85), 3, False, 43.3, 41.2),
+        (300, CT, (1, 0.85, 0.85), 3, True, 43.3, 43.9),
+        (60, CT, (1, 0.85, 0.85), 9, False, None, 108.6),
+        (60, CT, CT, 9, True, None, 101.0),
+        (40, CT, (1, 0.7, 0.7), 3, False, 55.9, None),
+        (60, THICK, (2.7, 0.8, 0.8), 3, False, 92.2, 129.5),
+        (60, THICK, (2.7, 0.8, 0.8), 3, True, None, 129.6),
+        (60, THICK, (2.7, 0.8, 0.8), 9, False, None, 208.6),
+    ],
+)
+def test_a_case_is_counted_as_it_was_measured(
+    slices: int,
+    spacing: Any,
+    target: Any,
+    heads: int,
+    probabilities: bool,
+    preparing: float | None,
+    writing: float | None,
+) -> None:
+    """Peaks of nnU-Net's functions by the kernel (VmHWM), in bytes a voxel of images of 512 x 512 voxels a slice."""
+    case = extent((slices, 512, 512), spacing, target, (8, 8, 8), 1, heads)
+    case = replace(case, keeps_probabilities=probabilities)
+    for measured, counted in ((preparing, case.preparing), (writing, case.writing)):
+        assert measured is None or measured <= counted / case.voxels < 1.4 * measured, counted / case.voxels
+
+
+def test_probabilities_of_regions_are_computed_in_any_case() -> None:
+    given = ((60, 512, 512), CT, (2, 1.6, 1.6), (64, 64, 64), 1, 9)
+    labels, regions = extent(*given), extent(*given, regions=True)
+    assert labels.writing < regions.writing == replace(labels, keeps_probabilities=True).writing
+
+
+@pytest.mark.parametrize(
+    ("spacing", "target", "apart"),
+    [
+        (CT, (2, 2, 2), False),
+        (THICK, THICK, False),
+        (THICK, (3, 1, 1), False),
+        (THICK, (2, 1, 1), True),
+        ((2, 0.8, 0.8), (4, 0.8, 0.8), True),
+        ((0.2, 1.25, 1.25), (0.3, 1, 1), False),
+        (THICK, (1, 1), False),
+    ],
+    ids=["fine", "as it is", "in slices alone", "coarse images", "a coarse network", "two coarse axes", "2D"],
+)
+def test_what_is_resampled_apart(spacing: Any, target: Any, apart: bool) -> None:
+    assert extent((100, 512, 512), spacing, target, (8,) * len(target), 1, 3).apart is apart
 
 
 @pytest.mark.parametrize(

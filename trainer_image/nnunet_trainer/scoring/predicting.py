@@ -144,6 +144,7 @@ def extents_of(predictor: Any, images: Mapping[str, Sequence[Path]]) -> dict[str
             list(configuration.patch_size),
             len(predictor.dataset_json.get("channel_names") or predictor.dataset_json.get("modality") or paths),
             int(predictor.label_manager.num_segmentation_heads),
+            bool(predictor.label_manager.has_regions),
         )
     return found
 

@@ -34,8 +34,14 @@ Measured with both, alike on 512 x 512 x 16 and x 40 voxels: 53.5 for 5 classes,
 _COMPONENT_BYTES = 24
 """Bytes a voxel while the largest component is looked for: the segmentation twice, its components, masks. Measured:
 17.4 for one step, 21.4 from two steps on, which keep the segmentation of the file as well."""
-_KEPT_BYTES = 12
-"""Bytes a voxel and class in a worker that keeps probabilities: of the cropped image, of the whole, on their way."""
+_APART_BYTES, _APART_AGAIN_BYTES = 60, 28
+"""Bytes a voxel of the result while slices are resampled apart from the axis across them, as nnU-Net does where that
+is coarse: the coordinates of each voxel, as integers and as float64, twice; and more where those of the channel before
+are there still. Measured: 56 for one channel, 82 for several."""
+_ANISOTROPY = 3
+"""From which ratio of the largest to the smallest spacing on (nnU-Net's ANISO_THRESHOLD)."""
+_FOUND_BYTES = 16
+"""Bytes a voxel of a segmentation on its way: the largest logit as int64, and what is written."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,20 @@ class Extent:
     """Classes, background included, or regions."""
     keeps_probabilities: bool = False
     """Its probabilities are written, too."""
+    regions: bool = False
+    """Labels are regions: their probabilities are computed, whether they are kept or not."""
+    apart: bool = False
+    """The axis across slices is resampled apart from them."""
 
     @property
     def preparing(self) -> int:
-        """Bytes while it is prepared: the image, its resampling in float64, and the result waiting in a queue."""
-        return self.channels * (12 * self.voxels + 8 * self.resampled) + 40 * self.resampled
+        """Bytes while it is prepared: the image twice and in float64, its resampling, and a result in a queue.
+
+        Measured for one channel of 512 x 512 x 300 voxels: 43 a voxel; of fewer slices 56, as splines need a border,
+        and 92 where it is resampled apart.
+        """
+        own = self.channels * (16 * self.voxels + 8 * self.resampled) + 9 * self.resampled
+        return own + (self._coordinates(self.resampled, self.channels) if self.apart else 24 * self.voxels)
 
     @property
     def logits(self) -> int:
@@ -69,9 +84,22 @@ class Extent:
 
     @property
     def writing(self) -> int:
-        """Bytes in the worker that writes it: the logits, once more in float64, and resampled to the image's grid."""
-        kept = _KEPT_BYTES * self.heads * self.voxels if self.keeps_probabilities else 0
-        return 5 * self.logits + 2 * self.heads * self.voxels + 48 * self.voxels + kept
+        """Bytes in the worker that writes it: while its logits are resampled in float64 to the image's grid, or while
+        the segmentation, and probabilities in float32, are made of them.
+
+        Measured for 3 classes of 512 x 512 x 300 voxels: 41 a voxel, 44 with probabilities; for 9 classes in 60 slices
+        109. Where it is resampled apart 130 and 209.
+        """
+        places = self._coordinates(self.voxels, self.heads) if self.apart else 12 * self.voxels
+        resampling = 5 * self.logits + places
+        probabilities = 8 if self.keeps_probabilities or self.regions else 0
+        found = self.logits + (probabilities * self.heads + _FOUND_BYTES) * self.voxels
+        return 2 * self.heads * self.voxels + max(resampling, found)
+
+    def _coordinates(self, voxels: int, parts: int) -> int:
+        """Return the bytes of resampling so many channels or classes apart, to so many voxels."""
+        each = _APART_BYTES + (_APART_AGAIN_BYTES if parts > 1 else 0)
+        return each * voxels + 8 * max(self.voxels, self.resampled)
 
 
 def extent(
@@ -81,6 +109,7 @@ def extent(
     patch: Sequence[int],
     channels: int,
     heads: int,
+    regions: bool = False,
 ) -> Extent:
     """Return how large an image of this shape and spacing gets; all in the order of the network's axes.
 
@@ -92,8 +121,13 @@ def extent(
         *shape[:own],
         *(max(1, round(n * a / b)) for n, a, b in zip(shape[own:], spacing[own:], target, strict=True)),
     ]
+    apart = any(
+        max(one) / min(one) > _ANISOTROPY and one.count(max(one)) == 1 and shape[axis] != sizes[axis]
+        for one in (list(spacing), [*spacing[:own], *target])
+        for axis in [one.index(max(one))]
+    )
     padded = [*sizes[:own], *(max(n, least) for n, least in zip(sizes[own:], patch, strict=True))]
-    return Extent(prod(shape), prod(padded), channels, heads)
+    return Extent(prod(shape), prod(padded), channels, heads, regions=regions, apart=apart)
 
 
 def needed_bytes(extents: Sequence[Extent], workers: int) -> int:
