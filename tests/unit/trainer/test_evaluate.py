@@ -70,7 +70,7 @@ def test_a_class_that_splits_otherwise_is_found_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("selected", [["site"], []], ids=["with subgroups", "without"])
 def test_whose_the_scored_cases_are_goes_into_the_summary(selected: list[str]) -> None:
-    """Those of the test set and of the cross-validation, by numbers; a case that planning did not see is not guessed."""
+    """Of the test set and of the cross-validation, by numbers. Of a case that planning did not see none is guessed."""
     run = contract(folds=["0", "1"], evaluation={"subgroups": selected})
     cases = {case: RunCase(patient=7 if case in "ac" else ord(case)) for case in "abcd"}
     found = module._with_cases(run, results(replicate()), RunCases(cases=cases, patient_column="patient"))
