@@ -39,9 +39,9 @@ def compare(
     tell where it can't be told. Before there is a verdict, what it waits for.
 
     --report writes all of that into one file that needs no network, with the single cases, seeds, curves and costs, and
-    --csv a line for each case, case_id,alg_ARM,... Both are made of the log of the comparison's Job, which counts only
-    with the hash that the operator has seen. Where the log is gone, the page is made of the status and says what it
-    lacks.
+    --csv a line for each case, case_id,alg_ARM,..., with the number of its patient last where that is known. Both are
+    made of the log of the comparison's Job, which counts only with the hash that the operator has seen. Where the log
+    is gone, the page is made of the status and says what it lacks.
 
     \b
     Examples:

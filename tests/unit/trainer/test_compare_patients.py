@@ -1,4 +1,4 @@
-"""Whose the cases are, in `nnunet-trainer compare`: told by the runs, the same in all arms, and said with the verdict."""
+"""Whose the cases are, in `nnunet-trainer compare`: told by the runs, the same in all arms, said with the verdict."""
 
 from pathlib import Path
 from typing import Any

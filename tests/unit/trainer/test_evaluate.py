@@ -10,10 +10,13 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands import evaluate as module
 from nnunet_trainer.commands.evaluate import LOCK_FILE, evaluate
 from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.dataset.run_splits import RunCase, RunCases
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from nnunet_trainer.scoring.ensemble import HeldOut
+from nnunet_trainer.scoring.results import summary
 from tests.support.made_contracts import contract, paths_of, plan_facts
+from tests.unit.trainer.scored import replicate, results
 from tests.unit.trainer.test_files import HOLDER
 
 
@@ -63,3 +66,15 @@ def test_a_class_that_splits_otherwise_is_found_out(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match="fold 3d_fullres-0 was validated on other cases"):
         module._require_own_splits(both, paths, plan, swapped)
     module._require_own_splits(contract(folds=["0"]), paths, plan_facts(), right)  # preprocessed data may be gone
+
+
+@pytest.mark.parametrize("selected", [["site"], []], ids=["with subgroups", "without"])
+def test_whose_the_scored_cases_are_goes_into_the_summary(selected: list[str]) -> None:
+    """Of the test set and of the cross-validation, by numbers. Of a case that planning did not see none is guessed."""
+    run = contract(folds=["0", "1"], evaluation={"subgroups": selected})
+    cases = {case: RunCase(patient=7 if case in "ac" else ord(case)) for case in "abcd"}
+    found = module._with_cases(run, results(replicate()), RunCases(cases=cases, patient_column="patient"))
+    assert summary(run, found)["patients"] == {"column": "patient", "byCase": {"a": 0, "b": 1, "c": 0, "d": 2}}
+    del cases["b"]
+    later = module._with_cases(run, results(replicate()), RunCases(cases=cases, patient_column="patient"))
+    assert "patients" not in summary(run, later)

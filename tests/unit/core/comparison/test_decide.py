@@ -146,7 +146,7 @@ def test_a_losing_replicate_can_not_be_taken_out_of_its_arm(again: bool) -> None
     """It was seen with the others. That the rest of the arm is there, and is complete, is not enough."""
     arms = [{"name": "standard", "trainings": ["long"]}, {"name": "fast", "trainings": ["short", "unlucky"]}]
     every = READY | {"unlucky": arm("unlucky", trainer={"seed": 7})}
-    seeds = {"varies": ["schedule.epochs", "trainer.seed"], "arms": arms}
+    seeds: dict[str, Any] = {"varies": ["schedule.epochs", "trainer.seed"], "arms": arms}
     first = decided(comparison(**seeds, suspend=True), ABSENT, every)
     left = READY | ({"unlucky": replace(every["unlucky"], uid="luckier")} if again else {})
     decision = decided(after(first, **seeds), ABSENT, left)
