@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import Reason
+from nnunet_api.refusals import case_of
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.training import KIND
 from nnunet_operator.core.observation import Trouble
@@ -23,25 +24,6 @@ IMAGE_REASONS = frozenset(
     }
 )
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
-_REFUSALS = {
-    "failed calling webhook": Case.WEBHOOK,
-    "exceeded quota": Case.QUOTA,
-    "insufficient quota to match these scopes": Case.QUOTA,
-    "must specify": Case.UNSPECIFIED,
-    "No limit is specified": Case.UNSPECIFIED,
-    "No request is specified": Case.UNSPECIFIED,
-    "PodSecurity": Case.POD_SECURITY,
-    "security context constraint": Case.POD_SECURITY,
-    "usage per": Case.LIMITS,
-    "limit to request ratio": Case.LIMITS,
-    "must be less than or equal to": Case.LIMITS,
-    "no PriorityClass with name": Case.ABSENT,
-    "error looking up service account": Case.ABSENT,
-    "RuntimeClass": Case.ABSENT,
-    "is invalid:": Case.INVALID,
-    "cannot create resource": Case.RIGHTS,
-}
-"""What the API server says when it refuses a pod, which has no other structure than its words: the first that fits."""
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 
 
@@ -150,8 +132,7 @@ def held_up(warning: PodWarning) -> Trouble:
 def rejected(message: str, what: str = "pod") -> Trouble:
     """Return the trouble of a Job, or of its pod, that the API server did not create."""
     said = quoted(message)
-    case = next((case for words, case in _REFUSALS.items() if words in said), "")
-    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its {what}: {said}", case)
+    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its {what}: {said}", case_of(said))
 
 
 def quoted(message: str) -> str:
