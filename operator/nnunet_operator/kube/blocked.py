@@ -23,8 +23,13 @@ IMAGE_REASONS = frozenset(
         "RegistryUnavailable",
     }
 )
+CLAIM_REFUSED = "FailedBinding"
+"""Kubernetes' word for a pod's own claim that it can't make."""
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+_OF_POD = r'^ephemeral volume \S+: create PVC \S+: |"[^"]+" (?=is (?:forbidden|invalid))'
+"""In what is said of a pod's own claim: names that are others with each pod."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +126,11 @@ def _case_of_container(lower: str) -> str:
 
 
 def held_up(warning: PodWarning) -> Trouble:
-    """Return the trouble of a pod that has a node and is not started there."""
+    """Return the trouble of a pod that has a node and is not started there, or that lacks a claim of its own."""
     said = shorten(warning.message).rstrip(". ") or warning.reason
+    if warning.reason == CLAIM_REFUSED:
+        matter = f"waits for a volume, whose claim can't be made: {re.sub(_OF_POD, '', said)}"
+        return Trouble(Reason.CLAIM_NOT_BOUND, matter, Case.CLAIM_REFUSED)
     if warning.reason in VOLUME_REASONS:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}")
     case = Case.PROFILE if re.search(r"hostUsers|user namespaces|idmap", said) else Case.ON_NODE
