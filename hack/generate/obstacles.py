@@ -78,6 +78,13 @@ WAITING = (
         Case.CLAIM_MISSING,
     ),
     Obstacle(
+        "claim_refused",
+        "a quota refuses the claim of a pod's local copy",
+        Reason.CLAIM_NOT_BOUND,
+        "exceeded quota: storage, requested: requests.storage=100Gi",
+        Case.CLAIM_REFUSED,
+    ),
+    Obstacle(
         "claim_unbound", "a claim has no volume", Reason.CLAIM_NOT_BOUND, "unbound immediate PersistentVolumeClaims"
     ),
     Obstacle(

@@ -18,7 +18,7 @@ _UNITS = {
     **{f"{name}i": Decimal(1024**power) for power, name in enumerate("KMGT", start=1)},
 }
 
-_CPU_LIMIT = cel(
+CPU_LIMIT = cel(
     (
         "!has(self.cpuLimit) || quantity(string(self.cpuLimit)).compareTo(quantity(string(self.cpu))) >= 0",
         "cpuLimit must be at least cpu",
@@ -30,7 +30,7 @@ class PreprocessingResources(ApiModel):
     """Resources of the pods that need no GPU: of planning and preprocessing, of the verification, and of the
     evaluation where there is no test set."""
 
-    model_config = ConfigDict(json_schema_extra=_CPU_LIMIT)
+    model_config = ConfigDict(json_schema_extra=CPU_LIMIT)
 
     cpu: Quantity = "8"
     """CPU cores, requested; also the number of worker processes, rounded down."""
@@ -68,7 +68,7 @@ CLAIM_RULE = "!has(self.gpuClaimTemplateName) || self.gpus >= 1"
 CLAIM_MESSAGE = "gpuClaimTemplateName needs gpus: give the number of devices that its claim asks for"
 _RULES: dict[str, Any] = {
     "x-kubernetes-validations": [
-        *_CPU_LIMIT["x-kubernetes-validations"],
+        *CPU_LIMIT["x-kubernetes-validations"],
         *cel((CPU_LIMITS_RULE, "cpuLimit of a configuration must be at least its cpu"))["x-kubernetes-validations"],
         *cel((CLAIM_RULE, CLAIM_MESSAGE))["x-kubernetes-validations"],
     ]

@@ -53,6 +53,13 @@ if SOAK:
     ODD_SELECTIONS += ["tif volumes of regions", "tif pictures"]
 _LINES.append("4 in place of 2 kinds of odd datasets on which is chosen among configurations")
 
+ODD_LIVES = ["a class in no validation case"]
+"""Odd datasets that are trained, verified and evaluated."""
+if SOAK:
+    ODD_LIVES += ["grey pictures", "oblique axes", "residual encoder", "one case", "two cases"]
+    ODD_LIVES += ["single slices", "thin volumes"]
+_LINES.append("8 in place of 1 odd datasets that are trained, verified and evaluated")
+
 UP_KILLS = list(range(7)) if SOAK else [1, 6]
 """Components of the local cluster that are started when `up` is killed; there are seven."""
 _LINES.append("kills of `up` after each component that it starts in place of two")

@@ -1,5 +1,7 @@
 """What to do about the reasons of a comparison."""
 
+from collections.abc import Mapping
+
 from nnunet_api.comparison.reasons import ComparisonReason
 from nnunet_api.labels import COMPARISON_LABEL
 from nnunet_api.reasons import Reason
@@ -44,6 +46,24 @@ _SHARED = {
     Reason.WRONG_DATA: "The scores of a run are no longer those that its evaluation reported.",
 }
 """Reasons that trainings have, too."""
+_FIELDS = (
+    "limits.cpu is spec.resources.cpuLimit of the comparison, at least spec.resources.cpu; ephemeral-storage is "
+    "spec.resources.ephemeralStorage; memory is spec.resources.memory"
+)
+_BY_CASE: Mapping[tuple[str, str], str] = {
+    (Reason.POD_REJECTED, Case.UNSPECIFIED): (
+        f"A quota or LimitRange asks for what the comparison leaves open. Give it: {_FIELDS}. {RETRY}"
+    ),
+    (Reason.POD_REJECTED, Case.LIMITS): (
+        "A LimitRange of the namespace (kubectl -n {namespace} describe limitranges) bounds what a container asks for, "
+        "or gives it a limit. Have it changed, after which the comparison goes on by itself, or change spec.resources: "
+        f"{_FIELDS}. {RETRY}"
+    ),
+    (Reason.POD_REJECTED, Case.QUOTA): (
+        "Have the namespace's quota raised, or free some of it: it goes on by itself after that. Or ask for less in "
+        f"spec.resources of the comparison. {RETRY}"
+    ),
+}
 
 
 def advice(reason: str, case: str, name: str, namespace: str) -> str:
@@ -54,6 +74,8 @@ def advice(reason: str, case: str, name: str, namespace: str) -> str:
         return "" if case == Case.SAID else RETRY
     if reason in _SHARED:
         return _SHARED[Reason(reason)]
+    if own := _BY_CASE.get((reason, case)):
+        return own.format(namespace=namespace)
     row = REMEDIES.get(reason)
     if row is None:
         return ""

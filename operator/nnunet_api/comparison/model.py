@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 from nnunet_api.base import INTEGER, ApiModel, Quantity, cel
 from nnunet_api.comparison.conditions import ALWAYS_EQUAL
 from nnunet_api.pod_template import AnnotationMap, LabelMap
+from nnunet_api.resources import CPU_LIMIT
 from nnunet_api.training import NnunetTrainingSpec, QueueName
 from nnunet_api.training_rules import spec_rules
 
@@ -92,10 +93,18 @@ class Arm(ApiModel):
 class ComparisonResources(ApiModel):
     """Resources of the pod that computes the verdict. It never asks for a GPU."""
 
+    model_config = ConfigDict(json_schema_extra=CPU_LIMIT)
+
     cpu: Quantity = "1"
     """CPU cores, requested."""
+    cpu_limit: Quantity | None = None
+    """Limit of CPU cores, at least cpu. Default: none. Give it where a quota or a LimitRange of the namespace asks for
+    one."""
     memory: Quantity = "4Gi"
     """Memory, requested and limited."""
+    ephemeral_storage: Quantity | None = None
+    """Storage on the node for logs and temporary files, requested and limited. Default: none, or that of a
+    LimitRange."""
 
 
 class NnunetComparisonSpec(ApiModel):

@@ -117,6 +117,8 @@ class Case(StrEnum):
     UNPLACED = "Unplaced"
     """No scheduler says anything of its pod."""
     CLAIM_MISSING = "ClaimMissing"
+    CLAIM_REFUSED = "ClaimRefused"
+    """The API server refuses the claim that a pod has for itself."""
     UNCLAIMED = "Unclaimed"
     """There is no ResourceClaim of the template that it names."""
     DEVICES = "Devices"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.cluster import Cluster, Object, Unreachable
+from nnunet_cli.kube.refusals import todo
 from nnunet_cli.kube.watched import read_events
 from nnunet_cli.predict.job import ASKED_FOR
 from nnunet_cli.predict.state import Ended, end_of, progress_in, runs_now, why_waiting
@@ -39,7 +40,9 @@ def create(cluster: Cluster, namespace: str, body: Object) -> bool:
     except Refused as refused:
         if refused.answer.status == 409:
             return False
-        raise _refused(f"the Job that predicts can't be created in namespace {namespace}", refused) from None
+        what = f"the Job that predicts can't be created in namespace {namespace}"
+        words = f"{what}: {refused}; {todo(str(refused), namespace, RIGHTS)}"
+        raise CliError(words, ExitCode.CLUSTER) from None
     return True
 
 

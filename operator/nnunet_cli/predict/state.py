@@ -9,6 +9,7 @@ from typing import Any
 from nnunet_api.kueue import QUEUE_LABEL
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.kube.pods import creation, ended, runs, waiting
+from nnunet_cli.kube.refusals import todo_of_prediction
 from nnunet_cli.predict.job import UNKNOWN_COMMAND
 from nnunet_cli.text.words import shorten
 
@@ -91,7 +92,9 @@ def why_waiting(job: Object, pods: Sequence[Object], warnings: Sequence[str]) ->
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
                 return f"it has no node: {shorten(str(condition.get('message') or ''), _LONGEST)}"
     if warnings:
-        return shorten(warnings[-1], _LONGEST)
+        said = shorten(warnings[-1], _LONGEST).rstrip(". ")
+        remedy = todo_of_prediction(said, str(job["metadata"].get("namespace")))
+        return f"{said}. {remedy}" if remedy else said
     return "its pod is being started" if pods else "its pod is being made"
 
 

@@ -4,13 +4,16 @@ import contextlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
+from nnunet_api.refusals import case_of
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.cluster import Cluster, Object
+from nnunet_cli.kube.refusals import AMOUNTS, todo
 from nnunet_cli.kube.watched import read_events
 from nnunet_cli.text.output import note
 from nnunet_cli.text.words import duration
@@ -43,7 +46,7 @@ class Volume:
         try:
             remote = Remote(self._cluster.run_in_pod(self._namespace, self._pod, helper.CONTAINER, arguments))
         except Refused as refused:
-            raise _refused("nothing can be run in the helper pod", refused) from None
+            raise _refused("nothing can be run in the helper pod", refused, self._namespace) from None
         try:
             yield remote
         finally:
@@ -58,11 +61,11 @@ def mounted(
     node = _check_claim(cluster, namespace, claim)
     _delete_leftovers(cluster, namespace)
     source = Path(agent.__file__).read_text(encoding="utf-8")
-    body = helper.helper_pod(namespace, claim, image, source, read_only=read_only, node=node)
+    make = partial(helper.helper_pod, namespace, claim, image, source, read_only=read_only, node=node)
     try:
-        pod = cluster.create_pod(namespace, body)
+        pod = _create(cluster, namespace, [make(resources=resources) for resources in helper.RESOURCES])
     except Refused as refused:
-        raise _refused(f"the helper pod that mounts claim {claim} can't be created", refused) from None
+        raise _refused(f"the helper pod that mounts claim {claim} can't be created", refused, namespace) from None
     name = pod["metadata"]["name"]
     note(f"note: helper pod {namespace}/{name} runs the image {image.reference}")
     # A program that is told to end deletes its pod, as with Ctrl-C.
@@ -75,9 +78,23 @@ def mounted(
         signal.signal(signal.SIGTERM, before)
 
 
-def _refused(what: str, refused: Refused) -> CliError:
+def _create(cluster: Cluster, namespace: str, bodies: Sequence[Object]) -> Object:
+    """Create the first of these pods that the namespace allows. Raises Refused, with what was said of the first."""
+    first: Refused | None = None
+    for body in bodies:
+        try:
+            return cluster.create_pod(namespace, body)
+        except Refused as refused:
+            first = first or refused
+            if case_of(str(refused)) not in AMOUNTS:
+                break
+    assert first is not None
+    raise first
+
+
+def _refused(what: str, refused: Refused, namespace: str) -> CliError:
     kind = NoPod if refused.answer.forbidden else CliError
-    return kind(f"{what}: {refused}; {RIGHTS}", ExitCode.CLUSTER)
+    return kind(f"{what}: {refused}; {todo(str(refused), namespace, RIGHTS)}", ExitCode.CLUSTER)
 
 
 def choose_image(cluster: Cluster, given: str | None) -> Image:

@@ -20,11 +20,18 @@ IDLE_SECONDS = 120
 """The pod ends when nothing has been asked of it for so long: a program that died can't delete it."""
 DEADLINE_SECONDS = 24 * 3600
 """It ends after this time in any case."""
-RESOURCES = {
-    "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
-    "limits": {"cpu": "4", "memory": "2Gi", "ephemeral-storage": "1Gi"},
-}
-"""With all that a quota of the namespace may ask a pod to say."""
+_MODEST = {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "256Mi"}
+RESOURCES: tuple[Object, ...] = (
+    {
+        "requests": {"cpu": "50m", "memory": "256Mi", "ephemeral-storage": "16Mi"},
+        "limits": {"cpu": "4", "memory": "2Gi", "ephemeral-storage": "1Gi"},
+    },
+    {"requests": _MODEST, "limits": _MODEST},
+    {},
+)
+"""What it asks for, and what in its place where a LimitRange or a quota of the namespace refuses that: limits that are
+small and no more than what is requested; then what a LimitRange gives by itself. The first two say all that a quota may
+ask a pod to say."""
 _PULL_FAILURES = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull")
 _FAILURES = (*_PULL_FAILURES, "CreateContainerConfigError", "CreateContainerError", "RunContainerError")
 
@@ -40,7 +47,14 @@ class Image:
 
 
 def helper_pod(
-    namespace: str, claim: str, image: Image, agent: str, *, read_only: bool, node: str | None = None
+    namespace: str,
+    claim: str,
+    image: Image,
+    agent: str,
+    *,
+    read_only: bool,
+    node: str | None = None,
+    resources: Object = RESOURCES[0],
 ) -> Object:
     """Return a pod that mounts a claim and waits for commands; `node` is where it has to be, if anywhere.
 
@@ -69,7 +83,7 @@ def helper_pod(
                     {"name": "HOME", "value": "/tmp"},
                     {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
                 ],
-                "resources": RESOURCES,
+                "resources": resources,
                 "securityContext": {
                     "allowPrivilegeEscalation": False,
                     "readOnlyRootFilesystem": True,
@@ -130,6 +144,9 @@ def why_waiting(pod: Object, warnings: Sequence[str]) -> Waiting | None:
         return None
     if status.get("phase") in ("Failed", "Succeeded"):
         over = state.get("terminated") or {}
+        if over.get("reason") == "OOMKilled":
+            killed = "it was killed as it needed more memory than it may have, by a LimitRange of the namespace"
+            return Waiting(f"{killed}: have that give more", hopeless=True)
         words = [status.get("reason"), status.get("message"), over.get("reason"), over.get("message")]
         code = f"exit code {over['exitCode']}" if "exitCode" in over else ""
         said = ", ".join(str(word) for word in [*words, code] if word)

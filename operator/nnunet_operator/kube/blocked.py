@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import Reason
+from nnunet_api.refusals import case_of
 from nnunet_api.remedies.remedy import Case
 from nnunet_api.training import KIND
 from nnunet_operator.core.observation import Trouble
@@ -22,27 +23,13 @@ IMAGE_REASONS = frozenset(
         "RegistryUnavailable",
     }
 )
+CLAIM_REFUSED = "FailedBinding"
+"""Kubernetes' word for a pod's own claim that it can't make."""
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
-_REFUSALS = {
-    "failed calling webhook": Case.WEBHOOK,
-    "exceeded quota": Case.QUOTA,
-    "insufficient quota to match these scopes": Case.QUOTA,
-    "must specify": Case.UNSPECIFIED,
-    "No limit is specified": Case.UNSPECIFIED,
-    "No request is specified": Case.UNSPECIFIED,
-    "PodSecurity": Case.POD_SECURITY,
-    "security context constraint": Case.POD_SECURITY,
-    "usage per": Case.LIMITS,
-    "limit to request ratio": Case.LIMITS,
-    "must be less than or equal to": Case.LIMITS,
-    "no PriorityClass with name": Case.ABSENT,
-    "error looking up service account": Case.ABSENT,
-    "RuntimeClass": Case.ABSENT,
-    "is invalid:": Case.INVALID,
-    "cannot create resource": Case.RIGHTS,
-}
-"""What the API server says when it refuses a pod, which has no other structure than its words: the first that fits."""
 CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+
+_OF_POD = r'^ephemeral volume \S+: create PVC \S+: |"[^"]+" (?=is (?:forbidden|invalid))'
+"""In what is said of a pod's own claim: names that are others with each pod."""
 
 
 @dataclass(frozen=True)
@@ -139,8 +126,11 @@ def _case_of_container(lower: str) -> str:
 
 
 def held_up(warning: PodWarning) -> Trouble:
-    """Return the trouble of a pod that has a node and is not started there."""
+    """Return the trouble of a pod that has a node and is not started there, or that lacks a claim of its own."""
     said = shorten(warning.message).rstrip(". ") or warning.reason
+    if warning.reason == CLAIM_REFUSED:
+        matter = f"waits for a volume, whose claim can't be made: {re.sub(_OF_POD, '', said)}"
+        return Trouble(Reason.CLAIM_NOT_BOUND, matter, Case.CLAIM_REFUSED)
     if warning.reason in VOLUME_REASONS:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits because a volume can't be mounted: {said}")
     case = Case.PROFILE if re.search(r"hostUsers|user namespaces|idmap", said) else Case.ON_NODE
@@ -150,8 +140,7 @@ def held_up(warning: PodWarning) -> Trouble:
 def rejected(message: str, what: str = "pod") -> Trouble:
     """Return the trouble of a Job, or of its pod, that the API server did not create."""
     said = quoted(message)
-    case = next((case for words, case in _REFUSALS.items() if words in said), "")
-    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its {what}: {said}", case)
+    return Trouble(Reason.POD_REJECTED, f"waits because the API server refuses its {what}: {said}", case_of(said))
 
 
 def quoted(message: str) -> str:

@@ -224,7 +224,9 @@ def _judge_living(
     if pod.running:
         return State.RUNNING, None, ""
     warning = snapshot.warnings.get(pod.name)
-    trouble = blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
+    # What Events say of a claim that is not made is the cause of what the scheduler says.
+    refused = held_up(warning) if warning and pod.lacks_claim else None
+    trouble = refused or blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
     if not trouble and _is_unplaced(pod) and _age(pod, snapshot.now) > snapshot.unseen_seconds:
         trouble = unclaimed(pod.unclaimed) if pod.unclaimed else unplaced()
     return (State.BLOCKED, trouble, "") if trouble else _starting(endings, snapshot.unread.get(pod.name))

@@ -43,6 +43,8 @@ class Owner:
     uid: str
 
 
+_CLAIM_AWAITED = "waiting for ephemeral volume controller to create"
+"""In the scheduler's words on a pod whose own claim is not made."""
 _REJECTED = "Pod was rejected"
 """How the kubelet's message begins, of a pod that it does not take."""
 JOB_CONTROLLER = "kubernetes.io/job-controller"
@@ -188,6 +190,8 @@ class PodView:
     """A scheduler has spoken on it."""
     unscheduled: Said | None
     """Why the scheduler has found no node for it."""
+    lacks_claim: bool
+    """Kubernetes has not made the claim of a volume that it has for itself."""
     unclaimed: str
     """ResourceClaimTemplate of which Kubernetes has made no claim for it; empty where none is missing."""
     rejected: bool
@@ -300,6 +304,7 @@ def pod_view(body: Manifest) -> PodView:
         gates=tuple(_word(one.get("name")) for one in spec.get("schedulingGates") or []),
         scheduled=bool(scheduling),
         unscheduled=_said(unscheduled),
+        lacks_claim=unscheduled is not None and _CLAIM_AWAITED in str(unscheduled.get("message")),
         unclaimed=_unclaimed(spec, status),
         rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,

@@ -106,6 +106,14 @@ class Site:
         wait_for(f"policy {policy} to be in force", in_force)
 
 
+def claim(site: Site, namespace: str, name: str) -> None:
+    """Make a claim that nothing provides a volume for: it is there, and stays pending."""
+    requests = {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteMany"]}
+    spec = {**requests, "storageClassName": "none"}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+    site.api.request("POST", path, {"metadata": {"name": name}, "spec": spec})
+
+
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The control plane of these tests, taken down at the end."""

@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,15 @@ from tests.support.pipes import LocalVolume
 
 HOME = "predictions"
 IMAGE = ("--image", "registry.example/trainer:1")
+CONFINED = {"allowPrivilegeEscalation": False, "runAsNonRoot": True, "capabilities": {"drop": ["ALL"]}}
+PROFILE = {"seccompProfile": {"type": "RuntimeDefault"}}
+POD: Object = {
+    "spec": {
+        "restartPolicy": "Never",
+        "containers": [{"name": "trial", "image": "trial", "securityContext": {**CONFINED, **PROFILE}}],
+    }
+}
+"""One that the restricted Pod Security Standard allows."""
 DESCRIPTION = {"channel_names": {"0": "MRI"}, "file_ending": ".nii.gz", "labels": {"background": 0, "a": 1}}
 
 
@@ -335,3 +345,43 @@ def test_who_may_make_no_jobs_is_told_so(
     assert run.code == 3 and "jobs.batch is forbidden" in run.err and "it takes the rights" in run.err, run.err
     run = left(config=config)
     assert run.code == 3 and "the Jobs of namespace predictions can't be listed" in run.err, run.err
+
+
+@pytest.mark.parametrize(
+    ("resource", "code", "says"),
+    [
+        ("pods", 1, "It goes on once the quota has room"),
+        ("count/jobs.batch", 3, "have the quota raised, or free some of it"),
+    ],
+)
+def test_a_quota_that_refuses_it_is_told_with_who_can_help(
+    site: Site,
+    home: str,
+    claim: Path,
+    predict: Callable[..., Run],
+    monkeypatch: pytest.MonkeyPatch,
+    resource: str,
+    code: int,
+    says: str,
+) -> None:
+    looks: list[bool] = []
+
+    def look_again(seconds: float) -> None:
+        """Have it look once more when Kubernetes has said that it makes no pod, and then no more."""
+        if looks and looks[-1]:
+            raise KeyboardInterrupt
+        time.sleep(seconds)
+        looks.append(bool(site.api.list("events", home, fieldSelector="reason=FailedCreate")))
+
+    site.api.create(
+        "resourcequotas", {"metadata": {"name": "none", "namespace": home}, "spec": {"hard": {resource: "0"}}}
+    )
+    kind, trial = ("pods", POD) if resource == "pods" else ("jobs", {"spec": {"template": POD}})
+    trial = {**trial, "metadata": {"name": "trial", "namespace": home}}
+    wait_for("the quota to be in force", lambda: "exceeded quota" in site.api.refusal(kind, trial))
+    with monkeypatch.context() as patch:
+        patch.setattr("nnunet_cli.predict.following.time", SimpleNamespace(sleep=look_again))
+        run = predict()
+    site.api.delete("resourcequotas", home, "none")
+    assert run.code == code and "exceeded quota" in run.err and says in run.err, run.err
+    assert "it takes the rights" not in run.err

@@ -10,7 +10,7 @@ import yaml
 from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.cluster import Cluster
 from nnunet_cli.kube.connection import Connection
-from tests.integration.cli.conftest import Site
+from tests.integration.cli.conftest import Site, claim
 from tests.support.api import Object
 from tests.support.builders import training
 from tests.support.command import Command
@@ -25,14 +25,6 @@ RESTRICTED: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-
-
-def claim(site: Site, namespace: str, name: str) -> None:
-    requests = {"resources": {"requests": {"storage": "1Gi"}}, "accessModes": ["ReadWriteMany"]}
-    # A class that nothing provides for: the claim is there, and stays pending.
-    spec = {**requests, "storageClassName": "none"}
-    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims"
-    site.api.request("POST", path, {"metadata": {"name": name}, "spec": spec})
 
 
 def helper_pods(site: Site, namespace: str) -> list[Object]:

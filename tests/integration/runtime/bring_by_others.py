@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from tests.integration.runtime.bring import policy
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
-from tests.support.api import Object
+from tests.support.api import ApiError, Object
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -79,6 +79,30 @@ def quota_on_limits(stage: Stage) -> Iterator[None]:
         yield
     finally:
         stage.lab.api.delete("resourcequotas", namespace, "limits")
+
+
+@brings
+def claim_refused(stage: Stage) -> Iterator[None]:
+    api, namespace = stage.lab.api, stage.lab.namespace
+    hard = {"metadata": {"name": "storage", "namespace": namespace}, "spec": {"hard": {"requests.storage": "50Gi"}}}
+    api.create("resourcequotas", hard)
+    claim = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "100Gi"}}}
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims?dryRun=All"
+
+    def in_force() -> bool:
+        try:
+            api.request("POST", path, {"metadata": {"name": "trial"}, "spec": claim})
+        except ApiError as error:
+            return "exceeded quota" in error.message
+        return False
+
+    stage.lab.wait("the quota to be in force", in_force)
+    stage.apply(storage={"preprocessed": {"localCopy": {"claim": {"storageClassName": "fast", "size": "100Gi"}}}})
+    stage.planned()
+    try:
+        yield
+    finally:
+        api.delete("resourcequotas", namespace, "storage")
 
 
 @brings

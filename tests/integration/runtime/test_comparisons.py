@@ -319,3 +319,23 @@ def test_one_that_was_killed_for_memory_leaves_no_job_that_goes_on(
     comparing.set(suspend=False, resources={"memory": "8Gi"})
     comparing.end(candidates=[CandidateFacts(arm="fast", verdict="Equivalent", difference=0.0, low=0, high=0)], cases=9)
     comparing.wait("Complete", "VerdictFound")
+
+
+def test_a_quota_is_answered_by_fields_of_the_comparison(comparing: Comparing, train: Callable[..., None]) -> None:
+    """Not by a training's, which it does not have; and its Job is made anew after it was suspended."""
+    train()
+    lab = comparing.lab
+    spec = {"hard": {"limits.cpu": "100", "requests.ephemeral-storage": "100Gi"}}
+    lab.api.create("resourcequotas", {"metadata": {"name": "team", "namespace": lab.namespace}, "spec": spec})
+    pod = {"restartPolicy": "Never", "containers": [{"name": "trial", "image": "trial"}]}
+    trial = {"metadata": {"name": "trial", "namespace": lab.namespace}, "spec": pod}
+    lab.wait("the quota to be in force", lambda: "must specify" in lab.api.refusal("pods", trial))
+    comparing.create()
+    message = comparing.wait("Progressing", "PodRejected")
+    assert "must specify limits.cpu" in message and "spec.resources.preprocessing" not in message, message
+    assert "Give it: limits.cpu is spec.resources.cpuLimit of the comparison" in message
+    assert "set spec.suspend of the comparison to true" in message
+    comparing.set(suspend=True, resources={"cpuLimit": "2", "ephemeralStorage": "1Gi"})
+    comparing.wait("Suspended", "SuspendedByUser")
+    comparing.set(suspend=False)
+    comparing.pod()

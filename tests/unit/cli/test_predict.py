@@ -339,7 +339,14 @@ NO_NODE = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are 
     [
         (SUSPENDED, [], [], "queue gpus"),
         ({"metadata": {}, "spec": {"suspend": True}}, [], [], "suspended"),
-        ({"metadata": {}}, [], ["FailedCreate: exceeded quota"], "exceeded quota"),
+        ({"metadata": {}}, [], ["FailedCreate: exceeded quota"], "exceeded quota. It goes on once the quota has room"),
+        (
+            {"metadata": {}},
+            [],
+            ["FailedCreate: must specify limits.cpu for: trainer"],
+            "limits.cpu and ephemeral-storage",
+        ),
+        ({"metadata": {}}, [], ["FailedCreate: maximum memory usage per Container is 8Gi."], "8Gi. End it by --delete"),
         ({"metadata": {}}, [], [], "being made"),
         ({"metadata": {}}, [pod({})], [], "being started"),
         ({"metadata": {}}, [pod({}, conditions=[NO_NODE])], ["x"], "no node: 0/3 nodes"),

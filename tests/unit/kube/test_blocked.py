@@ -300,6 +300,24 @@ def test_a_pod_that_is_held_up_on_its_node(warning: PodWarning, reason: str, say
     assert result.status.phase == reason
 
 
+@pytest.mark.parametrize("told", [True, False])
+def test_the_claim_of_a_pod_that_is_refused(told: bool) -> None:
+    """What the scheduler says is not why: without the Event there is nothing else to say."""
+    fold = job(ONE, FOLD, "0")
+    awaited = 'waiting for ephemeral volume controller to create the persistentvolumeclaim "hippo-fold-0-x-local".'
+    held = unschedulable(fold, f"0/1 nodes are available: {awaited} not found")
+    said = 'ephemeral volume local: create PVC hippo-fold-0-x-local: persistentvolumeclaims "hippo-fold-0-x-local" is '
+    warning = PodWarning("FailedBinding", f"{said}forbidden: exceeded quota: team, requested: requests.storage=100Gi")
+    warnings = {held["metadata"]["name"]: warning} if told else {}
+    result = decide(world(ONE, *planned(ONE), fold, held, warnings=warnings))
+    assert stated(result, "Progressing") == ("False", "ClaimNotBound")
+    message = condition(result, "Progressing").message
+    assert ("whose claim can't be made: persistentvolumeclaims is forbidden: exceeded quota" in message) == told, (
+        message
+    )
+    assert ("spec.storage.preprocessed.localCopy (the size of its claim" in message) == told
+
+
 def test_an_old_warning_about_a_pod_that_runs_says_nothing() -> None:
     fold = job(ONE, FOLD, "0")
     pod_ = running(fold)

@@ -16,6 +16,14 @@ def made(*trainings: Any, **spec: Any) -> Any:
     return compare_job(of, OPTIONS, wanted(of, *(trainings or (arm("long"), arm("short")))))
 
 
+def test_what_a_quota_may_ask_for_can_be_given() -> None:
+    given = {"cpu": "2", "cpuLimit": "4", "memory": "8Gi", "ephemeralStorage": "1Gi"}
+    (container,) = made(resources=given)["spec"]["template"]["spec"]["containers"]
+    requests = {"cpu": "2", "memory": "8Gi", "ephemeral-storage": "1Gi"}
+    limits = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "1Gi"}
+    assert container["resources"] == {"requests": requests, "limits": limits}
+
+
 def storage(claim: str, folder: str = "") -> dict[str, Any]:
     return {"results": {"claimName": claim, "subPath": folder}}
 

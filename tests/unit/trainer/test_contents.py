@@ -16,6 +16,7 @@ from nnunet_trainer.dataset.contents import (
     same_images,
     torn_apart,
     unlearned,
+    unvalidated,
     write_contents,
 )
 from nnunet_trainer.dataset.raw import Case, RawDataset
@@ -78,6 +79,15 @@ def test_a_class_that_a_fold_can_not_learn_is_named() -> None:
     front, back = sorted(unlearned(DATASET, found, splits), reverse=True)
     assert front.startswith("front occurs in no training case of fold 2: such a fold can't learn it")
     assert back.startswith("back occurs in no training case of fold 0, 2")
+
+
+def test_a_class_that_a_fold_does_not_validate_on_is_named() -> None:
+    found = {"a": CaseContents("1", (0, 1)), "b": CaseContents("2", (0, 1, 2)), "c": CaseContents("3", (0,))}
+    splits = [{"train": ["a", "b"], "val": ["c"]}, {"train": ["b", "c"], "val": ["a"]}, {"train": ["a"], "val": ["b"]}]
+    front, back = sorted(unvalidated(DATASET, found, splits), reverse=True)
+    assert front.startswith("front occurs in no validation case of fold 0: the Dice of such a fold leaves it out")
+    assert back.startswith("back occurs in no validation case of fold 0, 1")
+    assert not list(unvalidated(DATASET, found, []))
 
 
 def test_a_leak_is_refused_and_names_both_files() -> None:

@@ -35,6 +35,8 @@ class CaseContents:
 
 Contents = Mapping[str, CaseContents]
 """By name of the case."""
+Splits = Sequence[Mapping[str, Sequence[str]]]
+"""By fold: the names of the cases to train and to validate on."""
 
 
 def fingerprint(images: Any) -> str:
@@ -101,19 +103,33 @@ def require_labels(dataset: RawDataset, training: Contents) -> None:
         )
 
 
-def unlearned(dataset: RawDataset, training: Contents, splits: Sequence[Mapping[str, Sequence[str]]]) -> Iterator[str]:
+def unlearned(dataset: RawDataset, training: Contents, splits: Splits) -> Iterator[str]:
     """Yield for each class which folds have it in no case to train on: they can't learn it, and score 0 on it."""
-    absent: dict[str, list[str]] = {}
-    for fold, split in enumerate(splits):
-        present = dataset.labels.cases_with(training[case].labels for case in split["train"] if case in training)
-        for name, count in present.items():
-            if count == 0:
-                absent.setdefault(name, []).append(str(fold))
-    for name, folds in absent.items():
+    for name, folds in _absent(dataset, training, splits, "train").items():
         yield (
             f"{name} occurs in no training case of fold {', '.join(folds)}: such a fold can't learn it. Bring a "
             "splits_final.json that spreads the cases that have it, or add cases"
         )
+
+
+def unvalidated(dataset: RawDataset, training: Contents, splits: Splits) -> Iterator[str]:
+    """Yield for each class which folds have it in no case to validate on: nothing there tells how well it is found."""
+    for name, folds in _absent(dataset, training, splits, "val").items():
+        yield (
+            f"{name} occurs in no validation case of fold {', '.join(folds)}: the Dice of such a fold leaves it out, "
+            "or counts it as 0 where it is predicted. Bring a splits_final.json that spreads the cases that have it"
+        )
+
+
+def _absent(dataset: RawDataset, training: Contents, splits: Splits, side: str) -> dict[str, list[str]]:
+    """Return by class the folds that have it in no case on one side."""
+    absent: dict[str, list[str]] = {}
+    for fold, split in enumerate(splits):
+        present = dataset.labels.cases_with(training[case].labels for case in split[side] if case in training)
+        for name, count in present.items():
+            if count == 0:
+                absent.setdefault(name, []).append(str(fold))
+    return absent
 
 
 def require_disjoint(dataset: RawDataset, training: Contents, test_cases: Mapping[str, Case], test: Contents) -> None:
@@ -134,7 +150,7 @@ def require_disjoint(dataset: RawDataset, training: Contents, test_cases: Mappin
         log.warning("%s: names of training cases and of test cases; the images are different ones", named(same))
 
 
-def notes_on(dataset: RawDataset, training: Contents, splits: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:
+def notes_on(dataset: RawDataset, training: Contents, splits: Splits) -> list[str]:
     """Return what is odd in a dataset and may be meant so, what matters most first."""
     return [
         *unlearned(dataset, training, splits),
@@ -143,6 +159,7 @@ def notes_on(dataset: RawDataset, training: Contents, splits: Sequence[Mapping[s
             "is: remove all but one of them, or keep them together in a splits_final.json"
             for told in torn_apart(same_images(training), splits)
         ),
+        *unvalidated(dataset, training, splits),
         *dataset.notes,
         *(note for case in training.values() for note in case.notes),
     ]
@@ -156,7 +173,7 @@ def same_images(contents: Contents) -> list[list[str]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def torn_apart(groups: Iterable[Sequence[str]], splits: Sequence[Mapping[str, Sequence[str]]]) -> list[str]:
+def torn_apart(groups: Iterable[Sequence[str]], splits: Splits) -> list[str]:
     """Return for each group that a fold trains and validates on, which it is and which folds do so."""
     told = []
     for group in groups:

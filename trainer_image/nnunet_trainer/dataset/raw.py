@@ -302,10 +302,10 @@ def _check_folds(name: str, folds: list[str], cases: int, splits: list[dict[str,
                 f"{counted(len(splits), 'fold')}, counted from 0"
             )
     elif cases < CROSS_VALIDATION_FOLDS:
+        fewer = f"set splits.folds to at most {cases}, bring a {SPLITS_FILE}, " if cases > 1 else ""
         raise wrong_data(
             f"{name} has {counted(cases, 'training case')}, five-fold cross-validation needs at least "
-            f"{CROSS_VALIDATION_FOLDS}. Add cases, bring a splits_final.json, or set trainOnAllCases: "
-            "true with folds: []"
+            f"{CROSS_VALIDATION_FOLDS}. Add cases, {fewer}or set trainOnAllCases: true with folds: []"
         )
     elif absent := [fold for fold in folds if int(fold) >= CROSS_VALIDATION_FOLDS]:
         raise wrong_configuration(

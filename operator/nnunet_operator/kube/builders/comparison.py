@@ -48,7 +48,7 @@ def _template(comparison: Comparison, options: JobOptions, wanted: Compare, labe
         options,
         labels=labels,
         arguments=["compare"],
-        compute=Compute(resources.cpu, resources.memory),
+        compute=Compute(resources.cpu, resources.memory, resources.cpu_limit, resources.ephemeral_storage),
         mounts=(),
         own_image=True,
     )

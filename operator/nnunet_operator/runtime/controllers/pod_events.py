@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from nnunet_operator.kube.blocked import PodWarning
+from nnunet_operator.kube.blocked import CLAIM_REFUSED, PodWarning
 from nnunet_operator.kube.objects import Manifest, parse_time
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.client import Client
@@ -71,8 +71,16 @@ class PodEventFinder:
             for pod in filter(_should_have_started, pods)
             if not self._wait(found, pod.started, now, self._patience.pod_not_started)
         ]
+        without_claim = [
+            pod
+            for pod in pods
+            if pod.lacks_claim
+            and not (pod.over or pod.deleting)
+            and not self._wait(found, pod.created, now, self._patience.job_without_pod)
+        ]
         questions = [(job.uid, "reason=FailedCreate") for job, _ in without_pod]
         questions += [(pod.uid, "") for pod in not_started]
+        questions += [(pod.uid, f"reason={CLAIM_REFUSED}") for pod in without_claim]
         answers = await self._ask(key, questions)
         for job, last_pod in without_pod:
             event = answers[job.uid].event
@@ -81,7 +89,7 @@ class PodEventFinder:
             # One that is not newer than the last pod is about a pod that came into being after all.
             if event and (last_pod is None or _last_seen(event) > last_pod):
                 found.refusals[job.name] = str(event.get("message") or "")
-        for pod in not_started:
+        for pod in (*not_started, *without_claim):
             event = answers[pod.uid].event
             if answers[pod.uid].unread:
                 found.unread[pod.name] = answers[pod.uid].unread
