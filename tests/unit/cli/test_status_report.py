@@ -81,16 +81,25 @@ def test_one_that_still_trains_has_no_scores() -> None:
     assert "they come with the evaluation" in page and "12 of 40" in page and "folds 0 and 1 train" in page
 
 
+class Tags(HTMLParser):
+    """The tags of a page, with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
 def test_nothing_runs_in_a_report_that_another_has_written() -> None:
     """What stands first counts: a browser takes it for the head, whatever else calls itself so further down."""
     evil = b"\xef\xbb\xbf<!doctype html><html><head></head><body onload=evil()><script>evil()</script></body></html>"
     first, rest = fenced(evil)[: -len(evil)].decode(), fenced(evil)[-len(evil) :]
-    tags: list[tuple[str, dict[str, str | None]]] = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))  # type: ignore[method-assign]
+    parser = Tags()
     parser.feed(first)
-    assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in tags] == ["meta", "meta"]
-    assert tags[1][1] == {
+    assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in parser.found] == ["meta", "meta"]
+    assert parser.found[1][1] == {
         "http-equiv": "Content-Security-Policy",
         "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     }
