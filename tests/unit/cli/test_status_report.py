@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.html_page import fenced
 from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
 
-MADE = {"image": "registry/t:1", "imageDigest": "registry/t@sha256:ab", "device": "NVIDIA H100", "seed": 7}
+MADE: dict[str, Any] = {
+    "image": "registry/t:1",
+    "imageDigest": "registry/t@sha256:ab",
+    "device": "NVIDIA H100",
+    "seed": 7,
+    "slippedIn": [{"what": "LD_PRELOAD", "where": ["fold 0"]}],
+}
 POLICY = {
     "decidedAt": "2026-03-01T10:00:00Z",
     "decisions": [{"policy": "house", "generation": 3, "mode": "Enforce", "outcome": "Excepted"}],
@@ -40,6 +47,7 @@ def test_all_that_the_status_has_and_what_it_lacks() -> None:
         "2 h 00 min",
         "registry/t@sha256:ab",
         "NVIDIA H100",
+        "LD_PRELOAD (fold 0)",
         "house, generation 3",
         "Enforce: Excepted",
     ):
