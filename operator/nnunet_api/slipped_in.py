@@ -79,6 +79,13 @@ def others(asked: Given, has: Given) -> Iterator[str]:
     return (what for what, value in has if (what, value) not in asked)
 
 
+def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return all that a container has and its Job's has not."""
+    image = str(has.get("image") or "")
+    other = [] if same_image(str(asked.get("image") or ""), image) else [of_image(image)]
+    return tuple(dict.fromkeys((*of_itself(has), *others(given(asked), given(has)), *other)))
+
+
 def of_image(image: str) -> str:
     """Return how another image than the one that was asked for is recorded."""
     return f"{_IMAGE}{image}"

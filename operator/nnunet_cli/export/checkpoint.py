@@ -8,6 +8,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable
+from reprlib import repr as shortened
 from typing import IO, Any
 
 _RECORD = "data.pkl"
@@ -64,7 +65,9 @@ class _Type:
 
     def __init__(self, code: Any, align: Any = False, copy: Any = True) -> None:
         if not (isinstance(code, str) and _CODE.fullmatch(code) and align in (False, 0) and copy in (True, 1)):
-            raise pickle.UnpicklingError(f"it has numbers of type {code}"[:100])
+            raise pickle.UnpicklingError(
+                f"it has numbers of type {code if isinstance(code, str) else shortened(code)}"[:100]
+            )
 
     def __setstate__(self, state: Any) -> None:
         version, order, *rest = state

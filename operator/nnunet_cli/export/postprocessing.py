@@ -8,6 +8,7 @@ import io
 import pickle
 import re
 from collections.abc import Mapping, Sequence
+from reprlib import repr as shortened
 from typing import Any
 
 from nnunet_api.dataset.labels import foreground, label_values
@@ -89,6 +90,8 @@ def named_steps(steps: Sequence[Any], labels: Any) -> list[str]:
         values = label_values(list(step) if isinstance(step, (list, tuple)) else step)
         name = (ALL_FOREGROUND if values == every else None) if isinstance(step, list) else names.get(values)
         if not values or name is None:
-            raise ValueError(f"it keeps the largest component of {str(step)[:80]}, which dataset.json has no name for")
+            raise ValueError(
+                f"it keeps the largest component of {shortened(step)[:80]}, which dataset.json has no name for"
+            )
         found.append(name)
     return found

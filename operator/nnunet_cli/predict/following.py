@@ -10,7 +10,7 @@ from nnunet_cli.kube.cluster import Cluster, Object, Unreachable
 from nnunet_cli.kube.refusals import todo
 from nnunet_cli.kube.watched import read_events
 from nnunet_cli.predict.job import ASKED_FOR
-from nnunet_cli.predict.state import Ended, end_of, progress_in, runs_now, why_waiting
+from nnunet_cli.predict.state import Ended, end_of, progress_in, put_in, runs_now, why_waiting
 
 INTERVAL_SECONDS = 2.0
 RIGHTS = "it takes the rights to create, get and delete Jobs, and to list pods; with pods/log there is progress"
@@ -64,10 +64,17 @@ def delete(cluster: Cluster, job: Object) -> None:
 
 def follow(cluster: Cluster, namespace: str, name: str, tell: Tell) -> Ended:
     """Wait until a Job has ended, and tell what changes meanwhile. Raises CliError where it is deleted."""
-    said = ""
+    said, warned = "", ""
+
+    def warn(words: str) -> None:
+        nonlocal warned
+        if words and not warned:
+            tell(words)
+        warned = warned or words
+
     while True:
         try:
-            found = _look(cluster, namespace, name)
+            found = _look(cluster, namespace, name, warn)
         except Unreachable as error:
             found = f"no news, still trying: {error}"
         except Refused as refused:
@@ -80,13 +87,14 @@ def follow(cluster: Cluster, namespace: str, name: str, tell: Tell) -> Ended:
         time.sleep(INTERVAL_SECONDS)
 
 
-def _look(cluster: Cluster, namespace: str, name: str) -> Ended | str:
+def _look(cluster: Cluster, namespace: str, name: str, warn: Tell) -> Ended | str:
     """Return what a Job came to, or else what is going on; empty where there is nothing to tell."""
     job = cluster.job(namespace, name)
     if job is None:
         words = f"Job {name} in namespace {namespace} was deleted before it had ended: what was done is kept"
         raise CliError(f"{words}. The same command goes on with it", ExitCode.FOUND)
     pods = cluster.pods(namespace, f"batch.kubernetes.io/job-name={name}")
+    warn(put_in(job, pods))
     if ended := end_of(job, pods):
         return ended
     if pod := runs_now(pods):

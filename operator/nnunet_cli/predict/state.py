@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.kueue import QUEUE_LABEL
+from nnunet_api.slipped_in import between, shown
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.kube.pods import creation, ended, runs, waiting
 from nnunet_cli.kube.refusals import todo_of_prediction
@@ -96,6 +98,25 @@ def why_waiting(job: Object, pods: Sequence[Object], warnings: Sequence[str]) ->
         remedy = todo_of_prediction(said, str(job["metadata"].get("namespace")))
         return f"{said}. {remedy}" if remedy else said
     return "its pod is being started" if pods else "its pod is being made"
+
+
+def put_in(job: Object, pods: Sequence[Object]) -> str:
+    """Return what somebody else, such as a webhook, has put into its pods, in words; empty where nothing was."""
+    asked = _container(job["spec"].get("template") or {})
+    found = [what for pod in pods if (has := _container(pod)) for what in between(asked, has)]
+    if not found:
+        return ""
+    words = (
+        f"its pod has {shown(dict.fromkeys(found))}, which was not asked for and by which it can run other code than"
+    )
+    return (
+        f"{words} its image's: ask who runs the cluster which webhook does that, before you rely on the segmentations"
+    )
+
+
+def _container(pod: Object) -> Object:
+    containers: Sequence[Object] = (pod.get("spec") or {}).get("containers") or []
+    return next((one for one in containers if one.get("name") == CONTAINER_NAME), {})
 
 
 def progress_in(log: Sequence[str]) -> str:

@@ -137,6 +137,8 @@ def _made_of(found: Watched) -> Iterator[Row]:
         return
     yield "Trainer image", made.image or ""
     yield "Its digest", made.image_digest or ""
+    for one in made.slipped_in or ():
+        yield "Put into its pods by others", f"{one.what} ({', '.join(one.where)})"
     yield "nnU-Net", made.nnunet_version or ""
     yield "torch", made.torch_version or ""
     yield "torch.compile", made.torch_compile or ""

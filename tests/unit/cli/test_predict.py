@@ -1,5 +1,6 @@
 """What is asked of the pod that predicts, what it may do, and what is said meanwhile."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Callable
@@ -19,7 +20,7 @@ from nnunet_cli.kube.watched import watched
 from nnunet_cli.predict.job import Folders, folders_of, job_name, prediction_job
 from nnunet_cli.predict.places import Local, OnClaim, place_of, require_apart
 from nnunet_cli.predict.request import Compute, Model, Request, request_of, require_class, spec_of
-from nnunet_cli.predict.state import Ended, end_of, progress_in, why_waiting
+from nnunet_cli.predict.state import Ended, end_of, progress_in, put_in, why_waiting
 from nnunet_cli.predict.work import work_folder
 from nnunet_cli.volumes.helper import Image
 from tests.unit.cli.test_export import RUN, training, weights
@@ -360,6 +361,19 @@ NO_NODE = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are 
 )
 def test_what_it_waits_for(job: dict[str, Any], pods: list[dict[str, Any]], warnings: list[str], said: str) -> None:
     assert said in why_waiting(job, pods, warnings)
+
+
+def test_what_a_webhook_put_into_its_pod_is_told() -> None:
+    body = made(asked(training("2d", provenance={"plansName": "nnUNetPlans"})))
+    pods = [{"spec": copy.deepcopy(body["spec"]["template"]["spec"])} for _ in range(2)]
+    assert put_in(body, []) == put_in(body, pods) == ""
+    mesh = {"name": "istio-proxy", "image": "mesh:1", "env": [{"name": "LD_PRELOAD", "value": "x"}]}
+    pods[0]["spec"]["containers"].insert(0, mesh)
+    pods[0]["spec"]["containers"][1]["env"].append({"name": "HTTPS_PROXY", "value": "x"})
+    assert put_in(body, pods) == ""
+    pods[1]["spec"]["containers"][0]["env"].append({"name": "LD_PRELOAD", "value": "x"})
+    pods[1]["spec"]["containers"][0]["image"] = "mine:1"
+    assert "its pod has LD_PRELOAD, image mine:1, which was not asked for" in put_in(body, pods)
 
 
 def test_progress_is_what_the_trainer_said_last() -> None:

@@ -2,12 +2,19 @@
 
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.html_page import fenced
 from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
 
-MADE = {"image": "registry/t:1", "imageDigest": "registry/t@sha256:ab", "device": "NVIDIA H100", "seed": 7}
+MADE: dict[str, Any] = {
+    "image": "registry/t:1",
+    "imageDigest": "registry/t@sha256:ab",
+    "device": "NVIDIA H100",
+    "seed": 7,
+    "slippedIn": [{"what": "LD_PRELOAD", "where": ["fold 0"]}],
+}
 POLICY = {
     "decidedAt": "2026-03-01T10:00:00Z",
     "decisions": [{"policy": "house", "generation": 3, "mode": "Enforce", "outcome": "Excepted"}],
@@ -40,6 +47,7 @@ def test_all_that_the_status_has_and_what_it_lacks() -> None:
         "2 h 00 min",
         "registry/t@sha256:ab",
         "NVIDIA H100",
+        "LD_PRELOAD (fold 0)",
         "house, generation 3",
         "Enforce: Excepted",
     ):
@@ -81,16 +89,25 @@ def test_one_that_still_trains_has_no_scores() -> None:
     assert "they come with the evaluation" in page and "12 of 40" in page and "folds 0 and 1 train" in page
 
 
+class Tags(HTMLParser):
+    """The tags of a page, with their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
 def test_nothing_runs_in_a_report_that_another_has_written() -> None:
     """What stands first counts: a browser takes it for the head, whatever else calls itself so further down."""
     evil = b"\xef\xbb\xbf<!doctype html><html><head></head><body onload=evil()><script>evil()</script></body></html>"
     first, rest = fenced(evil)[: -len(evil)].decode(), fenced(evil)[-len(evil) :]
-    tags: list[tuple[str, dict[str, str | None]]] = []
-    parser = HTMLParser()
-    parser.handle_starttag = lambda tag, attributes: tags.append((tag, dict(attributes)))  # type: ignore[method-assign]
+    parser = Tags()
     parser.feed(first)
-    assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in tags] == ["meta", "meta"]
-    assert tags[1][1] == {
+    assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in parser.found] == ["meta", "meta"]
+    assert parser.found[1][1] == {
         "http-equiv": "Content-Security-Policy",
         "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
     }

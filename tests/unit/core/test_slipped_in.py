@@ -59,6 +59,7 @@ def has(**fields: Any) -> Change:
     return lambda pod: trainer_of(pod).update(fields)
 
 
+LIBRARY = {"name": "LD_PRELOAD", "value": "x.so"}
 HONEST: dict[str, Change] = {
     "a service mesh": lambda pod: pod["spec"]["containers"].insert(0, {"name": "istio-proxy", "env": [LIBRARY]}),
     "its init container": lambda pod: pod["spec"].update(initContainers=[{"name": "istio-init", "command": ["sh"]}]),
@@ -79,7 +80,6 @@ HONEST: dict[str, Change] = {
     "a memory limit": has(resources={"limits": {"memory": "1Gi"}}),
     "another scheduler": lambda pod: pod["spec"].update(schedulerName="gpu-scheduler", runtimeClassName="nvidia"),
 }
-LIBRARY = {"name": "LD_PRELOAD", "value": "x.so"}
 OTHERS: dict[str, tuple[Change, str]] = {
     "a library": (sets("LD_PRELOAD"), "LD_PRELOAD"),
     "modules": (sets("PYTHONPATH"), "PYTHONPATH"),

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import Any
 
 from nnunet_api.contract import SHA256_DIGITS, FoldEvidence, RunContract
@@ -60,7 +61,7 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
     try:
         counter, logging = content["current_epoch"], content["logging"]
         if type(counter) is not int or counter < 0:
-            raise ValueError(f"its counter of epochs is {type(counter).__name__} {str(counter)[:40]}")
+            raise ValueError(f"its counter of epochs is {type(counter).__name__} {shortened(counter)[:40]}")
         history = {key: _numbers(key, logging[key]) for key in HISTORY_KEYS}
         arguments = content.get("init_args")
         return FinalCheckpoint(
@@ -80,7 +81,10 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
 
 def _owner(arguments: Any) -> tuple[str, str] | None:
     owner = arguments.get(OWNER_KEY) if isinstance(arguments, dict) else None
-    return (str(owner.get("uid"))[:64], str(owner.get("fold"))[:64]) if isinstance(owner, dict) else None
+    if not isinstance(owner, dict):
+        return None
+    uid, fold = owner.get("uid"), owner.get("fold")
+    return (uid[:64], fold[:64]) if isinstance(uid, str) and isinstance(fold, str) else ("", "")
 
 
 def _iterations(arguments: Any) -> int | None:
