@@ -1,7 +1,8 @@
 """nnU-Net's own commands, forked as trainers are: by themselves they import for 5 s of a core, and each worker for 3.
 
 They are what people run, but for how processes begin: the same entry points with the same arguments, words of a shell
-or `python -c`. A test that is about just that starts them as people do.
+or `python -c`. What a program prints is not the shell's, and is told where one fails. A test that is about how they
+begin starts them as people do.
 """
 
 import os
