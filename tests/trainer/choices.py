@@ -1,9 +1,7 @@
 """A choice among configurations, beside that of nnU-Net's own command on a copy of the result folder."""
 
 import hashlib
-import os
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import numpy as np
 
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.files import read_json
+from tests.trainer.theirs import run_code
 from tests.trainer.world import World
 
 WHOLE = "crossval_results_folds_0_1"
@@ -36,24 +35,8 @@ def find_best_by_hand(world: World, results: Path) -> Path:
     shutil.copytree(world.run, results)
     entry = "from nnunetv2.evaluation.find_best_configuration import find_best_configuration_entry_point as p; p()"
     names = world.contract.configuration_names
-    nnunet(world, results, entry, world.contract.dataset, "-c", *names, "-f", *FOLDS, "-np", "1")
+    run_code(world, results, entry, world.contract.dataset, "-c", *names, "-f", *FOLDS, "-np", "1")
     return results
-
-
-def nnunet(world: World, results: Path, entry: str, *arguments: str) -> None:
-    """Run a command of nnU-Net's as a user would."""
-    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
-    folders = {
-        "nnUNet_raw": str(world.root / "nnunet/raw"),
-        "nnUNet_preprocessed": str(preprocessed),
-        "nnUNet_results": str(results),
-        "nnUNet_compile": "f",
-        "nnUNet_def_n_proc": "1",
-    }
-    done = subprocess.run(
-        ["python3", "-c", entry, *arguments], env=os.environ | folders, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def preprocessed(world: World) -> dict[str, str]:

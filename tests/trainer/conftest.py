@@ -14,13 +14,24 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: does more of the same in `make test-soak`")
 
 
+LONGEST = "selection", "control", "evaluation", "run", "predict", "pace", "interruptions", "workers", "cascade"
+"""Files that come first, the longest first: one that began last would keep one process busy when others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the files, as xdist shares them out by their order."""
+    items.sort(key=lambda item: [item.path.stem != f"test_{name}" for name in LONGEST])
+
+
 if importlib.util.find_spec("nnunetv2") is None:
     # Outside of the trainer image there is nothing to collect: `make test-trainer` runs these tests in it.
     collect_ignore_glob = ["test_*.py"]
 else:
     if not Path("/opt/our-trainers").is_dir():
         collect_ignore = ["test_custom_image.py"]
-    from tests.trainer.world import World, make_contract, make_world
+    from tests.trainer.world import PRELOADED, World, make_contract, make_world
+
+    PRELOADED.append("tests.trainer.sampled")
 
     @pytest.fixture(scope="session")
     def planned(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> World:

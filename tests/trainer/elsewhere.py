@@ -9,6 +9,7 @@ import nibabel
 import numpy as np
 
 from nnunet_api.model_export import INSTRUCTIONS_FILE, ModelExport, instructions
+from tests.trainer.theirs import run_shell
 from tests.trainer.world import World
 
 
@@ -22,21 +23,23 @@ def packed(results: Path, export: ModelExport, target: Path) -> list[str]:
     return names
 
 
-def predicted_elsewhere(world: World, results: Path, export: ModelExport, folder: Path) -> Path:
+def predicted_elsewhere(
+    world: World, results: Path, export: ModelExport, folder: Path, *, forked: bool = False
+) -> Path:
     """Install an export in an empty folder, and let the commands that are in it predict the test images.
 
-    Returns the folder that the last of them has written to.
+    Returns the folder that the last of them has written to. `forked`: see `tests.trainer.theirs`.
     """
     folder.mkdir()
     packed(results, export, folder / "model.zip")
     installed, output = folder / "installed", folder / "output"
-    by_nnunet(world, installed, f"nnUNetv2_install_pretrained_model_from_zip {folder}/model.zip", output)
+    by_nnunet(world, installed, f"nnUNetv2_install_pretrained_model_from_zip {folder}/model.zip", output, forked=forked)
     commands = (installed / export.dataset / INSTRUCTIONS_FILE).read_text()
-    by_nnunet(world, installed, commands, output)
+    by_nnunet(world, installed, commands, output, forked=forked)
     return max((path.parent for path in output.rglob("*.nii.gz")), key=lambda found: found.stat().st_mtime_ns)
 
 
-def by_nnunet(world: World, results: Path, commands: str, output: Path) -> None:
+def by_nnunet(world: World, results: Path, commands: str, output: Path, *, forked: bool = False) -> None:
     """Run commands of nnU-Net's in a shell, as people run them."""
     raw = world.root / "nnunet/raw"
     folders = {
@@ -49,6 +52,9 @@ def by_nnunet(world: World, results: Path, commands: str, output: Path) -> None:
         "PYTHON_CPU_COUNT": str(world.contract.processes),
         "nnUNet_def_n_proc": str(world.contract.processes),
     }
+    if forked:
+        run_shell(commands, os.environ | folders)
+        return
     ended = subprocess.run(
         ["bash", "-ec", commands], env=os.environ | folders, capture_output=True, text=True, timeout=600
     )

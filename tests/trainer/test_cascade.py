@@ -1,10 +1,8 @@
 """A cascade of 3d_lowres and 3d_cascade_fullres, killed on its way, against nnU-Net's own commands on its folder."""
 
-import os
 import pickle
 import shutil
 import signal
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +18,7 @@ from nnunet_trainer.run.paths import FINAL
 from nnunet_trainer.scoring.stage_predictions import FOLDER, read_predictions
 from tests.support.networks import small_network
 from tests.trainer.elsewhere import predicted_elsewhere, require_same
+from tests.trainer.theirs import run_code
 from tests.trainer.world import World, make_world
 
 LOW, HIGH = "3d_lowres", "3d_cascade_fullres"
@@ -120,8 +119,9 @@ def as_nnunet_predicts(world: World, results: Path) -> None:
     shutil.copytree(world.run, results)
     other = results / world.contract.dataset / model(world, LOW).name / FOLDER / HIGH
     shutil.rmtree(other)
+    entry = "from nnunetv2.run.run_training import run_training_entry as p; p()"
     for fold in ("0", "1"):
-        nnunet(world, results, "-m", "nnunetv2.run.run_training", "901", LOW, fold, "--val", "-device", "cpu")
+        run_code(world, results, entry, "901", LOW, fold, "--val", "-device", "cpu", nnUNet_n_proc_DA="0")
     for case in CASES:
         assert alike(voxels(world, other, case), voxels(world, predicted(world), case)), case
 
@@ -129,23 +129,6 @@ def as_nnunet_predicts(world: World, results: Path) -> None:
 def alike(ours: np.ndarray, theirs: np.ndarray) -> bool:
     """Tell whether segmentations are the same, but for rounding: nnU-Net's commands take all cores to sum up."""
     return ours.shape == theirs.shape and float((ours == theirs).mean()) > 0.999
-
-
-def nnunet(world: World, results: Path, *arguments: str) -> None:
-    """Run a command of nnU-Net's as a user would."""
-    (preprocessed,) = (world.root / "nnunet/preprocessed").glob("Dataset*[0-9a-f]")
-    folders = {
-        "nnUNet_raw": str(world.root / "nnunet/raw"),
-        "nnUNet_preprocessed": str(preprocessed),
-        "nnUNet_results": str(results),
-        "nnUNet_compile": "f",
-        "nnUNet_def_n_proc": "1",
-        "nnUNet_n_proc_DA": "0",
-    }
-    done = subprocess.run(
-        ["python3", *arguments], env=os.environ | folders, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def a_prediction_that_is_lost_is_made_again(world: World, low: list[str], high: list[str]) -> None:
@@ -186,7 +169,7 @@ def a_pair_predicts_elsewhere_as_it_was_scored(world: World, folder: Path) -> No
     choice.mkdir(parents=True)
     keep = remove_all_but_largest_component_from_segmentation
     (choice / "postprocessing.pkl").write_bytes(pickle.dumps(([keep], [{"labels_or_regions": [1, 2]}])))
-    theirs = predicted_elsewhere(scored, world.run, export, folder)
+    theirs = predicted_elsewhere(scored, world.run, export, folder, forked=True)
     assert {path.name for path in theirs.parent.iterdir()} == {
         *(LOW, HIGH, f"previous_stage_2_{LOW}", "ensemble", "ensemble_postprocessed")
     }

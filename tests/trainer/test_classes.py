@@ -9,6 +9,7 @@ from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.dataset.manifest import write_manifest
 from nnunet_trainer.process.files import read_json, write_json
 from tests.support import sizes
+from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world
 
 SHORT = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 2}
@@ -135,7 +136,7 @@ def test_unexpected_label_values_are_named(tmp_path: Path) -> None:
 
     world = make_world(tmp_path / "world")
     label = world.root / f"nnunet/raw/{world.contract.dataset}/labelsTr/case_02.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(np.full((30, 34, 32), 7, np.uint8), np.eye(4)), label)
+    nibabel.save(nibabel.Nifti1Image(np.full(tiny_dataset.SHAPE, 7, np.uint8), np.eye(4)), label)
     ended = world.finish("plan")
     assert ended.code == ExitCode.WRONG_DATA, ended.log
     assert "labelsTr/case_02.nii.gz has 7 (labels has 0, 1, 2)" in ended.report.message

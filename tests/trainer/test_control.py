@@ -93,7 +93,7 @@ def policy(least: int | None) -> dict[str, Any]:
 
 
 def test_a_stop_is_suppressed_until_the_policies_are_content(world: World) -> None:
-    schedule = SHORT | {"epochs": 8, "iterationsPerEpoch": 20}
+    schedule = SHORT | {"epochs": 8}
     world = world.but(schedule=schedule, earlyStopping=PLATEAU | {"mode": "Stop"}, folds=["0"], **policy(6))
     command = world.held_in(5).start("train", "--fold", "0")
     world = world.held_in(None)
@@ -130,7 +130,7 @@ def test_a_stop_is_suppressed_until_the_policies_are_content(world: World) -> No
 
 
 def test_policies_that_come_while_it_anneals_put_the_end_off(world: World) -> None:
-    schedule = SHORT | {"epochs": 9, "iterationsPerEpoch": 20}
+    schedule = SHORT | {"epochs": 9}
     world = world.but(schedule=schedule, earlyStopping=PLATEAU | {"mode": "Anneal", "annealEpochs": 3}, folds=["0"])
     # The second epoch of the tail is done.
     stop_in(world.held_in(6), 6, signal.SIGKILL)

@@ -19,14 +19,13 @@ from nnunet_trainer.training.checkpoints import finished_epochs
 from nnunet_trainer.training.control import Control
 from tests.trainer.world import World, make_world, truncate
 
-LONG = {"epochs": 4, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 4}
+LONG = {"epochs": 4, "iterationsPerEpoch": 5, "validationIterationsPerEpoch": 2}
 
 
 def test_sigterm_in_the_middle_of_an_epoch_costs_that_epoch_only(world: World) -> None:
-    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").anew()
-    held = world.held_in(3)
+    held = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").held_in(3)
     world = held.held_in(None)
-    command = held.start("train", "--fold", "0")
+    command = held.anew().start("train", "--fold", "0")
     command.wait_until(world.begun(3), "the third epoch")
     ended = command.kill()
     assert ended.code == ExitCode.PREEMPTED, ended.log
@@ -65,7 +64,7 @@ def all_numbers(path: Path) -> bool:
 def test_sigkill_and_a_damaged_latest_checkpoint_cost_one_epoch_more(
     world: World, damage: Callable[[Path], None], words: str
 ) -> None:
-    held = world.but(schedule=LONG | {"iterationsPerEpoch": 5}).unvalidated().held_in(3)
+    held = world.but(schedule=LONG).unvalidated().held_in(3)
     command = held.start("train", "--fold", "all")
     command.wait_until(held.begun(3), "the third epoch")
     assert command.kill(signal.SIGKILL).code == -signal.SIGKILL
@@ -207,7 +206,7 @@ def test_a_failure_to_resume_is_not_blamed_on_the_checkpoints(
 
 
 def test_full_volume_keeps_the_last_good_checkpoint(world: World, small_volume: Path) -> None:
-    world = _results_on(world, small_volume).but(schedule=LONG)
+    world = _results_on(world, small_volume).but(schedule=LONG | {"iterationsPerEpoch": 25})
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(2), "the second epoch")
     _fill(small_volume)

@@ -95,7 +95,7 @@ def make(root: Path, kind: Kind) -> World:
         planning={"configurations": kind.networks},
         configuration=next(iter(kind.networks)),
         configurations=list(kind.networks),
-        schedule={"epochs": 1, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 1},
+        schedule={"epochs": 1, "iterationsPerEpoch": 15, "validationIterationsPerEpoch": 1},
         selection={},
         seed=3,
     )

@@ -5,12 +5,9 @@ The networks have random weights: nothing here depends on what they have learnt,
 
 import contextlib
 import hashlib
-import os
 import pickle
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from nnunet_api.prediction import PREDICTION_ENV, RECORD_FILE, Prediction, Predi
 from nnunet_trainer.process.files import read_json, write_json
 from tests.support.networks import small_network
 from tests.trainer import tiny_dataset
+from tests.trainer.theirs import run_code
 from tests.trainer.world import World, make_contract, truncate
 
 CASES = ["new_a", "new_b", "new_c", "new_d"]
@@ -205,16 +203,8 @@ def voxels(path: Path) -> Any:
 
 
 def nnunet(world: World, entry: str, *arguments: str) -> None:
-    """Run a command of nnU-Net's as a user would, on a machine with one core.
-
-    It computes with as many threads as there are cores, and another number is another order of summation.
-    """
-    folders = {"nnUNet_raw": str(world.root / "nnunet/raw"), "nnUNet_results": str(world.run)}
-    folders |= {"nnUNet_preprocessed": str(world.root / "none"), "nnUNet_compile": "f", "nnUNet_def_n_proc": "1"}
-    code = f"import multiprocessing as m; m.cpu_count = lambda: 1; from nnunetv2.{entry} as p; p()"
-    command = [sys.executable, "-c", code, *arguments]
-    done = subprocess.run(command, env=os.environ | folders, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    """Run a command of nnU-Net's as a user would."""
+    run_code(world, world.run, f"from nnunetv2.{entry} as p; p()", *arguments)
 
 
 def predict_theirs(world: World, configuration: str, output: Path, *more: str) -> None:

@@ -24,7 +24,7 @@ from nnunet_trainer.training.checkpoints import finished_epochs
 from tests.trainer import tiny_dataset
 from tests.trainer.world import World, make_world, scrape, truncate
 
-SCHEDULE = {"epochs": 6, "iterationsPerEpoch": 40, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
+SCHEDULE = {"epochs": 4, "iterationsPerEpoch": 30, "validationIterationsPerEpoch": 4, "initialLearningRate": 0.02}
 
 
 USER = 1_000_660_000
@@ -62,7 +62,7 @@ def test_metrics_while_it_trains(trained: World) -> None:
     values = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line[0] != "#"}
     ordinary = {key.split("{")[0]: value for key, value in values.items()}
     assert ordinary[Metric.EPOCH] >= 2
-    assert ordinary[Metric.EPOCHS_TARGET] == 6
+    assert ordinary[Metric.EPOCHS_TARGET] == 4
     assert ordinary[Metric.CHECKPOINT_EPOCH] == ordinary[Metric.EPOCH]
     assert (ordinary[Metric.ATTEMPTS], ordinary[Metric.LOST_EPOCHS]) == (1, 0)
     assert ordinary[f"{Metric.EPOCH_DURATION}_count"] == ordinary[Metric.EPOCH]
@@ -76,7 +76,7 @@ def test_metrics_while_it_trains(trained: World) -> None:
 def test_facts_while_it_trains(trained: World) -> None:
     served = ServedFacts.of((trained.root / "facts.json").read_bytes())
     facts = served.facts
-    assert (served.uid, facts.fold, facts.epochs_target) == (trained.contract.uid, "0", 6)
+    assert (served.uid, facts.fold, facts.epochs_target) == (trained.contract.uid, "0", 4)
     assert 2 <= facts.epoch == facts.checkpoint_epoch
     assert (facts.attempts, facts.lost_epochs, facts.nonfinite_loss_epochs) == (1, 0, 0)
     assert facts.last_epoch_time is not None and facts.last_epoch_time.year >= 2024
@@ -90,7 +90,7 @@ def test_facts_while_it_trains(trained: World) -> None:
 def test_folds_are_complete_and_say_so_at_once(trained: World) -> None:
     again = trained.finish("train", "--fold", "0", seconds=300)
     assert again.code == 0
-    assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (6, 6, 1)
+    assert (again.fold.epoch, again.fold.checkpoint_epoch, again.fold.attempts) == (4, 4, 1)
     assert "nnU-Net" not in again.log, "libraries are loaded for nothing"
     assert again.fold.mean_validation_dice is not None
     own = json.loads((trained.fold() / "validation/summary.json").read_text())["foreground_mean"]["Dice"]
@@ -156,11 +156,11 @@ def test_evaluation_of_a_test_set_that_changed(trained: World, tmp_path: Path) -
 def test_plan_verifies_the_test_set(planned: World, tmp_path: Path) -> None:
     world = planned.copy(tmp_path / "world")
     label = world.root / "nnunet/raw" / tiny_dataset.NAME / "labelsTs/case_06.nii.gz"
-    nibabel.save(nibabel.Nifti1Image(np.zeros((30, 34, 31), np.uint8), np.eye(4)), label)
+    nibabel.save(nibabel.Nifti1Image(np.zeros((22, 24, 20), np.uint8), np.eye(4)), label)
     ended = world.finish("plan")
     assert ended.code == ExitCode.WRONG_DATA, ended.log
     assert "the test set of Dataset901_Shells" in ended.report.message
-    assert "labelsTs/case_06.nii.gz has 30 x 34 x 31 voxels" in ended.report.message
+    assert "labelsTs/case_06.nii.gz has 22 x 24 x 20 voxels" in ended.report.message
 
 
 def test_evaluation_names_the_fold_that_is_not_complete(trained: World) -> None:
@@ -180,7 +180,7 @@ def test_a_finished_fold_whose_final_checkpoint_is_damaged_is_finished_again(tra
     again = world.finish("train", "--fold", "1")
     assert again.code == 0, again.log
     assert "going on from checkpoint_best.pth" in again.log
-    assert finished_epochs(world.fold("1") / FINAL) == again.fold.epoch == 6
+    assert finished_epochs(world.fold("1") / FINAL) == again.fold.epoch == 4
     assert again.fold.mean_validation_dice is not None
 
 

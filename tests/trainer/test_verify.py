@@ -54,7 +54,7 @@ def test_evidence_of_a_training_to_its_end(done: World) -> None:
     assert proof.checkpoint_hash == file_hash(done.fold() / FINAL)
     content = torch.load(done.fold() / FINAL, weights_only=False)
     weights = sum(tensor.numel() for tensor in content["network_weights"].values())
-    assert (proof.iterations_per_epoch, proof.trainer_class, proof.network_weights) == (20, "nnUNetTrainer", weights)
+    assert (proof.iterations_per_epoch, proof.trainer_class, proof.network_weights) == (5, "nnUNetTrainer", weights)
     assert proof.highest_learning_rate == pytest.approx(0.01)
     kept = json.loads((done.run / "evidence.json").read_text())
     assert ended.report.evidence.evidence_hash == file_hash(done.run / "evidence.json")

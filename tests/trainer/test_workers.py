@@ -14,7 +14,7 @@ from tests.trainer.world import Command, World
 
 LISTENS = "0A"
 """A state of a socket, as in the kernel's tables."""
-LONG = {"epochs": 3, "iterationsPerEpoch": 400, "validationIterationsPerEpoch": 2}
+LONG = {"epochs": 3, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 2}
 
 UNEVEN = '''
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer

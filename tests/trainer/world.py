@@ -39,6 +39,8 @@ LIBRARIES = """
 """
 """What a trainer imports from others, but for blosc2, which starts threads. Nothing of nnU-Net or of this project:
 nnU-Net reads its folders from the environment when it is imported."""
+PRELOADED = LIBRARIES.split()
+"""What the process imports that trainers are forked from. The tests add to it before the first of them is."""
 TINY_NETWORK = small_network("3d_fullres", [16, 16, 16], [4, 8, 8])
 
 
@@ -52,7 +54,7 @@ def make_contract(**changes: Any) -> RunContract:
         "planning": {"configurations": {"3d_tiny": TINY_NETWORK}},
         "configuration": "3d_tiny",
         "folds": ["0", "1"],
-        "schedule": {"epochs": 3, "iterationsPerEpoch": 20, "validationIterationsPerEpoch": 2},
+        "schedule": {"epochs": 3, "iterationsPerEpoch": 5, "validationIterationsPerEpoch": 2},
         "trainerClass": "nnUNetTrainer",
         "device": "cpu",
         "processes": 1,
@@ -96,7 +98,7 @@ class Command:
                 as_whom: dict[str, Any] = {} if user is None else {"user": user, "group": 0, "extra_groups": []}
                 self._process = subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, **as_whom)
             else:
-                self._process = _zygote().start(["-m", program, *arguments], env, output.fileno(), pools=True)
+                self._process = zygote().start(["-m", program, *arguments], env, output.fileno(), pools=True)
 
     @property
     def pid(self) -> int:
@@ -176,10 +178,11 @@ class Command:
 
 
 @functools.cache
-def _zygote() -> Zygote:
+def zygote() -> Zygote:
+    """Return the process that trainers are forked from."""
     # As the trainer sets it before it imports torch; libraries that are loaded can't be told any more.
     threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return Zygote(LIBRARIES.split(), threads)
+    return Zygote(PRELOADED, threads)
 
 
 def _pool_workers(pid: int) -> list[int]:
@@ -325,9 +328,9 @@ class World:
         return lambda: self.journal(fold).begun >= epochs
 
 
-def make_world(root: Path, **contract: Any) -> World:
+def make_world(root: Path, shape: tuple[int, int, int] = tiny_dataset.SHAPE, **contract: Any) -> World:
     """Return a world with the tiny dataset, not planned."""
-    tiny_dataset.write_dataset(root / "nnunet/raw")
+    tiny_dataset.write_dataset(root / "nnunet/raw", shape=shape)
     for mount in ("preprocessed", "results"):
         (root / "nnunet" / mount).mkdir()
     return World(root, make_contract(**contract))

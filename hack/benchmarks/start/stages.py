@@ -21,6 +21,7 @@ from nnunet_api.contract import CONTRACT_ENV
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
 from nnunet_trainer.run.serving import METRICS_PORT_ENV
+from tests.trainer.tiny_dataset import BENCHED
 from tests.trainer.world import World, make_world
 
 SIDES = ("plain", "trainer")
@@ -90,7 +91,7 @@ class Round:
         (classes / "marked.py").write_text(CLASS_SOURCE)
         self._root, self._processes = root, processes
         self._world: World = make_world(
-            root / "world", folds=["0"], schedule=SCHEDULE, trainerClass=CLASS, processes=processes
+            root / "world", BENCHED, folds=["0"], schedule=SCHEDULE, trainerClass=CLASS, processes=processes
         )
         self._env = {"nnUNet_extTrainer": str(classes), "nnUNet_n_proc_DA": "0"}
 

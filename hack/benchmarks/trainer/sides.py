@@ -24,6 +24,7 @@ from nnunet_api.contract import CONTRACT_ENV
 from nnunet_trainer.process.processes import descendants
 from nnunet_trainer.run.paths import ROOT_ENV
 from nnunet_trainer.run.report import TERMINATION_LOG_ENV
+from tests.trainer.tiny_dataset import BENCHED
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 CLASS = "nnUNetTrainerBench"
@@ -100,6 +101,7 @@ class Bench:
         }
         self._world: World = make_world(
             root / "world",
+            BENCHED,
             planning={"configurations": {CONFIGURATION: network}},
             configuration=CONFIGURATION,
             schedule=schedule,
