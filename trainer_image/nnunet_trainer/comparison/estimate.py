@@ -186,21 +186,29 @@ def _freedom_of_cases(arms: Sequence[Arm]) -> float:
 
 
 def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
-    """Return the estimate of two single models by a paired bootstrap of the cases (BCa, Efron 1987)."""
+    """Return the estimate of two single models by a paired bootstrap of the cases (BCa, Efron 1987).
+
+    BCa corrects for skew, and not for samples that vary too little. Where patients have unequal numbers of cases, a few
+    of them make most of the variance: samples are widened then, and quantiles are Student's, as with replicates.
+    """
     difference = candidate.mean() - baseline.mean()
     counts = counts_of_cases(_samples_of_units(seed, baseline.unit_count), baseline.units)
     drawn = (aggregate_counted(candidate.values, counts) - aggregate_counted(baseline.values, counts))[:, 0]
     known = drawn[~np.isnan(drawn)]  # a sample without any case that has a class has no score
     if np.ptp(known) < _SAME:
         return Estimate(difference, lambda level: (difference, difference))
-    bias, acceleration = _bias(drawn, difference), _acceleration(baseline, candidate)
+    bias, acceleration, freedom = _bias(drawn, difference), _acceleration(baseline, candidate), math.inf
+    if baseline.unit_count < len(baseline.cases):
+        known = _widened(known, np.bincount(baseline.units))
+        freedom = _freedom_of_cases((baseline, candidate))
 
     def of_level(level: float) -> Interval:
         ends = np.array([0.5 * (1 - level), 0.5 * (1 + level)])
-        reach = bias + stats.norm.ppf(ends)
+        reach = bias + stats.t.ppf(ends, freedom)
         corrected = stats.norm.cdf(bias + reach / (1 - acceleration * reach))
         # Where samples have no score, or one case alone gives the score, there is no correction.
-        found = np.percentile(known, 100 * (ends if np.isnan([*corrected, drawn.sum()]).any() else corrected))
+        plain = stats.norm.cdf(stats.t.ppf(ends, freedom))
+        found = np.percentile(known, 100 * (plain if np.isnan([*corrected, drawn.sum()]).any() else corrected))
         return float(found[0]), float(found[1])
 
     return Estimate(difference, of_level)

@@ -156,12 +156,44 @@ def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients:
         # Each patient once, in whatever order, is one value: to the digits that the order of a sum leaves.
         return round(score(candidate[0][places]) - score(baseline[0][places]), 12)
 
+    if any(len(of) > 1 for of in patients):
+        return _bca_of_few(baseline, candidate, np.random.default_rng(seed), statistic, patients)
+
     def of_level(level: float) -> tuple[float, float]:
         found = stats.bootstrap(
             (np.arange(len(patients)),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
             confidence_level=level, rng=np.random.default_rng(seed),
         ).confidence_interval  # fmt: skip
         return float(found.low), float(found.high)
+
+    return of_level
+
+
+def _bca_of_few(
+    baseline: Scores, candidate: Scores, random: Any, statistic: Callable[[Any], float], patients: Patients
+) -> Interval:
+    """Return the BCa interval of samples that are widened, by Student's quantiles in the place of the normal ones."""
+    number = len(patients)
+    every = [statistic(sample) for sample in random.integers(0, number, (9_999, number))]
+    told = [one for one in every if not math.isnan(one)]
+    whole = statistic(range(number))
+    ties = sum(one == whole for one in every)
+    bias = stats.norm.ppf((sum(one < whole for one in every) + ties / 2) / len(every))
+    without = [statistic([one for one in range(number) if one != left]) for left in range(number)]
+    departures = [sum(without) / number - one for one in without]
+    skew = sum(one**3 for one in departures) / (6 * sum(one**2 for one in departures) ** 1.5)
+    middle = sum(told) / len(told)
+    wide = [middle + (one - middle) / math.sqrt(residual_share(patients)) for one in told]
+    freedom = min(number - 1, freedom_of_classes(baseline, candidate, patients))
+
+    def of_level(level: float) -> tuple[float, float]:
+        ends = []
+        for quantile in ((1 - level) / 2, (1 + level) / 2):
+            reach = float(stats.t.ppf(quantile, freedom))
+            moved = bias + (bias + reach) / (1 - skew * (bias + reach))
+            broken = math.isnan(moved) or len(told) < len(every)
+            ends.append(float(np.quantile(wide, stats.norm.cdf(reach if broken else moved))))
+        return ends[0], ends[1]
 
     return of_level
 

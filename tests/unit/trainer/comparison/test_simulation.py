@@ -22,7 +22,10 @@ SLACK = 0.0 if sizes.SOAK else 0.12
 ACCEPTED = (Verdict.NON_INFERIOR, Verdict.EQUIVALENT, Verdict.SUPERIOR)
 """Verdicts by which a shorter training takes the place of a longer one."""
 DIFFERENT = (Verdict.SUPERIOR, Verdict.INFERIOR)
-MISSES = {"skewed, 2 % not found at all": "coverage 0.9765, 1.1 % wrong claims: wider than need be"}
+MISSES = {
+    "skewed, 2 % not found at all": "coverage 0.9765, 1.1 % wrong claims: wider than need be",
+    "16 patients of 1 to 8 cases": "coverage 0.984, 0.8 % wrong claims: wider than need be",
+}
 """Settings that miss the limits, with what was measured. The limits stay."""
 Make = Callable[[int], list[Arm]]
 """Seed -> arms, the baseline first."""
