@@ -146,9 +146,11 @@ def draw(random: Random, number: int) -> Life:
     life = Life(f"c{number}-{'-'.join((*rules, 'x'))}", folds, random.randint(1, 3), rules)
     failing = random.choice(life.children) if random.random() < 0.3 else ""
     hindered = random.sample(life.children, random.randint(1, sizes.CHAOS_HINDRANCES))
+    # Each stage that is hindered costs a wait, by Kubernetes or the operator, and twice in a row two more.
+    last_ends = (End.GOOD, End.GOOD, End.LINGERING, *([End.BY_SIDECAR] if sizes.CHAOS_HINDRANCES > 1 else []))
     for child in life.children:
-        ends = [random.choice(PASSING)] if child in hindered else []
-        last = random.choice((End.GOOD, End.GOOD, End.LINGERING, End.BY_SIDECAR))
+        ends = [random.choice((*PASSING, *[End.BY_SIDECAR] * 3))] if child in hindered else []
+        last = random.choice(last_ends)
         if child == failing:
             last = random.choice([end for end in TERMINAL if end is not End.SHORT or child.startswith("fold")])
         life.ends[child] = [*ends, last, *([End.GOOD] if last in (End.GOOD, End.LINGERING, End.BY_SIDECAR) else [])]

@@ -24,3 +24,9 @@ def make_volumes(api: Api, namespace: str) -> None:
             "storageClassName": "",
         }
         api.request("POST", "/api/v1/persistentvolumes", {"metadata": {"name": f"{namespace}-{name}"}, "spec": spec})
+
+
+def are_bound(api: Api, namespace: str) -> bool:
+    """Tell whether all claims of a namespace are bound."""
+    claims = api.request("GET", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")["items"]
+    return all(claim["status"].get("phase") == "Bound" for claim in claims)
