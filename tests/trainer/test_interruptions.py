@@ -206,7 +206,7 @@ def test_a_failure_to_resume_is_not_blamed_on_the_checkpoints(
 
 
 def test_full_volume_keeps_the_last_good_checkpoint(world: World, small_volume: Path) -> None:
-    world = _results_on(world, small_volume).but(schedule=LONG | {"iterationsPerEpoch": 25})
+    world = _results_on(world, small_volume).but(schedule=LONG | {"iterationsPerEpoch": 60})
     command = world.start("train", "--fold", "0")
     command.wait_until(world.begun(2), "the second epoch")
     _fill(small_volume)

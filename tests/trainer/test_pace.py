@@ -74,7 +74,7 @@ def under(world: World, name: str, **env: str) -> World:
     [
         pytest.param("sleep 0", "0.25", "1", (0, 0.15), (0, 1), id="fed"),
         pytest.param("sleep 0.25", "0.05", "1", (0.4, 0.97), (0, 0.35), id="workers that wait themselves"),
-        pytest.param("compute 0.25", "0.05", "1", (0.4, 0.97), (0.4, 1), id="workers that compute"),
+        pytest.param("compute 0.25", "0.05", "1", (0.4, 0.97), (0.15, 1), id="workers that compute"),
         pytest.param("sleep 0.1", "0.05", "0", (0.25, 0.97), None, id="without workers"),
     ],
 )

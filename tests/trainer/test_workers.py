@@ -14,7 +14,7 @@ from tests.trainer.world import Command, World
 
 LISTENS = "0A"
 """A state of a socket, as in the kernel's tables."""
-LONG = {"epochs": 3, "iterationsPerEpoch": 60, "validationIterationsPerEpoch": 2}
+LONG = {"epochs": 3, "iterationsPerEpoch": 10, "validationIterationsPerEpoch": 2}
 
 UNEVEN = '''
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
@@ -52,7 +52,7 @@ def test_the_failure_of_the_second_of_two_processes_is_that_of_the_attempt(
     world: World, tmp_path: Path, failure: str, code: int, says: list[str]
 ) -> None:
     (tmp_path / "uneven.py").write_text(UNEVEN.format(failure=failure))
-    world = world.but(trainerClass="UnevenTrainer", schedule=LONG | {"iterationsPerEpoch": 10}, gpus=2, processes=2)
+    world = world.but(trainerClass="UnevenTrainer", schedule=LONG, gpus=2, processes=2)
     ended = world.with_env(nnUNet_extTrainer=str(tmp_path)).finish("train", "--fold", "0")
     assert ended.code == code, ended.log
     assert ended.report.message.startswith("rank 1 of the 2 processes that train this fold together: ")
@@ -64,8 +64,9 @@ def test_the_failure_of_the_second_of_two_processes_is_that_of_the_attempt(
 def test_the_second_of_two_processes_is_killed(world: World) -> None:
     """Until then they listen inside the pod alone, whatever the training asks for: they believe who connects."""
     world = world.but(schedule=LONG, gpus=2, processes=2).with_env(GLOO_SOCKET_IFNAME="eth0", NCCL_SOCKET_IFNAME="eth0")
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(1), "the first epoch")
+    held = world.held_in(1)
+    command = held.start("train", "--fold", "0")
+    command.wait_until(held.begun(1), "the first epoch")
     listening = {pid: addresses for pid in descendants(command.pid) if (addresses := listens_at(pid))}
     assert listening and set().union(*listening.values()) == {"127.0.0.1"}
     assert listens_at(command.pid) == {"127.0.0.1", f"0.0.0.0:{world.metrics_port}"}
@@ -77,9 +78,9 @@ def test_the_second_of_two_processes_is_killed(world: World) -> None:
 
 
 def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
-    world = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2")
-    command = world.start("train", "--fold", "0")
-    command.wait_until(world.begun(2), "the second epoch")
+    held = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").held_in(2)
+    command = held.start("train", "--fold", "0")
+    command.wait_until(held.begun(2), "the second epoch")
     os.kill(augmentation_workers(command)[0], signal.SIGKILL)
     ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
@@ -87,7 +88,7 @@ def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
     assert "a worker process died" in ended.report.message
     assert "Raise resources.memory" in ended.report.message and "resources.sharedMemory" in ended.report.message
     assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (1, 1)
-    again = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").start("train", "--fold", "0")
+    again = held.held_in(None).start("train", "--fold", "0")
     again.wait_for_log("going on from checkpoint_latest.pth: 1 epoch finished")
     again.kill()
 

@@ -108,8 +108,8 @@ def test_replicates_have_a_table_and_a_spread() -> None:
 def test_a_name_turns_no_direction_and_is_no_formula_to_the_pictures() -> None:
     """The report is what people read a model's scores from, and names come from whoever wrote dataset.json."""
     names = ("\u202e9.0 eciD", "$\\frac{$", "$$", "</text><script>", '" onload="')
-    page = page_of(RUN, Results([replicate()], {"background": 0, names[0]: 1}))
-    assert "\u202e" not in page and "\ufffd9.0 eciD" in page
+    page = page_of(RUN, Results([replicate()], {"background": 0, names[0]: 1, "\u0645\u06cc\u200c": 2}))
+    assert "\u202e" not in page and "\ufffd9.0 eciD" in page and "\u0645\u06cc\u200c" in page
     drawn = by_class([Panel("Dice", {name: [0.5] for name in names}, 1.0)])
     picture = base64.b64decode(drawn.partition(",")[2]).decode()
     assert all(escape(name, quote=False) in picture for name in names) and "<script" not in picture

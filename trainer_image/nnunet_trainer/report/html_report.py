@@ -85,12 +85,20 @@ def _provenance(path: Path) -> FoldProvenance | None:
         return None
 
 
+_JOINERS = "\u200c\u200d"
+"""Names in Persian and in languages of India have them; they turn nothing."""
+
+
 def _in_one_direction(value: Any) -> Any:
     """Return what stands in the page, without what turns the direction of writing: names come from others."""
     if hasattr(value, "__html__"):  # of a macro, made of what has been here
         return value
     text = str(value)
-    return text if text.isprintable() else "".join(c if c.isprintable() or c.isspace() else "�" for c in text)
+    return text if text.isprintable() else "".join(c if _stands_still(c) else "�" for c in text)
+
+
+def _stands_still(character: str) -> bool:
+    return character.isprintable() or character.isspace() or character in _JOINERS
 
 
 def render(
