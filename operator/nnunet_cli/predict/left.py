@@ -128,13 +128,13 @@ def data(found: Sequence[Left]) -> dict[str, Any]:
 
 
 def forgotten(found: Sequence[Left], where: str) -> str:
-    """Return words on folders that nobody has come back for in a while; empty where there are none."""
+    """Return words on folders that nobody has touched in a while; empty where there are none."""
     old = [one.folder for one in found if one.folder and one.folder.idle_seconds > FORGOTTEN_SECONDS]
     if not old:
         return ""
     namespace, name = where.split("/")
     words = counted(len(old), "earlier prediction has", "earlier predictions have")
-    taken = f"{size(sum(one.bytes for one in old))} on the claim that nobody has come back for"
+    taken = f"{size(sum(one.bytes for one in old))} on the claim, untouched for more than a week"
     return f"{words} left {taken}: kubectl nnunet predictions {name} -n {namespace}"
 
 

@@ -302,7 +302,7 @@ def test_what_nobody_comes_back_for_is_listed_and_removed(
     assert shown[0].split() == ["NAME", "JOB", "IMAGES", "SEGMENTED", "SIZE", "UNTOUCHED"]
     assert shown[1].split() == ["hippo-predict-f0000000", "-", "0", "no", "0", "B", "20d"]
     run = predict("--no-wait", **places)
-    assert f"nobody has come back for: kubectl nnunet predictions hippo -n {home}\n" in run.err, run.err
+    assert f"more than a week: kubectl nnunet predictions hippo -n {home}\n" in run.err, run.err
     assert "note: 1 earlier prediction has left 0 B" in run.err
 
     run = left("--remove", "hippo-predict-f0000000", "--remove", "hippo-predict-f9999999")

@@ -130,7 +130,7 @@ def test_what_nobody_came_back_for_is_spoken_of() -> None:
 
     assert forgotten(left(FORGOTTEN_SECONDS - 1), "clinic/hippo") == ""
     assert forgotten(left(FORGOTTEN_SECONDS + 1, 0.0), "clinic/hippo") == (
-        "1 earlier prediction has left 2.0 KiB on the claim that nobody has come back for: "
+        "1 earlier prediction has left 2.0 KiB on the claim, untouched for more than a week: "
         "kubectl nnunet predictions hippo -n clinic"
     )
     assert "2 earlier predictions have left 4.0 KiB" in forgotten(left(10 * DAY, 20 * DAY), "clinic/hippo")
