@@ -25,6 +25,7 @@ DIFFERENT = (Verdict.SUPERIOR, Verdict.INFERIOR)
 MISSES = {
     "skewed, 2 % not found at all": "coverage 0.9765, 1.1 % wrong claims: wider than need be",
     "16 patients of 1 to 8 cases": "coverage 0.984, 0.8 % wrong claims: wider than need be",
+    "one patient with 20 of 49 cases": "coverage 1.0, no wrong claim: such a patient leaves one degree of freedom",
 }
 """Settings that miss the limits, with what was measured. The limits stay."""
 Make = Callable[[int], list[Arm]]
