@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable
 
+from nnunet_api.kueue import JOB_UID_LABEL
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.answer import Refused
 from nnunet_cli.kube.cluster import Cluster, Object, Unreachable
@@ -103,7 +104,15 @@ def _look(cluster: Cluster, namespace: str, name: str, warn: Tell) -> Ended | st
             lines = list(cluster.log(namespace, pod["metadata"]["name"], tail=_TAIL))
             return progress_in(lines) or "it runs"
         return "it runs"
-    return why_waiting(job, pods, _warnings(cluster, namespace, [job, *pods]))
+    return why_waiting(job, pods, _warnings(cluster, namespace, [job, *pods]), _workloads(cluster, job))
+
+
+def _workloads(cluster: Cluster, job: Object) -> list[Object]:
+    """Return what Kueue has made of a Job that is suspended."""
+    if (job.get("spec") or {}).get("suspend"):
+        with contextlib.suppress(Refused):
+            return cluster.workloads(job["metadata"]["namespace"], f"{JOB_UID_LABEL}={job['metadata']['uid']}")
+    return []
 
 
 def _warnings(cluster: Cluster, namespace: str, objects: list[Object]) -> list[str]:

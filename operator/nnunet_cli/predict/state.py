@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnunet_api.contract import CONTAINER_NAME
-from nnunet_api.kueue import QUEUE_LABEL
+from nnunet_api.kueue import QUEUE_LABEL, workload
+from nnunet_api.kueue import why_waiting as why_queued
 from nnunet_api.slipped_in import between, shown
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.kube.pods import creation, ended, runs, waiting
@@ -82,11 +83,16 @@ def runs_now(pods: Sequence[Object]) -> Object | None:
     return next((pod for pod in sorted(pods, key=creation, reverse=True) if runs(pod)), None)
 
 
-def why_waiting(job: Object, pods: Sequence[Object], warnings: Sequence[str]) -> str:
-    """Return what a Job waits for, none of whose pods runs; `warnings` are on Job and pods, oldest first."""
+def why_waiting(job: Object, pods: Sequence[Object], warnings: Sequence[str], workloads: Sequence[Object] = ()) -> str:
+    """Return what a Job waits for, none of whose pods runs.
+
+    `warnings` are on Job and pods, oldest first; `workloads` are what Kueue has made of the Job.
+    """
     queue = (job["metadata"].get("labels") or {}).get(QUEUE_LABEL)
     if (job.get("spec") or {}).get("suspend"):
-        return f"it waits in the queue {queue}" if queue else "somebody has suspended its Job: resume or delete it"
+        if not queue and not workloads:
+            return "somebody has suspended its Job: resume or delete it"
+        return ": ".join(part for part in (f"it waits in the queue {queue or ''}".rstrip(), _queued(workloads)) if part)
     for pod in sorted(pods, key=creation, reverse=True):
         if (held := waiting(pod)) is not None:
             return shorten(f"{held.get('reason')}: {held.get('message') or ''}", _LONGEST).rstrip(": ")
@@ -98,6 +104,15 @@ def why_waiting(job: Object, pods: Sequence[Object], warnings: Sequence[str]) ->
         remedy = todo_of_prediction(said, str(job["metadata"].get("namespace")))
         return f"{said}. {remedy}" if remedy else said
     return "its pod is being started" if pods else "its pod is being made"
+
+
+def _queued(workloads: Sequence[Object]) -> str:
+    """Return why Kueue does not let a Job start, in its words; empty where that is not known."""
+    if not workloads:
+        return ""
+    found = workload(workloads[0])
+    words = shorten(why_queued(found)[0], _LONGEST)
+    return words if found.active else f"{words}. End it by --delete, and call it again when that is mended"
 
 
 def put_in(job: Object, pods: Sequence[Object]) -> str:

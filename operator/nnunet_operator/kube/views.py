@@ -4,15 +4,14 @@ Everything else reads views, so what is kept of an object and what is read of it
 somebody reads, takes a fifth less memory than trimmed JSON text, is not parsed at each look, and nobody can change it.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from sys import intern
 from typing import Any
 
-from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV, PREPARE_CONTAINER_NAME
-from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
+from nnunet_api.initial_weights import WeightsSource
 from nnunet_api.kueue import PRIORITY_LABEL, QUEUE_LABEL
 from nnunet_api.labels import (
     ASKED_FOR,
@@ -31,6 +30,7 @@ from nnunet_operator.kube.objects import (
     parse_time,
     true_condition,
 )
+from nnunet_operator.kube.told import image_told, told_min_epochs, weights_told
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,13 +264,13 @@ def job_view(body: Manifest) -> JobView:
         failed=int(status.get("failed") or 0),
         has_pod=bool(status.get("active")),
         finished=parse_time(status.get("completionTime")),
-        image=_image_told(spec, CONTAINER_NAME),
-        prepares_with=_image_told(spec, PREPARE_CONTAINER_NAME),
+        image=image_told(spec, CONTAINER_NAME),
+        prepares_with=image_told(spec, PREPARE_CONTAINER_NAME),
         asked_for=_word(annotations.get(ASKED_FOR)),
         given=_given(container_named(CONTAINER_NAME, _pod_in(spec).get("containers"))),
         operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
-        told_min_epochs=_told_min_epochs(spec),
-        weights=_weights(spec),
+        told_min_epochs=told_min_epochs(spec),
+        weights=weights_told(spec),
     )
 
 
@@ -382,32 +382,6 @@ def _priority(labels: Manifest, spec: Manifest) -> str:
     return _word(f"PriorityClass {name}" if name else "")
 
 
-def _image_told(spec: Manifest, container: str) -> str:
-    return intern(_told(spec, IMAGE_ENV, container).replace("$$", "$"))
-
-
 def _pod_in(spec: Manifest) -> Manifest:
     pod: Manifest = (spec.get("template") or {}).get("spec") or {}
     return pod
-
-
-def _told(spec: Manifest, variable: str, container: str = CONTAINER_NAME) -> str:
-    """Return an environment variable that the operator gave to a Job's container; empty where there is none."""
-    pod = _pod_in(spec)
-    found = container_named(container, [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())])
-    return next((str(v.get("value") or "") for v in found.get("env") or [] if v.get("name") == variable), "")
-
-
-def _told_min_epochs(spec: Manifest) -> int:
-    try:
-        return int((json.loads(_told(spec, CONTRACT_ENV) or "{}").get("policy") or {}).get("minEpochs") or 0)
-    except (ValueError, TypeError, AttributeError):
-        return 0
-
-
-def _weights(spec: Manifest) -> WeightsSource | None:
-    told = _told(spec, WEIGHTS_ENV).replace("$$", "$")
-    try:
-        return WeightsSource.model_validate_json(told) if told else None
-    except ValueError:
-        return None

@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from nnunet_cli.kube.cluster import Cluster
+from nnunet_cli.kube.connection import Connection
+from nnunet_cli.predict.following import follow
 from tests.integration.conftest import Lab
 from tests.support.builders import training
 from tests.support.command import run_main
@@ -76,6 +79,24 @@ def test_pods_that_do_not_start_in_the_time_that_kueue_gives(restarted: Kueue, l
     lab.apply(training(lab.namespace, queueName="q"))
     condition = lab.wait_said("Exceeded the PodsReady timeout")
     assert condition["reason"] == "WaitingForQueue" and "waitForPodsReady" in condition["message"], condition
+
+
+def test_what_a_prediction_waits_for_is_told(kueue: Kueue, lab: Lab) -> None:
+    """By the command line: no operator looks at its Job."""
+    kueue.queue(lab.namespace, "q", **{**PLENTY, "memory": "1Gi"})
+    head = {"name": "predict", "namespace": lab.namespace, "labels": {"kueue.x-k8s.io/queue-name": "q"}}
+    container = {"name": "trainer", "image": "i", "resources": {"requests": {"memory": "2Gi", "cpu": "1"}}}
+    pod = {"restartPolicy": "Never", "containers": [container]}
+    lab.api.create("jobs", {"metadata": head, "spec": {"template": {"spec": pod}}})
+    cluster = Cluster(Connection(str(kueue.kubeconfig)))
+
+    def tell(words: str) -> None:
+        assert words.startswith("it waits in the queue q"), words
+        if "insufficient quota for memory" in words:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        follow(cluster, lab.namespace, "predict", tell)
 
 
 def test_multikueue_is_refused_with_a_name(kueue: Kueue, lab: Lab) -> None:

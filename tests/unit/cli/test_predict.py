@@ -376,6 +376,27 @@ def test_what_a_webhook_put_into_its_pod_is_told() -> None:
     assert "its pod has LD_PRELOAD, image mine:1, which was not asked for" in put_in(body, pods)
 
 
+@pytest.mark.parametrize(
+    ("active", "condition", "said"),
+    [
+        (
+            True,
+            {"type": "QuotaReserved", "message": "ClusterQueue c is stopped"},
+            "queue gpus: ClusterQueue c is stopped",
+        ),
+        (
+            False,
+            {"type": "Evicted", "status": "True", "message": "check budget was rejected"},
+            "queue gpus: its Workload wl is deactivated, for good: check budget was rejected. End it by --delete",
+        ),
+    ],
+)
+def test_what_kueue_says_of_it_is_quoted(active: bool, condition: dict[str, str], said: str) -> None:
+    spec = {"queueName": "gpus", "active": active}
+    found = {"metadata": {"name": "wl"}, "spec": spec, "status": {"conditions": [{"status": "False", **condition}]}}
+    assert said in why_waiting(SUSPENDED, [], [], [found])
+
+
 def test_progress_is_what_the_trainer_said_last() -> None:
     log = [
         "2026-01-01 00:00:00,000 nnunet-trainer INFO hashing 5 checkpoints: 2/5 checkpoints, 10 s",
