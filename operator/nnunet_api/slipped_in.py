@@ -6,6 +6,8 @@ code comes in (service meshes' containers, addresses, proxies, which devices a p
 
 import hashlib
 import json
+import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -20,6 +22,8 @@ _LEADING_NAMES = ("nnUNet_extTrainer", "TORCH_EXTENSIONS_DIR", "CC", "CXX", "XDG
 """By these a training may be led to code: by its spec where no policy forbids it, and by nobody else."""
 _COMMAND = "the command"
 _IMAGE = "image "
+MORE = "and more"
+"""The last entry of a record that has no room for all: no list of variables can hold it."""
 _DATA = "/nnunet"
 _CODE = (
     *("/opt/nnunet", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
@@ -34,6 +38,13 @@ _CODE = (
     "/etc/ld.so.conf.d",
 )
 """Where images built on the trainer image have what they run."""
+_NO_CODE = ("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs", "/usr/lib/locale")
+"""What lies among it and is none: clusters give all pods their certificates."""
+_HARMLESS_NAMES = (
+    *("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONHASHSEED", "PYTHONIOENCODING", "PYTHONUTF8"),
+    "ENV",  # names a file to interactive shells alone, and an environment to people: production
+)
+"""Variables that a training may not set, and by which no code comes in: clusters give them to all pods."""
 _HOOKS = ("postStart", "preStop")
 _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
@@ -46,7 +57,8 @@ def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
         name = str(one.get("name") or "")
         # Which devices it sees does no harm: what shares GPUs tells pods without one that they see none.
         home = (name, one.get("value")) in HOME_VARIABLES.items()
-        if is_refused(name) and not _is_operators(name) and name not in DEVICES_NAMES and not home:
+        harmless = name in (*DEVICES_NAMES, *_HARMLESS_NAMES) or home
+        if is_refused(name) and not _is_operators(name) and not harmless:
             yield name
     if (container.get("command") or [COMMAND]) != [COMMAND]:
         yield _COMMAND
@@ -54,8 +66,9 @@ def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"the hook {name}" for name in _HOOKS if (hooks.get(name) or {}).get("exec"))
     yield from (f"the command of {name}" for name in _PROBES if (container.get(name) or {}).get("exec"))
     for one in container.get("volumeMounts") or ():
-        path = str(one.get("mountPath") or "").rstrip("/")
-        if any(_holds(code, path) or _holds(path, code) for code in _CODE):
+        path = _mounted(one)
+        over = any(_holds(code, path) or _holds(path, code) for code in _CODE)
+        if over and not any(_holds(other, path) for other in _NO_CODE):
             yield f"a volume at {path or '/'}"
 
 
@@ -67,7 +80,7 @@ def given(container: Mapping[str, Any]) -> Given:
         if _is_operators(name) or name.startswith(_LEADING_PREFIXES) or name in _LEADING_NAMES:
             found.append((name, _digest([one.get("value"), one.get("valueFrom")])))
     for one in container.get("volumeMounts") or ():
-        if _holds(_DATA, path := str(one.get("mountPath") or "").rstrip("/")):
+        if _holds(_DATA, path := _mounted(one)):
             found.append(
                 (f"a volume at {path}", _digest([one.get("name"), one.get("subPath"), one.get("subPathExpr")]))
             )
@@ -82,8 +95,9 @@ def others(asked: Given, has: Given) -> Iterator[str]:
 def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all that a container has and its Job's has not."""
     image = str(has.get("image") or "")
-    other = [] if same_image(str(asked.get("image") or ""), image) else [of_image(image)]
-    return tuple(dict.fromkeys((*of_itself(has), *others(given(asked), given(has)), *other)))
+    wanted = str(asked.get("image") or "")
+    other = [] if same_image(wanted, image) or pins(wanted, image) else [of_image(image)]
+    return tuple(dict.fromkeys((*other, *of_itself(has), *others(given(asked), given(has)))))
 
 
 def of_image(image: str) -> str:
@@ -107,9 +121,24 @@ def same_image(asked: str, runs: str) -> bool:
     return bool(runs) and (asked == runs or (digest.startswith("sha256:") and runs.endswith(f"@{digest}")))
 
 
+def pins(asked: str, runs: str) -> bool:
+    """Tell whether a reference is the one that was asked for, with a digest that somebody has looked up for its tag.
+
+    Webhooks that check signatures do that. Which image the tag is to name is theirs to say as it is the registry's, so
+    it is no proof of what runs.
+    """
+    return "@" not in asked and re.fullmatch(r"@sha256:[0-9a-f]{64}", runs.removeprefix(asked)) is not None
+
+
 def shown(found: Iterable[str]) -> str:
     """Return what was put in, in words of bounded length."""
     return ", ".join(found)[:200]
+
+
+def _mounted(mount: Mapping[str, Any]) -> str:
+    """Return where a mount is, however that is written; empty for all of the file system."""
+    path = posixpath.normpath(f"/{mount.get('mountPath') or ''}").lstrip("/")
+    return f"/{path}" if path else ""
 
 
 def _is_operators(name: str) -> bool:

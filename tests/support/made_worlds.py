@@ -116,8 +116,9 @@ def pod(
     trainer = {"name": "trainer", "image": "registry.example/trainer:1", "state": dict(state or {}), **pulled}
     containers = [trainer] if state else []
     body = {"phase": phase, "conditions": list(conditions), "containerStatuses": containers, **status}
-    given = copy.deepcopy(of["spec"]["template"]["spec"]["containers"])
-    return {"metadata": metadata, "spec": {"containers": given}, "status": body}
+    template = of["spec"]["template"]["spec"]
+    given = copy.deepcopy({name: template[name] for name in ("containers", "initContainers") if name in template})
+    return {"metadata": metadata, "spec": given, "status": body}
 
 
 def running(of: Manifest, **changes: Any) -> Manifest:

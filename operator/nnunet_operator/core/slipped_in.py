@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nnunet_api.slipped_in import shown
+from nnunet_api.slipped_in import MORE, image_in, shown
 from nnunet_api.status import MAX_SLIPPED_IN, MAX_SLIPPED_INTO, NnunetTrainingStatus, Provenance, SlippedIn
 from nnunet_operator.core.observation import Observation
 from nnunet_operator.core.rounding import harmless
@@ -12,16 +12,34 @@ _WHAT = 1024
 
 def record(before: Provenance | None, seen: Iterable[Observation]) -> list[SlippedIn]:
     """Return what is known of it: what the status says, and what is seen now."""
+    known = _all(before, seen)
+    more = known.pop(MORE, None)
+    # Images first: what is lost of the rest counts as if no rule allowed it, whatever it was.
+    names = sorted(known, key=lambda what: not image_in(what))
+    if more is None and len(names) <= MAX_SLIPPED_IN:
+        return [SlippedIn(what=name, where=known[name]) for name in names]
+    kept, lost = names[: MAX_SLIPPED_IN - 1], names[MAX_SLIPPED_IN - 1 :]
+    where = dict.fromkeys((*(more or ()), *(child for name in lost for child in known[name])))
+    told = [SlippedIn(what=name, where=known[name]) for name in kept]
+    return [*told, SlippedIn(what=MORE, where=list(where)[:MAX_SLIPPED_INTO])]
+
+
+def to_judge(before: Provenance | None, seen: Iterable[Observation]) -> list[str]:
+    """Return what policies judge: all that the status keeps of it, and all that it has no room for."""
+    looked = list(seen)
+    found = dict.fromkeys((*_all(before, looked), *(one.what for one in record(before, looked))))
+    return sorted(found, key=lambda what: what == MORE)
+
+
+def _all(before: Provenance | None, seen: Iterable[Observation]) -> dict[str, list[str]]:
+    """Return whose pods have had each thing."""
     known = {one.what: list(one.where) for one in (before.slipped_in if before else None) or ()}
     for observation in seen:
         for what in observation.slipped_in:
-            name = harmless(what)[:_WHAT]
-            if name not in known and len(known) >= MAX_SLIPPED_IN:
-                continue
-            where = known.setdefault(name, [])
+            where = known.setdefault(harmless(what)[:_WHAT], [])
             if observation.child.subject not in where and len(where) < MAX_SLIPPED_INTO:
                 where.append(observation.child.subject)
-    return [SlippedIn(what=what, where=where) for what, where in known.items()]
+    return known
 
 
 def told(status: NnunetTrainingStatus) -> str:

@@ -109,6 +109,8 @@ class JobView:
     """Mark of the operator's settings then."""
     given: Given
     """What its trainer's container alone may have from it."""
+    preparation_given: Given
+    """What the container that makes the folders alone may have from it."""
     told_min_epochs: int
     """Epochs before which its trainer was told not to stop; 0 where that can't be read."""
     weights: WeightsSource | None
@@ -176,6 +178,10 @@ class PodView:
     """What its containers of ours have that runs other code than the image's, and that the operator never gives."""
     given: Given
     """What its trainer's container may have from its Job alone."""
+    prepares_with: str
+    """Image that its spec has for the container that makes the folders; empty where there is no such container."""
+    preparation_given: Given
+    """What that container may have from its Job alone."""
     debugged: bool
     """An ephemeral container was attached to it."""
     phase: str
@@ -268,6 +274,7 @@ def job_view(body: Manifest) -> JobView:
         prepares_with=image_told(spec, PREPARE_CONTAINER_NAME),
         asked_for=_word(annotations.get(ASKED_FOR)),
         given=_given(container_named(CONTAINER_NAME, _pod_in(spec).get("containers"))),
+        preparation_given=_given(container_named(PREPARE_CONTAINER_NAME, _pod_in(spec).get("initContainers"))),
         operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=told_min_epochs(spec),
         weights=weights_told(spec),
@@ -279,6 +286,7 @@ def pod_view(body: Manifest) -> PodView:
     metadata, spec, status = body["metadata"], body.get("spec") or {}, body.get("status") or {}
     labels = metadata.get("labels") or {}
     trainer = container_named(CONTAINER_NAME, spec.get("containers"))
+    preparation = container_named(PREPARE_CONTAINER_NAME, spec.get("initContainers"))
     scheduling = [one for one in status.get("conditions") or [] if one.get("type") == "PodScheduled"]
     unscheduled = next((one for one in scheduling if one.get("status") == "False"), None)
     return PodView(
@@ -293,8 +301,10 @@ def pod_view(body: Manifest) -> PodView:
         node=_word(spec.get("nodeName")),
         image=_word(trainer.get("image")),
         memory=_word(((trainer.get("resources") or {}).get("limits") or {}).get("memory")),
-        slipped_in=tuple(dict.fromkeys(map(intern, _slipped_in(trainer, spec)))),
+        slipped_in=tuple(dict.fromkeys(map(intern, (*of_itself(trainer), *of_itself(preparation))))),
         given=_given(trainer),
+        prepares_with=_word(preparation.get("image")),
+        preparation_given=_given(preparation),
         debugged=bool(spec.get("ephemeralContainers")),
         phase=_word(status.get("phase")),
         reason=_word(status.get("reason")),
@@ -322,11 +332,6 @@ def _owner(body: Manifest) -> Owner:
     found = controller_of(body)
     kind, name, uid = _word(found.get("kind")), str(found.get("name") or ""), str(found.get("uid") or "")
     return Owner(_word(found.get("apiVersion")), kind, name, uid) if found else NOBODY
-
-
-def _slipped_in(trainer: Manifest, spec: Manifest) -> Iterator[str]:
-    yield from of_itself(trainer)
-    yield from of_itself(container_named(PREPARE_CONTAINER_NAME, spec.get("initContainers")))
 
 
 def _given(container: Manifest) -> Given:

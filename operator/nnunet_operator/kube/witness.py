@@ -5,7 +5,7 @@ is recorded, and policies judge it. The guard of Jobs and Pods at admission keep
 their status. This is what the operator sees for itself, also where that guard is off.
 """
 
-from nnunet_api.slipped_in import of_image, others, same_image, shown
+from nnunet_api.slipped_in import of_image, others, pins, same_image, shown
 from nnunet_operator.core.rounding import harmless
 from nnunet_operator.kube.views import JobView, PodView
 
@@ -38,10 +38,12 @@ def not_given(job: JobView, pod: PodView) -> tuple[str, ...]:
     """Return what other code a pod of a Job has run, as far as it can be seen; nothing of one that has not begun."""
     if not pod.begun:
         return ()
-    # A Job that was made before the operator noted down the image, or whose note is gone.
-    other = job.image and pod.image and not same_image(job.image, pod.image)
-    return (*_put_in(job, pod), *([of_image(pod.image)] if other else []))
+    images = ((job.image, pod.image), (job.prepares_with, pod.prepares_with))
+    # Nothing is asked of by a Job that was made before the operator noted down the image, or whose note is gone.
+    strange = [runs for asked, runs in images if asked and runs and not (same_image(asked, runs) or pins(asked, runs))]
+    return tuple(dict.fromkeys((*map(harmless, map(of_image, strange)), *_put_in(job, pod))))
 
 
 def _put_in(job: JobView, pod: PodView) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(map(harmless, (*pod.slipped_in, *others(job.given, pod.given)))))
+    given = (*others(job.given, pod.given), *others(job.preparation_given, pod.preparation_given))
+    return tuple(dict.fromkeys(map(harmless, (*pod.slipped_in, *given))))

@@ -75,6 +75,12 @@ HONEST: dict[str, Change] = {
     "a driver": mounts("/usr/local/nvidia"),
     "certificates": mounts("/etc/ssl/certs"),
     "telemetry": sets("OTEL_EXPORTER_OTLP_ENDPOINT", "http://otel.example:4317"),
+    "an environment": sets("ENV", "production"),
+    "a log as it comes": sets("PYTHONUNBUFFERED", "1"),
+    "a known hash seed": sets("PYTHONHASHSEED", "1"),
+    "a bundle of certificates": mounts("/usr/lib/ssl/cert.pem"),
+    "languages": mounts("/usr/lib/locale"),
+    "the digest of its tag": lambda pod: has(image=f"{trainer_of(pod)['image']}@{DIGEST}")(pod),
     "time before the end": has(lifecycle={"preStop": {"sleep": {"seconds": 5}}}),
     "a probe": has(livenessProbe={"httpGet": {"path": "/healthz", "port": 8080}}),
     "a memory limit": has(resources={"limits": {"memory": "1Gi"}}),
@@ -100,12 +106,31 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "all programs": (mounts("/usr/"), "a volume at /usr"),
     "the loader": (mounts("/etc/ld.so.preload"), "a volume at /etc/ld.so.preload"),
     "data": (mounts("/nnunet/raw/labelsTr"), "a volume at /nnunet/raw/labelsTr"),
+    "data by another way": (mounts("/scratch/..//nnunet/raw"), "a volume at /nnunet/raw"),
+    "programs by another way": (mounts("/usr/lib/ssl/certs/../../python3"), "a volume at /usr/lib/python3"),
+    "the libraries' settings": (mounts("/usr/lib/ssl"), "a volume at /usr/lib/ssl"),
     "an image": (has(image="mine:1"), "image mine:1"),
-    "a container that makes the folders": (
-        lambda pod: pod["spec"].update(initContainers=[{"name": "prepare", "env": [LIBRARY]}]),
-        "LD_PRELOAD",
-    ),
 }  # fmt: skip
+
+
+def preparing(change: Change) -> Change:
+    """Return the same change of the container that makes the folders."""
+
+    def apply(pod: Manifest) -> None:
+        (container,) = pod["spec"]["initContainers"]
+        change({"spec": {"containers": [container]}})
+
+    return apply
+
+
+PREPARING: dict[str, tuple[Change, str]] = {
+    "a library": (sets("LD_PRELOAD"), "LD_PRELOAD"),
+    "an image": (has(image="evil:1"), "image evil:1"),
+    "arguments": (has(args=["prepare", "--raw=."]), "the command"),
+    "another contract": (sets("NNUNET_RUN_CONTRACT", "{}"), "NNUNET_RUN_CONTRACT"),
+    "data": (mounts("/nnunet/claims/raw/imagesTr"), "a volume at /nnunet/claims/raw/imagesTr"),
+}
+"""What others change in the container that makes the folders, which has all claims as a whole."""
 
 
 def look(of: Training, *objects: Manifest, policies: tuple[Policy, ...] = ()) -> Decision:
@@ -125,6 +150,10 @@ def known(result: Decision) -> list[tuple[str, list[str]]]:
     return [(one.what, one.where) for one in result.status.provenance.slipped_in or ()]
 
 
+def told_of_webhooks(result: Decision) -> bool:
+    return "mutatingwebhookconfigurations" in condition(result, "PolicyCompliant").message
+
+
 def told(result: Decision) -> list[str]:
     return [event.message for event in result.events if event.reason == "SlippedIn"]
 
@@ -139,6 +168,11 @@ def test_nor_is_what_the_spec_asks_for_and_an_image_by_its_digest_from_a_mirror(
     asked = [{"name": "nnUNet_extTrainer", "value": "/mine"}, {"name": "CC", "value": "clang"}]
     of = training(folds=[0], trainer={"env": asked, "image": f"registry.example/mine@{DIGEST}"})
     assert known(look(of, *planned(of), *fold(has(image=f"mirror.example/mine@{DIGEST}"), of))) == []
+
+
+def test_a_digest_pins_the_tag_that_was_asked_for_and_no_other() -> None:
+    for image in (f"registry.example/trainer:11@{DIGEST}", f"registry.example/trainer@{DIGEST}"):
+        assert known(look(ONE, *planned(ONE), *fold(has(image=image)))) == [(f"image {image}", ["fold 0"])]
 
 
 @pytest.mark.parametrize("what", OTHERS)
@@ -168,6 +202,41 @@ def test_the_policy_forbids_it_however_it_came_in(what: str) -> None:
     held = look(replace(ONE, status=stored(result.status)), *planned(ONE), policies=(policy("clinical", rules=rules),))
     assert held.status.problem
     assert (held.status.problem.reason, held.status.problem.case) == ("PolicyChanged", "SlippedIn")
+
+
+@pytest.mark.parametrize("what", PREPARING)
+def test_so_is_what_they_change_in_the_container_that_makes_the_folders(what: str) -> None:
+    change, name = PREPARING[what]
+    plan = job(ONE, PLAN)
+    planning = running(plan)
+    preparing(change)(planning)
+    rules = {"allowedEnv": ["nnUNet_compile"], "allowedImages": ["registry.example/trainer"]}
+    result = look(ONE, plan, planning, policies=(policy("clinical", rules=rules),))
+    assert known(result) == [(name, ["planning and preprocessing"])]
+    assert deleted(result) == ["hippo-plan"]
+
+
+@pytest.mark.parametrize("what", HONEST)
+def test_what_clusters_put_into_all_pods_is_none_of_it_there_either(what: str) -> None:
+    plan = job(ONE, PLAN)
+    planning = running(plan)
+    preparing(HONEST[what])(planning) if "init" not in what else HONEST[what](planning)
+    result = look(ONE, plan, planning, policies=(LIST,))
+    assert known(result) == [] and condition(result, "PolicyCompliant").status == "True"
+
+
+def test_what_the_operator_had_no_time_to_write_that_it_began_is_stopped_with_who_can_help() -> None:
+    """It ended after it had made the Job; its next look is the first one that can be written."""
+    plan = job(ONE, PLAN)
+    planning = running(plan)
+    sets("PYTHONPATH")(planning)
+    stopped = look(ONE, plan, planning, policies=(LIST,))
+    assert deleted(stopped) == ["hippo-plan"]
+    assert stated(stopped, "PolicyCompliant") == ("False", "PolicyDenied")
+    assert told_of_webhooks(stopped)
+    held = look(replace(ONE, status=stored(stopped.status)), policies=(LIST,))
+    assert created(held) == [] and told_of_webhooks(held)
+    assert held.status.problem and held.status.problem.case == "SlippedIn"
 
 
 def test_no_pod_is_held_against_a_training_before_it_runs() -> None:
@@ -226,5 +295,42 @@ def test_the_status_stays_small() -> None:
         for place in range(40):
             sets(f"LD_{place}")(changed)
         objects += [body, changed]
-    found = known(look(of, *objects))
-    assert len(found) == 16 and found[0] == ("LD_0", [f"fold {number}" for number in range(5)])
+    result = look(of, *objects)
+    found, all_of_them = known(result), [f"fold {number}" for number in range(5)]
+    assert len(found) == 16 and found[0] == ("LD_0", all_of_them)
+    assert found[-1] == ("and more", all_of_them)
+    later = look(replace(of, status=stored(result.status)), *planned(of))
+    assert known(later) == found, "they are gone, and so is what they were"
+
+
+def test_what_the_status_has_no_room_for_is_judged_all_the_same() -> None:
+    body = job(ONE, FOLD, "0")
+    changed = running(body)
+    for place in range(16):
+        sets(f"TRITON_{place}")(changed)
+    rules = {"allowedEnv": ["TRITON_*"], "allowedImages": ["registry.example/trainer"]}
+    kept = look(ONE, *planned(ONE), body, changed, policies=(policy("clinical", rules=rules),))
+    assert stated(kept, "PolicyCompliant") == ("True", "PoliciesKept") and len(known(kept)) == 16
+    has(image="evil:1")(changed)
+    before = replace(ONE, status=stored(kept.status))
+    for allowed in ({"allowedImages": rules["allowedImages"]}, rules):
+        policies = (policy("clinical", rules=allowed),)
+        result = look(before, *planned(ONE), body, changed, policies=policies)
+        assert stated(result, "PolicyCompliant") == ("False", "PolicyChanged") and deleted(result) == ["hippo-fold-0"]
+        assert "evil:1" in condition(result, "PolicyCompliant").message
+        assert [known(result)[0][0], known(result)[-1][0]] == ["image evil:1", "and more"]
+        after = look(replace(ONE, status=stored(result.status)), *planned(ONE), policies=policies)
+        assert stated(after, "PolicyCompliant") == ("False", "PolicyChanged") and created(after) == [], "for good"
+
+
+def test_a_variable_that_the_status_has_no_room_for_is_one_that_no_list_allows() -> None:
+    body = job(ONE, FOLD, "0")
+    changed = running(body)
+    for name in (*(f"TRITON_{place}" for place in range(16)), "nnUNet_extTrainer"):
+        sets(name)(changed)
+    policies = (policy("clinical", rules={"allowedEnv": ["TRITON_*", "and*"]}),)
+    result = look(ONE, *planned(ONE), body, changed, policies=policies)
+    assert "nnUNet_extTrainer" in condition(result, "PolicyCompliant").message
+    after = look(replace(ONE, status=stored(result.status)), *planned(ONE), policies=policies)
+    assert stated(after, "PolicyCompliant")[0] == "False" and created(after) == []
+    assert "and more" in condition(after, "PolicyCompliant").message

@@ -144,6 +144,7 @@ def test_a_forged_pod_beside_the_real_one_hides_nothing(what: str) -> None:
         (f"registry.example/trainer:1@{DIGEST}", f"mirror.example/trainer@{DIGEST}", True),
         (f"registry.example/trainer@{DIGEST}", f"registry.example/trainer@{DIGEST[:-1]}", False),
         (f"registry.example/trainer@{DIGEST}", "registry.example/trainer:1", False),
+        ("registry.example/trainer:1", f"registry.example/trainer:1@{DIGEST}", False),
         ("", "", False),
     ],
 )
