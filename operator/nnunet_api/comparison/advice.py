@@ -15,8 +15,8 @@ _OWN = {
         "See kubectl nnunet explain NAME of that training; the comparison goes on by itself once it is complete."
     ),
     ComparisonReason.NOT_COMPARABLE: (
-        "Name in spec.varies what is to differ, and train the others under the same conditions; then create a new "
-        "comparison."
+        "Name in spec.varies what is to differ, where it may, and train the others under the same conditions; then "
+        "create a new comparison."
     ),
     ComparisonReason.ARM_CHANGED: (
         "What was registered can't be compared any more: create a new comparison with the trainings that are there."
