@@ -381,7 +381,8 @@ def test_a_quota_that_refuses_it_is_told_with_who_can_help(
         if looks and looks[-1]:
             raise KeyboardInterrupt
         time.sleep(seconds)
-        looks.append(bool(site.api.list("events", home, fieldSelector="reason=FailedCreate")))
+        selectors = [f"reason=FailedCreate,involvedObject.name={job['metadata']['name']}" for job in jobs(site)]
+        looks.append(any(site.api.list("events", home, fieldSelector=one) for one in selectors))
 
     site.api.create(
         "resourcequotas", {"metadata": {"name": "none", "namespace": home}, "spec": {"hard": {resource: "0"}}}
