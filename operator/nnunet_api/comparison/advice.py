@@ -15,8 +15,8 @@ _OWN = {
         "See kubectl nnunet explain NAME of that training; the comparison goes on by itself once it is complete."
     ),
     ComparisonReason.NOT_COMPARABLE: (
-        "Name in spec.varies what is to differ, and train the others under the same conditions; then create a new "
-        "comparison."
+        "Name in spec.varies what is to differ, where it may, and train the others under the same conditions; then "
+        "create a new comparison."
     ),
     ComparisonReason.ARM_CHANGED: (
         "What was registered can't be compared any more: create a new comparison with the trainings that are there."
@@ -50,7 +50,88 @@ _FIELDS = (
     "limits.cpu is spec.resources.cpuLimit of the comparison, at least spec.resources.cpu; ephemeral-storage is "
     "spec.resources.ephemeralStorage; memory is spec.resources.memory"
 )
+_TEMPLATE = "spec.podTemplate of the baseline's first training"
+"""Where the placement, pull secrets and security context of the comparison's pod come from: it has none of its own."""
+_EXEMPT = (
+    f"have what has the label {COMPARISON_LABEL} left out of it (kubectl get "
+    "mutatingwebhookconfigurations,mutatingadmissionpolicies)"
+)
 _BY_CASE: Mapping[tuple[str, str], str] = {
+    (Reason.WAITING_FOR_RESOURCES, ""): (
+        "It starts as soon as a node has room. If no node is that large, ask for less in spec.resources of the "
+        f"comparison. {RETRY}"
+    ),
+    (Reason.WAITING_FOR_RESOURCES, Case.NODE_LABELS): (
+        f"No free node has the labels that {_TEMPLATE}, the ResourceFlavor of its queue, or a volume asks for: it "
+        f"starts as soon as there is one. Or put nodeSelector or affinity right there. {RETRY}"
+    ),
+    (Reason.WAITING_FOR_RESOURCES, Case.NODE_TAINTS): f"Nodes are tainted: see tolerations in {_TEMPLATE}. {RETRY}",
+    (Reason.CLAIM_NOT_BOUND, ""): (
+        "Give the claim a StorageClass that can provide a volume, or a volume that matches; who runs the cluster knows "
+        f"which. {Then.BY_ITSELF.value}"
+    ),
+    (Reason.CLAIM_NOT_BOUND, Case.CLAIM_MISSING): (
+        "The PersistentVolumeClaim that is named holds the results of an arm: restore it with what was on it. "
+        f"{Then.BY_ITSELF.value}"
+    ),
+    (Reason.VOLUME_UNAVAILABLE, ""): (
+        "See whether another node holds the volume: one without the access mode ReadWriteMany is free when the pods "
+        "there have ended, and volumes of several claims have to be reached from one node. If the storage is down, its "
+        f"people have to mend it. {Then.BY_ITSELF.value}"
+    ),
+    (Reason.IMAGE_UNAVAILABLE, ""): (
+        "See that the registry has the image that is named, which is the chart's trainer.image, and that "
+        f"imagePullSecrets in {_TEMPLATE}, or those of the chart, let the node pull it. Where the image itself is "
+        f"mended, it goes on by itself. {RETRY}"
+    ),
+    (Reason.POD_REJECTED, Case.ABSENT): (
+        "Create the ServiceAccount, PriorityClass or RuntimeClass that is named, after which it goes on by itself, or "
+        f"put its name in {_TEMPLATE} right. {RETRY}"
+    ),
+    (Reason.POD_REJECTED, Case.INVALID): (
+        f"Unless a webhook has put the value there, it comes from {_TEMPLATE}, or from spec.resources of the "
+        "comparison: change it there. What the message calls spec.template.spec.tolerations is tolerations of that "
+        f"podTemplate, and so on. {RETRY}"
+    ),
+    (Reason.POD_REJECTED, Case.POD_SECURITY): (
+        "Have the namespace's Pod Security level changed, after which it goes on by itself, or change "
+        f"securityContext in {_TEMPLATE}: empty where the cluster assigns users, as OpenShift does; for all trainings "
+        f"there is the chart's trainer.securityContext. {RETRY}"
+    ),
+    (Reason.CONTAINER_CONFIG_ERROR, ""): f"Ask who runs the cluster about what is named. {Then.BY_ITSELF.value}",
+    (Reason.CONTAINER_CONFIG_ERROR, Case.FOLDERS): (
+        "The folder of a run is gone from its claim, or the node may not enter one above it (NFS with root_squash: "
+        f"give it o+x). Restore it. {Then.BY_ITSELF.value}"
+    ),
+    (Reason.CONTAINER_CONFIG_ERROR, Case.CHANGED): (
+        f"A rule of the cluster changes the comparison's pod in a way that it can't work with: {_EXEMPT}. {RETRY}"
+    ),
+    (Reason.CONTAINER_CONFIG_ERROR, Case.DEADLINE): (
+        f"A rule of the cluster sets activeDeadlineSeconds, which the operator never does: {_EXEMPT}. {RETRY}"
+    ),
+    (Reason.CONTAINER_CONFIG_ERROR, Case.EVICTED): (
+        "Raise the limit that is named: ephemeral-storage is spec.resources.ephemeralStorage of the comparison, or "
+        "where that is not given the default of a LimitRange (kubectl -n {namespace} describe limitranges). Where the "
+        f"node was low on a resource, see which pod filled it. {RETRY}"
+    ),
+    (Reason.CONTAINER_CONFIG_ERROR, Case.PROFILE): (
+        "Have the nodes on which it may run given what is named (a profile of seccomp or AppArmor, a container runtime "
+        "that knows supplementalGroupsPolicy or user namespaces), after which it goes on by itself, or put "
+        f"securityContext or hostUsers right in {_TEMPLATE}, or the chart's trainer.securityContext. {RETRY}"
+    ),
+    (Reason.SIDECAR_RUNNING, ""): (
+        "Have the container left out of the comparison's pod, or injected as a native sidecar, which ends with the "
+        f"comparison: {_EXEMPT}. {RETRY}"
+    ),
+    (Reason.CHILD_NOT_OWNED, ""): (
+        "Delete that Job if nobody needs it (kubectl -n {namespace} delete job NAME): the comparison goes on by itself "
+        "after that. Or create it under another name."
+    ),
+    (Reason.CHILD_NOT_OWNED, Case.OTHER_TRAINING): "Create the comparison under another name.",
+    (Reason.CHILD_NOT_OWNED, Case.MANAGED): (
+        "The outcome of pods in another cluster can't be read: use a LocalQueue whose ClusterQueue has no admission "
+        f"check of MultiKueue. {RETRY}"
+    ),
     (Reason.POD_REJECTED, Case.UNSPECIFIED): (
         f"A quota or LimitRange asks for what the comparison leaves open. Give it: {_FIELDS}. {RETRY}"
     ),

@@ -130,9 +130,10 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named. Where its name in spec.dataset or "
             "spec.storage is wrong, which can't change, delete this training and create it anew.",
-            Case.CLAIM_REFUSED: "Have the namespace's quota on storage, or its LimitRange, allow it (kubectl -n "
-            "{namespace} describe resourcequotas,limitranges), or change spec.storage.preprocessed.localCopy (the size "
-            "of its claim, or none), which is taken up at once.",
+            Case.CLAIM_REFUSED: "Have the namespace's quota on storage, or its LimitRange, allow it where one is named "
+            "(kubectl -n {namespace} describe resourcequotas,limitranges), else ask who runs the cluster about what is "
+            "named. Or change spec.storage.preprocessed.localCopy (the size of its claim, or none), which is taken up "
+            "at once.",
         },
     ),
     Reason.VOLUME_UNAVAILABLE: Remedy(

@@ -58,10 +58,14 @@ class Left:
     @property
     def hidden(self) -> OnClaim | None:
         """Where segmentations that are not whole lie in a folder of somebody's own; None where they do not."""
+        place = self.target
+        return OnClaim(place.claim, f"{place.path}/{hidden_folder(self.key)}") if place else None
+
+    @property
+    def target(self) -> OnClaim | None:
+        """The folder of somebody's own that segmentations go to; None where they go beside the run, or nobody knows."""
         place = _target_of(self.job) if self.job else None
-        if place is None or (self.folder and place.path.startswith(f"{self.folder.path}/")):
-            return None
-        return OnClaim(place.claim, f"{place.path}/{hidden_folder(self.key)}")
+        return None if place is None or (self.folder and place.path.startswith(f"{self.folder.path}/")) else place
 
 
 def labels_of(training: str) -> str:
@@ -125,6 +129,20 @@ def data(found: Sequence[Left]) -> dict[str, Any]:
             for one in found
         ]
     }
+
+
+def removed(one: Left) -> str:
+    """Return words on what is gone of a prediction that was removed, and on what may be left."""
+    gone = " and ".join(
+        what for what, there in (("its Job", one.job), ("its folder beside the run", one.folder)) if there is not None
+    )
+    words = f"{one.name}: {gone} {'are' if one.job and one.folder else 'is'} gone"
+    if one.target is not None:
+        return f"{words}, and what was not done yet in {one.target}. What else is in that folder stays"
+    if one.job is None and not (one.folder and one.folder.segmented):
+        # Where it wrote to was in its Job alone.
+        return f"{words}. If it wrote to a CLAIM:PATH, {hidden_folder(one.key)} may be left there"
+    return words
 
 
 def forgotten(found: Sequence[Left], where: str) -> str:

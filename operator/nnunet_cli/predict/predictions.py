@@ -13,7 +13,7 @@ from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.predict.following import RIGHTS, delete
-from nnunet_cli.predict.left import TITLES, Left, data, labels_of, left_of, rows
+from nnunet_cli.predict.left import TITLES, Left, data, labels_of, left_of, removed, rows
 from nnunet_cli.predict.work import do, folders_beside, parent_of
 from nnunet_cli.text.output import print_data, print_table, say
 from nnunet_cli.volumes.access import Volume, choose_image, mounted
@@ -74,12 +74,12 @@ def predictions(
     if remove:
         for one in _wanted(there, remove, where):
             _remove(cluster, mount, one, place.claim)
-            say(f"{where}: nothing is left of {one.name}")
+            say(f"{where}: {removed(one)}")
     elif not print_data(output, lambda: data(there)):
         if there:
             print_table(TITLES, rows(there))
         else:
-            say(f"{where}: nothing is left of any prediction")
+            say(f"{where}: no prediction has left a Job, or a folder beside the run")
 
 
 class _Mount(Protocol):

@@ -145,8 +145,7 @@ def why_waiting(pod: Object, warnings: Sequence[str]) -> Waiting | None:
     if status.get("phase") in ("Failed", "Succeeded"):
         over = state.get("terminated") or {}
         if over.get("reason") == "OOMKilled":
-            killed = "it was killed as it needed more memory than it may have, by a LimitRange of the namespace"
-            return Waiting(f"{killed}: have that give more", hopeless=True)
+            return Waiting(f"it was killed as it needed more memory {_killed_for(pod)}", hopeless=True)
         words = [status.get("reason"), status.get("message"), over.get("reason"), over.get("message")]
         code = f"exit code {over['exitCode']}" if "exitCode" in over else ""
         said = ", ".join(str(word) for word in [*words, code] if word)
@@ -161,6 +160,29 @@ def why_waiting(pod: Object, warnings: Sequence[str]) -> Waiting | None:
     if warnings:
         return Waiting(warnings[-1])
     return Waiting("its volume is being mounted and its image pulled")
+
+
+def _killed_for(pod: Object) -> str:
+    """Return which memory was too little, and what to do."""
+    limits = next(
+        (
+            (one.get("resources") or {}).get("limits") or {}
+            for one in pod["spec"]["containers"]
+            if one["name"] == CONTAINER
+        ),
+        {},
+    )
+    memory = limits.get("memory")
+    if memory is None:
+        return "than its node has: try again, or ask who runs the cluster for a node with more"
+    if limits.items() >= RESOURCES[0]["limits"].items():
+        return f"than the {memory} that this program gives it: that is a fault of kubectl nnunet, report it"
+    if limits.items() >= _MODEST.items():
+        return (
+            f"than {memory}, with which it is tried where a LimitRange or a quota of the namespace refuses "
+            f"{RESOURCES[0]['limits']['memory']}: have these allow as much"
+        )
+    return f"than {memory}, which a LimitRange of the namespace gives it: have that give more"
 
 
 def claim_problem(claim: str, found: Object | None, claims: Sequence[str]) -> str:

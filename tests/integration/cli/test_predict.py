@@ -277,7 +277,7 @@ def test_folders_on_a_claim_stay_there(site: Site, home: str, claim: Path, predi
 def test_what_nobody_comes_back_for_is_listed_and_removed(
     site: Site, home: str, claim: Path, predict: Callable[..., Run], left: Callable[..., Run]
 ) -> None:
-    assert left().out == f"{home}/hippo: nothing is left of any prediction\n"
+    assert left().out == f"{home}/hippo: no prediction has left a Job, or a folder beside the run\n"
     assert predict("--no-wait").code == 0
     Path("images").rename(claim / "incoming")
     places = {"source": "imaging:incoming", "target": "imaging:segmented"}
@@ -308,10 +308,20 @@ def test_what_nobody_comes_back_for_is_listed_and_removed(
     run = left("--remove", "hippo-predict-f0000000", "--remove", "hippo-predict-f9999999")
     assert run.code == 1 and "has no prediction hippo-predict-f9999999. There are: hippo-predict-" in run.err
     assert forgotten.is_dir(), "nothing is removed where one is not there"
+    says = {
+        "hippo-predict-f0000000": "its folder beside the run is gone. If it wrote to a CLAIM:PATH, "
+        ".nnunet-predict-f0000000 may be left there",
+        sent["metadata"]["name"]: "its Job and its folder beside the run are gone",
+        own["metadata"][
+            "name"
+        ]: "its Job is gone, and what was not done yet in imaging:segmented. What else is in that folder stays",
+    }
     for name in items:
         run = left("--remove", name)
-        assert run.code == 0 and run.out == f"{home}/hippo: nothing is left of {name}\n", run.err
-    assert left().out == f"{home}/hippo: nothing is left of any prediction\n" and jobs(site) == []
+        assert run.code == 0 and run.out == f"{home}/hippo: {name}: {says[name]}\n", run.err
+    assert (
+        left().out == f"{home}/hippo: no prediction has left a Job, or a folder beside the run\n" and jobs(site) == []
+    )
     assert [path.name for path in (claim / home).iterdir() if "predictions" in path.name] == [other.name]
     assert not hidden.exists() and (claim / "segmented/theirs.nii.gz").exists(), "what is somebody's own stays"
     assert len(list((claim / "incoming").iterdir())) == 2
@@ -371,7 +381,8 @@ def test_a_quota_that_refuses_it_is_told_with_who_can_help(
         if looks and looks[-1]:
             raise KeyboardInterrupt
         time.sleep(seconds)
-        looks.append(bool(site.api.list("events", home, fieldSelector="reason=FailedCreate")))
+        selectors = [f"reason=FailedCreate,involvedObject.name={job['metadata']['name']}" for job in jobs(site)]
+        looks.append(any(site.api.list("events", home, fieldSelector=one) for one in selectors))
 
     site.api.create(
         "resourcequotas", {"metadata": {"name": "none", "namespace": home}, "spec": {"hard": {resource: "0"}}}

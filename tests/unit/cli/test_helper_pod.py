@@ -11,6 +11,7 @@ from nnunet_cli.volumes import agent
 from nnunet_cli.volumes.helper import (
     DEADLINE_SECONDS,
     IDLE_SECONDS,
+    RESOURCES,
     Image,
     claim_problem,
     helper_pod,
@@ -131,6 +132,26 @@ SCHEDULED = {"type": "PodScheduled", "status": "True"}
 def test_what_it_waits_for(found: Any, warnings: list[str], text: str, hopeless: bool) -> None:
     waiting = why_waiting(found, warnings)
     assert waiting is not None and text in waiting.text and waiting.hopeless == hopeless, waiting
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        (RESOURCES[0], "than the 2Gi that this program gives it"),
+        (RESOURCES[1], "than 512Mi, with which it is tried where a LimitRange or a quota of the namespace refuses 2Gi"),
+        (
+            {"limits": {"memory": "64Mi"}},
+            "than 64Mi, which a LimitRange of the namespace gives it: have that give more",
+        ),
+        ({"limits": {"memory": "512Mi"}}, "than 512Mi, which a LimitRange of the namespace gives it"),
+        ({}, "than its node has"),
+    ],
+)
+def test_whose_limit_it_was_killed_at(resources: dict[str, Any], says: str) -> None:
+    """A LimitRange is asked for only where one has set it."""
+    killed = status("Failed", terminated={"reason": "OOMKilled", "exitCode": 137})
+    waiting = why_waiting({**pod(resources=resources), **killed}, [])
+    assert waiting is not None and waiting.hopeless and f"needed more memory {says}" in waiting.text, waiting
 
 
 def test_one_that_runs_waits_for_nothing() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.prediction import RECORD_FILE
-from nnunet_cli.predict.left import FORGOTTEN_SECONDS, Left, data, forgotten, labels_of, left_of, rows
+from nnunet_cli.predict.left import FORGOTTEN_SECONDS, Left, data, forgotten, labels_of, left_of, removed, rows
 from nnunet_cli.predict.places import OnClaim
 from nnunet_cli.predict.request import Request
 from nnunet_cli.predict.work import folders_beside, key_of_folder, work_folder
@@ -121,6 +121,27 @@ def test_of_a_folder_of_somebodys_own_only_what_is_not_whole_is_removed() -> Non
     broken["spec"]["template"]["spec"]["volumes"] = []
     (found,) = left_of("hippo", [broken], "clinic", [])
     assert found.hidden is None
+
+
+def test_a_removal_promises_no_more_than_it_does() -> None:
+    key = request().prediction.key
+    beside = folder(f"predictions_hippo-{key}")
+    inside = job(f"clinic/predictions_hippo-{key}/segmentations")
+    own = job("2026/segmented", "imaging")
+    for jobs, folders, says in (
+        ([inside], [beside], "its Job and its folder beside the run are gone"),
+        ([own], [beside], "its Job and its folder beside the run are gone, and what was not done yet in"),
+        (
+            [own],
+            [],
+            "its Job is gone, and what was not done yet in imaging:2026/segmented. What else is in that folder",
+        ),
+        ([], [beside], f"run is gone. If it wrote to a CLAIM:PATH, .nnunet-predict-{key} may be left there"),
+        ([], [{**beside, "segmented": True}], "its folder beside the run is gone"),
+    ):
+        (found,) = left_of("hippo", jobs, "clinic", folders)
+        assert removed(found).startswith(f"{found.name}: ") and says in removed(found), removed(found)
+        assert ("may be left" in removed(found)) is ("may be left" in says)
 
 
 def test_what_nobody_came_back_for_is_spoken_of() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.kube.blocked import PodWarning
+from nnunet_api.remedies.table import REMEDIES
+from nnunet_operator.kube.blocked import PodWarning, held_up
 from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import NOW, training
 from tests.support.made_worlds import (
@@ -247,6 +248,14 @@ def test_the_claim_of_a_pod_that_is_refused(told: bool) -> None:
         message
     )
     assert ("spec.storage.preprocessed.localCopy (the size of its claim" in message) == told
+
+
+def test_a_claim_that_a_webhook_keeps_from_being_made_is_not_put_down_to_a_quota_alone() -> None:
+    said = 'create PVC hippo-fold-0-x-local: Internal error occurred: failed calling webhook "claims.example.org"'
+    found = held_up(PodWarning("FailedBinding", f"ephemeral volume local: {said}: connection refused"))
+    assert 'failed calling webhook "claims.example.org": connection refused' in found.matter, found
+    todo = REMEDIES[found.reason].cases[found.case]
+    assert "else ask who runs the cluster about what is named" in todo and "quota on storage" in todo
 
 
 def test_an_old_warning_about_a_pod_that_runs_says_nothing() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.comparison.contract import ComparisonFacts
 from nnunet_api.comparison.log import ComparisonLog
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands.compare import compare_runs
@@ -70,7 +71,6 @@ def _untold(summary: dict[str, Any], _: list[dict[str, Any]]) -> None:
         (of_patients(of=lambda number: max(number, 1)), "short: 24 cases of 11 patients, SHA-256"),
         (of_others, "short: 24 cases of 12 patients, SHA-256"),
         (lambda summary, folds: None, "short: no column of cases.csv tells them"),
-        (_untold, "is not known of all"),
     ],
 )
 def test_arms_that_disagree_on_who_is_whose_are_not_comparable(volume: Volume, change: Change, values: str) -> None:
@@ -81,14 +81,60 @@ def test_arms_that_disagree_on_who_is_whose_are_not_comparable(volume: Volume, c
     assert found.path == "patients" and values in found.matter
 
 
-def test_runs_of_which_nobody_knows_whether_patients_are_told_are_evaluated_anew(volume: Volume) -> None:
-    """An older image left nothing of them: to take its cases for independent could be wrong."""
+def test_runs_of_an_earlier_image_are_compared_as_before_and_it_is_said(volume: Volume) -> None:
+    """What has trained for days does not end without a verdict for an upgrade: none of them tells whose cases are."""
     runs = volume.run("long", change=_untold), volume.run("short", epochs=250, change=_untold)
+    facts = compare_runs(told(*runs)).comparison
+    assert facts is not None and not facts.differences and facts.patients is None
+    (note,) = facts.notes
+    assert note.startswith(
+        "CasesIndependent: 24 cases are taken as independent: an image from before patients were kept has planned or "
+        "evaluated all of these trainings. Where patients have several cases"
+    )
+
+
+@pytest.mark.parametrize("silent", ["long", "short"])
+def test_a_run_of_an_earlier_image_takes_the_patients_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent: str
+) -> None:
+    """They were scored on the same cases, so the verdict is what it would be if both had told."""
+
+    def compared(folder: str, untold: str = "") -> ComparisonFacts:
+        monkeypatch.setenv(ROOT_ENV, str(tmp_path / folder))
+        volume = Volume(tmp_path / folder)
+        change = {name: _untold if name == untold else of_patients() for name in ("long", "short")}
+        runs = volume.run("long", change=change["long"]), volume.run("short", 0.01, 250, change=change["short"])
+        facts = compare_runs(told(*runs)).comparison
+        assert facts is not None and not facts.differences
+        return facts
+
+    one, both = compared("one", silent), compared("both")
+    assert one.candidates == both.candidates and one.patients == both.patients == CASES // 2
+    assert one.notes == [
+        *both.notes,
+        f"PatientsToldByOthers: an image from before patients were kept has planned or evaluated {silent}: whose the "
+        "cases are is taken from the other trainings, which were scored on the same",
+    ]
+
+
+def test_a_run_that_tells_nothing_is_no_reason_to_compare_others_that_disagree(volume: Volume) -> None:
+    changes = {"long": _untold, "short": of_patients(), "shorter": of_others}
+    runs = [volume.run(name, epochs=1000 // len(name), change=change) for name, change in changes.items()]
     facts = compare_runs(told(*runs)).comparison
     assert facts is not None
     (found,) = facts.differences
-    assert found.path == "patients"
-    assert found.matter.endswith("train and evaluate anew with this version of the trainer's image")
+    assert found.path == "patients" and found.matter.startswith("long: unknown; short: 24 cases of 12 patients")
+
+
+def test_other_cases_are_told_of_nothing_by_the_run_that_knows_patients(volume: Volume) -> None:
+    def of_fewer(summary: dict[str, Any], folds: list[dict[str, Any]]) -> None:
+        of_patients()(summary, folds)
+        for replicate in summary["replicates"]:
+            del replicate["testByCase"]["case_23"]
+
+    runs = volume.run("long", change=_untold), volume.run("short", epochs=250, change=of_fewer)
+    facts = compare_runs(told(*runs)).comparison
+    assert facts is not None and "cases" in [one.path for one in facts.differences]
 
 
 @pytest.mark.parametrize(

@@ -30,15 +30,15 @@ from nnunet_trainer.comparison.arms import MIN_UNITS, Arm, scored_by_all
 from nnunet_trainer.comparison.comparing import besides, compare
 from nnunet_trainer.process.failures import one_line, wrong_configuration, wrong_data
 from nnunet_trainer.report.comparison_log import for_report
-from nnunet_trainer.scoring.compared_runs import Replicate, Run, Scores, read_run
-from nnunet_trainer.scoring.patients import PATIENTS
+from nnunet_trainer.scoring.compared_runs import Replicate, Run, Scores, of_earlier_images, read_run
 
-ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", PATIENTS, "metric.implementation", "metric.version")
+ALWAYS_KNOWN = ("datasetHash", "splitsHash", "labels", "metric.implementation", "metric.version")
 """What has to be known of every run."""
 KNOWN_OF_TEST_SETS = ("testSet.imagesHash", "testSet.labelsHash", "inference.checkpoint", "inference.postprocessing")
 """The same of those that have a test set."""
 _DECIMALS = 6
 _DECIMALS_OF_MM = 4
+_EARLIER = "an image from before patients were kept has planned or evaluated"
 _TOLD = 200
 """Characters of a difference that a report has room for."""
 
@@ -57,7 +57,8 @@ def read_comparison_contract() -> ComparisonContract:
 
 def compare_runs(contract: ComparisonContract) -> TerminationReport:
     """Return the verdict, or what keeps the arms from being compared. All numbers go to the log."""
-    runs = [read_run(arm.name, run, contract.test_set) for arm in contract.arms for run in arm.runs]
+    read = [read_run(arm.name, run, contract.test_set) for arm in contract.arms for run in arm.runs]
+    runs = of_earlier_images(read)
     found = list(_differences(contract, runs))
     if found:
         return _not_comparable(contract, found)
@@ -65,7 +66,8 @@ def compare_runs(contract: ComparisonContract) -> TerminationReport:
     arms = _arms(contract, runs, classes, lambda one: one.dice)
     try:
         result = compare(arms, contract.max_dice_loss, contract.alpha).to_json_dict()
-        result["notes"] = [_of_patients(runs[0], result), *result["notes"]]
+        silent = [run.training for run in read if run.patients is None]
+        result["notes"] = [*_of_patients(runs[0], silent, result), *result["notes"]]
         surface, distance = _surface(contract, runs, classes), _distance(contract, runs, classes)
     except ValueError as error:
         raise wrong_data(f"the scores can't be compared: {error}") from error
@@ -95,15 +97,25 @@ def _differences(contract: ComparisonContract, runs: Sequence[Run]) -> Iterator[
         yield Difference("folds", "the validation cases of the folds are not the same in all runs")
 
 
-def _of_patients(run: Run, result: Mapping[str, Any]) -> str:
-    """Return what was resampled and tested: patients, or cases that are taken for independent."""
+def _of_patients(run: Run, silent: Sequence[str], result: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was resampled and tested: patients, or cases that are taken for independent.
+
+    `silent` are the trainings that have left nothing on patients.
+    """
     if run.patients and run.patients.column:
         words = cases_in_words(result["cases"], result["patients"])
-        return f"PatientsResampled: {words} (column {run.patients.column} of cases.csv), drawn and tested as wholes"
-    return (
-        f"CasesIndependent: {counted(result['cases'], 'case is', 'cases are')} taken as independent: no patient column "
-        "in cases.csv. Where patients have several cases, the interval is narrower than it should be"
-    )
+        yield f"PatientsResampled: {words} (column {run.patients.column} of cases.csv), drawn and tested as wholes"
+    else:
+        why = "no patient column in cases.csv" if run.patients else f"{_EARLIER} all of these trainings"
+        yield (
+            f"CasesIndependent: {counted(result['cases'], 'case is', 'cases are')} taken as independent: {why}. Where "
+            "patients have several cases, the interval is narrower than it should be"
+        )
+    if run.patients and silent:
+        yield (
+            f"PatientsToldByOthers: {_EARLIER} {named(silent)}: whose the cases are is taken from the other trainings, "
+            "which were scored on the same"
+        )
 
 
 def _not_comparable(contract: ComparisonContract, found: Sequence[Difference]) -> TerminationReport:

@@ -8,8 +8,8 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,25 @@ def read_run(arm: str, run: ComparedRun, test_set: bool) -> Run:
     folds = list(_folds(run, paths, content))
     known = tuple(Known(arm, f"{run.training} fold {fold}", {**stated, **found}) for fold, found, _ in folds)
     return Run(arm, run.training, classes, known, replicates, patients, paths, tuple(one for _, _, one in folds))
+
+
+def of_earlier_images(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, with what others tell of the patients where one has nothing on them.
+
+    Whose a case is does not depend on the run that it was scored in, and comparable runs are scored on the same cases.
+    So one that an earlier image has planned or evaluated takes it from those that tell, if these agree. Where none
+    tells, nobody does.
+    """
+    telling = {one.conditions[PATIENTS]: run.patients for run in runs if run.patients for one in run.known}
+    if len(telling) != 1:
+        return list(runs)
+    ((words, patients),) = telling.items()
+    return [run if run.patients else _with_patients(run, words, patients) for run in runs]
+
+
+def _with_patients(run: Run, words: str, patients: Patients) -> Run:
+    known = tuple(replace(one, conditions={**one.conditions, PATIENTS: words}) for one in run.known)
+    return replace(run, patients=patients, known=known)
 
 
 def _stated(key: str, value: Any) -> Iterator[tuple[str, Any]]:
