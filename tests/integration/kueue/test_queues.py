@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 
 from tests.integration.conftest import Lab
-from tests.support.api import ApiError, Object
+from tests.support.api import Api, ApiError, Object
 from tests.support.builders import training
 from tests.support.kueue import GPU, PLENTY, Kueue
+from tests.support.process import OperatorProcess
 
 ONE_GPU = {**PLENTY, GPU: "1"}
 
@@ -130,6 +131,28 @@ def test_what_a_check_says_and_how_it_ends(kueue: Kueue, lab: Lab) -> None:
     kueue.queue(lab.namespace, "other")
     lab.set(queueName="other")
     lab.kubelet.pod("hippo", "plan")
+
+
+def test_what_follows_the_folds_comes_before_the_folds_of_others(
+    kueue: Kueue, api: Api, namespace: str, start_operator: Callable[..., OperatorProcess]
+) -> None:
+    """With a class of its own for it: a trained model does not wait for its score until all others are trained."""
+    high = f"{namespace}-high"
+    kueue.priority(high, 1000)
+    kueue.queue(namespace, "q", **ONE_GPU)
+    lab = Lab(api, namespace, start_operator(namespace, finishing_priority_class=high))
+    queued_training(lab, "a", testSet={})
+    queued_training(lab, "b", folds=[0, 1])
+    lab.plan_and_train("a")
+    lab.plan_and_train("b")
+    lab.kubelet.end(lab.kubelet.pod("a", "fold", "0"))
+    lab.kubelet.end(lab.kubelet.pod("a", "verify"))
+    lab.wait_said("evaluation waits for admission", "a")
+    # Both folds of b were made in the same second: either is Kueue's first.
+    lab.kubelet.end(lab.kubelet.pod("b", "fold"))
+    lab.kubelet.end(lab.kubelet.pod("a", "evaluate"))
+    lab.wait_reason("Complete", "TrainingComplete", "a")
+    lab.wait_said(" waits for admission", "b")
 
 
 def test_a_verification_is_stopped_for_others_without_a_false_word(kueue: Kueue, lab: Lab) -> None:
