@@ -58,7 +58,8 @@ class SlippedIn(StatusModel):
     """What somebody else, such as a webhook, has put into pods of the run."""
 
     what: Annotated[str, Field(max_length=1024)]
-    """Name of a variable, the command, a hook, a volume's path, or another image."""
+    """Name of a variable, the command, a hook, a volume's path, or another image; the last one is "and more" where
+    there is no room for all."""
     where: Annotated[list[Annotated[str, Field(max_length=128)]], Field(max_length=MAX_SLIPPED_INTO)]
     """Whose pods: planning, fold 0, ...; the first ones."""
 
@@ -90,7 +91,7 @@ class Provenance(StatusModel):
     """The same image as nodes resolved it for other pods of the run: its tag was moved while the training ran."""
     slipped_in: Annotated[list[SlippedIn] | None, Field(max_length=MAX_SLIPPED_IN)] = None
     """What pods of the run had that the operator has not given to them, and by which they can run other code than their
-    image's. What is listed once stays; absent where nothing is known of."""
+    image's. Images come first. What is listed once stays, be it as "and more"; absent where nothing is known of."""
     verifier_image: str | None = None
     """The operator's own image, which makes the folders and verifies the checkpoints, as asked for."""
     verifier_image_digest: str | None = None
