@@ -97,7 +97,7 @@ def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]
     image = str(has.get("image") or "")
     wanted = str(asked.get("image") or "")
     other = [] if same_image(wanted, image) or pins(wanted, image) else [of_image(image)]
-    return tuple(dict.fromkeys((*other, *of_itself(has), *others(given(asked), given(has)))))
+    return tuple(dict.fromkeys((*of_itself(has), *others(given(asked), given(has)), *other)))
 
 
 def of_image(image: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.policy.decision import Policy
+from nnunet_api.slipped_in import between
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
@@ -173,6 +174,12 @@ def test_nor_is_what_the_spec_asks_for_and_an_image_by_its_digest_from_a_mirror(
 def test_a_digest_pins_the_tag_that_was_asked_for_and_no_other() -> None:
     for image in (f"registry.example/trainer:11@{DIGEST}", f"registry.example/trainer@{DIGEST}"):
         assert known(look(ONE, *planned(ONE), *fold(has(image=image)))) == [(f"image {image}", ["fold 0"])]
+
+
+def test_a_predictions_container_is_held_against_its_job_in_the_same_way() -> None:
+    asked = {"image": "registry.example/trainer:1", "args": ["predict"]}
+    assert between(asked, {**asked, "image": f"registry.example/trainer:1@{DIGEST}"}) == ()
+    assert between(asked, {"image": "mine:1", "args": ["sh"]}) == ("the command", "image mine:1")
 
 
 @pytest.mark.parametrize("what", OTHERS)

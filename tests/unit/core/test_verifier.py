@@ -158,9 +158,10 @@ def by_image(image: str, of: Training, *objects: Manifest) -> Any:
 def test_an_operator_that_is_installed_anew_by_a_tag_holds_what_began_with_a_digest() -> None:
     of = training(folds=[0], trainer=PINNED)
     plan = planning(of, A)
-    (own,) = plan[0]["spec"]["template"]["spec"]["initContainers"]
-    (told,) = [variable for variable in own["env"] if variable["name"] == "NNUNET_RUN_IMAGE"]
-    told["value"] = A
+    for spec in (plan[0]["spec"]["template"]["spec"], plan[1]["spec"]):
+        (own,) = spec["initContainers"]
+        (told,) = [variable for variable in own["env"] if variable["name"] == "NNUNET_RUN_IMAGE"]
+        own["image"] = told["value"] = A
     begun = known(of, *plan)
     assert begun.status.provenance and begun.status.provenance.verifier_image == A
     held = by_image("registry.example/trainer:1", begun, *plan)
