@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -154,7 +155,7 @@ def test_an_interval_holds_its_own_difference(
     baseline, candidate = clustered(seed, replicates, sizes, classes, differences=(0.0, -0.02), of_seeds=0.0)
     found = estimate(baseline, candidate, seed)
     intervals = [found.interval(level) for level in (0.5, 0.9, 0.95, 0.99, 0.9998)]
-    for (low, high), (lower, higher) in zip(intervals, intervals[1:], strict=False):
+    for (low, high), (lower, higher) in pairwise(intervals):
         assert lower <= low <= found.difference <= high <= higher
 
 
