@@ -101,7 +101,7 @@ def test_runs_of_which_nobody_knows_whether_patients_are_told_are_evaluated_anew
     assert facts is not None
     (found,) = facts.differences
     assert found.path == "patients"
-    assert found.matter.endswith("train and evaluate anew with this version of the trainer's image")
+    assert found.matter.startswith("is not known of all: train and evaluate anew with this version's image (")
 
 
 @pytest.mark.parametrize(
