@@ -82,7 +82,7 @@ class Difference:
 
     path: str
     matter: str
-    """What differs, with the values."""
+    """What differs, then what mends it, then the values: reports cut the end, and arms and values may be long."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.matter}"
@@ -193,12 +193,12 @@ def founded(known: Sequence[Known], varies: Iterable[str]) -> list[str]:
 def _unfounded(name: str, known: Sequence[Known], last: bool) -> Difference | None:
     paths = _below(name, known)
     if not paths:
-        matter = "is named in spec.varies, and nothing of that name is known of these trainings: correct the name"
+        matter = "is named in spec.varies, and nothing of that name is known: correct the name"
         return Difference(name, matter) if last else None
     if any(_differs(path, known) for path in paths):
         return None
     value = f" ({_values(paths[0], known)[known[0].arm]} in all arms)" if len(paths) == 1 else ""
-    return Difference(name, f"is named in spec.varies, and does not differ{value}: leave it out, or correct the arms")
+    return Difference(name, f"is named in spec.varies, and does not differ: leave it out, or correct the arms{value}")
 
 
 def _below(name: str, known: Sequence[Known]) -> list[str]:
@@ -215,12 +215,12 @@ def _difference(path: str, known: Sequence[Known], named: Sequence[str], require
     values = _values(path, known)
     if required and any(UNKNOWN in value.split(", ") for value in values.values()):
         told = "; ".join(f"{arm}: {value}" for arm, value in values.items())
-        matter = f"is not known of all ({told}): train and evaluate anew with this version of the trainer's image"
+        matter = f"is not known of all: train and evaluate anew with this version's image ({told})"
         return Difference(path, matter)
     if path in NEVER_MIXED and not _may_differ(path, named):
         mixed = next((one for one in known if isinstance(one.conditions.get(path), Several)), None)
         if mixed:
-            matter = f"is not the same in all pods of {mixed.training} ({_text(path, mixed)}): train with a digest"
+            matter = f"is not the same in all pods: train with a digest ({mixed.training}: {_text(path, mixed)})"
             return Difference(path, matter)
     if path not in MAY_MIX:
         for arm in values:

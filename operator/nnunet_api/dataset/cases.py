@@ -25,6 +25,8 @@ _NOT_UTF8 = (b"\xff\xfe", b"\xfe\xff")
 _LIKE_PATIENT = frozenset({"patientid", "patients", "subject", "subjectid", "pid", "pat"})
 _NO_PATIENT = frozenset({"na", "n/a", "nan", "nat", "null", "none", "unknown", "-", "--", "?", "#n/a"})
 """What stands where nobody knows whose images they are: not the name of one patient."""
+LEAST_PATIENTS = 5
+"""Patients of a test set below which a comparison on it gives no verdict."""
 _SAVE = "save it as CSV in UTF-8"
 
 
@@ -38,6 +40,14 @@ class Cases:
     """By case: its values by column."""
     lines: Mapping[str, int]
     """By case: the line of the file, the first is 1."""
+
+    @property
+    def whose(self) -> str:
+        """The column that tells whose a case is, so which cases are no independent ones; empty without it.
+
+        No other tells: what splits keep together may be as much as a site's cases, and a few sites are no sample.
+        """
+        return PATIENT if PATIENT in self.columns else ""
 
     def values(self, column: str, cases: Iterable[str]) -> dict[str, str]:
         """Return what a column says of those of the cases that have a row, by case."""
@@ -202,13 +212,6 @@ class Asked:
         several = {f"spec.evaluation.subgroups[{place}]": name for place, name in enumerate(self.subgroups)}
         return {field: name for field, name in {**single, **several}.items() if name}
 
-    def whose(self, table: Cases) -> str:
-        """Return the column that tells whose a case is, so which cases are no independent ones; empty without any.
-
-        Splits may keep more together than a patient's cases, such as a site's: patients go before.
-        """
-        return PATIENT if PATIENT in table.columns else self.group_by
-
     def kept(self, table: Cases) -> list[str]:
         """Return the columns whose values must not be on both sides: of a fold, and of training and test."""
         return list(dict.fromkeys([*([PATIENT] if PATIENT in table.columns else []), *filter(None, [self.group_by])]))
@@ -352,7 +355,12 @@ def case_notes(read: ReadCases, training: Collection[str], test: Collection[str]
         yield f"{CASES_FILE} has {words} of no training case and no test case: {named(unknown)}"
     groups = read.table.groups(PATIENT, test) if PATIENT in read.table.columns else {}
     if several := sum(len(cases) > 1 for cases in groups.values()):
+        few = (
+            f". A verdict needs {LEAST_PATIENTS} at least: before anything trains, take a test set of more, or correct "
+            f"column {PATIENT} of {CASES_FILE}"
+        )
         yield (
             f"{counted(several, 'patient')} of the test set have several cases: comparisons draw and test patients, so "
             f"{len(groups)} of them count there, and not {counted(len(test), 'case')}"
+            f"{few if len(groups) < LEAST_PATIENTS else ''}"
         )

@@ -218,7 +218,8 @@ def test_what_can_not_be_compared_is_said_before_anything_trains(comparing: Comp
         "resources.gpus: standard: 1; fast: 2",
     ):
         assert part in message, message
-    assert "schedule.epochs: is named in spec.varies, and does not differ (10 in all arms)" in message
+    said = "schedule.epochs: is named in spec.varies, and does not differ: leave it out, or correct the arms"
+    assert f"{said} (10 in all arms)" in message
     assert comparing.status()["phase"] == comparing.status()["verdict"] == "NotComparable"
     assert lab.jobs() == []
 

@@ -141,6 +141,17 @@ def test_several_test_cases_of_a_patient_are_noted() -> None:
     assert [counted in note for note in notes] == [True] * (len(TEST) > 1)
 
 
+@pytest.mark.parametrize(("patients", "few"), [(4, True), (5, False)])
+def test_too_few_patients_for_a_verdict_are_noted_before_anything_trains(patients: int, few: bool) -> None:
+    test = [f"t{place}" for place in range(20)]
+    rows = [*((case, case) for case in TRAINING), *((case, f"p{place % patients}") for place, case in enumerate(test))]
+    text = "case,patient\n" + "".join(f"{case},{patient}\n" for case, patient in rows)
+    (note,) = case_notes(read_cases(text.encode()), TRAINING, test)
+    assert f"so {patients} of them count there, and not 20 cases" in note
+    remedy = "A verdict needs 5 at least: before anything trains, take a test set of more, or correct column patient"
+    assert (remedy in note) == few
+
+
 def test_names_that_stand_for_two_cases() -> None:
     told = "; ".join(content_problems(table(FULL), TRAINING, ("c0",), Asked()))
     assert "1 name stands for a training case and a test case: c0" in told

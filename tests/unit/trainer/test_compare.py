@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.comparison.log import MOST_POINTS, ComparisonLog, log_hash
-from nnunet_api.contract import TERMINATION_LOG_LIMIT
+from nnunet_api.contract import TERMINATION_LOG_LIMIT, TerminationReport
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.commands.compare import compare_runs
 from nnunet_trainer.process.failures import TrainerError
@@ -180,6 +180,27 @@ def test_a_case_without_scores_is_named(volume: Volume) -> None:
     assert "short of arm short, replicate 2, has no scores of 1 case: case_03" in found.matter
 
 
+def test_what_mends_it_is_said_however_many_arms_there_are(volume: Volume) -> None:
+    """In `kubectl get` as in what a pod may leave behind: cut are the values."""
+
+    def told_nothing(summary: dict[str, Any], folds: list[dict[str, Any]]) -> None:
+        summary["conditions"] = {}
+        for one in folds:
+            del one["conditions"]["datasetHash"], one["conditions"]["splitsHash"]
+
+    names = [f"a-training-whose-name-says-all-that-is-special-of-it-{place}" for place in range(10)]
+    runs = [volume.run(name, change=told_nothing) if place else volume.run(name) for place, name in enumerate(names)]
+    report = compare_runs(told(*runs))
+    remedy = "is not known of all: train and evaluate anew with this version's image"
+    for each in (report, TerminationReport.model_validate_json(encode(report))):
+        assert each.comparison is not None
+        found = {one.path: one.matter for one in each.comparison.differences}
+        assert found["datasetHash"].startswith(remedy) and len(found) >= 5
+        assert remedy in (each.message or "")
+        unknown = [matter for matter in found.values() if "is not known of all" in matter]
+        assert len(unknown) >= 4 and all(matter.startswith(remedy) for matter in unknown)
+
+
 def test_what_is_to_differ_has_to(volume: Volume) -> None:
     contract = told(
         volume.run("long"), volume.run("short", epochs=250), varies=["schedule.epochs", "batchSize", "batch"]
@@ -187,7 +208,7 @@ def test_what_is_to_differ_has_to(volume: Volume) -> None:
     report = compare_runs(contract)
     assert report.comparison is not None
     found = {one.path: one.matter for one in report.comparison.differences}
-    assert "does not differ (2 in all arms)" in found["batchSize"]
+    assert "does not differ: leave it out, or correct the arms (2 in all arms)" in found["batchSize"]
     assert "nothing of that name is known" in found["batch"]
 
 

@@ -49,8 +49,21 @@ def test_where_nobody_says_who_is_whose_that_is_said(volume: Volume, capsys: pyt
 
 def test_too_few_patients_are_no_sample_however_many_cases_they_have(volume: Volume) -> None:
     runs = volume.run("long", change=of_patients(6)), volume.run("short", epochs=250, change=of_patients(6))
-    with pytest.raises(TrainerError, match="4 patients: a comparison needs 5 at least"):
+    with pytest.raises(TrainerError, match="4 patients: a comparison needs 5 at least") as caught:
         compare_runs(told(*runs))
+    assert caught.value.message.endswith(
+        "Take a test set of more patients, or correct column patient of cases.csv where it names none, and train anew"
+    )
+
+
+def test_few_patients_are_enough_for_an_interval_by_folds(volume: Volume) -> None:
+    """It rests on the folds, which tear no patient apart, and not on how many patients there are."""
+    change = of_patients(1, lambda number: number % 4)
+    runs = [volume.run(name, loss, epochs, test_set=False, change=change)
+            for name, loss, epochs in (("long", 0.0, 1000), ("short", 0.05, 250))]  # fmt: skip
+    facts = compare_runs(told(*runs, test_set=False)).comparison
+    assert facts is not None and (facts.patients, facts.indicative) == (4, True)
+    assert facts.candidates[0].verdict.startswith("Indicative")
 
 
 def of_others(summary: dict[str, Any], folds: list[dict[str, Any]]) -> None:

@@ -21,6 +21,8 @@ from nnunet_trainer.dataset.run_splits import (
 )
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
+from nnunet_trainer.scoring.patients import told_patients
+from nnunet_trainer.scoring.subgroups import subgroups
 from tests.support.made_contracts import contract, paths_of, plan_facts
 from tests.support.odd_datasets import NAME, make, split
 
@@ -158,8 +160,8 @@ def test_who_a_patient_is_stays_in_the_dataset(folder: Path) -> None:
     ("table", "changes", "column", "numbers"),
     [
         (PATIENTS, GROUPED, "patient", [0, 0, 1, 1, 2]),
-        (OF_FAMILIES, {"splits": {"folds": 3, "groupBy": "family"}}, "family", [0, 0, 1, 1, 2]),
-        # What splits keep together may be more than a patient's, as a clinic's.
+        # What splits keep together may be more than a patient's, as a clinic's: no other column tells patients.
+        (OF_FAMILIES, {"splits": {"folds": 3, "groupBy": "family"}}, "", []),
         (TWO_CLINICS, {"splits": {"folds": 2, "groupBy": "clinic"}}, "patient", [0, 0, 1, 1, 2]),
         (PATIENTS.replace("patient", "age"), {}, "", []),
         ("", {}, "", []),
@@ -179,6 +181,20 @@ def test_whose_the_cases_are_is_kept_for_the_scores(
     keep(look(folder, **changes), paths)
     known = read_run_cases(paths, required=True)
     assert (known.patient_column, [known.cases[case].patient for case in sorted(known.cases)]) == (column, numbers)
+
+
+def test_a_site_that_splits_keep_together_is_no_patient(folder: Path) -> None:
+    """Neither for comparisons, whose test set may be one other hospital's, nor for intervals of that very column."""
+    outside = tuple(f"t{place}" for place in range(10))
+    sites = {"c0": "A", "c1": "A", "c2": "B", "c3": "B", "c4": "A", **dict.fromkeys(outside, "C")}
+    (folder / "cases.csv").write_text("case,site\n" + "".join(f"{case},{site}\n" for case, site in sites.items()))
+    asked = {"splits": {"folds": 2, "groupBy": "site"}, "evaluation": {"subgroups": ["site"]}}
+    found = look(folder, outside, **asked)
+    assert found.words == "2 folds by site"
+    assert told_patients(found.cases, outside) == {"column": "", "byCase": {}}
+    scores = [{case: {"1": 0.5} for case in outside}]
+    (one,) = subgroups(["site"], found.cases.cases, {"background": 0, "x": 1}, {"test": scores})
+    assert (one.value, one.units, one.low, one.high) == ("C", 10, 0.5, 0.5)
 
 
 def test_a_run_of_before_says_nothing_of_patients(folder: Path) -> None:

@@ -123,12 +123,16 @@ def _not_comparable(contract: ComparisonContract, found: Sequence[Difference]) -
         uid=contract.uid,
         registration=contract.registration,
         differences=[
-            DifferenceFacts(path=one.path[:_TOLD], matter=one.matter[:_TOLD]) for one in found[:MAX_DIFFERENCES]
+            DifferenceFacts(path=one.path[:_TOLD], matter=_cut(one.matter)) for one in found[:MAX_DIFFERENCES]
         ],
     )
     for one in found:
         print(f"{one}")  # noqa: T201
     return TerminationReport(message=f"the arms can't be compared: {found[0]}"[:500], comparison=facts)
+
+
+def _cut(matter: str) -> str:
+    return matter if len(matter) <= _TOLD else f"{matter[: _TOLD - 4]} ..."
 
 
 def _classes(contract: ComparisonContract, runs: Sequence[Run]) -> tuple[str, ...]:

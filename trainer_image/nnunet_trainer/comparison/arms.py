@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nnunet_api.dataset.cases import CASES_FILE, LEAST_PATIENTS, PATIENT
 from nnunet_api.words import counted
 from nnunet_trainer.scoring.aggregation import Array, aggregate, mean_of_known, numbered
 
-MIN_UNITS = 5
+MIN_UNITS = LEAST_PATIENTS
 """Cases, or patients where they are known, below which nothing is estimated: no sign of five differences is rarer than
 1 in 32."""
 
@@ -121,8 +122,9 @@ def check(arms: Sequence[Arm]) -> None:
     if len(arms) < 2:
         raise ValueError(f"{len(arms)} arm to compare: there have to be two at least")
     first = arms[0]
-    if first.unit_count < MIN_UNITS:
-        raise ValueError(f"{units_in_words(first)}: a comparison needs {MIN_UNITS} at least")
+    units = len(first.cases) if first.folds else first.unit_count  # an interval by folds rests on no patients
+    if units < MIN_UNITS:
+        raise ValueError(_few(first, units))
     for arm in arms:
         if arm.patients != first.patients or len(arm.patients) not in (0, len(arm.cases)):
             raise ValueError(f"arms {first.name} and {arm.name} don't have the same patients")
@@ -134,6 +136,16 @@ def check(arms: Sequence[Arm]) -> None:
             )
         if np.isinf(arm.values).any() or np.isnan(arm.means()).any():
             raise ValueError(f"arm {arm.name}: a replicate has no score, or one that is infinite")
+
+
+def _few(arm: Arm, units: int) -> str:
+    """Return that there are too few patients, or cases, and what mends it."""
+    if arm.folds or not arm.patients:
+        return f"{counted(units, 'case')}: a comparison needs {MIN_UNITS} at least. Train anew with more of them"
+    return (
+        f"{counted(units, 'patient')}: a comparison needs {MIN_UNITS} at least, however many cases they have. Take a "
+        f"test set of more patients, or correct column {PATIENT} of {CASES_FILE} where it names none, and train anew"
+    )
 
 
 def units_in_words(arm: Arm, count: int | None = None) -> str:

@@ -170,7 +170,7 @@ def _candidate(
     scored = np.flatnonzero(~np.isnan(every))
     of_patients = by_patient(every[scored], baseline.units[scored])
     units = len(of_patients.means)
-    if units < MIN_UNITS:
+    if (len(scored) if baseline.folds else units) < MIN_UNITS:
         raise ValueError(
             f"{units_in_words(baseline, units)} {'has' if units == 1 else 'have'} a score in both arms, and "
             f"{MIN_UNITS} at least are needed: name other classes"

@@ -189,7 +189,8 @@ def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
     """Return the estimate of two single models by a paired bootstrap of the cases (BCa, Efron 1987).
 
     BCa corrects for skew, and not for samples that vary too little. Where patients have unequal numbers of cases, a few
-    of them make most of the variance: samples are widened then, and quantiles are Student's, as with replicates.
+    of them make most of the variance: samples are widened then, and the percentiles that BCa comes to taken as much
+    further out as Student's t is wider. Student's quantiles inside BCa's formula would turn its sign.
     """
     difference = candidate.mean() - baseline.mean()
     counts = counts_of_cases(_samples_of_units(seed, baseline.unit_count), baseline.units)
@@ -198,18 +199,22 @@ def over_cases(baseline: Arm, candidate: Arm, seed: int) -> Estimate:
     if np.ptp(known) < _SAME:
         return Estimate(difference, lambda level: (difference, difference))
     bias, acceleration, freedom = _bias(drawn, difference), _acceleration(baseline, candidate), math.inf
+    # Where samples have no score, or one case alone gives the score, there is no correction.
+    corrects = bool(np.isfinite([bias, acceleration, drawn.sum()]).all())
     if baseline.unit_count < len(baseline.cases):
         known = _widened(known, np.bincount(baseline.units))
         freedom = _freedom_of_cases((baseline, candidate))
 
     def of_level(level: float) -> Interval:
-        ends = np.array([0.5 * (1 - level), 0.5 * (1 + level)])
-        reach = bias + stats.t.ppf(ends, freedom)
-        corrected = stats.norm.cdf(bias + reach / (1 - acceleration * reach))
-        # Where samples have no score, or one case alone gives the score, there is no correction.
-        plain = stats.norm.cdf(stats.t.ppf(ends, freedom))
-        found = np.percentile(known, 100 * (plain if np.isnan([*corrected, drawn.sum()]).any() else corrected))
-        return float(found[0]), float(found[1])
+        beyond = np.array([0.5 * (1 - level), 0.5 * (1 + level)])
+        if corrects:
+            reach = bias + stats.norm.ppf(beyond)
+            # Beyond its pole the formula has the wrong sign: there the end is the furthest sample.
+            beyond = stats.norm.cdf(bias + reach / np.maximum(_SAME, 1 - acceleration * reach))
+        if math.isfinite(freedom):
+            beyond = stats.norm.cdf(stats.t.ppf(beyond, freedom))
+        low, high = map(float, np.percentile(known, 100 * beyond))
+        return min(low, difference), max(high, difference)  # with a large bias BCa may leave out the difference itself
 
     return Estimate(difference, of_level)
 

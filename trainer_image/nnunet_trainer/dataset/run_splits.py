@@ -51,7 +51,7 @@ class RunCases(StatusModel):
 
     cases: dict[str, RunCase] = {}
     patient_column: str | None = None
-    """Column that tells whose a case is (`Asked.whose`); empty where nothing tells. None in a file of a version before
+    """Column that tells whose a case is (`Cases.whose`); empty where nothing tells. None in a file of a version before
     this, which tells nothing either way."""
 
 
@@ -152,7 +152,7 @@ def _require_whole(
 
 def _cases(table: Cases, asked: Asked) -> RunCases:
     """Return what the evaluation needs. Who a patient is stays in the dataset."""
-    column = asked.whose(table)
+    column = table.whose
     if not asked.subgroups and not column:
         return NOTHING_TOLD
     patients = table.groups(column, table.rows).values() if column else ()

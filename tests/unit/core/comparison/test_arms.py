@@ -116,7 +116,7 @@ def test_the_same_image_from_another_registry_is_the_same() -> None:
 def test_a_tag_that_was_moved_on_the_way_is_no_condition_that_arms_can_share() -> None:
     both = {name: arm(name, provenance={"otherImageDigests": ["r/t@sha256:2"]}) for name in ("long", "short")}
     said = found(VARIES, **both)["trainer.image"]
-    assert said == "is not the same in all pods of long (sha256:1, sha256:2): train with a digest"
+    assert said == "is not the same in all pods: train with a digest (long: sha256:1, sha256:2)"
     assert found([*VARIES, "trainer.image"], long=arm("long"), short=both["short"]) == {}
 
 
@@ -128,7 +128,10 @@ def test_what_follows_from_a_name_may_differ_with_it() -> None:
 @pytest.mark.parametrize(
     ("varies", "matter"),
     [
-        ("schedule.epochs", "is named in spec.varies, and does not differ (1000 in all arms)"),
+        (
+            "schedule.epochs",
+            "is named in spec.varies, and does not differ: leave it out, or correct the arms (1000 in all arms)",
+        ),
         ("earlyStopping", "is named in spec.varies, and does not differ"),
     ],
 )

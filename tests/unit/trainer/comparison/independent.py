@@ -172,7 +172,7 @@ def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients:
 def _bca_of_few(
     baseline: Scores, candidate: Scores, random: Any, statistic: Callable[[Any], float], patients: Patients
 ) -> Interval:
-    """Return the BCa interval of samples that are widened, by Student's quantiles in the place of the normal ones."""
+    """Return the BCa interval of samples that are widened, as much further out as Student's t is wider."""
     number = len(patients)
     every = [statistic(sample) for sample in random.integers(0, number, (9_999, number))]
     told = [one for one in every if not math.isnan(one)]
@@ -188,11 +188,12 @@ def _bca_of_few(
 
     def of_level(level: float) -> tuple[float, float]:
         ends = []
-        for quantile in ((1 - level) / 2, (1 + level) / 2):
-            reach = float(stats.t.ppf(quantile, freedom))
-            moved = bias + (bias + reach) / (1 - skew * (bias + reach))
+        for share in ((1 - level) / 2, (1 + level) / 2):
+            reach = bias + float(stats.norm.ppf(share))
+            moved = float(stats.norm.cdf(bias + reach / (1 - skew * reach)))
             broken = math.isnan(moved) or len(told) < len(every)
-            ends.append(float(np.quantile(wide, stats.norm.cdf(reach if broken else moved))))
+            further = float(stats.t.ppf(share if broken else moved, freedom))
+            ends.append(float(np.quantile(wide, stats.norm.cdf(further))))
         return ends[0], ends[1]
 
     return of_level

@@ -2,21 +2,22 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from nnunet_api.comparison.power import cases_needed, detectable_loss
 from nnunet_trainer.comparison.arms import Arm, case_differences
 from nnunet_trainer.comparison.comparing import compare
-from nnunet_trainer.comparison.estimate import Estimate
+from nnunet_trainer.comparison.estimate import Estimate, estimate
 from nnunet_trainer.comparison.power import power
 from nnunet_trainer.comparison.significance import holm, p_permutation, p_wilcoxon, probability_better, rank_biserial
 from nnunet_trainer.comparison.verdict import Verdict, verdicts
 from nnunet_trainer.scoring.aggregation import aggregate, aggregate_counted
-from tests.unit.trainer.comparison.made_arms import arm, made
+from tests.unit.trainer.comparison.made_arms import arm, clustered, made
 
 MARGIN = 0.01
 NAN = float("nan")
@@ -136,6 +137,33 @@ def test_a_class_that_nobody_has_is_left_out() -> None:
     found = compare(arms, MARGIN)
     assert list(found.candidates[0].classes) == ["class 0"]
     assert [note.split(":")[0] for note in found.notes] == ["FewReplicates"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.sampled_from([1, 1, 1, 2, 3, 8, 30]), min_size=5, max_size=40),
+    st.integers(0, 2**32),
+    st.integers(1, 2),
+    st.sampled_from([(1, 1), (1, 1), (1, 1), (3, 3), (3, 1)]),
+)
+@example([20, *[1] * 29], 8000001, 1, (1, 1))
+@example([30, 1, 1, 1, 1, 1], 8000000, 1, (1, 1))
+def test_an_interval_holds_its_own_difference(
+    sizes: list[int], seed: int, classes: int, replicates: tuple[int, int]
+) -> None:
+    """However few patients have however many of the cases: else what is lost may look like a gain."""
+    baseline, candidate = clustered(seed, replicates, sizes, classes, differences=(0.0, -0.02), of_seeds=0.0)
+    found = estimate(baseline, candidate, seed)
+    intervals = [found.interval(level) for level in (0.5, 0.9, 0.95, 0.99, 0.9998)]
+    for (low, high), (lower, higher) in pairwise(intervals):
+        assert lower <= low <= found.difference <= high <= higher
+
+
+def test_one_patient_of_most_cases_decides_nothing() -> None:
+    """Twenty of 49 cases are one draw: the samples with that patient are far from those without."""
+    arms = clustered(8000001, (1, 1), (20, *(1,) * 29), differences=(0.0, -0.02), of_seeds=0.0)
+    (one,) = compare(arms, MARGIN).candidates
+    assert one.verdict == Verdict.INCONCLUSIVE and one.interval[1] - one.interval[0] > 0.06
 
 
 @pytest.mark.parametrize("draw", range(6))

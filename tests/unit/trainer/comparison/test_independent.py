@@ -40,6 +40,7 @@ SETS = {
     "patients of several cases": clustered(9, (3, 3), SIZES, differences=(0.0, -0.012)),
     "patients, classes that cases lack": clustered(10, (3, 2), SIZES, 3, lacking=0.4),
     "patients, single models": clustered(11, (1, 1), SIZES, 2, differences=(0.0, 0.02)),
+    "one patient of most cases, single models": clustered(14, (1, 1), (8, 1, 1, 1, 1, 1), differences=(0.0, -0.01)),
     "patients in folds": in_folds(clustered(12, (2, 2), SIZES, differences=(0.0, -0.01))),
     "three arms of patients": clustered(13, (3, 3, 3), SIZES, differences=(0.0, -0.05, 0.004), noise=0.01),
     "three arms": made(7, (3, 3, 3), 24, differences=(0.0, -0.05, 0.004), noise=0.01, of_seeds=0.001),
