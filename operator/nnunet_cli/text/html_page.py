@@ -7,16 +7,18 @@ from nnunet_cli.text.words import printable
 
 Row = tuple[str, str]
 
-_FENCE = b"""<!DOCTYPE html>
+_NOTHING = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
+"""A policy by which nothing runs, is loaded or sent."""
+_FENCE = f"""<!DOCTYPE html>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta http-equiv="Content-Security-Policy" content="{_NOTHING}; img-src data:">
 """
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
 <title>{title}</title>
 <style>
 body {{ font: 15px sans-serif; margin: 2em; max-width: {width}; color: #222 }}
@@ -38,11 +40,12 @@ svg {{ max-width: 100%; height: auto }}
 
 
 def fenced(data: bytes) -> bytes:
-    """Return a page of somebody else's in which nothing runs, and that loads nothing.
+    """Return a page of somebody else's in which nothing runs, and that loads and sends nothing.
 
-    What stands first is the head of a page to any browser, and of several such policies each holds.
+    What stands first is the head of a page to any browser, and of several such policies each holds. No such policy
+    keeps a page from leading to another one, by a link or at once.
     """
-    return _FENCE + data
+    return _FENCE.encode() + data
 
 
 def escape(text: str) -> str:
@@ -52,7 +55,9 @@ def escape(text: str) -> str:
 
 def page(title: str, parts: Iterable[str], width: str = "60em") -> str:
     """Return the page; what is empty is left out of its parts. `width` (CSS) is the most it takes: "none" for all."""
-    return _PAGE.format(title=escape(title), body="\n".join(part for part in parts if part), width=width)
+    return _PAGE.format(
+        title=escape(title), policy=_NOTHING, body="\n".join(part for part in parts if part), width=width
+    )
 
 
 def section(title: str, rows: Iterable[Row]) -> str:

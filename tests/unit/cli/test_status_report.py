@@ -109,7 +109,7 @@ def test_nothing_runs_in_a_report_that_another_has_written() -> None:
     assert first.startswith("<!DOCTYPE html>") and rest == evil and [tag for tag, _ in parser.found] == ["meta", "meta"]
     assert parser.found[1][1] == {
         "http-equiv": "Content-Security-Policy",
-        "content": "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+        "content": "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; img-src data:",
     }
 
 
