@@ -117,6 +117,28 @@ def test_what_is_clear_is_said(difference: float, expected: Verdict, replicates:
     assert [note.split(":")[0] for note in found.notes] == (["ModelsNotMethods"] if replicates == (1, 1) else [])
 
 
+@pytest.mark.parametrize(
+    ("arms", "said"),
+    [
+        (made(30, (1, 1), 8), True),
+        (made(30, (1, 1), 29), True),
+        (made(30, (1, 1), 30), False),
+        (made(30, (3, 3), 8), False),
+        (made(30, (1, 3), 8), False),
+        (clustered(30, (1, 1), [1] * 8), True),
+        (clustered(30, (1, 1), [2] * 8), False),
+        (made(30, (1, 1), 20, folds=5), False),
+    ],
+    ids=["8", "29", "30", "replicates", "of one arm", "patients of one case", "patients of several", "folds"],
+)
+def test_too_few_cases_for_the_interval_of_two_models_are_told(arms: list[Arm], said: bool) -> None:
+    """Where seeds are drawn too, and where patients have several cases, the interval is widened."""
+    notes = [note for note in compare(arms, MARGIN).notes if note.startswith("FewCases: ")]
+    assert len(notes) == said
+    if said:
+        assert notes[0].endswith("so take 30 at least, or 3 replicates of each arm")
+
+
 def test_cross_validation_is_indicative_at_most() -> None:
     arms = made(10, (1, 1), 50, differences=(0.0, -0.05), noise=0.01, folds=5)
     assert compare(arms, MARGIN).to_json_dict()["candidates"][0]["verdict"] == "IndicativeInferior"
