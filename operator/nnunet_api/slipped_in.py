@@ -24,7 +24,9 @@ _COMMAND = "the command"
 _IMAGE = "image "
 MORE = "and more"
 """The last entry of a record that has no room for all: no list of variables can hold it."""
-_DATA = "/nnunet"
+_FROM_ITS_JOB = ("/nnunet",)
+_CACHES = ("/tmp", "/tmp/torchinductor")
+"""What is compiled for a training is kept and loaded there: at the first, or at what begins like the second."""
 _CODE = (
     *("/opt/nnunet", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
     *(
@@ -35,9 +37,9 @@ _CODE = (
         "/etc/ld.so.cache",
         "/etc/ld.so.conf",
     ),
-    "/etc/ld.so.conf.d",
+    *("/etc/ld.so.conf.d", "/etc/ssl/openssl.cnf", "/etc/nccl.conf"),
 )
-"""Where images built on the trainer image have what they run."""
+"""Where images built on the trainer image have what they run, and settings that can name a library."""
 _NO_CODE = ("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs", "/usr/lib/locale")
 """What lies among it and is none: clusters give all pods their certificates."""
 _HARMLESS_NAMES = (
@@ -80,7 +82,8 @@ def given(container: Mapping[str, Any]) -> Given:
         if _is_operators(name) or name.startswith(_LEADING_PREFIXES) or name in _LEADING_NAMES:
             found.append((name, _digest([one.get("value"), one.get("valueFrom")])))
     for one in container.get("volumeMounts") or ():
-        if _holds(_DATA, path := _mounted(one)):
+        path = _mounted(one)
+        if any(_holds(folder, path) for folder in _FROM_ITS_JOB) or path == _CACHES[0] or path.startswith(_CACHES[1]):
             found.append(
                 (f"a volume at {path}", _digest([one.get("name"), one.get("subPath"), one.get("subPathExpr")]))
             )
@@ -124,10 +127,27 @@ def same_image(asked: str, runs: str) -> bool:
 def pins(asked: str, runs: str) -> bool:
     """Tell whether a reference is the one that was asked for, with a digest that somebody has looked up for its tag.
 
-    Webhooks that check signatures do that. Which image the tag is to name is theirs to say as it is the registry's, so
-    it is no proof of what runs.
+    Webhooks that check signatures do that; some leave the tag out, or write out what goes without saying (docker.io,
+    library, latest). Which image the tag is to name is theirs to say as it is the registry's, so it is no proof of what
+    runs.
     """
-    return "@" not in asked and re.fullmatch(r"@sha256:[0-9a-f]{64}", runs.removeprefix(asked)) is not None
+    if "@" in asked or not re.fullmatch(r".*@sha256:[0-9a-f]{64}", runs):
+        return False
+    (wanted, asked_tag), (repository, tag) = _parts(asked), _parts(runs.partition("@")[0])
+    return wanted == repository and tag in ("", asked_tag or "latest")
+
+
+def _parts(reference: str) -> tuple[str, str]:
+    """Return repository and tag, the repository written out as registries are asked for it."""
+    repository, colon, tag = reference.rpartition(":")
+    if not colon or "/" in tag:
+        repository, tag = reference, ""
+    first, slash, _ = repository.partition("/")
+    if not slash:
+        repository = f"docker.io/library/{repository}"
+    elif not ("." in first or ":" in first or first == "localhost"):
+        repository = f"docker.io/{repository}"
+    return repository, tag
 
 
 def shown(found: Iterable[str]) -> str:

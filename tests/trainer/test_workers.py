@@ -84,7 +84,7 @@ def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
     os.kill(augmentation_workers(command)[0], signal.SIGKILL)
     ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
-    # Whether the trainer's watchdog sees it first or nnU-Net, which does not know the signal.
+    # Held, nnU-Net does not get to see it first: the watchdog does.
     assert "a worker process died" in ended.report.message
     assert "Raise resources.memory" in ended.report.message and "resources.sharedMemory" in ended.report.message
     assert (ended.fold.epoch, ended.fold.checkpoint_epoch) == (1, 1)

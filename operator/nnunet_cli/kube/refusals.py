@@ -5,6 +5,8 @@ from nnunet_api.remedies.remedy import Case
 
 AMOUNTS = frozenset({Case.LIMITS, Case.UNSPECIFIED, Case.QUOTA})
 """Refused for what it asks for, or for what it leaves open: less, or more, may pass."""
+_OTHERS_DECIDE = ("denied the request", "denied request:", "being terminated")
+"""Words of webhooks and of admission policies that say no, and of a namespace that goes."""
 
 
 def todo(message: str, namespace: str, rights: str) -> str:
@@ -18,6 +20,8 @@ def todo(message: str, namespace: str, rights: str) -> str:
         return "a webhook of the cluster does not answer: ask who runs the cluster"
     if case == Case.POD_SECURITY:
         return "ask who runs the cluster about the namespace's Pod Security level, or about its users"
+    if case in (Case.ABSENT, Case.INVALID) or any(words in message for words in _OTHERS_DECIDE):
+        return "ask who runs the cluster about what is named"
     return rights
 
 

@@ -233,7 +233,7 @@ class PodView:
     def begun(self) -> bool:
         """The trainer, or what makes its folders, has been started."""
         ours = [one for one in (self.trainer, self.preparation) if one]
-        return self.phase not in ("", "Pending") or any(one.running for one in ours)
+        return self.phase not in ("", "Pending") or any(one.running or one.ended for one in ours)
 
     @property
     def over(self) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
 from nnunet_api.policy.decision import Policy
-from nnunet_api.slipped_in import between
+from nnunet_api.slipped_in import between, pins
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.core.policies import Policies
 from nnunet_operator.core.training import Training
@@ -110,6 +111,8 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "data by another way": (mounts("/scratch/..//nnunet/raw"), "a volume at /nnunet/raw"),
     "programs by another way": (mounts("/usr/lib/ssl/certs/../../python3"), "a volume at /usr/lib/python3"),
     "the libraries' settings": (mounts("/usr/lib/ssl"), "a volume at /usr/lib/ssl"),
+    "the same by their other name": (mounts("/etc/ssl"), "a volume at /etc/ssl"),
+    "compiled code in its place": (mounts("/tmp/torchinductor_1000"), "a volume at /tmp/torchinductor_1000"),
     "an image": (has(image="mine:1"), "image mine:1"),
 }  # fmt: skip
 
@@ -172,8 +175,28 @@ def test_nor_is_what_the_spec_asks_for_and_an_image_by_its_digest_from_a_mirror(
 
 
 def test_a_digest_pins_the_tag_that_was_asked_for_and_no_other() -> None:
-    for image in (f"registry.example/trainer:11@{DIGEST}", f"registry.example/trainer@{DIGEST}"):
+    for image in (f"registry.example/trainer:11@{DIGEST}", f"registry.example/other@{DIGEST}"):
         assert known(look(ONE, *planned(ONE), *fold(has(image=image)))) == [(f"image {image}", ["fold 0"])]
+
+
+@pytest.mark.parametrize(
+    ("asked", "runs", "same"),
+    [
+        ("ghcr.io/x/t:1", f"ghcr.io/x/t:1@{DIGEST}", True),
+        ("ghcr.io/x/t:1", f"ghcr.io/x/t@{DIGEST}", True),
+        ("ghcr.io/x/t", f"ghcr.io/x/t:latest@{DIGEST}", True),
+        ("trainer:1", f"docker.io/library/trainer:1@{DIGEST}", True),
+        ("x/t:1", f"docker.io/x/t@{DIGEST}", True),
+        ("localhost:5000/t:1", f"localhost:5000/t@{DIGEST}", True),
+        ("ghcr.io/x/t:1", f"ghcr.io/x/t:2@{DIGEST}", False),
+        ("ghcr.io/x/t:1", f"ghcr.io/y/t:1@{DIGEST}", False),
+        ("x/t:1", f"ghcr.io/x/t:1@{DIGEST}", False),
+        ("ghcr.io/x/t:1", "ghcr.io/x/t:2", False),
+        (f"ghcr.io/x/t@{DIGEST}", f"ghcr.io/x/t@{DIGEST[:-1]}0", False),
+    ],
+)
+def test_webhooks_that_check_signatures_write_a_reference_in_their_way(asked: str, runs: str, same: bool) -> None:
+    assert pins(asked, runs) is same
 
 
 def test_a_predictions_container_is_held_against_its_job_in_the_same_way() -> None:
@@ -221,6 +244,18 @@ def test_so_is_what_they_change_in_the_container_that_makes_the_folders(what: st
     result = look(ONE, plan, planning, policies=(policy("clinical", rules=rules),))
     assert known(result) == [(name, ["planning and preprocessing"])]
     assert deleted(result) == ["hippo-plan"]
+
+
+def test_so_it_is_where_that_container_has_ended_and_the_trainer_never_starts() -> None:
+    plan = job(ONE, PLAN)
+    planning = running(plan)
+    preparing(has(image="evil:1"))(planning)
+    planning["status"] = {
+        "phase": "Pending",
+        "initContainerStatuses": [{"name": PREPARE_CONTAINER_NAME, "state": {"terminated": {"exitCode": 0}}}],
+        "containerStatuses": [{"name": CONTAINER_NAME, "state": {"waiting": {"reason": "ImagePullBackOff"}}}],
+    }
+    assert known(look(ONE, plan, planning)) == [("image evil:1", ["planning and preprocessing"])]
 
 
 @pytest.mark.parametrize("what", HONEST)

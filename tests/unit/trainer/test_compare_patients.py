@@ -168,3 +168,23 @@ def test_a_summary_that_tells_patients_in_no_way_is_not_read(volume: Volume, pat
     with pytest.raises(TrainerError, match=r"training short: summary\.json can't be read") as caught:
         compare_runs(told(*runs))
     assert caught.value.code == ExitCode.WRONG_DATA
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            of_patients(),
+            "12 patients (column patient of cases.csv), p values are of patients; the interval rests on folds",
+        ),
+        (lambda summary, folds: None, "Where patients have several cases, the p value is smaller than it should be"),
+    ],
+)
+def test_nobody_is_drawn_for_an_interval_that_rests_on_folds(volume: Volume, change: Change, says: str) -> None:
+    runs = (
+        volume.run("long", test_set=False, change=change),
+        volume.run("short", 0.06, 250, test_set=False, change=change),
+    )
+    facts = compare_runs(told(*runs, test_set=False)).comparison
+    assert facts is not None and facts.indicative
+    assert any(note.endswith(says) for note in facts.notes), facts.notes

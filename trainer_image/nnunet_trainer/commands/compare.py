@@ -102,14 +102,17 @@ def _of_patients(run: Run, silent: Sequence[str], result: Mapping[str, Any]) -> 
 
     `silent` are the trainings that have left nothing on patients.
     """
+    by_folds = result["indicative"]
     if run.patients and run.patients.column:
         words = cases_in_words(result["cases"], result["patients"])
-        yield f"PatientsResampled: {words} (column {run.patients.column} of cases.csv), drawn and tested as wholes"
+        done = "p values are of patients; the interval rests on folds" if by_folds else "drawn and tested as wholes"
+        yield f"PatientsResampled: {words} (column {run.patients.column} of cases.csv), {done}"
     else:
         why = "no patient column in cases.csv" if run.patients else f"{_EARLIER} all of these trainings"
+        narrow = "the p value is smaller" if by_folds else "the interval is narrower"
         yield (
             f"CasesIndependent: {counted(result['cases'], 'case is', 'cases are')} taken as independent: {why}. Where "
-            "patients have several cases, the interval is narrower than it should be"
+            f"patients have several cases, {narrow} than it should be"
         )
     if run.patients and silent:
         yield (

@@ -173,9 +173,12 @@ def _candidate(
     scored = np.flatnonzero(~np.isnan(every))
     of_patients = by_patient(every[scored], baseline.units[scored])
     units = len(of_patients.means)
-    if (len(scored) if baseline.folds else units) < MIN_UNITS:
+    # An interval by folds draws nobody.
+    number = len(scored) if baseline.folds else units
+    words = counted(number, "case") if baseline.folds else units_in_words(baseline, units)
+    if number < MIN_UNITS:
         raise ValueError(
-            f"{units_in_words(baseline, units)} {'has' if units == 1 else 'have'} a score in both arms, and "
+            f"{words} {'has' if number == 1 else 'have'} a score in both arms, and "
             f"{MIN_UNITS} at least are needed: name other classes"
         )
     worst = sorted(scored, key=lambda place: (every[place], baseline.cases[place]))[:WORST]
