@@ -17,19 +17,26 @@ def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
         process.wait()
 
 
+_given: set[int] = set()
+"""Ports that this process has handed out: their server may just be restarted."""
+
+
 def free_ports(number: int) -> list[int]:
     """Return TCP ports of loopback that are free now. They are not those that the kernel hands out to connections, of
-    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py), nor those of
-    test processes beside this one, of which one may be found before its server listens, or while it is restarted: of
-    each 16 the first eight are for trainers (tests/trainer/world.py), the others for eight processes."""
+    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py), nor, as
+    long as there are others, those that were handed out before, nor those of test processes beside this one, of which one may be found before its server
+    listens, or while it is restarted: of each 16 the first eight are for trainers (tests/trainer/world.py), the others
+    for eight processes."""
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     found: list[int] = []
     with contextlib.ExitStack() as held:  # all at once, so that none is found twice
-        for port in random.SystemRandom().sample(range(10_000 + 8 + beside, 20_000, 16), k=200):
+        ours = random.SystemRandom().sample(range(10_000 + 8 + beside, 20_000, 16), k=624)
+        for port in sorted(ours, key=_given.__contains__):
             probe = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))
                 found.append(port)
             if len(found) == number:
+                _given.update(found)
                 return found
-    raise AssertionError(f"of 200 ports between 10000 and 20000 fewer than {number} are free")
+    raise AssertionError(f"of 624 ports between 10000 and 20000 fewer than {number} are free")

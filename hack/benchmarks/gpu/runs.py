@@ -165,7 +165,8 @@ class Trainings:
         last = f"Epoch {self._size.epochs - 1}"
         before = self._followed("killed", command, env, until=lambda log: bool(re.search(rf": {last}\s*$", log, re.M)))
         after = self._followed("resumed", command, env)
-        losses = [*before.losses, *after.losses]
+        # Where an epoch is short, its loss may be told before it is killed. It is trained again all the same.
+        losses = [*before.losses[: self._size.epochs - 1], *after.losses]
         return Run(after.epoch_seconds, after.after_seconds, after.wait_seconds, losses, after.peak_mib)
 
     def _workers(self) -> str:

@@ -170,7 +170,12 @@ def slipped_in(stage: Stage) -> Iterator[None]:
     try:
         with policy(stage, allowedEnv=[]):
             stage.apply(stage.held)
+            pod = stage.pod(lab=stage.held)["metadata"]["name"]
             stage.held.kubelet.run(stage.pod(lab=stage.held))
+            at = api.path("pods", name, pod)
+            stage.held.wait("its pod to be stopped", lambda: "deletionTimestamp" in api.request("GET", at)["metadata"])
+            # No kubelet is there to end it. Until it has ended, the training is being stopped.
+            api.request("DELETE", at, {"gracePeriodSeconds": 0})
             yield
     finally:
         mutations.end()
