@@ -22,11 +22,13 @@ _given: set[int] = set()
 
 
 def free_ports(number: int) -> list[int]:
-    """Return TCP ports of loopback that are free now. They are not those that the kernel hands out to connections, of
-    which one may be taken before it is used, nor those of control planes (hack/localcluster/state.py), nor, as
-    long as there are others, those that were handed out before, nor those of test processes beside this one, of which one may be found before its server
-    listens, or while it is restarted: of each 16 the first eight are for trainers (tests/trainer/world.py), the others
-    for eight processes."""
+    """Return TCP ports of loopback that are free now.
+
+    They are not those that the kernel hands out to connections, of which one may be taken before it is used, nor those of
+    control planes (hack/localcluster/state.py), nor those of test processes beside this one, of which one may be found
+    before its server listens, or while it is restarted: of each 16 the first eight are for trainers
+    (tests/trainer/world.py), the others for eight processes. What was handed out before comes last.
+    """
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     found: list[int] = []
     with contextlib.ExitStack() as held:  # all at once, so that none is found twice
@@ -39,4 +41,4 @@ def free_ports(number: int) -> list[int]:
             if len(found) == number:
                 _given.update(found)
                 return found
-    raise AssertionError(f"of 624 ports between 10000 and 20000 fewer than {number} are free")
+    raise AssertionError(f"of {len(ours)} ports between 10000 and 20000 fewer than {number} are free")
