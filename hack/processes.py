@@ -24,9 +24,9 @@ _given: set[int] = set()
 def free_ports(number: int) -> list[int]:
     """Return TCP ports of loopback that are free now.
 
-    They are not those that the kernel hands out to connections, of which one may be taken before it is used, nor those of
-    control planes (hack/localcluster/state.py), nor those of test processes beside this one, of which one may be found
-    before its server listens, or while it is restarted: of each 16 the first eight are for trainers
+    They are not those that the kernel hands out to connections, of which one may be taken before it is used, nor those
+    of control planes (hack/localcluster/state.py), nor those of test processes beside this one, of which one may be
+    found before its server listens, or while it is restarted: of each 16 the first eight are for trainers
     (tests/trainer/world.py), the others for eight processes. What was handed out before comes last.
     """
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
