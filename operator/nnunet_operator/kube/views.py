@@ -233,7 +233,12 @@ class PodView:
     def begun(self) -> bool:
         """The trainer, or what makes its folders, has been started."""
         ours = [one for one in (self.trainer, self.preparation) if one]
-        return self.phase not in ("", "Pending") or any(one.running or one.ended for one in ours)
+        return self.phase not in ("", "Pending") or any(one.running for one in ours)
+
+    @property
+    def has_run(self) -> bool:
+        """The same, and also where its folders have been made and the trainer can't be started."""
+        return self.begun or (self.preparation is not None and self.preparation.ended is not None)
 
     @property
     def over(self) -> bool:

@@ -36,7 +36,7 @@ def doubt_of(job: JobView, pod: PodView) -> str:
 
 def not_given(job: JobView, pod: PodView) -> tuple[str, ...]:
     """Return what other code a pod of a Job has run, as far as it can be seen; nothing of one that has not begun."""
-    if not pod.begun:
+    if not pod.has_run:
         return ()
     images = ((job.image, pod.image), (job.prepares_with, pod.prepares_with))
     # Nothing is asked of by a Job that was made before the operator noted down the image, or whose note is gone.
