@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.contract import PREPARE_CONTAINER_NAME
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.pod_template import SecurityContext
 from nnunet_operator.core.outdated import asked_for, operators_settings
@@ -40,11 +41,22 @@ RIGHT: dict[str, Any] = {"podTemplate": {"nodeSelector": {"gpu": "a100"}}}
 REFUSED = {"hippo-fold-0": 'pods "x" is forbidden: error looking up service account'}
 Pods = Callable[[Manifest], list[Manifest]]
 
+
+def prepared(body: Manifest) -> Manifest:
+    """Return a pod as that of planning, whose folders are made and whose trainer has no image."""
+    made = waiting(body, "ImagePullBackOff", "denied")
+    done = {"name": PREPARE_CONTAINER_NAME, "state": {"terminated": {"exitCode": 0}}}
+    made["spec"]["initContainers"] = [{"name": PREPARE_CONTAINER_NAME}]
+    made["status"]["initContainerStatuses"] = [done]
+    return made
+
+
 NOTHING_RUNS: dict[str, Pods] = {
     "no pod": lambda _: [],
     "a pod that nobody has looked at": lambda j: [pod(j)],
     "a pod without a node": lambda j: [unschedulable(j, "0/3 nodes are available: 3 node(s) didn't match")],
     "a pod without its image": lambda j: [waiting(j, "ImagePullBackOff", "denied")],
+    "a pod with folders and without its image": lambda j: [prepared(j)],
     "a pod without its Secret": lambda j: [waiting(j, "CreateContainerConfigError", 'secret "a" not found')],
     "an attempt was preempted, the next has no node": lambda j: [
         ended(j, 75, name="first"),
