@@ -5,11 +5,11 @@ The other rows are in bring.py.
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.integration.runtime.bring import policy
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
-from tests.support.api import ApiError, Object
+from tests.support.api import Api, ApiError, Object
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -158,6 +158,15 @@ def name_of_other_training(stage: Stage) -> Iterator[None]:
     yield
 
 
+def _gone(api: Api, namespace: str, pod: str) -> bool:
+    """Tell whether a pod is gone, and end it as a kubelet would where it is to go."""
+    found = api.get("pods", namespace, pod)
+    if found and "deletionTimestamp" in found["metadata"]:
+        with suppress(ApiError):  # it may go at this moment
+            api.request("DELETE", api.path("pods", namespace, pod), {"gracePeriodSeconds": 0})
+    return found is None
+
+
 @brings
 def slipped_in(stage: Stage) -> Iterator[None]:
     api, name = stage.held.api, stage.held.namespace
@@ -172,10 +181,7 @@ def slipped_in(stage: Stage) -> Iterator[None]:
             stage.apply(stage.held)
             pod = stage.pod(lab=stage.held)["metadata"]["name"]
             stage.held.kubelet.run(stage.pod(lab=stage.held))
-            at = api.path("pods", name, pod)
-            stage.held.wait("its pod to be stopped", lambda: "deletionTimestamp" in api.request("GET", at)["metadata"])
-            # No kubelet is there to end it. Until it has ended, the training is being stopped.
-            api.request("DELETE", at, {"gracePeriodSeconds": 0})
+            stage.held.wait("its pod to be gone", lambda: _gone(api, name, pod))
             yield
     finally:
         mutations.end()
