@@ -21,6 +21,8 @@ _LEADING_PREFIXES = ("TORCHINDUCTOR_", "TRITON_")
 _LEADING_NAMES = ("nnUNet_extTrainer", "TORCH_EXTENSIONS_DIR", "CC", "CXX", "XDG_CACHE_HOME", "TMPDIR")
 """By these a training may be led to code: by its spec where no policy forbids it, and by nobody else."""
 _COMMAND = "the command"
+_EARLIER_COMMAND = "nnunet-trainer"
+"""Of Jobs that an earlier operator made: found along a PATH that nothing else may set, either."""
 _IMAGE = "image "
 MORE = "and more"
 """The last entry of a record that has no room for all: no list of variables can hold it."""
@@ -62,7 +64,7 @@ def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
         harmless = name in (*DEVICES_NAMES, *_HARMLESS_NAMES) or home
         if is_refused(name) and not _is_operators(name) and not harmless:
             yield name
-    if (container.get("command") or [COMMAND]) != [COMMAND]:
+    if (container.get("command") or [COMMAND]) not in ([COMMAND], [_EARLIER_COMMAND]):
         yield _COMMAND
     hooks = container.get("lifecycle") or {}
     yield from (f"the hook {name}" for name in _HOOKS if (hooks.get(name) or {}).get("exec"))

@@ -179,6 +179,17 @@ def test_a_digest_pins_the_tag_that_was_asked_for_and_no_other() -> None:
         assert known(look(ONE, *planned(ONE), *fold(has(image=image)))) == [(f"image {image}", ["fold 0"])]
 
 
+def test_a_job_that_an_earlier_operator_made_starts_by_another_name() -> None:
+    def earlier(body: Manifest) -> Manifest:
+        trainer_of(body["spec"].get("template") or body)["command"] = ["nnunet-trainer"]
+        return body
+
+    body, changed = map(earlier, fold(lambda pod: None))
+    assert known(look(ONE, *planned(ONE), body, changed, policies=(LIST,))) == []
+    mine = job(ONE, FOLD, "0")
+    assert known(look(ONE, *planned(ONE), mine, changed)) == [("the command", ["fold 0"])]
+
+
 @pytest.mark.parametrize(
     ("asked", "runs", "same"),
     [
