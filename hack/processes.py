@@ -32,8 +32,9 @@ def free_ports(number: int) -> list[int]:
     beside = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
     found: list[int] = []
     with contextlib.ExitStack() as held:  # all at once, so that none is found twice
-        ours = random.SystemRandom().sample(range(10_000 + 8 + beside, 20_000, 16), k=624)
-        for port in sorted(ours, key=_given.__contains__):
+        ours = range(10_000 + 8 + beside, 20_000, 16)
+        drawn = random.SystemRandom().sample(ours, k=len(ours))
+        for port in sorted(drawn, key=_given.__contains__):
             probe = held.enter_context(socket.socket())
             with contextlib.suppress(OSError):
                 probe.bind(("127.0.0.1", port))

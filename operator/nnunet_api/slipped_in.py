@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from nnunet_api.contract import COMMAND, HOME_VARIABLES
+from nnunet_api.contract import COMMAND, HOME_VARIABLES, SCRATCH_PATH
 from nnunet_api.environment import DEVICES_NAMES, OPERATORS_NAMES, OPERATORS_PREFIX, is_refused
 
 Given = tuple[tuple[str, str], ...]
@@ -26,9 +26,9 @@ _EARLIER_COMMAND = "nnunet-trainer"
 _IMAGE = "image "
 MORE = "and more"
 """The last entry of a record that has no room for all: no list of variables can hold it."""
-_FROM_ITS_JOB = ("/nnunet",)
-_CACHES = ("/tmp", "/tmp/torchinductor")
-"""What is compiled for a training is kept and loaded there: at the first, or at what begins like the second."""
+_DATA = "/nnunet"
+_COMPILED = f"{SCRATCH_PATH}/torchinductor"
+"""How folders begin in which what is compiled for a training is kept, and loaded from."""
 _CODE = (
     *("/opt/nnunet", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib64"),
     *(
@@ -85,7 +85,7 @@ def given(container: Mapping[str, Any]) -> Given:
             found.append((name, _digest([one.get("value"), one.get("valueFrom")])))
     for one in container.get("volumeMounts") or ():
         path = _mounted(one)
-        if any(_holds(folder, path) for folder in _FROM_ITS_JOB) or path == _CACHES[0] or path.startswith(_CACHES[1]):
+        if _holds(_DATA, path) or path == SCRATCH_PATH or path.startswith(_COMPILED):
             found.append(
                 (f"a volume at {path}", _digest([one.get("name"), one.get("subPath"), one.get("subPathExpr")]))
             )
@@ -99,15 +99,13 @@ def others(asked: Given, has: Given) -> Iterator[str]:
 
 def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]:
     """Return all that a container has and its Job's has not."""
-    image = str(has.get("image") or "")
-    wanted = str(asked.get("image") or "")
-    other = [] if same_image(wanted, image) or pins(wanted, image) else [of_image(image)]
+    other = other_image(str(asked.get("image") or ""), str(has.get("image") or ""))
     return tuple(dict.fromkeys((*of_itself(has), *others(given(asked), given(has)), *other)))
 
 
-def of_image(image: str) -> str:
-    """Return how another image than the one that was asked for is recorded."""
-    return f"{_IMAGE}{image}"
+def other_image(asked: str, runs: str) -> tuple[str, ...]:
+    """Return how an image is recorded that is another one than was asked for; nothing where it is that one."""
+    return () if same_image(asked, runs) or pins(asked, runs) else (f"{_IMAGE}{runs}",)
 
 
 def image_in(what: str) -> str:

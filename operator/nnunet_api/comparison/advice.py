@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nnunet_api.comparison.reasons import ComparisonReason
 from nnunet_api.labels import COMPARISON_LABEL
 from nnunet_api.reasons import Reason
-from nnunet_api.remedies.remedy import Case, Group, Then
+from nnunet_api.remedies.remedy import MUTATIONS, Case, Group, Then
 from nnunet_api.remedies.table import REMEDIES
 
 RETRY = "To try again: set spec.suspend of the comparison to true, wait for phase Suspended, and set it to false."
@@ -52,10 +52,7 @@ _FIELDS = (
 )
 _TEMPLATE = "spec.podTemplate of the baseline's first training"
 """Where the placement, pull secrets and security context of the comparison's pod come from: it has none of its own."""
-_EXEMPT = (
-    f"have what has the label {COMPARISON_LABEL} left out of it (kubectl get "
-    "mutatingwebhookconfigurations,mutatingadmissionpolicies)"
-)
+_EXEMPT = f"have what has the label {COMPARISON_LABEL} left out of it ({MUTATIONS})"
 _BY_CASE: Mapping[tuple[str, str], str] = {
     (Reason.WAITING_FOR_RESOURCES, ""): (
         "It starts as soon as a node has room. If no node is that large, ask for less in spec.resources of the "

@@ -22,9 +22,11 @@ SEE_EVICTION = (
     "spec.storage.preprocessed.localCopy. A pod that runs keeps what "
     "it has until the training is suspended and resumed. Where the node was low on a resource, see which pod filled it."
 )
+MUTATIONS = "kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies"
+"""Shows what changes pods when they are made."""
 SEE_CHANGED = (
     "A rule of the cluster changes the pods of this operator in a way that it can't work with: have what has the label "
-    "nnunet.dev/training left out of it (kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies)."
+    f"nnunet.dev/training left out of it ({MUTATIONS})."
 )
 SEE_DEADLINE = (
     "A rule of the cluster sets activeDeadlineSeconds, which the operator never does: have what has the label "

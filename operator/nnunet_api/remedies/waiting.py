@@ -6,6 +6,7 @@ from nnunet_api.reasons import Reason
 from nnunet_api.remedies.commands import CLAIMS, DESCRIBE, JOBS, NAMESPACE, PODS, POLICIES, QUOTA, WORKLOADS
 from nnunet_api.remedies.remedy import (
     ASK_FOR_EXCEPTION,
+    MUTATIONS,
     SEE_CHANGED,
     SEE_DEADLINE,
     SEE_EVICTION,
@@ -232,10 +233,9 @@ _NOT_FOR_ITS_OWNER: Mapping[str, str] = {
     Case.POLICY_UNREADABLE: "Ask those who may write policies to put it right, or upgrade the operator.",
     Case.VERIFIER_BY_TAG: "Ask who runs the operator to give its trainer image by digest (trainer.image.digest of the "
     f"chart), or {ASK_FOR_EXCEPTION}. It goes on by itself after that.",
-    Case.SLIPPED_IN: "Ask who runs the cluster which webhook puts that into pods (kubectl get "
-    "mutatingwebhookconfigurations,mutatingadmissionpolicies), and to exempt pods with the label "
-    "nnunet.dev/training from it; then delete the training and create it anew, as what has run stays what it "
-    "is. Or ask those who may write the policy to allow it (allowedEnv, allowedImages), or for an exception: "
+    Case.SLIPPED_IN: f"Ask who runs the cluster which webhook puts that into pods ({MUTATIONS}), and to exempt pods "
+    "with the label nnunet.dev/training from it; then delete the training and create it anew, as what has run stays "
+    "what it is. Or ask those who may write the policy to allow it (allowedEnv, allowedImages), or for an exception: "
     "it goes on by itself after that.",
 }
 

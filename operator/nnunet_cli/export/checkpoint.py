@@ -89,9 +89,8 @@ def _number(kind: Any, data: Any) -> _Thing:
 
 
 def _encoded(text: Any, _encoding: Any) -> bytes:
-    if not isinstance(
-        text, str
-    ):  # of lists that hold each other twice, thirty deep, Python would write a billion words
+    # Of lists that hold each other twice, thirty deep, Python would write a billion words.
+    if not isinstance(text, str):
         raise pickle.UnpicklingError("it has something else where a text belongs")
     return text.encode("latin1")
 

@@ -65,13 +65,13 @@ def delete(cluster: Cluster, job: Object) -> None:
 
 def follow(cluster: Cluster, namespace: str, name: str, tell: Tell) -> Ended:
     """Wait until a Job has ended, and tell what changes meanwhile. Raises CliError where it is deleted."""
-    said, warned = "", ""
+    said, warned = "", False
 
     def warn(words: str) -> None:
         nonlocal warned
         if words and not warned:
             tell(words)
-        warned = warned or words
+            warned = True
 
     while True:
         try:

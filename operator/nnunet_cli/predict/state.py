@@ -121,11 +121,9 @@ def put_in(job: Object, pods: Sequence[Object]) -> str:
     found = [what for pod in pods if (has := _container(pod)) for what in between(asked, has)]
     if not found:
         return ""
-    words = (
-        f"its pod has {shown(dict.fromkeys(found))}, which was not asked for and by which it can run other code than"
-    )
     return (
-        f"{words} its image's: ask who runs the cluster which webhook does that, before you rely on the segmentations"
+        f"its pod has {shown(dict.fromkeys(found))}, which was not asked for and by which it can run other code than "
+        "its image's: ask who runs the cluster which webhook does that, before you rely on the segmentations"
     )
 
 

@@ -71,30 +71,7 @@ def helper_pod(
             "seccompProfile": {"type": "RuntimeDefault"},
             **image.security.to_pod(),
         },
-        "containers": [
-            {
-                "name": CONTAINER,
-                "image": image.reference,
-                "imagePullPolicy": "IfNotPresent",
-                "command": [*RUN_AGENT, "wait", str(IDLE_SECONDS)],
-                "env": [
-                    # Kubernetes would take $(NAME) for a variable.
-                    {"name": AGENT_ENV, "value": agent.replace("$(", "$$(")},
-                    {"name": "HOME", "value": "/tmp"},
-                    {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
-                ],
-                "resources": resources,
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
-                "volumeMounts": [
-                    {"name": "claim", "mountPath": ROOT, "readOnly": read_only},
-                    {"name": "tmp", "mountPath": "/tmp"},
-                ],
-            }
-        ],
+        "containers": [_agent_container(image.reference, agent, resources, read_only=read_only)],
         "volumes": [
             {"name": "claim", "persistentVolumeClaim": {"claimName": claim}},
             {"name": "tmp", "emptyDir": {}},
@@ -110,6 +87,31 @@ def helper_pod(
         spec["tolerations"] = [{"operator": "Exists", "effect": "NoSchedule"}]
     metadata = {"generateName": "nnunetctl-", "namespace": namespace, "labels": _LABELS}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+
+
+def _agent_container(image: str, agent: str, resources: Object, *, read_only: bool) -> Object:
+    return {
+        "name": CONTAINER,
+        "image": image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": [*RUN_AGENT, "wait", str(IDLE_SECONDS)],
+        "env": [
+            # Kubernetes would take $(NAME) for a variable.
+            {"name": AGENT_ENV, "value": agent.replace("$(", "$$(")},
+            {"name": "HOME", "value": "/tmp"},
+            {"name": "PYTHONDONTWRITEBYTECODE", "value": "1"},
+        ],
+        "resources": resources,
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "volumeMounts": [
+            {"name": "claim", "mountPath": ROOT, "readOnly": read_only},
+            {"name": "tmp", "mountPath": "/tmp"},
+        ],
+    }
 
 
 def node_of_claim(claim: Object, pods: Sequence[Object]) -> str | None:

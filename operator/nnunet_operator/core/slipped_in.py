@@ -1,6 +1,6 @@
 """What others have put into the pods of a run: kept in its status for good, as its result rests on it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from nnunet_api.slipped_in import MORE, image_in, shown
 from nnunet_api.status import MAX_SLIPPED_IN, MAX_SLIPPED_INTO, NnunetTrainingStatus, Provenance, SlippedIn
@@ -12,23 +12,26 @@ _WHAT = 1024
 
 def record(before: Provenance | None, seen: Iterable[Observation]) -> list[SlippedIn]:
     """Return what is known of it: what the status says, and what is seen now."""
+    return _recorded(_all(before, seen))
+
+
+def to_judge(before: Provenance | None, seen: Iterable[Observation]) -> list[str]:
+    """Return what policies judge: all that the status keeps of it, and all that it has no room for."""
     known = _all(before, seen)
-    more = known.pop(MORE, None)
+    found = dict.fromkeys((*known, *(one.what for one in _recorded(known))))
+    return sorted(found, key=lambda what: what == MORE)
+
+
+def _recorded(known: Mapping[str, list[str]]) -> list[SlippedIn]:
+    more = known.get(MORE)
     # Images first: what is lost of the rest counts as if no rule allowed it, whatever it was.
-    names = sorted(known, key=lambda what: not image_in(what))
+    names = sorted((name for name in known if name != MORE), key=lambda what: not image_in(what))
     if more is None and len(names) <= MAX_SLIPPED_IN:
         return [SlippedIn(what=name, where=known[name]) for name in names]
     kept, lost = names[: MAX_SLIPPED_IN - 1], names[MAX_SLIPPED_IN - 1 :]
     where = dict.fromkeys((*(more or ()), *(child for name in lost for child in known[name])))
     told = [SlippedIn(what=name, where=known[name]) for name in kept]
     return [*told, SlippedIn(what=MORE, where=list(where)[:MAX_SLIPPED_INTO])]
-
-
-def to_judge(before: Provenance | None, seen: Iterable[Observation]) -> list[str]:
-    """Return what policies judge: all that the status keeps of it, and all that it has no room for."""
-    looked = list(seen)
-    found = dict.fromkeys((*_all(before, looked), *(one.what for one in record(before, looked))))
-    return sorted(found, key=lambda what: what == MORE)
 
 
 def _all(before: Provenance | None, seen: Iterable[Observation]) -> dict[str, list[str]]:

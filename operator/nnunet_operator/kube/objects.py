@@ -42,6 +42,12 @@ def foreign_finalizers(obj: Manifest) -> tuple[str, ...]:
     )
 
 
+def pod_spec_of(job_spec: Manifest) -> Manifest:
+    """Return the spec of the pods that a Job makes, or {}."""
+    found: Manifest = (job_spec.get("template") or {}).get("spec") or {}
+    return found
+
+
 def container_named(name: str, containers: Iterable[Manifest] | None) -> Manifest:
     """Return the container that has this name, or {}."""
     return next((one for one in containers or () if one.get("name") == name), {})

@@ -5,7 +5,7 @@ from sys import intern
 
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, IMAGE_ENV
 from nnunet_api.initial_weights import WEIGHTS_ENV, WeightsSource
-from nnunet_operator.kube.objects import Manifest, container_named
+from nnunet_operator.kube.objects import Manifest, container_named, pod_spec_of
 
 
 def image_told(spec: Manifest, container: str) -> str:
@@ -15,7 +15,7 @@ def image_told(spec: Manifest, container: str) -> str:
 
 def _told(spec: Manifest, variable: str, container: str = CONTAINER_NAME) -> str:
     """Return an environment variable that the operator gave to a Job's container; empty where there is none."""
-    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
+    pod = pod_spec_of(spec)
     found = container_named(container, [*(pod.get("containers") or ()), *(pod.get("initContainers") or ())])
     return next((str(v.get("value") or "") for v in found.get("env") or [] if v.get("name") == variable), "")
 

@@ -28,6 +28,7 @@ from nnunet_operator.kube.objects import (
     controller_of,
     foreign_finalizers,
     parse_time,
+    pod_spec_of,
     true_condition,
 )
 from nnunet_operator.kube.told import image_told, told_min_epochs, weights_told
@@ -278,8 +279,8 @@ def job_view(body: Manifest) -> JobView:
         image=image_told(spec, CONTAINER_NAME),
         prepares_with=image_told(spec, PREPARE_CONTAINER_NAME),
         asked_for=_word(annotations.get(ASKED_FOR)),
-        given=_given(container_named(CONTAINER_NAME, _pod_in(spec).get("containers"))),
-        preparation_given=_given(container_named(PREPARE_CONTAINER_NAME, _pod_in(spec).get("initContainers"))),
+        given=_given(container_named(CONTAINER_NAME, pod_spec_of(spec).get("containers"))),
+        preparation_given=_given(container_named(PREPARE_CONTAINER_NAME, pod_spec_of(spec).get("initContainers"))),
         operators_settings=_word(annotations.get(OPERATORS_SETTINGS)),
         told_min_epochs=told_min_epochs(spec),
         weights=weights_told(spec),
@@ -387,11 +388,5 @@ def _priority(labels: Manifest, spec: Manifest) -> str:
     # Kueue looks at the pods' own class only where the Job has none of Kueue's.
     if own := labels.get(PRIORITY_LABEL):
         return _word(f"WorkloadPriorityClass {own}")
-    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
-    name = pod.get("priorityClassName")
+    name = pod_spec_of(spec).get("priorityClassName")
     return _word(f"PriorityClass {name}" if name else "")
-
-
-def _pod_in(spec: Manifest) -> Manifest:
-    pod: Manifest = (spec.get("template") or {}).get("spec") or {}
-    return pod

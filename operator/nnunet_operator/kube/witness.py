@@ -5,7 +5,7 @@ is recorded, and policies judge it. The guard of Jobs and Pods at admission keep
 their status. This is what the operator sees for itself, also where that guard is off.
 """
 
-from nnunet_api.slipped_in import of_image, others, pins, same_image, shown
+from nnunet_api.slipped_in import other_image, others, same_image, shown
 from nnunet_operator.core.rounding import harmless
 from nnunet_operator.kube.views import JobView, PodView
 
@@ -40,8 +40,8 @@ def not_given(job: JobView, pod: PodView) -> tuple[str, ...]:
         return ()
     images = ((job.image, pod.image), (job.prepares_with, pod.prepares_with))
     # Nothing is asked of by a Job that was made before the operator noted down the image, or whose note is gone.
-    strange = [runs for asked, runs in images if asked and runs and not (same_image(asked, runs) or pins(asked, runs))]
-    return tuple(dict.fromkeys((*map(harmless, map(of_image, strange)), *_put_in(job, pod))))
+    strange = [what for asked, runs in images if asked and runs for what in other_image(asked, runs)]
+    return tuple(dict.fromkeys((*map(harmless, strange), *_put_in(job, pod))))
 
 
 def _put_in(job: JobView, pod: PodView) -> tuple[str, ...]:
