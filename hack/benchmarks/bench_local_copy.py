@@ -1,10 +1,9 @@
 """What a copy of the data on the node gains where the volume of the preprocessed data is slow.
 
-The preprocessed data lies on an ext4 file system of its own, from which a cgroup lets processes read no faster than
---megabytes a second; the copy goes to the disk of this machine. Both sides train by turns, in the trainer image, with
-the same data, network and seed. Twice a second the kernel is told to forget what it keeps of the data in memory, as if
-that were larger than memory. Needs root, a loop device and the blkio controller (cgroups v1). Run it by
-`make bench-local-copy`.
+The preprocessed data lies in a folder that is read no faster than --megabytes a second, the copy on the disk of this
+machine. Both sides train by turns, in the trainer image, with the same data, network and
+seed. Twice a second the kernel is told to forget what it keeps of the copy in memory, as if that were larger than
+memory. Needs root and FUSE. Run it by `make bench-local-copy`.
 """
 
 import argparse
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from tests.trainer.world import World
 
 MOUNTED, VOLUME = "/bench", "/volume"
-CGROUP = Path("/sys/fs/cgroup/blkio/nnunet-bench-local-copy")
+_PLANNED = Path(MOUNTED, "planned")
 CASES, SIZE = 6, 96
 """Training cases, and voxels along each of their axes."""
 PATCH = [32, 32, 32]
@@ -42,8 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--epochs", type=int, default=5, help="of a run (default: %(default)s)")
     parser.add_argument("--iterations", type=int, default=10, help="of an epoch (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="that augment (default: %(default)s)")
-    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--inside", choices=("plan", "train"), help=argparse.SUPPRESS)
     options = parser.parse_args(argv)
+    if options.inside == "plan":
+        _plan(options)
+        return 0
     if options.inside:
         for run in _measure(options):
             print(json.dumps(run), flush=True)
@@ -51,6 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Not at the top: the trainer image lacks what these import.
     from hack.images import ImageError, ensure
     from hack.images.container import command_in
+    from hack.localcluster.slow_volume import slow_volume
 
     try:
         image = ensure(["trainer"])["trainer"]
@@ -58,13 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"bench-local-copy: {error}", file=sys.stderr)
         return 1
     words = [f"--{name}={getattr(options, name)}" for name in ("rounds", "epochs", "iterations", "workers")]
-    command = ["python3", "-m", "hack.benchmarks.bench_local_copy", "--inside", *words]
-    with (
-        tempfile.TemporaryDirectory() as scratch,
-        _slow_volume(options.megabytes) as volume,
-        command_in(image, command, writable={Path(scratch): MOUNTED, volume: VOLUME}) as full,
-    ):
-        runs = list(_runs(full))
+    command = ["python3", "-m", "hack.benchmarks.bench_local_copy", *words, "--inside"]
+    with tempfile.TemporaryDirectory() as scratch:
+        world, volume = Path(scratch, "world"), Path(scratch, "volume")
+        world.mkdir()
+        volume.mkdir()
+        writable = {world: MOUNTED, volume: VOLUME}
+        with command_in(image, [*command, "plan"], writable=writable) as full:
+            subprocess.run(full, check=True, stdout=subprocess.DEVNULL)
+        with (
+            slow_volume(volume, 1000 * options.megabytes),
+            command_in(image, [*command, "train"], writable=writable) as full,
+        ):
+            runs = list(_runs(full))
     medians = {side: statistics.median(run["epochSeconds"] for run in runs if run["side"] == side) for side in SIDES}
     print(f"epochs take {medians['claim'] / medians['local copy']:.1f} times as long from the claim: {medians}")
     return 0
@@ -72,7 +81,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _runs(command: Sequence[str]) -> Iterator[dict[str, Any]]:
     """Yield what each run came to, and print it as it comes."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=_join) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.startswith("{"):
                 print(line, end="", flush=True)
@@ -81,43 +90,11 @@ def _runs(command: Sequence[str]) -> Iterator[dict[str, Any]]:
         raise SystemExit(f"the runs ended with exit code {process.returncode}")
 
 
-@contextlib.contextmanager
-def _slow_volume(megabytes: int) -> Iterator[Path]:
-    """Yield the root of a file system that those in the cgroup read slowly."""
-    with tempfile.TemporaryDirectory() as scratch:
-        disk, root = Path(scratch, "disk.img"), Path(scratch, "root")
-        root.mkdir()
-        with disk.open("wb") as file:
-            file.truncate(2 << 30)
-        subprocess.run(["mkfs.ext4", "-q", "-F", str(disk)], check=True)
-        attach = ["losetup", "--find", "--show", "--direct-io=on", str(disk)]
-        device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
-        try:
-            subprocess.run(["mount", device, str(root)], check=True)
-            try:
-                CGROUP.mkdir(exist_ok=True)
-                number = Path("/sys/block", Path(device).name, "dev").read_text().strip()
-                (CGROUP / "blkio.throttle.read_bps_device").write_text(f"{number} {megabytes * 1_000_000}")
-                yield root
-            finally:
-                subprocess.run(["umount", str(root)], check=True)
-                with contextlib.suppress(OSError):
-                    CGROUP.rmdir()
-        finally:
-            subprocess.run(["losetup", "--detach", device], check=True)
-
-
-def _join() -> None:
-    (CGROUP / "cgroup.procs").write_text(str(os.getpid()))
-
-
-def _measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
-    """Yield what each run took; inside the trainer image."""
+def _world(options: argparse.Namespace) -> "World":
     from tests.support.networks import small_network
-    from tests.trainer.tiny_dataset import write_dataset
     from tests.trainer.world import World, make_contract
 
-    world = World(
+    return World(
         Path(MOUNTED, "world"),
         make_contract(
             planning={"configurations": {"3d_tiny": small_network("3d_fullres", PATCH, [4, 8, 8])}},
@@ -133,19 +110,30 @@ def _measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
         ),
         {"nnUNet_n_proc_DA": str(options.workers)},
     )
+
+
+def _plan(options: argparse.Namespace) -> None:
+    """Make the preprocessed data, at full speed; inside the trainer image."""
+    from tests.trainer.tiny_dataset import write_dataset
+
+    world = _world(options)
     write_dataset(world.root / "nnunet/raw", training=CASES, test=0, shape=(SIZE, SIZE, SIZE))
     (world.root / "nnunet/results").mkdir()
     (world.root / "nnunet/preprocessed").symlink_to(VOLUME)
     planned = world.finish("plan")
     assert planned.code == 0, planned.log
-    kept = Path(MOUNTED, "planned")
-    shutil.copytree(world.root / "nnunet/results", kept)
+    shutil.copytree(world.root / "nnunet/results", _PLANNED)
+
+
+def _measure(options: argparse.Namespace) -> Iterator[dict[str, object]]:
+    """Yield what each run took; inside the trainer image."""
+    world = _world(options)
     threading.Thread(target=_forget_all_the_time, daemon=True).start()
     for number in range(options.rounds):
         for side in SIDES if number % 2 == 0 else reversed(SIDES):
             shutil.rmtree(world.root / "nnunet/results")
             shutil.rmtree(world.root / "nnunet/local", ignore_errors=True)
-            shutil.copytree(kept, world.root / "nnunet/results")
+            shutil.copytree(_PLANNED, world.root / "nnunet/results")
             ended = _as(world, side).finish("train", "--fold", "all")
             assert ended.code == 0, ended.log
             fold = ended.fold
@@ -165,16 +153,15 @@ def _as(world: "World", side: str) -> "World":
 
 
 def _forget_all_the_time() -> None:
-    """Let the kernel keep nothing of the data in memory, on either volume."""
+    """Let the kernel keep nothing of the copy in memory; of what lies on the slow volume it keeps nothing."""
     while not threading.Event().wait(0.5):
-        for folder in (Path(VOLUME), Path(MOUNTED, "world/nnunet/local")):
-            for path in folder.rglob("*.b2nd"):
-                with contextlib.suppress(OSError):
-                    file = os.open(path, os.O_RDONLY)
-                    try:
-                        os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
-                    finally:
-                        os.close(file)
+        for path in Path(MOUNTED, "world/nnunet/local").rglob("*.b2nd"):
+            with contextlib.suppress(OSError):
+                file = os.open(path, os.O_RDONLY)
+                try:
+                    os.posix_fadvise(file, 0, 0, os.POSIX_FADV_DONTNEED)
+                finally:
+                    os.close(file)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""Preprocessed data on a volume that is too slow: `kubectl get nnt` says that a fold waits for it, and with what the
+remedy names, a copy on the node, it no longer does."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from hack.localcluster.slow_volume import slow_volume
+from tests.e2e.conftest import Lab
+from tests.support.kube import Object, condition
+from tests.support.networks import small_network
+from tests.support.small_training import held
+
+NAMESPACE, NAME = "e2e-slow", "starved"
+ABOUT = NAMESPACE, NAME
+KILOBYTES = 100
+"""A second, for all that the fold reads: a case takes seconds, a step of the network a fraction of one."""
+WORKERS = {"name": "nnUNet_n_proc_DA", "value": "1"}
+NETWORK = small_network("3d_fullres", [32, 32, 32], [16, 32, 64])
+SHARE = re.compile(r"fold 0 waits (\d+) % of its time for data")
+
+
+def in_the_background(lab: Lab) -> list[Object]:
+    """A training that stands still before its first epoch, when its data has been preprocessed at full speed."""
+    lab.make_namespace(NAMESPACE)
+    body = held(NAME, NAMESPACE, lab.references["dishonest"], before=1, epochs=1000)
+    body["spec"]["planning"]["configurations"]["3d_tiny"] = NETWORK
+    body["spec"]["trainer"]["env"].append(WORKERS)
+    body["spec"]["resources"]["gpus"] = 0  # others hold theirs for long
+    return [body]
+
+
+@pytest.fixture(scope="module")
+def slow(lab: Lab) -> Iterator[Lab]:
+    """The laboratory when the training goes on with its data on a slow volume."""
+    kube = lab.kube
+    kube.apply(*in_the_background(lab))
+    kube.wait("the fold to run", lambda: kube.condition(*ABOUT, "DatasetReady").get("status") == "True", 400, ABOUT)
+    kube.wait_attempt(*ABOUT, 1)
+    kube.suspend(*ABOUT)
+    try:
+        with slow_volume(lab.volume("nnunet-preprocessed", NAMESPACE), KILOBYTES):
+            lab.hold(NAME, None, NAMESPACE)
+            kube.resume(*ABOUT)
+            yield lab
+    finally:
+        kube.run("delete", "nnt", NAME, "-n", NAMESPACE, "--wait=false", "--ignore-not-found", check=False)
+
+
+def starved(lab: Lab, is_so: str) -> Object:
+    """Wait until four epochs of the attempt were measured and the condition says so; return the status."""
+
+    def told() -> Object | None:
+        status = lab.kube.status(*ABOUT)
+        measured = status["folds"][0].get("dataWaitShare") is not None
+        return status if measured and condition(status, "DataStarved")["status"] == is_so else None
+
+    found: Object = lab.kube.wait(f"DataStarved to be {is_so}", told, timeout=180, about=ABOUT)
+    return found
+
+
+def test_a_slow_volume_is_told_with_its_remedy(slow: Lab) -> None:
+    """By the condition, the column and an Event; not for CPU, of which its workers use little."""
+    status = starved(slow, "True")
+    fold, message = status["folds"][0], condition(status, "DataStarved")["message"]
+    found = SHARE.search(message)
+    assert found and int(found[1]) > 50, message
+    assert "and its workers (1) compute in only" in message and "raise spec.resources" not in message
+    assert "spec.storage.preprocessed.localCopy" in message and f"kubectl nnunet suspend {NAME}" in message
+    assert fold["dataStarved"] and fold["dataWorkerUse"] < 0.5
+    assert (status["phase"], status["problem"]["reason"]) == ("Training", "DataTooSlow")
+    slow.kube.wait_event(*ABOUT, "DataTooSlow")
+    assert "DataTooSlow" in slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
+
+
+def test_a_copy_on_the_node_mends_it(slow: Lab) -> None:
+    """As the remedy says: suspended, with a copy from then on, and resumed; it goes on and waits no longer."""
+    before = slow.kube.status(*ABOUT)["folds"][0]
+    copy = {"localCopy": {"sizeLimit": "64Mi", "medium": "Memory"}}
+    slow.kube.suspend(*ABOUT, storage={"preprocessed": copy})
+    slow.kube.resume(*ABOUT)
+    slow.kube.wait_event(*ABOUT, "LocalCopyReady")
+    status = starved(slow, "False")
+    fold = status["folds"][0]
+    assert fold["dataWaitShare"] < 0.1 and fold["epoch"] > before["epoch"], fold
+    assert fold["localCopy"]["state"] == "InUse" and "problem" not in status
+    assert fold["medianEpochSeconds"] < before["medianEpochSeconds"] / 2
