@@ -90,8 +90,9 @@ class FoldNumbers(StatusModel):
     data_workers: int | None = None
     """Processes that augment training batches, for each GPU. 0: the trainer does so itself."""
     data_worker_use: Share = None
-    """Share (0 to 1) of their time in which these computed, median of the same epochs. Near 1 they are too few; far
-    below it they wait as well, for the preprocessed data or for CPU."""
+    """Share (0 to 1) of their time in which these computed, median of the same epochs; where there are none, of the
+    time that the trainer waited. Near 1 they are too few; far below it they wait as well, for the preprocessed data or
+    for CPU."""
     mean_validation_dice: Dice = None
     """Mean foreground Dice (0 to 1) of full-volume predictions of the fold's validation cases, final checkpoint."""
 

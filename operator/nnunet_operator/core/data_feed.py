@@ -71,6 +71,8 @@ def _told(training: Training, fold: FoldStatus) -> tuple[str, str]:
     meant = augmentation_workers(cores)
     workers = meant if fold.data_workers is None else fold.data_workers
     use = fold.data_worker_use
+    if workers == 0 and use is not None and use < IDLE_WORKERS:
+        return f"{waits}, which it makes itself, computing in only {_percent(use)} of that", Case.SLOW_VOLUME
     crowded = workers > cores and (use is None or use < BUSY_WORKERS)
     computing = float(workers) if not crowded else float(cores) if use is None else workers * use
     wanted = cores_wanted(computing, share)

@@ -164,6 +164,18 @@ def test_what_was_measured_goes_with_the_resources_that_it_was_measured_on() -> 
             id="the image's variable",
         ),
         pytest.param(
+            {"resources": {"cpu": "2"}},
+            {"data_workers": 0, "data_worker_use": 0.97},
+            "raise spec.resources.cpu from 2 to 4",
+            id="no workers, and it computes",
+        ),
+        pytest.param(
+            {"resources": {"cpu": "2"}},
+            {"data_workers": 0, "data_worker_use": 0.04},
+            "for data, which it makes itself, computing in only 4 % of that. More CPU would hardly help",
+            id="no workers, and it waits for the volume",
+        ),
+        pytest.param(
             {},
             {"data_worker_use": 0.2},
             "and its workers (8) compute in only 20 % of theirs. More CPU would hardly help",

@@ -52,6 +52,22 @@ def test_what_a_device_computes_meanwhile_is_no_waiting() -> None:
     assert an_epoch(EpochClock(steps), steps, 0.5, busy=True).waiting == 0
 
 
+def test_a_trainer_without_workers_tells_how_much_of_its_waiting_it_computes() -> None:
+    """What it computes while a step is made is no part of it."""
+    steps, cpu = Steps(), Steps()
+    clock = EpochClock(steps, cpu)
+    clock.begin()
+    clock.trains(True)
+    for _ in range(4):
+        clock.free()
+        steps.now, cpu.now = steps.now + 4, cpu.now + 1
+        clock.fed()
+        steps.now, cpu.now = steps.now + 1, cpu.now + 2
+    clock.trains(False)
+    found = clock.end(0, 99.0)
+    assert (found.waiting, found.computing, found.use) == (16, 4, 0.25)
+
+
 def test_a_class_that_trains_in_a_way_of_its_own_has_no_waiting() -> None:
     steps = Steps()
     clock = EpochClock(steps)

@@ -10,27 +10,30 @@ from nnunet_trainer.run.epoch_times import EpochTime
 class EpochClock:
     """Adds up one epoch after the other."""
 
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._began = self._free_since = self._writes_since = 0.0
+    def __init__(
+        self, now: Callable[[], float] = time.perf_counter, cpu: Callable[[], float] = time.process_time
+    ) -> None:
+        self._now, self._cpu = now, cpu
+        self._began = self._free_since = self._cpu_since = self._writes_since = 0.0
         self._trains_since: float | None = None
         self._waits = False
         self._writers = 0
-        self._waiting = self._checkpoints = self._training = 0.0
+        self._waiting = self._working = self._checkpoints = self._training = 0.0
 
     def begin(self) -> None:
         """An epoch begins."""
         self._began, self._trains_since, self._waits = self._now(), None, False
-        self._waiting = self._checkpoints = self._training = 0.0
+        self._waiting = self._working = self._checkpoints = self._training = 0.0
 
     def free(self, *, busy: bool = False) -> None:
         """From now on there is nothing to compute until a batch is there, unless the device still is `busy`."""
-        self._free_since, self._waits = self._now(), not busy
+        self._free_since, self._cpu_since, self._waits = self._now(), self._cpu(), not busy
 
     def fed(self) -> None:
         """A batch is there."""
         if self._waits:
             self._waiting += self._now() - self._free_since
+            self._working += self._cpu() - self._cpu_since
         self._waits = False
 
     def trains(self, begins: bool) -> None:
@@ -56,4 +59,5 @@ class EpochClock:
     def end(self, workers: int | None, computing: float) -> EpochTime:
         """Return the epoch that ends now."""
         seconds = self._now() - self._began
-        return EpochTime(seconds, self._waiting, self._checkpoints, self._training, workers, computing)
+        own = self._working if workers == 0 else computing
+        return EpochTime(seconds, self._waiting, self._checkpoints, self._training, workers, own)

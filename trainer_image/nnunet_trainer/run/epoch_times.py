@@ -27,7 +27,8 @@ class EpochTime:
     workers: int | None = None
     """Processes that augment training batches, 0 where the trainer does so itself; None where that is not known."""
     computing: float = 0.0
-    """CPU time of those processes during the training iterations, all together."""
+    """CPU time of those processes during the training iterations, all together; of the trainer while it waits, where it
+    augments itself."""
 
     @property
     def share(self) -> float:
@@ -36,10 +37,12 @@ class EpochTime:
 
     @property
     def use(self) -> float | None:
-        """Share (0 to 1) of the training iterations' time in which a worker computed; None without workers."""
-        if not self.workers or self.training <= 0:
+        """Share (0 to 1) of the training iterations' time in which a worker computed; where the trainer augments
+        itself, of the time that it waits for its own batches. None where that is not known."""
+        time = self.waiting if self.workers == 0 else self.training
+        if self.workers is None or time <= 0:
             return None
-        return min(1.0, self.computing / self.training / self.workers)
+        return min(1.0, self.computing / time / max(1, self.workers))
 
 
 def stated(times: Sequence[EpochTime]) -> dict[str, float | None]:

@@ -93,7 +93,7 @@ GAUGES = {
     Metric.DATA_WAIT_SHARE: "Share (0 to 1) of an epoch spent on waiting for data, median of the last epochs.",
     Metric.FED_EPOCH: "Median duration that these epochs would have had without waiting for data.",
     Metric.DATA_WORKERS: "Processes that augment training batches, for each GPU; 0 where the trainer does so itself.",
-    Metric.DATA_WORKER_USE: "Share (0 to 1) of their time in which these computed.",
+    Metric.DATA_WORKER_USE: "Share (0 to 1) of their time in which these computed; without any, of the waiting.",
     Metric.CHECKPOINT_WRITE: "Time of the last epoch in which checkpoints were written.",
     Metric.LOCAL_COPY: "Preprocessed data that is copied to the node so far; absent without a copy.",
     Metric.LOCAL_COPY_DURATION: "What this attempt's copying of the preprocessed data has taken so far.",
