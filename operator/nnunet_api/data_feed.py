@@ -17,11 +17,15 @@ _STEP = 4
 _FEWEST_CORES = 3
 
 
-def whole_cores(quantity: str) -> int:
-    """Return the whole cores in a quantity of CPU (`base.Quantity`: "8", "7500m"), at least 1: what a pod's worker
-    processes follow."""
+def cores_of(quantity: str) -> float:
+    """Return the cores in a quantity of CPU (`base.Quantity`: "8", "7500m")."""
     number = quantity.rstrip("mkMGTKi")  # but for m none of them is a CPU of this world
-    return max(1, int(Decimal(number) / (1000 if quantity.endswith("m") else 1)))
+    return float(Decimal(number) / (1000 if quantity.endswith("m") else 1))
+
+
+def whole_cores(quantity: str) -> int:
+    """Return the whole cores in a quantity of CPU, at least 1: what a pod's worker processes follow."""
+    return max(1, int(cores_of(quantity)))
 
 
 def augmentation_workers(cores: int) -> int:

@@ -16,7 +16,7 @@ NAMESPACE, NAME = "e2e-slow", "starved"
 ABOUT = NAMESPACE, NAME
 KILOBYTES = 100
 """A second, for all that the fold reads: a case takes seconds, a step of the network a fraction of one."""
-WORKERS = {"name": "nnUNet_n_proc_DA", "value": "1"}
+WORKER = {"name": "nnUNet_n_proc_DA", "value": "1"}
 NETWORK = small_network("3d_fullres", [32, 32, 32], [16, 32, 64])
 SHARE = re.compile(r"fold 0 waits (\d+) % of its time for data")
 
@@ -26,7 +26,7 @@ def in_the_background(lab: Lab) -> list[Object]:
     lab.make_namespace(NAMESPACE)
     body = held(NAME, NAMESPACE, lab.references["dishonest"], before=1, epochs=1000)
     body["spec"]["planning"]["configurations"]["3d_tiny"] = NETWORK
-    body["spec"]["trainer"]["env"].append(WORKERS)
+    body["spec"]["trainer"]["env"].append(WORKER)
     body["spec"]["resources"]["gpus"] = 0  # others hold theirs for long
     return [body]
 

@@ -4,7 +4,7 @@ A fold is starved from a share on and until it falls below a lower one, so nothi
 out the first epoch of an attempt, and tell medians of several.
 """
 
-from nnunet_api.data_feed import MOST_WORKERS, augmentation_workers, cores_wanted, whole_cores
+from nnunet_api.data_feed import MOST_WORKERS, augmentation_workers, cores_of, cores_wanted, whole_cores
 from nnunet_api.facts import OF_ATTEMPT
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.local_copy import CopyState
@@ -71,7 +71,8 @@ def _told(training: Training, fold: FoldStatus) -> tuple[str, str]:
     meant = augmentation_workers(cores)
     workers = meant if fold.data_workers is None else fold.data_workers
     use = fold.data_worker_use
-    if workers == 0 and use is not None and use < IDLE_WORKERS:
+    # Below a core it may compute no more than its part of one, where others want the rest.
+    if workers == 0 and use is not None and use < IDLE_WORKERS * min(1.0, cores_of(own.cpu)):
         return f"{waits}, which it makes itself, computing in only {_percent(use)} of that", Case.SLOW_VOLUME
     crowded = workers > cores and (use is None or use < BUSY_WORKERS)
     computing = float(workers) if not crowded else float(cores) if use is None else workers * use

@@ -176,6 +176,12 @@ def test_what_was_measured_goes_with_the_resources_that_it_was_measured_on() -> 
             id="no workers, and it waits for the volume",
         ),
         pytest.param(
+            {"resources": {"cpu": "200m"}},
+            {"data_workers": 0, "data_worker_use": 0.2},
+            "raise spec.resources.cpu from 200m to 4",
+            id="no workers, and all that its part of a core computes",
+        ),
+        pytest.param(
             {},
             {"data_worker_use": 0.2},
             "and its workers (8) compute in only 20 % of theirs. More CPU would hardly help",
