@@ -14,7 +14,7 @@ from tests.support.small_training import held
 
 NAMESPACE, NAME = "e2e-slow", "starved"
 ABOUT = NAMESPACE, NAME
-KILOBYTES = 100
+KILOBYTES = 1000
 """A second, for all that the fold reads: a case takes seconds, a step of the network a fraction of one."""
 WORKER = {"name": "nnUNet_n_proc_DA", "value": "1"}
 NETWORK = small_network("3d_fullres", [32, 32, 32], [16, 32, 64])
@@ -61,7 +61,7 @@ def starved(lab: Lab, is_so: str) -> Object:
 
 
 def test_a_slow_volume_is_told_with_its_remedy(slow: Lab) -> None:
-    """By the condition, the column and an Event; not for CPU, of which its workers use little."""
+    """By the condition, `kubectl get` and an Event; not for CPU, of which its workers use little."""
     status = starved(slow, "True")
     fold, message = status["folds"][0], condition(status, "DataStarved")["message"]
     found = SHARE.search(message)
@@ -71,7 +71,7 @@ def test_a_slow_volume_is_told_with_its_remedy(slow: Lab) -> None:
     assert fold["dataStarved"] and fold["dataWorkerUse"] < 0.5
     assert (status["phase"], status["problem"]["reason"]) == ("Training", "DataTooSlow")
     slow.kube.wait_event(*ABOUT, "DataTooSlow")
-    assert "DataTooSlow" in slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
+    assert message in slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
 
 
 def test_a_copy_on_the_node_mends_it(slow: Lab) -> None:

@@ -58,13 +58,14 @@ def conditions(situation: Situation) -> list[Condition]:
     """Return the full list of conditions, in a fixed order."""
     headline = _headline(situation)
     spec = situation.training.spec
-    progress = _told(situation, headline.matter, *headline.troubles)
     wanted = [
         state_condition(ConditionType.STANDARD_SCHEDULE, *judge_training(Asked.by(spec), _trained(situation.folds))),
         _policy_compliant(situation),
         _suspended(situation, headline),
         _dataset_ready(situation),
-        state_condition(ConditionType.PROGRESSING, headline.progressing, headline.reason, progress),
+        state_condition(
+            ConditionType.PROGRESSING, headline.progressing, headline.reason, _message(situation, headline)
+        ),
         _stalled(situation),
         _data_starved(situation),
         state_condition(ConditionType.EARLY_STOPPED, *early_stopping.judge(spec.early_stopping, situation.folds)),
@@ -111,6 +112,19 @@ def _beside_progress(situation: Situation) -> Trouble | None:
     """Return what is wrong with folds that run, the worst first."""
     training, folds = situation.training, situation.folds
     return stall.found(training, folds) or data_feed.found(training, folds)
+
+
+def _message(situation: Situation, headline: Headline) -> str:
+    """Return the message of Progressing, the one that `kubectl get nnt -o wide` shows: with what stands in the way,
+    whatever condition is there for it."""
+    beside: Trouble | None = None
+    if headline.progressing:
+        beside = _beside_progress(situation)
+    elif situation.mode is Mode.FAIL:
+        beside = situation.failure
+    if beside is None:
+        return _told(situation, headline.matter, *headline.troubles)
+    return _told(situation, f"{headline.matter}; {beside.matter}", *headline.troubles, beside)
 
 
 def _hold(situation: Situation) -> Trouble:

@@ -199,6 +199,8 @@ def test_the_number_that_mends_it(spec: dict[str, Any], sample: dict[str, Any], 
     of = told(training(**SHORT, **spec), **({"data_wait_share": 0.38, "data_workers": 8} | sample))
     message = str(of.status.condition("DataStarved"))
     assert state(of) == STARVED and says in message, message
+    shown, told_of = (of.status.condition(type_) for type_ in ("Progressing", "DataStarved"))
+    assert shown and told_of and shown.message.endswith(f"; {told_of.message}"), "kubectl get nnt -o wide has it, too"
     assert "kubectl nnunet suspend hippo -n clinic" in message
     problem = of.status.problem
     assert problem is not None and problem.reason == "DataTooSlow"

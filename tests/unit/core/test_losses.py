@@ -105,6 +105,8 @@ def test_a_job_that_has_failed_counts_while_somebody_else_deletes_it(stage: str,
     assert "dataset.json is missing" in condition(result, "Failed").message
     gone = decide(world(after(of, *objects), *BEFORE[stage]))
     assert stated(gone, "Failed") == ("True", "WrongData") and created(gone) == []
+    shown, failed = condition(gone, "Progressing").message, condition(gone, "Failed").message
+    assert shown == f"nothing runs because the training has failed; {failed}", "kubectl get nnt -o wide says why"
 
 
 @STAGES
