@@ -15,9 +15,9 @@ _FENCE = f"""<!DOCTYPE html>
 <meta http-equiv="Content-Security-Policy" content="{_NOTHING}; img-src data:">
 """
 _AWAY = re.compile(rb"(?<![a-z0-9+])(http-equiv|href|srcdoc|attributename)(?=[\t\n\f\r ]*=)", re.IGNORECASE)
-"""Attributes by which a page leads to another one: at once, by a link, by a page inside it, or by a drawing that moves
-its links. Names of attributes have no other spelling. The pictures of a page, in base64, have no letters before a sign of
-equality but at their end."""
+"""Attributes by which a page leads to another one: at once, by a link, by a page inside it, or by a drawing that sets
+its links. Names of attributes have no other spelling. The pictures of a page, in base64, have a sign of equality at
+their end alone."""
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">

@@ -24,7 +24,7 @@ SEED, SEED_OF_CHANGES = sizes.seed(20262474), sizes.seed(20261181)
 """The first one meets every rule and outcome in few rounds."""
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""
-OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce", Outcome.WARNED: "nnunet-policy-warn"}
+OUTCOMES = {Outcome.DENIED: "nnunet-policy-enforce-all", Outcome.WARNED: "nnunet-policy-warn"}
 
 
 def differences(

@@ -30,11 +30,14 @@ def admission_policy(name: str) -> Any:
 
 
 def test_the_modes_differ_in_nothing_but_the_mode() -> None:
-    specs = [admission_policy(f"nnunet-policy-{mode}") for mode in MODES]
-    assert [spec.pop("failurePolicy") for spec in specs] == ["Fail", "Ignore", "Ignore"]
+    specs = [admission_policy(f"nnunet-policy-{mode}") for mode in (*MODES, "enforce-all")]
+    assert [spec.pop("failurePolicy") for spec in specs] == ["Fail", "Ignore", "Ignore", "Fail"]
     conditions = [spec["matchConditions"].pop(0)["expression"] for spec in specs]
-    assert conditions == [f"params.spec.mode == '{mode}'" for mode in PolicyMode]
-    assert specs[0] == specs[1] == specs[2]
+    assert conditions == [f"params.spec.mode == '{mode}'" for mode in (*PolicyMode, PolicyMode.ENFORCE)]
+    # Beside one that denies and says it already, it would cost as much as a third of the judging.
+    said = [spec.pop("auditAnnotations", None) for spec in specs]
+    assert said[0] and said == [said[0], said[0], said[0], None]
+    assert specs[0] == specs[1] == specs[2] == specs[3]
 
 
 def test_names_are_gathered_for_each_rule_on_pods() -> None:
@@ -42,7 +45,7 @@ def test_names_are_gathered_for_each_rule_on_pods() -> None:
     variables = {one["name"]: one["expression"] for one in admission_policy("nnunet-policy-enforce")["variables"]}
     judged = set(re.findall(r"'rule': dyn\('(\w+)'\)", variables["named"]))
     guard = variables["strange"].partition("? []")[0]
-    assert judged and judged == set(re.findall(r"has\(params\.spec\.rules\.(\w+)\)", guard))
+    assert judged and judged == set(re.findall(r"has\(variables\.rules\.(\w+)\)", guard))
 
 
 def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None:
@@ -51,11 +54,11 @@ def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None
     for binding in bindings:
         done.setdefault(binding["spec"]["policyName"], set()).update(binding["spec"]["validationActions"])
     assert {name: done[f"nnunet-policy-{name}"] for name in MODES} == {
-        "enforce": {"Deny", "Warn", "Audit"},
+        "enforce": {"Deny", "Audit"},
         "warn": {"Warn", "Audit"},
         "audit": {"Audit"},
     }
-    assert done["nnunet-advice"] == {"Warn"}
+    assert done["nnunet-policy-enforce-all"] == done["nnunet-advice"] == {"Warn"}
     assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == done["nnunet-verification"] == {"Deny", "Audit"}
     assert done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}
     assert done["nnunet-operator-account"] == {"Deny", "Audit"}

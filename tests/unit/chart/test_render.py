@@ -44,6 +44,7 @@ ADMISSION = {
     ("ValidatingAdmissionPolicy", "", f"nnunet-{name}")
     for name in (
         "policy-enforce",
+        "policy-enforce-all",
         "policy-warn",
         "policy-audit",
         "clinical-needs-a-policy",
