@@ -29,6 +29,10 @@ IMAGES = [
     "registry.example:5000/trainer",
     "registry.example/trainer-evil:1",
     "registry.example/trainer/sub:1",
+    "registry.example/../evil/trainer:1",
+    "registry.example//evil.example/trainer:1",
+    "registry.example/./trainer:v1..2",
+    "registry.example/trainer:v1..2",
     "registry.example/trainer:1",
     "x" * 512,
 ]
