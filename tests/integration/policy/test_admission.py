@@ -8,7 +8,7 @@ import pytest
 from nnunet_api.policy.advice import STOP_ADVICE
 from nnunet_api.policy.names import is_allowed_image
 from tests.integration.policy.broken_rules import LONG, RULES
-from tests.integration.policy.generated import IMAGES, REPOSITORIES
+from tests.integration.policy.generated import IMAGES, LEADING_OUT, REPOSITORIES
 from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, end_soon, exception, in_time
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
@@ -66,7 +66,7 @@ def test_images_are_of_the_same_repositories_for_admission_and_the_operator(gate
     for number, entry in enumerate(REPOSITORIES):
         gate.put(f"p{number}", mode="Warn", namespaces=[namespace], rules={"allowedImages": [entry]})
     gate.settle()
-    for image in filter(None, IMAGES):
+    for image in filter(None, [*IMAGES, *LEADING_OUT]):
         said = gate.create(training(namespace, **{**STANDARD, "trainer": {"image": image}})).warned(
             "nnunet-policy-warn"
         )
