@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from nnunet_api.csv_text import csv_text
+from nnunet_cli.errors import CliError
+from nnunet_cli.report.command import RunFile, safe_to_open
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.html_page import fenced
 from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
@@ -140,6 +143,16 @@ def test_pictures_of_a_report_stay_as_they_are() -> None:
     """In base64 any letters can stand, at its end before a sign of equality, too."""
     page = b'<p>Case href, http-equiv</p><img src="data:image/png;base64,AAAAhrefAAAAsrcdoc0000href=">'
     assert fenced(page).endswith(page)
+
+
+def test_a_table_that_another_has_written_holds_no_formulas() -> None:
+    honest = csv_text([["configuration", "subgroup", "dice"], ["2d", "site A, old", "0.91"], ["2d", "=1", "-0.5"]])
+    assert safe_to_open(RunFile.SUBGROUPS, honest.encode(), "it") == honest.encode()
+    evil = b'a,"=HYPERLINK(""https://x"")"\nb;=1+1,0.5\n'
+    assert safe_to_open(RunFile.SUBGROUPS, evil, "it") == b'a,"\'=HYPERLINK(""https://x"")"\nb;\'=1+1,0.5\n'
+    with pytest.raises(CliError, match="it is no CSV"):
+        safe_to_open(RunFile.SUBGROUPS, b'"' + b"x" * 200_000 + b'"', "it")
+    assert safe_to_open(RunFile.EVIDENCE, b"=1", "it") == b"=1"
 
 
 def test_names_turn_no_direction() -> None:
