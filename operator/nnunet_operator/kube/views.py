@@ -176,10 +176,7 @@ class PodView:
     memory: str
     """Limit that its spec has for the trainer's container; empty where it has none."""
     slipped_in: tuple[str, ...]
-    """What its containers of ours have that runs other code than the image's, and that the operator never gives.
-
-    How containers beside them reach into them is part of it.
-    """
+    """What the operator never gives: what has its containers of ours run other code, and how others reach into them."""
     given: Given
     """What its trainer's container may have from its Job alone."""
     prepares_with: str
