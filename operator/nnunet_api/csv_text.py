@@ -25,6 +25,14 @@ def csv_text(rows: Iterable[Iterable[str]]) -> str:
     return text.getvalue()
 
 
+def cleaned(text: str) -> str:
+    """Return CSV of somebody else's as this would have written it. Raises ValueError for what is none."""
+    try:
+        return csv_text(csv.reader(io.StringIO(text, newline="")))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+
+
 def harmless(cell: str) -> str:
     """Return a cell in which nothing is taken for a formula: names and tickets come from other people.
 

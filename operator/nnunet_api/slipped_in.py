@@ -8,7 +8,7 @@ import hashlib
 import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from nnunet_api.contract import COMMAND, HOME_VARIABLES, SCRATCH_PATH
@@ -27,6 +27,7 @@ _IMAGE = "image "
 MORE = "and more"
 """The last entry of a record that has no room for all: no list of variables can hold it."""
 _DATA = "/nnunet"
+_SHARED_MEMORY = "/dev/shm"
 _COMPILED = f"{SCRATCH_PATH}/torchinductor"
 """How folders begin in which what is compiled for a training is kept, and loaded from."""
 _CODE = (
@@ -95,6 +96,37 @@ def given(container: Mapping[str, Any]) -> Given:
 def others(asked: Given, has: Given) -> Iterator[str]:
     """Yield what a container has of this that its Job has not given to it."""
     return (what for what, value in has if (what, value) not in asked)
+
+
+def beside(pod: Mapping[str, Any], ours: Collection[str]) -> Iterator[str]:
+    """Yield how other containers of a pod's spec reach into those of ours: what these work with, or their processes.
+
+    A service mesh shares the network alone, a keeper of secrets a volume of its own, and who collects logs only reads.
+    """
+    containers: Sequence[Mapping[str, Any]] = [
+        *(pod.get("initContainers") or ()),
+        *(pod.get("containers") or ()),
+        *(pod.get("ephemeralContainers") or ()),
+    ]
+    others = [one for one in containers if one.get("name") not in ours]
+    if others and pod.get("shareProcessNamespace"):
+        yield f"processes shared with container {others[0].get('name')}"
+    mounts = [mount for one in containers if one.get("name") in ours for mount in one.get("volumeMounts") or ()]
+    working = {mount.get("name") for mount in mounts if _is_worked_with(_mounted(mount))}
+    claims = {claim for volume in pod.get("volumes") or () if volume.get("name") in working for claim in _claim(volume)}
+    working |= {volume.get("name") for volume in pod.get("volumes") or () if claims.intersection(_claim(volume))}
+    for one in others:
+        written = {str(mount.get("name")) for mount in one.get("volumeMounts") or () if not mount.get("readOnly")}
+        yield from (f"{volume} written by container {one.get('name')}" for volume in sorted(written & working))
+
+
+def _is_worked_with(path: str) -> bool:
+    return _holds(_DATA, path) or path in (SCRATCH_PATH, _SHARED_MEMORY) or path.startswith(_COMPILED)
+
+
+def _claim(volume: Mapping[str, Any]) -> Iterator[str]:
+    if name := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
+        yield str(name)
 
 
 def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 """What a training names that makes it one pod or another, and what lists of allowed names say of it."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -46,6 +47,9 @@ def is_allowed(name: str, allowed: Sequence[str]) -> bool:
     return any(name.startswith(one[:-1]) if one.endswith("*") else name == one for one in allowed)
 
 
+_ELSEWHERE = re.compile("/[.]{0,2}/")
+
+
 def is_allowed_image(image: str, allowed: Sequence[str]) -> bool:
     """Say whether an image is of one of these repositories, in one of these folders, or one of these by digest."""
     return any(_is_of(image, one) for one in allowed)
@@ -53,7 +57,8 @@ def is_allowed_image(image: str, allowed: Sequence[str]) -> bool:
 
 def _is_of(image: str, one: str) -> bool:
     if one.endswith("/*"):
-        return image.startswith(one[:-1])
+        # Runtimes take no name with such a part today. A mirror that is asked by an address could be led elsewhere.
+        return image.startswith(one[:-1]) and not _ELSEWHERE.search(image)
     # What follows the repository is a tag or a digest. With a / in it, it would be the port of another registry.
     return image == one or (image.startswith((f"{one}:", f"{one}@")) and "/" not in image[len(one) :])
 

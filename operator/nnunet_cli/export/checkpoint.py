@@ -4,12 +4,15 @@ Verification reads numbers past whatever else a trainer class, or a training's o
 predicts with the model loads all of it, with nnU-Net's own commands and without any restriction.
 """
 
+import io
 import pickle
 import re
 import zipfile
 from collections.abc import Callable
 from reprlib import repr as shortened
 from typing import IO, Any
+
+from nnunet_api.pickled_keys import require_light_keys
 
 _RECORD = "data.pkl"
 _TORCHSCRIPT = "constants.pkl"
@@ -134,12 +137,14 @@ def require_plain(path: str, file: IO[bytes]) -> None:
         if file.read(len(_ZIP)) != _ZIP:
             raise ValueError("it is no checkpoint of torch's")
         with zipfile.ZipFile(file) as archive:
-            _Reader(_record(archive)).load()
+            data = _record(archive)
+            require_light_keys(data)
+            _Reader(io.BytesIO(data)).load()
     except Exception as error:  # a pickle can raise anything
         raise Strange(f"{path} can't be exported: {str(error) or type(error).__name__}. {_REMEDY}") from None
 
 
-def _record(archive: zipfile.ZipFile) -> IO[bytes]:
+def _record(archive: zipfile.ZipFile) -> bytes:
     """Return the record that torch unpickles."""
     names = archive.namelist()
     found = [one for one in archive.infolist() if one.filename.rpartition("/")[2] == _RECORD]
@@ -151,4 +156,4 @@ def _record(archive: zipfile.ZipFile) -> IO[bytes]:
         raise ValueError("torch would take it for a program")
     if found[0].file_size > MOST_MIB << 20:
         raise ValueError(f"its {_RECORD} has more than {MOST_MIB} MiB")
-    return archive.open(found[0])
+    return archive.read(found[0])

@@ -12,6 +12,7 @@ from reprlib import repr as shortened
 from typing import Any
 
 from nnunet_api.dataset.labels import foreground, label_values
+from nnunet_api.pickled_keys import require_light_keys
 
 ALL_FOREGROUND = "all foreground"
 """In the status, in the place of a class: all of them together."""
@@ -71,6 +72,7 @@ def read_steps(data: bytes) -> list[Any]:
     Raises ValueError for anything else.
     """
     try:
+        require_light_keys(data)
         functions, arguments = _Reader(io.BytesIO(data)).load()
         whole = all(one is _FUNCTION for one in functions) and all(isinstance(one, dict) for one in arguments)
         if whole and len(functions) == len(arguments) and all(set(one) == {"labels_or_regions"} for one in arguments):

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_api.contract import CONTAINER_NAME
 from nnunet_api.kueue import QUEUE_LABEL, workload
 from nnunet_api.kueue import why_waiting as why_queued
-from nnunet_api.slipped_in import between, shown
+from nnunet_api.slipped_in import beside, between, shown
 from nnunet_cli.kube.cluster import Object
 from nnunet_cli.kube.pods import creation, ended, runs, waiting
 from nnunet_cli.kube.refusals import todo_of_prediction
@@ -119,6 +119,7 @@ def put_in(job: Object, pods: Sequence[Object]) -> str:
     """Return what somebody else, such as a webhook, has put into its pods, in words; empty where nothing was."""
     asked = _container(job["spec"].get("template") or {})
     found = [what for pod in pods if (has := _container(pod)) for what in between(asked, has)]
+    found += [what for pod in pods for what in beside(pod.get("spec") or {}, (CONTAINER_NAME,))]
     if not found:
         return ""
     return (

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from nnunet_api.contract import EVIDENCE_FILE, PLAN_RESULT_FILE, POLICY_FILE, REPORT_FILE, SUBGROUPS_FILE, SUMMARY_FILE
+from nnunet_api.csv_text import cleaned
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
@@ -114,8 +115,20 @@ def _of_claim(cluster: Cluster, training: Object, file: RunFile, image: str | No
                 f"{words}: no trainer of this project writes so much. Look at it on the claim", ExitCode.FOUND
             )
         data = remote.read(head["size"])
-    # The training's own image has written it.
-    return fenced(data) if file is RunFile.REPORT else data
+    return safe_to_open(file, data, f"{file} of {where}/{name}")
+
+
+def safe_to_open(file: RunFile, data: bytes, what: str) -> bytes:
+    """Return a file, which the training's own image has written, for browser and spreadsheet. Raises CliError."""
+    if file is RunFile.REPORT:
+        return fenced(data)
+    if file is not RunFile.SUBGROUPS:
+        return data
+    try:
+        return cleaned(data.decode(errors="replace")).encode()
+    except ValueError as error:
+        words = f"{what} is no CSV ({error}): no trainer of this project writes that. Look at it on the claim"
+        raise CliError(words, ExitCode.FOUND) from None
 
 
 def _of_status(found: Watched, file: RunFile) -> bytes:

@@ -278,11 +278,20 @@ def _alive(last: float) -> float:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a file, which became no link since it was looked at. Raises Refusal for what is no file.
+    """Open a file that is no link and in no folder that is one, also where it became one since it was looked at.
 
-    To open a pipe would mean to wait until somebody writes to it.
+    To open a pipe would mean to wait until somebody writes to it. Raises Refusal for what is no file.
     """
-    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")
+    folder = os.open(path.parts[0], os.O_PATH)
+    try:
+        for part in path.parts[1:-1]:
+            inside = os.open(part, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
+            os.close(folder)
+            folder = inside
+        opened = os.open(path.name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    finally:
+        os.close(folder)
+    file = os.fdopen(opened, "rb")
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return file
     file.close()

@@ -21,7 +21,7 @@ from nnunet_api.labels import (
     STAGE_LABEL,
     TRAINING_LABEL,
 )
-from nnunet_api.slipped_in import Given, given, of_itself
+from nnunet_api.slipped_in import Given, beside, given, of_itself
 from nnunet_operator.kube.objects import (
     Manifest,
     container_named,
@@ -176,7 +176,7 @@ class PodView:
     memory: str
     """Limit that its spec has for the trainer's container; empty where it has none."""
     slipped_in: tuple[str, ...]
-    """What its containers of ours have that runs other code than the image's, and that the operator never gives."""
+    """What the operator never gives: what has its containers of ours run other code, and how others reach into them."""
     given: Given
     """What its trainer's container may have from its Job alone."""
     prepares_with: str
@@ -307,7 +307,7 @@ def pod_view(body: Manifest) -> PodView:
         node=_word(spec.get("nodeName")),
         image=_word(trainer.get("image")),
         memory=_word(((trainer.get("resources") or {}).get("limits") or {}).get("memory")),
-        slipped_in=tuple(dict.fromkeys(map(intern, (*of_itself(trainer), *of_itself(preparation))))),
+        slipped_in=_slipped_in(spec, trainer, preparation),
         given=_given(trainer),
         prepares_with=_word(preparation.get("image")),
         preparation_given=_given(preparation),
@@ -338,6 +338,12 @@ def _owner(body: Manifest) -> Owner:
     found = controller_of(body)
     kind, name, uid = _word(found.get("kind")), str(found.get("name") or ""), str(found.get("uid") or "")
     return Owner(_word(found.get("apiVersion")), kind, name, uid) if found else NOBODY
+
+
+def _slipped_in(spec: Manifest, *ours: Manifest) -> tuple[str, ...]:
+    found = [what for container in ours for what in of_itself(container)]
+    found += beside(spec, (CONTAINER_NAME, PREPARE_CONTAINER_NAME))
+    return tuple(dict.fromkeys(map(intern, found)))
 
 
 def _given(container: Manifest) -> Given:

@@ -36,6 +36,13 @@ CLASSES = ["nnUNetTrainer", "nnUNetTrainer_5epochs", "Own", *(f"nnUNetTrainer_{'
 CONFIGURATIONS = ["2d", "3d_fullres", "3d_lowres", *(f"3d_fullres_{'p' * 20}_{n}" for n in range(13))]
 ENV = ["nnUNet_compile", "nnUNet_n_proc_DA", "OMP_NUM_THREADS", "RARE_A", "RARE_B", "rare_a"]
 ENV_ALLOWED = [*ENV[:3], "RARE_*", "nnUNet_*", "R*", *(f"X{'e' * 90}_{n}" for n in range(10))]
+LEADING_OUT = [
+    "registry.example/../evil/trainer:1",
+    "registry.example//evil.example/trainer:1",
+    "registry.example/./trainer:1",
+    "registry.example/trainer:v1..2",
+]
+"""Of a folder by their beginning; the last one is of it indeed."""
 REPOSITORIES = ["trainer", "registry.example/*", "registry.example/trainer", DIGEST, "trainer/*", "x"]
 CLAIMS = ["nnunet-raw", "nnunet-preprocessed", "nnunet-results", "nnunet", "pacs-archive"]
 CLASSES_OF_STORAGE = ["nvme", "nnunet-archive"]

@@ -8,7 +8,7 @@ import pytest
 from nnunet_api.policy.advice import STOP_ADVICE
 from nnunet_api.policy.names import is_allowed_image
 from tests.integration.policy.broken_rules import LONG, RULES
-from tests.integration.policy.generated import IMAGES, REPOSITORIES
+from tests.integration.policy.generated import IMAGES, LEADING_OUT, REPOSITORIES
 from tests.integration.policy.support import APPLY, DIGEST, MERGE, Answer, Gate, end_soon, exception, in_time
 from tests.support.api import Object, wait_for
 from tests.support.builders import training
@@ -31,7 +31,7 @@ def test_a_broken_rule(gate: Gate, namespace: str, rule: str) -> None:
     gate.write("house", mode="Enforce", namespaces=[namespace], rules=rules)
     answer = gate.create(broken)
     assert (answer.status, answer.denial) == (403, ("nnunet-policy-enforce", message))
-    assert answer.warned("nnunet-policy-enforce") == [message]
+    assert answer.warned("nnunet-policy-warn") == [message]
 
     gate.write("house", mode="Warn", namespaces=[namespace], rules=rules)
     answer = gate.create(broken)
@@ -66,7 +66,7 @@ def test_images_are_of_the_same_repositories_for_admission_and_the_operator(gate
     for number, entry in enumerate(REPOSITORIES):
         gate.put(f"p{number}", mode="Warn", namespaces=[namespace], rules={"allowedImages": [entry]})
     gate.settle()
-    for image in filter(None, IMAGES):
+    for image in filter(None, [*IMAGES, *LEADING_OUT]):
         said = gate.create(training(namespace, **{**STANDARD, "trainer": {"image": image}})).warned(
             "nnunet-policy-warn"
         )
@@ -84,7 +84,7 @@ def test_all_denials_are_shown_though_one_is_returned(gate: Gate, namespace: str
         f"spec.testSet is not set, must name the folders of the test cases{REMEDY}",
     ]
     assert answer.denial[1] in messages
-    assert answer.warned("nnunet-policy-enforce") == messages
+    assert answer.warned("nnunet-policy-warn") == messages
 
 
 def test_an_exception_lifts_rules_and_lowers_both_minima(gate: Gate, namespace: str) -> None:
@@ -138,7 +138,7 @@ def test_what_lets_go_of_a_training_always_passes(gate: Gate, running: str) -> N
 def test_what_goes_on_with_a_training_is_judged(gate: Gate, running: str) -> None:
     denied = change(gate, running, {"spec": {"retryLimit": 9}})
     assert denied.denial[0] == "nnunet-policy-enforce"
-    assert denied.warned("nnunet-policy-enforce") == [denied.denial[1]]
+    assert denied.warned("nnunet-policy-warn") == [denied.denial[1]]
     assert change(gate, running, {"spec": {"suspend": True}}).ok
     assert "must be at least 1000" in change(gate, running, {"spec": {"suspend": False}}).message
     gate.write("house", namespaces=[running], rules={"minEpochs": 10})

@@ -103,12 +103,13 @@ def test_a_denied_training_is_kept_with_who_asked_and_what_it_broke(gate: Gate, 
     assert failure["message"].startswith("policy house: spec.schedule.epochs is 10, must be at least 1000: ")
 
 
-def test_what_is_only_recorded_is_there_and_so_is_an_exception(gate: Gate, audited: Audited) -> None:
+@pytest.mark.parametrize("mode", ["Audit", "Warn"])
+def test_what_is_not_denied_is_recorded_once_and_so_is_an_exception(gate: Gate, audited: Audited, mode: str) -> None:
     namespace = gate.namespace()
     gate.put(
         "eased", namespaces=[namespace], rules={"minEpochs": 1000}, exceptions=[exception(namespace, minEpochs=10)]
     )
-    audited.gate.write("recorded", mode="Audit", namespaces=[namespace], rules={"requireSeed": True})
+    audited.gate.write("recorded", mode=mode, namespaces=[namespace], rules={"requireSeed": True})
     assert create(audited, namespace, "hippo") == 201
     annotations = audited.entry(resource="nnunettrainings", namespace=namespace, verb="create")["annotations"]
     (failure,) = json.loads(annotations[PREFIX])

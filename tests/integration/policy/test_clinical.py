@@ -54,9 +54,7 @@ def edited(gate: Gate) -> Object:
 def test_it_comes_with_the_definitions_and_closes_clinical_namespaces(emptied: Gate) -> None:
     emptied.site.install()
     namespace = emptied.namespace(clinical="true")
-    denied = wait_for(
-        "admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-enforce")
-    )
+    denied = wait_for("admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-warn"))
     assert denied[0].startswith("policy clinical: spec.schedule.epochs is 10, must be at least 1000; ")
     assert emptied.create(training(emptied.namespace())).ok
 

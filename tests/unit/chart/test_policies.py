@@ -22,18 +22,23 @@ from nnunet_api.policy.model import (
 from nnunet_api.policy.rules import SHOWN_CHARACTERS, TOLD_BYTES, TOLD_CHARACTERS
 from tests.unit.chart.test_render import find
 
-MODES = [mode.lower() for mode in PolicyMode]
+DONE = {"enforce": {"Deny", "Audit"}, "warn": {"Warn"}, "audit": {"Audit"}}
+"""What each of the admission policies does with what breaks a rule: those of a mode are all that go by it."""
 
 
 def admission_policy(name: str) -> Any:
     return find(render(), "ValidatingAdmissionPolicy", name)["spec"]
 
 
-def test_the_modes_differ_in_nothing_but_the_mode() -> None:
-    specs = [admission_policy(f"nnunet-policy-{mode}") for mode in MODES]
+def test_what_denies_warns_and_records_differs_in_the_modes_alone() -> None:
+    specs = [admission_policy(f"nnunet-policy-{name}") for name in DONE]
     assert [spec.pop("failurePolicy") for spec in specs] == ["Fail", "Ignore", "Ignore"]
-    conditions = [spec["matchConditions"].pop(0)["expression"] for spec in specs]
-    assert conditions == [f"params.spec.mode == '{mode}'" for mode in PolicyMode]
+    modes = [spec["matchConditions"][0].pop("expression").partition(" &&") for spec in specs]
+    judged = [f"params.spec.mode {words}" for words in ("== 'Enforce'", "!= 'Audit'", "!= 'Enforce'")]
+    assert [mode for mode, _, _ in modes] == judged and len({rest for _, _, rest in modes}) == 1
+    # Of each mode one says which exception counted: it is evaluated apart from all else.
+    said = [spec.pop("auditAnnotations", None) for spec in specs]
+    assert said[0] and said == [said[0], None, said[0]]
     assert specs[0] == specs[1] == specs[2]
 
 
@@ -42,19 +47,15 @@ def test_names_are_gathered_for_each_rule_on_pods() -> None:
     variables = {one["name"]: one["expression"] for one in admission_policy("nnunet-policy-enforce")["variables"]}
     judged = set(re.findall(r"'rule': dyn\('(\w+)'\)", variables["named"]))
     guard = variables["strange"].partition("? []")[0]
-    assert judged and judged == set(re.findall(r"has\(params\.spec\.rules\.(\w+)\)", guard))
+    assert judged and judged == set(re.findall(r"has\(variables\.rules\.(\w+)\)", guard))
 
 
-def test_every_mode_leaves_an_audit_annotation_and_only_enforce_denies() -> None:
-    bindings = [thing for thing in render() if thing["kind"] == "ValidatingAdmissionPolicyBinding"]
-    done: dict[str, set[str]] = {}
-    for binding in bindings:
-        done.setdefault(binding["spec"]["policyName"], set()).update(binding["spec"]["validationActions"])
-    assert {name: done[f"nnunet-policy-{name}"] for name in MODES} == {
-        "enforce": {"Deny", "Warn", "Audit"},
-        "warn": {"Warn", "Audit"},
-        "audit": {"Audit"},
-    }
+def test_enforce_alone_denies_and_each_mode_is_recorded_once() -> None:
+    bindings = [thing["spec"] for thing in render() if thing["kind"] == "ValidatingAdmissionPolicyBinding"]
+    names = [binding["policyName"] for binding in bindings]
+    assert len(set(names)) == len(names)
+    done = {binding["policyName"]: set(binding["validationActions"]) for binding in bindings}
+    assert {name: done[f"nnunet-policy-{name}"] for name in DONE} == DONE
     assert done["nnunet-advice"] == {"Warn"}
     assert done["nnunet-jobs"] == done["nnunet-pods-of-jobs"] == done["nnunet-verification"] == {"Deny", "Audit"}
     assert done["nnunet-exceptions"] == done["nnunet-namespace-labels"] == {"Deny", "Audit"}

@@ -58,7 +58,6 @@ ADMISSION |= {
     ("ValidatingAdmissionPolicyBinding", "", f"nnunet-{name}")
     for name in (
         "policy-enforce",
-        "policy-enforce-all",
         "policy-warn",
         "policy-audit",
         "there-is-none-ask-those-who-write-policies",

@@ -210,6 +210,16 @@ def doubled() -> Any:
     return found
 
 
+class Keyed:
+    """Unpickling it takes a dict with a key of pairs of pairs, a hundred deep: 2^100 steps to hash."""
+
+    def __reduce__(self) -> Any:
+        key: Any = ()
+        for _ in range(100):
+            key = (key, key)
+        return OrderedDict, (), None, None, iter([(key, 1)])
+
+
 def before_it(data: bytes) -> bytes:
     """A pickle, which torch takes to be all, before the zip file that was verified."""
     return pickle.dumps({"epochs": 1000}, 2) + data
@@ -228,6 +238,7 @@ def another_before_it(data: bytes) -> bytes:
         (lambda: weights("2d", 0, extra=np.array([print], dtype=object)), "it has numbers of type O"),
         (lambda: weights("2d", 0, extra=Runs(codecs.encode, doubled(), "latin1")), "where a text belongs"),
         (lambda: weights("2d", 0, extra=Runs(np.dtype, doubled())), r"it has numbers of type \[\["),
+        (lambda: weights("2d", 0, extra=Keyed()), "it has keys of so many parts"),
         (lambda: before_it(weights("2d", 0)), "it is no checkpoint of torch's"),
         (lambda: another_before_it(weights("2d", 0)), "its records are not those of a checkpoint"),
         (lambda: b"no zip at all", "it is no checkpoint of torch's"),
@@ -341,7 +352,7 @@ def postprocessed(root: Path, data: bytes, told: list[str], labels: Any = None) 
         (steps(7), "the largest component of 7, which dataset.json has no name for"),
         (steps(doubled()), r"the largest component of \[\["),
         (steps([1]), r"the largest component of \[1\], which dataset.json has no name for"),
-        (b"(lc" + "\n".join(OWN).encode() + b"\n(N(dS'__defaults__'\n(I5\ntstba(lt.", "changes the function"),
+        (b"((lc" + "\n".join(OWN).encode() + b"\n(N(dS'__defaults__'\n(I5\ntstba(lt.", "changes the function"),
     ],
 )
 def test_a_postprocessing_runs_nothing_but_nnunets_own(tmp_path: Path, data: bytes, words: str) -> None:

@@ -374,6 +374,10 @@ def test_what_a_webhook_put_into_its_pod_is_told() -> None:
     pods[1]["spec"]["containers"][0]["env"].append({"name": "LD_PRELOAD", "value": "x"})
     pods[1]["spec"]["containers"][0]["image"] = "mine:1"
     assert "its pod has LD_PRELOAD, image mine:1, which was not asked for" in put_in(body, pods)
+    mounts = pods[0]["spec"]["containers"][1]["volumeMounts"]
+    written = next(mount["name"] for mount in mounts if not mount.get("readOnly"))
+    mesh["volumeMounts"] = [{"name": written, "mountPath": "/x"}]
+    assert put_in(body, pods[:1]).startswith(f"its pod has {written} written by container istio-proxy, which was not")
 
 
 @pytest.mark.parametrize(

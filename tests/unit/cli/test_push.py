@@ -10,6 +10,7 @@ import pytest
 
 from nnunet_cli.datasets.transfer import LocalFile, Sent, local_files, plan, push, sha256_of
 from nnunet_cli.errors import CliError
+from nnunet_cli.volumes import agent
 from nnunet_cli.volumes.hashes import hashes_of
 from nnunet_cli.volumes.stream import Lost
 from tests.support.pipes import LocalVolume, Pipes
@@ -259,6 +260,24 @@ def test_a_report_is_not_read_through_a_link(volume: LocalVolume, link: str, tar
 def test_nothing_outside_of_the_claim_is_read(volume: LocalVolume, name: str) -> None:
     with volume.run("send", name) as remote, pytest.raises(CliError, match="leads out of the claim"):
         remote.message()
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_looked_at_is_not_read(tmp_path: Path) -> None:
+    """Whoever trains may exchange folders of their run as often as they like while somebody fetches from it."""
+    (tmp_path / "other/fold_0").mkdir(parents=True)
+    (tmp_path / "other/fold_0/file").write_text("of another run")
+    (tmp_path / "run/fold_0").mkdir(parents=True)
+    (tmp_path / "run/fold_0/file").write_text("of this run")
+    looked_at = agent.on_claim(tmp_path, "run/fold_0/file")
+    with agent._opened(looked_at) as file:
+        assert file.read() == b"of this run"
+    for changed, target in (("run/fold_0", "other/fold_0"), ("run", "other")):
+        (tmp_path / changed).rename(tmp_path / f"away-{changed[-1]}")
+        (tmp_path / changed).symlink_to(tmp_path / target)
+        with pytest.raises(NotADirectoryError):
+            agent._opened(looked_at)
+        (tmp_path / changed).unlink()
+        (tmp_path / f"away-{changed[-1]}").rename(tmp_path / changed)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,11 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
+import pytest
+
+from nnunet_api.csv_text import csv_text
+from nnunet_cli.errors import CliError
+from nnunet_cli.report.command import RunFile, safe_to_open
 from nnunet_cli.report.of_status import LACKS, status_report
 from nnunet_cli.text.html_page import fenced
 from tests.support.made_statuses import DONE, NOW, TRAINING, condition, watched
@@ -111,6 +116,43 @@ def test_nothing_runs_in_a_report_that_another_has_written() -> None:
         "http-equiv": "Content-Security-Policy",
         "content": "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; img-src data:",
     }
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        '<meta http-equiv="refresh" content="0;url=https://x">',
+        "<body><META\nHTTP-EQUIV\t=\n'refresh' content='0;url=https://x'>",
+        '<meta content="0;url=https://x"http-equiv="&#114;efresh">',
+        "<meta/http-equiv=refresh/content='0;url=https://x'>",
+        '<a style="position:fixed;inset:0" href="https://x">all of the page</a>',
+        '<svg><a xlink:href="https://x"><text>curve</text></a></svg>',
+        '<svg><a><text>curve</text><animate attributeName="href" values="https://x"/></a></svg>',
+        '<iframe srcdoc="&lt;meta http-equi&#118;=refresh content=&quot;0;url=https://x&quot;&gt;"></iframe>',
+    ],
+)
+def test_a_report_that_another_has_written_leads_nowhere(page: str) -> None:
+    """Chromium went to the other page at once with the first four, as long as their names were left to them."""
+    parser = Tags()
+    parser.feed(fenced(page.encode())[len(fenced(b"")) :].decode())
+    leading = {"http-equiv", "href", "xlink:href", "srcdoc", "attributename"}
+    assert parser.found and not [name for _, attributes in parser.found for name in attributes if name in leading]
+
+
+def test_pictures_of_a_report_stay_as_they_are() -> None:
+    """In base64 any letters can stand, at its end before a sign of equality, too."""
+    page = b'<p>Case href, http-equiv</p><img src="data:image/png;base64,AAAAhrefAAAAsrcdoc0000href=">'
+    assert fenced(page).endswith(page)
+
+
+def test_a_table_that_another_has_written_holds_no_formulas() -> None:
+    honest = csv_text([["configuration", "subgroup", "dice"], ["2d", "site A, old", "0.91"], ["2d", "=1", "-0.5"]])
+    assert safe_to_open(RunFile.SUBGROUPS, honest.encode(), "it") == honest.encode()
+    evil = b'a,"=HYPERLINK(""https://x"")"\nb;=1+1,0.5\n'
+    assert safe_to_open(RunFile.SUBGROUPS, evil, "it") == b'a,"\'=HYPERLINK(""https://x"")"\nb;\'=1+1,0.5\n'
+    with pytest.raises(CliError, match="it is no CSV"):
+        safe_to_open(RunFile.SUBGROUPS, b'"' + b"x" * 200_000 + b'"', "it")
+    assert safe_to_open(RunFile.EVIDENCE, b"=1", "it") == b"=1"
 
 
 def test_names_turn_no_direction() -> None:

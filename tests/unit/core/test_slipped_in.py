@@ -61,10 +61,38 @@ def has(**fields: Any) -> Change:
     return lambda pod: trainer_of(pod).update(fields)
 
 
+def sidecar(kind: str = "containers", **mount: Any) -> Change:
+    """Another container, with what it mounts."""
+    container = {"name": "helper", "volumeMounts": [mount] if mount else []}
+    return lambda pod: pod["spec"].setdefault(kind, []).append(container)
+
+
+def both(*changes: Change) -> Change:
+    return lambda pod: [change(pod) for change in changes]
+
+
+def volume(name: str, **source: Any) -> Change:
+    return lambda pod: pod["spec"].setdefault("volumes", []).append({"name": name, **source})
+
+
+def at(name: str) -> dict[str, Any]:
+    return {"name": name, "mountPath": "/there"}
+
+
+SECRETS = {"name": "vault-secrets", "mountPath": "/vault/secrets"}
+CLAIM = {"persistentVolumeClaim": {"claimName": "nnunet-results"}}
 LIBRARY = {"name": "LD_PRELOAD", "value": "x.so"}
 HONEST: dict[str, Change] = {
     "a service mesh": lambda pod: pod["spec"]["containers"].insert(0, {"name": "istio-proxy", "env": [LIBRARY]}),
     "its init container": lambda pod: pod["spec"].update(initContainers=[{"name": "istio-init", "command": ["sh"]}]),
+    "a keeper of secrets": both(
+        lambda pod: trainer_of(pod)["volumeMounts"].append(SECRETS), volume("vault-secrets"), sidecar(**SECRETS)
+    ),
+    "what collects logs": sidecar(name="results", mountPath="/logs", readOnly=True),
+    "a claim of its own": both(
+        volume("own", persistentVolumeClaim={"claimName": "own"}), sidecar(name="own", mountPath="/own")
+    ),
+    "processes shared with nobody": lambda pod: pod["spec"].update(shareProcessNamespace=True),
     "where the API server is": sets("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
     "a proxy": sets("HTTPS_PROXY", "http://proxy.example:3128"),
     "no devices": sets("NVIDIA_VISIBLE_DEVICES", "void"),
@@ -114,6 +142,19 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "the same by their other name": (mounts("/etc/ssl"), "a volume at /etc/ssl"),
     "compiled code in its place": (mounts("/tmp/torchinductor_1000"), "a volume at /tmp/torchinductor_1000"),
     "an image": (has(image="mine:1"), "image mine:1"),
+    "a container with the run's folder": (sidecar(**at("results")), "results written by container helper"),
+    "one with the data": (sidecar(**at("preprocessed")), "preprocessed written by container helper"),
+    "one with compiled code": (sidecar(**at("scratch")), "scratch written by container helper"),
+    "one with what processes hand over": (sidecar(**at("shm")), "shm written by container helper"),
+    "one that runs before": (sidecar(kind="initContainers", **at("results")), "results written by container helper"),
+    "one with the claim by another name": (
+        both(volume("results", **CLAIM), volume("mine", **CLAIM), sidecar(**at("mine"))),
+        "mine written by container helper",
+    ),
+    "one that sees the processes": (
+        both(sidecar(), lambda pod: pod["spec"].update(shareProcessNamespace=True)),
+        "processes shared with container helper",
+    ),
 }  # fmt: skip
 
 

@@ -67,6 +67,12 @@ FORGERIES: dict[str, tuple[Callable[[Manifest], object], str]] = {
         lambda pod: pod["spec"]["containers"][0].update(envFrom=[{"configMapRef": {"name": "more"}}]),
         "has envFrom,",
     ),
+    "a container that writes into its folders": (
+        lambda pod: pod["spec"]["containers"].append(
+            {"name": "x", "volumeMounts": [{"name": "results", "mountPath": "/x"}]}
+        ),
+        "has results written by container x, which",
+    ),
     "another program": (
         lambda pod: container(pod).update(command=["/nnunet/results/x"]),
         "has the command, which",

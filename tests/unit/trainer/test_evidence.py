@@ -3,11 +3,16 @@
 import math
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.commands.verify import require_own
 from nnunet_trainer.evidence.proven import HISTORY_KEYS, Finding, checkpoint_of, prove
+from nnunet_trainer.process.failures import TrainerError
+from nnunet_trainer.run.journal import Journal, write_journal
 from tests.support.made_contracts import contract, policy
 
 NAN = math.nan
@@ -51,6 +56,37 @@ def test_policies_ask_for_epochs_of_as_many_iterations_as_the_training(
     policies = None if asked is None else policy(minEpochs=asked or None)
     finding = prove("0", replace(checkpoint, owner=None), HASH, contract(schedule={"epochs": 10}, policy=policies))
     assert finding.trouble == trouble and finding.evidence.iterations_per_epoch == counted
+
+
+OWN = contract()
+
+
+@pytest.mark.parametrize(
+    ("uid", "fold", "trouble"),
+    [
+        (OWN.uid, "0", None),
+        ("another", "0", "it was saved by fold 0 of the training with UID another"),
+        (OWN.uid, "1", f"it was saved by fold 1 of the training with UID {OWN.uid}"),
+        (None, "0", "by which training it was saved it says in no readable way"),
+    ],
+)
+def test_a_checkpoint_proves_the_fold_of_the_training_that_has_saved_it(
+    uid: str | None, fold: str, trouble: str | None
+) -> None:
+    told = {"init_args": {"nnunet_training": {"uid": uid, "fold": fold}}}
+    checkpoint = checkpoint_of({"current_epoch": 3, "logging": history(3), **told})
+    finding = prove("0", checkpoint, HASH, contract(schedule={"epochs": 3}))
+    assert finding.trouble is None if trouble is None else str(finding.trouble).endswith(trouble)
+
+
+def test_the_folder_of_another_training_proves_nothing(tmp_path: Path) -> None:
+    for fold, uid in (("0", OWN.uid), ("1", ""), ("2", "another")):
+        (tmp_path / fold).mkdir()
+        write_journal(tmp_path / fold, Journal(uid=uid))
+    require_own(OWN, {fold: tmp_path / fold for fold in ("0", "1")})
+    with pytest.raises(TrainerError, match="fold 2 belongs to the training with UID another") as refused:
+        require_own(OWN, {fold: tmp_path / fold for fold in ("0", "2")})
+    assert refused.value.code == ExitCode.CHECKPOINT_UNUSABLE
 
 
 @pytest.mark.parametrize(

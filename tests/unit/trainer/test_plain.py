@@ -87,10 +87,18 @@ def test_how_large_tensors_are_is_told() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "torch", types.ModuleType("torch"))
         patch.setitem(sys.modules, "torch._utils", torch_utils)
-        sizes = {"a": (2, 3), "b": (), "c": "x", "d": (-1, 2), "e": (2.5,)}
+        sizes = {"a": (2, 3), "b": (), "c": "x", "d": (-1, 2), "e": (2.5,), "f": (2**63,), "g": (1,) * 65}
         data = pickled({name: Calls(rebuilt, Tensor(), 0, size, (1,)) for name, size in sizes.items()})
     found = plain._reader(data, lambda _: True).load()
-    assert {name: tensor.numel() for name, tensor in found.items()} == {"a": 6, "b": 1, "c": 0, "d": 0, "e": 0}
+    assert {name: tensor.numel() for name, tensor in found.items()} == {
+        "a": 6,
+        "b": 1,
+        "c": 0,
+        "d": 0,
+        "e": 0,
+        "f": 0,
+        "g": 0,
+    }
 
 
 def test_what_a_class_keeps_for_itself_hides_nothing(tmp_path: Path) -> None:
@@ -118,7 +126,8 @@ def test_one_file_changes_nothing_for_the_next(tmp_path: Path) -> None:
 
 def doubled(before: bytes, after: bytes) -> bytes:
     """A pickle of a hundred bytes with lists that hold each other twice: to write them down takes hundreds of MB."""
-    twice = b"".join(b"h" + bytes([depth]) + b"\x86q" + bytes([depth + 1]) for depth in range(24))
+    depths = range(24)
+    twice = b"".join(b"0(h" + bytes([depth]) + b"h" + bytes([depth]) + b"lq" + bytes([depth + 1]) for depth in depths)
     return b"\x80\x02" + before + b"U\x08xxxxxxxxq\x00" + twice + after
 
 
@@ -127,7 +136,10 @@ def doubled(before: bytes, after: bytes) -> bytes:
     [
         pytest.param(pickled(Calls(os.system, "true")), "it would call posix.system", id="the system"),
         pytest.param(pickled(CONTENT)[:-20], "UnpicklingError|EOFError", id="cut short"),
-        pytest.param(b"", "EOFError", id="empty"),
+        pytest.param(b"", "it is cut short or damaged", id="empty"),
+        pytest.param(
+            b"\x80\x02}K\x00K\x00\x86" + b"2\x86" * 100 + b"K\x00s.", "it has keys of so many", id="a key without end"
+        ),
         pytest.param(pickled(np.float32(1)).replace(b"f4", b"f8"), "unpack requires", id="a number of another length"),
         pytest.param(b"\x80\x02" + b"(" * 100 + b"l" * 200 + b".", "Error", id="an empty stack"),
         pytest.param(b"\x80\x02Vx\nQ.", "a tensor of it is missing", id="a tensor of another form"),

@@ -52,7 +52,7 @@ def verify(
     folders = paths.folds(contract, plan.plans_name)
     files = {run: folder / FINAL for run, folder in folders.items()}
     log.info("verifying the final checkpoints of %s", counted(len(files), "fold"))
-    _require_own(contract, folders)
+    require_own(contract, folders)
     read, unusable = _read_all(paths, files)
     final = {fold: files[fold] for fold in read}
     hashes = file_hashes(f"hashing {counted(len(final), 'checkpoint')}", final, contract.processes, "checkpoints")
@@ -83,7 +83,7 @@ def verify(
     return TerminationReport(message=_message(evidence, contract.schedule.epochs), evidence=evidence)
 
 
-def _require_own(contract: RunContract, folders: Mapping[str, Path]) -> None:
+def require_own(contract: RunContract, folders: Mapping[str, Path]) -> None:
     """Raise TrainerError with CHECKPOINT_UNUSABLE where a fold's folder is another training's."""
     for fold, folder in folders.items():
         uid = read_journal(folder).uid

@@ -150,7 +150,9 @@ def prove(fold: str, checkpoint: FinalCheckpoint, checkpoint_hash: str, contract
         )
     if not doubts and proven != end:
         doubts.append(_why_not(rule, end, epochs))
-    if checkpoint.owner not in (None, (contract.uid, fold)):
+    if checkpoint.owner == ("", ""):
+        doubts.append("by which training it was saved it says in no readable way")
+    elif checkpoint.owner not in (None, (contract.uid, fold)):
         doubts.append("it was saved by fold {1} of the training with UID {0}".format(*checkpoint.owner or ()))
     few = short_of_iterations(checkpoint.iterations, contract.schedule)
     if few and contract.min_epochs:

@@ -14,10 +14,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.pickled_keys import require_light_keys
 from nnunet_api.words import counted
 
 LONGEST_BYTES = 512 << 20
 """Of data.pkl. That of 100,000 epochs has some 10 MB."""
+_AXES, _LONGEST_AXIS = 64, 2**63
+"""More no tensor has, and to multiply larger numbers fills the memory."""
 _RECORD = "data.pkl"
 _ZIP = b"PK\x03\x04"
 _NUMPY = {"f2": "e", "f4": "f", "f8": "d", "i4": "i", "i8": "q", "b1": "?"}
@@ -58,7 +61,9 @@ def _content(archive: zipfile.ZipFile, longest_bytes: int) -> Any:
     if archive.getinfo(found[0]).file_size > longest_bytes:
         raise ValueError(f"its {_RECORD} has more than {longest_bytes >> 20} MiB")
     folder, there = found[0].removesuffix(_RECORD), set(names)
-    return _reader(archive.read(found[0]), lambda key: f"{folder}data/{key}" in there).load()
+    data = archive.read(found[0])
+    require_light_keys(data)
+    return _reader(data, lambda key: f"{folder}data/{key}" in there).load()
 
 
 def _stand_ins() -> tuple[type, Mapping[str, Any]]:
@@ -81,7 +86,8 @@ def _stand_ins() -> tuple[type, Mapping[str, Any]]:
 
         def __init__(self, _storage: Any = None, _offset: Any = 0, size: Any = (), *_more: Any) -> None:
             super().__init__()
-            is_size = isinstance(size, tuple) and all(type(length) is int and length >= 0 for length in size)
+            is_size = isinstance(size, tuple) and len(size) <= _AXES
+            is_size = is_size and all(type(length) is int and 0 <= length < _LONGEST_AXIS for length in size)
             self._numbers = math.prod(size) if is_size else 0
 
         def numel(self) -> int:
