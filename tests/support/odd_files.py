@@ -190,6 +190,18 @@ ODD_FILES = [
     Odd("more behind the voxels", repacked(lambda content: content + bytes(100))),
     Odd("rubbish behind the stream", repacked(lambda content: content + b"rubbish", compressed=False), SHORT),
     Odd("compressed twice", repacked(gzip.compress), "imagesTr/c3_0000.nii.gz", True),
+    Odd(
+        "a pointer of Git LFS",
+        lambda f: image(f).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+        "1 file is no image: imagesTr/c3_0000.nii.gz (a pointer of Git LFS: git lfs pull). Fetch the images themselves",
+    ),
+    Odd(
+        "a page of a web server",
+        one_after_the_other(
+            lambda f: png(f, 1, 1), lambda f: (f / "labelsTr/c3.png").write_text("\n<!DOCTYPE html><html>Sign in")
+        ),
+        "1 file is no image: labelsTr/c3.png (a page of a web server, such as one that asks to sign in)",
+    ),
     # Some reader takes them, and no reader is what is wrong.
     Odd("a wrong checksum", repacked(lambda content: flipped(content, -6), False), DAMAGED, True, False),
     Odd("a wrong byte", repacked(lambda content: flipped(content, len(content) // 2), False), DAMAGED, True, False),

@@ -124,7 +124,6 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
     success, doubt, witness = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "", None)
     trainers = [pod.trainer for pod in ([witness] if proves and witness else pods)]
-    kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
         child,
