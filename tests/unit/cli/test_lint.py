@@ -328,6 +328,22 @@ def test_null_is_the_default_as_for_the_api_server(nnunet: Command) -> None:
     assert nnunet("lint", file, "--offline", "--strict").code == 0
 
 
+@pytest.mark.parametrize(
+    ("kind", "group", "hint"),
+    [
+        ("NnunetTrainings", "nnunet.dev", "did you mean NnunetTraining?"),
+        ("nnunettraining", "nnunet.dev", "did you mean NnunetTraining?"),
+        ("Nnunetcomparison", "example.org", "did you mean NnunetComparison?"),
+        ("Job", "nnunet.dev", "nnunet.dev has NnunetTraining, NnunetComparison, NnunetTrainingPolicy, NnunetTestSet"),
+    ],
+)
+def test_a_kind_that_is_misspelt_is_not_passed_over(nnunet: Command, kind: str, group: str, hint: str) -> None:
+    """The API server knows no such kind; beside a training in order nobody would have noticed."""
+    body = {**training(), "kind": kind, "apiVersion": f"{group}/v1alpha1"}
+    run = nnunet("lint", write("t.yaml", training(), body), "--offline")
+    assert run.code == 1 and f"kind is {kind!r}, which nnunet.dev does not have: {hint}" in run.out, run.out
+
+
 def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
     many = {"apiVersion": "v1", "kind": "List", "items": [training("a"), training("b", epochs=1)]}
