@@ -7,6 +7,7 @@ from typing import Any
 from nnunet_api.dataset.beside import HALVES
 from nnunet_api.dataset.labels import label_problems
 from nnunet_api.dataset.layout import name_problem, named, same_names, shown, takes_several_channels
+from nnunet_api.dataset.listed import notes_on_listed, order_problems
 from nnunet_api.words import counted
 
 _REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
@@ -41,6 +42,8 @@ def description_notes(content: Mapping[str, Any]) -> Iterator[str]:
                 f"channel {number} is called {name!r}, and only what is called CT is normalized as CT: call it CT if "
                 "its values are Hounsfield units"
             )
+    if isinstance(content.get("dataset"), dict):
+        yield from notes_on_listed(content["dataset"], str(content.get("file_ending")))
     reader = content.get(READER_KEY, "None")
     if isinstance(reader, str) and reader not in (*READERS, "None"):
         yield f"{READER_KEY} is {shown(reader)}, none of nnU-Net's readers: planning refuses it unless its image has it"
@@ -132,6 +135,8 @@ def _listed_problems(entries: Any, channels: int, ending: Any) -> Iterator[str]:
         if len(images) != channels and not (len(images) < channels and takes_several_channels(ending)):
             yield f"dataset.{name} has {counted(len(images), 'image')}, must have {channels}, one for each channel"
     yield from same_names(entries)
+    if isinstance(ending, str):
+        yield from order_problems(entries, ending)
     if takes_several_channels(ending) and len(counts) > 1:
         yield f"dataset has cases with {' and '.join(map(str, sorted(counts)))} images, must have the same for each"
 
