@@ -24,7 +24,13 @@ from nnunet_operator.kube.blocked import (
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
-from nnunet_operator.kube.slow import UNSEEN_SECONDS, seconds_of_patience, silence_on_job, silence_on_pod
+from nnunet_operator.kube.slow import (
+    UNSEEN_SECONDS,
+    seconds_of_patience,
+    silence_after,
+    silence_on_job,
+    silence_on_pod,
+)
 from nnunet_operator.kube.views import ContainerView, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of, not_given
 from nnunet_operator.progress.model import LiveFacts
@@ -205,8 +211,10 @@ def _judge(
     if pods and (kept := lingering(pods[-1], snapshot.now)) and not kept.seconds_left:
         told = failures.told_for_good(pods, child.subject)
         return (State.FAILED, told, "") if told else (State.BLOCKED, kept.trouble, "")
+    silent = silence_after(pods[-1], snapshot.now) if pods else None
     if endings and endings[-1].exit_code == 0:
-        return State.RUNNING, None, ""  # the Job says Complete in a moment
+        # The Job says Complete in a moment.
+        return (State.BLOCKED, silent, "") if silent else (State.RUNNING, None, "")
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
     refusal = None if job.has_pod else snapshot.refusals.get(child.name)
     if refusal:
@@ -214,8 +222,8 @@ def _judge(
     unread = snapshot.unread.get(child.name)
     if not pods and (job.has_pod or not unread):
         silent = silence_on_job(job, snapshot.now, snapshot.unseen_seconds)
-        if silent:
-            return State.BLOCKED, silent, ""
+    if silent:
+        return State.BLOCKED, silent, ""
     return _starting(endings, unread)
 
 

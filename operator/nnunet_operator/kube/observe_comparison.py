@@ -22,7 +22,7 @@ from nnunet_operator.kube.blocked import (
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
-from nnunet_operator.kube.slow import seconds_of_patience, silence_on_job, silence_on_pod
+from nnunet_operator.kube.slow import seconds_of_patience, silence_after, silence_on_job, silence_on_pod
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 
@@ -133,7 +133,7 @@ def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Tr
         said = None if job.has_pod else snapshot.refusals.get(job.name)
         if said:
             return rejected(said)
-        return None if pods else silence_on_job(job, snapshot.now)
+        return silence_after(pods[-1], snapshot.now) if pods else silence_on_job(job, snapshot.now)
     if living.running or living.deleting:
         return None
     warning = snapshot.warnings.get(living.name)

@@ -14,6 +14,8 @@ from nnunet_operator.kube.views import JobView, PodView
 
 UNSEEN_SECONDS = 30.0
 """Age of a Job that should have a pod by now, and of a pod of which a scheduler should have spoken."""
+NOTICE_SECONDS, AGAIN_SECONDS = 300.0, 1200.0
+"""Time from a pod's end to that of its Job, and to the next pod. Kubernetes waits for up to 10 minutes in between."""
 SLOW_SECONDS = 600.0
 """Time from a pod's node to its trainer after which the wait is told. An image of many GB may take as long."""
 
@@ -51,13 +53,33 @@ def seconds_of_patience(
     elif is_unplaced(pod):
         left = unseen_seconds - age(pod, now)
     elif not job.ended:
-        left = seconds_to_start(pod, now)
+        left = seconds_to_notice(pod, now) if pod.over else seconds_to_start(pod, now)
     return max(1.0, left) if left and left > 0 else None
 
 
 def is_unplaced(pod: PodView) -> bool:
     """Tell whether a pod has no node, and nobody has said why."""
     return pod.phase in ("", "Pending") and not (pod.node or pod.scheduled or pod.deleting)
+
+
+def silence_after(pod: PodView, now: datetime | None) -> Trouble | None:
+    """Return what is to be said of a pod that has ended where its Job neither ends nor gets another one."""
+    if seconds_to_notice(pod, now) != 0:
+        return None
+    matter = f"waits for Kubernetes' Job controller, which has made nothing of the end of pod {pod.name} so far"
+    return Trouble(Reason.WAITING_FOR_RESOURCES, matter, Case.NO_POD)
+
+
+def seconds_to_notice(pod: PodView, now: datetime | None) -> float | None:
+    """Return how long Kubernetes may yet take to make something of a pod that has ended; 0 where that is over.
+
+    None where it has not, or it is not known when. That goes by the clock of its node.
+    """
+    ended = pod.termination
+    if now is None or ended is None or ended.finished is None or pod.phase not in ("Succeeded", "Failed"):
+        return None
+    limit = NOTICE_SECONDS if ended.exit_code == 0 else AGAIN_SECONDS
+    return max(0.0, limit - (now - ended.finished).total_seconds())
 
 
 def is_podless(job: JobView) -> bool:

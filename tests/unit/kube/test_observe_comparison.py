@@ -60,8 +60,8 @@ def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -
     return {**body, **changes}
 
 
-def ended(code: int = 0, message: str = SAID, reason: str = "") -> Manifest:
-    times = {"startedAt": "2026-03-01T12:00:00Z", "finishedAt": "2026-03-01T12:01:00Z", "containerID": "c://1"}
+def ended(code: int = 0, message: str = SAID, reason: str = "", at: str = "12:59:00") -> Manifest:
+    times = {"startedAt": "2026-03-01T12:00:00Z", "finishedAt": f"2026-03-01T{at}Z", "containerID": "c://1"}
     return {"terminated": {"exitCode": code, "message": message, "reason": reason, **times}}
 
 
@@ -93,6 +93,7 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([job(COMPLETE)], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([job(FAILED)], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.FAILED, "comparison: edited"),
         ([job()], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.STARTING, "edited"),
+        ([job()], [pod(ended(at="12:54:00"), "Succeeded")], {}, State.BLOCKED, "made nothing of the end of pod p so"),
         (
             [changed(podFailurePolicy=None)],
             [pod(ended(65, '{"message": "edited"}'), "Failed")],

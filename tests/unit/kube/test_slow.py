@@ -120,3 +120,21 @@ def test_a_job_that_may_well_have_no_pod_yet(how: str) -> None:
         body["status"]["failed"] = 1
     result = decide(world(of, *objects, now=NOW + timedelta(hours=1), **more))
     assert "Job controller has not made" not in condition(result, "Progressing").message
+
+
+@pytest.mark.parametrize(("code", "minutes"), [(0, 5), (1, 20), (65, 20)])
+def test_an_end_of_which_nothing_is_made(code: int, minutes: int) -> None:
+    """Of a success a Job is complete at once; after a failure Kubernetes waits for up to ten minutes."""
+    fold = job(ONE, FOLD, "0")
+    over = ended(fold, code)
+    over["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = rfc3339(NOW)
+    early = after(timedelta(minutes=minutes, seconds=-5), *planned(ONE), fold, over)
+    assert stated(early, "Progressing")[1] == ("Training" if code == 0 else "Starting") and early.requeue_after == 5
+    result = after(timedelta(minutes=minutes), *planned(ONE), fold, over)
+    assert stated(result, "Progressing") == ("False", "WaitingForResources")
+    message = condition(result, "Progressing").message
+    assert "which has made nothing of the end of pod hippo-fold-0-x so far" in message, message
+    refused = {"hippo-fold-0": "exceeded quota"}
+    if code:
+        told = after(timedelta(minutes=minutes), *planned(ONE), fold, over, refusals=refused)
+        assert stated(told, "Progressing")[1] == "PodRejected"
