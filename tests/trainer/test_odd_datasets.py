@@ -47,7 +47,7 @@ def said_of(raw: Path) -> str:
     except TrainerError as error:
         assert error.code == ExitCode.WRONG_DATA
         return error.message
-    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
+    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
     examined = [examine(case) for case in dataset.cases.values()]
     told = told_of(all_findings(examined, choice), choice, dataset.cases, dataset.folder)
     assert told or all(found.contents for found in examined)
@@ -57,7 +57,7 @@ def said_of(raw: Path) -> str:
 def notes_on_it(raw: Path) -> str:
     """Return what planning notes of a dataset that it takes."""
     dataset = load_dataset(raw, NAME, ["0"])
-    examine = Examiner(choose_reader(dataset), dataset.channels, dataset.labels.values, dataset.folder)
+    examine = Examiner(choose_reader(dataset), dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
     examined = {name: examine(case).contents for name, case in dataset.cases.items()}
     return "; ".join(notes_on(dataset, {name: contents for name, contents in examined.items() if contents}, []))
 

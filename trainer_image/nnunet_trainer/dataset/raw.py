@@ -25,6 +25,8 @@ from nnunet_trainer.dataset.labels import Labels, declared_labels
 from nnunet_trainer.process.failures import TrainerError, wrong_configuration, wrong_data
 from nnunet_trainer.process.heartbeat import heartbeat
 
+COLOURS = "rgb_to_0_1"
+"""nnU-Net's name of a channel whose values it divides by 255."""
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
 
@@ -67,6 +69,12 @@ class RawDataset:
     def channels(self) -> int:
         """Number of image channels."""
         return len(channel_names(self.description))
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Channels that nnU-Net normalizes as colours, by their number."""
+        names = channel_names(self.description).values()
+        return tuple(number for number, name in enumerate(names) if str(name).casefold() == COLOURS)
 
     @property
     def ending(self) -> str:
