@@ -129,6 +129,12 @@ ODD_DESCRIPTIONS = [
         note="only what is called CT is normalized as CT",
     ),
     Odd(
+        "a normalization by another name",
+        lambda f: describe(f, channel_names={"0": "noNormalization"}),
+        note="is called 'noNormalization', which is no normalization that nnU-Net knows, and is normalized by zscore",
+    ),
+    Odd("no normalization", lambda f: describe(f, channel_names={"0": "noNorm"})),
+    Odd(
         "a channel's number with a zero",
         lambda f: describe(f, channel_names={"00": "MRI"}),
         "name the channels by number",

@@ -25,6 +25,9 @@ _NEVER_READS = {
 }
 """By reader: endings of files that it can't read. nnU-Net takes a reader that is named for any ending."""
 _ENDING = re.compile(r"\.[A-Za-z0-9.]*[A-Za-z0-9]", re.ASCII)
+SCHEMES = ("ct", "nonorm", "zscore", "rescale_to_0_1", "rgb_to_0_1")
+"""Names of channels that choose a normalization, whatever their capitals."""
+_LIKE_SCHEME = re.compile(r"(?i)no[_ -]?norm|none?$|z[_ -]?score|rescale|rgb[_ -]?to")
 _LIKE_CT = re.compile(r"(?i)(?<![a-z])(ct|cta|hu|hounsfield)(?![a-z])")
 
 
@@ -41,6 +44,11 @@ def description_notes(content: Mapping[str, Any]) -> Iterator[str]:
             yield (
                 f"channel {number} is called {name!r}, and only what is called CT is normalized as CT: call it CT if "
                 "its values are Hounsfield units"
+            )
+        elif isinstance(name, str) and _LIKE_SCHEME.match(name) and name.casefold() not in SCHEMES:
+            yield (
+                f"channel {number} is called {name!r}, which is no normalization that nnU-Net knows, and is normalized "
+                f"by zscore: those are {', '.join(SCHEMES)}"
             )
     if isinstance(content.get("dataset"), dict):
         yield from notes_on_listed(content["dataset"], str(content.get("file_ending")))
