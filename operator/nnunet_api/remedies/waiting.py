@@ -60,7 +60,7 @@ WAITING: Mapping[str, Remedy] = {
             "nodes), has to be put right; SchedulingDisabled goes by kubectl uncordon NODE. For taints that keep nodes "
             "for some pods see spec.podTemplate.tolerations: a change is taken up at once.",
             Case.NO_POD: "See whether kube-controller-manager runs, which makes the pods of all Jobs (kubectl -n "
-            "kube-system get pods, leases): who runs the cluster has to put it right.",
+            "kube-system get pods,leases): who runs the cluster has to put it right.",
             Case.FOREIGN_RESOURCE: "The training does not ask for the resource that is named: a rule of the cluster "
             f"has put it into its pods ({MUTATIONS}). Wait until some is free, or ask who runs the cluster.",
         },
