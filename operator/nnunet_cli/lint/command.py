@@ -101,9 +101,27 @@ def _report(documents: list[Document], surroundings: Surroundings, references: R
             report.results.append(_check(document, surroundings, references))
         else:
             report.skipped.append(document)
+    _tell_twins(report.results)
     report.notes += surroundings.notes
     report.notes += dict.fromkeys(result.planner_advice for result in report.results if result.planner_advice)
     return report
+
+
+def _tell_twins(results: list[Result]) -> None:
+    """Add to each object that says something else than one before it of the same name that it does.
+
+    Applied after it, it would be a change of that one, which is refused, or taken without a word.
+    """
+    firsts: dict[tuple[str, str, str], Document] = {}
+    for result in results:
+        document = result.document
+        if not result.name or document.kind not in _CHECKS:
+            continue
+        first = firsts.setdefault((document.kind, result.namespace, result.name), document)
+        if first.body != document.body:
+            problem = f"metadata.name is {result.name}, as in {first.place}, which says something else"
+            remedy = "give each a name of its own, or remove one"
+            result.findings.append(Finding(Level.INVALID, problem, "metadata.name", remedy=remedy, source="schema"))
 
 
 def _kind_problem(document: Document) -> str:

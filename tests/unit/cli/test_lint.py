@@ -328,6 +328,16 @@ def test_null_is_the_default_as_for_the_api_server(nnunet: Command) -> None:
     assert nnunet("lint", file, "--offline", "--strict").code == 0
 
 
+def test_two_that_have_one_name_and_differ(nnunet: Command) -> None:
+    """A file that was copied and not renamed: apply would take the second for a change of the first."""
+    other = training(schedule={"epochs": 50})
+    run = nnunet("lint", write("a.yaml", training()), write("b.yaml", other, training("b")), "--offline")
+    said = "metadata.name is hippo, as in a.yaml, document 1, which says something else"
+    assert run.code == 1 and said in run.out and "1 invalid" in run.out, run.out
+    elsewhere = {**other, "metadata": {**other["metadata"], "namespace": "elsewhere"}}
+    assert nnunet("lint", "a.yaml", write("c.yaml", training(), elsewhere), "--offline").code == 0
+
+
 @pytest.mark.parametrize(
     ("kind", "group", "hint"),
     [
