@@ -127,6 +127,17 @@ def test_a_reader_that_nnunet_does_not_have(tmp_path: Path) -> None:
     assert "overwrite_image_reader_writer is 'NibabelOI', and nnU-Net has no such reader" in said_of(folder.parent)
 
 
+def test_what_is_odd_about_all_cases_is_noted_once(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    affine = [[0.0007, 0, 0, 0], [0, 0.0007, 0, 0], [0, 0, 0.0007, 0], [0, 0, 0, 1]]
+    for number in range(CASES):
+        save_nifti(image(folder, number), image_of(number), affine)
+        save_nifti(label(folder, number), label_of(), affine)
+    contents = verify_training_cases(load_dataset(folder.parent, NAME, ["0"]), processes=1)
+    (note,) = [note for case in contents.values() for note in case.notes]
+    assert "most images are 0.0007 long: surface distances are told as mm" in note
+
+
 def tif(folder: Path, shapes: dict[int, tuple[int, ...]] | None = None) -> None:
     """Let all files be volumes as .tif."""
     import tifffile
