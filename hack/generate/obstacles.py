@@ -50,6 +50,13 @@ WAITING = (
     ),
     Obstacle("tainted", "all nodes are tainted", Reason.WAITING_FOR_RESOURCES, "untolerated taint", Case.NODE_TAINTS),
     Obstacle(
+        "foreign_resource",
+        "a rule of the cluster has the pods ask for a resource that no node has",
+        Reason.WAITING_FOR_RESOURCES,
+        "Insufficient example.org/fpga",
+        Case.FOREIGN_RESOURCE,
+    ),
+    Obstacle(
         "job_suspended",
         "somebody suspends its Job",
         Reason.WAITING_FOR_QUEUE,
@@ -75,6 +82,13 @@ WAITING = (
         Reason.CLAIM_NOT_BOUND,
         'persistentvolumeclaim "gone" not found',
         Case.CLAIM_MISSING,
+    ),
+    Obstacle(
+        "claim_deleted",
+        "somebody has deleted a claim that pods still use",
+        Reason.CLAIM_NOT_BOUND,
+        'persistentvolumeclaim "leaving" is being deleted',
+        Case.CLAIM_DELETED,
     ),
     Obstacle(
         "claim_refused",
@@ -186,6 +200,32 @@ WAITING = (
         Reason.CONTAINER_CONFIG_ERROR,
         "was active for longer than its activeDeadlineSeconds",
         Case.DEADLINE,
+    ),
+    Obstacle(
+        "signature",
+        "the image's signature is not the one that the node asks for",
+        Reason.IMAGE_UNAVAILABLE,
+        "no key matches",
+    ),
+    Obstacle(
+        "silent_node",
+        "a node does not start the pod for long, and does not say why",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "has not started its trainer for more than 10 min",
+        Case.SILENT_NODE,
+    ),
+    Obstacle(
+        "slow_container",
+        "a container that a webhook put before the trainer does not end",
+        Reason.CONTAINER_CONFIG_ERROR,
+        "container vault-init of its pod, which comes before the trainer, has not ended for more than 10 min",
+        Case.INJECTED,
+    ),
+    Obstacle(
+        "slow_folders",
+        "a volume does not answer while the folders are made",
+        Reason.VOLUME_UNAVAILABLE,
+        "its folders have not been made for more than 10 min",
     ),
     Obstacle(
         "turned_away",

@@ -32,6 +32,10 @@ ELSEWHERE: Mapping[tuple[Reason, str], str] = {
         Reason.WAITING_FOR_RESOURCES,
         Case.UNPLACED,
     ): "tests/unit/kube/test_blocked.py: a scheduler that is silent for half a minute",
+    (
+        Reason.WAITING_FOR_RESOURCES,
+        Case.NO_POD,
+    ): "tests/unit/kube/test_slow.py: a Job controller that is silent for half a minute",
     (Reason.NO_EPOCH_FINISHED, Case.RESTARTED): "tests/integration/runtime/test_trust.py: it lasts for a moment",
     (
         Reason.POLICY_DENIED,

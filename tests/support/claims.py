@@ -5,17 +5,17 @@ from tests.support.api import Api
 NAMES = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
-def make_claims(api: Api, namespace: str) -> None:
-    """Make the claims of a training, without volumes."""
-    for name in NAMES:
+def make_claims(api: Api, namespace: str, *names: str) -> None:
+    """Make the claims of a training, or others, without volumes."""
+    for name in names or NAMES:
         spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
         body = {"metadata": {"name": name, "namespace": namespace}, "spec": spec}
         api.request("POST", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", body)
 
 
-def make_volumes(api: Api, namespace: str) -> None:
+def make_volumes(api: Api, namespace: str, *names: str) -> None:
     """Make the volumes that these claims ask for."""
-    for name in NAMES:
+    for name in names or NAMES:
         spec = {
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteMany"],
@@ -26,7 +26,8 @@ def make_volumes(api: Api, namespace: str) -> None:
         api.request("POST", "/api/v1/persistentvolumes", {"metadata": {"name": f"{namespace}-{name}"}, "spec": spec})
 
 
-def are_bound(api: Api, namespace: str) -> bool:
-    """Tell whether all claims of a namespace are bound."""
+def are_bound(api: Api, namespace: str, *names: str) -> bool:
+    """Tell whether all claims of a namespace, or these, are bound."""
     claims = api.request("GET", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")["items"]
-    return all(claim["status"].get("phase") == "Bound" for claim in claims)
+    asked = [claim for claim in claims if not names or claim["metadata"]["name"] in names]
+    return all(claim["status"].get("phase") == "Bound" for claim in asked)

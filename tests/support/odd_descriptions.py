@@ -81,6 +81,16 @@ def same_file(folder: Path) -> None:
     describe(folder, channel_names={"0": "T1", "1": "T2"}, dataset=entries)
 
 
+def both_channels(folder: Path, **changed: list[str]) -> None:
+    """Name the cases and their two channels one by one, with the images of some of them."""
+    two_channels(folder, lambda path: None)
+    images = {f"c{n}": [f"imagesTr/c{n}_000{channel}.nii.gz" for channel in range(2)] for n in range(5)}
+    entries = {
+        case: {"images": paths, "label": f"labelsTr/{case}.nii.gz"} for case, paths in (images | changed).items()
+    }
+    describe(folder, channel_names={"0": "T1", "1": "T2"}, dataset=entries)
+
+
 LABELS = {"background": 0, "rim": 1, "core": 2}
 NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
 LATIN = json.dumps({"labels": {"background": 0, "Müll": 1}}, ensure_ascii=False).encode("latin-1")
@@ -118,6 +128,12 @@ ODD_DESCRIPTIONS = [
         lambda f: describe(f, channel_names={"0": "CT scan"}),
         note="only what is called CT is normalized as CT",
     ),
+    Odd(
+        "a normalization by another name",
+        lambda f: describe(f, channel_names={"0": "noNormalization"}),
+        note="is called 'noNormalization', which is no normalization that nnU-Net knows, and is normalized by zscore",
+    ),
+    Odd("no normalization", lambda f: describe(f, channel_names={"0": "noNorm"})),
     Odd(
         "a channel's number with a zero",
         lambda f: describe(f, channel_names={"00": "MRI"}),
@@ -221,6 +237,27 @@ ODD_DESCRIPTIONS = [
         "one label for two cases",
         lambda f: listed(f, label="labelsTr/c1.nii.gz"),
         note="one file stands for several: c0: labelsTr/c1.nii.gz and c1: labelsTr/c1.nii.gz",
+    ),
+    Odd("channels one by one", both_channels),
+    Odd(
+        "channels of one case in another order",
+        lambda f: both_channels(f, c1=["imagesTr/c1_0001.nii.gz", "imagesTr/c1_0000.nii.gz"]),
+        "lists the channels 0000, 0001 of most cases in this order, and others of c1 (0001, 0000)",
+    ),
+    Odd(
+        "a channel of another case",
+        lambda f: both_channels(f, c1=["imagesTr/c1_0000.nii.gz", "imagesTr/c2_0001.nii.gz"]),
+        note="dataset.c1 has a file that is called as those of c2 are: c2",
+    ),
+    Odd(
+        "the label of another case",
+        one_after_the_other(
+            listed,
+            rewritten("labelsTr/c1", "labelsTr/x"),
+            rewritten("labelsTr/c2", "labelsTr/c1"),
+            rewritten("labelsTr/x", "labelsTr/c2"),
+        ),
+        note="dataset.c1 has a file that is called as those of c2 are: c2",
     ),
     # Splits.
     Odd("a case twice in val", lambda f: split(f, ["c0", "c1"], ["c2", "c2"]), "val has c2 more than once"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+from PIL import Image
 
 from tests.support.odd_datasets import (
     CASES,
@@ -124,14 +125,28 @@ def microns(folder: Path, cases: int = 1, label_too: bool = True) -> None:
 
 def tif(folder: Path) -> None:
     """Let all files be volumes as .tif, but for an image that is a single slice."""
-    from PIL import Image
-
     for number in range(CASES):
         for path, values in ((image(folder, number), image_of(number)), (label(folder, number), label_of())):
             first, *others = map(Image.fromarray, values if (number, path) != (3, image(folder)) else values[:1])
             path.unlink()
             first.save(path.with_name(path.name.replace(".nii.gz", ".tif")), save_all=True, append_images=others)
     describe(folder, file_ending=".tif")
+
+
+def two_spacings(folder: Path) -> None:
+    """The voxels of an image and its label are 5 mm thick by their place, and 1 mm by the spacing."""
+    for path, values in ((image(folder), image_of(3)), (label(folder), label_of())):
+        save_nifti(path, values, np.diag([1, 1, 5, 1]), sheared=True)
+    header("3f", 80, 1, 1, 1, both=True)(folder)
+
+
+def turned_picture(folder: Path) -> None:
+    png(folder, 1, 1)
+    path, exif = folder / "imagesTr/c3_0000.png", Image.Exif()
+    exif[274] = 6
+    with Image.open(path) as picture:
+        picture.load()
+    picture.save(path, exif=exif)
 
 
 def one_slice(folder: Path) -> None:
@@ -190,6 +205,52 @@ ODD_FILES = [
     Odd("more behind the voxels", repacked(lambda content: content + bytes(100))),
     Odd("rubbish behind the stream", repacked(lambda content: content + b"rubbish", compressed=False), SHORT),
     Odd("compressed twice", repacked(gzip.compress), "imagesTr/c3_0000.nii.gz", True),
+    Odd(
+        "a pointer of Git LFS",
+        lambda f: image(f).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"),
+        "1 file is no image: imagesTr/c3_0000.nii.gz (a pointer of Git LFS: git lfs pull). Fetch the images themselves",
+    ),
+    Odd(
+        "a page of a web server",
+        one_after_the_other(
+            lambda f: png(f, 1, 1), lambda f: (f / "labelsTr/c3.png").write_text("\n<!DOCTYPE html><html>Sign in")
+        ),
+        "1 file is no image: labelsTr/c3.png (a page of a web server, such as one that asks to sign in)",
+    ),
+    Odd(
+        "a label for an image",
+        lambda f: image(f).write_bytes(label(f).read_bytes()),
+        "1 image holds what its label image holds: imagesTr/c3_0000.nii.gz is labelsTr/c3.nii.gz. Put the images",
+        True,
+        False,
+    ),
+    Odd(
+        "nothing in image and label",
+        one_after_the_other(voxels(lambda: label_of() * 0), voxels(lambda: label_of() * 0, label)),
+    ),
+    Odd(
+        "colours that are none",
+        one_after_the_other(
+            lambda f: png(f, 1, 1),
+            lambda f: describe(f, file_ending=".png", channel_names={"0": "RGB_to_0_1"}),
+            lambda f: Image.fromarray(np.full((16, 18), 300, np.uint16)).save(f / "imagesTr/c3_0000.png"),
+        ),
+        "1 image of a channel rgb_to_0_1 has values outside of 0 to 255: imagesTr/c3_0000.png has 300 to 300",
+        True,
+        False,
+    ),
+    Odd(
+        "two spacings in a header",
+        two_spacings,
+        note="imagesTr/c3_0000.nii.gz has the spacing 1 x 1 x 1, and 1 x 1 x 5 by its place (sform); SimpleITKIO takes",
+        seen_by_check=False,
+    ),
+    Odd(
+        "a picture that is to be turned",
+        turned_picture,
+        note="imagesTr/c3_0000.png says that it is to be turned before it is shown (EXIF)",
+        seen_by_check=False,
+    ),
     # Some reader takes them, and no reader is what is wrong.
     Odd("a wrong checksum", repacked(lambda content: flipped(content, -6), False), DAMAGED, True, False),
     Odd("a wrong byte", repacked(lambda content: flipped(content, len(content) // 2), False), DAMAGED, True, False),

@@ -57,8 +57,8 @@ ODD_LIVES = ["a class in no validation case"]
 """Odd datasets that are trained, verified and evaluated."""
 if SOAK:
     ODD_LIVES += ["grey pictures", "oblique axes", "residual encoder", "one case", "two cases"]
-    ODD_LIVES += ["single slices", "thin volumes"]
-_LINES.append("8 in place of 1 odd datasets that are trained, verified and evaluated")
+    ODD_LIVES += ["single slices", "thin volumes", "awkward names"]
+_LINES.append("9 in place of 1 odd datasets that are trained, verified and evaluated")
 
 UP_KILLS = list(range(7)) if SOAK else [1, 6]
 """Components of the local cluster that are started when `up` is killed; there are seven."""

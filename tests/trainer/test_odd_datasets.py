@@ -47,7 +47,7 @@ def said_of(raw: Path) -> str:
     except TrainerError as error:
         assert error.code == ExitCode.WRONG_DATA
         return error.message
-    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
+    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
     examined = [examine(case) for case in dataset.cases.values()]
     told = told_of(all_findings(examined, choice), choice, dataset.cases, dataset.folder)
     assert told or all(found.contents for found in examined)
@@ -57,7 +57,7 @@ def said_of(raw: Path) -> str:
 def notes_on_it(raw: Path) -> str:
     """Return what planning notes of a dataset that it takes."""
     dataset = load_dataset(raw, NAME, ["0"])
-    examine = Examiner(choose_reader(dataset), dataset.channels, dataset.labels.values, dataset.folder)
+    examine = Examiner(choose_reader(dataset), dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
     examined = {name: examine(case).contents for name, case in dataset.cases.items()}
     return "; ".join(notes_on(dataset, {name: contents for name, contents in examined.items() if contents}, []))
 
@@ -125,6 +125,17 @@ def test_a_reader_that_nnunet_does_not_have(tmp_path: Path) -> None:
     folder = make(tmp_path / "raw")
     describe(folder, overwrite_image_reader_writer="NibabelOI")
     assert "overwrite_image_reader_writer is 'NibabelOI', and nnU-Net has no such reader" in said_of(folder.parent)
+
+
+def test_what_is_odd_about_all_cases_is_noted_once(tmp_path: Path) -> None:
+    folder = make(tmp_path / "raw")
+    affine = [[0.0007, 0, 0, 0], [0, 0.0007, 0, 0], [0, 0, 0.0007, 0], [0, 0, 0, 1]]
+    for number in range(CASES):
+        save_nifti(image(folder, number), image_of(number), affine)
+        save_nifti(label(folder, number), label_of(), affine)
+    contents = verify_training_cases(load_dataset(folder.parent, NAME, ["0"]), processes=1)
+    (note,) = [note for case in contents.values() for note in case.notes]
+    assert "most images are 0.0007 long: surface distances are told as mm" in note
 
 
 def tif(folder: Path, shapes: dict[int, tuple[int, ...]] | None = None) -> None:

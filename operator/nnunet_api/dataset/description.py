@@ -7,6 +7,7 @@ from typing import Any
 from nnunet_api.dataset.beside import HALVES
 from nnunet_api.dataset.labels import label_problems
 from nnunet_api.dataset.layout import name_problem, named, same_names, shown, takes_several_channels
+from nnunet_api.dataset.listed import notes_on_listed, order_problems
 from nnunet_api.words import counted
 
 _REQUIRED = ("channel_names", "labels", "numTraining", "file_ending")
@@ -24,6 +25,9 @@ _NEVER_READS = {
 }
 """By reader: endings of files that it can't read. nnU-Net takes a reader that is named for any ending."""
 _ENDING = re.compile(r"\.[A-Za-z0-9.]*[A-Za-z0-9]", re.ASCII)
+SCHEMES = ("ct", "nonorm", "zscore", "rescale_to_0_1", "rgb_to_0_1")
+"""Names of channels that choose a normalization, whatever their capitals."""
+_LIKE_SCHEME = re.compile(r"(?i)no[_ -]?norm|none?$|z[_ -]?score|rescale|rgb[_ -]?to")
 _LIKE_CT = re.compile(r"(?i)(?<![a-z])(ct|cta|hu|hounsfield)(?![a-z])")
 
 
@@ -41,6 +45,13 @@ def description_notes(content: Mapping[str, Any]) -> Iterator[str]:
                 f"channel {number} is called {name!r}, and only what is called CT is normalized as CT: call it CT if "
                 "its values are Hounsfield units"
             )
+        elif isinstance(name, str) and _LIKE_SCHEME.match(name) and name.casefold() not in SCHEMES:
+            yield (
+                f"channel {number} is called {name!r}, which is no normalization that nnU-Net knows, and is normalized "
+                f"by zscore: those are {', '.join(SCHEMES)}"
+            )
+    if isinstance(content.get("dataset"), dict):
+        yield from notes_on_listed(content["dataset"], str(content.get("file_ending")))
     reader = content.get(READER_KEY, "None")
     if isinstance(reader, str) and reader not in (*READERS, "None"):
         yield f"{READER_KEY} is {shown(reader)}, none of nnU-Net's readers: planning refuses it unless its image has it"
@@ -132,6 +143,8 @@ def _listed_problems(entries: Any, channels: int, ending: Any) -> Iterator[str]:
         if len(images) != channels and not (len(images) < channels and takes_several_channels(ending)):
             yield f"dataset.{name} has {counted(len(images), 'image')}, must have {channels}, one for each channel"
     yield from same_names(entries)
+    if isinstance(ending, str):
+        yield from order_problems(entries, ending)
     if takes_several_channels(ending) and len(counts) > 1:
         yield f"dataset has cases with {' and '.join(map(str, sorted(counts)))} images, must have the same for each"
 

@@ -7,7 +7,7 @@ on another grid, mirrored or shifted, would be trained on and scored in the wron
 import itertools
 import math
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,8 @@ SHEAR_TOLERANCE = 1e-4
 """How far the products of a NIfTI header's directions may be from those of orthonormal ones for ITK to read it."""
 ODD_SPACING = 100
 """By how many times a spacing differs from the median that can be no more than a mistake, such as in the unit."""
+SMALLEST_MM, LARGEST_MM = 0.01, 50.0
+"""Between which the longest side of most images' voxels lies where it is in millimetres."""
 ODD_REMEDY = "Correct their headers, or leave these cases out"
 _IN_MM = {1: 1e3, 3: 1e-3}
 """By NIfTI's code of a unit of length, the lowest three bits of xyzt_units: metre and micrometre. ITK takes all others,
@@ -148,6 +150,23 @@ def odd_grids(grids: Mapping[str, Grid]) -> Iterator[str]:
             for size, one, two in zip(sizes, usual, grid.spacing, strict=False)
         ):
             yield f"{name} has the spacing {_times(grid.spacing)}, the median is {_times(usual)}"
+
+
+def odd_unit(grids: Collection[Grid]) -> str:
+    """Return a note where images have spacings that hardly are millimetres: nnU-Net asks for no unit, scores do."""
+    # Pictures have no spacing, and a reader fills in 999 across them.
+    sides = [
+        [length for size, length in zip(grid.shape, grid.spacing, strict=False) if size > 1]
+        for grid in grids
+        if grid.origin is not None
+    ]
+    longest = [max(lengths) for lengths in sides if lengths]
+    if not longest or SMALLEST_MM <= (median := statistics.median(longest)) <= LARGEST_MM:
+        return ""
+    return (
+        f"the voxels of most images are {median:g} long: surface distances are told as mm, whatever the unit. Where it "
+        "is another, save the images in mm"
+    )
 
 
 def _close(spacing: Vector, other: Vector) -> bool:

@@ -18,6 +18,8 @@ NIFTI = (".nii", ".nii.gz")
 _TWINS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".hdr.gz")
 _NIFTI2 = 540
 _FIRST_VOXEL = 352
+_SPACING_TOLERANCE = 0.01
+"""Numbers in headers are rounded."""
 _BITS = {2: 8, 4: 16, 8: 32, 16: 32, 64: 64, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1536: 128}
 """Bits of a voxel by the number of its type."""
 FLOATS = (16, 64, 1536)
@@ -83,6 +85,21 @@ class Header:
         if not self.shape or min(self.shape) < 1 or not math.isfinite(self.offset) or self.bits < 1:
             return None
         return int(max(self.offset, 0)) + math.prod(self.shape) * self.bits // 8
+
+    @property
+    def two_spacings(self) -> str:
+        """The spacing of its voxels and that of its sform, in words, where they differ; else an empty text.
+
+        Readers take the one or the other. One that leads into the space of an atlas may well differ.
+        """
+        spacing = tuple(abs(length) for length in self.spacing[: min(3, len(self.shape))])
+        columns = [self.sform[axis::4] for axis in range(3)] if self.sform else []
+        by_place = tuple(math.hypot(*column) for column in columns[: len(spacing)])
+        pairs = zip(spacing, by_place, self.shape, strict=False)
+        if all(size == 1 or math.isclose(one, two, rel_tol=_SPACING_TOLERANCE) for one, two, size in pairs):
+            return ""
+        one, two = (" x ".join(f"{length:g}" for length in lengths) for lengths in (spacing, by_place))
+        return f"has the spacing {one}, and {two} by its place (sform)"
 
 
 def is_nifti2(head: bytes) -> bool:

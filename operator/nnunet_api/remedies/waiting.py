@@ -56,7 +56,13 @@ WAITING: Mapping[str, Remedy] = {
             "wait for such a node.",
             Case.UNPLACED: "A claim may wait for a provisioner that does not answer: kubectl -n {namespace} describe "
             "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
-            Case.NODE_TAINTS: "Nodes are tainted: see spec.podTemplate.tolerations. A change is taken up at once.",
+            Case.NODE_TAINTS: "See kubectl get nodes. What is NotReady, or short of disk or memory (kubectl describe "
+            "nodes), has to be put right; SchedulingDisabled goes by kubectl uncordon NODE. For taints that keep nodes "
+            "for some pods see spec.podTemplate.tolerations: a change is taken up at once.",
+            Case.NO_POD: "See whether kube-controller-manager runs, which makes the pods of all Jobs (kubectl -n "
+            "kube-system get pods,leases): who runs the cluster has to put it right.",
+            Case.FOREIGN_RESOURCE: "The training does not ask for the resource that is named: a rule of the cluster "
+            f"has put it into its pods ({MUTATIONS}). Wait until some is free, or ask who runs the cluster.",
         },
     ),
     Reason.WAITING_FOR_QUEUE: Remedy(
@@ -100,8 +106,8 @@ WAITING: Mapping[str, Remedy] = {
             "takes long to pull, a node, a claim. Or ask who runs the queues for more time (waitForPodsReady).",
             Case.QUEUE_UNNAMED: "Set spec.queueName to a LocalQueue of the namespace (kubectl -n {namespace} get "
             "localqueues.kueue.x-k8s.io): what waits is made anew in it.",
-            Case.QUEUE_CHANGED: "Suspend and resume the training: its Jobs are then made in the new queue. Or wait for "
-            "its turn in the old one.",
+            Case.QUEUE_CHANGED: "Its Job stands in another queue than spec.queueName names. Suspend and resume the "
+            "training, and its Jobs are made in that one; or wait for its turn where it stands.",
             Case.DEACTIVATED: "See what deactivated it (a limit on the pods' start or on the time of the Job, or a "
             "person), then suspend and resume: new Jobs have Workloads that are active.",
             Case.NO_WORKLOAD: "See whether Kueue runs, whether it manages Jobs (integration batch/job) in this "
@@ -131,6 +137,9 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.CLAIM_MISSING: "Create the PersistentVolumeClaim that is named. Where its name in spec.dataset or "
             "spec.storage is wrong, which can't change, delete this training and create it anew.",
+            Case.CLAIM_DELETED: "The claim that is named was deleted, and is gone as soon as no pod uses it, with its "
+            "data unless its volume is kept. That can't be taken back: copy what you need while a pod still uses it, "
+            "then create the claim again.",
             Case.CLAIM_REFUSED: "Have the namespace's quota on storage, or its LimitRange, allow it where one is named "
             "(kubectl -n {namespace} describe resourcequotas,limitranges), else ask who runs the cluster about what is "
             "named. Or change spec.storage.preprocessed.localCopy (the size of its claim, or none), which is taken up "
@@ -202,6 +211,10 @@ WAITING: Mapping[str, Remedy] = {
             Case.EVICTED: SEE_EVICTION,
             Case.PROFILE: SEE_PROFILE,
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
+            Case.SILENT_NODE: "It may still pull a large image: see kubectl -n {namespace} describe pods. Else have "
+            "the node that is named looked at (kubectl describe node NODE): its kubelet may be away, or wait for a "
+            "volume. kubectl cordon NODE keeps other pods off it; where the pod is deleted the next one may get "
+            "another node.",
         },
     ),
     Reason.SIDECAR_RUNNING: Remedy(

@@ -18,6 +18,7 @@ from nnunet_api.dataset.geometry import (
 )
 from nnunet_api.dataset.layout import named
 from nnunet_api.dataset.nifti import headers_problem, is_nifti, is_nifti2
+from nnunet_api.dataset.stand_ins import stand_ins_problem, stands_for
 from nnunet_api.dataset.truncation import cut_short, head_of
 from nnunet_api.words import counted
 from nnunet_cli.datasets.layout import Case, Layout
@@ -52,7 +53,7 @@ def read_headers(layout: Layout) -> Headers:
     for cases in (layout.training.values(), layout.test.values()):
         firsts = dict[str, Grid]()
         for case in cases:
-            of_case, unreadable = reader.grids(_files(case))
+            of_case, unreadable = reader.grids(_images(case))
             problems += unreadable
             if of_case:
                 problems += (f"{problem}. {GRID_REMEDY}" for problem in grid_problems(of_case))
@@ -68,9 +69,17 @@ def _files(case: Case) -> list[Path]:
     return [path for path in (*case.images, case.label) if path and path.is_file()]
 
 
+def _images(case: Case) -> list[Path]:
+    """Return those of them that are images; what is none is said already."""
+    return [path for path in _files(case) if not stands_for(path)]
+
+
 def _damage(layout: Layout) -> Iterator[str]:
     """Yield which files are not whole, and which have headers that can't be relied on."""
     every = [path for case in (*layout.training.values(), *layout.test.values()) for path in _files(case)]
+    if stand_ins := {path: kind for path in every if (kind := stands_for(path))}:
+        yield stand_ins_problem((_name(layout.folder, path), kind) for path, kind in stand_ins.items())
+        every = [path for path in every if path not in stand_ins]
     if damaged := [_name(layout.folder, path) for path in cut_short(every)]:
         words = counted(len(damaged), "file is", "files are")
         yield f"{words} cut short or damaged: {named(damaged)}. Copy them again"

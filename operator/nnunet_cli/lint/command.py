@@ -1,11 +1,15 @@
 """`kubectl nnunet lint`: what schema, policies and API server will say to a file."""
 
+import difflib
 from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
+from nnunet_api.base import GROUP
 from nnunet_api.comparison.model import KIND as COMPARISON
+from nnunet_api.policy.model import KIND as POLICY
+from nnunet_api.test_set import KIND as TEST_SET
 from nnunet_api.training import KIND
 from nnunet_cli.errors import CliError, ExitCode
 from nnunet_cli.kube.cluster import Cluster, Unreachable
@@ -20,6 +24,7 @@ from nnunet_cli.lint.surroundings import Offline, Online, Surroundings, read_pol
 from nnunet_cli.options import Output, TextOutput, asks_cluster
 
 _CHECKS = {KIND: check, COMPARISON: check_comparison}
+_KINDS = (*_CHECKS, POLICY, TEST_SET)
 
 
 @asks_cluster
@@ -88,7 +93,7 @@ def lint(
 def _report(documents: list[Document], surroundings: Surroundings, references: References | None) -> Report:
     report = Report()
     for document in documents:
-        problem = document.problem or ("" if document.kind else "kind is not set, must name the kind of the object")
+        problem = document.problem or _kind_problem(document)
         if problem:
             finding = Finding(Level.INVALID, problem, remedy="correct the file", source="schema")
             report.results.append(Result(document, findings=[finding]))
@@ -96,9 +101,40 @@ def _report(documents: list[Document], surroundings: Surroundings, references: R
             report.results.append(_check(document, surroundings, references))
         else:
             report.skipped.append(document)
+    _tell_twins(report.results)
     report.notes += surroundings.notes
     report.notes += dict.fromkeys(result.planner_advice for result in report.results if result.planner_advice)
     return report
+
+
+def _tell_twins(results: list[Result]) -> None:
+    """Add to each object that says something else than one before it of the same name that it does.
+
+    Applied after it, it would be a change of that one, which is refused, or taken without a word.
+    """
+    firsts: dict[tuple[str, str, str], Document] = {}
+    for result in results:
+        document = result.document
+        if not result.name or document.kind not in _CHECKS:
+            continue
+        first = firsts.setdefault((document.kind, result.namespace, result.name), document)
+        if first.body != document.body:
+            problem = f"metadata.name is {result.name}, as in {first.place}, which says something else"
+            remedy = "give each a name of its own, or remove one"
+            result.findings.append(Finding(Level.INVALID, problem, "metadata.name", remedy=remedy, source="schema"))
+
+
+def _kind_problem(document: Document) -> str:
+    """Return what is wrong with a kind; nothing where it is one of ours, or clearly of somebody else's."""
+    if not document.kind:
+        return "kind is not set, must name the kind of the object"
+    version = str(document.body.get("apiVersion") or "")
+    meant = version.startswith(f"{GROUP}/") or document.kind.casefold().startswith("nnunet")
+    if document.kind in _KINDS or not meant:
+        return ""
+    close = difflib.get_close_matches(document.kind, _KINDS, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else f"{GROUP} has {', '.join(_KINDS)}"
+    return f"kind is {document.kind!r}, which {GROUP} does not have: {hint}"
 
 
 def _named(file: str) -> str:

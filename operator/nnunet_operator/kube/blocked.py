@@ -21,12 +21,24 @@ IMAGE_REASONS = frozenset(
         "ErrImageNeverPull",
         "ImageInspectError",
         "RegistryUnavailable",
+        "SignatureValidationFailed",
     }
 )
+_ABOUT_CLAIMS = (
+    "persistentvolumeclaim",
+    "persistent volumes to bind",
+    "storageclass",
+    "non-existent pv",
+    "enough free storage",
+)
+"""Words of the scheduler on claims."""
 CLAIM_REFUSED = "FailedBinding"
 """Kubernetes' word for a pod's own claim that it can't make."""
 VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume", "FailedMapVolume"})
-CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+USUAL_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
+"""Why a container waits as all do. Every other reason is told, also those that kubelets to come may give."""
+_CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
+"""Reasons that their messages make plain."""
 
 _OF_POD = r'^ephemeral volume \S+: create PVC \S+: |"[^"]+" (?=is (?:forbidden|invalid))'
 """In what is said of a pod's own claim: names that are others with each pod."""
@@ -42,7 +54,10 @@ class PodWarning:
 
 
 def blocked_pod(pod: PodView, gpu_resource: str) -> Trouble | None:
-    """Return why a pod can't start, or None where it is starting or running as usual."""
+    """Return why a pod can't start, or None where it is starting or running as usual.
+
+    `gpu_resource` is what GPUs are asked for by; empty where none are.
+    """
     if pod.unscheduled:
         return _unscheduled(pod.unscheduled, pod.gates, gpu_resource)
     if not pod.image:
@@ -76,20 +91,28 @@ def unschedulable(message: str, gpu_resource: str) -> Trouble:
     lower = said.lower()
     if "readwriteoncepod" in lower:
         return Trouble(Reason.VOLUME_UNAVAILABLE, f"waits for a volume: {said}")
-    if any(words in lower for words in ("persistentvolumeclaim", "persistent volumes to bind", "storageclass")):
-        missing = re.search(r'persistentvolumeclaim "[^"]+" not found', lower)
-        return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}", Case.CLAIM_MISSING if missing else "")
+    if any(words in lower for words in _ABOUT_CLAIMS):
+        return Trouble(Reason.CLAIM_NOT_BOUND, f"waits for a volume: {said}", _case_of_claim(lower))
     if "cannot allocate all claims" in lower or "resourceclaim" in lower or "device class" in lower:
         return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}", Case.DEVICES)
-    if f"insufficient {gpu_resource}".lower() in lower:
+    if gpu_resource and f"insufficient {gpu_resource}".lower() in lower:
         return Trouble(Reason.WAITING_FOR_GPU, f"waits for a GPU: {said}")
     return Trouble(Reason.WAITING_FOR_RESOURCES, f"waits for a node that fits: {said}", _case_of_nodes(lower))
 
 
+def _case_of_claim(lower: str) -> str:
+    if re.search(r'persistentvolumeclaim "[^"]+" not found', lower):
+        return Case.CLAIM_MISSING
+    return Case.CLAIM_DELETED if re.search(r'persistentvolumeclaim "[^"]+" is being deleted', lower) else ""
+
+
 def _case_of_nodes(lower: str) -> str:
-    if "affinity" in lower or "selector" in lower:
+    if any(words in lower for words in ("affinity", "selector", "topology spread", "volume zone")):
         return Case.NODE_LABELS
-    return Case.NODE_TAINTS if "untolerated taint" in lower else ""
+    if "untolerated taint" in lower or "were unschedulable" in lower:
+        return Case.NODE_TAINTS
+    # A resource with a domain is never one that a training asks for beside its GPUs.
+    return Case.FOREIGN_RESOURCE if re.search(r"insufficient [\w.-]+/", lower) else ""
 
 
 def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
@@ -105,24 +128,27 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
             return Trouble(Reason.IMAGE_UNAVAILABLE, matter, Case.INJECTED)
         case = Case.FOLDERS if name == PREPARE_CONTAINER_NAME else ""
         return Trouble(Reason.IMAGE_UNAVAILABLE, f"waits for image {image}{detail}", case)
-    if reason in CONFIG_REASONS:
-        said = shorten(message).rstrip(". ") or reason
-        if foreign:
-            matter = f"waits because container {foreign} of its pod can't be created: {said}"
-            return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
-        matter = f"waits because its container can't be created: {said}"
-        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, _case_of_container(said.lower()))
+    if reason in USUAL_REASONS:
+        return None
+    said = shorten(message).rstrip(". ") or reason
     if reason == "CrashLoopBackOff":
-        said = shorten(message).rstrip(". ") or reason
         matter = f"waits because container {name} of its pod ends again and again: {said}"
         return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED if foreign else Case.CHANGED)
-    return None
+    if reason not in _CREATED and said != reason:
+        said = f"{reason}: {said}"
+    if foreign:
+        matter = f"waits because container {foreign} of its pod can't be created: {said}"
+        return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.INJECTED)
+    matter = f"waits because its container can't be created: {said}"
+    return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, _case_of_container(reason, said.lower()))
 
 
-def _case_of_container(lower: str) -> str:
+def _case_of_container(reason: str, lower: str) -> str:
     if "subpath" in lower:
         return Case.FOLDERS
-    return Case.PROFILE if re.search(r"\b(seccomp|apparmor)\b", lower) else ""
+    if re.search(r"\b(seccomp|apparmor)\b", lower):
+        return Case.PROFILE
+    return "" if reason in _CREATED else Case.ON_NODE
 
 
 def held_up(warning: PodWarning) -> Trouble:

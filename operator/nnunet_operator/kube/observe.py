@@ -20,18 +20,21 @@ from nnunet_operator.kube.blocked import (
     rejected,
     scaled_down,
     several_pods,
-    unclaimed,
-    unplaced,
-    unseen,
 )
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
+from nnunet_operator.kube.slow import (
+    UNSEEN_SECONDS,
+    seconds_of_patience,
+    silence_after,
+    silence_on_job,
+    silence_on_pod,
+)
 from nnunet_operator.kube.views import ContainerView, JobView, PodView
 from nnunet_operator.kube.witness import doubt_of, not_given
 from nnunet_operator.progress.model import LiveFacts
 
-UNSEEN_SECONDS = 30.0
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -127,11 +130,6 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
     successes = [attempt for attempt in attempts if attempt[0].exit_code == 0]
     success, doubt, witness = max(successes, key=lambda attempt: not attempt[1]) if successes else (None, "", None)
     trainers = [pod.trainer for pod in ([witness] if proves and witness else pods)]
-    kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
-    look_in = kept.seconds_left if kept and kept.seconds_left else None
-    if pods and _is_unplaced(pods[-1]):
-        left = snapshot.unseen_seconds - _age(pods[-1], snapshot.now)
-        look_in = max(1.0, left) if left > 0 else look_in
     sample = snapshot.samples.get(pods[-1].name) if pods and state is State.RUNNING else None
     return Observation(
         child,
@@ -163,8 +161,18 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
-        look_in_seconds=look_in,
+        look_in_seconds=_look_in(snapshot, job, pods),
     )
+
+
+def _look_in(snapshot: Snapshot, job: JobView, pods: list[PodView]) -> float | None:
+    """Return the seconds after which nothing but time will have made something else of what is said; or None."""
+    kept = lingering(pods[-1], snapshot.now) if pods and not job.ended else None
+    if kept and kept.seconds_left:
+        return kept.seconds_left
+    if not pods and job.name in snapshot.refusals:
+        return None
+    return seconds_of_patience(job, pods[-1] if pods else None, snapshot.now, snapshot.unseen_seconds)
 
 
 def _judge(
@@ -203,15 +211,20 @@ def _judge(
     if pods and (kept := lingering(pods[-1], snapshot.now)) and not kept.seconds_left:
         told = failures.told_for_good(pods, child.subject)
         return (State.FAILED, told, "") if told else (State.BLOCKED, kept.trouble, "")
+    silent = silence_after(pods[-1], snapshot.now) if pods else None
     if endings and endings[-1].exit_code == 0:
-        return State.RUNNING, None, ""  # the Job says Complete in a moment
+        # The Job says Complete in a moment.
+        return (State.BLOCKED, silent, "") if silent else (State.RUNNING, None, "")
     # An Event outlives what it tells of: a Job that counts a pod has got one since.
     refusal = None if job.has_pod else snapshot.refusals.get(child.name)
     if refusal:
         return State.BLOCKED, rejected(refusal), ""
-    if job.has_pod and not pods and _age(job, snapshot.now) > snapshot.unseen_seconds:
-        return State.BLOCKED, unseen(job.name), ""
-    return _starting(endings, snapshot.unread.get(child.name))
+    unread = snapshot.unread.get(child.name)
+    if not pods and (job.has_pod or not unread):
+        silent = silence_on_job(job, snapshot.now, snapshot.unseen_seconds)
+    if silent:
+        return State.BLOCKED, silent, ""
+    return _starting(endings, unread)
 
 
 def _judge_living(
@@ -227,9 +240,10 @@ def _judge_living(
     # What Events say of a claim that is not made is the cause of what the scheduler says.
     refused = held_up(warning) if warning and pod.lacks_claim else None
     trouble = refused or blocked_pod(pod, spec.resources.gpu_resource_name) or (warning and held_up(warning))
-    if not trouble and _is_unplaced(pod) and _age(pod, snapshot.now) > snapshot.unseen_seconds:
-        trouble = unclaimed(pod.unclaimed) if pod.unclaimed else unplaced()
-    return (State.BLOCKED, trouble, "") if trouble else _starting(endings, snapshot.unread.get(pod.name))
+    unread = snapshot.unread.get(pod.name)
+    if not trouble and not unread:
+        trouble = silence_on_pod(pod, snapshot.now, snapshot.unseen_seconds)
+    return (State.BLOCKED, trouble, "") if trouble else _starting(endings, unread)
 
 
 def _starting(endings: list[Ending], unread: str | None) -> tuple[State, Trouble | None, str]:
@@ -251,16 +265,6 @@ def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:
     mine = [pod for pod in pods if pod.owner.uid == job.uid]
     # Not by time alone: Kubernetes' timestamps have whole seconds only.
     return sorted(mine, key=lambda pod: (not pod.over, pod.created or _LONG_AGO))
-
-
-def _age(one: JobView | PodView, now: datetime | None) -> float:
-    """Return the seconds since a Job or a pod was made; 0 where that is not known."""
-    return (now - one.created).total_seconds() if now and one.created else 0.0
-
-
-def _is_unplaced(pod: PodView) -> bool:
-    """Tell whether a pod has no node, and nobody has said why."""
-    return pod.phase in ("", "Pending") and not (pod.node or pod.scheduled or pod.deleting)
 
 
 def _held(pods: Iterable[PodView]) -> str:

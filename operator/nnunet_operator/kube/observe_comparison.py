@@ -22,6 +22,7 @@ from nnunet_operator.kube.blocked import (
 from nnunet_operator.kube.endings import Ending, ending_of
 from nnunet_operator.kube.lingering import lingering
 from nnunet_operator.kube.queues import Queueing, leaving, queued
+from nnunet_operator.kube.slow import seconds_of_patience, silence_after, silence_on_job, silence_on_pod
 from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.kube.witness import doubt_of
 
@@ -91,8 +92,10 @@ def _judge(comparison: Comparison, job: JobView, pods: Sequence[PodView], snapsh
     if job.counts_all and (told := failures.told_for_good(pods, _WHO)):
         return replace(seen, state=State.FAILED, trouble=told)
     kept = lingering(pods[-1], snapshot.now) if pods else None
-    if kept:
-        seen = replace(seen, look_in_seconds=kept.seconds_left or None)
+    look_in = kept.seconds_left if kept else None
+    if not look_in and job.name not in snapshot.refusals:
+        look_in = seconds_of_patience(job, pods[-1] if pods else None, snapshot.now)
+    seen = replace(seen, look_in_seconds=look_in or None)
     waits = kept.trouble if kept and not kept.seconds_left else _blocked(job, pods, snapshot)
     if waits:
         return replace(seen, state=State.BLOCKED, trouble=waits)
@@ -128,11 +131,14 @@ def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Tr
     if living is None:
         # An Event outlives what it tells of: a Job that counts a pod has got one since.
         said = None if job.has_pod else snapshot.refusals.get(job.name)
-        return rejected(said) if said else None
+        if said:
+            return rejected(said)
+        return silence_after(pods[-1], snapshot.now) if pods else silence_on_job(job, snapshot.now)
     if living.running or living.deleting:
         return None
     warning = snapshot.warnings.get(living.name)
-    return blocked_pod(living, "") or (held_up(warning) if warning else None)
+    told = blocked_pod(living, "") or (held_up(warning) if warning else None)
+    return told or silence_on_pod(living, snapshot.now)
 
 
 def _with_verdict(seen: JobSeen, job: JobView, pods: Sequence[PodView]) -> JobSeen:

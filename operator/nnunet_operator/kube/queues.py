@@ -30,7 +30,7 @@ def queued(job: JobView, wanted: str | None, found: Queueing | None) -> Trouble:
         return Trouble(Reason.WAITING_FOR_QUEUE, "waits because its Job is suspended", Case.JOB_SUSPENDED)
     matter, case = _waits(job, found)
     if job.queue and wanted and wanted != job.queue:
-        return Trouble(Reason.WAITING_FOR_QUEUE, f"{matter} (spec.queueName is {wanted} by now)", Case.QUEUE_CHANGED)
+        return Trouble(Reason.WAITING_FOR_QUEUE, f"{matter} (spec.queueName is {wanted})", Case.QUEUE_CHANGED)
     if job.queue and not wanted:
         matter = f"{matter} (spec.queueName names none)"
     return Trouble(Reason.WAITING_FOR_QUEUE, matter, case)

@@ -71,6 +71,7 @@ class JobView:
     held_by: tuple[str, ...]
     """Finalizers of others."""
     suspended: bool
+    was_suspended: bool
     queue: str
     """Kueue's LocalQueue, by its label, which webhooks give and people change; empty where it has none."""
     priority: str
@@ -195,6 +196,8 @@ class PodView:
     """Its scheduling gates."""
     scheduled: bool
     """A scheduler has spoken on it."""
+    placed: datetime | None
+    """When it got its node."""
     unscheduled: Said | None
     """Why the scheduler has found no node for it."""
     lacks_claim: bool
@@ -207,6 +210,8 @@ class PodView:
     """Evicted, preempted, or lost with its node."""
     preparing: tuple[ContainerView, ...]
     """Its init containers, those that webhooks injected included."""
+    sidecars: tuple[str, ...]
+    """Those of them that go on beside the trainer."""
     containers: tuple[ContainerView, ...]
     """Its other containers, those that webhooks injected included."""
 
@@ -263,6 +268,7 @@ def job_view(body: Manifest) -> JobView:
         deleting=bool(metadata.get("deletionTimestamp")),
         held_by=foreign_finalizers(body),
         suspended=bool(spec.get("suspend")),
+        was_suspended=any(one.get("type") == "Suspended" for one in status.get("conditions") or []),
         queue=_word(labels.get(QUEUE_LABEL)),
         priority=_priority(labels, spec),
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
@@ -319,12 +325,14 @@ def pod_view(body: Manifest) -> PodView:
         started=parse_time(status.get("startTime")),
         gates=tuple(_word(one.get("name")) for one in spec.get("schedulingGates") or []),
         scheduled=bool(scheduling),
+        placed=next((parse_time(one.get("lastTransitionTime")) for one in scheduling if one is not unscheduled), None),
         unscheduled=_said(unscheduled),
         lacks_claim=unscheduled is not None and _CLAIM_AWAITED in str(unscheduled.get("message")),
         unclaimed=_unclaimed(spec, status),
         rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,
         preparing=tuple(_containers(status.get("initContainerStatuses"))),
+        sidecars=tuple(_word(one["name"]) for one in spec.get("initContainers") or [] if one.get("restartPolicy")),
         containers=tuple(_containers(status.get("containerStatuses"))),
     )
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nnunet_operator.kube.observe import UNSEEN_SECONDS
+from nnunet_operator.kube.slow import UNSEEN_SECONDS
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,26 @@ def create(site: Site, manifest: Object) -> str:
     return site.api.refusal("nnunettrainings", manifest, fieldValidation="Strict")
 
 
+def test_tools_that_compare_by_the_server_see_no_difference(defined: Site) -> None:
+    """As kubectl diff, Flux, and Argo CD with ServerSideDiff: defaults in lists are written on both sides."""
+    variables = [
+        {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "wandb", "key": "token"}}},
+        {"name": "nnUNet_n_proc_DA", "value": "8"},
+    ]
+    volumes = [{"name": "certificates", "configMap": {"name": "certificates"}}]
+    manifest = with_spec(trainer={"env": variables}, podTemplate={"volumes": volumes}, folds=[0])
+    text = json.dumps({**manifest, "metadata": {"name": "compared", "namespace": "default"}})
+    command = ("apply", "--server-side", "-f", "-", "-o", "json")
+    stored = json.loads(defined.kube.run(*command, stdin=text))
+    again = json.loads(defined.kube.run(*command, "--dry-run=server", stdin=text))
+    try:
+        assert again["spec"] == stored["spec"]
+        assert again["metadata"]["generation"] == stored["metadata"]["generation"]
+        assert not defined.kube.run("diff", "-f", "-", stdin=text)
+    finally:
+        defined.api.delete("nnunettrainings", "default", "compared")
+
+
 @pytest.mark.parametrize(
     "path",
     sorted((*SAMPLES.rglob("*.yaml"), *(MANIFESTS / "comparisons").glob("*.yaml"))),

@@ -244,6 +244,11 @@ def for_others(kueue: Kueue, lab: Lab) -> None:
     kueue.queue(lab.namespace, "q", lab.namespace)
 
 
+def without_flavor(kueue: Kueue, lab: Lab) -> None:
+    kueue.cluster_queue(lab.namespace, PLENTY, flavor=f"{lab.namespace}-gone")
+    kueue.queue(lab.namespace, "q", lab.namespace)
+
+
 def limited(kueue: Kueue, lab: Lab) -> None:
     kueue.queue(lab.namespace, "q")
     limit = {"type": "Container", "max": {"memory": "1Gi"}}
@@ -263,6 +268,7 @@ def checked(kueue: Kueue, lab: Lab) -> None:
     [
         (held, {}, "LocalQueue q is ", "describe localqueues.kueue.x-k8s.io, says why it is stopped"),
         (for_others, {}, "doesn't match ClusterQueue selector", "have the ClusterQueue's namespaceSelector take"),
+        (without_flavor, {}, "is inactive", "says why it is stopped"),
         (limited, {}, "didn't satisfy LimitRange constraints", "A LimitRange of the namespace"),
         (checked, {}, "waits for admission check", "a check of the ClusterQueue decides"),
         (nothing, {}, "LocalQueue q doesn't exist", "Set spec.queueName to a LocalQueue"),
@@ -280,6 +286,7 @@ def checked(kueue: Kueue, lab: Lab) -> None:
     ids=[
         "held",
         "for others",
+        "no ResourceFlavor",
         "LimitRange",
         "check",
         "no queue",

@@ -62,6 +62,7 @@ def pod_waits(name: str, reason: str, message: str, container: str = "trainer") 
 
 
 pod_waits("image", "ImagePullBackOff", 'Back-off pulling image "x": ErrImagePull: manifest unknown')
+pod_waits("signature", "SignatureValidationFailed", "no key matches")
 pod_waits("image_of_folders", "ErrImagePull", "manifest unknown", "prepare")
 pod_waits("image_of_others", "ErrImagePull", "manifest unknown", "proxy")
 pod_waits("restarted", "CrashLoopBackOff", "back-off 5m0s restarting failed container")
@@ -136,6 +137,28 @@ def volume(stage: Stage) -> Iterator[None]:
     stage.apply()
     stage.says(stage.placed(), "Warning", "FailedAttachVolume", "Multi-Attach error for volume pvc-1")
     yield
+
+
+def nothing_begins(name: str, container: str = "") -> None:
+    """Register a pod that has had its node for an hour, with a container before the trainer that still runs, if any."""
+
+    def deed(stage: Stage) -> Iterator[None]:
+        stage.apply()
+        pod = stage.placed()
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 3600))
+        placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": since}
+        body = {"name": container, "image": "x", "imageID": "", "ready": False, "restartCount": 0}
+        before = [{**body, "state": {"running": {"startedAt": since}}}] if container else []
+        stage.write(pod, conditions=[placed], initContainerStatuses=before)
+        yield
+
+    deed.__name__ = name
+    brings(deed)
+
+
+nothing_begins("silent_node")
+nothing_begins("slow_folders", "prepare")
+nothing_begins("slow_container", "vault-init")
 
 
 @brings

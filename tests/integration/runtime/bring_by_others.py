@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from tests.integration.runtime.bring import policy
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
 from tests.support.api import Api, ApiError, Object
+from tests.support.claims import are_bound, make_claims, make_volumes
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -103,6 +104,51 @@ def claim_refused(stage: Stage) -> Iterator[None]:
         yield
     finally:
         api.delete("resourcequotas", namespace, "storage")
+
+
+@brings
+def claim_deleted(stage: Stage) -> Iterator[None]:
+    api, namespace, name = stage.lab.api, stage.lab.namespace, "leaving"
+    make_volumes(api, namespace, name)  # first: a claim that finds its volume is bound at once
+    make_claims(api, namespace, name)
+    stage.lab.wait("the claim to be bound", lambda: are_bound(api, namespace, name))
+    volume = {"name": "raw", "persistentVolumeClaim": {"claimName": name}}
+    spec = {**TRIAL["spec"], "volumes": [volume], "nodeName": stage.node}
+    api.create("pods", {"metadata": {"name": "user", "namespace": namespace}, "spec": spec})
+    path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}"
+    api.request("DELETE", path)
+    assert "deletionTimestamp" in api.request("GET", path)["metadata"], "the pod keeps it"
+    stage.apply(dataset={"name": "Dataset004_Hippocampus", "claimName": name})
+    try:
+        yield
+    finally:
+        api.request("DELETE", api.path("pods", namespace, "user"), {"gracePeriodSeconds": 0})
+
+
+@brings
+def foreign_resource(stage: Stage) -> Iterator[None]:
+    api, namespace = stage.lab.api, stage.lab.namespace
+    mutations, label = Mutations(api, namespace), 'object.metadata.?labels["nnunet.dev/training"].orValue("")'
+    places = ("requests", "limits")
+    patches = [
+        f'JSONPatch{{op: "add", path: "/spec/containers/0/resources/{place}/example.org~1fpga", value: "1"}}'
+        for place in places
+    ]
+    mutations.begin("fpga", "", "pods", f"[{', '.join(patches)}]", f'{label} == "{stage.name}"')
+    container = {**TRIAL["spec"]["containers"][0], "resources": {place: {"cpu": "1"} for place in places}}
+    metadata = {"generateName": "trial-", "namespace": namespace, "labels": {"nnunet.dev/training": stage.name}}
+    trial: Object = {"metadata": metadata, "spec": {**TRIAL["spec"], "containers": [container]}}
+
+    def in_force() -> bool:
+        made = api.create("pods", trial, dryRun="All")
+        return "example.org/fpga" in made["spec"]["containers"][0]["resources"]["limits"]
+
+    stage.lab.wait("the rule", in_force)
+    stage.apply()
+    try:
+        yield
+    finally:
+        mutations.end()
 
 
 @brings

@@ -7,7 +7,7 @@ import nibabel
 import numpy as np
 import pytest
 
-from nnunet_api.dataset.geometry import Grid, grid_problems, odd_grids
+from nnunet_api.dataset.geometry import Grid, grid_problems, odd_grids, odd_unit
 
 SHAPE = (512, 512, 300)
 SPACING = (0.7, 0.7, 1.5)
@@ -178,3 +178,20 @@ VOLUME = Grid((64, 64, 30), (1, 1, 5))
 def test_odd_ones_among_the_images(grids: list[Grid], words: str) -> None:
     told = "; ".join(odd_grids({str(number): grid for number, grid in enumerate(grids)}))
     assert words in told and bool(words) == bool(told), told
+
+
+@pytest.mark.parametrize(
+    ("spacing", "shape", "noted"),
+    [
+        ((0.7, 0.7, 5.0), (8, 8, 8), False),
+        ((0.0007, 0.0007, 0.005), (8, 8, 8), True),
+        ((700.0, 700.0, 5000.0), (8, 8, 8), True),
+        ((0.7, 0.7, 999.0), (8, 8, 1), False),
+        ((0.7, 0.7), (8, 8), False),
+    ],
+)
+def test_spacings_that_hardly_are_millimetres(spacing: tuple[float, ...], shape: tuple[int, ...], noted: bool) -> None:
+    grids = [Grid(shape, spacing, (0.0,) * len(shape))] * 3 + [Grid((8, 8, 8), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))]
+    assert bool(odd_unit(grids)) == noted
+    assert not noted or f"{max(spacing):g} long: surface distances are told as mm" in odd_unit(grids)
+    assert not odd_unit([Grid((1, 16, 18), (999.0, 1.0, 1.0))] * 3), "a picture, whose spacing a reader fills in"

@@ -328,6 +328,32 @@ def test_null_is_the_default_as_for_the_api_server(nnunet: Command) -> None:
     assert nnunet("lint", file, "--offline", "--strict").code == 0
 
 
+def test_two_that_have_one_name_and_differ(nnunet: Command) -> None:
+    """A file that was copied and not renamed: apply would take the second for a change of the first."""
+    other = training(schedule={"epochs": 50})
+    run = nnunet("lint", write("a.yaml", training()), write("b.yaml", other, training("b")), "--offline")
+    said = "metadata.name is hippo, as in a.yaml, document 1, which says something else"
+    assert run.code == 1 and said in run.out and "1 invalid" in run.out, run.out
+    elsewhere = {**other, "metadata": {**other["metadata"], "namespace": "elsewhere"}}
+    assert nnunet("lint", "a.yaml", write("c.yaml", training(), elsewhere), "--offline").code == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "group", "hint"),
+    [
+        ("NnunetTrainings", "nnunet.dev", "did you mean NnunetTraining?"),
+        ("nnunettraining", "nnunet.dev", "did you mean NnunetTraining?"),
+        ("Nnunetcomparison", "example.org", "did you mean NnunetComparison?"),
+        ("Job", "nnunet.dev", "nnunet.dev has NnunetTraining, NnunetComparison, NnunetTrainingPolicy, NnunetTestSet"),
+    ],
+)
+def test_a_kind_that_is_misspelt_is_not_passed_over(nnunet: Command, kind: str, group: str, hint: str) -> None:
+    """The API server knows no such kind; beside a training in order nobody would have noticed."""
+    body = {**training(), "kind": kind, "apiVersion": f"{group}/v1alpha1"}
+    run = nnunet("lint", write("t.yaml", training(), body), "--offline")
+    assert run.code == 1 and f"kind is {kind!r}, which nnunet.dev does not have: {hint}" in run.out, run.out
+
+
 def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
     config = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x"}}
     many = {"apiVersion": "v1", "kind": "List", "items": [training("a"), training("b", epochs=1)]}

@@ -117,7 +117,9 @@ def test_an_exception_ends_while_it_runs() -> None:
     assert result.status.policy is not None
     assert [(e.ticket, e.min_epochs) for e in result.status.policy.exceptions] == [("QM-17", 10)]
     end = excepting.spec.exceptions[0].expires_at
-    waiting = look(known(ONE, result), *planned(ONE), job(ONE, FOLD, "0"), policies=(excepting,), now=NOW)
+    waiting = look(
+        known(ONE, result), *planned(ONE), job(ONE, FOLD, "0", suspended=True), policies=(excepting,), now=NOW
+    )
     assert waiting.requeue_after == (end - NOW).total_seconds()
     over = look(known(ONE, result), *objects, policies=(excepting,), samples=samples, now=end)
     assert deleted(over) == ["hippo-fold-0"]

@@ -41,7 +41,22 @@ scheduler = pytest.mark.parametrize(
         (f"{NODES}1 Insufficient memory, 2 Insufficient nvidia.com/gpu.", "WaitingForGPU", "nvidia.com/gpu"),
         (f"{NODES}3 Insufficient memory. preemption: no.", "WaitingForResources", "ask for less in spec.resources"),
         (f"{NODES}3 Insufficient cpu.", "WaitingForResources", "Insufficient cpu"),
-        (f"{NODES}3 Insufficient amd.com/gpu.", "WaitingForResources", "amd.com/gpu"),
+        (
+            f"{NODES}3 Insufficient amd.com/gpu.",
+            "WaitingForResources",
+            "amd.com/gpu. The training does not ask for the resource that is named: a rule of the cluster",
+        ),
+        (f"{NODES}2 Insufficient hugepages-2Mi.", "WaitingForResources", "hugepages-2Mi. It starts as soon as a node"),
+        (f"{NODES}3 node(s) were unschedulable.", "WaitingForResources", "SchedulingDisabled goes by kubectl uncordon"),
+        (f"{NODES}3 node(s) had untolerated taint(s).", "WaitingForResources", "What is NotReady, or short of disk"),
+        (f"{NODES}3 node(s) didn't match pod topology spread constraints.", "WaitingForResources", "has the labels"),
+        (f"{NODES}3 node(s) had no available volume zone.", "WaitingForResources", "or a volume asks for"),
+        (f"{NODES}3 node(s) did not have enough free storage.", "ClaimNotBound", "Give the claim a StorageClass"),
+        (
+            f"{NODES}3 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).",
+            "ClaimNotBound",
+            "or a volume that matches",
+        ),
         (
             f"{NODES}3 node(s) didn't match Pod's node affinity/selector. preemption: no.",
             "WaitingForResources",
@@ -81,7 +96,11 @@ scheduler = pytest.mark.parametrize(
             "waits for a volume: 0/3 nodes are available: waiting for ephemeral volume controller to create the",
         ),
         ('storageclass.storage.k8s.io "nvme" not found', "ClaimNotBound", "Give the claim a StorageClass"),
-        ('persistentvolumeclaim "raw" is being deleted', "ClaimNotBound", "is being deleted"),
+        (
+            '0/1 nodes are available: persistentvolumeclaim "raw" is being deleted. preemption: no.',
+            "ClaimNotBound",
+            "is being deleted. The claim that is named was deleted, and is gone as soon as no pod uses it",
+        ),
         (f"{NODES}3 node(s) had volume node affinity conflict.", "WaitingForResources", "or a volume"),
         (
             f"{NODES}1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already "
@@ -130,6 +149,20 @@ def test_another_name_of_gpus() -> None:
             "ContainerConfigError",
             "A rule of the cluster changes the pods",
         ),
+        (
+            "SignatureValidationFailed",
+            "no key matches",
+            "ImageUnavailable",
+            "waits for image registry.example/trainer:1: no key matches. See that",
+        ),
+        (
+            "PreCreateHookError",
+            "cpu manager: no cores left",
+            "ContainerConfigError",
+            "can't be created: PreCreateHookError: cpu manager: no cores left. The kubelet tries again by itself",
+        ),
+        ("PreStartHookError", "", "ContainerConfigError", "can't be created: PreStartHookError. The kubelet tries"),
+        ("WordOfALaterKubelet", "why", "ContainerConfigError", "can't be created: WordOfALaterKubelet: why."),
     ],
 )
 def test_a_container_that_can_not_start(container: str, message: str, reason: str, says: str) -> None:

@@ -60,8 +60,8 @@ def pod(state: Manifest | None = None, phase: str = "Running", **changes: Any) -
     return {**body, **changes}
 
 
-def ended(code: int = 0, message: str = SAID, reason: str = "") -> Manifest:
-    times = {"startedAt": "2026-03-01T12:00:00Z", "finishedAt": "2026-03-01T12:01:00Z", "containerID": "c://1"}
+def ended(code: int = 0, message: str = SAID, reason: str = "", at: str = "12:59:00") -> Manifest:
+    times = {"startedAt": "2026-03-01T12:00:00Z", "finishedAt": f"2026-03-01T{at}Z", "containerID": "c://1"}
     return {"terminated": {"exitCode": code, "message": message, "reason": reason, **times}}
 
 
@@ -82,7 +82,9 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([], [], {}, State.ABSENT, ""),
         ([], [pod({"running": {}})], {}, State.STOPPING, "whose Job is gone"),
         ([], [], {"refusals": {"shorter-compare": "exceeded quota"}}, State.BLOCKED, "refuses its pod: exceeded quota"),
-        ([job()], [], {}, State.STARTING, ""),
+        ([job(creationTimestamp="2026-03-01T12:59:50Z")], [], {}, State.STARTING, ""),
+        ([job()], [], {}, State.BLOCKED, "which Kubernetes' Job controller has not made"),
+        ([job({"active": 1})], [], {}, State.BLOCKED, "the pod of its Job shorter-compare lacks the label"),
         ([job()], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([suspended(queue="gpus")], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
         ([suspended()], [], {}, State.BLOCKED, "because its Job is suspended"),
@@ -91,6 +93,7 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([job(COMPLETE)], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([job(FAILED)], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.FAILED, "comparison: edited"),
         ([job()], [pod(ended(65, '{"message": "edited"}'), "Failed")], {}, State.STARTING, "edited"),
+        ([job()], [pod(ended(at="12:54:00"), "Succeeded")], {}, State.BLOCKED, "made nothing of the end of pod p so"),
         (
             [changed(podFailurePolicy=None)],
             [pod(ended(65, '{"message": "edited"}'), "Failed")],
@@ -151,3 +154,39 @@ def test_what_kueue_says_of_its_job_is_said() -> None:
         [job(deletionTimestamp="2026-03-01T12:00:00Z")], queueing={"shorter-compare": Queueing(workload=held)}
     )
     assert leaves.state is State.STOPPING and "takes kueue.x-k8s.io/resource-in-use off" in leaves.note
+
+
+NO_ROOM = "0/1 nodes are available: 1 Insufficient memory."
+
+
+@pytest.mark.parametrize(
+    ("scheduled", "node", "reason", "words"),
+    [
+        (None, "", "WaitingForResources", "the scheduler, which has said nothing of its pod"),
+        (
+            {"status": "False", "reason": "Unschedulable", "message": NO_ROOM},
+            "",
+            "WaitingForResources",
+            "waits for a node that fits: 0/1 nodes are available: 1 Insufficient memory",
+        ),
+        (
+            {"status": "True", "lastTransitionTime": "2026-03-01T12:00:00Z"},
+            "n1",
+            "ContainerConfigError",
+            "node n1 has not started its trainer for more than 10 min",
+        ),
+        ({"status": "True", "lastTransitionTime": "2026-03-01T12:55:00Z"}, "n1", "", ""),
+    ],
+)
+def test_a_pod_that_does_not_begin(scheduled: Manifest | None, node: str, reason: str, words: str) -> None:
+    """It asks for no GPU, so it waits for none."""
+    conditions = [{"type": "PodScheduled", **scheduled}] if scheduled else []
+    body = pod(status={"phase": "Pending", "conditions": conditions})
+    body["metadata"]["creationTimestamp"] = "2026-03-01T12:00:00Z"
+    body["spec"] = {**body["spec"], "nodeName": node}
+    found = seen([job({"active": 1})], [body])
+    if not reason:
+        assert found.state is State.STARTING and found.look_in_seconds == 300
+        return
+    assert found.trouble is not None and found.trouble.reason == reason, found
+    assert words in found.trouble.matter, found

@@ -142,7 +142,7 @@ def test_a_queue_that_is_not_the_one_of_the_spec() -> None:
     given = queued(job("default"), None, found(QuotaReserved=TURN))
     assert given.case == "" and given.matter.endswith("(spec.queueName names none)")
     changed = queued(job("old"), "new", found(QuotaReserved="LocalQueue old doesn't exist"))
-    assert changed.case == "QueueChanged" and changed.matter.endswith("(spec.queueName is new by now)")
+    assert changed.case == "QueueChanged" and changed.matter.endswith("(spec.queueName is new)")
 
 
 @pytest.mark.parametrize(

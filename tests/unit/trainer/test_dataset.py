@@ -1,8 +1,10 @@
 """Each thing that can be wrong with a dataset's files is named, with what to do."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -14,6 +16,7 @@ from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, loa
 from nnunet_trainer.process.failures import TrainerError
 
 NAME = "Dataset004_Hippocampus"
+NOBODY = 65534
 FIVE = ["0", "1", "2", "3", "4"]
 
 
@@ -322,3 +325,28 @@ def test_incomplete_test_set(tmp_path: Path, test_set: TestSet, change: Callable
 def test_named() -> None:
     assert named({"b", "a"}) == "a, b"
     assert named([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
+
+
+def test_all_files_that_may_not_be_read_are_named() -> None:
+    """The pod's user is not who has copied the dataset; pytest's own folders are closed to anybody else."""
+    with TemporaryDirectory() as raw:
+        folder = make(Path(raw))
+        dataset = load_dataset(Path(raw), NAME, FIVE)
+        Path(raw).chmod(0o755)
+        for name in ("imagesTr/c_01_0000.nii.gz", "labelsTr/c_04.nii.gz"):
+            (folder / name).chmod(0o600)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(NOBODY)
+        else:
+            (folder / "imagesTr/c_01_0000.nii.gz").chmod(0)
+            (folder / "labelsTr/c_04.nii.gz").chmod(0)
+        try:
+            with pytest.raises(TrainerError) as caught:
+                dataset.check_whole(1)
+        finally:
+            if is_root:
+                os.seteuid(0)
+    assert caught.value.code == ExitCode.STORAGE_FAILED
+    told = caught.value.message
+    assert "may not read 2 files of it: imagesTr/c_01_0000.nii.gz, labelsTr/c_04.nii.gz. Let it" in told, told

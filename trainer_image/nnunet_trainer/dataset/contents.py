@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 CONTENTS_FILE = "contents.json"
 """In the folder of preprocessed data: `Contents` of the training cases, which then need not be read again."""
-CHECKS = 3
+CHECKS = 4
 """Goes up when cases are looked at for more than before: those that were preprocessed earlier are then read again."""
 
 

@@ -22,9 +22,11 @@ from nnunet_trainer.dataset.readers import (
     grid_of,
     hidden_not_finite,
     in_several_files,
+    is_turned,
     numbers_in_a_voxel,
     read_image,
     read_label,
+    two_spacings,
 )
 from nnunet_trainer.process.failures import is_missing_or_damaged, one_line
 
@@ -55,6 +57,11 @@ class Kind(Enum):
         "label image has values that labels of dataset.json does not",
         "label images have values that labels of dataset.json does not",
     )
+    COLOURS = (
+        "image of a channel rgb_to_0_1 has values outside of 0 to 255",
+        "images of a channel rgb_to_0_1 have values outside of 0 to 255",
+    )
+    SAME = "image holds what its label image holds", "images hold what their label images hold"
     ODD = "image is of another kind than the others", "images are of another kind than the others"
     OTHER = "case is refused by nnU-Net's own verification", "cases are refused by nnU-Net's own verification"
 
@@ -69,6 +76,8 @@ REMEDIES: Mapping[Kind, str] = {
     Kind.GRID: GRID_REMEDY,
     Kind.VOXELS: "Replace NaN and infinity by values that make sense for the images",
     Kind.LARGE: "Replace what marks the outside of a scan, such as 1e30, by a value of the scan's own range",
+    Kind.COLOURS: "nnU-Net divides them by 255 and takes no others. Correct the images, or name the channel otherwise",
+    Kind.SAME: "Put the images in their place: nothing can be learned from an answer",
     Kind.ODD: ODD_REMEDY,
     Kind.LABELS: "Correct the label images, or labels in dataset.json",
     Kind.OTHER: "Correct them",
@@ -120,6 +129,8 @@ class Examiner:
     labels: tuple[int, ...]
     folder: Path
     """Of the dataset: files are named from there."""
+    colours: tuple[int, ...] = ()
+    """Channels that are normalized as colours, by their number."""
 
     def __call__(self, case: Case) -> Examined:
         """Return what a case holds. Raises what says nothing about the case: storage, memory, permissions."""
@@ -138,6 +149,7 @@ class Examiner:
         found = read.findings or list(read.inconsistencies())
         grid = None if read.findings else grid_of(read.images[0], read.properties[0])
         found = found or [*self._about_channels(read), *_about_voxels(read), *self._about_labels(read)]
+        found = found or [*_answers(read), *self._about_colours(read)]
         found = found or self._refused_by_nnunet(read)
         if found:
             return Examined((*findings, *found), by_first=by_first, grid=grid)
@@ -169,6 +181,13 @@ class Examiner:
                 if len(read.names) > 1
                 else f"{read.names[0]}: {count} instead of {self.channels}",
             )
+
+    def _about_colours(self, read: "Reading") -> Iterator[Finding]:
+        # nnU-Net would stop at the first of them, in the middle of preprocessing, without its name.
+        for number in self.colours:
+            low, high = float(read.array()[number].min()), float(read.array()[number].max())
+            if low < 0 or high > 255:
+                yield Finding(Kind.COLOURS, f"{read.name_of_channel(number)} has {low:g} to {high:g}")
 
     def _about_labels(self, read: "Reading") -> Iterator[Finding]:
         unknown = [value for value in sorted(read.label_values()) if value not in self.labels]
@@ -278,6 +297,10 @@ class Reading:
         """Return the channels of each image file."""
         return [self.array()] if len(self.names) == 1 else list(self.array())
 
+    def name_of_channel(self, number: int) -> str:
+        """Return the name of the file that a channel is in: a file may hold several."""
+        return self.names[min(number, len(self.names) - 1)]
+
     def array(self) -> Any:
         """Return all channels in one array, as nnU-Net's readers do."""
         import numpy as np
@@ -310,14 +333,22 @@ def _about_voxels(read: Reading) -> Iterator[Finding]:
     if not np.isfinite(array.min() - array.max()):
         for number, channel in enumerate(array):
             if count := int(channel.size - np.count_nonzero(np.isfinite(channel))):
-                # A file may hold several channels.
-                name = read.names[min(number, len(read.names) - 1)]
-                yield Finding(Kind.VOXELS, f"{name} has {count}")
+                yield Finding(Kind.VOXELS, f"{read.name_of_channel(number)} has {count}")
     elif (largest := max(abs(float(array.max())), abs(float(array.min())))) > LARGEST:
         yield Finding(Kind.LARGE, f"{read.names[0]} and what belongs to it has {largest:.3g}")
     count = int(read.segmentation.size - np.count_nonzero(np.isfinite(read.segmentation)))
     if count := count or hidden_not_finite(read.case.label, read.segmentation, read.label_properties):
         yield Finding(Kind.VOXELS, f"{read.label_name} has {count}")
+
+
+def _answers(read: Reading) -> Iterator[Finding]:
+    """Yield images that are their own label image: the network would look the answer up, and find none later."""
+    (answer,) = read.segmentation
+    if answer.min() == answer.max():
+        return
+    for number, channel in enumerate(read.array()):
+        if channel.shape == answer.shape and (channel == answer).all():
+            yield Finding(Kind.SAME, f"{read.name_of_channel(number)} is {read.label_name}")
 
 
 def _number(value: float) -> str:
@@ -331,10 +362,14 @@ def _notes(read: Reading) -> Iterator[str]:
     for name, path, image, properties in files:
         if count := hidden_not_finite(path, image, properties):
             yield f"{name} has {counted(count, 'voxel')} that are not finite, which nnU-Net reads as 0"
+        if two := two_spacings(path):
+            taken = " x ".join(f"{length:g}" for length in grid_of(image[None], properties).spacing)
+            yield f"{name} {two}; {read.choice.reader.__name__} takes {taken}"
+        if is_turned(path):
+            yield f"{name} says that it is to be turned before it is shown (EXIF), which nnU-Net's reader does not do"
     for number, channel in enumerate(read.array()):
         if channel.min() == channel.max():
-            name = read.names[min(number, len(read.names) - 1)]
-            yield f"{name} has the same value everywhere ({channel.min():g})"
+            yield f"{read.name_of_channel(number)} has the same value everywhere ({channel.min():g})"
     if len(read.names) > 1:
         digests = [hash(channel.tobytes()) for channel in read.array()]
         for number, digest in enumerate(digests):

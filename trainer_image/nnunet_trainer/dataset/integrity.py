@@ -10,7 +10,7 @@ from typing import Any
 
 from nnunet_api.dataset.beside import sidecar_problems
 from nnunet_api.dataset.description import READER_KEY
-from nnunet_api.dataset.geometry import mixed_readers, odd_grids
+from nnunet_api.dataset.geometry import mixed_readers, odd_grids, odd_unit
 from nnunet_api.dataset.truncation import is_damaged
 from nnunet_trainer.dataset.contents import Contents
 from nnunet_trainer.dataset.examination import REMEDIES, Examined, Examiner, Finding, Kind, ReaderChoice
@@ -107,7 +107,7 @@ def _verify(
 
     Raises TrainerError with WRONG_DATA and all findings, as far as a message has room.
     """
-    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder)
+    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
     examined: dict[str, Examined] = {}
     with (
         heartbeat(f"verifying {what}", lambda: f"{len(examined)}/{len(cases)} cases"),
@@ -120,7 +120,12 @@ def _verify(
         log.error("%s: %s", finding.kind.value[0], finding.text)
     if told := told_of(findings, choice, cases, dataset.folder):
         raise wrong_data(f"{what} of {dataset.folder.name} can't be used: {told}")
-    return {name: contents for name, found in examined.items() if (contents := found.contents) is not None}
+    contents = {name: found.contents for name, found in examined.items() if found.contents is not None}
+    if note := odd_unit([found.grid for found in examined.values() if found.grid is not None]):
+        # Of the dataset as a whole: kept once, with its first case.
+        first = next(iter(contents))
+        contents[first] = replace(contents[first], notes=(note, *contents[first].notes))
+    return contents
 
 
 def told_of(findings: Sequence[Finding], choice: ReaderChoice, cases: Mapping[str, Case], folder: Path) -> str:

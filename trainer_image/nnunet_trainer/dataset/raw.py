@@ -14,15 +14,19 @@ from nnunet_api.dataset.layout import find_images, named
 from nnunet_api.dataset.nifti import headers_problem, is_nifti
 from nnunet_api.dataset.places import Place, look, missing, other_than_a_file, place_problems, shared_files
 from nnunet_api.dataset.splits import SPLITS_FILE, split_notes, split_problems
+from nnunet_api.dataset.stand_ins import stand_ins_problem, stands_for
 from nnunet_api.dataset.strict_json import parse_json
 from nnunet_api.dataset.truncation import head_of, is_cut_short
+from nnunet_api.exit_codes import ExitCode
 from nnunet_api.splits import Splits
 from nnunet_api.training import TestSet
 from nnunet_api.words import counted
 from nnunet_trainer.dataset.labels import Labels, declared_labels
-from nnunet_trainer.process.failures import wrong_configuration, wrong_data
+from nnunet_trainer.process.failures import TrainerError, wrong_configuration, wrong_data
 from nnunet_trainer.process.heartbeat import heartbeat
 
+COLOURS = "rgb_to_0_1"
+"""nnU-Net's name of a channel whose values it divides by 255."""
 CROSS_VALIDATION_FOLDS = 5
 """Folds of nnU-Net's own cross-validation."""
 
@@ -65,6 +69,12 @@ class RawDataset:
     def channels(self) -> int:
         """Number of image channels."""
         return len(channel_names(self.description))
+
+    @property
+    def colours(self) -> tuple[int, ...]:
+        """Channels that nnU-Net normalizes as colours, by their number."""
+        names = channel_names(self.description).values()
+        return tuple(number for number, name in enumerate(names) if str(name).casefold() == COLOURS)
 
     @property
     def ending(self) -> str:
@@ -145,6 +155,14 @@ def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case], workers
 
 
 def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: int) -> None:
+    if closed := [str(_relative(path, folder)) for path in paths if _is_closed(path)]:
+        words = counted(len(closed), "file of it", "files of it")
+        raise TrainerError(
+            ExitCode.STORAGE_FAILED,
+            f"{what}: the trainer, which runs as UID {os.getuid()}, GID {os.getgid()}, may not read {words}: "
+            f"{named(closed)}. Let it (chmod o+r, chown), or have it run as one who may "
+            "(podTemplate.securityContext), then suspend and resume the training",
+        )
     if problems := whole_problems(what, folder, paths, workers):
         raise wrong_data("; ".join(problems))
 
@@ -152,6 +170,9 @@ def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: in
 def whole_problems(what: str, folder: Path, paths: Collection[Path], workers: int) -> list[str]:
     """Return which files are cut short, or hold only a part of an image; `folder` is where they are named from."""
     problems = []
+    if stand_ins := {path: kind for path in paths if (kind := stands_for(path))}:
+        problems.append(stand_ins_problem((str(_relative(path, folder)), kind) for path, kind in stand_ins.items()))
+        paths = [path for path in paths if path not in stand_ins]
     if damaged := _cut_short(what, paths, workers):
         names = {str(_relative(path, folder)) for path in damaged}
         words = counted(len(damaged), "file is", "files are")
@@ -161,6 +182,17 @@ def whole_problems(what: str, folder: Path, paths: Collection[Path], workers: in
     if problem := headers_problem(((str(_relative(path, folder)), path) for path in paths), head_of):
         problems.append(problem)
     return problems
+
+
+def _is_closed(path: Path) -> bool:
+    """Tell whether a file may not be read. What else may be wrong with it is told by what reads it."""
+    try:
+        path.open("rb").close()
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _cut_short(what: str, paths: Collection[Path], workers: int) -> list[Path]:

@@ -11,6 +11,8 @@ from nnunet_api.dataset.nifti import FLOATS, Header, is_nifti
 from nnunet_api.dataset.truncation import head_of
 from nnunet_trainer.process.failures import is_missing_or_damaged, one_line
 
+_ORIENTATION = 274
+"""EXIF's number for it; 1 is as stored."""
 _SLAB = 1 << 24
 """Bytes of a file that are looked at together: whole numbers, of any size."""
 PRINTED = 300
@@ -71,6 +73,25 @@ def in_several_files(path: Path) -> bool:
 
     with tifffile.TiffFile(path) as file:
         return bool(file.series and file.series[0].is_multifile)
+
+
+def is_turned(path: Path) -> bool:
+    """Tell whether a picture has to be turned or mirrored to be seen as it was taken: labels may be drawn on that."""
+    if path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        return False
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return bool(picture.getexif().get(_ORIENTATION, 1) != 1)
+    except (UnidentifiedImageError, ValueError, SyntaxError):
+        return False
+
+
+def two_spacings(path: Path) -> str:
+    """Return the two spacings of a NIfTI header that says one by its voxels and another by its place; "" otherwise."""
+    header = Header.of(head_of(path)) if is_nifti(path.name) else None
+    return header.two_spacings if header else ""
 
 
 def hidden_not_finite(path: Path, array: Any, properties: Mapping[str, Any]) -> int:
