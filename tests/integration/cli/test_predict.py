@@ -310,7 +310,7 @@ def test_what_nobody_comes_back_for_is_listed_and_removed(
     assert forgotten.is_dir(), "nothing is removed where one is not there"
     says = {
         "hippo-predict-f0000000": "its folder beside the run is gone. If it wrote to a CLAIM:PATH, "
-        ".nnunet-predict-f0000000 may be left there",
+        ".nnunet-predict-f0000000 may be left there: look with --in",
         sent["metadata"]["name"]: "its Job and its folder beside the run are gone",
         own["metadata"][
             "name"
@@ -325,6 +325,40 @@ def test_what_nobody_comes_back_for_is_listed_and_removed(
     assert [path.name for path in (claim / home).iterdir() if "predictions" in path.name] == [other.name]
     assert not hidden.exists() and (claim / "segmented/theirs.nii.gz").exists(), "what is somebody's own stays"
     assert len(list((claim / "incoming").iterdir())) == 2
+
+
+def test_what_a_job_that_is_gone_has_left_in_a_folder_of_ones_own_is_named_and_removed(
+    site: Site, home: str, claim: Path, predict: Callable[..., Run], left: Callable[..., Run]
+) -> None:
+    """The Job goes after 30 days, also where it has not come to its end. The folder says no more than its own name."""
+    Path("images").rename(claim / "incoming")
+    places = {"source": "imaging:incoming", "target": "imaging:segmented"}
+    assert predict("--no-wait", **places).code == 0
+    (job,) = jobs(site)
+    key = job["metadata"]["name"].rpartition("-")[2]
+    own, gone = (claim / "segmented" / f".nnunet-predict-{one}" for one in (key, "f0000000"))
+    for folder in (own, gone):
+        (folder / "segmentations").mkdir(parents=True)
+        (folder / "segmentations/a.nii.gz").write_bytes(b"segmented")
+    (claim / "segmented/theirs.nii.gz").touch()
+    for path in (gone / "segmentations/a.nii.gz", gone / "segmentations", gone):
+        os.utime(path, (0, path.stat().st_mtime - 47 * 86400))
+
+    assert gone.name not in left().out, "who does not say where is not told"
+    (mine, found) = json.loads(left("--in", "imaging:segmented", "-o", "json").out)["items"]
+    assert mine["name"] == job["metadata"]["name"] and own.name not in found.values(), "it goes with its Job"
+    assert (found["name"], found["bytes"]) == (gone.name, 9)
+    site.api.delete("jobs", home, job["metadata"]["name"])
+    wait_for("the Job to be gone", lambda: jobs(site) == [])
+    run = predict("--no-wait", **places)
+    said = "has left 9 B in imaging:segmented, untouched for more than a week: kubectl nnunet predictions hippo"
+    assert f"note: 1 earlier prediction {said} -n {home} --in imaging:segmented\n" in run.err, run.err
+    run = left("--in", "imaging:segmented", "--remove", gone.name)
+    assert run.code == 0 and "it is gone from imaging:segmented" in run.out, run.err
+    assert not gone.exists() and own.exists() and (claim / "segmented/theirs.nii.gz").exists()
+    assert gone.name not in left("--in", "imaging:segmented").out
+    run = left("--in", "./segmented")
+    assert run.code == 2 and "give a folder on a claim, as CLAIM:PATH" in run.err
 
 
 def test_what_can_not_be_predicted_makes_no_job(
