@@ -36,7 +36,7 @@ OF_NEXT_STAGE = (
     f"rename:*__{HIGH}/fold_0/checkpoint_latest.pth",
     f"rename:*__{HIGH}/fold_0/checkpoint_final.pth",
     f"rename:*__{HIGH}/fold_0/validation/case_01.nii.gz",
-    f"rename:*__{HIGH}/fold_0/validation/summary.json",
+    f"write:*__{HIGH}/fold_0/validation/summary.json",
 )
 """Where the fold of the cascade is killed: in an epoch's checkpoint, the final one, the validation and its scores."""
 
