@@ -7,9 +7,10 @@ import pytest
 from nnunet_api.model_export import Member, ModelExport
 from nnunet_trainer.process.files import read_json, write_json
 from tests.support.networks import small_network
+from tests.trainer import tiny_dataset
 from tests.trainer.choices import FOLDS, find_best_by_hand, require_same_choice, train
 from tests.trainer.elsewhere import predicted_elsewhere, require_same
-from tests.trainer.world import World, make_world
+from tests.trainer.world import World, make_contract
 
 FLAT, FULL, LOW, CASCADE = "2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"
 PLANNED = {
@@ -18,8 +19,8 @@ PLANNED = {
     LOW: {"inherits_from": FULL, "spacing": [2.0, 2.0, 2.0]},
     CASCADE: {"inherits_from": FULL, "previous_stage": LOW},
 }
-CASES = [f"case_{number:02d}" for number in range(6)]
-HALVES = [CASES[:3], CASES[3:]]
+CASES = [f"case_{number:02d}" for number in range(4)]
+HALVES = [CASES[:2], CASES[2:]]
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
     """All folds of the four, trained in the order that a cascade asks for, and verified."""
     # What is planned under a name of nnU-Net's is changed, and not begun from another one.
     own = {name: {key: one[key] for key in one if one[key] != name} for name, one in PLANNED.items()}
-    world = make_world(
-        tmp_path_factory.mktemp("recipe") / "world",
+    root = tmp_path_factory.mktemp("recipe") / "world"
+    tiny_dataset.write_dataset(root / "nnunet/raw", training=len(CASES))
+    for mount in ("preprocessed", "results"):
+        (root / "nnunet" / mount).mkdir()
+    contract = make_contract(
         planning={"configurations": own},
         configuration=LOW,
         configurations=[LOW, FLAT, FULL, CASCADE],
@@ -36,6 +40,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
         selection={},
         seed=7,
     )
+    world = World(root, contract)
     splits = world.root / f"nnunet/raw/{world.contract.dataset}/splits_final.json"
     write_json(splits, [{"train": HALVES[1 - fold], "val": HALVES[fold]} for fold in range(2)])
     ended = world.finish("plan")
