@@ -25,8 +25,43 @@ TASK = replace(HARD, dataset="Dataset521_Compared", training_cases=12, test_case
 NETWORK = small_network("2d", [48, 48], [8, 16, 32], batch_size=4)
 EPOCHS = 16
 """Of the full schedule. On a few more cases a quarter of it scored 12 and 15 points less, with two seeds."""
+DIFFERENT: dict[str, tuple[Object, str]] = {
+    "folds": ({"folds": [0], "trainOnAllCases": False}, 'quarter: ["all"]; folds: ["0"]'),
+    "test-labels": (
+        {"testSet": {"labels": "labelsOther"}},
+        "testSet.labels: quarter: labelsTs; test-labels: labelsOther",
+    ),
+    "network": ({"configuration": "2d"}, "configuration: quarter: 2d_small; network: 2d"),
+    "planner": (
+        {"planning": {"configurations": {"2d_small": NETWORK}, "planner": "nnUNetPlannerResEncM"}},
+        "planning.planner: quarter: ExperimentPlanner; planner: nnUNetPlannerResEncM",
+    ),
+    "trainer": (
+        {"trainer": {"device": "cpu", "seed": 1, "className": "nnUNetTrainerDA5"}},
+        "trainer.className: quarter: nnUNetTrainer; trainer: nnUNetTrainerDA5",
+    ),
+    "seed": ({"trainer": {"device": "cpu", "seed": 2}}, "trainer.seed: quarter: 1; seed: 2"),
+    "stopping": ({"earlyStopping": {"mode": "Anneal"}}, "earlyStopping.mode: quarter: Disabled; stopping: Anneal"),
+    "windows": ({"evaluation": {"stepSize": 1}}, "evaluation.stepSize: quarter: 0.5; windows: 1.0"),
+    "tolerance": (
+        {"evaluation": {"surfaceToleranceMm": 2}},
+        "evaluation.surfaceToleranceMm: quarter: 1.0; tolerance: 2.0",
+    ),
+    "gpus": (
+        {"resources": {"gpus": 2, "cpu": "200m", "memory": "2Gi"}},
+        "resources.gpus: quarter: 0; gpus: 2",
+    ),
+}
+"""By name of a training that is never begun: what of it is otherwise than in one that is trained, and what is said."""
 RELABELLED = "relabelled"
 """A training, and the folder of the claim in which the same dataset has another test label."""
+
+
+def different(name: str) -> Object:
+    """Return a training that is never begun, and is not made as the others are."""
+    body = trained(name, EPOCHS // 4)
+    body["spec"] |= DIFFERENT[name][0] | {"suspend": True}
+    return body
 
 
 def trained(name: str, epochs: int = EPOCHS, claim_folder: str = "", **env: str) -> Object:
@@ -68,6 +103,8 @@ def in_the_background(lab: Lab) -> list[Object]:
         compared("equal", "quarter", "twin", "trainer.env.NOTHING_READS_THIS"),
         compared("worse", "full", "quarter", "schedule.epochs"),
         compared("unnamed", "full", "quarter"),
+        *(compared(f"other-{name}", "quarter", name) for name in DIFFERENT),
+        *(different(name) for name in DIFFERENT),
         compared("other-test-set", "quarter", RELABELLED, "trainer.env.NOTHING_READS_THIS"),
         trained("full"),
         trained("twin", EPOCHS // 4, NOTHING_READS_THIS="1"),
@@ -102,6 +139,14 @@ def test_what_is_not_said_to_differ_is_known_before_anything_is_trained(lab: Lab
     status = ended(lab, "unnamed")
     assert condition(status, "Failed")["reason"] == status["phase"] == "NotComparable"
     assert f"schedule.epochs: full: {EPOCHS}; quarter: {EPOCHS // 4}" in status["summary"]
+
+
+@pytest.mark.parametrize("name", DIFFERENT)
+def test_what_is_not_made_alike_is_not_comparable_and_named_with_both_values(lab: Lab, name: str) -> None:
+    """In each of ten ways, and nobody trains for it; only what the runs' contents tell has to be waited for."""
+    status = ended(lab, f"other-{name}")
+    assert condition(status, "Failed")["reason"] == status["verdict"] == "NotComparable"
+    assert DIFFERENT[name][1] in status["summary"], status["summary"]
 
 
 def test_an_arm_that_is_as_good_is_equivalent(lab: Lab) -> None:

@@ -15,16 +15,24 @@ CLOCK = ("epoch_start_timestamps", "epoch_end_timestamps")
 
 def differences(one: World, other: World, evaluated: bool) -> list[str]:
     """Return what differs between two runs of one contract in two places; empty where they are the same."""
+    found = differences_of_folds(one.fold(), other.fold())
+    for name in ("test_summary.json", "summary.json") if evaluated else ():
+        found += _differences_of_scores(one.run / name, other.run / name)
+    return found
+
+
+def differences_of_folds(one: Path, other: Path) -> list[str]:
+    """Return what differs between the folders of two runs of one fold; empty where they are the same."""
     found = []
     for name in (FINAL, BEST):
         found += [f"{what} in {name}" for what in _differences_of(_checkpoint(one, name), _checkpoint(other, name))]
-    scores = [Path(one.fold().relative_to(one.root), "validation", "summary.json")]
-    if evaluated:
-        scores += [one.run.relative_to(one.root) / name for name in ("test_summary.json", "summary.json")]
-    for path in scores:
-        if _without_folders(read_json(one.root / path)) != _without_folders(read_json(other.root / path)):
-            found.append(f"scores {path.name} in {path.parent.name}")
-    return found
+    summary = Path("validation", "summary.json")
+    return found + _differences_of_scores(one / summary, other / summary)
+
+
+def _differences_of_scores(one: Path, other: Path) -> list[str]:
+    same = _without_folders(read_json(one)) == _without_folders(read_json(other))
+    return [] if same else [f"scores {one.name} in {one.parent.name}"]
 
 
 def _differences_of(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
@@ -46,8 +54,8 @@ def leftovers(world: World) -> list[str]:
     return sorted(str(path.relative_to(world.root)) for path in (world.root / "nnunet").rglob(".tmp-*"))
 
 
-def _checkpoint(world: World, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = torch.load(world.fold() / name, map_location="cpu", weights_only=False)
+def _checkpoint(fold: Path, name: str) -> dict[str, Any]:
+    content: dict[str, Any] = torch.load(fold / name, map_location="cpu", weights_only=False)
     return content
 
 

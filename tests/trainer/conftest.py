@@ -14,7 +14,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "soak: does more of the same in `make test-soak`")
 
 
-LONGEST = "selection", "control", "evaluation", "run", "predict", "pace", "interruptions", "workers", "cascade"
+LONGEST = (
+    "selection",
+    "recipe",
+    "control",
+    "evaluation",
+    "run",
+    "predict",
+    "pace",
+    "interruptions",
+    "workers",
+    "cascade",
+)
 """Files that come first, the longest first: one that began last would keep one process busy when others are done."""
 
 

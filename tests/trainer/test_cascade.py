@@ -16,6 +16,7 @@ from nnunet_api.model_export import Member, ModelExport
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run.paths import FINAL
 from nnunet_trainer.scoring.stage_predictions import FOLDER, read_predictions
+from tests.kill.compare import differences_of_folds, leftovers
 from tests.support.networks import small_network
 from tests.trainer.elsewhere import predicted_elsewhere, require_same
 from tests.trainer.theirs import run_code
@@ -31,6 +32,13 @@ PLANNING = {
 }
 CASES = [f"case_{number:02d}" for number in range(6)]
 HALVES = [CASES[:3], CASES[3:]]
+OF_NEXT_STAGE = (
+    f"rename:*__{HIGH}/fold_0/checkpoint_latest.pth",
+    f"rename:*__{HIGH}/fold_0/checkpoint_final.pth",
+    f"rename:*__{HIGH}/fold_0/validation/case_01.nii.gz",
+    f"write:*__{HIGH}/fold_0/validation/summary.json",
+)
+"""Where the fold of the cascade is killed: in an epoch's checkpoint, the final one, the validation and its scores."""
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +49,9 @@ def cascade(tmp_path_factory: pytest.TempPathFactory) -> World:
         planning=PLANNING,
         configuration=LOW,
         configurations=[LOW, HIGH],
-        schedule={"epochs": 1, "iterationsPerEpoch": 2, "validationIterationsPerEpoch": 1},
+        schedule={"epochs": 2, "iterationsPerEpoch": 2, "validationIterationsPerEpoch": 1},
         testSet=None,
+        seed=7,
     )
     splits = world.root / f"nnunet/raw/{world.contract.dataset}/splits_final.json"
     write_json(splits, [{"train": HALVES[1 - fold], "val": HALVES[fold]} for fold in range(2)])
@@ -97,12 +106,19 @@ def test_each_stage_learns_from_the_one_before(cascade: World, tmp_path: Path) -
     as_nnunet_predicts(world, tmp_path / "stock")
     a_prediction_that_is_lost_is_made_again(world, train_low, train_high)
 
+    in_peace = world.copy(tmp_path / "in_peace")
+    for place in OF_NEXT_STAGE:
+        world.held_at(place).start(*train_high, "0").kill_where_held()
     for number in ("0", "1"):
         ended = (world.copying() if number == "1" else world).finish(*train_high, number)
         assert ended.code == 0, ended.log
         read_from = ended.fold.provenance.data_read_from if ended.fold.provenance else None
         assert read_from == ("local copy" if number == "1" else None)
         assert ended.fold.mean_validation_dice is not None
+    ended = in_peace.finish(*train_high, "0")
+    assert ended.code == 0, ended.log
+    assert differences_of_folds(*(model(one, HIGH) / "fold_0" for one in (world, in_peace))) == []
+    assert leftovers(world) == []
     conditions = read_json(model(world, HIGH) / "fold_0/provenance.json")["conditions"]
     assert conditions["previousStage"] == LOW
     verified = world.finish("verify")

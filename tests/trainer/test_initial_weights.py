@@ -16,7 +16,7 @@ from nnunet_trainer.commands.prepare_weights import Weights
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.raw import load_dataset
 from nnunet_trainer.process.failures import TrainerError
-from nnunet_trainer.process.files import read_json
+from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run.paths import FINAL, ROOT_ENV, run_paths
 from nnunet_trainer.training.initial_weights import checkpoint_of, examine
 from tests.support.networks import small_network
@@ -122,6 +122,19 @@ def test_it_begins_with_them_once_and_goes_on_from_its_own_checkpoint(base: Worl
             assert torch.allclose(value, after[name], atol=1e-6) != (".seg_layers." in name), name
     provenance = read_json(held.fold("all") / "provenance.json")
     assert provenance["conditions"]["initialWeightsHash"] == known.sha256
+
+
+def test_a_test_case_that_the_weights_were_trained_on_is_refused(fine: World) -> None:
+    """Whoever moves a case to the test set later, under another name, is told: nothing is scored on it."""
+    raw = fine.root / "nnunet/raw" / fine.contract.dataset
+    for kind, ending in (("images", "_0000.nii.gz"), ("labels", ".nii.gz")):
+        (raw / f"{kind}Tr/case_00{ending}").rename(raw / f"{kind}Ts/moved{ending}")
+    description = read_json(raw / "dataset.json")
+    write_json(raw / "dataset.json", description | {"numTraining": description["numTraining"] - 1})
+    refused = fine.finish("plan")
+    assert refused.code == ExitCode.WRONG_DATA, refused.log
+    said = "1 test case was a training case of the weights in spec.initialWeights"
+    assert said in refused.report.message and "moved" in refused.report.message, refused.report.message
 
 
 def hostile(path: Path, marker: Path) -> None:

@@ -38,6 +38,13 @@ NETWORKS = {
     CASCADE: {**small_network("3d_fullres", [16, 16, 16], [4, 8, 8]), "previous_stage": SOLID},
 }
 LABELS = 2
+OF_A_PAIR = (
+    f"rename:*_by_configuration/*__{FLAT}/new_b.nii.gz",
+    f"rename:*_by_configuration/*__{SOLID}/new_c.nii.gz",
+    "rename:*/segmentations/new_b.nii.gz",
+    "rename:*/nnunet/segmentations/new_d.nii.gz",
+)
+"""Where attempts are killed that predict by both: beside the last one all is done, but not in its place."""
 
 
 def planned_configuration(network: dict[str, Any]) -> dict[str, Any]:
@@ -237,18 +244,22 @@ def test_every_voxel_is_that_of_nnunets_own_command(world: World, tmp_path: Path
 
 
 def test_a_pair_is_averaged_and_postprocessed_as_by_nnunets_commands(world: World, tmp_path: Path) -> None:
-    ended = asking(world, FLAT, SOLID, postprocessing=STEPS).finish("predict")
+    """Also where attempts were killed: in the predictions of each configuration, in a mean, before the last case."""
+    pair = asking(world, FLAT, SOLID, postprocessing=STEPS)
+    for place in OF_A_PAIR:
+        pair.held_at(place).start("predict").kill_where_held()
+    ended = pair.finish("predict")
     assert ended.code == 0 and "largest component of all foreground, core kept" in ended.report.message, ended.log
     for name in (FLAT, SOLID):
         predict_theirs(world, name, tmp_path / name, "--save_probabilities")
     mean, post = tmp_path / "mean", tmp_path / "post"
-    pair = [str(tmp_path / FLAT), str(tmp_path / SOLID)]
-    nnunet(world, "ensembling.ensemble import entry_point_ensemble_folders", "-i", *pair, "-o", str(mean), "-np", "1")
+    both = [str(tmp_path / FLAT), str(tmp_path / SOLID)]
+    nnunet(world, "ensembling.ensemble import entry_point_ensemble_folders", "-i", *both, "-o", str(mean), "-np", "1")
     keep = remove_all_but_largest_component_from_segmentation
     steps = [{"labels_or_regions": [1, 2]}, {"labels_or_regions": 2}]
     (tmp_path / "post.pkl").write_bytes(pickle.dumps(([keep] * 2, steps)))
     how = ["-pp_pkl_file", str(tmp_path / "post.pkl"), "-np", "1"]
-    how += ["-plans_json", f"{pair[0]}/plans.json", "-dataset_json", f"{pair[0]}/dataset.json"]
+    how += ["-plans_json", f"{both[0]}/plans.json", "-dataset_json", f"{both[0]}/dataset.json"]
     entry = "postprocessing.remove_connected_components import entry_point_apply_postprocessing"
     nnunet(world, entry, "-i", str(mean), "-o", str(post), *how)
     assert same(segmentations(world), post) and not same(mean, post) and not same(mean, tmp_path / SOLID)
@@ -264,7 +275,7 @@ def test_of_a_cascade_the_previous_stage_predicts_first(world: World, tmp_path: 
     assert same(segmentations(world), second) and not same(first, second)
 
 
-def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: World) -> None:
+def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: World, tmp_path: Path) -> None:
     work = work_of(world)
     small = enlarge_the_last(world)
     command = world.start("predict")
@@ -278,6 +289,8 @@ def test_what_an_attempt_that_was_killed_has_done_is_not_predicted_again(world: 
     there = {path.name: path.stat().st_mtime_ns for path in segmentations(world).glob("*.nii.gz")}
     assert len(there) == 4 and {name: there[name] for name in done} == done
     assert not work.parent.exists()
+    predict_theirs(world, SOLID, tmp_path / "theirs")
+    assert same(segmentations(world), tmp_path / "theirs"), "as one that nobody disturbed"
 
 
 def test_an_attempt_that_was_killed_while_it_hands_over_has_predicted_all(world: World) -> None:

@@ -64,6 +64,7 @@ def columns(run: Run) -> dict[str, str]:
         "splits": _settings(run.splits),
         "inference": _settings(run.inference),
         "slippedIn": "; ".join(f"{one.what} ({', '.join(one.where)})" for one in made_of.slipped_in or ()),
+        "pictures": "true" if run.pictures else "",
     }
 
 
@@ -124,6 +125,7 @@ def _item(run: Run) -> dict[str, Any]:
         "configurations": list(run.configurations),
         "splits": dict(run.splits) or None,
         "inference": dict(run.inference) or None,
+        "pictures": run.pictures,
     }
     return item
 

@@ -39,6 +39,8 @@ class Run:
     """spec.splits; empty where the dataset or nnU-Net splits."""
     inference: Mapping[str, Any] = field(default_factory=dict)
     """Of spec.evaluation how the test set is predicted."""
+    pictures: bool = False
+    """spec.evaluation.pictures: its report shows images of patients."""
 
     @property
     def epochs_required(self) -> int | None:
@@ -129,6 +131,7 @@ def read_run(body: dict[str, Any], looks: Mapping[str, int] | None = None) -> Ru
         configurations=tuple(name for name in _configurations(spec) if name not in left_out),
         splits=spec.get("splits") or {},
         inference={key: evaluation[key] for key in ("stepSize", "mirroring") if key in evaluation},
+        pictures=evaluation.get("pictures") is True,
         test_set_looks=(looks or {}).get((status.results.test_set_hash if status.results else None) or ""),
     )
 

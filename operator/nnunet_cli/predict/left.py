@@ -1,5 +1,7 @@
 """What predictions of a training have left in the cluster, whoever began them: their Jobs, and folders on claims."""
 
+import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +27,7 @@ class Folder:
     """A folder beside the run, through which images were sent or segmentations are to be fetched."""
 
     path: str
-    """On the results claim."""
+    """On its claim."""
     images: int
     """Files with images, and with spacings beside them."""
     segmented: bool
@@ -33,6 +35,13 @@ class Folder:
     bytes: int
     idle_seconds: float
     """Since something in it was written last."""
+    within: OnClaim | None = None
+    """The folder of somebody's own that it lies in; None for one beside the run, on the results claim."""
+
+    @property
+    def told(self) -> str:
+        """Where it is, as scripts read it."""
+        return f"{self.within.claim}:{self.path}" if self.within else self.path
 
 
 @dataclass(frozen=True)
@@ -68,10 +77,13 @@ class Left:
         return None if place is None or (self.folder and place.path.startswith(f"{self.folder.path}/")) else place
 
 
+ALL_JOBS = ",".join(f"{key}={value}" for key, value in LABELS.items())
+"""The selector of the Jobs that predict, by whatever training."""
+
+
 def labels_of(training: str) -> str:
     """Return the selector of the Jobs that predict by a training."""
-    labels = {**LABELS, "app.kubernetes.io/instance": short_name(training)}
-    return ",".join(f"{key}={value}" for key, value in labels.items())
+    return f"{ALL_JOBS},app.kubernetes.io/instance={short_name(training)}"
 
 
 def left_of(training: str, jobs: Iterable[Object], parent: str, folders: Iterable[Mapping[str, Any]]) -> list[Left]:
@@ -81,8 +93,7 @@ def left_of(training: str, jobs: Iterable[Object], parent: str, folders: Iterabl
     """
     by_key: dict[str, Object] = {}
     for job in jobs:
-        asked_for = str((job["metadata"].get("annotations") or {}).get(ASKED_FOR) or "")
-        key = f"f{asked_for[:7]}"
+        key = _key_of(job)
         if job["metadata"]["name"] == job_name(training, key):
             by_key[key] = job
     there = {
@@ -94,6 +105,32 @@ def left_of(training: str, jobs: Iterable[Object], parent: str, folders: Iterabl
     }
     found = [Left(key, job_name(training, key), by_key.get(key), there.get(key)) for key in sorted({*by_key, *there})]
     return sorted(found, key=lambda one: -(one.folder.idle_seconds if one.folder else 0.0))
+
+
+def left_in(place: OnClaim, jobs: Iterable[Object], folders: Iterable[Mapping[str, Any]]) -> list[Left]:
+    """Return what is not whole in a folder of somebody's own, the longest untouched first.
+
+    `folders` are those that the agent has found there, and `jobs` those of all trainings: what a Job is there for is
+    that one's, and goes with it. By whose model the rest was begun nothing says any more.
+    """
+    known = {hidden_folder(_key_of(job)) for job in jobs}
+    hidden = re.compile(re.escape(hidden_folder("")) + "(f[0-9a-f]{7})")
+    found = [
+        Left(
+            key[1],
+            name,
+            None,
+            Folder(f"{place.path}/{name}", 0, False, one["bytes"], float(one["seconds"]), within=place),
+        )
+        for one in folders
+        if (key := hidden.fullmatch(name := str(one["name"]))) and name not in known
+    ]
+    return sorted(found, key=lambda one: -(one.folder.idle_seconds if one.folder else 0.0))
+
+
+def _key_of(job: Object) -> str:
+    asked_for = str((job["metadata"].get("annotations") or {}).get(ASKED_FOR) or "")
+    return f"f{asked_for[:7]}"
 
 
 def rows(found: Sequence[Left]) -> list[tuple[str, ...]]:
@@ -120,7 +157,7 @@ def data(found: Sequence[Left]) -> dict[str, Any]:
             {
                 "name": one.name,
                 "job": one.state or None,
-                "folder": one.folder.path if one.folder else None,
+                "folder": one.folder.told if one.folder else None,
                 "images": one.folder.images if one.folder else None,
                 "segmented": one.folder.segmented if one.folder else None,
                 "bytes": one.folder.bytes if one.folder else None,
@@ -133,6 +170,8 @@ def data(found: Sequence[Left]) -> dict[str, Any]:
 
 def removed(one: Left) -> str:
     """Return words on what is gone of a prediction that was removed, and on what may be left."""
+    if one.folder is not None and one.folder.within is not None:
+        return f"{one.name}: it is gone from {one.folder.within}. What else is in that folder stays"
     gone = " and ".join(
         what for what, there in (("its Job", one.job), ("its folder beside the run", one.folder)) if there is not None
     )
@@ -141,19 +180,23 @@ def removed(one: Left) -> str:
         return f"{words}, and what was not done yet in {one.target}. What else is in that folder stays"
     if one.job is None and not (one.folder and one.folder.segmented):
         # Where it wrote to was in its Job alone.
-        return f"{words}. If it wrote to a CLAIM:PATH, {hidden_folder(one.key)} may be left there"
+        return f"{words}. If it wrote to a CLAIM:PATH, {hidden_folder(one.key)} may be left there: look with --in"
     return words
 
 
-def forgotten(found: Sequence[Left], where: str) -> str:
-    """Return words on folders that nobody has touched in a while; empty where there are none."""
+def forgotten(found: Sequence[Left], where: str, place: OnClaim | None = None) -> str:
+    """Return words on folders that nobody has touched in a while; empty where there are none.
+
+    `place` is the folder of somebody's own in which they are, if they are in one.
+    """
     old = [one.folder for one in found if one.folder and one.folder.idle_seconds > FORGOTTEN_SECONDS]
     if not old:
         return ""
     namespace, name = where.split("/")
     words = counted(len(old), "earlier prediction has", "earlier predictions have")
-    taken = f"{size(sum(one.bytes for one in old))} on the claim, untouched for more than a week"
-    return f"{words} left {taken}: kubectl nnunet predictions {name} -n {namespace}"
+    taken = f"{size(sum(one.bytes for one in old))} {f'in {place}' if place else 'on the claim'}"
+    look = f"kubectl nnunet predictions {name} -n {namespace}{f' --in {shlex.quote(str(place))}' if place else ''}"
+    return f"{words} left {taken}, untouched for more than a week: {look}"
 
 
 def _target_of(job: Object) -> OnClaim | None:

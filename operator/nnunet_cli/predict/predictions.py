@@ -13,7 +13,8 @@ from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.predict.following import RIGHTS, delete
-from nnunet_cli.predict.left import TITLES, Left, data, labels_of, left_of, removed, rows
+from nnunet_cli.predict.left import ALL_JOBS, TITLES, Left, data, labels_of, left_in, left_of, removed, rows
+from nnunet_cli.predict.places import Local, place_of
 from nnunet_cli.predict.work import do, folders_beside, parent_of
 from nnunet_cli.text.output import print_data, print_table, say
 from nnunet_cli.volumes.access import Volume, choose_image, mounted
@@ -32,6 +33,15 @@ def predictions(
             help="End a prediction of the list, and remove its images and segmentations; may be repeated.",
         ),
     ] = None,
+    within: Annotated[
+        str | None,
+        typer.Option(
+            "--in",
+            metavar="CLAIM:PATH",
+            help="A folder to which segmentations were sent: list also what is not whole in it, and has no Job.",
+            show_default=False,
+        ),
+    ] = None,
     output: Output = TextOutput.TEXT,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
@@ -43,12 +53,14 @@ def predictions(
     Those are the Jobs of kubectl nnunet predict, whoever has called it, and the folders on the results claim through
     which images are sent and segmentations fetched: of predictions that go on, and of those that nobody has come back
     for. With --remove the Job is ended and the folder removed, also what was segmented and not fetched. What lies in a
-    folder that somebody has named as CLAIM:PATH stays; only what is not done yet is removed there, too.
+    folder that somebody has named as CLAIM:PATH stays; only what is not done yet is removed there, too. Of a prediction
+    whose Job is gone that is found by --in, whichever training it was by.
 
     \b
     Examples:
       kubectl nnunet predictions liver -n radiology
       kubectl nnunet predictions liver -n radiology --remove liver-predict-f52a16c0
+      kubectl nnunet predictions liver -n radiology --in imaging:2026/segmented
 
     \b
     Exit codes:
@@ -57,38 +69,47 @@ def predictions(
       2  wrong usage
       3  there is no such training, a claim can't be mounted, or the cluster can't be reached, or refuses
     """
+    place = None if within is None else place_of(within, "--in")
+    if isinstance(place, Local):
+        raise CliError(f"--in {within}: give a folder on a claim, as CLAIM:PATH", ExitCode.USAGE)
     cluster = Cluster(to)
     training, found = read_begun(cluster, namespace, name, "prediction")
-    place = place_of_run(training)
+    run = place_of_run(training)
     chosen = choose_image(cluster, image)
-    chosen = replace(chosen, security=place.security) if place.security else chosen
+    chosen = replace(chosen, security=run.security) if run.security else chosen
 
     def mount(claim: str, *, read_only: bool) -> AbstractContextManager[Volume]:
         return mounted(cluster, found.namespace, claim, chosen, read_only=read_only, limit_seconds=timeout)
 
-    jobs = _jobs(cluster, found.namespace, found.name)
-    parent = parent_of(place.folder)
-    with mount(place.claim, read_only=True) as volume:
+    jobs = _jobs(cluster, found.namespace, labels_of(found.name))
+    parent = parent_of(run.folder)
+    with mount(run.claim, read_only=True) as volume:
         there = left_of(found.name, jobs, parent, folders_beside(volume, parent))
+    if place is not None:
+        with mount(place.claim, read_only=True) as volume:
+            folders = folders_beside(volume, place.path)
+        # After that: each Job is there before its folder is.
+        there += left_in(place, _jobs(cluster, found.namespace, ALL_JOBS), folders)
     where = f"{found.namespace}/{found.name}"
     if remove:
         for one in _wanted(there, remove, where):
-            _remove(cluster, mount, one, place.claim)
+            _remove(cluster, mount, one, run.claim)
             say(f"{where}: {removed(one)}")
     elif not print_data(output, lambda: data(there)):
         if there:
             print_table(TITLES, rows(there))
         else:
-            say(f"{where}: no prediction has left a Job, or a folder beside the run")
+            also = "" if place is None else f", and {place} has nothing of one whose Job is gone"
+            say(f"{where}: no prediction has left a Job, or a folder beside the run{also}")
 
 
 class _Mount(Protocol):
     def __call__(self, claim: str, *, read_only: bool) -> AbstractContextManager[Volume]: ...
 
 
-def _jobs(cluster: Cluster, namespace: str, training: str) -> list[Object]:
+def _jobs(cluster: Cluster, namespace: str, labels: str) -> list[Object]:
     try:
-        return cluster.jobs(namespace, labels_of(training))
+        return cluster.jobs(namespace, labels)
     except Refused as refused:
         words = f"the Jobs of namespace {namespace} can't be listed: {refused}; {RIGHTS}, and to list Jobs"
         raise CliError(words, ExitCode.CLUSTER) from None
@@ -109,7 +130,7 @@ def _remove(cluster: Cluster, mount: _Mount, one: Left, results: str) -> None:
     if one.job is not None:
         delete(cluster, one.job)
     if one.folder is not None:
-        with mount(results, read_only=False) as volume:
+        with mount(one.folder.within.claim if one.folder.within else results, read_only=False) as volume:
             do(volume, "remove", one.folder.path)
     if (hidden := one.hidden) is not None:
         with mount(hidden.claim, read_only=False) as volume:

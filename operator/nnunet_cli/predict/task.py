@@ -16,7 +16,7 @@ from nnunet_cli.kube.watched import Watched
 from nnunet_cli.predict.following import delete, find
 from nnunet_cli.predict.images import LocalImages, ending_of, images_on_claim, local_images, local_target
 from nnunet_cli.predict.job import Folders, folders_of, job_name
-from nnunet_cli.predict.left import forgotten, left_of
+from nnunet_cli.predict.left import forgotten, left_in, left_of
 from nnunet_cli.predict.places import Local, OnClaim, Place
 from nnunet_cli.predict.request import Compute, Model, Request, request_of
 from nnunet_cli.predict.state import end_of
@@ -108,6 +108,11 @@ class Task:
         return job_name(self.asked.found.name, self.request.prediction.key)
 
     @property
+    def hidden(self) -> str:
+        """Name of the folder beside segmentations in which lies what is not done yet."""
+        return self.request.prediction.work_folder
+
+    @property
     def is_over(self) -> bool:
         """Its Job has ended, and what is wanted is not there: it failed, or somebody has removed what it made."""
         over = end_of(self.job, ()) if self.job is not None else None
@@ -140,7 +145,7 @@ class Task:
                 do(volume, "remove", self.work)
         if isinstance(asked.target, OnClaim):
             with mount(asked, self.image, asked.target.claim, read_only=False) as volume:
-                do(volume, "remove", f"{asked.target.path}/{self.request.prediction.work_folder}")
+                do(volume, "remove", f"{asked.target.path}/{self.hidden}")
 
     def _delete_job(self) -> None:
         job = find(self.asked.cluster, self.namespace, self.name, self.request.prediction.asked_for)
@@ -237,5 +242,14 @@ def _put(task: Task, images: LocalImages | None) -> None:
                 if task.is_done:
                     return
                 do(volume, "make", target.folder)
+                if isinstance(asked.target, OnClaim):
+                    _tell_of_others(task, asked.target, volume)
             if images is not None and claim == own:
                 send(volume, task.work, images.files)
+
+
+def _tell_of_others(task: Task, place: OnClaim, volume: Volume) -> None:
+    """Say what earlier predictions have not finished in the folder of somebody's own; its own is gone on with."""
+    others = [one for one in left_in(place, [], folders_beside(volume, place.path)) if one.name != task.hidden]
+    if words := forgotten(others, f"{task.namespace}/{task.asked.found.name}", place):
+        note(f"note: {words}")

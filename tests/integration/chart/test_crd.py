@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from hack.prepare.helm import ROOT
+from nnunet_api.comparison.template import merge_patch
 from tests.integration.chart.conftest import COMPARISON_CRD, CRD, POLICY_CRD, Site
 from tests.support.api import wait_served
 from tests.support.kube import Object
@@ -290,6 +291,16 @@ REJECTED: dict[str, tuple[Object, str]] = {
 def test_what_is_wrong_is_refused_by_name(defined: Site, case: str) -> None:
     fields, message = REJECTED[case]
     assert message in create(defined, with_spec(**fields))
+
+
+@pytest.mark.parametrize("path", sorted((MANIFESTS / "comparisons").glob("*.yaml")), ids=lambda path: path.stem)
+def test_what_comparisons_on_public_data_make_is_taken(defined: Site, path: Path) -> None:
+    """Each arm, from 100 to 2000 epochs with three seeds."""
+    spec = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]
+    assert {arm["name"] for arm in spec["arms"]} >= {"100-epochs", "2000-epochs"}
+    for arm in spec["arms"]:
+        made = with_spec(**merge_patch(spec["template"]["spec"], arm["patch"]))
+        assert create(defined, made) == "", arm["name"]
 
 
 def test_configurations_are_stored_as_they_were_sent(defined: Site) -> None:

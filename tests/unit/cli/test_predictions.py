@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from nnunet_api.prediction import RECORD_FILE
-from nnunet_cli.predict.left import FORGOTTEN_SECONDS, Left, data, forgotten, labels_of, left_of, removed, rows
+from nnunet_cli.predict.left import (
+    FORGOTTEN_SECONDS,
+    Left,
+    data,
+    forgotten,
+    labels_of,
+    left_in,
+    left_of,
+    removed,
+    rows,
+)
 from nnunet_cli.predict.places import OnClaim
 from nnunet_cli.predict.request import Request
 from nnunet_cli.predict.work import folders_beside, key_of_folder, work_folder
@@ -136,12 +146,31 @@ def test_a_removal_promises_no_more_than_it_does() -> None:
             [],
             "its Job is gone, and what was not done yet in imaging:2026/segmented. What else is in that folder",
         ),
-        ([], [beside], f"run is gone. If it wrote to a CLAIM:PATH, .nnunet-predict-{key} may be left there"),
+        ([], [beside], f"run is gone. If it wrote to a CLAIM:PATH, .nnunet-predict-{key} may be left there: look"),
         ([], [{**beside, "segmented": True}], "its folder beside the run is gone"),
     ):
         (found,) = left_of("hippo", jobs, "clinic", folders)
         assert removed(found).startswith(f"{found.name}: ") and says in removed(found), removed(found)
         assert ("may be left" in removed(found)) is ("may be left" in says)
+
+
+def test_what_is_not_whole_in_a_folder_of_somebodys_own_is_found_when_its_job_is_gone() -> None:
+    """Of a Job that is there, whoever's, it goes with that Job; what only has such a name is nobody's to remove."""
+    place, there = OnClaim("imaging", "2026/segmented"), request().prediction.key
+    names = [f".nnunet-predict-{key}" for key in (KEY, "f7654321", there, "01234567")]
+    folders = [folder(name, 10 * DAY * number) for number, name in enumerate([*names, "predictions_x-f1234567"])]
+    oldest, newest = left_in(place, [job(), {"metadata": {"name": "other"}}], folders)
+    assert (oldest.name, newest.name) == (names[1], names[0]) and oldest.hidden is None and oldest.state == ""
+    assert oldest.folder and oldest.folder.path == f"2026/segmented/{names[1]}"
+    assert rows([oldest]) == [(names[1], "", "0", "no", "2.0 KiB", "10d")]
+    (item,) = data([oldest])["items"]
+    assert (item["name"], item["job"], item["folder"]) == (names[1], None, f"imaging:2026/segmented/{names[1]}")
+    assert removed(oldest) == f"{names[1]}: it is gone from imaging:2026/segmented. What else is in that folder stays"
+    assert forgotten([oldest, newest], "clinic/hippo", place) == (
+        "1 earlier prediction has left 2.0 KiB in imaging:2026/segmented, untouched for more than a week: "
+        "kubectl nnunet predictions hippo -n clinic --in imaging:2026/segmented"
+    )
+    assert forgotten([oldest], "clinic/hippo", OnClaim("imaging", "a b")).endswith("--in 'imaging:a b'")
 
 
 def test_what_nobody_came_back_for_is_spoken_of() -> None:

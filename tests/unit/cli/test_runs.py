@@ -73,6 +73,7 @@ def test_all_columns() -> None:
         "splits": "",
         "inference": "",
         "slippedIn": "LD_PRELOAD (fold 0, fold 1)",
+        "pictures": "",
     }
 
 
@@ -140,9 +141,10 @@ def test_what_was_trained_on_which_folds_and_how_it_was_scored_is_listed() -> No
     (item,) = json.loads(as_json(runs_data([run])))["items"]
     assert item["configurations"] == ["2d", "3d_fullres"] and item["splits"]["groupBy"] == "patient"
     assert item["inference"] == {"mirroring": False, "stepSize": 0.75}
+    assert (row["pictures"], item["pictures"]) == ("true", True), "whoever gets the report sees patients"
     assert read_run(body(configuration="2d")).configurations == ("2d",)
     (item,) = runs_data([read_run(body())])["items"]
-    assert item["splits"] is None and item["inference"] is None
+    assert item["splits"] is None and item["inference"] is None and item["pictures"] is False
 
 
 def test_the_table_cuts_nothing(capsys: pytest.CaptureFixture[str]) -> None:

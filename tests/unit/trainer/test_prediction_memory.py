@@ -84,6 +84,49 @@ def test_a_case_is_counted_as_it_was_measured(
         assert measured is None or measured <= counted / case.voxels < 1.4 * measured, counted / case.voxels
 
 
+@pytest.mark.parametrize(
+    ("slices", "spacing", "target", "channels", "heads", "preparing", "writing"),
+    [
+        (80, CT, (1, 0.85, 0.85), 1, 3, 49.1, None),
+        (80, CT, (1, 0.85, 0.85), 2, 3, 68.7, None),
+        (80, CT, (1, 0.85, 0.85), 4, 3, 107.7, 41.7),
+        (80, CT, (1, 0.85, 0.85), 1, 9, None, 107.3),
+        (80, CT, (1, 1.2, 1.2), 4, 3, 99.1, 34.0),
+        (80, CT, (0.85, 0.85), 4, 3, 107.7, 41.7),
+        (60, THICK, (2.7, 0.8, 0.8), 2, 3, 136.7, None),
+        (60, THICK, (2.7, 0.8, 0.8), 4, 3, 177.6, 128.4),
+    ],
+)
+def test_several_channels_and_regions_are_counted_as_they_were_measured(
+    slices: int,
+    spacing: Any,
+    target: Any,
+    channels: int,
+    heads: int,
+    preparing: float | None,
+    writing: float | None,
+) -> None:
+    """As above, of images of 384 x 384 voxels a slice whose labels are regions."""
+    case = extent((slices, 384, 384), spacing, target, (8,) * len(target), channels, heads, regions=True)
+    for measured, counted in ((preparing, case.preparing), (writing, case.writing)):
+        assert measured is None or measured <= counted / case.voxels < 1.5 * measured, counted / case.voxels
+
+
+@pytest.mark.parametrize(
+    ("target", "channels", "heads", "measured"),
+    [
+        ((1, 0.85, 0.85), 1, 3, 33.3),
+        ((1, 0.85, 0.85), 4, 3, 47.5),
+        ((1, 0.85, 0.85), 4, 9, 94.4),
+        ((0.85, 0.85), 4, 3, 41.8),
+    ],
+)
+def test_what_predicts_is_counted_as_it_was_measured(target: Any, channels: int, heads: int, measured: float) -> None:
+    """Peaks of nnU-Net's predictor with two folds on the CPU, in bytes a voxel of the network's grid."""
+    case = extent((80, 384, 384), CT, target, (32, 128, 128)[-len(target) :], channels, heads)
+    assert measured <= case.predicting / case.resampled < 1.2 * measured, case.predicting / case.resampled
+
+
 def test_probabilities_of_regions_are_computed_in_any_case() -> None:
     given = ((60, 512, 512), CT, (2, 1.6, 1.6), (64, 64, 64), 1, 9)
     labels, regions = extent(*given), extent(*given, regions=True)
@@ -117,7 +160,7 @@ def test_what_is_resampled_apart(spacing: Any, target: Any, apart: bool) -> None
         ([ABDOMEN] * 20, 48, 2),
         ([ABDOMEN] * 20, 32, 1),
         ([ABDOMEN] * 20, 16, ALONE),
-        ([WHOLE_BODY, *[SMALL] * 20], 384, 3),
+        ([WHOLE_BODY, *[SMALL] * 20], 448, 3),
         ([WHOLE_BODY, *[SMALL] * 20], 256, ALONE),
         ([WHOLE_BODY], 64, ALONE),
     ],

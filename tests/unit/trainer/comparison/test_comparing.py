@@ -126,17 +126,21 @@ def test_what_is_clear_is_said(difference: float, expected: Verdict, replicates:
         (made(30, (3, 3), 8), False),
         (made(30, (1, 3), 8), False),
         (clustered(30, (1, 1), [1] * 8), True),
-        (clustered(30, (1, 1), [2] * 8), False),
+        (clustered(30, (1, 1), [2] * 11), True),
+        (clustered(30, (1, 1), [2] * 12), False),
         (made(30, (1, 1), 20, folds=5), False),
     ],
-    ids=["8", "29", "30", "replicates", "of one arm", "patients of one case", "patients of several", "folds"],
+    ids=["8", "29", "30", "replicates", "of one arm", "patients of one case", "few patients", "patients", "folds"],
 )
 def test_too_few_cases_for_the_interval_of_two_models_are_told(arms: list[Arm], said: bool) -> None:
-    """Where seeds are drawn too, and where patients have several cases, the interval is widened."""
+    """Where seeds are drawn too the interval is wider. Of patients with several cases it is widened, and fewer do."""
     notes = [note for note in compare(arms, MARGIN).notes if note.startswith("FewCases: ")]
     assert len(notes) == said
     if said:
-        assert notes[0].endswith("so take 30 at least, or 3 replicates of each arm")
+        units = "11 patients" if arms[0].unit_count == 11 else f"{len(arms[0].cases)} cases"
+        assert notes[0].startswith(f"FewCases: {units} and one replicate of each arm")
+        least = 12 if "patients" in units else 30
+        assert notes[0].endswith(f"so take {least} at least, or 3 replicates of each arm")
 
 
 def test_cross_validation_is_indicative_at_most() -> None:
