@@ -36,6 +36,8 @@ SILENT = {
     "GPUs that trainings hold": "BCDEFGH",
     "Pseudo-Dice, fold $fold": "DEFGHIJK",
     "Failed API requests per second": "ABCDEF",
+    # No network is compiled for a CPU.
+    "Time for compiling": "A",
     # Nothing waits, nothing has failed, nobody is excepted.
     "Oldest that wait": "A",
     "Failures by reason": "A",
