@@ -8,6 +8,7 @@ from hack.benchmarks.trainer.report import (
     PLAIN_SAVES,
     PLOT_EPOCHS,
     SPREAD_WANTED,
+    STANDARD_STEPS,
     Row,
     counted,
     load,
@@ -29,7 +30,7 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
         else f"**The {wanted} that it was to be run for was not reached**"
     )
     ends, theirs = len(counted(kept["short"])), f"{100 * load(kept['pairs']):.0f} %"
-    percent = 1e4 * GPU_EPOCH_SECONDS / (iterations + validation)
+    percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
     return f"""\
 # The trainer against plain nnU-Net
 

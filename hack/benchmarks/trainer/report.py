@@ -13,6 +13,8 @@ SPREAD_WANTED = 0.01
 FEWEST_PAIRS = 10
 GPU_EPOCH_SECONDS = 32.0
 """An epoch of the standard 3d_fullres on an A100, by nnU-Net's own table (resenc_presets.md). For shares of it."""
+STANDARD_STEPS = 250 + 50
+"""Iterations of nnU-Net's epoch, and of its validation."""
 PLOT_EPOCHS, PLAIN_SAVES = 20, 50
 """How often the trainer draws progress.png, and plain nnU-Net writes a checkpoint."""
 PLAIN, OURS = "plain", "ours"
@@ -135,7 +137,7 @@ def standard_row(pairs: Sequence[Pair], short: Sequence[Pair], found: Mapping[st
     """
     plain, ours = (
         GPU_EPOCH_SECONDS
-        + steps * hooks_of_an_iteration(pairs, side, steps) / 1e6
+        + STANDARD_STEPS * hooks_of_an_iteration(pairs, side, steps) / 1e6
         + after_last_batch(short, side, CLOCK)
         for side in (PLAIN, OURS)
     )

@@ -101,7 +101,7 @@ GAUGES = {
     Metric.CHECKPOINT_WRITE: "Time of the last epoch in which checkpoints were written.",
     Metric.LOCAL_COPY: "Preprocessed data that is copied to the node so far; absent without a copy.",
     Metric.LOCAL_COPY_DURATION: "What this attempt's copying of the preprocessed data has taken so far.",
-    Metric.LOCAL_COPY_SHARE: "Share (0 to 1) of the preprocessed data that is copied to the node; 0 where it is skipped.",
+    Metric.LOCAL_COPY_SHARE: "Share (0 to 1) of the preprocessed data that is copied to the node; 0 where none is.",
     Metric.LOCAL_COPY_STATE: "1 for the present state of the copy of the data on the node, 0 for the others.",
     Metric.COMPILE: "Time that torch.compile has taken in this attempt; absent where it is off.",
     Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
