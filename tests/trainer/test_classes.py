@@ -172,7 +172,7 @@ class NeedsAllTrainer(base):
 
 def test_a_class_is_found_as_nnunet_finds_it_without_importing_all_of_them(tmp_path: Path) -> None:
     (tmp_path / "ours.py").write_text(CUSTOM)
-    (tmp_path / "needs_all.py").write_text(NEEDS_ALL)
+    (tmp_path / "z_needs_all.py").write_text(NEEDS_ALL)
     env = os.environ | {"nnUNet_extTrainer": str(tmp_path)}
     asked = ["OurTrainer", "nnUNetTrainer", "nnUNetTrainer_250epochs", "NeedsAllTrainer"]
     done = subprocess.run([sys.executable, "-c", LOOKS, *asked], env=env, capture_output=True, text=True)
@@ -182,5 +182,5 @@ def test_a_class_is_found_as_nnunet_finds_it_without_importing_all_of_them(tmp_p
     assert answers["OurTrainer"] == ["ours", []]
     assert answers["nnUNetTrainer"] == ["nnunetv2.training.nnUNetTrainer.nnUNetTrainer", []]
     assert answers["nnUNetTrainer_250epochs"] == [lengths, []]
-    assert answers["NeedsAllTrainer"][0] == "needs_all"
+    assert answers["NeedsAllTrainer"][0] == "z_needs_all"
     assert known > 50 and not differ

@@ -132,14 +132,17 @@ def _after(what: str, short: Sequence[Pair], clock: int) -> Row:
 def standard_row(pairs: Sequence[Pair], short: Sequence[Pair], found: Mapping[str, Sequence[float]], steps: int) -> Row:
     """Return what an epoch of standard size would take by what is ours, on a GPU that needs 32 s for the rest.
 
+    Of what follows the last batch it takes plain nnU-Net's CPU seconds, and for the trainer the time by the clock, which
+    is longer where the machine does other work, and has what the disk takes.
+
     Both sides also write a checkpoint whenever the pseudo-Dice is better than ever, which is left out: it costs plain
     nnU-Net one more, and the trainer none, for its latest is then the same file.
     """
     plain, ours = (
         GPU_EPOCH_SECONDS
         + STANDARD_STEPS * hooks_of_an_iteration(pairs, side, steps) / 1e6
-        + after_last_batch(short, side, CLOCK)
-        for side in (PLAIN, OURS)
+        + after_last_batch(short, side, clock)
+        for side, clock in ((PLAIN, CPU), (OURS, CLOCK))
     )
     plain += statistics.median(found["plain"]) / PLAIN_SAVES
     ours += statistics.median(found["ours"])
