@@ -96,32 +96,25 @@ def epoch_rows(pairs: Sequence[Pair], short: Sequence[Pair], steps: int) -> list
     losses = all(pair[PLAIN]["loss"] == pair[OURS]["loss"] for pair in [*pairs, *short])
     # Of those with the longest runs: it grows with the epochs.
     memory = [max(pair[side]["peak_mib"] for pair in pairs) for side in (PLAIN, OURS)]
+    hooks = [f"{hooks_of_an_iteration(pairs, side, steps):.1f}" for side in (PLAIN, OURS)]
+    plain, ours = (_median(pairs, side, (*_WITHIN, "between"), CPU) for side in (PLAIN, OURS))
+    of_nnunet = [f"{_median(pairs, side, ('batches', 'steps'), CPU):.2f}" for side in (PLAIN, OURS)]
     return [
-        _seconds(
-            "an epoch, CPU s", *(_median(pairs, side, (*_WITHIN, "between"), CPU) for side in (PLAIN, OURS)), whole
-        ),
-        _seconds(
-            "of that its batches and steps, CPU s",
-            *(_median(pairs, side, ("batches", "steps"), CPU) for side in (PLAIN, OURS)),
-            within,
-        ),
         Row(
-            "of that hooks, CPU µs an iteration",
-            *(f"{hooks_of_an_iteration(pairs, side, steps):.1f}" for side in (PLAIN, OURS)),
+            "an epoch, CPU s",
+            f"{plain:.2f}",
+            f"{ours:.2f}",
+            whole.words,
+            f"<= {EPOCH_BUDGET:.2f}",
+            whole.value <= EPOCH_BUDGET,
         ),
+        Row("of that its batches and steps, CPU s", of_nnunet[0], of_nnunet[1], within.words),
+        Row("of that hooks, CPU µs an iteration", hooks[0], hooks[1]),
         _after("after the last batch, s", short, CLOCK),
         _after("after the last batch, CPU s", short, CPU),
         Row("peak memory while training, MiB", f"{memory[0]:.0f}", f"{memory[1]:.0f}", f"{memory[1] / memory[0]:.2f}"),
         Row("training losses", "", "the same" if losses else "differ", "", "the same", losses),
     ]
-
-
-def _seconds(what: str, plain: float, ours: float, found: Ratio) -> Row:
-    if what.startswith("an epoch"):
-        return Row(
-            what, f"{plain:.2f}", f"{ours:.2f}", found.words, f"<= {EPOCH_BUDGET:.2f}", found.value <= EPOCH_BUDGET
-        )
-    return Row(what, f"{plain:.2f}", f"{ours:.2f}", found.words)
 
 
 def _after(what: str, short: Sequence[Pair], clock: int) -> Row:
@@ -132,8 +125,8 @@ def _after(what: str, short: Sequence[Pair], clock: int) -> Row:
 def standard_row(pairs: Sequence[Pair], short: Sequence[Pair], found: Mapping[str, Sequence[float]], steps: int) -> Row:
     """Return what an epoch of standard size would take by what is ours, on a GPU that needs 32 s for the rest.
 
-    Of what follows the last batch it takes plain nnU-Net's CPU seconds, and for the trainer the time by the clock, which
-    is longer where the machine does other work, and has what the disk takes.
+    Of what follows the last batch it takes plain nnU-Net's CPU seconds, and for the trainer the time by the clock,
+    which is longer where the machine does other work, and has what the disk takes.
 
     Both sides also write a checkpoint whenever the pseudo-Dice is better than ever, which is left out: it costs plain
     nnU-Net one more, and the trainer none, for its latest is then the same file.
