@@ -177,7 +177,8 @@ def _command(
 
         return plan(contract, paths)
     if options.command == "train":
-        from nnunet_trainer.commands.train import train
+        with uncollected():
+            from nnunet_trainer.commands.train import train
 
         contract = at_hand(contract, options.configuration)
         return train(contract, paths, options.fold, options.replicate, standing.report_with, preemption)
