@@ -108,7 +108,8 @@ def _measure(options: argparse.Namespace, image: str, kept: Kept) -> None:
     if not kept.found["checkpoint"]:
         _say("checkpoints")
         module = ["hack.benchmarks.trainer.checkpoint", MOUNTED, str(options.checkpoints)]
-        kept.add(checkpoint=next(_lines(image, module)))
+        (checkpoint,) = _lines(image, module)
+        kept.add(checkpoint=checkpoint)
     if not kept.found["short"]:
         _say(f"what follows the last batch: {SHORT_EPOCHS} short epochs of each side")
         kept.add(short=list(_epochs(image, SHORT_EPOCHS, SHORT_ITERATIONS, 1)))
