@@ -96,7 +96,7 @@ bench-operator: venv ## Operator against bare Jobs on a real API server: latency
 bench-scraping: venv ## What it costs the operator to follow 500 folds, and a trainer to be followed (4 minutes)
 	$(PY) -m hack.benchmarks.bench_scraping
 
-bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (25 minutes, idle machine)
+bench-trainer: venv ## The trainer against plain nnU-Net: epoch time, memory, checkpoints (30 minutes, idle machine; goes on where it was)
 	$(PY) -m hack.benchmarks.trainer
 
 bench-local-copy: venv ## What a copy of the data on the node gains on a slow volume (5 minutes, root, idle machine)

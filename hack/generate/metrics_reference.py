@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from nnunet_api.comparison.model import MAX_ARMS, MAX_TRAININGS
+from nnunet_api.local_copy import CopyState
 from nnunet_api.policy.model import MAX_EXCEPTIONS, Outcome, Rule
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Described, Metrics, Row
@@ -144,6 +145,7 @@ def series_of_a_fold(classes: int) -> int:
         Metric.LOSS: 2,
         Metric.PSEUDO_DICE: classes,
         Metric.EARLY_STOPPING_STATE: len(EarlyStoppingState),
+        Metric.LOCAL_COPY_STATE: len(CopyState),
         Metric.EPOCH_DURATION: len(trainer.EPOCH_SECONDS) + 4,  # +Inf, sum, count, created
     }
     return sum(sizes.get(metric.name, 1) for metric in trainer_metrics())

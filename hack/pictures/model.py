@@ -36,6 +36,10 @@ SILENT = {
     "GPUs that trainings hold": "BCDEFGH",
     "Pseudo-Dice, fold $fold": "DEFGHIJK",
     "Failed API requests per second": "ABCDEF",
+    # No copy on the node is asked for, and no network is compiled for a CPU.
+    "Local copy": "A",
+    "Read from the claim": "A",
+    "Time for compiling": "A",
     # Nothing waits, nothing has failed, nobody is excepted.
     "Oldest that wait": "A",
     "Failures by reason": "A",

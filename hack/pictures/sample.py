@@ -15,6 +15,7 @@ from hack.pictures import sample_operator
 from hack.pictures.curves import Epoch, Plan, train
 from hack.pictures.model import Span
 from hack.pictures.openmetrics import histogram, sample
+from nnunet_api.local_copy import CopyState
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.run.metrics import EPOCH_SECONDS, Metric
 
@@ -135,6 +136,9 @@ def _scrape(running: Running, fold: str, done: list[Epoch], moment: float) -> It
         Metric.DATA_WAIT_SHARE: 0.12,
         Metric.FED_EPOCH: 0.88 * statistics.median(seconds[-5:]),
         Metric.CHECKPOINT_WRITE: 0.03 * now.seconds,
+        Metric.COMPILE: 94.0 + 3 * int(fold),
+        Metric.LOCAL_COPY_SHARE: 1.0,
+        Metric.LOCAL_COPY: 41.0 * 2**30,
         Metric.POLICY_MIN_EPOCHS: running.required,
         Metric.POLICY_EXCEPTED: 0,
         Metric.EARLY_STOPPING_EPOCH: now.fired_at if running.observes else None,
@@ -150,6 +154,8 @@ def _scrape(running: Running, fold: str, done: list[Epoch], moment: float) -> It
         yield sample(
             Metric.EARLY_STOPPING_STATE, {**labels, "state": state}, float(state is _state(running, now)), moment
         )
+    for copied in CopyState:
+        yield sample(Metric.LOCAL_COPY_STATE, {**labels, "state": copied}, float(copied is CopyState.IN_USE), moment)
     info = {"dataset": running.dataset, "configuration": "3d_fullres", "trainer_class": "nnUNetTrainer"}
     yield sample(Metric.RUN_INFO, {**labels, **info, "plans": "nnUNetResEncUNetLPlans"}, 1, moment)
     size, used = 500e9, 310e9 + 2e6 * (moment - SPAN.start)

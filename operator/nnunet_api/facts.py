@@ -82,6 +82,9 @@ class FoldNumbers(StatusModel):
     """Time of the last finished epoch in which the network had nothing to compute, for want of a batch, seconds."""
     checkpoint_seconds: Finite = None
     """Time of the last finished epoch in which checkpoints were written, seconds."""
+    compile_seconds: Finite = None
+    """What torch.compile took in the present attempt so far, seconds. Each attempt pays it anew. Absent where nothing
+    was compiled."""
     data_wait_share: Share = None
     """Share (0 to 1) of an epoch's duration spent on waiting for data: median of the last 5 epochs of the present
     attempt, its first left out. Absent until there are 3."""
@@ -100,6 +103,7 @@ class FoldNumbers(StatusModel):
 OF_ATTEMPT = (
     "data_wait_seconds",
     "checkpoint_seconds",
+    "compile_seconds",
     "data_wait_share",
     "fed_epoch_seconds",
     "data_workers",

@@ -118,6 +118,13 @@ class CopyFacts(StatusModel):
     interrupted: Annotated[int, Field(ge=0, le=1000)] = 0
     """Attempts in a row, up to this one, that ended while they copied."""
 
+    @property
+    def share(self) -> float:
+        """Share (0 to 1) of the data that is read from the copy, or will be by what is there of it."""
+        if self.state is not CopyState.COPYING:
+            return float(self.state is CopyState.IN_USE)
+        return min(1.0, (self.copied_bytes or 0) / self.total_bytes) if self.total_bytes else 0.0
+
 
 PERCENT_STEP = 10
 """The status tells the progress in steps, so that it is not written all the time."""

@@ -1,5 +1,9 @@
 """Any trainer class by name, and clear words for what can't be used."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -140,3 +144,43 @@ def test_unexpected_label_values_are_named(tmp_path: Path) -> None:
     ended = world.finish("plan")
     assert ended.code == ExitCode.WRONG_DATA, ended.log
     assert "labelsTr/case_02.nii.gz has 7 (labels has 0, 1, 2)" in ended.report.message
+
+
+LOOKS = """
+import json, sys
+from nnunet_trainer.process import later
+later.put_off()
+from nnunetv2.utilities import find_objects
+from nnunet_trainer.training import classes
+answers = {}
+for name in sys.argv[1:]:
+    answers[name] = [classes._found(name).__module__, sorted({"timm", "scipy.stats"} & sys.modules.keys())]
+names = sorted(name for name in classes.class_names([classes._OWN_TRAINERS]) if "Trainer" in name)
+differ = [name for name in names if classes._found(name) is not find_objects.recursive_find_trainer_class_by_name(name)]
+print(json.dumps([answers, len(names), differ]))
+"""
+NEEDS_ALL = '''
+import nnunetv2
+
+base = nnunetv2.training.nnUNetTrainer.variants.data_augmentation.nnUNetTrainerDA5.nnUNetTrainerDA5
+
+
+class NeedsAllTrainer(base):
+    """Takes for granted that nnU-Net's search has imported what it comes by."""
+'''
+
+
+def test_a_class_is_found_as_nnunet_finds_it_without_importing_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "ours.py").write_text(CUSTOM)
+    (tmp_path / "z_needs_all.py").write_text(NEEDS_ALL)
+    env = os.environ | {"nnUNet_extTrainer": str(tmp_path)}
+    asked = ["OurTrainer", "nnUNetTrainer", "nnUNetTrainer_250epochs", "NeedsAllTrainer"]
+    done = subprocess.run([sys.executable, "-c", LOOKS, *asked], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answers, known, differ = json.loads(done.stdout.splitlines()[-1])
+    lengths = "nnunetv2.training.nnUNetTrainer.variants.training_length.nnUNetTrainer_Xepochs"
+    assert answers["OurTrainer"] == ["ours", []]
+    assert answers["nnUNetTrainer"] == ["nnunetv2.training.nnUNetTrainer.nnUNetTrainer", []]
+    assert answers["nnUNetTrainer_250epochs"] == [lengths, []]
+    assert answers["NeedsAllTrainer"][0] == "z_needs_all"
+    assert known > 50 and not differ

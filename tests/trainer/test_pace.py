@@ -14,6 +14,7 @@ CLASSES = '''
 import os
 import time
 
+import torch
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 
@@ -43,6 +44,14 @@ class SlowTrainer(nnUNetTrainer):
     def train_step(self, batch):
         time.sleep(float(os.environ["SLOW_STEP"]))
         return super().train_step(batch)
+
+
+class CompiledTrainer(nnUNetTrainer):
+    """Has its network compiled on the CPU as well, by a way that needs no compiler."""
+
+    def initialize(self):
+        super().initialize()
+        self.network = torch.compile(self.network, backend="eager")
 
 
 class UntimedTrainer(nnUNetTrainer):
@@ -118,3 +127,17 @@ def test_measuring_changes_nothing_in_a_training(world: World, tmp_path: Path, w
         assert torch.equal(weights, second["network_weights"][name]), name
     for key in ("train_losses", "val_losses", "ema_fg_dice", "lrs"):
         assert first["logging"][key] == pytest.approx(second["logging"][key], rel=0, abs=0, nan_ok=True), key
+
+
+def test_what_compiling_took_is_told_of_each_attempt(world: World, tmp_path: Path) -> None:
+    plain = world.copy(tmp_path / "plain").but(schedule=SEEDED).unvalidated().anew().finish("train", "--fold", "all")
+    assert plain.fold.compile_seconds is None, plain.log
+    world = under(world, "CompiledTrainer").but(schedule=SEEDED)
+    command = world.start("train", "--fold", "all")
+    command.wait_until(world.begun(2, "all"), "the second epoch")
+    first = command.kill()
+    again = world.finish("train", "--fold", "all")
+    assert again.code == 0, again.log
+    for ended in (first, again):
+        taken = ended.fold.compile_seconds
+        assert taken is not None and 0.1 <= taken < 300, ended.fold

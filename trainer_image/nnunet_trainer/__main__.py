@@ -6,6 +6,7 @@ Imports as little as possible before the signal handler stands: as PID 1 a proce
 import os
 import sys
 
+from nnunet_trainer.process.imports import uncollected
 from nnunet_trainer.process.preemption import Preemption
 
 
@@ -13,7 +14,8 @@ def main() -> None:
     """Entry point of the console script. Does not return."""
     preemption = Preemption(lambda: os._exit(75))
     preemption.install()
-    from nnunet_trainer.commands.cli import run
+    with uncollected():
+        from nnunet_trainer.commands.cli import run
 
     run(sys.argv[1:], preemption)
 

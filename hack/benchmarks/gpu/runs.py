@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hack.benchmarks.gpu.report import Run
-from hack.benchmarks.trainer.sides import LAST_LINE, between_seconds, epoch_seconds, rss_mib, training_losses
+from hack.benchmarks.trainer.logs import LAST_LINE, between_seconds, epoch_seconds, rss_mib, training_losses
 from nnunet_api.contract import CONTRACT_ENV
 from nnunet_trainer.process.processes import descendants
 from nnunet_trainer.run.paths import ROOT_ENV

@@ -8,6 +8,7 @@ from typing import Any
 PLAIN, TRAINER, BEFORE = "plain", "trainer", "before"
 STAGES = {
     "plan": "plan: check, fingerprint, plan, preprocess",
+    "prepared": "plan: where another training has prepared the same data",
     "start": "train: to the end of the first iteration",
     "epochs": "train: the rest of two tiny epochs",
     "validation": "train: validation on full volumes",

@@ -25,8 +25,9 @@ from tests.trainer.tiny_dataset import BENCHED
 from tests.trainer.world import World, make_world
 
 SIDES = ("plain", "trainer")
-PLAN, START, EPOCHS, VALIDATION, VERIFY, EVALUATE = "plan", "start", "epochs", "validation", "verify", "evaluate"
-STAGES = (PLAN, START, EPOCHS, VALIDATION, VERIFY, EVALUATE)
+PLAN, PREPARED, START, EPOCHS = "plan", "prepared", "start", "epochs"
+VALIDATION, VERIFY, EVALUATE = "validation", "verify", "evaluate"
+STAGES = (PLAN, PREPARED, START, EPOCHS, VALIDATION, VERIFY, EVALUATE)
 CLASS = "nnUNetTrainerMarked"
 MARKS_ENV = "BENCH_MARKS"
 CLASS_SOURCE = f"""
@@ -103,13 +104,16 @@ class Round:
             TERMINATION_LOG_ENV: str(self._root / "termination"),
             METRICS_PORT_ENV: str(self._world.metrics_port),
         }
+        another = self._world.but(name="another", uid="fedcba9876543210").contract.to_text()
         for words, stages in (
             (["plan"], [PLAN]),
+            (["plan"], [PREPARED]),
             (["train", "--fold", "0"], [START, EPOCHS, VALIDATION]),
             (["verify"], [VERIFY]),
             (["evaluate"], [EVALUATE]),
         ):
-            yield from self._costs("trainer", stages, [["-m", "nnunet_trainer", *words]], env)
+            own = {CONTRACT_ENV: another} if stages == [PREPARED] else {}
+            yield from self._costs("trainer", stages, [["-m", "nnunet_trainer", *words]], env | own)
 
     def plain(self) -> Iterator[Cost]:
         """Yield the costs of nnU-Net's commands with the same settings; the trainer has been here before."""

@@ -133,6 +133,7 @@ def _made_of(found: Watched) -> Iterator[Row]:
     if left_out := found.status.left_out_configurations:
         yield "Not planned by nnU-Net for this dataset, and left out", ", ".join(left_out)
     made = found.status.provenance
+    compiled = max((fold.compile_seconds or 0 for fold in found.status.folds), default=0)
     if made is None:
         return
     yield "Trainer image", made.image or ""
@@ -142,6 +143,7 @@ def _made_of(found: Watched) -> Iterator[Row]:
     yield "nnU-Net", made.nnunet_version or ""
     yield "torch", made.torch_version or ""
     yield "torch.compile", made.torch_compile or ""
+    yield "Which took in a fold's last attempt, at most", duration(compiled) if compiled else ""
     yield "Device", made.device or ""
     yield "Seed", "" if made.seed is None else str(made.seed)
     yield "Dataset hash", made.dataset_hash or ""

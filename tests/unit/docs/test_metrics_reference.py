@@ -11,6 +11,7 @@ from hack.generate.metrics_reference import (
     trainer_metrics,
 )
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
+from nnunet_api.local_copy import CopyFacts, CopyState
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_operator.metrics import Metrics
 from nnunet_trainer.run.metrics import METRIC_LABELS, FoldMetrics, Metric
@@ -21,7 +22,8 @@ def full() -> FoldMetrics:
     """Return the metrics of a fold of which everything is known."""
     metrics = FoldMetrics(contract(), "0", "nnUNetPlans")
     stopping = EarlyStopFacts(state=EarlyStoppingState.WATCHING)
-    metrics.set_facts(FoldFacts(fold="0", epoch=1, epochs_target=9, early_stopping=stopping))
+    copy = CopyFacts(state=CopyState.COPYING)
+    metrics.set_facts(FoldFacts(fold="0", epoch=1, epochs_target=9, early_stopping=stopping, local_copy=copy))
     for metric in trainer_metrics():
         own = metric.labels[len(METRIC_LABELS) :]
         values = {"split": ["train", "validation"], "label": [f"class {n}" for n in range(CLASSES)]}

@@ -2,8 +2,11 @@
 
 import importlib.util
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -74,3 +77,21 @@ def test_what_is_said(
     if variable is not None:
         monkeypatch.setenv(compiling.VARIABLE, variable)
     assert compiling.stated(compiles, gpu, "Own") == said
+
+
+@pytest.mark.parametrize(
+    ("torch", "told"),
+    [
+        (None, None),  # not loaded
+        (SimpleNamespace(), None),  # a version that does not count
+        (SimpleNamespace(calculate_time_spent=lambda: {"total_wall_time": 0}), None),
+        (SimpleNamespace(calculate_time_spent=lambda: {"total_wall_time": 93.96}), 94.0),
+    ],
+)
+def test_what_compiling_took_is_told_where_torch_counts_it(
+    monkeypatch: pytest.MonkeyPatch, torch: Any, told: float | None
+) -> None:
+    monkeypatch.delitem(sys.modules, "torch._dynamo.utils", raising=False)
+    if torch is not None:
+        monkeypatch.setitem(sys.modules, "torch._dynamo.utils", torch)
+    assert compiling.seconds() == told

@@ -87,6 +87,11 @@ def test_the_first_epoch_of_an_attempt_and_too_few_tell_nothing() -> None:
     assert (enough["data_wait_share"], enough["fed_epoch_seconds"], enough["data_worker_use"]) == (0.1, 9, 0.5)
 
 
+def test_what_compiling_took_is_that_of_the_attempt_so_far() -> None:
+    assert stated([EpochTime(100, compiling=90.0), EpochTime(10, compiling=94.0)])["compile_seconds"] == 94
+    assert stated([EpochTime(10)])["compile_seconds"] is None
+
+
 def test_a_moment_moves_nothing_and_a_change_does() -> None:
     fed, starved = EpochTime(10, 0.1), EpochTime(20, 10)
     assert stated([fed] * 6 + [starved] * 2)["data_wait_share"] == 0.01

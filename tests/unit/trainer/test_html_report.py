@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.contract import PROVENANCE_FILE, REPORT_FILE, RunContract
-from nnunet_api.facts import EarlyStopFacts, FoldProvenance
+from nnunet_api.facts import EarlyStopFacts, FoldFacts, FoldProvenance
 from nnunet_api.initial_weights import InitialWeightsFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.report import html_report
@@ -236,7 +236,8 @@ def test_dates_times_and_images(tmp_path: Path) -> None:
         folder.mkdir()
         began = 1_767_225_600.0 + number
         journal = Journal(attempts=1 + number, earlier_seconds=3600 * number, lost_seconds=60, began=began)
-        write_journal(folder, journal.durable(began + 5400))
+        facts = FoldFacts(fold=str(number), epoch=9, epochs_target=9, compile_seconds=94 if number else None)
+        write_journal(folder, journal.durable(began + 5400).with_facts(facts))
         made = {"image": "r/t:1", "imageDigest": "r/t@sha256:ab", "seed": 1}
         (folder / PROVENANCE_FILE).write_text(json.dumps(made))
     rows = dict(course_of(folders, 2, 1_767_240_000.0))
@@ -246,6 +247,7 @@ def test_dates_times_and_images(tmp_path: Path) -> None:
         "GPU time of all folds": "8 h 00 min",
         "of it lost to interruptions": "4 min 00 s",
         "attempts": "3",
+        "torch.compile in the last attempt, at most": "1 min 34 s",
         "report written": "2026-01-01 04:00 UTC",
         "image": "r/t:1",
         "imageDigest": "r/t@sha256:ab",

@@ -124,6 +124,30 @@ def test_what_nnunet_reads_is_copied_and_the_rest_is_found(
     assert [path.name for path in (copy / DATA).iterdir() if path.name.startswith(".")] == []
     metrics = {one.name: [sample.value for sample in one.samples] for one in run.metrics.collect()}
     assert metrics["nnunet_local_copy_bytes"] == [total] and "nnunet_local_copy_seconds" in metrics
+    assert metrics["nnunet_local_copy_ratio"] == [1]
+    assert metrics["nnunet_local_copy_state"] == [0, 1, 0], "Copying, InUse, Skipped"
+
+
+@pytest.mark.parametrize(
+    ("facts", "share", "states"),
+    [
+        (
+            CopyFacts(state=CopyState.COPYING, copied_bytes=3, total_bytes=4),
+            0.75,
+            {"Copying": 1, "InUse": 0, "Skipped": 0},
+        ),
+        (CopyFacts(state=CopyState.COPYING), 0, {"Copying": 1, "InUse": 0, "Skipped": 0}),
+        (CopyFacts(state=CopyState.SKIPPED, why="full"), 0, {"Copying": 0, "InUse": 0, "Skipped": 1}),
+    ],
+)
+def test_prometheus_sees_how_far_a_copy_is_and_that_there_is_none(
+    a_run: Callable[[], FoldRun], facts: CopyFacts, share: float, states: dict[str, float]
+) -> None:
+    run = a_run()
+    run.tell_copy(facts)
+    found = {one.name: one.samples for one in run.metrics.collect()}
+    assert [sample.value for sample in found["nnunet_local_copy_ratio"]] == [share]
+    assert {sample.labels["state"]: sample.value for sample in found["nnunet_local_copy_state"]} == states
 
 
 def test_nothing_happens_where_none_is_asked_for(

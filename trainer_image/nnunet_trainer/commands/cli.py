@@ -29,6 +29,7 @@ from nnunet_trainer.process.failures import (
     wrong_configuration,
 )
 from nnunet_trainer.process.fonts import bring_fonts
+from nnunet_trainer.process.imports import uncollected
 from nnunet_trainer.process.of_predictions import in_words_of_predictions
 from nnunet_trainer.process.preemption import SIGNALS, Preemption
 from nnunet_trainer.process.processes import kill_descendants
@@ -176,7 +177,8 @@ def _command(
 
         return plan(contract, paths)
     if options.command == "train":
-        from nnunet_trainer.commands.train import train
+        with uncollected():
+            from nnunet_trainer.commands.train import train
 
         contract = at_hand(contract, options.configuration)
         return train(contract, paths, options.fold, options.replicate, standing.report_with, preemption)
@@ -184,9 +186,10 @@ def _command(
         from nnunet_trainer.commands.verify import verify
 
         return verify(contract, paths, standing.report_with)
-    from nnunet_trainer.commands.evaluate import evaluate
-    from nnunet_trainer.report.cases import forget_drawing
-    from nnunet_trainer.scoring.predicting import forget_attempt
+    with uncollected():
+        from nnunet_trainer.commands.evaluate import evaluate
+        from nnunet_trainer.report.cases import forget_drawing
+        from nnunet_trainer.scoring.predicting import forget_attempt
 
     def tidy() -> None:
         forget_attempt()

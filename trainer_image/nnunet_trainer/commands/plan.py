@@ -49,6 +49,7 @@ from nnunet_trainer.dataset.shared_result import (
 )
 from nnunet_trainer.process.failures import TrainerError, wrong_data
 from nnunet_trainer.process.files import read_json, read_text, write_json
+from nnunet_trainer.process.imports import uncollected
 from nnunet_trainer.process.installed import nnunet_package, nnunet_version
 from nnunet_trainer.process.turn import turn
 from nnunet_trainer.run import environment
@@ -82,8 +83,9 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         require_every_fold(contract, splits, CROSS_VALIDATION_FOLDS)
     require_selectable(contract, "", splits)
     log.info("%s: %s; loading torch and nnU-Net", contract.dataset, counted(len(dataset.cases), "training case"))
-    from nnunet_trainer.training.classes import find_planner, find_trainer
-    from nnunet_trainer.training.initial_weights import examine
+    with uncollected():
+        from nnunet_trainer.training.classes import find_planner, find_trainer
+        from nnunet_trainer.training.initial_weights import examine
 
     trainer, planner = find_trainer(contract.trainer_class), find_planner(contract.planning.planner)
     classes = Classes(trainer, planner, weights := examine(contract, paths, dataset, trainer))

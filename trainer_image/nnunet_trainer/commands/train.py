@@ -29,6 +29,7 @@ from nnunet_trainer.process.failures import (
 )
 from nnunet_trainer.process.files import Locked, lock, read_json, read_text
 from nnunet_trainer.process.gpu import require_gpu
+from nnunet_trainer.process.imports import uncollected
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.fence import Fence
@@ -281,7 +282,8 @@ def _summary_is_there(folder: Path) -> bool:
 
 
 def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
-    import torch
+    with uncollected():
+        import torch
 
     contract = run.contract
     torch.set_num_threads(environment.torch_threads(contract))
@@ -293,9 +295,10 @@ def _make_trainer(run: FoldRun, paths: RunPaths, plan: PlanFacts) -> "Control":
         torch.backends.cudnn.deterministic = False
         torch.backends.cudnn.benchmark = True
 
-    from nnunet_trainer.training import seeds
-    from nnunet_trainer.training.classes import find_trainer
-    from nnunet_trainer.training.control import controlled
+    with uncollected():
+        from nnunet_trainer.training import seeds
+        from nnunet_trainer.training.classes import find_trainer
+        from nnunet_trainer.training.control import controlled
 
     if run.seed is not None:
         seeds.make_deterministic()

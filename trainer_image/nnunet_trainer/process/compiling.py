@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -32,6 +33,19 @@ def too_old(capability: tuple[int, int]) -> str:
         return ""
     needed = ".".join(map(str, OLDEST_GPU))
     return f"the GPU has compute capability {capability[0]}.{capability[1]}, {needed} is needed"
+
+
+def seconds() -> float | None:
+    """Return what torch.compile has taken in this process; None where it compiled nothing, or does not tell.
+
+    By torch's own count, which is no public one: another version of torch may have none. It is what torch has found
+    out and made on the CPU. GPUs choose kernels beside that, with torch.compile and without.
+    """
+    try:
+        taken = float(sys.modules["torch._dynamo.utils"].calculate_time_spent()["total_wall_time"])
+    except Exception:
+        return None
+    return round(taken, 1) or None
 
 
 def stated(compiles: bool, gpu: tuple[int, int] | None, trainer_class: str) -> str:

@@ -5,9 +5,10 @@ takes long of what it imports. No torch._dynamo either: workers train nothing.
 """
 
 import contextlib
-import gc
 import importlib
 from collections.abc import Iterable
+
+from nnunet_trainer.process.imports import uncollected
 
 LIBRARIES = """
     torch torch.utils.data pandas numpy scipy.ndimage skimage.io skimage.measure skimage.morphology
@@ -18,13 +19,12 @@ LIBRARIES = """
 
 def load(names: Iterable[str]) -> None:
     """Import modules. What fails, in an image of one's own, fails again in a worker that needs it, in its own words."""
-    for name in names:
-        # Whatever is raised here would end the process, and all that a pool says of that is "EOFError".
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    # What is never collected is never written to, so that workers share its memory.
-    gc.collect()
-    gc.freeze()
+    # What is never looked through is never written to, so that workers share its memory.
+    with uncollected():
+        for name in names:
+            # Whatever is raised here would end the process, and all that a pool says of that is "EOFError".
+            with contextlib.suppress(Exception):
+                importlib.import_module(name)
 
 
 load(LIBRARIES.split())

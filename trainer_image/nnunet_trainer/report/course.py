@@ -30,6 +30,9 @@ def times(journals: Sequence[Journal], gpus: int) -> list[Row]:
         if lost:
             rows.append(("of it lost to interruptions", _hours(lost * max(1, gpus))))
         rows.append(("attempts", str(sum(journal.attempts for journal in journals))))
+    if compiled := [journal.facts.compile_seconds for journal in journals if journal.facts]:
+        longest = max(seconds or 0 for seconds in compiled)
+        rows += [("torch.compile in the last attempt, at most", _hours(longest))] if longest else []
     return rows
 
 

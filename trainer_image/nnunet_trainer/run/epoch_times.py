@@ -30,6 +30,9 @@ class EpochTime:
     """CPU time of those processes during the training iterations, all together; of the trainer while it waits, where it
     augments itself."""
 
+    compiling: float | None = None
+    """What torch.compile has taken up to its end, in this attempt; None where nothing was compiled."""
+
     @property
     def share(self) -> float:
         """Share (0 to 1) of it spent on waiting for data."""
@@ -59,6 +62,7 @@ def stated(times: Sequence[EpochTime]) -> dict[str, float | None]:
         "median_epoch_seconds": round(statistics.median(one.seconds for one in times), 3),
         "data_wait_seconds": round(times[-1].waiting, 3),
         "checkpoint_seconds": round(times[-1].checkpoints, 3),
+        "compile_seconds": times[-1].compiling,
         "data_workers": times[-1].workers,
     }
     last = times[1:][-WINDOW:]

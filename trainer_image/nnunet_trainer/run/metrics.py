@@ -13,6 +13,7 @@ from prometheus_client.registry import Collector
 
 from nnunet_api.contract import RunContract
 from nnunet_api.facts import FoldFacts
+from nnunet_api.local_copy import CopyFacts, CopyState
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.process.compiling import ON
 from nnunet_trainer.process.numbers import number
@@ -55,6 +56,9 @@ class Metric:
     CHECKPOINT_WRITE = "nnunet_checkpoint_write_seconds"
     LOCAL_COPY = "nnunet_local_copy_bytes"
     LOCAL_COPY_DURATION = "nnunet_local_copy_seconds"
+    LOCAL_COPY_SHARE = "nnunet_local_copy_ratio"
+    LOCAL_COPY_STATE = "nnunet_local_copy_state"  # + state: 1 for the present one, 0 for the others
+    COMPILE = "nnunet_compile_seconds"
     HELD_SECONDS = "nnunet_held_seconds"
     LOST_SECONDS = "nnunet_lost_seconds"
     TORCH_COMPILED = "nnunet_torch_compiled"
@@ -97,6 +101,9 @@ GAUGES = {
     Metric.CHECKPOINT_WRITE: "Time of the last epoch in which checkpoints were written.",
     Metric.LOCAL_COPY: "Preprocessed data that is copied to the node so far; absent without a copy.",
     Metric.LOCAL_COPY_DURATION: "What this attempt's copying of the preprocessed data has taken so far.",
+    Metric.LOCAL_COPY_SHARE: "Share (0 to 1) of the preprocessed data that is copied to the node; 0 where none is.",
+    Metric.LOCAL_COPY_STATE: "1 for the present state of the copy of the data on the node, 0 for the others.",
+    Metric.COMPILE: "Time that torch.compile has taken in this attempt; absent where it is off.",
     Metric.HELD_SECONDS: "Running time of all attempts up to the last durable checkpoint.",
     Metric.LOST_SECONDS: "Running time of earlier attempts whose work was lost.",
     Metric.TORCH_COMPILED: "1 where torch.compile makes the network faster, 0 where it is off.",
@@ -108,6 +115,7 @@ FURTHER_LABELS = {
     Metric.LOSS: ("split",),
     Metric.PSEUDO_DICE: ("label",),
     Metric.EARLY_STOPPING_STATE: ("state",),
+    Metric.LOCAL_COPY_STATE: ("state",),
     Metric.PASSED_OVER: ("checkpoint",),
     Metric.VOLUME_AVAILABLE: ("volume",),
     Metric.VOLUME_CAPACITY: ("volume",),
@@ -165,9 +173,8 @@ class FoldMetrics(Collector):
         self._set_or_drop(Metric.DATA_WORKERS, facts.data_workers)
         self._set_or_drop(Metric.DATA_WORKER_USE, facts.data_worker_use)
         self._set_or_drop(Metric.CHECKPOINT_WRITE, facts.checkpoint_seconds)
-        copy = facts.local_copy
-        self._set_or_drop(Metric.LOCAL_COPY, copy.copied_bytes if copy else None)
-        self._set_or_drop(Metric.LOCAL_COPY_DURATION, copy.seconds if copy else None)
+        self._set_or_drop(Metric.COMPILE, facts.compile_seconds)
+        self._set_copy(facts.local_copy)
         self.set(Metric.HELD_SECONDS, facts.held_seconds)
         self.set(Metric.LOST_SECONDS, facts.lost_seconds)
         if facts.provenance is not None and facts.provenance.torch_compile:
@@ -179,6 +186,13 @@ class FoldMetrics(Collector):
             self._set_or_drop(Metric.EARLY_STOPPING_SUPPRESSED_EPOCH, facts.early_stopping.suppressed_epoch)
             for state in EarlyStoppingState:
                 self.set(Metric.EARLY_STOPPING_STATE, float(state is facts.early_stopping.state), state.value)
+
+    def _set_copy(self, copy: CopyFacts | None) -> None:
+        self._set_or_drop(Metric.LOCAL_COPY, copy.copied_bytes if copy else None)
+        self._set_or_drop(Metric.LOCAL_COPY_DURATION, copy.seconds if copy else None)
+        self._set_or_drop(Metric.LOCAL_COPY_SHARE, copy.share if copy else None)
+        for state in CopyState if copy else ():
+            self.set(Metric.LOCAL_COPY_STATE, float(copy is not None and state is copy.state), state.value)
 
     def _set_or_drop(self, name: str, value: float | None, *labels: str) -> None:
         """Set a gauge, or drop it where there is no value.

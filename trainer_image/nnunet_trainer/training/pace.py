@@ -6,6 +6,7 @@ which it has nothing to do, and the step itself is how long an iteration takes o
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 from batchgenerators.dataloading.single_threaded_augmenter import SingleThreadedAugmenter
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
+from nnunet_trainer.process import compiling
 from nnunet_trainer.process.processes import cpu_seconds
 from nnunet_trainer.run.epoch_clock import EpochClock
 from nnunet_trainer.run.epoch_times import EpochTime
@@ -67,7 +69,7 @@ class Paced(nnUNetTrainer):  # type: ignore[misc]
         return result
 
     def _end_of_epoch(self) -> EpochTime:
-        return self._clock.end(self._workers(), self._computing)
+        return replace(self._clock.end(self._workers(), self._computing), compiling=compiling.seconds())
 
     def _device_is_busy(self) -> bool:
         """Tell whether a step has come back before its GPU was done. nnU-Net's own does not, that of a class might.
