@@ -32,14 +32,30 @@ HEAVY = (
 )
 """Draw, resample, read many datasets or start programs: they run with those that are built, not in daily work."""
 
+DAILY = "not built and not heavy"
+"""What `make test-unit` selects."""
+
 LONGEST = (*HEAVY, HERE / "core" / "test_properties.py", HERE / "trainer" / "test_turn.py")
 """Files that come first, each as a whole in one process: shared out last, one would run on alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files. Mark what is built or heavy, so that the rest is fast and can run first."""
-    items.sort(key=lambda item: LONGEST.index(item.path) if item.path in LONGEST else len(LONGEST))
+    # By file, of which there are hundreds for thousands of tests.
+    paths = {item.path for item in items}
+    places = {path: LONGEST.index(path) if path in LONGEST else len(LONGEST) for path in paths}
+    built, heavy = ({path for path in paths if _is_among(path, these)} for these in (BUILT, HEAVY))
+    items.sort(key=lambda item: places[item.path])
     for item in items:
-        for mark, places in (("built", BUILT), ("heavy", HEAVY)):
-            if any(item.path.is_relative_to(place) for place in places):
+        for mark, marked in (("built", built), ("heavy", heavy)):
+            if item.path in marked:
                 item.add_marker(mark)
+
+
+def _is_among(path: Path, places: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare daily work the imports of files of which it runs nothing."""
+    return True if config.option.markexpr == DAILY and _is_among(collection_path, (*BUILT, *HEAVY)) else None
