@@ -17,7 +17,7 @@ from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
 from tests.support.kube import Kube, Object
-from tests.support.small_training import DATASET, held, training
+from tests.support.small_training import DATASET, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
@@ -43,9 +43,11 @@ class Lab:
 
     # --- trainings that stand still
 
-    def held_training(self, name: str, namespace: str = "", **spec: Any) -> Object:
-        """Return a training for `held`: one that was begun in the background gets there before it is waited for."""
-        return held(name, namespace or self.namespace, self.references["dishonest"], **spec)
+    def held_training(self, name: str, namespace: str = "", yields: bool = False, **spec: Any) -> Object:
+        """Return a training for `held`: one that was begun in the background gets there before it is waited for, and
+        `yields` to those that are waited for now."""
+        body = held(name, namespace or self.namespace, self.references["dishonest"], **spec)
+        return yielding(body) if yields else body
 
     @contextlib.contextmanager
     def held(self, name: str, namespace: str = "", **spec: Any) -> Iterator[None]:

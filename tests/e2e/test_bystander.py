@@ -20,19 +20,12 @@ from tests.support.small_training import training
 NAMESPACE, NAME = "e2e-bystander", "bystander"
 ABOUT = NAMESPACE, NAME
 EPOCHS = 8
-HELD = {"before": 2, "epochs": EPOCHS}
 POLICY: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
     "kind": "NnunetTrainingPolicy",
     "metadata": {"name": "e2e-bystander"},
     "spec": {"mode": "Enforce", "namespaces": [NAMESPACE], "rules": {"minEpochs": 1000}},
 }
-
-
-def in_the_background(lab: Lab) -> list[Object]:
-    """The training, the first of all: nobody waits for others as long as these tests wait for it."""
-    lab.make_namespace(NAMESPACE)
-    return [lab.held_training(NAME, NAMESPACE, **HELD)]
 
 
 class Bystander:
@@ -65,7 +58,8 @@ class Bystander:
 @pytest.fixture(scope="module")
 def begun(lab: Lab) -> Iterator[Bystander]:
     """The training as it was just applied."""
-    with lab.held(NAME, NAMESPACE, **HELD):
+    lab.make_namespace(NAMESPACE)
+    with lab.held(NAME, NAMESPACE, before=2, epochs=EPOCHS):
         yield Bystander(lab)
 
 

@@ -19,7 +19,13 @@ CALM, NAME = "undisturbed", "disturbed"
 SEED = 9
 
 
-HELD: dict[str, Any] = {"before": 3, "epochs": EPOCHS, "trainer": {"seed": SEED}, "restartOnStall": False}
+HELD: dict[str, Any] = {
+    "before": 3,
+    "epochs": EPOCHS,
+    "trainer": {"seed": SEED},
+    "restartOnStall": False,
+    "yields": True,
+}
 
 
 def in_the_background(lab: Lab) -> list[Object]:

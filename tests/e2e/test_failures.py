@@ -19,7 +19,7 @@ SMALL = {
 }
 
 FULL, SMALL_RESULTS = "volume-full", "e2e-small"
-UNTIL_FULL: dict[str, Any] = {"before": 2, "epochs": 5}
+UNTIL_FULL: dict[str, Any] = {"before": 2, "epochs": 5, "yields": True}
 
 
 def in_the_background(lab: Lab) -> list[Object]:
