@@ -161,6 +161,18 @@ def test_an_image_goes_without_the_layers_that_the_node_has() -> None:
     assert sorted(blobs.values(), key=len)[:2] == [own, config] and len(blobs) == 3, "the base is not sent"
 
 
+@pytest.mark.parametrize(
+    ("what", "number", "told"),
+    [
+        ("Kubernetes", 712, "step 712, about 24 %"),
+        ("Kubernetes", 4000, "step 4000"),
+        ("helm", 9, "step 9"),
+    ],
+)
+def test_how_far_a_build_is(what: str, number: int, told: str) -> None:
+    assert build.step_of(what, number) == told
+
+
 def test_build_folder_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A change of any source of the module, of Go or of what it is told leads to another folder, so to a build."""
     module = tmp_path / "kube"
