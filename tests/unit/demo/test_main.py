@@ -4,6 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -93,21 +94,21 @@ class Cold:
 def test_images_are_built_beside_kubernetes_and_nobody_waits_for_them_where_it_fails(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    building, told = threading.Event(), []
+    building = threading.Event()
+    told: list[Any] = []
 
     def ensure(names: Sequence[str]) -> dict[str, str]:
         told.append(names)
         building.set()
         time.sleep(60)
+        told.append("built")
         return {}
 
     monkeypatch.setattr(images, "ensure_tools", told.append)
     monkeypatch.setattr(images, "ensure", ensure)
     monkeypatch.setattr(program, "cluster_from_environment", lambda: Cold(building))
-    began = time.monotonic()
     with pytest.raises(ClusterError, match="that is enough of it"):
         program.Demo(Console(), STORIES["training"]).run()
-    assert time.monotonic() - began < 30
     assert told == [("operator", "trainer")] * 2, "what they need is there before others install packages, too"
 
 
