@@ -32,8 +32,10 @@ HEAVY = (
 )
 """Draw, resample, read many datasets or start programs: they run with those that are built, not in daily work."""
 
-DAILY = "not built and not heavy"
-"""What `make test-unit` selects."""
+DAILY, REST = "not built and not heavy", "built or heavy"
+"""What `make test-unit` selects, and what `make test-heavy` does."""
+MIXED = (HERE / "cli" / "test_helper_pod.py",)
+"""Files with tests of both, which are marked there."""
 
 LONGEST = (*HEAVY, HERE / "core" / "test_properties.py", HERE / "trainer" / "test_turn.py")
 """Files that come first, each as a whole in one process: shared out last, one would run on alone."""
@@ -57,5 +59,10 @@ def _is_among(path: Path, places: tuple[Path, ...]) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Spare daily work the imports of files of which it runs nothing."""
-    return True if config.option.markexpr == DAILY and _is_among(collection_path, (*BUILT, *HEAVY)) else None
+    """Spare each level the imports of files of which it runs nothing."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    apart = _is_among(collection_path, (*BUILT, *HEAVY))
+    if config.option.markexpr == DAILY:
+        return apart or None
+    return (config.option.markexpr == REST and not apart and collection_path not in MIXED) or None
