@@ -22,6 +22,7 @@ from rich.console import Console
 
 from hack import images
 from hack.demo import follow, storage, trouble, view
+from hack.demo.beside import Beside
 from hack.demo.steps import Steps
 from hack.demo.story import SAMPLES, STORIES, Story
 from hack.localcluster import ClusterError, CurrentCluster, cluster_from_environment
@@ -37,6 +38,7 @@ RELEASE = "nnunet-operator"
 PATIENCE_SECONDS = 600.0
 """How long nothing new may be seen of the training. All of it takes 3 minutes on 2 free cores, on a busy machine many
 times that, and as long as it gets on it is waited for."""
+IMAGES = ("operator", "trainer")
 POLL_SECONDS = 2
 """How often the operator looks at the trainers' metrics; its default is 15 s, epochs of the demo take 2."""
 
@@ -61,12 +63,14 @@ class Demo:
 
     def run(self) -> None:
         """Run all steps. Raises DemoError, ClusterError, ImageError or StandsStill."""
-        own = "Start Kubernetes (built from source the first time: 5-15 min)"
-        with self._steps.step("Look at your cluster" if self._is_current else own):
+        images.ensure_tools(IMAGES)  # first, for Kubernetes needs packages, too
+        built = Beside(lambda: images.ensure(IMAGES))
+        own = "Start Kubernetes (built from source the first time: 5-15 min), and build the images beside it"
+        with self._steps.step("Look at your cluster, and build the images" if self._is_current else own):
             self._cluster.up()
             self._refuse_to_disturb()
-        with self._steps.step("Build the operator and trainer images (the first time: about 5 min)"):
-            references = images.ensure(["operator", "trainer"])
+        with self._steps.step("Wait for the operator and trainer images (the first time: about 5 min)"):
+            references = built.result()
         with self._steps.step("Load the images into the cluster"):
             loaded = {name: self._cluster.load_image(reference) for name, reference in references.items()}
         with self._steps.step("Install the operator with Helm"):

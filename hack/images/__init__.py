@@ -6,12 +6,12 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from hack.images.base import CPU, GPU, base_reference, ensure_base
+from hack.images.base import CPU, GPU, base_reference, ensure_base, ensure_bootstrapper
 from hack.images.content import ROOT, content_tag
 from hack.images.engine import Engine, ImageError, say
 from tests.support.trainers import DIVERGING
 
-__all__ = ["NAMES", "Engine", "ImageError", "ensure", "reference"]
+__all__ = ["NAMES", "Engine", "ImageError", "ensure", "ensure_tools", "reference"]
 
 NAMES = ("operator", "trainer", "custom-trainer", "dishonest")
 """custom-trainer is the example of the guide; dishonest is what tests train with that mean ill."""
@@ -34,6 +34,16 @@ def ensure(names: Iterable[str]) -> dict[str, str]:
     """
     engine = Engine.find()
     return {name: _ensure_one(engine, name) for name in names}
+
+
+def ensure_tools(names: Iterable[str]) -> None:
+    """Install what building these images needs. Raises ImageError.
+
+    It is apt-get that installs it: what uses apt-get as well must not run beside this, but may beside `ensure` then.
+    """
+    engine = Engine.find()
+    if not os.environ.get("BASE_IMAGE") and not all(engine.exists(reference(name)) for name in names):
+        ensure_bootstrapper()
 
 
 def reference(name: str) -> str:

@@ -1,9 +1,11 @@
 """The program that builds images: buildah, or podman or docker where an engine answers."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from hack.fetch import fetch
 
+_STEP = re.compile(r"(?:\[\d+/\d+\] )?STEP (\d+)(?:/| of )(\d+)", re.IGNORECASE)
 PREFERENCE = ("buildah", "podman", "docker")
 
 
@@ -88,18 +91,27 @@ class Engine:
         _run_quietly([*command, str(context)], f"building {reference}")
 
 
-def _run_quietly(command: Sequence[str], what: str) -> None:
-    """Run a command, with a sign of life every 15 s and its output only when it fails."""
+def _run_quietly(command: Sequence[str], what: str, sign_seconds: float = 15) -> None:
+    """Run a build, with a sign of life every so often, how far it is, and its output only when it fails."""
     began = time.monotonic()
     say(what)
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    lines: list[str] = []
+    reading = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
+    reading.start()
     while True:
-        try:
-            output, _ = process.communicate(timeout=15)
+        reading.join(sign_seconds)
+        if not reading.is_alive():
             break
-        except subprocess.TimeoutExpired:
-            say(f"{what}: {time.monotonic() - began:.0f} s")
-    if process.returncode != 0:
-        tail = "\n".join(output.splitlines()[-25:])
+        say(f"{what}: {_step(lines)}{time.monotonic() - began:.0f} s")
+    if process.wait() != 0:
+        tail = "\n".join(line.rstrip() for line in lines[-25:])
         raise ImageError(f"{what} failed with exit code {process.returncode}:\n{tail}")
     say(f"{what}: done in {time.monotonic() - began:.0f} s")
+
+
+def _step(lines: Sequence[str]) -> str:
+    """Return the step that the build of an image is at, "step 3 of 12, "; "" where it has told none."""
+    found = (_STEP.match(line) for line in reversed(lines[:]))
+    return next((f"step {step[1]} of {step[2]}, " for step in found if step), "")

@@ -1,12 +1,15 @@
 """Images in the node's containerd: the pause image that is made here, and images that were built elsewhere."""
 
+import contextlib
 import hashlib
 import io
 import json
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import IO, Any
 
 from hack.images.engine import Engine, ImageError
 from hack.localcluster.console import Console
@@ -14,6 +17,9 @@ from hack.localcluster.errors import ClusterError
 from hack.localcluster.host import run
 from hack.localcluster.layout import Layout
 from hack.localcluster.node import PAUSE_IMAGE
+
+_BLOCK_BYTES = 1 << 20
+_OCI = "application/vnd.oci.image"
 
 
 class Containerd:
@@ -34,6 +40,10 @@ class Containerd:
     def references(self) -> set[str]:
         """Return the names of all images."""
         return set(self.ctr("images", "list", "--quiet").split())
+
+    def layers(self) -> set[str]:
+        """Return the digests of all that images here are made of, layers among them."""
+        return set(self.ctr("content", "list", "--quiet").split())
 
 
 def ensure_pause_image(layout: Layout, program: Path) -> None:
@@ -61,9 +71,89 @@ def load_image(layout: Layout, reference: str, console: Console) -> None:
         console.say(f"{reference} is loaded already")
         return
     console.say(f"{reference}: copying from {engine.program} to the node")
-    _pipe(_save_command(engine, reference), store.command("images", "import", "-"))
+    there = store.layers() & set(layers_of(engine, reference))
+    _pipe(_save_command(engine, reference), store.command("images", "import", "-"), Sieve(reference, there))
     record.write_text(json.dumps({**loaded, reference: identity}, indent=2))
     console.say(f"{reference}: loaded")
+
+
+class Sieve:
+    """Passes an image on without the layers that the node has: it comes as `docker save` writes it and goes as an OCI
+    archive, of which a part may be missing."""
+
+    def __init__(self, reference: str, there: set[str]) -> None:
+        """`there` are the digests of those layers."""
+        self.there = there
+        self._reference = reference
+
+    def pass_on(self, source: IO[bytes], sink: IO[bytes]) -> None:
+        """Read an image and write what is missing of it."""
+        sizes: dict[str, int] = {}
+        small: dict[str, bytes] = {}
+        with (
+            tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK_BYTES) as read,
+            tarfile.open(fileobj=sink, mode="w|", bufsize=_BLOCK_BYTES) as written,
+        ):
+            for entry in read:
+                digest = f"sha256:{entry.name.removesuffix('.tar')}"
+                content = read.extractfile(entry) if entry.isreg() else None
+                if content is None:
+                    continue  # a link to a layer, by its name of old
+                if not entry.name.endswith(".tar"):
+                    small[entry.name] = content.read()
+                    continue
+                sizes[digest] = entry.size
+                if digest not in self.there:
+                    _add(written, _blob(digest), entry.size, content)
+            for name, data in self._description(small, sizes).items():
+                _add(written, name, len(data), io.BytesIO(data))
+        while source.read(_BLOCK_BYTES):  # what fills the last block up
+            pass
+
+    def _description(self, small: Mapping[str, bytes], sizes: Mapping[str, int]) -> dict[str, bytes]:
+        (image,) = json.loads(small["manifest.json"])
+        config = small[image["Config"]]
+        layers = [f"sha256:{name.removesuffix('.tar')}" for name in image["Layers"]]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{_OCI}.manifest.v1+json",
+            "config": _described("config.v1+json", config),
+            "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": of, "size": sizes[of]} for of in layers],
+        }
+        body = json.dumps(manifest).encode()
+        named = {**_described("manifest.v1+json", body), "annotations": {"io.containerd.image.name": self._reference}}
+        return {
+            _blob(_digest(config)): config,
+            _blob(_digest(body)): body,
+            "oci-layout": json.dumps({"imageLayoutVersion": "1.0.0"}).encode(),
+            "index.json": json.dumps({"schemaVersion": 2, "manifests": [named]}).encode(),
+        }
+
+
+def _described(kind: str, data: bytes) -> dict[str, Any]:
+    return {"mediaType": f"{_OCI}.{kind}", "digest": _digest(data), "size": len(data)}
+
+
+def _digest(data: bytes) -> str:
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest.replace(':', '/')}"
+
+
+def _add(archive: tarfile.TarFile, name: str, size: int, content: IO[bytes]) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = size
+    archive.addfile(entry, content)
+
+
+def layers_of(engine: Engine, reference: str) -> list[str]:
+    """Return the digests of an image's layers; none where the engine writes images otherwise than buildah does."""
+    if engine.program != "buildah":
+        return []
+    command = ["buildah", "inspect", "--type=image", "--format={{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}", reference]
+    return run(*command).split()
 
 
 def find_engine() -> Engine:
@@ -92,15 +182,19 @@ def _save_command(engine: Engine, reference: str) -> list[str]:
     return [engine.program, "save", reference]
 
 
-def _pipe(source: list[str], sink: list[str]) -> None:
+def _pipe(source: list[str], sink: list[str], sieve: Sieve) -> None:
     # Through a pipe, because a file in between takes 1.5 times as long; so does an OCI archive, which buildah
     # puts into a folder first.
     with tempfile.TemporaryFile() as errors:
         saving = subprocess.Popen(source, stdout=subprocess.PIPE, stderr=errors)
-        importing = subprocess.run(sink, stdin=saving.stdout, stdout=subprocess.DEVNULL, stderr=errors, check=False)
         assert saving.stdout is not None
+        given = subprocess.PIPE if sieve.there else saving.stdout
+        importing = subprocess.Popen(sink, stdin=given, stdout=subprocess.DEVNULL, stderr=errors)
+        if importing.stdin is not None:
+            with contextlib.suppress(BrokenPipeError, tarfile.ReadError), importing.stdin:
+                sieve.pass_on(saving.stdout, importing.stdin)
         saving.stdout.close()
-        if saving.wait() != 0 or importing.returncode != 0:
+        if saving.wait() != 0 or importing.wait() != 0:
             errors.seek(0)
             raise ClusterError(f"{' '.join(source)} | {' '.join(sink)}: {errors.read().decode().strip()[-800:]}")
 

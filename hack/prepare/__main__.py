@@ -10,8 +10,6 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from hack import images
-from hack.images.base import ensure_bootstrapper
-from hack.images.engine import Engine
 from hack.localcluster.build import ensure_binaries
 from hack.localcluster.console import Console
 from hack.localcluster.errors import ClusterError
@@ -49,8 +47,7 @@ def prepare(with_images: bool) -> None:
     if not with_images:
         _build(console, is_root)
         return
-    Engine.find()
-    ensure_bootstrapper()
+    images.ensure_tools(images.NAMES)
     with ThreadPoolExecutor(1) as beside:
         built: Future[dict[str, str]] = beside.submit(images.ensure, images.NAMES)
         _build(console, is_root)

@@ -18,6 +18,8 @@ class Stage:
     """How sentences call its Job; one that trains a fold run is called by that."""
     running: Reason
     """Reason of condition Progressing while it runs."""
+    doing: str
+    """What is being done then: what that reason means."""
     verb: str = "runs"
     """What its Job does then."""
     on_gpu: Callable[[NnunetTrainingSpec], bool] = lambda _: False
@@ -32,13 +34,32 @@ class Stage:
 STAGES = {
     stage.name: stage
     for stage in (
-        Stage(STAGE_PLAN, "planning and preprocessing", Reason.PLANNING),
-        Stage(STAGE_FOLD, "training", Reason.TRAINING, verb="trains", on_gpu=lambda _: True),
-        Stage(STAGE_VERIFY, "verification", Reason.VERIFYING, proves=True),
+        Stage(
+            STAGE_PLAN,
+            "planning and preprocessing",
+            Reason.PLANNING,
+            "the dataset is being checked, planned and preprocessed",
+        ),
+        Stage(
+            STAGE_FOLD,
+            "training",
+            Reason.TRAINING,
+            "at least one fold trains; the message tells about the others",
+            verb="trains",
+            on_gpu=lambda _: True,
+        ),
+        Stage(
+            STAGE_VERIFY,
+            "verification",
+            Reason.VERIFYING,
+            "the final checkpoints are read, in the operator's own image, to prove the epochs",
+            proves=True,
+        ),
         Stage(
             STAGE_EVALUATE,
             "evaluation",
             Reason.EVALUATING,
+            "the folds are being scored, and the test set predicted",
             on_gpu=lambda spec: spec.test_set is not None,
             counts_while_deleted=True,  # it is the end of all
         ),

@@ -39,7 +39,7 @@ UPDATE_ROUNDS = _size(5, 20, "rounds of such policies for changes of 18 training
 ADMITTED_LARGEST = _size(5, 500, "trainings as large as they may be, under the operator's memory limit")
 SMUGGLED_LARGEST = _size(5, 120, "trainings of 1.2 MB, larger than the operator reads, under it")
 COST_PAIRS = _size(4, 16, "times 50 requests that tell what a policy object costs")
-COST_REQUESTS = _size(10, 25, "requests each under the largest policies")
+COST_REQUESTS = _size(3, 25, "requests each under the largest policies")
 
 STOCK_CLASSES = ["nnUNetTrainerDA5", "nnUNetTrainer_250epochs_NoMirroring", "nnUNetTrainer_warmup"]
 """Of nnU-Net's trainer classes: other augmentation, an epoch budget of its own, a learning rate of its own."""

@@ -15,6 +15,7 @@ without it.
 
 import array
 import contextlib
+import functools
 import gc
 import importlib
 import json
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Mapping, Sequence
 from multiprocessing import connection, forkserver
 from pathlib import Path
@@ -62,15 +64,18 @@ class Zygote:
         output: int,
         errors: int | None = None,
         *,
+        entry: int | None = None,
         pools: bool = False,
     ) -> "Forked":
-        """Start a program, ["-m", module, arguments...] or ["-c", code], with file descriptors for what it prints.
+        """Start a program, ["-m", module, arguments...] or ["-c", code, arguments...], with file descriptors for what
+        it prints and, as `entry`, for what it reads; without it, it reads nothing.
 
         With `pools` the workers of its "forkserver" pools are forks as well, and do not pay for their imports either.
         """
         request = json.dumps({"words": list(words), "env": dict(env), "pools": pools}).encode()
         with self._lock:
-            socket.send_fds(self._socket, [request], [output, output if errors is None else errors])
+            printed = [output, output if errors is None else errors]
+            socket.send_fds(self._socket, [request], [*printed, *([] if entry is None else [entry])])
             while True:
                 answer = self._receive()
                 if "pid" in answer:
@@ -114,10 +119,12 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         """Return how it ended. Raises subprocess.TimeoutExpired after so many seconds."""
         deadline = time.monotonic() + (LIMIT_SECONDS if timeout is None else timeout)
+        pause = 0.0005
         while (code := self.poll()) is None:
             if time.monotonic() > deadline:
                 raise subprocess.TimeoutExpired(str(self.pid), timeout or LIMIT_SECONDS)
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.01)
         return code
 
     def send_signal(self, number: int) -> None:
@@ -167,25 +174,35 @@ def _serve(tests: socket.socket, running: set[int]) -> None:
                 os.read(told, 4096)
                 _tell_of_the_dead(tests, running)
             if tests.fileno() in ready:
-                message, printed = _request(tests)
+                message, given = _request(tests)
                 if not message:
                     return
+                request = json.loads(message)
+                request["words"][1] = _compiled(*request["words"][:2])
                 pid = os.fork()
                 if not pid:
-                    _be_program(json.loads(message), printed, [tests.fileno(), told, tell, selector.fileno()])
+                    _be_program(request, given, [tests.fileno(), told, tell, selector.fileno()])
                 running.add(pid)
-                for descriptor in printed:
+                for descriptor in given:
                     os.close(descriptor)
                 tests.send(json.dumps({"pid": pid}).encode())
 
 
 def _request(tests: socket.socket) -> tuple[bytes, list[int]]:
-    space = socket.CMSG_SPACE(2 * array.array("i", [0]).itemsize)
+    space = socket.CMSG_SPACE(3 * array.array("i", [0]).itemsize)
     message, ancillary, _, _ = tests.recvmsg(MESSAGE_BYTES, space)
     descriptors = array.array("i")
     for _, _, content in ancillary:
         descriptors.frombytes(content)
     return message, list(descriptors)
+
+
+@functools.cache
+def _compiled(kind: str, program: str) -> str | types.CodeType:
+    """Compile what many forks are to run, once; what is no Python is left to the fork."""
+    with contextlib.suppress(SyntaxError):
+        return compile(program, "<string>", "exec") if kind == "-c" else program
+    return program
 
 
 def _tell_of_the_dead(tests: socket.socket, running: set[int]) -> None:
@@ -198,17 +215,18 @@ def _tell_of_the_dead(tests: socket.socket, running: set[int]) -> None:
             tests.send(json.dumps({"ended": pid, "code": os.waitstatus_to_exitcode(status)}).encode())
 
 
-def _be_program(request: dict[str, Any], printed: Sequence[int], strange: Sequence[int]) -> NoReturn:
+def _be_program(request: dict[str, Any], given: Sequence[int], strange: Sequence[int]) -> NoReturn:
     """Be what `python` with these words would be: with signals, output, environment and chance of its own."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setsid()
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        for number, descriptor in enumerate((nothing, *printed)):
+        output, errors, *entry = given
+        read = entry or [os.open(os.devnull, os.O_RDONLY)]
+        for number, descriptor in enumerate((*read, output, errors)):
             os.dup2(descriptor, number)
-        for descriptor in (nothing, *printed, *strange):
+        for descriptor in (*read, output, errors, *strange):
             os.close(descriptor)
         os.environ.clear()
         os.environ.update(request["env"])

@@ -32,14 +32,37 @@ HEAVY = (
 )
 """Draw, resample, read many datasets or start programs: they run with those that are built, not in daily work."""
 
+DAILY, REST = "not built and not heavy", "built or heavy"
+"""What `make test-unit` selects, and what `make test-heavy` does."""
+MIXED = (HERE / "cli" / "test_helper_pod.py",)
+"""Files with tests of both, which are marked there."""
+
 LONGEST = (*HEAVY, HERE / "core" / "test_properties.py", HERE / "trainer" / "test_turn.py")
 """Files that come first, each as a whole in one process: shared out last, one would run on alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest files. Mark what is built or heavy, so that the rest is fast and can run first."""
-    items.sort(key=lambda item: LONGEST.index(item.path) if item.path in LONGEST else len(LONGEST))
+    # By file, of which there are hundreds for thousands of tests.
+    paths = {item.path for item in items}
+    places = {path: LONGEST.index(path) if path in LONGEST else len(LONGEST) for path in paths}
+    built, heavy = ({path for path in paths if _is_among(path, these)} for these in (BUILT, HEAVY))
+    items.sort(key=lambda item: places[item.path])
     for item in items:
-        for mark, places in (("built", BUILT), ("heavy", HEAVY)):
-            if any(item.path.is_relative_to(place) for place in places):
+        for mark, marked in (("built", built), ("heavy", heavy)):
+            if item.path in marked:
                 item.add_marker(mark)
+
+
+def _is_among(path: Path, places: tuple[Path, ...]) -> bool:
+    return any(path.is_relative_to(place) for place in places)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Spare each level the imports of files of which it runs nothing."""
+    if not collection_path.name.startswith("test_"):
+        return None
+    apart = _is_among(collection_path, (*BUILT, *HEAVY))
+    if config.option.markexpr == DAILY:
+        return apart or None
+    return (config.option.markexpr == REST and not apart and collection_path not in MIXED) or None

@@ -6,13 +6,14 @@ import json
 import ssl
 import stat
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from hack.localcluster import build, components, pki
 from hack.localcluster.errors import ClusterError
-from hack.localcluster.images import write_image_archive
+from hack.localcluster.images import Sieve, write_image_archive
 from hack.localcluster.layout import Layout
 from hack.localcluster.state import State
 from hack.localcluster.volumes import size_in_bytes
@@ -119,6 +120,57 @@ def test_image_archive_is_consistent(tmp_path: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(layer)) as tar:
         member = tar.getmember(config["config"]["Entrypoint"][0].lstrip("/"))
         assert member.mode & 0o111
+
+
+def docker_archive(config: bytes, layers: Sequence[bytes]) -> io.BytesIO:
+    """Return an image as buildah writes it: by the digests of its parts, and by links with the names of old."""
+    names = [f"{hashlib.sha256(layer).hexdigest()}.tar" for layer in layers]
+    of_config = f"{hashlib.sha256(config).hexdigest()}.json"
+    manifest = [{"Config": of_config, "RepoTags": ["localhost/x:1"], "Layers": names}]
+    files = dict(zip(names, layers, strict=True))
+    files |= {of_config: config, "manifest.json": json.dumps(manifest).encode()}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+        link = tarfile.TarInfo("old/layer.tar")
+        link.type, link.linkname = tarfile.SYMTYPE, f"../{names[0]}"
+        archive.addfile(link)
+    buffer.seek(0)
+    return buffer
+
+
+def test_an_image_goes_without_the_layers_that_the_node_has() -> None:
+    """As an OCI archive, in which each part is named by its digest and the whole names all of them."""
+    config, base, own = b'{"rootfs": {}}', b"b" * 100_000, b"own"
+    digests = [f"sha256:{hashlib.sha256(part).hexdigest()}" for part in (config, base, own)]
+    sent = io.BytesIO()
+    Sieve("localhost/x:1", {digests[1]}).pass_on(docker_archive(config, [base, own]), sent)
+    sent.seek(0)
+    with tarfile.open(fileobj=sent) as archive:
+        files = {entry.name: archive.extractfile(entry).read() for entry in archive}  # type: ignore[union-attr]
+    (named,) = json.loads(files["index.json"])["manifests"]
+    assert named["annotations"]["io.containerd.image.name"] == "localhost/x:1"
+    blobs = {name.removeprefix("blobs/sha256/"): data for name, data in files.items() if name.startswith("blobs/")}
+    assert all(hashlib.sha256(data).hexdigest() == name for name, data in blobs.items())
+    manifest = json.loads(blobs[named["digest"].removeprefix("sha256:")])
+    assert [part["digest"] for part in (manifest["config"], *manifest["layers"])] == digests
+    assert [layer["size"] for layer in manifest["layers"]] == [len(base), len(own)]
+    assert sorted(blobs.values(), key=len)[:2] == [own, config] and len(blobs) == 3, "the base is not sent"
+
+
+@pytest.mark.parametrize(
+    ("what", "number", "told"),
+    [
+        ("Kubernetes", 712, "step 712, about 24 %"),
+        ("Kubernetes", 4000, "step 4000"),
+        ("helm", 9, "step 9"),
+    ],
+)
+def test_how_far_a_build_is(what: str, number: int, told: str) -> None:
+    assert build.step_of(what, number) == told
 
 
 def test_build_folder_follows_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,12 @@
 """Guards of the layout: mistakes that break things far from where they are made."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
+
+from tests.unit.conftest import HERE, MIXED
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,3 +47,9 @@ def test_each_image_stays_free_of_the_others_libraries(folder: str, foreign: set
         for name in _imports(path) & foreign
     }
     assert found == set()
+
+
+def test_each_marked_test_is_in_a_file_that_its_level_collects() -> None:
+    """A file that no level collects would be run by nobody."""
+    mark = re.compile(r"^@pytest\.mark\.(built|heavy)", re.MULTILINE)
+    assert {path for path in HERE.rglob("test_*.py") if mark.search(path.read_text())} == set(MIXED)

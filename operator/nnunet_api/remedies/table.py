@@ -3,11 +3,13 @@
 from collections.abc import Iterable, Mapping
 
 from nnunet_api.conditions import Condition, leading
+from nnunet_api.labels import STAGE_FOLD
 from nnunet_api.reasons import Phase, Reason
 from nnunet_api.remedies.commands import AUDIT, DESCRIBE, LOGS, PODS, WATCH
 from nnunet_api.remedies.failed import FAILED
 from nnunet_api.remedies.remedy import LOOK_FOR_STALL, Case, Group, Remedy
 from nnunet_api.remedies.waiting import HELD, WAITING
+from nnunet_api.stages import STAGES
 
 POLICY_REMEDY = "change the training, or ask those who may write the policy for an exception"
 """What admission says, too."""
@@ -24,30 +26,15 @@ WORKING: Mapping[str, Remedy] = {
         "Wait. A large image may take minutes on a node that has not had it before.",
         look=(PODS, WATCH),
     ),
-    Reason.PLANNING: Remedy(
-        Group.WORKS,
-        "it is at work: the dataset is being checked, planned and preprocessed",
-        "Nothing.",
-        look=(f"{LOGS} -f", WATCH),
-    ),
-    Reason.TRAINING: Remedy(
-        Group.WORKS,
-        "it is at work: at least one fold trains; the message tells about the others",
-        "Nothing.",
-        look=(WATCH, f"{LOGS} -f"),
-    ),
-    Reason.VERIFYING: Remedy(
-        Group.WORKS,
-        "it is at work: the final checkpoints are read, in the operator's own image, to prove the epochs",
-        "Nothing.",
-        look=(f"{LOGS} -f", WATCH),
-    ),
-    Reason.EVALUATING: Remedy(
-        Group.WORKS,
-        "it is at work: the folds are being scored, and the test set predicted",
-        "Nothing.",
-        look=(f"{LOGS} -f", WATCH),
-    ),
+    **{
+        stage.running: Remedy(
+            Group.WORKS,
+            f"it is at work: {stage.doing}",
+            "Nothing.",
+            look=(WATCH, f"{LOGS} -f") if stage.name == STAGE_FOLD else (f"{LOGS} -f", WATCH),
+        )
+        for stage in STAGES.values()
+    },
     Reason.STOPPING: Remedy(
         Group.WORKS,
         "its pods are being stopped after a suspension, a failure or an eviction; each leaves after the checkpoint "

@@ -2,7 +2,6 @@
 
 import codecs
 import hashlib
-import io
 import json
 import pickle
 import shutil
@@ -19,114 +18,29 @@ import pytest
 
 from nnunet_api.model_export import Member, ModelExport, instructions
 from nnunet_cli.errors import CliError, ExitCode
-from nnunet_cli.export.archive import files_of, write_archive
-from nnunet_cli.export.choice import Wanted, wanted
+from nnunet_cli.export.archive import write_archive
+from nnunet_cli.export.choice import wanted
 from nnunet_cli.export.command import read_evidence
 from nnunet_cli.export.evidence import needs_evidence, with_whole_hashes
 from nnunet_cli.kube.watched import watched
 from nnunet_cli.volumes.runs import Run
 from nnunet_cli.volumes.stream import Lost
-from tests.support.made_statuses import condition
 from tests.support.pipes import LocalVolume, Pipes
-
-DATASET = "Dataset004_Hippocampus"
-RUN = "clinic/hippo-12345678"
-WEIGHTS = bytes(range(256)) * 9000  # more than one block
-PLANS = b'{"plans_name": "nnUNetPlans", "configurations": {}}'
-Change = Callable[[Path], Any]
-
-
-def weights(configuration: str, fold: int, replicate: int = 1, **more: Any) -> bytes:
-    """Return a checkpoint as torch writes it."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        of = f"{configuration} {fold} {replicate}"
-        archive.writestr(zipfile.ZipInfo("archive/data.pkl"), pickle.dumps({"of": of, **more}, 2))
-        archive.writestr(zipfile.ZipInfo("archive/data/0"), WEIGHTS)
-    return file.getvalue()
-
-
-def model(configuration: str) -> str:
-    return f"nnUNetTrainer__nnUNetPlans__{configuration}"
-
-
-def training(*configurations: str, replicates: int = 1, **changes: Any) -> dict[str, Any]:
-    """Return a complete training as the API server gives it."""
-    several = len(configurations) > 1
-    folds = [
-        {
-            "fold": str(fold),
-            "phase": "Completed",
-            **({"configuration": configuration} if several else {}),
-            **({"replicate": number} if replicates > 1 else {}),
-            "checkpointHash": hashlib.sha256(weights(configuration, fold, number)).hexdigest(),
-        }
-        for configuration in configurations
-        for number in range(1, replicates + 1)
-        for fold in (0, 1)
-    ]
-    inner = "replicate-1/" if replicates > 1 else ""
-    paths = {name: f"models/{RUN}/{inner}{DATASET}/{model(name)}" for name in configurations}
-    if several:
-        results: Any = {"configurations": [{"configuration": n, "modelPath": path} for n, path in paths.items()]}
-    else:
-        results = {"modelPath": paths[configurations[0]]}
-    spec: Any = {"configurations": list(configurations)} if several else {"configuration": configurations[0]}
-    spec |= {"dataset": {"name": DATASET}, "storage": {"results": {"subPath": "models"}}}
-    complete = [condition("Complete", "TrainingComplete", "all done")]
-    return {
-        "metadata": {"namespace": "clinic", "name": "hippo", "uid": "12345678-aaaa"},
-        "spec": {**spec, "replicates": replicates, **changes.pop("spec", {})},
-        "status": {
-            "conditions": complete,
-            "folds": folds,
-            "results": {**results, **changes.pop("results", {})},
-            **changes,
-        },
-    }
-
-
-def chosen(body: dict[str, Any], *asked: str, replicate: int = 1) -> Wanted:
-    return wanted(body, watched(body), asked, replicate)
-
-
-def write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-
-
-def run_folder(root: Path, *configurations: str, replicates: int = 1) -> Path:
-    """Write what a training leaves on the claim; return nnU-Net's nnUNet_results of its first replicate."""
-    run = root / RUN
-    for number in range(1, replicates + 1):
-        results = run / f"replicate-{number}" if replicates > 1 else run
-        for configuration in configurations:
-            folder = results / DATASET / model(configuration)
-            write(folder / "plans.json", PLANS)
-            write(folder / "dataset.json", b"{}")
-            write(folder / "dataset_fingerprint.json", b"{}")
-            for fold in (0, 1):
-                write(folder / f"fold_{fold}/checkpoint_final.pth", weights(configuration, fold, number))
-                write(folder / f"fold_{fold}/checkpoint_best.pth", b"best")
-                write(folder / f"fold_{fold}/progress.png", b"png")
-                write(folder / f"fold_{fold}/validation/summary.json", b"{}")
-                write(folder / f"fold_{fold}/validation/case.nii.gz", b"a patient")
-    return run / "replicate-1" if replicates > 1 else run
-
-
-def exported(root: Path, choice: Wanted, target: Path) -> list[str]:
-    """Export as the command does, by the real agent; return the paths that are in the zip."""
-    volume = LocalVolume(root)
-    folder = f"{RUN}/{choice.folder}" if choice.folder else RUN
-    with volume.run("sizes", f"{folder}/{choice.export.dataset}") as remote:
-        there = {f"{DATASET}/{one['path']}": one["size"] for one in remote.messages()}
-    moved: list[int] = []
-    files = files_of(choice.export, there, "clinic/hippo")
-    digest = write_archive(target, volume, folder, choice.export, files, moved.append)
-    assert sum(moved) == sum(files.values()) and digest == hashlib.sha256(target.read_bytes()).hexdigest()
-    with zipfile.ZipFile(target) as archive:
-        assert archive.testzip() is None
-        return archive.namelist()
+from tests.unit.cli.exporting import (
+    DATASET,
+    RUN,
+    WEIGHTS,
+    Change,
+    chosen,
+    doubled,
+    exported,
+    model,
+    run_folder,
+    steps,
+    training,
+    weights,
+    write,
+)
 
 
 def test_the_zip_holds_what_nnunets_export_holds_and_no_patient(tmp_path: Path) -> None:
@@ -200,14 +114,6 @@ class Runs:
 
     def __reduce__(self) -> Any:
         return self._call
-
-
-def doubled() -> Any:
-    """Lists that hold each other twice: to write them down takes hundreds of MB."""
-    found: Any = ["xxxxxxxx"]
-    for _ in range(24):
-        found = [found, found]
-    return found
 
 
 class Keyed:
@@ -299,107 +205,6 @@ def test_a_broken_connection_leaves_nothing_and_the_next_call_is_whole(tmp_path:
         write_archive(target, volume, RUN, choice.export, dict.fromkeys(choice.export.required, 9), break_it)
     assert not [path for path in tmp_path.iterdir() if path.is_file()]
     assert len(exported(tmp_path, choice, target)) == 10
-
-
-OWN = ("nnunetv2.postprocessing.remove_connected_components", "remove_all_but_largest_component_from_segmentation")
-LABELS = {"background": 0, "anterior": 1, "a posterior part of whatever": [2], "ignore": 3}
-POSTERIOR = "a posterior part of whatever"
-REGIONS = {"background": 0, "whole": [1, 2], "core": 2}
-EVERY = [np.int64(1), np.int64(2)]
-
-
-def stand_in() -> None:
-    """Stand for a function of a module that is not installed here."""
-
-
-def steps(*of: Any, function: tuple[str, str] = OWN, **others: Any) -> bytes:
-    """Return the postprocessing.pkl of nnU-Net that keeps the largest components of these."""
-    content = [stand_in] * len(of), [{"labels_or_regions": one, **others} for one in of]
-    # By the newest protocol in which a name has no length before it.
-    data, own = pickle.dumps(content, protocol=3), f"c{__name__}\nstand_in\n".encode()
-    assert data.count(own) == bool(of)
-    return data.replace(own, f"c{function[0]}\n{function[1]}\n".encode())
-
-
-class Attack:
-    def __reduce__(self) -> Any:
-        return (print, ("run",))
-
-
-def postprocessed(root: Path, data: bytes, told: list[str], labels: Any = None) -> tuple[str, list[str]]:
-    """Export what was chosen, with that postprocessing.pkl; return its path and all that is exported."""
-    run = run_folder(root, "2d", "3d_fullres")
-    results = {"selection": {"chosen": ["3d_fullres"], "postprocessing": told}}
-    body = training("2d", "3d_fullres", spec={"selection": {}}, results=results)
-    folder = f"{DATASET}/{model('3d_fullres')}"
-    pickled = f"{folder}/crossval_results_folds_0_1/postprocessing.pkl"
-    write(run / pickled, data)
-    write(run / folder / "dataset.json", json.dumps({"labels": LABELS if labels is None else labels}).encode())
-    return pickled, exported(root, chosen(body), root / "model.zip")
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        (steps(1, function=("os", "system")), "it names os.system"),
-        (pickle.dumps(([], [Attack()])), "it names builtins.print"),
-        (steps(np.float64(1)), "it has a number of type f8"),
-        (steps(np.array([1])), "it names numpy"),
-        (pickle.dumps([1]), ""),
-        (b"no pickle", ""),
-        (pickle.dumps(([], [1])), "it holds something else"),
-        (steps(1, background_label=2), "it holds something else"),
-        (steps(7), "the largest component of 7, which dataset.json has no name for"),
-        (steps(doubled()), r"the largest component of \[\["),
-        (steps([1]), r"the largest component of \[1\], which dataset.json has no name for"),
-        (b"((lc" + "\n".join(OWN).encode() + b"\n(N(dS'__defaults__'\n(I5\ntstba(lt.", "changes the function"),
-    ],
-)
-def test_a_postprocessing_runs_nothing_but_nnunets_own(tmp_path: Path, data: bytes, words: str) -> None:
-    with pytest.raises(CliError, match=f"is no postprocessing of nnU-Net: .*{words}"):
-        postprocessed(tmp_path, data, ["anterior"])
-
-
-@pytest.mark.parametrize(
-    ("data", "told", "labels"),
-    [
-        (steps(), [], LABELS),
-        (steps(EVERY), ["all foreground"], LABELS),
-        (steps(EVERY, np.int64(1)), ["all foreground", "anterior"], LABELS),
-        (steps(1, 2), ["anterior", POSTERIOR], LABELS),
-        (steps((1, 2), 2), ["whole", "core"], REGIONS),
-        (steps(EVERY, (1, 2)), ["all foreground", "whole"], REGIONS),
-        (steps(*range(1, 13)), [*(f"c{i}" for i in range(1, 9)), "and 4 more"], {f"c{i}": i for i in range(13)}),
-        (steps(1), ["n" * 32], {"background": 0, "n" * 90: 1}),
-        (steps(1), ["a�b"], {"background": 0, "a\x1bb": 1}),
-        (steps(1), ["and 2 more"], {"background": 0, "and 2 more": 1}),
-    ],
-)
-def test_a_postprocessing_that_was_scored_leaves(tmp_path: Path, data: bytes, told: list[str], labels: Any) -> None:
-    """The status cuts long lists and names short."""
-    pickled, names = postprocessed(tmp_path, data, told, labels)
-    assert pickled in names and not any("__2d/" in name for name in names)
-
-
-@pytest.mark.parametrize(
-    ("data", "told", "labels", "words"),
-    [
-        (steps(2), ["anterior"], LABELS, f"of {POSTERIOR}, and the status says that of anterior"),
-        (steps(), ["anterior"], LABELS, "of nothing, and the status says that of anterior"),
-        (steps(1), [], LABELS, "of anterior, and the status says that of nothing"),
-        (steps(2, 1), ["anterior", POSTERIOR], LABELS, f"of {POSTERIOR} and anterior, and"),
-        (steps(EVERY), ["anterior"], LABELS, "of all foreground, and"),
-        (steps(1, 2), ["anterior", "and 2 more"], LABELS, "of anterior and"),
-        (steps(1), ["anterior"], {**LABELS, "anterior": 2, POSTERIOR: 1}, f"of {POSTERIOR}, and"),
-        (steps(1), ["a"], LABELS, "of anterior, and the status says that of a:"),
-    ],
-)
-def test_another_postprocessing_than_the_scored_one_does_not_leave(
-    tmp_path: Path, data: bytes, told: list[str], labels: Any, words: str
-) -> None:
-    with pytest.raises(CliError, match=f"keeps the largest component {words}"):
-        postprocessed(tmp_path, data, told, labels)
-    assert not (tmp_path / "model.zip").exists()
 
 
 @pytest.mark.parametrize(("folds", "joined"), [([1, 0], "1_0"), ([0, 1], "0_1")])

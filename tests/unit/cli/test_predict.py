@@ -23,7 +23,7 @@ from nnunet_cli.predict.request import Compute, Model, Request, request_of, requ
 from nnunet_cli.predict.state import Ended, end_of, progress_in, put_in, why_waiting
 from nnunet_cli.predict.work import work_folder
 from nnunet_cli.volumes.helper import Image
-from tests.unit.cli.test_export import RUN, training, weights
+from tests.unit.cli.exporting import RUN, training, weights
 
 IMAGE = Image("registry.example/trainer:1", ("pull",))
 FILES = {"new_0000.nii.gz": "1" * 64}

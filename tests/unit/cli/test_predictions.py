@@ -24,7 +24,7 @@ from nnunet_cli.predict.request import Request
 from nnunet_cli.predict.work import folders_beside, key_of_folder, work_folder
 from nnunet_cli.volumes import agent
 from tests.support.pipes import LocalVolume
-from tests.unit.cli.test_export import training
+from tests.unit.cli.exporting import training
 from tests.unit.cli.test_predict import asked, ended_job, made, places
 
 KEY = "f1234567"

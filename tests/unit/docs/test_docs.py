@@ -118,3 +118,13 @@ def test_every_word_of_the_status_is_explained(word: str) -> None:
 def test_every_exit_code_is_explained(code: ExitCode) -> None:
     page = ROOT / "docs" / "user-guide" / "trainer.md"
     assert f"| {int(code)} |" in page.read_text(encoding="utf-8"), f"{_name(page)} does not explain {code!r}"
+
+
+@pytest.mark.parametrize(
+    "what", ["rule to policies", "stage", "kind of resource", "number that a fold reports", "reason"]
+)
+def test_what_is_added_often_is_added_in_four_places_at_most(what: str) -> None:
+    """Of the product; its tests come on top."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    section = page.split(f"## How to add a {what}\n", 1)[1].split("\n## ", 1)[0]
+    assert 1 <= len(re.findall(r"^\d+\. ", section, re.MULTILINE)) <= 4

@@ -123,6 +123,20 @@ def test_a_training_that_went_unseen_is_forgotten_by_a_look() -> None:
     after_first(server, scenario)
 
 
+def test_a_deletion_that_no_watch_told_of_has_the_policies_counted_anew() -> None:
+    """Which say how many trainings they decided on."""
+    decided = {"phase": "Training", "policy": {"decisions": [{"policy": "house", "outcome": "Denied"}]}}
+    server = Server(body("hippo", status=decided), body("knee"))
+
+    async def scenario(scene: Scene) -> None:
+        await drain_all(scene.queue, 20)
+        del server.objects[TRAININGS][0]
+        server.version = 2
+        assert [key.name for key in await drain(scene.queue, POLICIES.kind, 310)] == ["house"]
+
+    after_first(server, scenario)
+
+
 def test_what_a_list_that_fails_has_found_is_not_lost() -> None:
     server = Server(body("hippo"))
 
