@@ -32,9 +32,9 @@ def training(name: str, namespace: str, epochs: int = 2, iterations: int = 2, **
             "resources": {
                 "gpus": 1,
                 "cpu": "200m",
-                "memory": "1536Mi",  # leaves room on a node for a dozen of them
+                "memory": "2Gi",
                 "sharedMemory": "512Mi",
-                "preprocessing": {"cpu": "400m", "memory": "1536Mi"},
+                "preprocessing": {"cpu": "400m", "memory": "2Gi"},
             },
             **spec,
         },
