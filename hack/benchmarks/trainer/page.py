@@ -1,5 +1,6 @@
 """The page of the benchmark in the documentation: figures in, Markdown out."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from hack.benchmarks.trainer.report import (
     load,
     ratio,
 )
+
+CHANCE = 2.0
+"""Standard errors that a ratio may be from 1 without more being said."""
 
 
 def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validation: int) -> str:
@@ -30,6 +34,10 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
         else f"**The {wanted} that it was to be run for was not reached**"
     )
     ends, theirs = len(counted(kept["short"])), f"{100 * load(kept['pairs']):.0f} %"
+    within = ratio(kept["pairs"], ["batches", "steps"])
+    errors = abs(math.log(within.value)) / within.error if within.error else 0.0
+    doubt = "" if errors <= CHANCE else ", which chance alone seldom does: **to be measured again on an idle machine**"
+    short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
     percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
     return f"""\
 # The trainer against plain nnU-Net
@@ -44,14 +52,15 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
 
 Both sides train side by side on a CPU, with the same data, network, seed and environment and with one thread, and take
 turns epoch by epoch: while one trains, the other stands still. {found.pairs} epochs of {iterations} iterations and
-{validation} of validation were counted on each side, of nnU-Net's schedule of 1000, without the first of each run.
+{validation} of validation were counted on each side, of nnU-Net's schedule of 1000, without the first of each
+run.{short}
 A trainer class with two clocks, the same on both sides, splits each epoch into batches, steps of the network, what is
 between these (hooks), and what follows the last step until the first batch of the next epoch is asked for.
 
 The ratio of an epoch is the mean over pairs of epochs, in CPU seconds; ± is its standard error. {reached}.
 A core was theirs for {theirs} of the time, and other work on the machine had the rest. CPU seconds are then not
 quite those of an idle machine, since others use its caches, but both sides of a pair met much the same. That the losses
-are the same in each epoch shows that both did the same work.
+are the same in each epoch, or differ in late digits, shows that both did the same work.
 
 What follows the last batch is measured in {ends} more epochs of a few iterations each, since it takes the same after
 long ones: plain nnU-Net draws progress.png each time and writes a checkpoint every {PLAIN_SAVES} epochs, the trainer
@@ -68,7 +77,8 @@ cost without the making of the bytes.
 - **What is ours** is in two rows, hooks and what follows the last batch. They are measured directly, so that the noise
   of an epoch does not hide them: 1 % of an epoch of {GPU_EPOCH_SECONDS:.0f} s is {percent:.0f} µs in each iteration, or
   {GPU_EPOCH_SECONDS / 100:.2f} s after the last one.
-- **Batches and steps** are nnU-Net's own code on both sides. Their ratio tells whether the trainer slows them down.
+- **Batches and steps** are nnU-Net's own code on both sides. Their ratio tells whether the trainer slows them down. It
+  is {errors:.1f} times its error from 1{doubt}.
 - **The epoch of {GPU_EPOCH_SECONDS:.0f} s is computed, not seen**: nnU-Net's figure for an A100, with the hooks, the
   end of an epoch and the checkpoint of this page added: plain nnU-Net's in CPU seconds, the trainer's by the clock,
   which is the longer one. Whether a GPU changes any of it only [`make check-gpu`](../development/gpu.md) tells, and

@@ -33,13 +33,13 @@ def test_an_epoch_lasts_until_the_next_one_begins() -> None:
     assert training_losses(LOG) == ["-0.1309", "-0.2"]
 
 
-def side(steps: float, between: float = 0.0, hooks: float = 0.0, loss: str = "a") -> dict[str, Any]:
+def side(steps: float, between: float = 0.0, hooks: float = 0.0, loss: str = "0.5") -> dict[str, Any]:
     """An epoch of one side; on a busy machine the clock shows twice its CPU seconds."""
     seconds = {"batches": 1.0, "steps": steps, "hooks": hooks, "between": between}
     return {"parts": {part: [2 * cpu, cpu] for part, cpu in seconds.items()}, "loss": loss, "peak_mib": 100.0}
 
 
-def pairs(*ratios: float, between: tuple[float, float] = (0.8, 0.01), loss: str = "a") -> list[Any]:
+def pairs(*ratios: float, between: tuple[float, float] = (0.8, 0.01), loss: str = "0.5") -> list[Any]:
     """The first epoch of a run, which does not count, and others with these ratios on a machine that gets slower."""
     first = {"epoch": 0, "plain": side(99), "ours": side(1)}
     others = [
@@ -71,7 +71,8 @@ def test_half_a_percent_too_much_is_a_miss(value: float, met: bool) -> None:
 
 
 def test_different_losses_are_a_miss() -> None:
-    same, other = pairs(1.0), pairs(1.0, loss="b")
+    same, other, close = pairs(1.0), pairs(1.0, loss="0.502"), pairs(1.0, loss="0.50001")
+    assert [row.met for row in epoch_rows(close, close, STEPS) if row.what == "training losses"] == [True]
     assert [row.met for row in epoch_rows(same, same, STEPS) if row.what == "training losses"] == [True]
     for long, short in ((same, other), (other, same)):
         assert [row.met for row in epoch_rows(long, short, STEPS) if row.what == "training losses"] == [False]
@@ -103,6 +104,11 @@ def test_the_page_says_whether_it_was_run_long_enough() -> None:
     enough = kept(pairs=pairs(*[0.9, 0.91] * FEWEST_PAIRS))
     text = page(all_rows(enough, STEPS), enough, 250, 50)
     assert "less than the 1 % that it was run for" in text and "A core was theirs for 50 % of the time" in text
+    assert "**to be measured again on an idle machine**" in text and "shorter than nnU-Net's" not in text
+    equal = kept(pairs=pairs(*[0.95, 1.06] * FEWEST_PAIRS, between=(0.0, 0.0)))
+    text = page(all_rows(equal, 12), equal, 10, 2)
+    assert "measured again" not in text and "shorter than nnU-Net's 250 and 50" in text
+    text = page(all_rows(enough, STEPS), enough, 250, 50)
     assert "1 % of an epoch of 32 s is 1067 µs in each iteration" in text
 
 
