@@ -96,13 +96,34 @@ def test_the_test_set_was_looked_at_once(lab: Lab, status: Object) -> None:
     assert (counted["total"], [look["name"] for look in counted["looks"]]) == (1, [NAME])
 
 
+def nnunet(lab: Lab, *words: str) -> "subprocess.CompletedProcess[str]":
+    """Run `kubectl nnunet` to its end as somebody with the rights to edit."""
+    env = {**os.environ, "KUBECONFIG": str(lab.cluster.kubeconfig)}
+    command = [PROGRAM, *words, *PERSON]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_a_prediction_that_is_left_alone_is_listed_and_removed(lab: Lab, status: Object, tmp_path: Path) -> None:
+    """Images that were sent lie on the claim until somebody removes them, and who has not sent them may."""
+    images = lab.volume("nnunet-raw", NAMESPACE) / DATASET / "imagesTs"
+    one = status["results"]["selection"]["chosen"][0]
+    words = ("predict", NAME, "-i", str(images), "-o", str(tmp_path / "segmentations"), "--configuration", one)
+    assert "goes on by itself" in nnunet(lab, *words, "--no-wait").stdout
+    (left,) = json.loads(nnunet(lab, "predictions", NAME, "-o", "json").stdout)["items"]
+    assert left["images"] == 3 and left["bytes"] > 0 and left["job"] in ("waits", "runs", "complete"), left
+    said = nnunet(lab, "predictions", NAME, "--remove", left["name"]).stdout
+    assert "its Job and its folder beside the run are gone" in said
+    run = lab.volume("nnunet-results", NAMESPACE) / status["runPath"]
+    assert not list(run.parent.glob("predictions_*"))
+
+
 def test_new_images_are_segmented_as_the_test_set_was(lab: Lab, status: Object, tmp_path: Path) -> None:
     """From a folder to a folder of this machine, by what was chosen, and with no more rights than to edit."""
     images = lab.volume("nnunet-raw", NAMESPACE) / DATASET / "imagesTs"
-    words = ["predict", NAME, "-i", str(images), "-o", str(tmp_path / "segmentations"), *PERSON]
-    env = {**os.environ, "KUBECONFIG": str(lab.cluster.kubeconfig)}
-    done = subprocess.run([PROGRAM, *words], env=env, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    words = ("predict", NAME, "-i", str(images), "-o", str(tmp_path / "segmentations"))
+    done = nnunet(lab, *words)
     chosen = " and ".join(status["results"]["selection"]["chosen"])
     assert f"3 segmentations by {chosen} of {NAMESPACE}/{NAME}" in done.stdout, done.stdout + done.stderr
     assert "3 cases segmented by" in done.stderr and "for research" in done.stderr
