@@ -109,8 +109,8 @@ def claim_refused(stage: Stage) -> Iterator[None]:
 @brings
 def claim_deleted(stage: Stage) -> Iterator[None]:
     api, namespace, name = stage.lab.api, stage.lab.namespace, "leaving"
-    make_volumes(api, namespace, name)  # first: a claim that finds its volume is bound at once
     make_claims(api, namespace, name)
+    make_volumes(api, namespace, name)
     stage.lab.wait("the claim to be bound", lambda: are_bound(api, namespace, name))
     volume = {"name": "raw", "persistentVolumeClaim": {"claimName": name}}
     spec = {**TRIAL["spec"], "volumes": [volume], "nodeName": stage.node}
