@@ -17,11 +17,13 @@ from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
 from tests.support.kube import Kube, Object
-from tests.support.small_training import DATASET, held, training
+from tests.support.small_training import DATASET, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
 PROGRAM = str(Path(sys.executable).parent / "nnunetctl")
+GPUS = 6
+"""Half of them are held for long by trainings that stand still."""
 CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
@@ -41,12 +43,18 @@ class Lab:
 
     # --- trainings that stand still
 
+    def held_training(self, name: str, namespace: str = "", yields: bool = False, **spec: Any) -> Object:
+        """Return a training for `held`: one that was begun in the background gets there before it is waited for, and
+        `yields` to those that are waited for now."""
+        body = held(name, namespace or self.namespace, self.references["dishonest"], **spec)
+        return yielding(body) if yields else body
+
     @contextlib.contextmanager
     def held(self, name: str, namespace: str = "", **spec: Any) -> Iterator[None]:
         """Begin a training that stands still before epoch `before` until `hold` says otherwise; delete it at the end,
         so that it keeps no GPU from others whatever has failed."""
         namespace = namespace or self.namespace
-        self.kube.apply(held(name, namespace, self.references["dishonest"], **spec))
+        self.kube.apply(self.held_training(name, namespace, **spec))
         try:
             yield
         finally:
@@ -165,11 +173,9 @@ class Lab:
             self._volumes[name, claim] = self.cluster.make_volume(claim, namespace=name, size=size, limited=limited)
         write_dataset(self.volume("nnunet-raw", name))
 
-    def small_results_namespace(self) -> tuple[str, Callable[..., Callable[[], None]]]:
-        """Make a namespace whose results volume is small; return its name and a function that fills the volume up,
-        save for `leave` bytes, and returns the function that makes room again."""
-        namespace = "e2e-small"
-        self.make_namespace(namespace, small_results=True)
+    def filling(self, namespace: str) -> Callable[..., Callable[[], None]]:
+        """Return a function that fills the small results volume of a namespace up, save for `leave` bytes, and returns
+        the function that makes room again."""
         folder = self.volume("nnunet-results", namespace)
 
         def fill(leave: int = 0) -> Callable[[], None]:
@@ -180,7 +186,7 @@ class Lab:
                     file.write(b"\0" * 65536)
             return ballast.unlink
 
-        return namespace, fill
+        return fill
 
 
 def _ready(pod: Object) -> bool:
@@ -213,7 +219,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
-    cluster = Cluster("e2e")
+    cluster = Cluster("e2e", gpus=GPUS)
     cluster.up()
     try:
         references = {name: cluster.load_image(reference) for name, reference in built.items()}

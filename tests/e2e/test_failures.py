@@ -4,6 +4,7 @@ A training that stands still is in test_disturbances.py, one that a policy holds
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from tests.e2e.conftest import Lab
 from tests.support.kube import Object, condition
@@ -17,14 +18,19 @@ SMALL = {
     "preprocessing": {"cpu": "1", "memory": "2Gi"},
 }
 
+FULL, SMALL_RESULTS = "volume-full", "e2e-small"
+UNTIL_FULL: dict[str, Any] = {"before": 2, "epochs": 5, "yields": True}
+
 
 def in_the_background(lab: Lab) -> list[Object]:
-    """What fails without that anybody does something."""
+    """What fails without that anybody does something, and what stands still until its volume is full."""
+    lab.make_namespace(SMALL_RESULTS, small_results=True)
     diverging = {"device": "cpu", "className": "DivergingTrainer", "image": lab.references["dishonest"]}
     return [
         yielding(training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"})),
         yielding(training("too-small", lab.namespace, resources=SMALL)),
         yielding(training("diverging", lab.namespace, epochs=9, trainer=diverging, retryLimit=0)),
+        lab.held_training(FULL, SMALL_RESULTS, **UNTIL_FULL),
     ]
 
 
@@ -63,9 +69,8 @@ def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
-    namespace, fill = lab.small_results_namespace()
-    with lab.held("volume-full", namespace, before=2, epochs=5):
-        fold = fill_up_and_make_room(lab, "volume-full", namespace, fill)
+    with lab.held(FULL, SMALL_RESULTS, **UNTIL_FULL):
+        fold = fill_up_and_make_room(lab, FULL, SMALL_RESULTS, lab.filling(SMALL_RESULTS))
     assert (fold["epoch"], fold["attempts"]) == (5, 2)
 
 

@@ -2,15 +2,16 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.conftest import CLAIMS, Lab
 from tests.support.kube import Object, condition
-from tests.support.small_training import PLATEAU, training
+from tests.support.small_training import PLATEAU, training, yielding
 
-NAMESPACE = "e2e-policy"
+NAMESPACE, LIAR = "e2e-policy", "liar"
 FLOOR = 6
 POLICY: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
@@ -34,14 +35,41 @@ EXCEPTION: Object = {
 }
 
 
-@pytest.fixture(scope="module")
-def namespace(lab: Lab) -> str:
-    """A namespace with data and a policy of 1000 epochs."""
+def in_the_background(lab: Lab) -> list[Object]:
+    """Two replicates of one fold under an exception, stopped by the rule, and a trainer that lies.
+
+    In a namespace with data and a policy of 1000 epochs.
+    """
     lab.make_namespace(NAMESPACE)
-    lab.kube.apply(POLICY)
+    for folder in neighbours(lab):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o777)
+        folder.parent.chmod(0o777)  # as nodes find folders that trainers made
+    lab.kube.apply(excepting())
+    spec: dict[str, Any] = {
+        "replicates": 2,
+        "trainer": {"device": "cpu", "seed": 5},
+        "earlyStopping": {"mode": "Stop", **PLATEAU},
+        "testSet": {},
+    }
+    excepted = yielding(training("excepted", NAMESPACE, epochs=9, **spec))
     # Admission learns of policies by a watch.
-    probe = training("probe", NAMESPACE)
-    lab.kube.wait("the policy to be in force", lambda: "policy e2e:" in lab.admission(probe), timeout=60)
+    probe, kube = training("probe", NAMESPACE), lab.kube
+    kube.wait("the policy to be in force", lambda: "policy e2e:" in lab.admission(probe), timeout=60)
+    kube.wait("the exception to be in force", lambda: "excepted created" in lab.admission(excepted), timeout=60)
+    env = [{"name": "DISHONEST", "value": "1"}]
+    trainer = {"device": "cpu", "image": lab.references["dishonest"], "env": env}
+    return [excepted, yielding(training(LIAR, NAMESPACE, epochs=1000, trainer=trainer))]
+
+
+def neighbours(lab: Lab) -> list[Path]:
+    """Return the folders of another training that the liar would write to, if it could."""
+    return [lab.volume(claim, NAMESPACE) / NAMESPACE / "neighbour-0a1b2c3d" for claim in CLAIMS]
+
+
+@pytest.fixture
+def namespace(lab: Lab) -> str:
+    """The namespace with the policy."""
     return NAMESPACE
 
 
@@ -72,19 +100,8 @@ def test_the_policy_of_the_chart_guards_clinical_namespaces(lab: Lab) -> None:
 
 @pytest.fixture(scope="module")
 def excepted(lab: Lab, namespace: str) -> Object:
-    """The status of a complete training under an exception: two replicates of one fold, stopped by the rule."""
-    kube = lab.kube
-    kube.apply(excepting())
-    spec: dict[str, Any] = {
-        "replicates": 2,
-        "trainer": {"device": "cpu", "seed": 5},
-        "earlyStopping": {"mode": "Stop", **PLATEAU},
-        "testSet": {},
-    }
-    body = training("excepted", namespace, epochs=9, **spec)
-    kube.wait("the exception to be in force", lambda: "excepted created" in lab.admission(body), timeout=60)
-    kube.apply(body)
-    return kube.wait_complete(namespace, "excepted", timeout=400)
+    """The status of the training under an exception when it is complete."""
+    return lab.kube.wait_complete(namespace, "excepted", timeout=400)
 
 
 def test_an_excepted_training_stops_no_earlier_than_its_floor(lab: Lab, namespace: str, excepted: Object) -> None:
@@ -142,16 +159,8 @@ def test_that_there_was_an_exception_shows_for_ever(lab: Lab, namespace: str, ex
 def test_an_image_that_lies_about_its_epochs_and_writes_wherever_it_can(lab: Lab, namespace: str) -> None:
     """It trains 2 of 1000 epochs, ends with exit code 0 and says nothing: the operator's own image reads what was
     trained. No early stop is allowed. Of the claims it finds no more than its own part."""
-    kube, name = lab.kube, "liar"
-    neighbours = [lab.volume(claim, namespace) / namespace / "neighbour-0a1b2c3d" for claim in CLAIMS]
-    for folder in neighbours:
-        folder.mkdir(parents=True, exist_ok=True)
-        folder.chmod(0o777)
-        folder.parent.chmod(0o777)  # as nodes find folders that trainers made
-    env = [{"name": "DISHONEST", "value": "1"}]
-    trainer = {"device": "cpu", "image": lab.references["dishonest"], "env": env}
-    kube.apply(training(name, namespace, epochs=1000, trainer=trainer))
-    status = kube.wait_finished(namespace, name, timeout=300)
+    kube, name = lab.kube, LIAR
+    status = kube.wait_finished(namespace, name, timeout=400)
     failed = condition(status, "Failed")
     assert (failed["status"], failed["reason"]) == ("True", "PolicyEpochsNotProven"), failed
     assert "2" in failed["message"] and "1000" in failed["message"]
@@ -167,4 +176,4 @@ def test_an_image_that_lies_about_its_epochs_and_writes_wherever_it_can(lab: Lab
     assert all(path.is_relative_to(shared) for path in found["nnunet-preprocessed"])
     assert not found["nnunet-raw"]
     assert not list(shared.rglob("*-train")), "what trainings share is planning's to write"
-    assert not any(list(folder.iterdir()) for folder in neighbours)
+    assert not any(list(folder.iterdir()) for folder in neighbours(lab))
