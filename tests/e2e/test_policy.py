@@ -55,8 +55,8 @@ def in_the_background(lab: Lab) -> list[Object]:
     excepted = yielding(training("excepted", NAMESPACE, epochs=9, **spec))
     # Admission learns of policies by a watch.
     probe, kube = training("probe", NAMESPACE), lab.kube
-    kube.wait("the policy to be in force", lambda: "policy e2e:" in lab.admission(probe), timeout=60)
-    kube.wait("the exception to be in force", lambda: "excepted created" in lab.admission(excepted), timeout=60)
+    kube.wait("the policy to be in force", lambda: "policy e2e:" in lab.admission(probe), timeout=180)
+    kube.wait("the exception to be in force", lambda: "excepted created" in lab.admission(excepted), timeout=180)
     env = [{"name": "DISHONEST", "value": "1"}]
     trainer = {"device": "cpu", "image": lab.references["dishonest"], "env": env}
     return [excepted, yielding(training(LIAR, NAMESPACE, epochs=1000, trainer=trainer))]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from hack.localcluster.slow_volume import slow_volume
+from nnunet_operator.core.data_feed import STARVED_FROM
 from tests.e2e.conftest import Lab
 from tests.support.kube import Object, condition
 from tests.support.networks import small_network
@@ -14,8 +15,8 @@ from tests.support.small_training import held
 
 NAMESPACE, NAME = "e2e-slow", "starved"
 ABOUT = NAMESPACE, NAME
-KILOBYTES = 1000
-"""A second, for all that the fold reads: a case takes seconds, a step of the network a fraction of one."""
+KILOBYTES = 400
+"""A second, for all that the fold reads: a batch takes seconds, a step of the network a fraction of one."""
 WORKER = {"name": "nnUNet_n_proc_DA", "value": "1"}
 NETWORK = small_network("3d_fullres", [32, 32, 32], [16, 32, 64])
 SHARE = re.compile(r"fold 0 waits (\d+) % of its time for data")
@@ -24,18 +25,23 @@ SHARE = re.compile(r"fold 0 waits (\d+) % of its time for data")
 def in_the_background(lab: Lab) -> list[Object]:
     """A training that stands still before its first epoch, when its data has been preprocessed at full speed."""
     lab.make_namespace(NAMESPACE)
+    return [body_of(lab)]
+
+
+def body_of(lab: Lab) -> Object:
+    """Return the training of these tests."""
     body = held(NAME, NAMESPACE, lab.references["dishonest"], before=1, epochs=1000)
     body["spec"]["planning"]["configurations"]["3d_tiny"] = NETWORK
     body["spec"]["trainer"]["env"].append(WORKER)
     body["spec"]["resources"]["gpus"] = 0  # others hold theirs for long
-    return [body]
+    return body
 
 
 @pytest.fixture(scope="module")
 def slow(lab: Lab) -> Iterator[Lab]:
     """The laboratory when the training goes on with its data on a slow volume."""
     kube = lab.kube
-    kube.apply(*in_the_background(lab))
+    kube.apply(body_of(lab))
     kube.wait("the fold to run", lambda: kube.condition(*ABOUT, "DatasetReady").get("status") == "True", 400, ABOUT)
     kube.wait_attempt(*ABOUT, 1)
     kube.suspend(*ABOUT)
@@ -83,6 +89,6 @@ def test_a_copy_on_the_node_mends_it(slow: Lab) -> None:
     slow.kube.wait_event(*ABOUT, "LocalCopyReady")
     status = starved(slow, "False")
     fold = status["folds"][0]
-    assert fold["dataWaitShare"] < 0.1 and fold["epoch"] > before["epoch"], fold
+    assert fold["dataWaitShare"] < STARVED_FROM and fold["epoch"] > before["epoch"], fold
     assert fold["localCopy"]["state"] == "InUse" and "problem" not in status
     assert fold["medianEpochSeconds"] < before["medianEpochSeconds"] / 2
