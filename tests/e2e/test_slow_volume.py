@@ -15,7 +15,7 @@ from tests.support.small_training import held
 
 NAMESPACE, NAME = "e2e-slow", "starved"
 ABOUT = NAMESPACE, NAME
-KILOBYTES = 400
+KILOBYTES = 600
 """A second, for all that the fold reads: a batch takes seconds, a step of the network a fraction of one."""
 WORKER = {"name": "nnUNet_n_proc_DA", "value": "1"}
 NETWORK = small_network("3d_fullres", [32, 32, 32], [16, 32, 64])
