@@ -7,6 +7,7 @@ standard size on the disk of this checkout. What was measured is kept by image a
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -23,6 +24,7 @@ from hack.benchmarks.trainer.page import page
 from hack.benchmarks.trainer.report import SPREAD_WANTED, Row, all_rows, counted, ratio
 from hack.images import ImageError, ensure
 from hack.images.container import command_in
+from hack.images.content import content_tag
 
 ROOT = Path(__file__).parents[3]
 SCRATCH = ROOT / ".cache" / "bench-trainer"
@@ -34,17 +36,19 @@ STOP = "stop"
 
 
 class Kept:
-    """What was measured so far, by image and settings."""
+    """What was measured so far, by image, settings and the code that measures."""
 
     def __init__(self, options: argparse.Namespace, image: str) -> None:
         SCRATCH.mkdir(parents=True, exist_ok=True)
-        settings = json.dumps([image, options.iterations, options.validation_iterations])
+        sources = content_tag([Path(__file__).parent, ROOT / "tests/trainer"])
+        settings = json.dumps([image, sources, options.iterations, options.validation_iterations, options.checkpoints])
         self._file = SCRATCH / f"{hashlib.sha256(settings.encode()).hexdigest()[:12]}.jsonl"
         if options.anew:
             self._file.unlink(missing_ok=True)
         self.found: dict[str, Any] = {"pairs": [], "short": [], "checkpoint": {}}
         for line in self._file.read_text().splitlines() if self._file.exists() else ():
-            self._take(json.loads(line))
+            with contextlib.suppress(json.JSONDecodeError):  # it was ended while it wrote
+                self._take(json.loads(line))
 
     def add(self, **found: Any) -> None:
         """Keep something more."""

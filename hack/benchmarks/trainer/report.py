@@ -108,7 +108,8 @@ def epoch_rows(pairs: Sequence[Pair], short: Sequence[Pair], steps: int) -> list
             f"{ours:.2f}",
             whole.words,
             f"<= {EPOCH_BUDGET:.2f}",
-            whole.value <= EPOCH_BUDGET,
+            # An epoch's end weighs more in shorter ones, and is where the trainer is faster: no verdict by them.
+            whole.value <= EPOCH_BUDGET if steps == STANDARD_STEPS and whole.sure else None,
         ),
         Row("of that its batches and steps, CPU s", of_nnunet[0], of_nnunet[1], within.words),
         Row("of that hooks, CPU µs an iteration", hooks[0], hooks[1]),
@@ -143,7 +144,7 @@ def standard_row(pairs: Sequence[Pair], short: Sequence[Pair], found: Mapping[st
     ours += statistics.median(found["ours"])
     value = ours / plain
     return Row(
-        f"an epoch of {GPU_EPOCH_SECONDS:.0f} s at the standard schedule, computed, s",
+        f"an epoch of {GPU_EPOCH_SECONDS:.0f} s with what is ours, computed, s",
         f"{plain:.2f}",
         f"{ours:.2f}",
         f"{value:.3f}",

@@ -70,6 +70,12 @@ def test_half_a_percent_too_much_is_a_miss(value: float, met: bool) -> None:
     assert row.met is met and row.ratio == f"{value:.3f} ± 0.0 %"
 
 
+def test_too_few_and_too_short_epochs_are_no_verdict() -> None:
+    """What follows the last batch weighs twelve times as much in epochs of 20 iterations."""
+    assert epoch_rows(pairs(0.9, 0.9), pairs(1.0), STEPS)[0].met is None
+    assert epoch_rows(pairs(*[0.9] * FEWEST_PAIRS), pairs(1.0), 24)[0].met is None
+
+
 def test_different_losses_are_a_miss() -> None:
     same, other, close = pairs(1.0), pairs(1.0, loss="0.502"), pairs(1.0, loss="0.50001")
     assert [row.met for row in epoch_rows(close, close, STEPS) if row.what == "training losses"] == [True]
