@@ -125,11 +125,12 @@ def _tell_twins(results: list[Result]) -> None:
 
 
 def _kind_problem(document: Document) -> str:
-    """Return what is wrong with a kind; nothing where it is one of ours, or clearly of somebody else's."""
+    """Return what is wrong with a kind; nothing where it is one of ours, or of somebody else's."""
     if not document.kind:
         return "kind is not set, must name the kind of the object"
-    version = str(document.body.get("apiVersion") or "")
-    meant = version.startswith(f"{GROUP}/") or document.kind.casefold().startswith("nnunet")
+    group, _, version = str(document.body.get("apiVersion") or "").rpartition("/")
+    # Others have kinds with such names, too: in a group of their own.
+    meant = group == GROUP or (not version and document.kind.casefold().startswith("nnunet"))
     if document.kind in _KINDS or not meant:
         return ""
     close = difflib.get_close_matches(document.kind, _KINDS, n=1, cutoff=0.5)

@@ -19,6 +19,9 @@ from nnunet_cli.text.words import age
 
 FORGOTTEN_SECONDS = 7 * 86400
 """A folder that is not written to for so long is spoken of."""
+STILL_SECONDS = 3600
+"""So long nothing must have been written to a folder of somebody's own before it is taken for left behind: the claim
+may be mounted in other namespaces, whose Jobs are not seen from this one."""
 TITLES = ("NAME", "JOB", "IMAGES", "SEGMENTED", "SIZE", "UNTOUCHED")
 
 
@@ -63,6 +66,11 @@ class Left:
         if ended is None:
             return "runs" if (self.job.get("status") or {}).get("active") else "waits"
         return "failed" if ended.failed else "complete"
+
+    @property
+    def may_be_written(self) -> bool:
+        """Whether a Job that is not known may write to it still."""
+        return bool(self.folder and self.folder.within and self.folder.idle_seconds < STILL_SECONDS)
 
     @property
     def hidden(self) -> OnClaim | None:

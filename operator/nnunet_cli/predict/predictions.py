@@ -116,12 +116,15 @@ def _jobs(cluster: Cluster, namespace: str, labels: str) -> list[Object]:
 
 
 def _wanted(there: Sequence[Left], names: Sequence[str], where: str) -> list[Left]:
-    """Return those of these names. Raises CliError where one is not there, before anything is removed."""
+    """Return those of these names. Raises CliError, before anything is removed, where one is not there or in use."""
     by_name = {one.name: one for one in there}
     for name in names:
         if name not in by_name:
             known = ", ".join(by_name) or "none"
             raise CliError(f"{where} has no prediction {name}. There are: {known}", ExitCode.FOUND)
+        if by_name[name].may_be_written:
+            words = "was written to within the last hour: a Job of another namespace may be at work in it"
+            raise CliError(f"{name} {words}. Remove it an hour after its last change", ExitCode.FOUND)
     return [by_name[name] for name in dict.fromkeys(names)]
 
 

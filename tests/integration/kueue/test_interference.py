@@ -2,11 +2,23 @@
 
 from tests.integration.conftest import Lab
 from tests.integration.kueue.test_queues import checked, queued_training
+from tests.support.kube import Object
 from tests.support.kueue import GPU, PLENTY, Kueue
 
 
 def no_retry_is_used(lab: Lab) -> bool:
     return not any(job["status"].get("failed") for job in lab.jobs())
+
+
+def another_pod(lab: Lab, before: Object, stage: str, fold: str = "") -> Object:
+    """Wait for a pod of a stage that is not the one of before, which may be there for a moment still."""
+
+    def others() -> list[Object]:
+        pods = lab.kubelet.pods("hippo", stage, fold)
+        return [pod for pod in pods if pod["metadata"]["uid"] != before["metadata"]["uid"]]
+
+    (found,) = lab.wait(f"another pod of {stage} {fold}", others)
+    return found
 
 
 def test_a_check_that_has_it_try_again(kueue: Kueue, lab: Lab) -> None:
@@ -36,13 +48,14 @@ def test_an_evaluation_is_stopped_for_others(kueue: Kueue, lab: Lab) -> None:
     lab.plan_and_train()
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
     lab.kubelet.end(lab.kubelet.pod("hippo", "verify"))
-    lab.kubelet.run(lab.kubelet.pod("hippo", "evaluate"))
+    evaluates = lab.kubelet.pod("hippo", "evaluate")
+    lab.kubelet.run(evaluates)
     queued_training(lab, "urgent", queuePriorityClassName=high)
     condition = lab.wait_said("Preempted to accommodate Job urgent-plan")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("evaluation waits")
     assert lab.condition("EpochsProven")["status"] == "True" and lab.condition("Failed")["status"] == "False"
     lab.api.delete("nnunettrainings", lab.namespace, "urgent")
-    lab.kubelet.end(lab.kubelet.pod("hippo", "evaluate"))
+    lab.kubelet.end(another_pod(lab, evaluates, "evaluate"))
     lab.wait_reason("Complete", "TrainingComplete")
     assert no_retry_is_used(lab)
 
@@ -51,13 +64,14 @@ def test_a_local_queue_that_somebody_stops_and_lets_go_on(kueue: Kueue, lab: Lab
     kueue.queue(lab.namespace, "q")
     queued_training(lab)
     lab.plan_and_train()
-    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
+    trains = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(trains)
     lab.api.merge("localqueues", lab.namespace, "q", {"spec": {"stopPolicy": "HoldAndDrain"}})
     condition = lab.wait_said("LocalQueue is stopped")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("fold 0 waits")
     assert "says why it is stopped" in condition["message"], condition
     lab.api.merge("localqueues", lab.namespace, "q", {"spec": {"stopPolicy": "None"}})
-    lab.kubelet.pod("hippo", "fold", "0")
+    another_pod(lab, trains, "fold", "0")
     assert no_retry_is_used(lab)
 
 
@@ -78,7 +92,7 @@ def test_a_workload_that_somebody_deletes(kueue: Kueue, lab: Lab) -> None:
         return now is not None and now["metadata"]["uid"] != found["metadata"]["uid"]
 
     lab.wait("another Workload", another)
-    lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
+    lab.kubelet.end(another_pod(lab, pod, "fold", "0"))
     lab.kubelet.pod("hippo", "verify")
     assert no_retry_is_used(lab)
 
@@ -105,11 +119,12 @@ def test_quota_that_its_owner_takes_back(kueue: Kueue, lab: Lab) -> None:
         kueue.local_queue(name, team, f"{name}-{team}")
     queued_training(lab, queueName="borrows")
     lab.plan_and_train()
-    lab.kubelet.run(lab.kubelet.pod("hippo", "fold", "0"))
+    trains = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(trains)
     queued_training(lab, "owner", queueName="lends")
     lab.plan_and_train("owner")
     condition = lab.wait_said("Preempted to accommodate Job owner-fold-0 due to reclamation within the cohort")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("fold 0 waits")
     lab.kubelet.end(lab.kubelet.pod("owner", "fold", "0"))
-    lab.kubelet.pod("hippo", "fold", "0")
+    another_pod(lab, trains, "fold", "0")
     assert no_retry_is_used(lab)
