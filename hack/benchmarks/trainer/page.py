@@ -81,8 +81,8 @@ cost without the making of the bytes.
   is {errors:.1f} times its error from 1{doubt}.
 - **The epoch of {GPU_EPOCH_SECONDS:.0f} s is computed, not seen**: nnU-Net's figure for an A100 on both sides, with the
   hooks, the end of an epoch and the checkpoint of this page added, and without what the row of batches and steps says:
-  plain nnU-Net's in CPU seconds, the trainer's by the clock, which is the longer one. Whether a GPU changes any of it only [`make check-gpu`](../development/gpu.md) tells, and
-  none has run it yet.
+  plain nnU-Net's in CPU seconds, the trainer's by the clock, which is the longer one. Whether a GPU changes any of it
+  only [`make check-gpu`](../development/gpu.md) tells, and none has run it yet.
 - **The ratio of whole epochs is that of a tiny network on one core**, of which the end of an epoch is a larger share
   than of a real one. That favours the trainer. It says nothing of workers, GPUs, network storage or torch.compile.
 - On a slower disk than this one it is the checkpoint that grows, and the trainer writes it in each epoch.
