@@ -24,51 +24,60 @@ from nnunet_cli.volumes.runs import read_begun
 _PLACE = "FOLDER|CLAIM:PATH"
 
 
+Input = Annotated[
+    str, typer.Option("--input", "-i", metavar=_PLACE, help="Images, CASE_0000.nii.gz and so on, here or on a claim.")
+]
+OutputPlace = Annotated[
+    str, typer.Option("--output", "-o", metavar=_PLACE, help="Where segmentations go, here or on a claim.")
+]
+Configuration = Annotated[
+    str | None,
+    typer.Option(
+        "--configuration",
+        metavar="NAME",
+        help="Configuration of several. Default: what was chosen by cross-validation.",
+        show_default=False,
+    ),
+]
+Replicate = Annotated[int, typer.Option("--replicate", min=1, metavar="N", help="Replicate, 1 is the first.")]
+CpuOnly = Annotated[bool, typer.Option("--cpu-only", help="Predict without a GPU, which takes long.")]
+Cpu = Annotated[
+    str | None, typer.Option("--cpu", metavar="QUANTITY", help="CPU cores. Default: the training's resources.")
+]
+Memory = Annotated[
+    str | None, typer.Option("--memory", metavar="QUANTITY", help="Memory. Default: the training's resources.")
+]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Start it, and leave. The same command follows it.")]
+Delete = Annotated[
+    bool, typer.Option("--delete", help="End what the same command has begun, and remove what lies on the claim.")
+]
+TrainerImage = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="IMAGE",
+        envvar=IMAGE_VARIABLE,
+        help="Trainer image of the pods. Default: the one that the operator was installed with.",
+        show_default=False,
+    ),
+]
+
+
 @asks_cluster
 def predict(
     name: Name,
-    input_: Annotated[
-        str,
-        typer.Option("--input", "-i", metavar=_PLACE, help="Images, CASE_0000.nii.gz and so on, here or on a claim."),
-    ],
-    output: Annotated[
-        str, typer.Option("--output", "-o", metavar=_PLACE, help="Where segmentations go, here or on a claim.")
-    ],
+    input_: Input,
+    output: OutputPlace,
     namespace: Namespace = None,
-    configuration: Annotated[
-        str | None,
-        typer.Option(
-            "--configuration",
-            metavar="NAME",
-            help="Configuration of several. Default: what was chosen by cross-validation.",
-            show_default=False,
-        ),
-    ] = None,
-    replicate: Annotated[int, typer.Option("--replicate", min=1, metavar="N", help="Replicate, 1 is the first.")] = 1,
-    cpu_only: Annotated[bool, typer.Option("--cpu-only", help="Predict without a GPU, which takes long.")] = False,
-    cpu: Annotated[
-        str | None, typer.Option("--cpu", metavar="QUANTITY", help="CPU cores. Default: the training's resources.")
-    ] = None,
-    memory: Annotated[
-        str | None, typer.Option("--memory", metavar="QUANTITY", help="Memory. Default: the training's resources.")
-    ] = None,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Start it, and leave. The same command follows it.")
-    ] = False,
-    remove: Annotated[
-        bool, typer.Option("--delete", help="End what the same command has begun, and remove what lies on the claim.")
-    ] = False,
+    configuration: Configuration = None,
+    replicate: Replicate = 1,
+    cpu_only: CpuOnly = False,
+    cpu: Cpu = None,
+    memory: Memory = None,
+    no_wait: NoWait = False,
+    remove: Delete = False,
     follow_links: FollowLinks = False,
-    image: Annotated[
-        str | None,
-        typer.Option(
-            "--image",
-            metavar="IMAGE",
-            envvar=IMAGE_VARIABLE,
-            help="Trainer image of the pods. Default: the one that the operator was installed with.",
-            show_default=False,
-        ),
-    ] = None,
+    image: TrainerImage = None,
     timeout: HelperTimeout = 300.0,
     *,
     to: Connection,
