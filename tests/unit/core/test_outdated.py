@@ -20,6 +20,7 @@ from tests.support.made_worlds import (
     FOLD,
     PLAN,
     VERIFY,
+    condition,
     created,
     decide,
     deleted,
@@ -28,6 +29,7 @@ from tests.support.made_worlds import (
     job,
     planned,
     pod,
+    rfc3339,
     running,
     stated,
     unschedulable,
@@ -98,6 +100,18 @@ def test_what_may_run_is_left_alone(pods: Pods) -> None:
     before, now = training(**ONE, **WRONG), training(**ONE, **RIGHT)
     old = fold_job(before)
     assert not deleted(decide(world(now, *planned(now), old, *pods(old))))
+
+
+@pytest.mark.parametrize(("code", "minutes"), [(0, 6), (75, 21)])
+def test_an_end_of_which_nothing_is_made_is_not_thrown_away(code: int, minutes: int) -> None:
+    """The Job controller may be slow, or the clock of the node behind: the next moment counts it."""
+    before, now = training(**ONE, **WRONG), training(**ONE, **RIGHT)
+    old = fold_job(before)
+    over = ended(old, code)
+    over["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = rfc3339(NOW)
+    result = decide(world(now, *planned(now), old, over, now=NOW + timedelta(minutes=minutes)))
+    assert "made nothing of the end of pod" in condition(result, "Progressing").message
+    assert not deleted(result)
 
 
 @pytest.mark.parametrize("what", [RIGHT, {}], ids=["asked for otherwise", "other settings of the operator"])
