@@ -85,10 +85,11 @@ def seconds_to_notice(pod: PodView, now: datetime | None) -> float | None:
 def is_podless(job: JobView) -> bool:
     """Tell whether a Job should get its first pod by now, which Kubernetes' Job controller makes within a moment.
 
-    Not so one that is, or was, suspended: when it was resumed is not known.
+    Not so one that is, or was, suspended: when it was resumed is not known. Nor one that the controller has taken up:
+    where its pod was drained, evicted or preempted, the next comes after a pause that grows to 10 minutes.
     """
     never_held = not (job.suspended or job.was_suspended or job.queue)
-    return never_held and not (job.has_pod or job.failed or job.ended or job.deleting)
+    return never_held and not (job.taken_up or job.has_pod or job.failed or job.ended or job.deleting)
 
 
 def podless() -> Trouble:

@@ -72,6 +72,8 @@ class JobView:
     """Finalizers of others."""
     suspended: bool
     was_suspended: bool
+    taken_up: bool
+    """Kubernetes' Job controller has gone about its pods."""
     queue: str
     """Kueue's LocalQueue, by its label, which webhooks give and people change; empty where it has none."""
     priority: str
@@ -271,6 +273,7 @@ def job_view(body: Manifest) -> JobView:
         was_suspended=any(one.get("type") == "Suspended" for one in status.get("conditions") or []),
         queue=_word(labels.get(QUEUE_LABEL)),
         priority=_priority(labels, spec),
+        taken_up=bool(status.get("startTime")),
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),

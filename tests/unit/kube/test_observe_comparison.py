@@ -84,6 +84,7 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([], [], {"refusals": {"shorter-compare": "exceeded quota"}}, State.BLOCKED, "refuses its pod: exceeded quota"),
         ([job(creationTimestamp="2026-03-01T12:59:50Z")], [], {}, State.STARTING, ""),
         ([job()], [], {}, State.BLOCKED, "which Kubernetes' Job controller has not made"),
+        ([job({"startTime": "2026-03-01T12:00:00Z"})], [], {}, State.STARTING, ""),
         ([job({"active": 1})], [], {}, State.BLOCKED, "the pod of its Job shorter-compare lacks the label"),
         ([job()], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([suspended(queue="gpus")], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
