@@ -40,6 +40,8 @@ USUAL_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 """Reasons that their messages make plain."""
 
+_CONTROL_PLANE = r"untolerated taint \{node-role\.kubernetes\.io/(?:control-plane|master):[^}]*\}"
+"""In the scheduler's words: nodes on which no training is to run."""
 _OF_POD = r'^ephemeral volume \S+: create PVC \S+: |"[^"]+" (?=is (?:forbidden|invalid))'
 """In what is said of a pod's own claim: names that are others with each pod."""
 
@@ -107,12 +109,14 @@ def _case_of_claim(lower: str) -> str:
 
 
 def _case_of_nodes(lower: str) -> str:
+    # A resource with a domain is never one that a training asks for beside its GPUs.
+    if re.search(r"insufficient [\w.-]+/", lower):
+        return Case.FOREIGN_RESOURCE
     if any(words in lower for words in ("affinity", "selector", "topology spread", "volume zone")):
         return Case.NODE_LABELS
-    if "untolerated taint" in lower or "were unschedulable" in lower:
-        return Case.NODE_TAINTS
-    # A resource with a domain is never one that a training asks for beside its GPUs.
-    return Case.FOREIGN_RESOURCE if re.search(r"insufficient [\w.-]+/", lower) else ""
+    # Each cluster has nodes of the control plane, which are not meant where others lack room.
+    tainted = re.sub(_CONTROL_PLANE, "", lower) if "insufficient" in lower else lower
+    return Case.NODE_TAINTS if "untolerated taint" in tainted or "were unschedulable" in tainted else ""
 
 
 def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
