@@ -213,6 +213,14 @@ def test_what_others_change_in_a_job_makes_nothing_anew() -> None:
     assert not deleted(decide(world(of, *planned(of), old)))
 
 
+def on_silent_node(of: Manifest) -> Manifest:
+    """Return a pod that may pull a large image for ten minutes."""
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": rfc3339(NOW - timedelta(minutes=11))}
+    body = waiting(of, "ContainerCreating", conditions=[placed])
+    body["spec"]["nodeName"] = "gpu-1"
+    return body
+
+
 SETTINGS: dict[str, JobOptions] = {
     "image": replace(OPTIONS, trainer_image="registry.example/trainer:2"),
     "pull secrets": replace(OPTIONS, image_pull_secrets=("pull",)),
@@ -223,6 +231,7 @@ CONCERNED: dict[str, Pods] = {
     "a user that the image does not have": lambda j: [waiting(j, "CreateContainerConfigError", "will run as root")],
 }
 NOT_CONCERNED: dict[str, Pods] = {
+    "a pod whose node says nothing": lambda j: [on_silent_node(j)],
     "no pod": lambda _: [],
     "a pod that nobody has looked at": lambda j: [pod(j)],
     "a pod without a node": lambda j: [unschedulable(j, "0/3 nodes are available")],
