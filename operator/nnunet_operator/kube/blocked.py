@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
-from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import Reason
 from nnunet_api.refusals import case_of
 from nnunet_api.remedies.remedy import Case
@@ -207,11 +206,9 @@ def several_pods() -> Trouble:
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
 
 
-def unseen(job: str) -> Trouble:
+def unseen(job: str, label: str) -> Trouble:
     """Return the trouble of a Job that counts a pod which no watch shows: it lacks the label by which it is known."""
-    matter = (
-        f"can't be followed: the pod of its Job {job} lacks the label {TRAINING_LABEL}, which something has taken off"
-    )
+    matter = f"can't be followed: the pod of its Job {job} lacks the label {label}, which something has taken off"
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
 
 

@@ -222,7 +222,7 @@ def _judge(
         return State.BLOCKED, rejected(refusal), ""
     unread = snapshot.unread.get(child.name)
     if not pods and (job.has_pod or not unread):
-        silent = silence_on_job(job, snapshot.now, snapshot.unseen_seconds)
+        silent = silence_on_job(job, TRAINING_LABEL, snapshot.now, snapshot.unseen_seconds)
     if silent:
         return State.BLOCKED, silent, ""
     return _starting(endings, unread)

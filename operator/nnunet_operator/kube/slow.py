@@ -34,12 +34,17 @@ def silence_on_pod(pod: PodView, now: datetime | None, unseen_seconds: float = U
     return slow(pod) if seconds_to_start(pod, now) == 0 else None
 
 
-def silence_on_job(job: JobView, now: datetime | None, unseen_seconds: float = UNSEEN_SECONDS) -> Trouble | None:
-    """Return what is to be said of a Job of which no pod is seen, where nobody says why."""
+def silence_on_job(
+    job: JobView, label: str, now: datetime | None, unseen_seconds: float = UNSEEN_SECONDS
+) -> Trouble | None:
+    """Return what is to be said of a Job of which no pod is seen, where nobody says why.
+
+    `label` is the one by which its pods are watched.
+    """
     if age(job, now) <= unseen_seconds:
         return None
     if job.has_pod:
-        return unseen(job.name)
+        return unseen(job.name, label)
     return podless() if is_podless(job) else None
 
 

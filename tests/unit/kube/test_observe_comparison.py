@@ -85,7 +85,7 @@ def seen(jobs: list[Manifest], pods: list[Manifest] | None = None, **more: Any) 
         ([job(creationTimestamp="2026-03-01T12:59:50Z")], [], {}, State.STARTING, ""),
         ([job()], [], {}, State.BLOCKED, "which Kubernetes' Job controller has not made"),
         ([job({"startTime": "2026-03-01T12:00:00Z"})], [], {}, State.STARTING, ""),
-        ([job({"active": 1})], [], {}, State.BLOCKED, "the pod of its Job shorter-compare lacks the label"),
+        ([job({"active": 1})], [], {}, State.BLOCKED, "compare lacks the label nnunet.dev/comparison,"),
         ([job()], [pod({"running": {}})], {}, State.RUNNING, ""),
         ([suspended(queue="gpus")], [], {"queue_name": "gpus"}, State.BLOCKED, "Kueue's LocalQueue gpus"),
         ([suspended()], [], {}, State.BLOCKED, "because its Job is suspended"),
