@@ -214,8 +214,8 @@ WAITING: Mapping[str, Remedy] = {
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
             Case.SILENT_NODE: "It may still pull a large image: see kubectl -n {namespace} describe pods. Else have "
             "the node that is named looked at (kubectl describe node NODE): its kubelet may be away, or wait for a "
-            "volume. kubectl cordon NODE keeps other pods off it; where the pod is deleted the next one may get "
-            "another node.",
+            "volume. kubectl cordon NODE keeps other pods off it. To have this one elsewhere, have the node drained, or "
+            "its Node deleted where it does not come back; a pod that is deleted by hand may use up a retry.",
         },
     ),
     Reason.SIDECAR_RUNNING: Remedy(
