@@ -90,6 +90,10 @@ _BY_CASE: Mapping[tuple[str, str], str] = {
         f"imagePullSecrets in {_TEMPLATE}, or those of the chart, let the node pull it. Where the image itself is "
         f"mended, it goes on by itself. {RETRY}"
     ),
+    (Reason.IMAGE_UNAVAILABLE, Case.SIGNATURE): (
+        "Have the image that is named, which is the chart's trainer.image, signed by a key that the policy of the "
+        f"nodes takes, or ask who runs the cluster to have it take the image's. {Then.BY_ITSELF.value}"
+    ),
     (Reason.POD_REJECTED, Case.ABSENT): (
         "Create the ServiceAccount, PriorityClass or RuntimeClass that is named, after which it goes on by itself, or "
         f"put its name in {_TEMPLATE} right. {RETRY}"

@@ -167,6 +167,9 @@ WAITING: Mapping[str, Remedy] = {
         cases={
             Case.FOLDERS: "Check the chart's trainer.image, which makes the folders, the registry, and "
             "spec.podTemplate.imagePullSecrets.",
+            Case.SIGNATURE: "Have the image that is named signed by a key that the policy of the nodes takes, or ask "
+            "who runs the cluster to have it take the image's. Where spec.trainer.image is a wrong one, which can't "
+            "change, delete this training and create it anew.",
             Case.INJECTED: SEE_INJECTED,
         },
     ),

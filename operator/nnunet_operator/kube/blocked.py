@@ -12,6 +12,7 @@ from nnunet_operator.core.observation import Trouble
 from nnunet_operator.kube.endings import shorten
 from nnunet_operator.kube.views import NOBODY, ContainerView, Owner, PodView, Said
 
+_UNSIGNED = "SignatureValidationFailed"
 IMAGE_REASONS = frozenset(
     {
         "ErrImagePull",
@@ -20,7 +21,7 @@ IMAGE_REASONS = frozenset(
         "ErrImageNeverPull",
         "ImageInspectError",
         "RegistryUnavailable",
-        "SignatureValidationFailed",
+        _UNSIGNED,
     }
 )
 _ABOUT_CLAIMS = (
@@ -130,6 +131,8 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
             matter = f"waits for image {image} of container {foreign}{detail}"
             return Trouble(Reason.IMAGE_UNAVAILABLE, matter, Case.INJECTED)
         case = Case.FOLDERS if name == PREPARE_CONTAINER_NAME else ""
+        # A back-off quotes it.
+        case = Case.SIGNATURE if _UNSIGNED in f"{reason} {message}" else case
         return Trouble(Reason.IMAGE_UNAVAILABLE, f"waits for image {image}{detail}", case)
     if reason in USUAL_REASONS:
         return None

@@ -172,7 +172,13 @@ def test_another_name_of_gpus() -> None:
             "SignatureValidationFailed",
             "no key matches",
             "ImageUnavailable",
-            "waits for image registry.example/trainer:1: no key matches. See that",
+            "waits for image registry.example/trainer:1: no key matches. Have the image that is named signed",
+        ),
+        (
+            "ImagePullBackOff",
+            'Back-off pulling image "x": SignatureValidationFailed: no key matches',
+            "ImageUnavailable",
+            "waits for image registry.example/trainer:1: no key matches. Have the image that is named signed",
         ),
         (
             "PreCreateHookError",
