@@ -102,6 +102,7 @@ def test_two_that_have_one_name_and_differ(nnunet: Command) -> None:
         ("NnunetTrainings", "nnunet.dev", "did you mean NnunetTraining?"),
         ("nnunettraining", "nnunet.dev", "did you mean NnunetTraining?"),
         ("Nnunetcomparison", "example.org", "did you mean NnunetComparison?"),
+        ("NnunetTraning", "nnunet.org", "did you mean NnunetTraining?"),
         ("Job", "nnunet.dev", "nnunet.dev has NnunetTraining, NnunetComparison, NnunetTrainingPolicy, NnunetTestSet"),
     ],
 )
@@ -110,6 +111,14 @@ def test_a_kind_that_is_misspelt_is_not_passed_over(nnunet: Command, kind: str, 
     body = {**training(), "kind": kind, "apiVersion": f"{group}/v1alpha1"}
     run = nnunet("lint", write("t.yaml", training(), body), "--offline")
     assert run.code == 1 and f"kind is {kind!r}, which nnunet.dev does not have: {hint}" in run.out, run.out
+
+
+@pytest.mark.parametrize("kind", ["NnunetPipeline", "NnunetTrainingSet", "NnunetTrainingClaim"])
+def test_a_kind_of_somebody_else_is_skipped(nnunet: Command, kind: str) -> None:
+    """A platform has kinds of its own about trainings, in files beside these."""
+    body = {"apiVersion": "platform.example.org/v1", "kind": kind, "metadata": {"name": "x"}}
+    run = nnunet("lint", write("t.yaml", training(), body), "--offline")
+    assert run.code == 0 and f"t.yaml, document 2: {kind}, skipped" in run.out, run.out
 
 
 def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:
