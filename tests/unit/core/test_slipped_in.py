@@ -89,6 +89,11 @@ HONEST: dict[str, Change] = {
         lambda pod: trainer_of(pod)["volumeMounts"].append(SECRETS), volume("vault-secrets"), sidecar(**SECRETS)
     ),
     "what collects logs": sidecar(name="results", mountPath="/logs", readOnly=True),
+    "what scans a volume that nobody can write": both(
+        volume("results", **CLAIM),
+        volume("mine", persistentVolumeClaim={"claimName": "nnunet-results", "readOnly": True}),
+        sidecar(name="mine", mountPath="/scan"),
+    ),
     "a claim of its own": both(
         volume("own", persistentVolumeClaim={"claimName": "own"}), sidecar(name="own", mountPath="/own")
     ),
