@@ -109,8 +109,11 @@ def beside(pod: Mapping[str, Any], ours: Collection[str]) -> Iterator[str]:
         *(pod.get("ephemeralContainers") or ()),
     ]
     others = [one for one in containers if one.get("name") not in ours]
-    if others and pod.get("shareProcessNamespace"):
-        yield f"processes shared with container {others[0].get('name')}"
+    shared = pod.get("shareProcessNamespace")
+    # An ephemeral container may join the processes of one alone, as kubectl debug --target does.
+    joined = [one for one in others if shared or one.get("targetContainerName") in ours]
+    if joined:
+        yield f"processes shared with container {joined[0].get('name')}"
     mounts = [mount for one in containers if one.get("name") in ours for mount in one.get("volumeMounts") or ()]
     working = {mount.get("name") for mount in mounts if _is_worked_with(_mounted(mount))}
     claims = {claim for volume in pod.get("volumes") or () if volume.get("name") in working for claim in _claim(volume)}
