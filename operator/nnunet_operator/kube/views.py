@@ -335,7 +335,9 @@ def pod_view(body: Manifest) -> PodView:
         rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,
         preparing=tuple(_containers(status.get("initContainerStatuses"))),
-        sidecars=tuple(_word(one["name"]) for one in spec.get("initContainers") or [] if one.get("restartPolicy")),
+        sidecars=tuple(
+            _word(one["name"]) for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"
+        ),
         containers=tuple(_containers(status.get("containerStatuses"))),
     )
 

@@ -71,7 +71,11 @@ def after(wait: timedelta, *objects: Manifest, **more: Any) -> Decision:
 def test_a_pod_that_has_a_node_and_does_not_begin(preparing: list[Manifest], reason: str, says: str) -> None:
     fold = job(ONE, FOLD, "0")
     held = on_node(fold, initContainerStatuses=preparing)
-    held["spec"]["initContainers"] = [{"name": "mesh", "restartPolicy": "Always"}, {"name": "prepare"}]
+    held["spec"]["initContainers"] = [
+        {"name": "mesh", "restartPolicy": "Always"},
+        {"name": "vault-init", "restartPolicy": "Never"},
+        {"name": "prepare"},
+    ]
     early = after(SLOW - timedelta(seconds=5), *planned(ONE), fold, held)
     assert stated(early, "Progressing")[1] == "Starting" and early.requeue_after == 5
     result = after(SLOW, *planned(ONE), fold, held)
