@@ -206,6 +206,7 @@ WAITING = (
         "the image's signature is not the one that the node asks for",
         Reason.IMAGE_UNAVAILABLE,
         "no key matches",
+        Case.SIGNATURE,
     ),
     Obstacle(
         "silent_node",

@@ -109,12 +109,17 @@ def beside(pod: Mapping[str, Any], ours: Collection[str]) -> Iterator[str]:
         *(pod.get("ephemeralContainers") or ()),
     ]
     others = [one for one in containers if one.get("name") not in ours]
-    if others and pod.get("shareProcessNamespace"):
-        yield f"processes shared with container {others[0].get('name')}"
+    shared = pod.get("shareProcessNamespace")
+    # An ephemeral container may join the processes of one alone, as kubectl debug --target does.
+    joined = [one for one in others if shared or one.get("targetContainerName") in ours]
+    if joined:
+        yield f"processes shared with container {joined[0].get('name')}"
     mounts = [mount for one in containers if one.get("name") in ours for mount in one.get("volumeMounts") or ()]
     working = {mount.get("name") for mount in mounts if _is_worked_with(_mounted(mount))}
     claims = {claim for volume in pod.get("volumes") or () if volume.get("name") in working for claim in _claim(volume)}
     working |= {volume.get("name") for volume in pod.get("volumes") or () if claims.intersection(_claim(volume))}
+    # The kubelet mounts such a volume so that nobody can write, whatever the mounts say.
+    working -= {volume.get("name") for volume in pod.get("volumes") or () if _is_read_only(volume)}
     for one in others:
         written = {str(mount.get("name")) for mount in one.get("volumeMounts") or () if not mount.get("readOnly")}
         yield from (f"{volume} written by container {one.get('name')}" for volume in sorted(written & working))
@@ -127,6 +132,10 @@ def _is_worked_with(path: str) -> bool:
 def _claim(volume: Mapping[str, Any]) -> Iterator[str]:
     if name := (volume.get("persistentVolumeClaim") or {}).get("claimName"):
         yield str(name)
+
+
+def _is_read_only(volume: Mapping[str, Any]) -> bool:
+    return bool((volume.get("persistentVolumeClaim") or {}).get("readOnly"))
 
 
 def between(asked: Mapping[str, Any], has: Mapping[str, Any]) -> tuple[str, ...]:

@@ -62,7 +62,16 @@ _BY_CASE: Mapping[tuple[str, str], str] = {
         f"No free node has the labels that {_TEMPLATE}, the ResourceFlavor of its queue, or a volume asks for: it "
         f"starts as soon as there is one. Or put nodeSelector or affinity right there. {RETRY}"
     ),
-    (Reason.WAITING_FOR_RESOURCES, Case.NODE_TAINTS): f"Nodes are tainted: see tolerations in {_TEMPLATE}. {RETRY}",
+    (Reason.WAITING_FOR_RESOURCES, Case.NODE_TAINTS): (
+        "See kubectl get nodes. What is NotReady, or short of disk or memory (kubectl describe nodes), has to be put "
+        "right; SchedulingDisabled goes by kubectl uncordon NODE: it goes on by itself after that. For taints that "
+        f"keep nodes for some pods see tolerations in {_TEMPLATE}; or ask for less in spec.resources of the "
+        f"comparison, where other nodes lack room. {RETRY}"
+    ),
+    (Reason.WAITING_FOR_RESOURCES, Case.FOREIGN_RESOURCE): (
+        "The comparison does not ask for the resource that is named: a rule of the cluster has put it into its pod "
+        f"({MUTATIONS}). Wait until some is free, or ask who runs the cluster. {Then.BY_ITSELF.value}"
+    ),
     (Reason.CLAIM_NOT_BOUND, ""): (
         "Give the claim a StorageClass that can provide a volume, or a volume that matches; who runs the cluster knows "
         f"which. {Then.BY_ITSELF.value}"
@@ -80,6 +89,10 @@ _BY_CASE: Mapping[tuple[str, str], str] = {
         "See that the registry has the image that is named, which is the chart's trainer.image, and that "
         f"imagePullSecrets in {_TEMPLATE}, or those of the chart, let the node pull it. Where the image itself is "
         f"mended, it goes on by itself. {RETRY}"
+    ),
+    (Reason.IMAGE_UNAVAILABLE, Case.SIGNATURE): (
+        "Have the image that is named, which is the chart's trainer.image, signed by a key that the policy of the "
+        f"nodes takes, or ask who runs the cluster to have it take the image's. {Then.BY_ITSELF.value}"
     ),
     (Reason.POD_REJECTED, Case.ABSENT): (
         "Create the ServiceAccount, PriorityClass or RuntimeClass that is named, after which it goes on by itself, or "

@@ -139,6 +139,8 @@ class Case(StrEnum):
     """A rule of the cluster limits how long the Job or its pod may take."""
     FOLDERS = "Folders"
     """It is about the container that makes the folders, or about a folder that is gone."""
+    SIGNATURE = "Signature"
+    """The node's policy on signatures refuses the image."""
     ON_NODE = "OnNode"
     """The kubelet can't start the pod."""
     SILENT_NODE = "SilentNode"

@@ -25,6 +25,8 @@ from nnunet_cli.options import Output, TextOutput, asks_cluster
 
 _CHECKS = {KIND: check, COMPARISON: check_comparison}
 _KINDS = (*_CHECKS, POLICY, TEST_SET)
+_ALIKE, _ALL_BUT_THE_SAME = 0.5, 0.95
+"""How much a kind has to have of one of these to be meant for it: from half of its letters to all but one."""
 
 
 @asks_cluster
@@ -125,16 +127,17 @@ def _tell_twins(results: list[Result]) -> None:
 
 
 def _kind_problem(document: Document) -> str:
-    """Return what is wrong with a kind; nothing where it is one of ours, or of somebody else's."""
+    """Return what is wrong with a kind; nothing where it is one of ours, or clearly of somebody else's."""
     if not document.kind:
         return "kind is not set, must name the kind of the object"
-    group, _, version = str(document.body.get("apiVersion") or "").rpartition("/")
-    # Others have kinds with such names, too: in a group of their own.
-    meant = group == GROUP or (not version and document.kind.casefold().startswith("nnunet"))
-    if document.kind in _KINDS or not meant:
+    ours = str(document.body.get("apiVersion") or "").startswith(f"{GROUP}/")
+    kinds = {kind.casefold(): kind for kind in _KINDS}
+    # In another group it may well be a kind of somebody else's, as NnunetPipeline of a platform.
+    cutoff = _ALIKE if ours else _ALL_BUT_THE_SAME
+    close = difflib.get_close_matches(document.kind.casefold(), kinds, n=1, cutoff=cutoff)
+    if document.kind in _KINDS or not (ours or close):
         return ""
-    close = difflib.get_close_matches(document.kind, _KINDS, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"{GROUP} has {', '.join(_KINDS)}"
+    hint = f"did you mean {kinds[close[0]]}?" if close else f"{GROUP} has {', '.join(_KINDS)}"
     return f"kind is {document.kind!r}, which {GROUP} does not have: {hint}"
 
 

@@ -19,9 +19,8 @@ from nnunet_cli.text.words import age
 
 FORGOTTEN_SECONDS = 7 * 86400
 """A folder that is not written to for so long is spoken of."""
-STILL_SECONDS = 3600
-"""So long nothing must have been written to a folder of somebody's own before it is taken for left behind: the claim
-may be mounted in other namespaces, whose Jobs are not seen from this one."""
+LATELY_SECONDS = 3600
+"""A folder that was written to within this time may be that of a Job elsewhere."""
 TITLES = ("NAME", "JOB", "IMAGES", "SEGMENTED", "SIZE", "UNTOUCHED")
 
 
@@ -66,11 +65,6 @@ class Left:
         if ended is None:
             return "runs" if (self.job.get("status") or {}).get("active") else "waits"
         return "failed" if ended.failed else "complete"
-
-    @property
-    def may_be_written(self) -> bool:
-        """Whether a Job that is not known may write to it still."""
-        return bool(self.folder and self.folder.within and self.folder.idle_seconds < STILL_SECONDS)
 
     @property
     def hidden(self) -> OnClaim | None:
@@ -134,6 +128,17 @@ def left_in(place: OnClaim, jobs: Iterable[Object], folders: Iterable[Mapping[st
         if (key := hidden.fullmatch(name := str(one["name"]))) and name not in known
     ]
     return sorted(found, key=lambda one: -(one.folder.idle_seconds if one.folder else 0.0))
+
+
+def in_use(name: str, found: Iterable[Left]) -> str:
+    """Return why what `left_in` has found may not be removed; empty where it may."""
+    now = next((one.folder for one in found if one.name == name), None)
+    if now is None:
+        return "a Job has been made for it, or it is gone"
+    if now.idle_seconds >= LATELY_SECONDS:
+        return ""
+    written = f"it was written to {age(now.idle_seconds)} ago, maybe by a Job of another namespace"
+    return f"{written} (kubectl get jobs -A -l {ALL_JOBS}). Where none is, try again an hour after that"
 
 
 def _key_of(job: Object) -> str:

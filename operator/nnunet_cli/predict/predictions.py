@@ -13,7 +13,7 @@ from nnunet_cli.kube.cluster import Cluster, Object
 from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.predict.following import RIGHTS, delete
-from nnunet_cli.predict.left import ALL_JOBS, TITLES, Left, data, labels_of, left_in, left_of, removed, rows
+from nnunet_cli.predict.left import ALL_JOBS, TITLES, Left, data, in_use, labels_of, left_in, left_of, removed, rows
 from nnunet_cli.predict.places import Local, place_of
 from nnunet_cli.predict.work import do, folders_beside, parent_of
 from nnunet_cli.text.output import print_data, print_table, say
@@ -54,7 +54,7 @@ def predictions(
     which images are sent and segmentations fetched: of predictions that go on, and of those that nobody has come back
     for. With --remove the Job is ended and the folder removed, also what was segmented and not fetched. What lies in a
     folder that somebody has named as CLAIM:PATH stays; only what is not done yet is removed there, too. Of a prediction
-    whose Job is gone that is found by --in, whichever training it was by.
+    whose Job is gone that is found by --in, whichever training it was by, where nobody has written for an hour.
 
     \b
     Examples:
@@ -65,7 +65,7 @@ def predictions(
     \b
     Exit codes:
       0  they were listed, or removed
-      1  there is no such prediction
+      1  there is no such prediction, or what --in has found may be written to still
       2  wrong usage
       3  there is no such training, a claim can't be mounted, or the cluster can't be reached, or refuses
     """
@@ -93,7 +93,7 @@ def predictions(
     where = f"{found.namespace}/{found.name}"
     if remove:
         for one in _wanted(there, remove, where):
-            _remove(cluster, mount, one, run.claim)
+            _remove(cluster, found.namespace, mount, one, run.claim)
             say(f"{where}: {removed(one)}")
     elif not print_data(output, lambda: data(there)):
         if there:
@@ -116,24 +116,26 @@ def _jobs(cluster: Cluster, namespace: str, labels: str) -> list[Object]:
 
 
 def _wanted(there: Sequence[Left], names: Sequence[str], where: str) -> list[Left]:
-    """Return those of these names. Raises CliError, before anything is removed, where one is not there or in use."""
+    """Return those of these names. Raises CliError where one is not there, before anything is removed."""
     by_name = {one.name: one for one in there}
     for name in names:
         if name not in by_name:
             known = ", ".join(by_name) or "none"
             raise CliError(f"{where} has no prediction {name}. There are: {known}", ExitCode.FOUND)
-        if by_name[name].may_be_written:
-            words = "was written to within the last hour: a Job of another namespace may be at work in it"
-            raise CliError(f"{name} {words}. Remove it an hour after its last change", ExitCode.FOUND)
     return [by_name[name] for name in dict.fromkeys(names)]
 
 
-def _remove(cluster: Cluster, mount: _Mount, one: Left, results: str) -> None:
-    """End a prediction: its Job first, which may write still."""
+def _remove(cluster: Cluster, namespace: str, mount: _Mount, one: Left, results: str) -> None:
+    """End a prediction: its Job first, which may write still. Raises CliError where one may that is not to be seen."""
     if one.job is not None:
         delete(cluster, one.job)
     if one.folder is not None:
-        with mount(one.folder.within.claim if one.folder.within else results, read_only=False) as volume:
+        within = one.folder.within
+        with mount(within.claim if within else results, read_only=False) as volume:
+            if within is not None:
+                folders = folders_beside(volume, within.path)
+                if words := in_use(one.name, left_in(within, _jobs(cluster, namespace, ALL_JOBS), folders)):
+                    raise CliError(f"{one.name} in {within} is not removed: {words}", ExitCode.FOUND)
             do(volume, "remove", one.folder.path)
     if (hidden := one.hidden) is not None:
         with mount(hidden.claim, read_only=False) as volume:

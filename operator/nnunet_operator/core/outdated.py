@@ -24,6 +24,8 @@ from nnunet_operator.core.training import Options, Training
 
 _OF_SETTINGS = (Reason.IMAGE_UNAVAILABLE, Reason.POD_REJECTED, Reason.CONTAINER_CONFIG_ERROR)
 """What the operator's settings may have brought about: another image, or another user, may mend it."""
+_NOT_OF_SETTINGS = (Case.INJECTED, Case.SILENT_NODE)
+"""What is in others' hands; a node that says nothing may be about to have pulled the image."""
 _NOT_OF_PROOF = {"labels", "annotations", "job_annotations", "volumes", "service_account_name"}
 MARK = re.compile(r"[0-9a-f]{16}")
 """What a mark looks like. Anything else is somebody else's, and says nothing."""
@@ -71,7 +73,7 @@ def _differs(training: Training, seen: Observation, options: Options) -> bool:
         return True
     # The settings may be others without anybody wanting that for what waits in a queue.
     trouble = seen.trouble
-    concerned = trouble is not None and trouble.reason in _OF_SETTINGS and trouble.case != Case.INJECTED
+    concerned = trouble is not None and trouble.reason in _OF_SETTINGS and trouble.case not in _NOT_OF_SETTINGS
     return concerned and _is_other(seen.operators_settings, operators_settings(options))
 
 

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 
 from nnunet_api.contract import CONTAINER_NAME, PREPARE_CONTAINER_NAME
-from nnunet_api.labels import TRAINING_LABEL
 from nnunet_api.reasons import Reason
 from nnunet_api.refusals import case_of
 from nnunet_api.remedies.remedy import Case
@@ -13,6 +12,7 @@ from nnunet_operator.core.observation import Trouble
 from nnunet_operator.kube.endings import shorten
 from nnunet_operator.kube.views import NOBODY, ContainerView, Owner, PodView, Said
 
+_UNSIGNED = "SignatureValidationFailed"
 IMAGE_REASONS = frozenset(
     {
         "ErrImagePull",
@@ -21,7 +21,7 @@ IMAGE_REASONS = frozenset(
         "ErrImageNeverPull",
         "ImageInspectError",
         "RegistryUnavailable",
-        "SignatureValidationFailed",
+        _UNSIGNED,
     }
 )
 _ABOUT_CLAIMS = (
@@ -40,6 +40,8 @@ USUAL_REASONS = frozenset({"", "ContainerCreating", "PodInitializing"})
 _CREATED = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 """Reasons that their messages make plain."""
 
+_CONTROL_PLANE = r"untolerated taint \{node-role\.kubernetes\.io/(?:control-plane|master):[^}]*\}"
+"""In the scheduler's words: nodes on which no training is to run."""
 _OF_POD = r'^ephemeral volume \S+: create PVC \S+: |"[^"]+" (?=is (?:forbidden|invalid))'
 """In what is said of a pod's own claim: names that are others with each pod."""
 
@@ -107,12 +109,14 @@ def _case_of_claim(lower: str) -> str:
 
 
 def _case_of_nodes(lower: str) -> str:
+    # A resource with a domain is never one that a training asks for beside its GPUs.
+    if re.search(r"insufficient [\w.-]+/", lower):
+        return Case.FOREIGN_RESOURCE
     if any(words in lower for words in ("affinity", "selector", "topology spread", "volume zone")):
         return Case.NODE_LABELS
-    if "untolerated taint" in lower or "were unschedulable" in lower:
-        return Case.NODE_TAINTS
-    # A resource with a domain is never one that a training asks for beside its GPUs.
-    return Case.FOREIGN_RESOURCE if re.search(r"insufficient [\w.-]+/", lower) else ""
+    # Each cluster has nodes of the control plane, which are not meant where others lack room.
+    tainted = re.sub(_CONTROL_PLANE, "", lower) if "insufficient" in lower else lower
+    return Case.NODE_TAINTS if "untolerated taint" in tainted or "were unschedulable" in tainted else ""
 
 
 def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
@@ -127,6 +131,8 @@ def _waiting(waiting: Said, container: ContainerView) -> Trouble | None:
             matter = f"waits for image {image} of container {foreign}{detail}"
             return Trouble(Reason.IMAGE_UNAVAILABLE, matter, Case.INJECTED)
         case = Case.FOLDERS if name == PREPARE_CONTAINER_NAME else ""
+        # A back-off quotes it.
+        case = Case.SIGNATURE if _UNSIGNED in f"{reason} {message}" else case
         return Trouble(Reason.IMAGE_UNAVAILABLE, f"waits for image {image}{detail}", case)
     if reason in USUAL_REASONS:
         return None
@@ -203,11 +209,9 @@ def several_pods() -> Trouble:
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
 
 
-def unseen(job: str) -> Trouble:
+def unseen(job: str, label: str) -> Trouble:
     """Return the trouble of a Job that counts a pod which no watch shows: it lacks the label by which it is known."""
-    matter = (
-        f"can't be followed: the pod of its Job {job} lacks the label {TRAINING_LABEL}, which something has taken off"
-    )
+    matter = f"can't be followed: the pod of its Job {job} lacks the label {label}, which something has taken off"
     return Trouble(Reason.CONTAINER_CONFIG_ERROR, matter, Case.CHANGED)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from nnunet_api.labels import TRAINING_LABEL, short_name
+from nnunet_api.remedies.remedy import Case
 from nnunet_api.stages import STAGES
 from nnunet_api.training import KIND, NnunetTrainingSpec
 from nnunet_operator.core.observation import Child, Observation, State, Trouble
@@ -157,7 +158,7 @@ def _ours(spec: NnunetTrainingSpec, snapshot: Snapshot, child: Child, job: JobVi
         asked_for=job.asked_for,
         operators_settings=job.operators_settings,
         # A pod that is counted and not seen, as without its label, may well train.
-        idle=_is_idle(state, pods) and not (job.has_pod and not pods),
+        idle=_is_idle(state, trouble, pods) and not (job.has_pod and not pods),
         told_min_epochs=job.told_min_epochs,
         created=job.created,
         finished=job.finished,
@@ -221,7 +222,7 @@ def _judge(
         return State.BLOCKED, rejected(refusal), ""
     unread = snapshot.unread.get(child.name)
     if not pods and (job.has_pod or not unread):
-        silent = silence_on_job(job, snapshot.now, snapshot.unseen_seconds)
+        silent = silence_on_job(job, TRAINING_LABEL, snapshot.now, snapshot.unseen_seconds)
     if silent:
         return State.BLOCKED, silent, ""
     return _starting(endings, unread)
@@ -254,10 +255,13 @@ def _starting(endings: list[Ending], unread: str | None) -> tuple[State, Trouble
     return State.STARTING, trouble, note
 
 
-def _is_idle(state: State, pods: list[PodView]) -> bool:
-    """Tell whether nothing of a Job runs. Where all its pods have ended, that of the last may still be counted."""
+def _is_idle(state: State, trouble: Trouble | None, pods: list[PodView]) -> bool:
+    """Tell whether nothing of a Job runs. Where all its pods have ended, the end of the last may still be counted."""
     living = [pod for pod in pods if not pod.over]
-    return not any(pod.begun for pod in living) if living else not pods or state is State.BLOCKED
+    if living or not pods:
+        return not any(pod.begun for pod in living)
+    # Where nothing is made of that end, it may be a success, which would be lost with the Job.
+    return state is State.BLOCKED and (trouble is None or trouble.case != Case.NO_POD)
 
 
 def _pods_of(job: JobView, pods: Iterable[PodView]) -> list[PodView]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from nnunet_api.comparison.model import KIND
+from nnunet_api.labels import COMPARISON_LABEL
 from nnunet_api.reasons import Reason
 from nnunet_operator.core.comparison.model import Comparison, JobSeen
 from nnunet_operator.core.observation import State, Trouble
@@ -133,7 +134,7 @@ def _blocked(job: JobView, pods: Sequence[PodView], snapshot: JobSnapshot) -> Tr
         said = None if job.has_pod else snapshot.refusals.get(job.name)
         if said:
             return rejected(said)
-        return silence_after(pods[-1], snapshot.now) if pods else silence_on_job(job, snapshot.now)
+        return silence_after(pods[-1], snapshot.now) if pods else silence_on_job(job, COMPARISON_LABEL, snapshot.now)
     if living.running or living.deleting:
         return None
     warning = snapshot.warnings.get(living.name)

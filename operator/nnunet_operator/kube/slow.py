@@ -34,12 +34,17 @@ def silence_on_pod(pod: PodView, now: datetime | None, unseen_seconds: float = U
     return slow(pod) if seconds_to_start(pod, now) == 0 else None
 
 
-def silence_on_job(job: JobView, now: datetime | None, unseen_seconds: float = UNSEEN_SECONDS) -> Trouble | None:
-    """Return what is to be said of a Job of which no pod is seen, where nobody says why."""
+def silence_on_job(
+    job: JobView, label: str, now: datetime | None, unseen_seconds: float = UNSEEN_SECONDS
+) -> Trouble | None:
+    """Return what is to be said of a Job of which no pod is seen, where nobody says why.
+
+    `label` is the one by which its pods are watched.
+    """
     if age(job, now) <= unseen_seconds:
         return None
     if job.has_pod:
-        return unseen(job.name)
+        return unseen(job.name, label)
     return podless() if is_podless(job) else None
 
 
@@ -85,10 +90,11 @@ def seconds_to_notice(pod: PodView, now: datetime | None) -> float | None:
 def is_podless(job: JobView) -> bool:
     """Tell whether a Job should get its first pod by now, which Kubernetes' Job controller makes within a moment.
 
-    Not so one that is, or was, suspended: when it was resumed is not known.
+    Not so one that is, or was, suspended: when it was resumed is not known. Nor one that the controller has taken up:
+    where its pod was drained, evicted or preempted, the next comes after a pause that grows to 10 minutes.
     """
     never_held = not (job.suspended or job.was_suspended or job.queue)
-    return never_held and not (job.has_pod or job.failed or job.ended or job.deleting)
+    return never_held and not (job.taken_up or job.has_pod or job.failed or job.ended or job.deleting)
 
 
 def podless() -> Trouble:

@@ -72,6 +72,8 @@ class JobView:
     """Finalizers of others."""
     suspended: bool
     was_suspended: bool
+    taken_up: bool
+    """Kubernetes' Job controller has gone about its pods."""
     queue: str
     """Kueue's LocalQueue, by its label, which webhooks give and people change; empty where it has none."""
     priority: str
@@ -271,6 +273,7 @@ def job_view(body: Manifest) -> JobView:
         was_suspended=any(one.get("type") == "Suspended" for one in status.get("conditions") or []),
         queue=_word(labels.get(QUEUE_LABEL)),
         priority=_priority(labels, spec),
+        taken_up=bool(status.get("startTime")),
         managed_by="" if spec.get("managedBy") == JOB_CONTROLLER else _word(spec.get("managedBy")),
         complete=true_condition(body, "Complete", "SuccessCriteriaMet") is not None,
         failure=None if failed is None else str(failed.get("message") or ""),
@@ -332,7 +335,9 @@ def pod_view(body: Manifest) -> PodView:
         rejected=str(status.get("message") or "").startswith(_REJECTED),
         disrupted=true_condition(body, "DisruptionTarget") is not None,
         preparing=tuple(_containers(status.get("initContainerStatuses"))),
-        sidecars=tuple(_word(one["name"]) for one in spec.get("initContainers") or [] if one.get("restartPolicy")),
+        sidecars=tuple(
+            _word(one["name"]) for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"
+        ),
         containers=tuple(_containers(status.get("containerStatuses"))),
     )
 

@@ -101,6 +101,8 @@ def test_two_that_have_one_name_and_differ(nnunet: Command) -> None:
     [
         ("NnunetTrainings", "nnunet.dev", "did you mean NnunetTraining?"),
         ("nnunettraining", "nnunet.dev", "did you mean NnunetTraining?"),
+        ("Nnunetcomparison", "example.org", "did you mean NnunetComparison?"),
+        ("NnunetTraning", "nnunet.org", "did you mean NnunetTraining?"),
         ("Job", "nnunet.dev", "nnunet.dev has NnunetTraining, NnunetComparison, NnunetTrainingPolicy, NnunetTestSet"),
     ],
 )
@@ -111,12 +113,18 @@ def test_a_kind_that_is_misspelt_is_not_passed_over(nnunet: Command, kind: str, 
     assert run.code == 1 and f"kind is {kind!r}, which nnunet.dev does not have: {hint}" in run.out, run.out
 
 
-def test_a_kind_of_others_is_skipped_whatever_its_name(nnunet: Command) -> None:
-    """Groups make kinds on top of this one; a list of ours is taken apart."""
-    theirs = {"apiVersion": "platform.example.org/v1", "kind": "NnunetPipeline", "metadata": {"name": "x"}}
+@pytest.mark.parametrize("kind", ["NnunetPipeline", "NnunetTrainingSet", "NnunetTrainingClaim"])
+def test_a_kind_of_somebody_else_is_skipped(nnunet: Command, kind: str) -> None:
+    """A platform has kinds of its own about trainings, in files beside these."""
+    body = {"apiVersion": "platform.example.org/v1", "kind": kind, "metadata": {"name": "x"}}
+    run = nnunet("lint", write("t.yaml", training(), body), "--offline")
+    assert run.code == 0 and f"t.yaml, document 2: {kind}, skipped" in run.out, run.out
+
+
+def test_a_list_of_one_kind_is_taken_apart(nnunet: Command) -> None:
     listed = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTrainingList", "items": [training("b")]}
-    run = nnunet("lint", write("t.yaml", training(), theirs, listed), "--offline")
-    assert run.code == 0 and "NnunetPipeline, skipped" in run.out and "2 allowed" in run.out, run.out
+    run = nnunet("lint", write("t.yaml", training(), listed), "--offline")
+    assert run.code == 0 and "2 allowed" in run.out, run.out
 
 
 def test_several_documents_a_list_and_other_kinds(nnunet: Command) -> None:

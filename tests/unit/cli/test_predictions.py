@@ -13,6 +13,7 @@ from nnunet_cli.predict.left import (
     Left,
     data,
     forgotten,
+    in_use,
     labels_of,
     left_in,
     left_of,
@@ -171,6 +172,16 @@ def test_what_is_not_whole_in_a_folder_of_somebodys_own_is_found_when_its_job_is
         "kubectl nnunet predictions hippo -n clinic --in imaging:2026/segmented"
     )
     assert forgotten([oldest], "clinic/hippo", OnClaim("imaging", "a b")).endswith("--in 'imaging:a b'")
+
+
+def test_what_may_be_written_to_is_not_removed() -> None:
+    """A claim of another namespace may be the same folder, and its Jobs are not listed in this one."""
+    place, key = OnClaim("imaging", "2026/segmented"), request().prediction.key
+    names = [f".nnunet-predict-{key}", f".nnunet-predict-{KEY}"]
+    found = left_in(place, [job()], [folder(names[0], DAY), folder(names[1], 600.0)])
+    assert in_use(names[0], found) == "a Job has been made for it, or it is gone"
+    assert "it was written to 10m ago, maybe by a Job of another namespace (kubectl get" in in_use(names[1], found)
+    assert in_use(names[1], left_in(place, [job()], [folder(names[1], 3600.0)])) == ""
 
 
 def test_what_nobody_came_back_for_is_spoken_of() -> None:

@@ -20,6 +20,7 @@ from tests.support.made_worlds import (
     FOLD,
     PLAN,
     VERIFY,
+    condition,
     created,
     decide,
     deleted,
@@ -28,6 +29,7 @@ from tests.support.made_worlds import (
     job,
     planned,
     pod,
+    rfc3339,
     running,
     stated,
     unschedulable,
@@ -98,6 +100,18 @@ def test_what_may_run_is_left_alone(pods: Pods) -> None:
     before, now = training(**ONE, **WRONG), training(**ONE, **RIGHT)
     old = fold_job(before)
     assert not deleted(decide(world(now, *planned(now), old, *pods(old))))
+
+
+@pytest.mark.parametrize(("code", "minutes"), [(0, 6), (75, 21)])
+def test_an_end_of_which_nothing_is_made_is_not_thrown_away(code: int, minutes: int) -> None:
+    """The Job controller may be slow, or the clock of the node behind: the next moment counts it."""
+    before, now = training(**ONE, **WRONG), training(**ONE, **RIGHT)
+    old = fold_job(before)
+    over = ended(old, code)
+    over["status"]["containerStatuses"][0]["state"]["terminated"]["finishedAt"] = rfc3339(NOW)
+    result = decide(world(now, *planned(now), old, over, now=NOW + timedelta(minutes=minutes)))
+    assert "made nothing of the end of pod" in condition(result, "Progressing").message
+    assert not deleted(result)
 
 
 @pytest.mark.parametrize("what", [RIGHT, {}], ids=["asked for otherwise", "other settings of the operator"])
@@ -199,6 +213,14 @@ def test_what_others_change_in_a_job_makes_nothing_anew() -> None:
     assert not deleted(decide(world(of, *planned(of), old)))
 
 
+def on_silent_node(of: Manifest) -> Manifest:
+    """Return a pod that may pull a large image for ten minutes."""
+    placed = {"type": "PodScheduled", "status": "True", "lastTransitionTime": rfc3339(NOW - timedelta(minutes=11))}
+    body = waiting(of, "ContainerCreating", conditions=[placed])
+    body["spec"]["nodeName"] = "gpu-1"
+    return body
+
+
 SETTINGS: dict[str, JobOptions] = {
     "image": replace(OPTIONS, trainer_image="registry.example/trainer:2"),
     "pull secrets": replace(OPTIONS, image_pull_secrets=("pull",)),
@@ -209,6 +231,7 @@ CONCERNED: dict[str, Pods] = {
     "a user that the image does not have": lambda j: [waiting(j, "CreateContainerConfigError", "will run as root")],
 }
 NOT_CONCERNED: dict[str, Pods] = {
+    "a pod whose node says nothing": lambda j: [on_silent_node(j)],
     "no pod": lambda _: [],
     "a pod that nobody has looked at": lambda j: [pod(j)],
     "a pod without a node": lambda j: [unschedulable(j, "0/3 nodes are available")],

@@ -89,9 +89,15 @@ HONEST: dict[str, Change] = {
         lambda pod: trainer_of(pod)["volumeMounts"].append(SECRETS), volume("vault-secrets"), sidecar(**SECRETS)
     ),
     "what collects logs": sidecar(name="results", mountPath="/logs", readOnly=True),
+    "what scans a volume that nobody can write": both(
+        volume("results", **CLAIM),
+        volume("mine", persistentVolumeClaim={"claimName": "nnunet-results", "readOnly": True}),
+        sidecar(name="mine", mountPath="/scan"),
+    ),
     "a claim of its own": both(
         volume("own", persistentVolumeClaim={"claimName": "own"}), sidecar(name="own", mountPath="/own")
     ),
+    "one that was attached to the network": lambda pod: pod["spec"].update(ephemeralContainers=[{"name": "debugger"}]),
     "processes shared with nobody": lambda pod: pod["spec"].update(shareProcessNamespace=True),
     "where the API server is": sets("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
     "a proxy": sets("HTTPS_PROXY", "http://proxy.example:3128"),
@@ -154,6 +160,10 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "one that sees the processes": (
         both(sidecar(), lambda pod: pod["spec"].update(shareProcessNamespace=True)),
         "processes shared with container helper",
+    ),
+    "one that was attached to its processes": (
+        lambda pod: pod["spec"].update(ephemeralContainers=[{"name": "debugger", "targetContainerName": "trainer"}]),
+        "processes shared with container debugger",
     ),
 }  # fmt: skip
 

@@ -33,6 +33,7 @@ NO_GPU = (
     "1 No preemption victims found for incoming pod."
 )
 NODES = "0/3 nodes are available: "
+CONTROL_PLANE = "1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }"
 
 scheduler = pytest.mark.parametrize(
     ("message", "reason", "says"),
@@ -45,6 +46,24 @@ scheduler = pytest.mark.parametrize(
             f"{NODES}3 Insufficient amd.com/gpu.",
             "WaitingForResources",
             "amd.com/gpu. The training does not ask for the resource that is named: a rule of the cluster",
+        ),
+        (
+            f"{NODES}{CONTROL_PLANE}, 2 Insufficient example.org/fpga.",
+            "WaitingForResources",
+            "example.org/fpga. The training does not ask for the resource that is named",
+        ),
+        (
+            f"{NODES}1 node(s) didn't match Pod's node affinity/selector, 2 Insufficient example.org/fpga.",
+            "WaitingForResources",
+            "example.org/fpga. The training does not ask for the resource that is named",
+        ),
+        (f"{NODES}{CONTROL_PLANE}, 2 Insufficient memory.", "WaitingForResources", "memory. It starts as soon as a"),
+        (f"{NODES}{CONTROL_PLANE}, 2 node(s) were unschedulable.", "WaitingForResources", "kubectl uncordon NODE"),
+        (f"{NODES}{CONTROL_PLANE}.", "WaitingForResources", "spec.podTemplate.tolerations"),
+        (
+            f"{NODES}1 node(s) had untolerated taint(s), 2 Insufficient memory.",
+            "WaitingForResources",
+            "or ask for less in spec.resources",
         ),
         (f"{NODES}2 Insufficient hugepages-2Mi.", "WaitingForResources", "hugepages-2Mi. It starts as soon as a node"),
         (f"{NODES}3 node(s) were unschedulable.", "WaitingForResources", "SchedulingDisabled goes by kubectl uncordon"),
@@ -153,7 +172,13 @@ def test_another_name_of_gpus() -> None:
             "SignatureValidationFailed",
             "no key matches",
             "ImageUnavailable",
-            "waits for image registry.example/trainer:1: no key matches. See that",
+            "waits for image registry.example/trainer:1: no key matches. Have the image that is named signed",
+        ),
+        (
+            "ImagePullBackOff",
+            'Back-off pulling image "x": SignatureValidationFailed: no key matches',
+            "ImageUnavailable",
+            "waits for image registry.example/trainer:1: no key matches. Have the image that is named signed",
         ),
         (
             "PreCreateHookError",

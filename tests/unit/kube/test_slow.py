@@ -71,7 +71,11 @@ def after(wait: timedelta, *objects: Manifest, **more: Any) -> Decision:
 def test_a_pod_that_has_a_node_and_does_not_begin(preparing: list[Manifest], reason: str, says: str) -> None:
     fold = job(ONE, FOLD, "0")
     held = on_node(fold, initContainerStatuses=preparing)
-    held["spec"]["initContainers"] = [{"name": "mesh", "restartPolicy": "Always"}, {"name": "prepare"}]
+    held["spec"]["initContainers"] = [
+        {"name": "mesh", "restartPolicy": "Always"},
+        {"name": "vault-init", "restartPolicy": "Never"},
+        {"name": "prepare"},
+    ]
     early = after(SLOW - timedelta(seconds=5), *planned(ONE), fold, held)
     assert stated(early, "Progressing")[1] == "Starting" and early.requeue_after == 5
     result = after(SLOW, *planned(ONE), fold, held)
@@ -105,7 +109,7 @@ def test_a_job_for_which_nothing_makes_a_pod() -> None:
     assert "which Kubernetes' Job controller has not made" in message and "kube-controller-manager runs" in message
 
 
-@pytest.mark.parametrize("how", ["queued", "resumed", "refused", "retried", "failed before"])
+@pytest.mark.parametrize("how", ["queued", "resumed", "refused", "retried", "failed before", "drained"])
 def test_a_job_that_may_well_have_no_pod_yet(how: str) -> None:
     of = training(folds=[0], queueName="q") if how == "queued" else ONE
     body, more = job(of, PLAN), dict[str, Any]()
@@ -118,6 +122,8 @@ def test_a_job_that_may_well_have_no_pod_yet(how: str) -> None:
         objects.append(ended(body, 1))
     if how == "failed before":
         body["status"]["failed"] = 1
+    if how == "drained":  # which is not counted as a failure, and takes the pod away
+        body["status"]["startTime"] = rfc3339(NOW)
     result = decide(world(of, *objects, now=NOW + timedelta(hours=1), **more))
     assert "Job controller has not made" not in condition(result, "Progressing").message
 

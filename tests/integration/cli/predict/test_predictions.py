@@ -90,8 +90,10 @@ def test_what_a_job_that_is_gone_has_left_in_a_folder_of_ones_own_is_named_and_r
     run = predict("--no-wait", **places)
     said = "has left 9 B in imaging:segmented, untouched for more than a week: kubectl nnunet predictions hippo"
     assert f"note: 1 earlier prediction {said} -n {home} --in imaging:segmented\n" in run.err, run.err
-    run = left("--in", "imaging:segmented", "--remove", own.name)
-    assert run.code == 1 and "may be at work in it. Remove it an hour after" in run.err and own.exists(), run.err
+    os.utime(gone)
+    run = left("--in", "imaging:segmented", "--remove", gone.name)
+    assert run.code == 1 and "is not removed: it was written to" in run.err and gone.exists(), run.err
+    os.utime(gone, (0, gone.stat().st_mtime - 47 * 86400))
     run = left("--in", "imaging:segmented", "--remove", gone.name)
     assert run.code == 0 and "it is gone from imaging:segmented" in run.out, run.err
     assert not gone.exists() and own.exists() and (claim / "segmented/theirs.nii.gz").exists()
