@@ -91,6 +91,20 @@ def both_channels(folder: Path, **changed: list[str]) -> None:
     describe(folder, channel_names={"0": "T1", "1": "T2"}, dataset=entries)
 
 
+def folder_per_modality(folder: Path) -> None:
+    """Each modality has a folder, and names end in the number of the case, of as many digits as a channel's."""
+    two_channels(folder, lambda path: None)
+    entries = {}
+    for n in range(5):
+        files = [f"t1/BRATS_000{n}.nii.gz", f"t2/BRATS_000{n}.nii.gz", f"seg/BRATS_000{n}.nii.gz"]
+        sources = [image(folder, n), image(folder, n).with_name(f"c{n}_0001.nii.gz"), label(folder, n)]
+        for file, source in zip(files, sources, strict=True):
+            (folder / file).parent.mkdir(exist_ok=True)
+            source.rename(folder / file)
+        entries[f"BRATS_000{n}"] = {"images": files[:2], "label": files[2]}
+    describe(folder, channel_names={"0": "T1", "1": "T2"}, dataset=entries)
+
+
 LABELS = {"background": 0, "rim": 1, "core": 2}
 NFC, NFD = (unicodedata.normalize(form, "Müller") for form in ("NFC", "NFD"))
 LATIN = json.dumps({"labels": {"background": 0, "Müll": 1}}, ensure_ascii=False).encode("latin-1")
@@ -239,6 +253,7 @@ ODD_DESCRIPTIONS = [
         note="one file stands for several: c0: labelsTr/c1.nii.gz and c1: labelsTr/c1.nii.gz",
     ),
     Odd("channels one by one", both_channels),
+    Odd("a folder for each modality", folder_per_modality),
     Odd(
         "channels of one case in another order",
         lambda f: both_channels(f, c1=["imagesTr/c1_0001.nii.gz", "imagesTr/c1_0000.nii.gz"]),

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import shutil
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -165,6 +166,16 @@ def again(folder: Path) -> None:
     two_channels(folder, lambda path: path.write_bytes(image(folder).read_bytes()))
 
 
+def masks(folder: Path) -> None:
+    """An organ that is known is the second channel, and all that is labelled in the cases without a tumour."""
+    two_channels(folder, lambda path: None)
+    for number in range(CASES):
+        mask = label_of().clip(0, 1)
+        save_nifti(image(folder, number).with_name(f"c{number}_0001.nii.gz"), mask)
+        save_nifti(label(folder, number), label_of() if number == 0 else mask)
+    describe(folder, channel_names={"0": "CT", "1": "noNorm"}, labels={"background": 0, "liver": 1, "tumour": 2})
+
+
 HEADER = "1 NIfTI file has a header that no two readers take in the same way: imagesTr/c3_0000.nii.gz "
 BOTH = "2 NIfTI files have headers that no two readers take in the same way: imagesTr/c3_0000.nii.gz "
 SHORT = "1 file is cut short or damaged: imagesTr/c3_0000.nii.gz"
@@ -221,6 +232,29 @@ ODD_FILES = [
         "a label for an image",
         lambda f: image(f).write_bytes(label(f).read_bytes()),
         "1 image holds what its label image holds: imagesTr/c3_0000.nii.gz is labelsTr/c3.nii.gz. Put the images",
+        True,
+        False,
+    ),
+    Odd(
+        "the mask of an organ for a channel",
+        masks,
+        note="imagesTr/c4_0001.nii.gz is labelsTr/c4.nii.gz, voxel for voxel, and other channels are not",
+        seen_by_check=False,
+    ),
+    Odd(
+        "a channel that is always the label",
+        one_after_the_other(masks, lambda f: shutil.copy(label(f, 0), image(f, 0).with_name("c0_0001.nii.gz"))),
+        "5 images hold what their label images hold: imagesTr/c0_0001.nii.gz is labelsTr/c0.nii.gz; imagesTr/c1_0001",
+        True,
+        False,
+    ),
+    Odd(
+        "a label for each image of a case",
+        one_after_the_other(
+            lambda f: two_channels(f, lambda path: path.write_bytes(label(f).read_bytes())),
+            lambda f: image(f).write_bytes(label(f).read_bytes()),
+        ),
+        "2 images hold what their label images hold: imagesTr/c3_0000.nii.gz is labelsTr/c3.nii.gz",
         True,
         False,
     ),

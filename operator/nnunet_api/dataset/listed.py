@@ -13,16 +13,19 @@ from nnunet_api.dataset.layout import named
 
 
 def order_problems(entries: Mapping[str, Any], ending: str) -> Iterator[str]:
-    """Yield which cases list their channels, by the numbers in the names, in another order than most do."""
+    """Yield which cases list their channels, by the numbers in the names, in another order than most do.
+
+    Only the same numbers in another order are a slip: numbers may be those of cases or scans (t1/BRATS_0001.nii.gz).
+    """
     orders = {case: order for case, entry in entries.items() if len(order := _channels(entry, ending)) > 1}
-    if len(counts := Counter(orders.values())) < 2:
-        return
-    usual = counts.most_common(1)[0][0]
-    odd = [f"{case} ({', '.join(order)})" for case, order in orders.items() if order != usual]
-    yield (
-        f"dataset lists the channels {', '.join(usual)} of most cases in this order, and others of {named(odd)}: "
-        "nnU-Net goes by the order of the files, and by nothing in their names. List them in the same order"
-    )
+    orders = {case: order for case, order in orders.items() if len(set(order)) == len(order)}
+    usual = max(Counter(orders.values()).items(), key=lambda entry: entry[1], default=((), 0))[0]
+    same_numbers = {case: order for case, order in orders.items() if sorted(order) == sorted(usual)}
+    if odd := [f"{case} ({', '.join(order)})" for case, order in same_numbers.items() if order != usual]:
+        yield (
+            f"dataset lists the channels {', '.join(usual)} of most cases in this order, and others of {named(odd)}: "
+            "nnU-Net goes by the order of the files, and by nothing in their names. List them in the same order"
+        )
 
 
 def notes_on_listed(entries: Mapping[str, Any], ending: str) -> Iterator[str]:

@@ -5,12 +5,14 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Barrier
 
 import pytest
 
 from nnunet_api.dataset.layout import named
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.training import TestSet
+from nnunet_trainer.dataset import raw as looks
 from nnunet_trainer.dataset.identity import dataset_hash, prediction_inputs
 from nnunet_trainer.dataset.raw import check_test_set, check_test_set_whole, load_dataset
 from nnunet_trainer.process.failures import TrainerError
@@ -325,6 +327,25 @@ def test_incomplete_test_set(tmp_path: Path, test_set: TestSet, change: Callable
 def test_named() -> None:
     assert named({"b", "a"}) == "a, b"
     assert named([str(number) for number in range(8)]) == "0, 1, 2, 3, 4 and 3 more"
+
+
+@pytest.mark.parametrize("question", ["_is_closed", "stands_for", "is_cut_short"])
+def test_files_on_a_slow_share_are_opened_beside_one_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    make(tmp_path)
+    files, together = load_dataset(tmp_path, NAME, FIVE), Barrier(3, timeout=60)
+    asked = getattr(looks, question)
+
+    def slow(path: Path) -> object:
+        if path.name != "dataset.json":
+            # Three at a time, which the 18 images and labels can be divided by.
+            together.wait()
+        return asked(path)
+
+    monkeypatch.setattr(looks, question, slow)
+    with pytest.raises(TrainerError, match="18 files are cut short"):
+        files.check_whole(3)
 
 
 def test_all_files_that_may_not_be_read_are_named() -> None:

@@ -59,3 +59,12 @@ def test_a_reader_that_can_read_no_case_is_no_choice() -> None:
     assert all_findings([volume, Examined((slice_,))], choice) == [slice_]
     other = Finding(Kind.VOXELS, "x has 1")
     assert all_findings([Examined((SHEARED, other), by_first=False)], choice) == [other]
+
+
+def test_a_channel_that_is_always_the_label_is_nothing_to_learn_from() -> None:
+    """Where cases are tested alone, they may all be without what the label image has more."""
+    mask, healthy, empty = Examined(answers={}), Examined(answers={1: "b_0001 is b"}), Examined()
+    assert all_findings([mask, healthy, empty], ITK) == []
+    assert all_findings([healthy, empty], ITK) == [Finding(Kind.SAME, "b_0001 is b")]
+    assert all_findings([healthy, empty], ITK, learned=False) == []
+    assert all_findings([empty], ITK) == []

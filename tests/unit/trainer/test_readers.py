@@ -3,6 +3,8 @@
 That planning tells of them, tests/trainer/test_odd_datasets.py shows.
 """
 
+import errno
+import struct
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,10 @@ from typing import Any
 import nibabel
 import numpy as np
 import pytest
+from PIL import Image
 
 from nnunet_trainer.dataset import readers
-from nnunet_trainer.dataset.readers import hidden_not_finite
+from nnunet_trainer.dataset.readers import hidden_not_finite, is_turned
 
 VALUES = np.arange(1, 61).reshape(3, 4, 5)
 HOLES = np.where(VALUES % 7 == 0, np.nan, np.where(VALUES == 60, np.inf, VALUES))
@@ -67,3 +70,27 @@ def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < values.nbytes / 2, f"{peak >> 20} MiB"
+
+
+def picture(path: Path, length: int, turned: int) -> Path:
+    """Write the head of a .tif with grey voxels, which end before they have begun."""
+    entries = {256: length, 257: length, 258: 8, 259: 1, 262: 1, 273: 0, 274: turned, 277: 1, 278: length, 279: 0}
+    listed = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    path.write_bytes(struct.pack("<2sHIH", b"II", 42, 8, len(entries)) + listed + bytes(4))
+    return path
+
+
+@pytest.mark.parametrize("length", [100, 14_000])
+def test_a_slide_of_any_size_is_no_reason_to_refuse_it(tmp_path: Path, length: int) -> None:
+    """Pillow, which is asked for the orientation alone, opens none of more than 179 million pixels."""
+    assert not is_turned(picture(tmp_path / "a.tif", length, turned=1))
+    assert is_turned(picture(tmp_path / "b.tif", length, turned=6)) is (length == 100)
+
+
+def test_storage_that_fails_is_no_picture_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    monkeypatch.setattr(Image, "open", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        is_turned(picture(tmp_path / "a.tif", 100, turned=1))

@@ -106,6 +106,8 @@ class Examined:
     """Of the first image."""
     grid: Grid | None = None
     """Of the first image; None where it can't be read."""
+    answers: Mapping[int, str] | None = None
+    """Channels that are the label image, with their files in words; None where that is empty, or something is wrong."""
 
 
 @dataclass(frozen=True)
@@ -149,13 +151,17 @@ class Examiner:
         found = read.findings or list(read.inconsistencies())
         grid = None if read.findings else grid_of(read.images[0], read.properties[0])
         found = found or [*self._about_channels(read), *_about_voxels(read), *self._about_labels(read)]
-        found = found or [*_answers(read), *self._about_colours(read)]
+        answers = None if found else _answers(read)
+        if answers is not None and len(answers) == self.channels:
+            found = [Finding(Kind.SAME, text) for text in answers.values()]
+        found = found or [*self._about_colours(read)]
         found = found or self._refused_by_nnunet(read)
         if found:
             return Examined((*findings, *found), by_first=by_first, grid=grid)
         present = tuple(value for value in self.labels if value in read.label_values())
-        contents = CaseContents(fingerprint(read.array()), present, tuple(_notes(read)))
-        return Examined(tuple(findings), contents, by_first, grid=grid)
+        doubts = (f"{text}, voxel for voxel, and other channels are not" for text in (answers or {}).values())
+        contents = CaseContents(fingerprint(read.array()), present, (*_notes(read), *doubts))
+        return Examined(tuple(findings), contents, by_first, grid=grid, answers=answers)
 
     def _name(self, path: Path) -> str:
         return str(path.relative_to(self.folder)) if path.is_relative_to(self.folder) else str(path)
@@ -341,14 +347,19 @@ def _about_voxels(read: Reading) -> Iterator[Finding]:
         yield Finding(Kind.VOXELS, f"{read.label_name} has {count}")
 
 
-def _answers(read: Reading) -> Iterator[Finding]:
-    """Yield images that are their own label image: the network would look the answer up, and find none later."""
+def _answers(read: Reading) -> dict[int, str] | None:
+    """Return the channels that are the label image; None where that has one value everywhere.
+
+    The mask of an organ as a channel is the label image of each case without a tumour: a case has other channels then.
+    """
     (answer,) = read.segmentation
     if answer.min() == answer.max():
-        return
-    for number, channel in enumerate(read.array()):
-        if channel.shape == answer.shape and (channel == answer).all():
-            yield Finding(Kind.SAME, f"{read.name_of_channel(number)} is {read.label_name}")
+        return None
+    return {
+        number: f"{read.name_of_channel(number)} is {read.label_name}"
+        for number, channel in enumerate(read.array())
+        if channel.shape == answer.shape and (channel == answer).all()
+    }
 
 
 def _number(value: float) -> str:

@@ -2,7 +2,7 @@
 
 import logging
 import multiprocessing
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -115,7 +115,7 @@ def _verify(
     ):
         for name, found in zip(cases, pool.imap(examine, cases.values()), strict=True):
             examined[name] = found
-    findings = all_findings(examined.values(), choice)
+    findings = all_findings(examined.values(), choice, learned=cases is dataset.cases)
     for finding in findings:
         log.error("%s: %s", finding.kind.value[0], finding.text)
     if told := told_of(findings, choice, cases, dataset.folder):
@@ -136,8 +136,8 @@ def told_of(findings: Sequence[Finding], choice: ReaderChoice, cases: Mapping[st
     return "; ".join([*told, described(findings, choice)] if findings else told)
 
 
-def all_findings(examined: Collection[Examined], choice: ReaderChoice) -> list[Finding]:
-    """Return what is wrong with the cases.
+def all_findings(examined: Collection[Examined], choice: ReaderChoice, learned: bool = True) -> list[Finding]:
+    """Return what is wrong with the cases; `learned` where the networks are to learn from them.
 
     Where the first reader for the file ending can read none of them, it is no choice; where it can read some, nnU-Net's
     choice depends on which case comes first. What the reader of the others can't read does not make it a choice either:
@@ -146,9 +146,17 @@ def all_findings(examined: Collection[Examined], choice: ReaderChoice) -> list[F
     findings = [finding for found in examined for finding in found.findings]
     grids = {found.name: found.grid for found in examined if found.grid is not None}
     findings += (Finding(Kind.ODD, text) for text in odd_grids(grids))
+    findings += _told_beforehand(examined) if learned else ()
     if choice.first is None or any(found.by_first and found.grid is not None for found in examined):
         return findings
     return [finding for finding in findings if finding.kind != Kind.OTHER_READER]
+
+
+def _told_beforehand(examined: Iterable[Examined]) -> Iterator[Finding]:
+    """Yield the images of a channel that is the label image of every case that has a label: no other would be used."""
+    answers = [found.answers for found in examined if found.answers is not None]
+    for number in sorted(set.intersection(*map(set, answers))) if answers else ():
+        yield from (Finding(Kind.SAME, answer[number]) for answer in answers)
 
 
 def described(findings: Iterable[Finding], choice: ReaderChoice) -> str:

@@ -2,11 +2,11 @@
 
 import difflib
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from nnunet_api.dataset.beside import detached_problem, spacing_files, voxels_elsewhere
 from nnunet_api.dataset.description import channel_names, description_notes, description_problems
@@ -25,6 +25,7 @@ from nnunet_trainer.dataset.labels import Labels, declared_labels
 from nnunet_trainer.process.failures import TrainerError, wrong_configuration, wrong_data
 from nnunet_trainer.process.heartbeat import heartbeat
 
+Answer = TypeVar("Answer")
 COLOURS = "rgb_to_0_1"
 """nnU-Net's name of a channel whose values it divides by 255."""
 CROSS_VALIDATION_FOLDS = 5
@@ -155,7 +156,9 @@ def check_test_set_whole(dataset: RawDataset, cases: Mapping[str, Case], workers
 
 
 def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: int) -> None:
-    if closed := [str(_relative(path, folder)) for path in paths if _is_closed(path)]:
+    # All of them before any is read as a whole, which may take hours.
+    are_closed = _asked_of_each(f"opening the files of {what}", _is_closed, paths, workers)
+    if closed := [str(_relative(path, folder)) for path, is_closed in are_closed.items() if is_closed]:
         words = counted(len(closed), "file of it", "files of it")
         raise TrainerError(
             ExitCode.STORAGE_FAILED,
@@ -170,10 +173,11 @@ def _require_whole(what: str, folder: Path, paths: Collection[Path], workers: in
 def whole_problems(what: str, folder: Path, paths: Collection[Path], workers: int) -> list[str]:
     """Return which files are cut short, or hold only a part of an image; `folder` is where they are named from."""
     problems = []
-    if stand_ins := {path: kind for path in paths if (kind := stands_for(path))}:
+    looked = _asked_of_each(f"looking for files of {what} that are cut short", _looked_at, paths, workers)
+    if stand_ins := {path: kind for path, (kind, _) in looked.items() if kind}:
         problems.append(stand_ins_problem((str(_relative(path, folder)), kind) for path, kind in stand_ins.items()))
         paths = [path for path in paths if path not in stand_ins]
-    if damaged := _cut_short(what, paths, workers):
+    if damaged := [path for path, (_, is_short) in looked.items() if is_short]:
         names = {str(_relative(path, folder)) for path in damaged}
         words = counted(len(damaged), "file is", "files are")
         problems.append(f"{words} cut short or damaged: {named(names)}. Copy them again")
@@ -195,15 +199,24 @@ def _is_closed(path: Path) -> bool:
     return False
 
 
-def _cut_short(what: str, paths: Collection[Path], workers: int) -> list[Path]:
-    looked: list[bool] = []
+def _looked_at(path: Path) -> tuple[str, bool]:
+    """Return what a file is in the place of an image, and whether it is one that was cut short."""
+    kind = stands_for(path)
+    return kind, not kind and is_cut_short(path)
+
+
+def _asked_of_each(
+    doing: str, ask: Callable[[Path], Answer], paths: Collection[Path], workers: int
+) -> dict[Path, Answer]:
+    """Return what a function says of each file, with signs of life: a file on a share takes milliseconds to open."""
+    answers: list[Answer] = []
     with (
-        heartbeat(f"looking for files of {what} that are cut short", lambda: f"{len(looked)}/{len(paths)} files"),
+        heartbeat(doing, lambda: f"{len(answers)}/{len(paths)} files"),
         ThreadPoolExecutor(max(1, workers)) as pool,
     ):
         # Unpacking and reading leave the interpreter to the other threads.
-        looked.extend(pool.map(is_cut_short, paths))
-    return [path for path, short in zip(paths, looked, strict=True) if short]
+        answers.extend(pool.map(ask, paths))
+    return dict(zip(paths, answers, strict=True))
 
 
 def _voxels_elsewhere(path: Path) -> str:

@@ -79,12 +79,15 @@ def is_turned(path: Path) -> bool:
     """Tell whether a picture has to be turned or mirrored to be seen as it was taken: labels may be drawn on that."""
     if path.suffix.lower() not in (".png", ".tif", ".tiff"):
         return False
-    from PIL import Image, UnidentifiedImageError
+    from PIL import Image
 
     try:
         with Image.open(path) as picture:
             return bool(picture.getexif().get(_ORIENTATION, 1) != 1)
-    except (UnidentifiedImageError, ValueError, SyntaxError):
+    except Exception as error:
+        if not is_missing_or_damaged(error):
+            raise
+        # nnU-Net has read it: by tifffile, which takes slides of any size, and Pillow no more than 179 million pixels.
         return False
 
 
