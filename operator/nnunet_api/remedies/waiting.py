@@ -58,8 +58,8 @@ WAITING: Mapping[str, Remedy] = {
             "pvc tells. Else see whether the scheduler runs that the pod's schedulerName names.",
             Case.NODE_TAINTS: "See kubectl get nodes. What is NotReady, or short of disk or memory (kubectl describe "
             "nodes), has to be put right; SchedulingDisabled goes by kubectl uncordon NODE. For taints that keep nodes "
-            "for some pods see spec.podTemplate.tolerations: a change is taken up at once. Where other nodes lack room it "
-            "starts as soon as one has some; or ask for less in spec.resources.",
+            "for some pods see spec.podTemplate.tolerations: a change is taken up at once. Where other nodes lack room "
+            "it starts as soon as one has some; or ask for less in spec.resources.",
             Case.NO_POD: "See whether kube-controller-manager runs, which makes the pods of all Jobs (kubectl -n "
             "kube-system get pods,leases): who runs the cluster has to put it right.",
             Case.FOREIGN_RESOURCE: "The training does not ask for the resource that is named: a rule of the cluster "
@@ -217,8 +217,8 @@ WAITING: Mapping[str, Remedy] = {
             Case.ON_NODE: "The kubelet tries again by itself; if it lasts, ask who runs the cluster.",
             Case.SILENT_NODE: "It may still pull a large image: see kubectl -n {namespace} describe pods. Else have "
             "the node that is named looked at (kubectl describe node NODE): its kubelet may be away, or wait for a "
-            "volume. kubectl cordon NODE keeps other pods off it. To have this one elsewhere, have the node drained, or "
-            "its Node deleted where it does not come back; a pod that is deleted by hand may use up a retry.",
+            "volume. kubectl cordon NODE keeps other pods off it. To have this one elsewhere, have the node drained, "
+            "or its Node deleted where it does not come back; a pod that is deleted by hand may use up a retry.",
         },
     ),
     Reason.SIDECAR_RUNNING: Remedy(

@@ -48,7 +48,8 @@ def fenced(data: bytes) -> bytes:
     """Return a page of somebody else's in which nothing runs, that loads and sends nothing, and leads nowhere.
 
     What stands first is the head of a page to any browser, and of several such policies each holds. No such policy
-    keeps a page from leading to another one, so that what could is renamed. Our own reports have none of it.
+    keeps a page from leading to another one, so that what could is renamed. Our own reports have none of it, but for
+    such a policy, which says the same.
     """
     return _FENCE.encode() + _AWAY.sub(rb"data-\1", data)
 

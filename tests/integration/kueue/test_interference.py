@@ -2,23 +2,29 @@
 
 from tests.integration.conftest import Lab
 from tests.integration.kueue.test_queues import checked, queued_training
-from tests.support.kube import Object
+from tests.support.api import Object
+from tests.support.kubelet import FOLD, STAGE
 from tests.support.kueue import GPU, PLENTY, Kueue
 
 
 def no_retry_is_used(lab: Lab) -> bool:
-    return not any(job["status"].get("failed") for job in lab.jobs())
+    """Tell whether no pod that is gone has been counted as failed, or is about to be."""
+    seen = [job["status"] for job in lab.jobs()]
+    return not any(one.get("failed") or one.get("uncountedTerminatedPods", {}).get("failed") for one in seen)
 
 
-def another_pod(lab: Lab, before: Object, stage: str, fold: str = "") -> Object:
-    """Wait for a pod of a stage that is not the one of before, which may be there for a moment still."""
+def begun_again(lab: Lab, before: Object) -> Object:
+    """Wait until another pod is there in the place of one that was stopped, and return it.
 
-    def others() -> list[Object]:
-        pods = lab.kubelet.pods("hippo", stage, fold)
-        return [pod for pod in pods if pod["metadata"]["uid"] != before["metadata"]["uid"]]
+    That one may live on for a moment when its Job goes on already.
+    """
+    uid, labels = before["metadata"]["uid"], before["metadata"]["labels"]
 
-    (found,) = lab.wait(f"another pod of {stage} {fold}", others)
-    return found
+    def another() -> Object | None:
+        living = lab.kubelet.pods("hippo", labels[STAGE], labels.get(FOLD, ""))
+        return next((pod for pod in living if pod["metadata"]["uid"] != uid), None)
+
+    return lab.wait("another pod", another)
 
 
 def test_a_check_that_has_it_try_again(kueue: Kueue, lab: Lab) -> None:
@@ -48,14 +54,14 @@ def test_an_evaluation_is_stopped_for_others(kueue: Kueue, lab: Lab) -> None:
     lab.plan_and_train()
     lab.kubelet.end(lab.kubelet.pod("hippo", "fold", "0"))
     lab.kubelet.end(lab.kubelet.pod("hippo", "verify"))
-    evaluates = lab.kubelet.pod("hippo", "evaluate")
-    lab.kubelet.run(evaluates)
+    pod = lab.kubelet.pod("hippo", "evaluate")
+    lab.kubelet.run(pod)
     queued_training(lab, "urgent", queuePriorityClassName=high)
     condition = lab.wait_said("Preempted to accommodate Job urgent-plan")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("evaluation waits")
     assert lab.condition("EpochsProven")["status"] == "True" and lab.condition("Failed")["status"] == "False"
     lab.api.delete("nnunettrainings", lab.namespace, "urgent")
-    lab.kubelet.end(another_pod(lab, evaluates, "evaluate"))
+    lab.kubelet.end(begun_again(lab, pod))
     lab.wait_reason("Complete", "TrainingComplete")
     assert no_retry_is_used(lab)
 
@@ -64,14 +70,14 @@ def test_a_local_queue_that_somebody_stops_and_lets_go_on(kueue: Kueue, lab: Lab
     kueue.queue(lab.namespace, "q")
     queued_training(lab)
     lab.plan_and_train()
-    trains = lab.kubelet.pod("hippo", "fold", "0")
-    lab.kubelet.run(trains)
+    pod = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(pod)
     lab.api.merge("localqueues", lab.namespace, "q", {"spec": {"stopPolicy": "HoldAndDrain"}})
     condition = lab.wait_said("LocalQueue is stopped")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("fold 0 waits")
     assert "says why it is stopped" in condition["message"], condition
     lab.api.merge("localqueues", lab.namespace, "q", {"spec": {"stopPolicy": "None"}})
-    another_pod(lab, trains, "fold", "0")
+    begun_again(lab, pod)
     assert no_retry_is_used(lab)
 
 
@@ -92,7 +98,7 @@ def test_a_workload_that_somebody_deletes(kueue: Kueue, lab: Lab) -> None:
         return now is not None and now["metadata"]["uid"] != found["metadata"]["uid"]
 
     lab.wait("another Workload", another)
-    lab.kubelet.end(another_pod(lab, pod, "fold", "0"))
+    lab.kubelet.end(begun_again(lab, pod))
     lab.kubelet.pod("hippo", "verify")
     assert no_retry_is_used(lab)
 
@@ -119,12 +125,12 @@ def test_quota_that_its_owner_takes_back(kueue: Kueue, lab: Lab) -> None:
         kueue.local_queue(name, team, f"{name}-{team}")
     queued_training(lab, queueName="borrows")
     lab.plan_and_train()
-    trains = lab.kubelet.pod("hippo", "fold", "0")
-    lab.kubelet.run(trains)
+    pod = lab.kubelet.pod("hippo", "fold", "0")
+    lab.kubelet.run(pod)
     queued_training(lab, "owner", queueName="lends")
     lab.plan_and_train("owner")
     condition = lab.wait_said("Preempted to accommodate Job owner-fold-0 due to reclamation within the cohort")
     assert condition["reason"] == "WaitingForQueue" and condition["message"].startswith("fold 0 waits")
     lab.kubelet.end(lab.kubelet.pod("owner", "fold", "0"))
-    another_pod(lab, trains, "fold", "0")
+    begun_again(lab, pod)
     assert no_retry_is_used(lab)
