@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from nnunet_api.exit_codes import ExitCode
 from tests.support.networks import small_network
 from tests.trainer.world import World, make_contract
 
@@ -40,14 +43,37 @@ def write_pictures(raw: Path) -> None:
     (folder / "splits_final.json").write_text(json.dumps([split]))
 
 
-def test_from_the_plan_to_the_scores(tmp_path: Path) -> None:
-    write_pictures(tmp_path / "nnunet/raw")
+def of_pictures(root: Path, **network: Any) -> World:
+    """Return a world with the pictures, and a training by a small network with changes."""
+    write_pictures(root / "nnunet/raw")
     for mount in ("preprocessed", "results"):
-        (tmp_path / "nnunet" / mount).mkdir()
-    configurations = {"2d_tiny": small_network("2d", [32, 32], [4, 8, 8])}
+        (root / "nnunet" / mount).mkdir()
+    configurations = {"2d_tiny": small_network("2d", [32, 32], [4, 8, 8]) | network}
     settings = {"dataset": NAME, "planning": {"configurations": configurations}, "configuration": "2d_tiny"}
     schedule = {"epochs": 2, "iterationsPerEpoch": 10, "validationIterationsPerEpoch": 1}
-    world = World(tmp_path, make_contract(**settings, schedule=schedule, folds=["0"]))
+    return World(root, make_contract(**settings, schedule=schedule, folds=["0"]))
+
+
+@pytest.mark.parametrize("normalized", [True, False], ids=["as it is called", "otherwise"])
+def test_more_than_colours_can_be_is_refused_where_they_are_normalized_as_such(
+    tmp_path: Path, normalized: bool
+) -> None:
+    world = of_pictures(tmp_path, **({} if normalized else {"normalization_schemes": ["ZScoreNormalization"]}))
+    folder = tmp_path / "nnunet/raw" / NAME
+    for path in folder.glob("images*/*.png"):
+        with Image.open(path) as picture:
+            grey: Any = np.asarray(picture, dtype=np.uint16)[..., 0] * 200
+        Image.fromarray(grey).save(path)
+    description = json.loads((folder / "dataset.json").read_text())
+    (folder / "dataset.json").write_text(json.dumps(description | {"channel_names": {"0": "rgb_to_0_1"}}))
+    ended = world.finish("plan")
+    assert ended.code == (ExitCode.WRONG_DATA if normalized else 0), ended.log
+    words = "nnU-Net divides them by 255" if normalized else "and its channel is called as one of colours"
+    assert words in ended.log
+
+
+def test_from_the_plan_to_the_scores(tmp_path: Path) -> None:
+    world = of_pictures(tmp_path)
     for command in (["plan"], ["train", "--fold", "0"], ["verify"], ["evaluate"]):
         ended = world.finish(*command)
         assert ended.code == 0, ended.log

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.dataset.configurations import unavailable, with_configurations, without
+from nnunet_trainer.dataset.configurations import normalizes_by_names, unavailable, with_configurations, without
 from nnunet_trainer.process.failures import TrainerError
 from tests.support.made_contracts import contract
 
@@ -73,3 +73,20 @@ def test_a_training_says_what_nnunet_planned(names: tuple[str, ...], skip: bool,
     with pytest.raises(TrainerError) as caught:
         unavailable(asked(*names, skip=skip), PLANS)
     assert caught.value.code == ExitCode.WRONG_CONFIGURATION and words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "by_names"),
+    [
+        ({}, True),
+        ({"planning": {"planner": "nnUNetPlannerResEncL", "configurations": {"2d": {"batch_size": 4}}}}, True),
+        ({"planning": {"planner": "OurPlanner"}}, False),
+        ({"planning": {"configurations": {"2d": {"normalization_schemes": ["NoNormalization"]}}}}, False),
+        ({"planning": {"configurations": {"2d": {"preprocessor_name": "OurPreprocessor"}}}}, False),
+        ({"initialWeights": {"training": {"name": "base", "fold": "0"}}}, False),
+    ],
+    ids=str,
+)
+def test_whether_channels_are_normalized_as_they_are_called(changes: dict[str, Any], by_names: bool) -> None:
+    """nnU-Net's planner goes by names; settings, planners and plans of others need not."""
+    assert normalizes_by_names(contract(**changes)) is by_names

@@ -18,7 +18,7 @@ from nnunet_api.words import counted
 from nnunet_trainer.commands.building import Classes, build, five_folds, require_stages_of
 from nnunet_trainer.dataset.cascades import available, require_every_fold
 from nnunet_trainer.dataset.checked_plans import read_checked_plans
-from nnunet_trainer.dataset.configurations import without
+from nnunet_trainer.dataset.configurations import normalizes_by_names, without
 from nnunet_trainer.dataset.contents import (
     Contents,
     notes_on,
@@ -90,7 +90,8 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     trainer, planner = find_trainer(contract.trainer_class), find_planner(contract.planning.planner)
     classes = Classes(trainer, planner, weights := examine(contract, paths, dataset, trainer))
     # Not part of what is shared, and needed only after all folds are trained: the time to look at it is now.
-    test = verify_test_cases(dataset, test_cases, contract.processes) if test_cases else {}
+    by_names = normalizes_by_names(contract)
+    test = verify_test_cases(dataset, test_cases, contract.processes, by_names) if test_cases else {}
 
     def admit(training: Contents) -> None:
         require_labels(dataset, training)
@@ -145,7 +146,7 @@ def _shared_result(
             facts, contents = found
             log.info("%s exists: nothing to preprocess", key)
             if contents is None:
-                contents = verify_training_cases(dataset, contract.processes)
+                contents = verify_training_cases(dataset, contract.processes, normalizes_by_names(contract))
                 if alone:
                     write_contents(folder, contents)
                     write_manifest(folder, maker(contract), contract.processes)
@@ -159,7 +160,7 @@ def _shared_result(
             reused = not _made_by_this_run(paths, key)
             return facts.model_copy(update={"reused": reused, "left_out_configurations": left_out})
         temporary = temporary_folder(folder, passing=not alone)
-        contents = verify_training_cases(dataset, contract.processes)
+        contents = verify_training_cases(dataset, contract.processes, normalizes_by_names(contract))
         admit(contents)
         facts = build(contract, paths, dataset, classes, temporary, digest, key)
         _require_unchanged(dataset, before)

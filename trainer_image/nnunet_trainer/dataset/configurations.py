@@ -7,6 +7,7 @@ from typing import Any
 from nnunet_api.contract import RunContract
 from nnunet_api.dataset.layout import named
 from nnunet_api.plan_rules import configuration_faults
+from nnunet_api.standard import PLANNERS
 from nnunet_trainer.dataset.checked_plans import check_plans
 from nnunet_trainer.process.failures import may_pass, one_line, wrong_configuration, wrong_data
 
@@ -41,6 +42,13 @@ def with_configurations(plans: dict[str, Any], extra: dict[str, dict[str, Any]])
     merged = {**plans, "configurations": configurations}
     check_plans(merged, "plans with planning.configurations" if extra else "plans")
     return merged
+
+
+def normalizes_by_names(contract: RunContract) -> bool:
+    """Tell whether channels are normalized as they are called: other planners, and other plans, may do otherwise."""
+    planning = contract.planning
+    own = any({"normalization_schemes", "preprocessor_name"} & set(one) for one in planning.configurations.values())
+    return planning.planner in PLANNERS and not own and contract.initial_weights is None
 
 
 @contextlib.contextmanager

@@ -132,7 +132,9 @@ class Examiner:
     folder: Path
     """Of the dataset: files are named from there."""
     colours: tuple[int, ...] = ()
-    """Channels that are normalized as colours, by their number."""
+    """Channels that are called as colours are, by their number."""
+    named_as_normalized: bool = True
+    """Whether what is called so is normalized so, see `configurations.normalizes_by_names`."""
 
     def __call__(self, case: Case) -> Examined:
         """Return what a case holds. Raises what says nothing about the case: storage, memory, permissions."""
@@ -154,12 +156,14 @@ class Examiner:
         answers = None if found else _answers(read)
         if answers is not None and len(answers) == self.channels:
             found = [Finding(Kind.SAME, text) for text in answers.values()]
-        found = found or [*self._about_colours(read)]
+        colours = [] if found else [*self._about_colours(read)]
+        found = found or (colours if self.named_as_normalized else [])
         found = found or self._refused_by_nnunet(read)
         if found:
             return Examined((*findings, *found), by_first=by_first, grid=grid)
         present = tuple(value for value in self.labels if value in read.label_values())
-        doubts = (f"{text}, voxel for voxel, and other channels are not" for text in (answers or {}).values())
+        doubts = [f"{text}, voxel for voxel, and other channels are not" for text in (answers or {}).values()]
+        doubts += (f"{colour.text}, and its channel is called as one of colours, from 0 to 255" for colour in colours)
         contents = CaseContents(fingerprint(read.array()), present, (*_notes(read), *doubts))
         return Examined(tuple(findings), contents, by_first, grid=grid, answers=answers)
 

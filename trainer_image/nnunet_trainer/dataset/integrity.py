@@ -27,16 +27,18 @@ _VOLUMES_AS_TIF = "Tiff3DIO"
 """nnU-Net's only reader that takes spacings from other files."""
 
 
-def verify_training_cases(dataset: RawDataset, processes: int) -> Contents:
+def verify_training_cases(dataset: RawDataset, processes: int, named_as_normalized: bool = True) -> Contents:
     """Read every image and label of the training cases and return what they hold; see `_verify`."""
-    return _verify("the dataset", dataset, dataset.cases, processes, choose_reader(dataset))
+    return _verify("the dataset", dataset, dataset.cases, processes, choose_reader(dataset), named_as_normalized)
 
 
-def verify_test_cases(dataset: RawDataset, cases: Mapping[str, Case], processes: int) -> Contents:
+def verify_test_cases(
+    dataset: RawDataset, cases: Mapping[str, Case], processes: int, named_as_normalized: bool = True
+) -> Contents:
     """Read every image and label of the test set, by the training set's reader, and return what they hold."""
     # Whatever the first reader can read of it: the choice is made.
     choice = replace(choose_reader(dataset), first=None)
-    return _verify("the test set", dataset, cases, processes, choice)
+    return _verify("the test set", dataset, cases, processes, choice, named_as_normalized)
 
 
 def choose_reader(dataset: RawDataset) -> ReaderChoice:
@@ -98,7 +100,12 @@ def _chosen(choice: ReaderChoice) -> ReaderChoice:
 
 
 def _verify(
-    what: str, dataset: RawDataset, cases: Mapping[str, Case], processes: int, choice: ReaderChoice
+    what: str,
+    dataset: RawDataset,
+    cases: Mapping[str, Case],
+    processes: int,
+    choice: ReaderChoice,
+    named_as_normalized: bool,
 ) -> Contents:
     """Check grids, voxels, label values and whatever else nnU-Net's verify_dataset_integrity checks of a case.
 
@@ -107,7 +114,8 @@ def _verify(
 
     Raises TrainerError with WRONG_DATA and all findings, as far as a message has room.
     """
-    examine = Examiner(choice, dataset.channels, dataset.labels.values, dataset.folder, dataset.colours)
+    labels = dataset.labels.values
+    examine = Examiner(choice, dataset.channels, labels, dataset.folder, dataset.colours, named_as_normalized)
     examined: dict[str, Examined] = {}
     with (
         heartbeat(f"verifying {what}", lambda: f"{len(examined)}/{len(cases)} cases"),

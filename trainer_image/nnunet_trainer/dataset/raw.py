@@ -73,7 +73,7 @@ class RawDataset:
 
     @property
     def colours(self) -> tuple[int, ...]:
-        """Channels that nnU-Net normalizes as colours, by their number."""
+        """Channels that nnU-Net normalizes as colours, by their number, where its own planner asks their names."""
         names = channel_names(self.description).values()
         return tuple(number for number, name in enumerate(names) if str(name).casefold() == COLOURS)
 
