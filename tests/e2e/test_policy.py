@@ -67,7 +67,7 @@ def neighbours(lab: Lab) -> list[Path]:
     return [lab.volume(claim, NAMESPACE) / NAMESPACE / "neighbour-0a1b2c3d" for claim in CLAIMS]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def namespace(lab: Lab) -> str:
     """The namespace with the policy."""
     return NAMESPACE
