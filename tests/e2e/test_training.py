@@ -251,9 +251,9 @@ def test_the_finals_stay_in_prometheus_and_no_alert_was_raised(story: Story, fin
 def test_report_and_curves_come_back(story: Story, finished: Object) -> None:
     person, lab = story.person, story.lab
     run = lab.volume("nnunet-results", NAMESPACE) / finished["runPath"]
-    for file, before in (("report.html", fenced(b"")), ("evidence.json", b"")):
+    for file, as_fetched in (("report.html", fenced), ("evidence.json", bytes)):
         person.run("report", NAME, "--file", file)
-        assert (person.folder / f"{NAME}-{file}").read_bytes() == before + (run / file).read_bytes()
+        assert (person.folder / f"{NAME}-{file}").read_bytes() == as_fetched((run / file).read_bytes())
     person.run("curves", NAME, "-o", "html")
     page = (person.folder / f"{NAME}-curves.html").read_text()
     assert f"Fold 0, epoch {story.epochs} of {story.epochs}: loss" in page
