@@ -77,7 +77,8 @@ def test_a_slow_volume_is_told_with_its_remedy(slow: Lab) -> None:
     assert fold["dataStarved"] and fold["dataWorkerUse"] < 0.5
     assert (status["phase"], status["problem"]["reason"]) == ("Training", "DataTooSlow")
     slow.kube.wait_event(*ABOUT, "DataTooSlow")
-    assert message in slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
+    shown = slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
+    assert SHARE.search(shown) and "spec.storage.preprocessed.localCopy" in shown, shown
 
 
 def test_a_copy_on_the_node_mends_it(slow: Lab) -> None:

@@ -53,7 +53,8 @@ class Kept:
     def add(self, **found: Any) -> None:
         """Keep something more."""
         with self._file.open("a") as file:
-            file.write(json.dumps(found) + "\n")
+            # A line of its own also behind one that was cut short.
+            file.write("\n" + json.dumps(found) + "\n")
         self._take(found)
 
     def _take(self, found: dict[str, Any]) -> None:
@@ -82,6 +83,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show(rows)
     if any(row.met is False for row in rows):
         return 1
+    if not ratio(kept.found["pairs"]).sure and _done(options, kept):
+        _say(f"no verdict: {options.most} epochs of each side are too few for {SPREAD_WANTED:.0%}; raise --most")
+        return 3
     if not _done(options, kept):
         _say("not as sure as wanted yet; the same command goes on")
         return 3

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from nnunet_api.conditions import Condition, leading
 from nnunet_api.reasons import ConditionType
-from nnunet_api.status import NnunetTrainingStatus
+from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import configurations_of
 from nnunet_cli.text.words import printable
 
@@ -102,7 +102,7 @@ def read_events(items: Sequence[Object]) -> list[Event]:
 def message(status: NnunetTrainingStatus) -> str:
     """Return what is going on, and what to do where something stands in the way; empty before the first look."""
     condition = leading(status.conditions)
-    return printable(condition.message) if condition else ""
+    return printable(_own(condition, status.problem)) if condition else ""
 
 
 def matter(status: NnunetTrainingStatus, condition: Condition | None = None) -> str:
@@ -114,7 +114,15 @@ def matter(status: NnunetTrainingStatus, condition: Condition | None = None) -> 
     problem = status.problem
     if condition and problem and problem.reason == condition.reason:
         return printable(problem.matter)
-    return printable(condition.message) if condition else ""
+    return printable(_own(condition, problem)) if condition else ""
+
+
+def _own(condition: Condition, problem: Problem | None) -> str:
+    """Return a condition's message without what it says of a problem that has a condition of its own, which the columns
+    of `kubectl get` can't show beside it."""
+    if problem is None or problem.reason == condition.reason:
+        return condition.message
+    return condition.message.partition(f"; {problem.matter.removesuffix(' ...')}")[0]
 
 
 def _stamp(item: Object) -> str:

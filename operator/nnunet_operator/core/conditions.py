@@ -118,10 +118,10 @@ def _message(situation: Situation, headline: Headline) -> str:
     """Return the message of Progressing, the one that `kubectl get nnt -o wide` shows: with what stands in the way,
     whatever condition is there for it."""
     beside: Trouble | None = None
-    if headline.progressing:
-        beside = _beside_progress(situation)
-    elif situation.mode is Mode.FAIL:
+    if situation.mode is Mode.FAIL:
         beside = situation.failure
+    elif situation.mode is Mode.RUN and headline.progressing:
+        beside = _beside_progress(situation)
     if beside is None:
         return _told(situation, headline.matter, *headline.troubles)
     return _told(situation, f"{headline.matter}; {beside.matter}", *headline.troubles, beside)

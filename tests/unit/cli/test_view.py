@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nnunet_cli.kube.watched import Event, Watched, message
+from nnunet_cli.kube.watched import Event, Watched, matter, message
 from nnunet_cli.kube.watched import watched as read
 from nnunet_cli.text.words import age, duration, short_duration
 from nnunet_cli.watch import view
@@ -119,6 +119,18 @@ def test_a_fold_that_ends_before_the_minimum_of_the_policy_is_among_the_remarks(
 )
 def test_the_message_is_the_one_that_says_most(conditions: list[dict[str, Any]], expected: str) -> None:
     assert message(watched(conditions=conditions).status) == expected
+
+
+def test_what_another_condition_says_is_not_repeated() -> None:
+    """The message of Progressing has it for the columns of kubectl get, and changes with each epoch there."""
+    starved = "fold 0 waits 38 % of its time for data"
+    conditions = [
+        condition("Progressing", "Training", f"fold 0 trains; {starved}: raise spec.resources.cpu"),
+        condition("DataStarved", "DataTooSlow", f"{starved}: raise spec.resources.cpu"),
+    ]
+    found = watched(conditions=conditions, problem={"reason": "DataTooSlow", "matter": starved})
+    assert message(found.status) == matter(found.status) == "fold 0 trains"
+    assert rendered(view.live(found, NOW), 200).count(starved) == 1
 
 
 def test_markup_in_a_message_is_shown_as_it_is() -> None:

@@ -1,5 +1,6 @@
 """Folds that wait for data: when that is said and when no more, and the number that mends it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -55,6 +56,15 @@ def test_a_fold_that_has_trained_its_epochs_waits_for_nothing(ended: dict[str, A
     assert state(of) == STARVED
     of = told(of, data_wait_share=0.38, data_workers=8, **ended)
     assert state(of) == FED and of.status.folds[0].phase == "Running" and of.status.folds[0].data_starved is None
+
+
+def test_what_is_being_stopped_is_advised_nothing() -> None:
+    """Whoever has just suspended it is not told to suspend it; after a failure its cause is what is said."""
+    of = told(OF, data_wait_share=0.38, data_workers=8)
+    objects, samples = still(of, data_wait_share=0.38, data_workers=8)
+    going = replace(of, spec=of.spec.model_copy(update={"suspend": True}))
+    shown = condition(decide(world(going, *objects, samples=samples)), "Progressing")
+    assert (shown.status, shown.reason) == ("True", "Stopping") and "cpu" not in shown.message, shown
 
 
 def test_it_is_announced_once() -> None:

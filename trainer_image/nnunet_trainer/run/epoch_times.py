@@ -70,7 +70,8 @@ def stated(times: Sequence[EpochTime]) -> dict[str, float | None]:
         return told
     uses = [one.use for one in last if one.use is not None]
     return told | {
-        "data_wait_share": round(statistics.median(one.share for one in last), 2),
+        # Digits enough that an epoch's seconds follow from it where nearly all of it is waiting.
+        "data_wait_share": round(statistics.median(one.share for one in last), 4),
         "fed_epoch_seconds": round(statistics.median(one.seconds - one.waiting for one in last), 3),
         "data_worker_use": round(statistics.median(uses), 2) if uses else None,
     }
