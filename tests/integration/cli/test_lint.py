@@ -232,7 +232,7 @@ def test_folders_in_folders_are_checked(nnunet: Command, tmp_path: Path) -> None
     deep = tmp_path / "trainings" / "clinic" / "ct"
     deep.mkdir(parents=True)
     (tmp_path / "trainings" / "good.yaml").write_text(yaml.safe_dump(training("first", schedule={"epochs": 1000})))
-    (deep / "bad.json").write_text(json.dumps(training("first", schedule={"epochs": 0})))
+    (deep / "bad.json").write_text(json.dumps(training("second", schedule={"epochs": 0})))
     run = nnunet("lint", "--offline", "trainings")
     assert (
         run.code == 1 and "trainings/clinic/ct/bad.json" in run.out and "2 trainings: 1 allowed, 1 invalid" in run.out

@@ -60,6 +60,9 @@ def jobs(gate: Gate, clinical: str) -> dict[str, Object]:
         answer = make(gate, body)
         assert answer.ok, answer.message
     wait_for("the Job controller to make the Pods", lambda: len(pods(gate, clinical)) == len(STAGES))
+    # It writes that after them, and Kubernetes takes no end of a Job without it, whoever writes it.
+    begun = lambda: all("startTime" in job["status"] for job in gate.client.list("jobs", clinical))  # noqa: E731
+    wait_for("the Job controller to say that it has begun", begun)
     return {body["metadata"]["labels"]["nnunet.dev/stage"]: body for body in pods(gate, clinical)}
 
 
