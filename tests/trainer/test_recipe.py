@@ -49,6 +49,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> World:
     return world
 
 
+@pytest.mark.timeout(900)  # eight folds, and nnU-Net's own commands behind them
 def test_choice_numbers_and_segmentations_are_those_of_nnunets_commands(trained: World, tmp_path: Path) -> None:
     by_hand = find_best_by_hand(trained, tmp_path / "by_hand")
     ended = trained.finish("evaluate")

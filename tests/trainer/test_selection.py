@@ -159,6 +159,7 @@ def export_of(names: Sequence[str], postprocessing: Sequence[str]) -> ModelExpor
     return ModelExport(tiny_dataset.NAME, each, len(each) > 1, tuple(postprocessing), device="cpu")
 
 
+@pytest.mark.timeout(900)  # what is compared is trained for it
 def test_files_numbers_and_choice_are_those_of_nnunets_command(chosen: World, by_hand: Path) -> None:
     assert f"ensembles/{PAIR}/case_00.nii.gz" in require_same_choice(chosen, by_hand)
     best = read_json(by_hand / chosen.contract.dataset / "inference_information.json")
