@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nnunet_api.conditions import Condition, leading
-from nnunet_api.reasons import ConditionType
+from nnunet_api.reasons import ConditionType, Reason
 from nnunet_api.status import NnunetTrainingStatus, Problem
 from nnunet_api.training import configurations_of
 from nnunet_cli.text.words import printable
@@ -118,11 +118,12 @@ def matter(status: NnunetTrainingStatus, condition: Condition | None = None) -> 
 
 
 def _own(condition: Condition, problem: Problem | None) -> str:
-    """Return a condition's message without what it says of a problem that has a condition of its own, which the columns
-    of `kubectl get` can't show beside it."""
-    if problem is None or problem.reason == condition.reason:
-        return condition.message
-    return condition.message.partition(f"; {problem.matter.removesuffix(' ...')}")[0]
+    """Return a condition's message; nothing of a training that trains, where it is about what another condition says.
+
+    The columns of `kubectl get` can't show both. Here they stand beside each other, and the phase says that it trains.
+    """
+    beside = condition.reason == Reason.TRAINING and problem is not None and problem.reason != condition.reason
+    return "" if beside else condition.message
 
 
 def _stamp(item: Object) -> str:

@@ -129,7 +129,7 @@ def test_what_another_condition_says_is_not_repeated() -> None:
         condition("DataStarved", "DataTooSlow", f"{starved}: raise spec.resources.cpu"),
     ]
     found = watched(conditions=conditions, problem={"reason": "DataTooSlow", "matter": starved})
-    assert message(found.status) == matter(found.status) == "fold 0 trains"
+    assert message(found.status) == matter(found.status) == ""
     assert rendered(view.live(found, NOW), 200).count(starved) == 1
 
 
