@@ -1,9 +1,9 @@
 """What a copy of the data on the node gains where the volume of the preprocessed data is slow.
 
 The preprocessed data lies in a folder that is read no faster than --megabytes a second, the copy on the disk of this
-machine. Both sides train by turns, in the trainer image, with the same data, network and
-seed. Twice a second the kernel is told to forget what it keeps of the copy in memory, as if that were larger than
-memory. Needs root and FUSE. Run it by `make bench-local-copy`.
+machine. Both sides train by turns, in the trainer image, with the same data, network and seed. Twice a second the
+kernel is told to forget what it keeps of the copy in memory, as if that were larger than memory. Needs root and FUSE.
+Run it by `make bench-local-copy`.
 """
 
 import argparse

@@ -83,13 +83,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show(rows)
     if any(row.met is False for row in rows):
         return 1
-    if not ratio(kept.found["pairs"]).sure and _done(options, kept):
+    if ratio(kept.found["pairs"]).sure:
+        return 0
+    if _done(options, kept):
         _say(f"no verdict: {options.most} epochs of each side are too few for {SPREAD_WANTED:.0%}; raise --most")
-        return 3
-    if not _done(options, kept):
+    else:
         _say("not as sure as wanted yet; the same command goes on")
-        return 3
-    return 0
+    return 3
 
 
 def _options(argv: Sequence[str] | None) -> argparse.Namespace:

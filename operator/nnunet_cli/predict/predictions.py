@@ -14,34 +14,37 @@ from nnunet_cli.kube.connection import Connection
 from nnunet_cli.options import HelperImage, HelperTimeout, Name, Namespace, Output, TextOutput, asks_cluster
 from nnunet_cli.predict.following import RIGHTS, delete
 from nnunet_cli.predict.left import ALL_JOBS, TITLES, Left, data, in_use, labels_of, left_in, left_of, removed, rows
-from nnunet_cli.predict.places import Local, place_of
+from nnunet_cli.predict.places import Local, OnClaim, place_of
 from nnunet_cli.predict.work import do, folders_beside, parent_of
 from nnunet_cli.text.output import print_data, print_table, say
 from nnunet_cli.volumes.access import Volume, choose_image, mounted
 from nnunet_cli.volumes.runs import place_of_run, read_begun
+
+Remove = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--remove",
+        metavar="PREDICTION",
+        help="End a prediction of the list, and remove its images and segmentations; may be repeated.",
+    ),
+]
+Within = Annotated[
+    str | None,
+    typer.Option(
+        "--in",
+        metavar="CLAIM:PATH",
+        help="A folder to which segmentations were sent: list also what is not whole in it, and has no Job.",
+        show_default=False,
+    ),
+]
 
 
 @asks_cluster
 def predictions(
     name: Name,
     namespace: Namespace = None,
-    remove: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--remove",
-            metavar="PREDICTION",
-            help="End a prediction of the list, and remove its images and segmentations; may be repeated.",
-        ),
-    ] = None,
-    within: Annotated[
-        str | None,
-        typer.Option(
-            "--in",
-            metavar="CLAIM:PATH",
-            help="A folder to which segmentations were sent: list also what is not whole in it, and has no Job.",
-            show_default=False,
-        ),
-    ] = None,
+    remove: Remove = None,
+    within: Within = None,
     output: Output = TextOutput.TEXT,
     image: HelperImage = None,
     timeout: HelperTimeout = 300.0,
@@ -87,9 +90,7 @@ def predictions(
         there = left_of(found.name, jobs, parent, folders_beside(volume, parent))
     if place is not None:
         with mount(place.claim, read_only=True) as volume:
-            folders = folders_beside(volume, place.path)
-        # After that: each Job is there before its folder is.
-        there += left_in(place, _jobs(cluster, found.namespace, ALL_JOBS), folders)
+            there += _left_within(cluster, found.namespace, volume, place)
     where = f"{found.namespace}/{found.name}"
     if remove:
         for one in _wanted(there, remove, where):
@@ -115,6 +116,13 @@ def _jobs(cluster: Cluster, namespace: str, labels: str) -> list[Object]:
         raise CliError(words, ExitCode.CLUSTER) from None
 
 
+def _left_within(cluster: Cluster, namespace: str, volume: Volume, place: OnClaim) -> list[Left]:
+    """Return what is not whole in a folder of somebody's own, on a mounted claim, and has no Job in the namespace."""
+    folders = folders_beside(volume, place.path)
+    # After that: each Job is there before its folder is.
+    return left_in(place, _jobs(cluster, namespace, ALL_JOBS), folders)
+
+
 def _wanted(there: Sequence[Left], names: Sequence[str], where: str) -> list[Left]:
     """Return those of these names. Raises CliError where one is not there, before anything is removed."""
     by_name = {one.name: one for one in there}
@@ -132,10 +140,8 @@ def _remove(cluster: Cluster, namespace: str, mount: _Mount, one: Left, results:
     if one.folder is not None:
         within = one.folder.within
         with mount(within.claim if within else results, read_only=False) as volume:
-            if within is not None:
-                folders = folders_beside(volume, within.path)
-                if words := in_use(one.name, left_in(within, _jobs(cluster, namespace, ALL_JOBS), folders)):
-                    raise CliError(f"{one.name} in {within} is not removed: {words}", ExitCode.FOUND)
+            if within is not None and (words := in_use(one.name, _left_within(cluster, namespace, volume, within))):
+                raise CliError(f"{one.name} in {within} is not removed: {words}", ExitCode.FOUND)
             do(volume, "remove", one.folder.path)
     if (hidden := one.hidden) is not None:
         with mount(hidden.claim, read_only=False) as volume:

@@ -191,8 +191,9 @@ class FoldMetrics(Collector):
         self._set_or_drop(Metric.LOCAL_COPY, copy.copied_bytes if copy else None)
         self._set_or_drop(Metric.LOCAL_COPY_DURATION, copy.seconds if copy else None)
         self._set_or_drop(Metric.LOCAL_COPY_SHARE, copy.share if copy else None)
-        for state in CopyState if copy else ():
-            self.set(Metric.LOCAL_COPY_STATE, float(copy is not None and state is copy.state), state.value)
+        if copy is not None:
+            for state in CopyState:
+                self.set(Metric.LOCAL_COPY_STATE, float(state is copy.state), state.value)
 
     def _set_or_drop(self, name: str, value: float | None, *labels: str) -> None:
         """Set a gauge, or drop it where there is no value.
