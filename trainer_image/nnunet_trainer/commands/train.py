@@ -30,6 +30,7 @@ from nnunet_trainer.process.failures import (
 from nnunet_trainer.process.files import Locked, lock, read_json, read_text
 from nnunet_trainer.process.gpu import require_gpu
 from nnunet_trainer.process.imports import uncollected
+from nnunet_trainer.process.malloc import freed_memory_kept
 from nnunet_trainer.process.preemption import Preemption
 from nnunet_trainer.run import environment
 from nnunet_trainer.run.fence import Fence
@@ -198,7 +199,8 @@ def _train_and_validate(run: FoldRun, trainer: "Control", paths: RunPaths, plan:
             if trainer.current_epoch < trainer.planned_end:
                 # There may be no copy, because all seemed to be trained: a final checkpoint that does not load.
                 tell_data_read_from(run, reads_from(run, trainer.preprocessed_dataset_folder, trains=True))
-        trainer.run_training()
+        with freed_memory_kept(environment.training_processes(run.contract)):
+            trainer.run_training()
     if run.fold == "all":
         # Every case was trained on: a "validation" would only measure how well the network remembers.
         return None

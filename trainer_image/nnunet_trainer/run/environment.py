@@ -1,5 +1,6 @@
 """Environment variables that nnU-Net and torch read when they are imported: set before, never after."""
 
+import math
 import os
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from nnunet_trainer.run.paths import RunPaths
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """Where the processes that train one fold together listen for one another, whatever trainer.env says: all are
 in this pod, and believe who connects. Left alone, NCCL takes any other network first, where others could connect."""
+WORKERS = "nnUNet_n_proc_DA"
+"""Processes that augment for one GPU."""
 FOREIGN = ("NCCL_COMM_ID",)
 """Another address at which NCCL would have them meet."""
 
@@ -26,7 +29,7 @@ def defaults(contract: RunContract) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         # nnU-Net's defaults are 8 and 12, whatever the container may use.
         "nnUNet_def_n_proc": str(contract.processes),
-        "nnUNet_n_proc_DA": str(augmentation_workers(contract.processes // max(1, contract.gpus))),
+        WORKERS: str(augmentation_workers(contract.processes // max(1, contract.gpus))),
         # Worker processes print through pipes too.
         "PYTHONUNBUFFERED": "1",
         # Caches are named after the user; the pod's user ID has no name.
@@ -65,3 +68,12 @@ def read_from(preprocessed: Path) -> None:
 def torch_threads(contract: RunContract) -> int:
     """Return the threads for the network: all cores on the CPU, one beside a GPU (as nnU-Net does)."""
     return max(1, contract.processes // max(1, contract.gpus)) if contract.device is Device.CPU else 1
+
+
+def training_processes(contract: RunContract) -> int:
+    """Return how many processes train a fold: those of its GPUs, and the workers that augment for them.
+
+    nnU-Net starts half as many again for the batches of the validation.
+    """
+    groups = max(1, contract.gpus)
+    return groups * (1 + math.ceil(1.5 * int(os.environ[WORKERS])))

@@ -1,0 +1,76 @@
+"""What a training frees is there for its next batch, and is given back when it ends."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from nnunet_trainer.process.malloc import _VARIABLES
+
+ROUNDS, MIB = 3, 1 << 20
+PROGRAM = f"""
+import ctypes, json, os, resource, sys, numpy
+from nnunet_trainer.process import malloc
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range({ROUNDS}):
+        arrays = [numpy.empty(size << 20, numpy.uint8) for size in (200, 60, 8)]
+        for array in arrays:
+            array[::4096] = 1
+        del arrays, array
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+def in_a_fork():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        faults()
+        os.write(writer, str(faults()).encode())
+        os._exit(0)
+    os.wait()
+    return int(os.read(reader, 99))
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 >> 20
+
+# Pages of 2 MiB would make few faults of many.
+ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
+found = {{}}
+with malloc.freed_memory_kept(int(sys.argv[1])):
+    faults()
+    found["within"], found["fork"], found["rests"] = faults(), in_a_fork(), resident()
+found["after"], found["left"] = faults(), resident()
+print(json.dumps(found))
+"""
+PAGES = ROUNDS * 200 * MIB // 4096
+"""That the largest array has in all rounds."""
+
+
+def _found(processes: int, **env: str) -> dict[str, int]:
+    clean = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
+    ended = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(processes)], env=clean | env, capture_output=True, text=True, check=True
+    )
+    found: dict[str, int] = json.loads(ended.stdout)
+    return found
+
+
+def test_pages_are_used_again_and_given_back_at_the_end() -> None:
+    found = _found(1)
+    assert found["within"] < PAGES / 50
+    assert found["fork"] < PAGES / 50, "workers that augment are forks"
+    assert found["rests"] > 200
+    assert found["left"] < found["rests"] - 200
+    assert found["after"] >= PAGES
+
+
+@pytest.mark.parametrize(
+    ("processes", "env"),
+    [(1, {"MALLOC_TRIM_THRESHOLD_": "1000000"}), (1, {"GLIBC_TUNABLES": "glibc.malloc.check=0"}), (10**6, {})],
+    ids=["decided by a variable", "decided by a tunable", "less than 1 GiB each"],
+)
+def test_what_others_decided_and_little_memory_are_left_alone(processes: int, env: dict[str, str]) -> None:
+    assert _found(processes, **env)["within"] >= PAGES
