@@ -35,8 +35,12 @@ from tests.support.process import OperatorProcess
 
 SETTLE_SECONDS = 3.0
 """After the last Pod, until nothing more is written."""
+REST_SECONDS = 0.7
+"""After the Pod of one, until its statuses and Events are written: the next one must not pay for them."""
 CONCURRENCY = 8
 """Clients that create many objects at once."""
+MORE_WRITES, MEMORY_MIB = 4, 110
+"""Budgets: writes of a training more than of a bare Job, and the operator's memory after 300 at once (decision 16)."""
 CPU_RATIO, CREATE_RATIO = 4.5, 5.5
 """Of the API server's CPU time, and of the median time of a request that creates one, for many trainings at once
 against as many bare Jobs (docs/decisions/0016)."""
@@ -171,8 +175,9 @@ async def one_at_a_time(bench: Bench, number: int) -> list[Row]:
     with told(f"{number} bare Jobs and trainings by turns, one at a time"):
         for turn in range(number):
             bare.append(await _to_pod(bench, "jobs", bench.job(f"bare-{turn}"), f"bare-{turn}"))
+            await asyncio.sleep(REST_SECONDS)
             ours.append(await _to_pod(bench, "nnunettrainings", bench.training(f"one-{turn}"), f"one-{turn}-plan"))
-            await asyncio.sleep(0.7)  # until the statuses are written: a user's next training comes later, too
+            await asyncio.sleep(REST_SECONDS)
     for turn in range(5):
         with told(f"writes of one, round {turn + 1} of 5"):
             name = f"counted-{turn}"
@@ -182,12 +187,19 @@ async def one_at_a_time(bench: Bench, number: int) -> list[Row]:
     p50 = statistics.median(bare), statistics.median(ours)
     p99 = _p99(bare), _p99(ours)
     count = statistics.median(bare_writes), statistics.median(our_writes)
-    # 9 against a bare Job's 6: creating the training, its status, one Event
-    extra, met = f"+{count[1] - count[0]:.0f}", count[1] - count[0] <= 3
+    # Creating the training, its status, and two Events: what it waits for, and the advice on its planner.
+    extra, met = f"+{count[1] - count[0]:.0f}", count[1] - count[0] <= MORE_WRITES
     return [
         Row("apply -> Pod, p50, ms", *_ms(*p50), "<= 3", p50[1] <= 3 * p50[0]),
         Row("apply -> Pod, p99, ms", *_ms(*p99), ""),
-        Row("API writes by all for one, until 3 s after", f"{count[0]:.0f}", f"{count[1]:.0f}", extra, "<= +3", met),
+        Row(
+            "API writes by all for one, until 3 s after",
+            f"{count[0]:.0f}",
+            f"{count[1]:.0f}",
+            extra,
+            f"<= +{MORE_WRITES}",
+            met,
+        ),
     ]
 
 
@@ -270,7 +282,7 @@ async def many_at_once(bench: Bench, number: int, rounds: int) -> list[Row]:
         compared("create call, p50, ms", "create", 1000, CREATE_RATIO),
         compared("API writes for each", "writes", 1 / number, 2.5),
         Row(f"{what}: operator's CPU, s", "", f"{median(ours, 'operator_cpu'):.2f}", "", ""),
-        Row(f"{what}: operator's memory, MiB", "", f"{memory:.0f}", "", "<= 100", memory <= 100),
+        Row(f"{what}: operator's memory, MiB", "", f"{memory:.0f}", "", f"<= {MEMORY_MIB}", memory <= MEMORY_MIB),
     ]
 
 

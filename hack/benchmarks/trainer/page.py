@@ -10,6 +10,7 @@ from hack.benchmarks.trainer.report import (
     PLOT_EPOCHS,
     SPREAD_WANTED,
     STANDARD_STEPS,
+    Ratio,
     Row,
     counted,
     load,
@@ -18,6 +19,8 @@ from hack.benchmarks.trainer.report import (
 
 CHANCE = 2.0
 """Standard errors that a ratio may be from 1 without more being said."""
+IDLE = 0.97
+"""Share of the time for which a core is free on a machine that does nothing else."""
 
 
 def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validation: int) -> str:
@@ -33,10 +36,8 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
         if found.sure
         else f"**The {wanted} that it was to be run for was not reached**"
     )
-    ends, theirs = len(counted(kept["short"])), f"{100 * load(kept['pairs']):.0f} %"
+    ends, alone = len(counted(kept["short"])), load(kept["pairs"])
     within = ratio(kept["pairs"], ["batches", "steps"])
-    errors = abs(math.log(within.value)) / within.error if within.error else 0.0
-    doubt = "" if errors <= CHANCE else ", which chance alone seldom does: **to be measured again on an idle machine**"
     short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
     percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
     return f"""\
@@ -58,8 +59,7 @@ A trainer class with two clocks, the same on both sides, splits each epoch into 
 between these (hooks), and what follows the last step until the first batch of the next epoch is asked for.
 
 The ratio of an epoch is the mean over pairs of epochs, in CPU seconds; ± is its standard error. {reached}.
-A core was theirs for {theirs} of the time, and other work on the machine had the rest. CPU seconds are then not
-quite those of an idle machine, since others use its caches, but both sides of a pair met much the same. That the losses
+{_of_load(alone)} That the losses
 are the same in each epoch, or differ in late digits, shows that both did the same work.
 
 What follows the last batch is measured in {ends} more epochs of a few iterations each, since it takes the same after
@@ -77,8 +77,8 @@ cost without the making of the bytes.
 - **What is ours** is in two rows, hooks and what follows the last batch. They are measured directly, so that the noise
   of an epoch does not hide them: 1 % of an epoch of {GPU_EPOCH_SECONDS:.0f} s is {percent:.0f} µs in each iteration, or
   {GPU_EPOCH_SECONDS / 100:.2f} s after the last one.
-- **Batches and steps** are nnU-Net's own code on both sides. Their ratio tells whether the trainer slows them down. It
-  is {errors:.1f} times its error from 1{doubt}.
+- **Batches and steps** are nnU-Net's own code on both sides. Their ratio tells whether the trainer slows them down.
+  {_of_steps(within)}
 - **The epoch of {GPU_EPOCH_SECONDS:.0f} s is computed, not seen**: nnU-Net's figure for an A100 on both sides, with the
   hooks, the end of an epoch and the checkpoint of this page added, and without what the row of batches and steps says:
   plain nnU-Net's in CPU seconds, the trainer's by the clock, which is the longer one. Whether a GPU changes any of it
@@ -87,3 +87,28 @@ cost without the making of the bytes.
   than of a real one. That favours the trainer. It says nothing of workers, GPUs, network storage or torch.compile.
 - On a slower disk than this one it is the checkpoint that grows, and the trainer writes it in each epoch.
 """
+
+
+def _of_load(share: float) -> str:
+    """Say for which share of the time a core was free for the benchmark."""
+    if share > IDLE:
+        return "A core was theirs all the time."
+    return (
+        f"A core was theirs for {100 * share:.0f} % of the time, and other work on the machine had the rest. CPU\n"
+        "seconds are then not quite those of an idle machine, since others use its caches, but both sides of a\n"
+        "pair met much the same."
+    )
+
+
+def _of_steps(found: Ratio) -> str:
+    """Say what is to be thought of a ratio of what nnU-Net does on both sides."""
+    errors = math.log(found.value) / found.error if found.error else 0.0
+    far = f"It is {abs(errors):.1f} times its error from 1"
+    if abs(errors) <= CHANCE:
+        return f"{far}."
+    if errors > 0:
+        return f"{far}, which chance alone seldom does: **to be measured again on an idle machine**."
+    return (
+        f"{far}, and below it: the trainer keeps memory that a batch frees for the next one\n  "
+        "([decision 59](../decisions/0059-freed-memory-is-kept-while-training.md))."
+    )
