@@ -41,7 +41,7 @@ CONCURRENCY = 8
 """Clients that create many objects at once."""
 MORE_WRITES, MEMORY_MIB = 4, 110
 """Budgets: writes of a training more than of a bare Job, and the operator's memory after 300 at once (decision 16)."""
-CPU_RATIO, CREATE_RATIO = 4.5, 5.5
+CPU_RATIO, CREATE_RATIO = 5.0, 6.5
 """Of the API server's CPU time, and of the median time of a request that creates one, for many trainings at once
 against as many bare Jobs (docs/decisions/0016)."""
 
