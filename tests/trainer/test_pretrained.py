@@ -317,7 +317,7 @@ def test_a_stem_inside_the_encoder_is_taken_over_as_well() -> None:
 
 
 def test_the_network_that_nnssl_calls_resencl_is_the_one_that_it_builds() -> None:
-    """By its number of weights: 102 million, with which its authors and nnU-Net's present the ResEnc L."""
+    """By its stages and its 102 million weights, counted in the network that its authors build."""
     plan = adaptation_plan(architecture_plans__arch_class_name="ResEncL", architecture_plans__arch_kwargs=None)
     made = read_adaptation(plan).architecture
     with torch.device("meta"):
