@@ -16,6 +16,10 @@ WEIGHTS_ENV = "NNUNET_RUN_WEIGHTS"
 """Environment variable of planning: `WeightsSource` as JSON, as the operator found it."""
 MAX_NOT_TAKEN = 8
 """Layers that are named; the log has all."""
+NNSSL = "nnssl"
+"""Form of a checkpoint that nnssl has saved: an encoder, and a plan of how it begins another network."""
+LONGEST_WORD = 128
+"""Of what a checkpoint says of itself."""
 
 CheckpointPath = Annotated[
     str,
@@ -42,7 +46,7 @@ class TrainingWeights(ApiModel):
 
 
 class ClaimWeights(ApiModel):
-    """A checkpoint of nnU-Net on a claim."""
+    """A checkpoint of nnU-Net, or of a pretraining with nnssl, on a claim."""
 
     claim_name: ClaimName
     """PersistentVolumeClaim of this namespace; its policies may say which (allowedClaims)."""
@@ -106,6 +110,15 @@ class InitialWeightsFacts(WeightsSource):
     epochs_in_checkpoint: int | None = None
     """Finished epochs, by the checkpoint's own counter."""
     not_taken: Annotated[list[Annotated[str, Field(max_length=256)]], Field(max_length=MAX_NOT_TAKEN)] = []
-    """Layers that begin at random: nnU-Net never takes over those that give the segmentation."""
+    """Layers that begin at random: nnU-Net never takes over those that give the segmentation. Of a checkpoint of nnssl,
+    parts of the network: it gives the encoder alone."""
+    form: Annotated[str | None, Field(max_length=LONGEST_WORD)] = None
+    """nnssl for a checkpoint in its form; absent for nnU-Net's own."""
+    architecture: Annotated[str | None, Field(max_length=LONGEST_WORD)] = None
+    """Network that a checkpoint of nnssl names, such as ResEncL."""
+    pretrained_by: Annotated[str | None, Field(max_length=LONGEST_WORD)] = None
+    """Trainer class of nnssl, which stands for the method: what the checkpoint says of itself."""
+    pretrained_on: Annotated[str | None, Field(max_length=LONGEST_WORD)] = None
+    """Dataset of the pretraining: what the checkpoint says of itself."""
     known_cases: bool = False
     """Whether it is known which cases it has seen: then none of them is a test case here, nor the other way round."""

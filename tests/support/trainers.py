@@ -66,3 +66,19 @@ class HeldTrainer(nnUNetTrainer):
             time.sleep(0.02)
         return super().train_step(batch)
 '''
+
+REMEMBERING = '''
+import os
+
+import torch
+from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
+
+
+class RememberingTrainer(nnUNetTrainer):
+    """Saves the weights with which its first epoch begins."""
+
+    def on_train_epoch_start(self):
+        super().on_train_epoch_start()
+        if self.current_epoch == 0:
+            torch.save(self.network.state_dict(), os.environ["FIRST_WEIGHTS"])
+'''

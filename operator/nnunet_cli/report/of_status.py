@@ -151,7 +151,10 @@ def _made_of(found: Watched) -> Iterator[Row]:
     yield "Splits hash", made.splits_hash or ""
     if begins := made.initial_weights:
         origin = f"training {begins.training} fold {begins.fold}" if begins.training else begins.path
-        yield "Begins with", f"{origin} (SHA-256 {begins.sha256})"
+        known = [begins.form and f"of {begins.form}", begins.architecture]
+        known += [begins.pretrained_by and f"by {begins.pretrained_by}"]
+        known += [begins.pretrained_on and f"on {begins.pretrained_on}", f"SHA-256 {begins.sha256}"]
+        yield "Begins with", f"{origin} ({', '.join(filter(None, known))})"
     yield "Evidence", made.evidence_path or ""
 
 

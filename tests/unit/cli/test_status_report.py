@@ -63,6 +63,22 @@ def test_all_that_the_status_has_and_what_it_lacks() -> None:
         assert said in page, said
 
 
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [
+        ({"training": "base", "fold": "0"}, "training base fold 0 (SHA-256 ab)"),
+        ({}, "omind/c.pth (SHA-256 ab)"),
+        (
+            {"form": "nnssl", "architecture": "ResEncL", "pretrainedBy": "BaseMAETrainer", "pretrainedOn": "OpenMind"},
+            "omind/c.pth (of nnssl, ResEncL, by BaseMAETrainer, on OpenMind, SHA-256 ab)",
+        ),
+    ],
+)
+def test_what_it_began_with(known: dict[str, str], said: str) -> None:
+    weights = {"claimName": "models", "path": "omind/c.pth", "sha256": "ab", **known}
+    assert said in status_report(watched(**DONE, provenance={**MADE, "initialWeights": weights}), NOW)
+
+
 def test_several_configurations_stand_side_by_side() -> None:
     each = [
         {"configuration": "2d", "meanValidationDice": 0.7, "spread": 0.02},

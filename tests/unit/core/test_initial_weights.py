@@ -263,6 +263,21 @@ def test_of_a_file_on_a_claim_the_hash_is_the_word_of_planning() -> None:
     assert (found.training, found.uid, found.fold, found.epochs, found.dataset_hash) == (None,) * 5
 
 
+def test_what_a_checkpoint_of_nnssl_says_of_itself_is_told_without_what_a_terminal_would_obey() -> None:
+    of = fine({"claim": {"claimName": "models", "path": "b.pth"}})
+    said = {
+        "form": "nnssl",
+        "architecture": "ResEncL",
+        "pretrained_by": "Mae\x1b[2J",
+        "pretrained_on": "Open\u202eMind",
+    }
+    provenance = decide_in(world(of, *looked_at(of, **FORGED, **said, sha256=SHA))).status.provenance
+    assert provenance is not None and provenance.initial_weights is not None
+    found = provenance.initial_weights
+    assert (found.form, found.architecture) == ("nnssl", "ResEncL")
+    assert (found.pretrained_by, found.pretrained_on) == ("Mae\ufffd[2J", "Open\ufffdMind")
+
+
 @pytest.mark.parametrize(
     ("weights", "words"),
     [

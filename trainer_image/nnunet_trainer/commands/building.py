@@ -61,7 +61,7 @@ def build(
         extractor.show_progress_bar = False
         extractor.run(overwrite_existing=True)
     with heartbeat("planning"):
-        plans_name = _plan_experiment(contract, classes, folder)
+        plans_name = _plans(contract, classes, folder)
     if not re.fullmatch(PLAIN_NAME, plans_name):
         raise wrong_configuration(
             f"planner {contract.planning.planner} calls its plans {plans_name!r}: use letters, digits, _, . and - only"
@@ -94,9 +94,16 @@ def _workers(contract: RunContract, dataset: RawDataset) -> int:
     return min(contract.processes, len(dataset.cases))
 
 
-def _plan_experiment(contract: RunContract, classes: Classes, folder: Path) -> str:
-    if classes.weights:
-        return str(classes.weights.take_over_plans(contract.dataset, folder))
+def _plans(contract: RunContract, classes: Classes, folder: Path) -> str:
+    """Let plans be written, those of the initial weights where these have some; return their name."""
+    weights = classes.weights
+    if weights and weights.bring_plans:
+        return str(weights.take_over_plans(contract.dataset, folder))
+    name = _plan_experiment(contract, classes)
+    return str(weights.adapt_plans(folder / contract.dataset / f"{name}.json")) if weights else name
+
+
+def _plan_experiment(contract: RunContract, classes: Classes) -> str:
     target = contract.planning.gpu_memory_target_gb
     arguments = {} if target is None else {"gpu_memory_target_in_gb": target}
     # The planner hands this variable to torch.set_num_threads, which refuses 0; here it means threads.

@@ -102,7 +102,7 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
         write_seen(paths.run, training, test, seen)
         notes.extend(notes_on_seen(training, weights is not None, seen))
 
-    seen, notes = weights.seen if weights else None, list[str]()
+    seen, notes = (weights.seen, [*weights.notes]) if weights else (None, list[str]())
     facts = _shared_result(contract, paths, dataset, classes, admit)
     left = without(contract, facts.left_out_configurations or ())
     if contract.skip_unavailable_configurations:

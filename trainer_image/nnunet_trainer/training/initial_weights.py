@@ -1,7 +1,8 @@
 """Weights to begin with: whether they fit, the plans that come with them, and how they get into a network.
 
 Loading is nnU-Net's own (`load_pretrained_weights`), and so is taking over the plans; but for what a checkpoint brings
-along beside numbers, of which nothing is run.
+along beside numbers, of which nothing is run. What nnssl has pretrained is another form, which nnU-Net does not know:
+`pretrained`, `nnssl_plans`.
 """
 
 import hashlib
@@ -10,8 +11,8 @@ import json
 import logging
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import torch
 from nnunet_api.contract import PlanFacts, RunContract
 from nnunet_api.initial_weights import (
     MAX_NOT_TAKEN,
+    NNSSL,
     WEIGHTS_ENV,
     WEIGHTS_FILE,
     WEIGHTS_FOLDER,
@@ -30,12 +32,15 @@ from nnunet_api.training import DEFAULT_PLANNER
 from nnunet_trainer.dataset.checked_plans import check_plans
 from nnunet_trainer.dataset.configurations import must_be_usable, with_configurations
 from nnunet_trainer.dataset.identity import file_hash
+from nnunet_trainer.dataset.nnssl_plans import ADAPTATION, Adaptation, read_adaptation, require_patches, word
 from nnunet_trainer.dataset.raw import RawDataset
 from nnunet_trainer.dataset.seen_cases import SeenCases, read_seen
 from nnunet_trainer.process.failures import TrainerError, may_be_damage, one_line, wrong_configuration
 from nnunet_trainer.process.files import read_json, write_json
 from nnunet_trainer.run.paths import RunPaths
 from nnunet_trainer.run.restricted import load_restricted, only_restricted_loads
+from nnunet_trainer.training import pretrained
+from nnunet_trainer.training.fit import require_finite, require_fit, shapes_of
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +48,6 @@ _HEADS = ".seg_layers."
 """In the names of the layers that give the segmentation: nnU-Net never takes them over (load_pretrained_weights)."""
 _PLACEHOLDER = "Dataset000_InitialWeights"
 """Dataset of which the plans are, for nnU-Net's function: the name in the checkpoint is somebody else's word."""
-_SHOWN = 3
-_REMEDY = (
-    "Begin with a training whose images have as many channels and whose network is the same, name its configuration, "
-    "or leave initialWeights out"
-)
 
 
 @dataclass(frozen=True)
@@ -56,16 +56,34 @@ class Weights:
 
     facts: InitialWeightsFacts
     plans: dict[str, Any]
-    """nnU-Net's plans of the training that they are from."""
+    """nnU-Net's plans of the training that they are from; of a pretraining, as much as it says of plans."""
     seen: SeenCases | None
     """The cases that they have seen; None where that is not known."""
     description: Path
     """dataset.json of the dataset that is trained on."""
+    adaptation: Adaptation | None = None
+    """How a pretraining with nnssl begins a network; None for weights with whole plans."""
+    notes: list[str] = field(default_factory=list)
+    """What is to be told of them."""
 
     @property
     def plans_hash(self) -> str:
         """SHA-256 of the plans."""
         return hashlib.sha256(json.dumps(self.plans, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def bring_plans(self) -> bool:
+        """Whether nothing is to be planned, as whole plans come with them."""
+        return self.adaptation is None
+
+    def adapt_plans(self, planned: Path) -> str:
+        """Write plans beside those that nnU-Net has made, for the network of the pretraining; return their name."""
+        assert self.adaptation is not None, "whole plans are taken over"
+        plans = self.adaptation.adapted(read_json(planned))
+        check_plans(plans, f"the plans by {ADAPTATION} of spec.initialWeights")
+        name = str(plans["plans_name"])
+        write_json(planned.with_name(f"{name}.json"), plans)
+        return name
 
     def take_over_plans(self, dataset: str, preprocessed: Path) -> str:
         """Let nnU-Net write the plans for a dataset under nnUNet_preprocessed; return their name."""
@@ -106,7 +124,9 @@ def examine(contract: RunContract, paths: RunPaths, dataset: RawDataset, trainer
     except (OSError, ValueError, RuntimeError) as error:
         raise wrong_configuration(f"{path} is missing, which is copied before planning: {_gone()}") from error
     digest = file_hash(path)
-    plans, weights, epochs = _read(path)
+    content, weights = _read(path)
+    adaptation = read_adaptation(content[ADAPTATION]) if ADAPTATION in content else None
+    plans = adaptation.sketch(dataset.channels) if adaptation else content["init_args"]["plans"]
     check_plans(plans, "the plans in the checkpoint of spec.initialWeights")
     merged = with_configurations(plans, contract.planning.configurations)
     if contract.configuration not in merged["configurations"]:
@@ -115,22 +135,27 @@ def examine(contract: RunContract, paths: RunPaths, dataset: RawDataset, trainer
             f"{', '.join(sorted(merged['configurations']))[:500]}. Name one of them, or define it under "
             "planning.configurations"
         )
-    network = _shapes_of_network(contract, dataset, trainer, merged)
-    heads = _require_fit(network, {name: tuple(value.shape) for name, value in weights.items()})
-    _require_finite(weights)
-    log.info("%d layers begin with these weights; at random: %s", len(network) - len(heads), ", ".join(heads))
+    network, channels = _network(contract, dataset, trainer, merged, adaptation)
+    if adaptation:
+        taken = pretrained.begin_with(network, adaptation, weights, channels)
+        random = pretrained.at_random(network, taken)
+    else:
+        taken, random = _require_all_fit(network, weights)
+    log.info("%d layers begin with these weights; at random: %s", len(taken), ", ".join(random))
     seen = read_seen(path.parent)
-    known = _source(contract, paths, digest).model_dump()
+    epochs = content.get("current_epoch")
     facts = InitialWeightsFacts.model_validate(
         {
-            **known,
+            **_source(contract, paths, digest).model_dump(),
+            **(_said_of_pretraining(content, adaptation) if adaptation else {}),
             "sha256": digest,
-            "epochs_in_checkpoint": epochs,
-            "not_taken": [name[:256] for name in heads[:MAX_NOT_TAKEN]],
+            "epochs_in_checkpoint": epochs if type(epochs) is int else None,
+            "not_taken": [name[:256] for name in random[:MAX_NOT_TAKEN]],
             "known_cases": seen is not None,
         }
     )
-    return Weights(facts, plans, seen, dataset.folder / "dataset.json")
+    notes = _notes(adaptation, channels) if adaptation else []
+    return Weights(facts, plans, seen, dataset.folder / "dataset.json", adaptation, notes)
 
 
 def load(trainer: Any, paths: RunPaths, plan: PlanFacts) -> None:
@@ -138,8 +163,6 @@ def load(trainer: Any, paths: RunPaths, plan: PlanFacts) -> None:
 
     Raises TrainerError with CHECKPOINT_UNUSABLE where the file is not the one that planning has looked at.
     """
-    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
-
     if plan.initial_weights is None:
         raise wrong_configuration(f"planning has found no initial weights: {_gone()}")
     if not trainer.was_initialized:
@@ -148,7 +171,10 @@ def load(trainer: Any, paths: RunPaths, plan: PlanFacts) -> None:
     if not path.is_file():
         raise wrong_configuration(f"{path} is missing: {_gone()}")
     with only_restricted_loads({path: plan.initial_weights.sha256}, "Delete the training and create it anew"):
-        load_pretrained_weights(trainer.network, str(path))
+        if plan.initial_weights.form == NNSSL:
+            _load_pretrained(trainer, path)
+        else:
+            _load_own(trainer, path)
     log.info("begins with the weights of %s (SHA-256 %s)", path, plan.initial_weights.sha256)
 
 
@@ -171,15 +197,44 @@ def _source(contract: RunContract, paths: RunPaths, digest: str) -> WeightsSourc
     return earlier
 
 
-def _read(path: Path) -> tuple[dict[str, Any], Mapping[str, Any], int | None]:
-    """Return plans, weights and finished epochs in a checkpoint, of which nothing is run."""
+def _load_own(trainer: Any, path: Path) -> None:
+    from nnunetv2.run.load_pretrained_weights import load_pretrained_weights
+
+    load_pretrained_weights(trainer.network, str(path))
+
+
+def _load_pretrained(trainer: Any, path: Path) -> None:
+    content = torch.load(path)
+    network = trainer.network
+    for wrapped_in in ("module", "_orig_mod"):  # by several GPUs, by torch.compile
+        network = getattr(network, wrapped_in, network)
+    channels = trainer.num_input_channels
+    pretrained.begin_with(network, read_adaptation(content[ADAPTATION]), content["network_weights"], channels)
+
+
+def _said_of_pretraining(content: Mapping[str, Any], adaptation: Adaptation) -> dict[str, Any]:
+    """Return what a checkpoint of nnssl says of where it is from."""
+    method = word(content.get("trainer_name"))
+    names = {"architecture": adaptation.name, "pretrained_by": method, "pretrained_on": adaptation.dataset}
+    return {"form": NNSSL, **names}
+
+
+def _notes(adaptation: Adaptation, channels: int) -> list[str]:
+    if not pretrained.is_repeated(adaptation, channels):
+        return []
+    return [f"the initial weights are of images of one channel: their first layer is repeated for each of {channels}"]
+
+
+def _read(path: Path) -> tuple[Mapping[str, Any], Mapping[str, torch.Tensor]]:
+    """Return what is in a checkpoint, of which nothing is run, and its weights."""
     try:
         content = load_restricted(path)
-        plans, weights = content["init_args"]["plans"], content["network_weights"]
-        epochs = content.get("current_epoch")
-        json.dumps(plans)
-        if not (isinstance(plans, dict) and isinstance(plans.get("plans_name"), str)):
-            raise ValueError("it has no plans with a name")
+        weights = content["network_weights"]
+        if ADAPTATION not in content:
+            plans = content["init_args"]["plans"]
+            json.dumps(plans)
+            if not (isinstance(plans, dict) and isinstance(plans.get("plans_name"), str)):
+                raise ValueError("it has no plans with a name")
         if not (isinstance(weights, Mapping) and weights):
             raise ValueError("it has no weights")
         if strange := [name for name, value in weights.items() if not isinstance(value, torch.Tensor)]:
@@ -188,16 +243,26 @@ def _read(path: Path) -> tuple[dict[str, Any], Mapping[str, Any], int | None]:
         if isinstance(error, TrainerError) or not may_be_damage(error):
             raise
         raise wrong_configuration(
-            f"spec.initialWeights: the file is no checkpoint of nnU-Net v2 ({one_line(str(error))[:300]}). Give "
-            "checkpoint_final.pth of one of its trainings"
+            f"spec.initialWeights: the file is no checkpoint of nnU-Net v2 or nnssl ({one_line(str(error))[:300]}). "
+            f"Give checkpoint_final.pth of one of their trainings; one of nnssl has {ADAPTATION} in it, which nnssl's "
+            "utilities/add_adaptation_plan.py adds to older ones"
         ) from error
-    return plans, weights, epochs if type(epochs) is int else None
+    return content, weights
 
 
-def _shapes_of_network(
-    contract: RunContract, dataset: RawDataset, trainer: Any, plans: dict[str, Any]
-) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all weights of the network that will be trained, as the trainer class builds it."""
+def _require_all_fit(network: Any, weights: Mapping[str, torch.Tensor]) -> tuple[list[str], list[str]]:
+    """Return which layers of a network nnU-Net takes over, and which begin at random."""
+    wanted = shapes_of(network.state_dict())
+    taken = [name for name in wanted if _HEADS not in name]
+    require_fit({name: wanted[name] for name in taken}, shapes_of(weights))
+    require_finite(weights)
+    return taken, sorted(wanted.keys() - set(taken))
+
+
+def _network(
+    contract: RunContract, dataset: RawDataset, trainer: Any, plans: dict[str, Any], adaptation: Adaptation | None
+) -> tuple[Any, int]:
+    """Return the network that will be trained, as the trainer class builds it, and how many channels it takes."""
     from nnunetv2.utilities.label_handling.label_handling import determine_num_input_channels
     from nnunetv2.utilities.plans_handling.plans_handler import PlansManager
 
@@ -205,6 +270,8 @@ def _shapes_of_network(
     found = manager.get_configuration(contract.configuration)
     build = trainer.build_network_architecture
     with must_be_usable(f"configuration {contract.configuration} of spec.initialWeights"):
+        if adaptation:
+            require_patches(found.configuration)
         channels = determine_num_input_channels(manager, found, dataset.description)
         heads = manager.get_label_manager(dataset.description).num_segmentation_heads
         if "plans_manager" in inspect.signature(build).parameters:
@@ -212,31 +279,4 @@ def _shapes_of_network(
         else:
             name, arguments = found.network_arch_class_name, found.network_arch_init_kwargs
             network = build(name, arguments, found.network_arch_init_kwargs_req_import, channels, heads, True)
-    return {name: tuple(value.shape) for name, value in network.state_dict().items()}
-
-
-def _require_fit(network: Mapping[str, Sequence[int]], weights: Mapping[str, Sequence[int]]) -> list[str]:
-    """Return the layers that begin at random. Raises TrainerError where others are not there, or of another shape."""
-    wanted = {name: shape for name, shape in network.items() if _HEADS not in name}
-    wrong = [f"{name} is missing" for name in wanted if name not in weights]
-    wrong += [
-        f"{name} has {_shape(weights[name])} in place of {_shape(shape)}"
-        for name, shape in wanted.items()
-        if name in weights and tuple(weights[name]) != tuple(shape)
-    ]
-    if wrong:
-        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
-        raise wrong_configuration(
-            f"spec.initialWeights: the weights do not fit the network: {', '.join(wrong[:_SHOWN])}{more}. {_REMEDY}"
-        )
-    return sorted(name for name in network if _HEADS in name)
-
-
-def _shape(lengths: Sequence[int]) -> str:
-    return "x".join(map(str, lengths)) or "one number"
-
-
-def _require_finite(weights: Mapping[str, torch.Tensor]) -> None:
-    for name, value in weights.items():
-        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
-            raise wrong_configuration(f"spec.initialWeights: {name} holds what is no finite number. {_REMEDY}")
+    return network, channels
