@@ -98,9 +98,7 @@ class Header:
         columns = [self.sform[axis::4] for axis in range(3)] if self.sform else []
         by_place = tuple(math.hypot(*column) for column in columns[: len(spacing)])
         pairs = zip(spacing, by_place, self.shape, strict=False)
-        if all(size == 1 or math.isclose(one, two, rel_tol=_FARTHEST_VOXEL = 16 << 20
-"""What is before is read as a whole, and all of it kept: notes of scanners and programs, some 100 KB."""
-_SPACING_TOLERANCE) for one, two, size in pairs):
+        if all(size == 1 or math.isclose(one, two, rel_tol=_SPACING_TOLERANCE) for one, two, size in pairs):
             return ""
         one, two = (" x ".join(f"{length:g}" for length in lengths) for lengths in (spacing, by_place))
         return f"has the spacing {one}, and {two} by its place (sform)"

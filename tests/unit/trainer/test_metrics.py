@@ -16,7 +16,6 @@ from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from tests.support.made_contracts import contract, exception, policy
 
-
 ROOT = Path(__file__).parents[3]
 
 

@@ -17,6 +17,7 @@ from nnunet_api.dataset.cases import (
     case_notes,
     column_problems,
     content_problems,
+    data_of,
     leaked_problems,
     read_cases,
     torn_problems,

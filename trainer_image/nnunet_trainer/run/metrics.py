@@ -68,7 +68,7 @@ class Metric:
 
 METRIC_LABELS = ("namespace", "training", "fold")
 MOST_CLASSES = 500
-"""Classes whose pseudo-Dice is told, the first ones: whoever scrapes takes so many series from a pod, or none of them."""
+"""Classes whose pseudo-Dice is told, the first ones: of a pod with too many series Prometheus takes none."""
 LONGEST_LABEL = 200
 """Bytes of the name of a class: as above."""
 EPOCH_DURATION_HELP = "Duration of an epoch with its checkpoint."
