@@ -10,7 +10,7 @@ import contextlib
 import io
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -35,8 +35,8 @@ class TorchFile:
 
     data: bytes
     """The pickle."""
-    records: frozenset[str]
-    """The other records, without the name of the folder that all are in."""
+    records: Mapping[str, int]
+    """The bytes of each record, by its name without that of the folder that all are in."""
 
 
 def read_torch_file(file: IO[bytes], longest_bytes: int | None = None) -> TorchFile:
@@ -48,8 +48,8 @@ def read_torch_file(file: IO[bytes], longest_bytes: int | None = None) -> TorchF
     with _opened(file) as (archive, folder):
         if archive.getinfo(folder + RECORD).file_size > longest_bytes:
             raise ValueError(f"its {RECORD} has more than {longest_bytes >> 20} MiB")
-        names = frozenset(name.removeprefix(folder) for name in archive.namelist())
-        return TorchFile(archive.read(folder + RECORD), names)
+        sizes = {one.filename.removeprefix(folder): one.file_size for one in archive.infolist()}
+        return TorchFile(archive.read(folder + RECORD), sizes)
 
 
 def require_torch_file(file: IO[bytes]) -> None:

@@ -108,6 +108,27 @@ def test_a_checkpoint_that_is_another_one_to_torch_is_refused(tmp_path: Path, re
         READERS_OF_ALL[reader](path)
 
 
+TORCH_LOADS = {name: READERS_OF_ALL[name] for name in ("resume", "evaluation", "going on", "initial weights")}
+
+
+@pytest.mark.parametrize("reader", TORCH_LOADS)
+@pytest.mark.parametrize("numbers", [3, 5, 2**40], ids=["fewer", "more", "a terabyte"])
+def test_a_tensor_that_is_said_to_be_larger_than_it_is_is_refused(tmp_path: Path, reader: str, numbers: int) -> None:
+    """torch takes what lies behind it in the memory."""
+    path = write(tmp_path / FINAL)
+    with zipfile.ZipFile(path) as archive:
+        records = {one.filename: archive.read(one) for one in archive.infolist()}
+    (name,) = (name for name in records if name.endswith("/data.pkl"))
+    told = b"cpu" + records[name].partition(b"cpu")[2][:4]  # where it is, a place in the memo, and 4 numbers
+    assert told.endswith(b"K\x04")
+    records[name] = records[name].replace(told, told[:-2] + b"\x8a\x06" + numbers.to_bytes(6, "little"))
+    with zipfile.ZipFile(path, "w") as archive:
+        for record, content in records.items():
+            archive.writestr(record, content)
+    with pytest.raises(Exception, match=r"more or fewer numbers than it says|none of them can be read"):
+        TORCH_LOADS[reader](path)
+
+
 def test_a_link_to_another_runs_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:
     mine, other = tmp_path / "mine" / "fold_0", tmp_path / "other" / "fold_0"
     for folder in (mine, other):

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from nnunet_api.pickled_keys import WeighedUnpickler
 from nnunet_api.torch_file import read_torch_file
+from nnunet_api.torch_tensors import require_whole_tensors
 
 _TORCHSCRIPT = "constants.pkl"
 """A record by which torch takes a file for a program."""
@@ -135,5 +136,6 @@ def require_plain(path: str, file: IO[bytes]) -> None:
         if any(name.rpartition("/")[2].lower() == _TORCHSCRIPT for name in found.records):
             raise ValueError("torch would take it for a program")
         _Reader(found.data).load()
+        require_whole_tensors(found)
     except Exception as error:  # a pickle can raise anything
         raise Strange(f"{path} can't be exported: {str(error) or type(error).__name__}. {_REMEDY}") from None

@@ -22,8 +22,8 @@ from torch.serialization import (
     safe_globals,
 )
 
-from nnunet_api.pickled_keys import require_light_keys
 from nnunet_api.torch_file import read_torch_file
+from nnunet_api.torch_tensors import require_whole_tensors
 from nnunet_trainer.process.failures import FINISH_AGAIN, one_line, replaced
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
@@ -127,13 +127,14 @@ def _load(first: Any, again: Any, mmap: bool) -> Any:
 
 
 def _require_readable(file: Any) -> None:
-    """Raise ValueError or UnpicklingError for a checkpoint that torch would read for ever, or other readers otherwise.
+    """Raise ValueError for a checkpoint that torch would read for ever, or other readers otherwise.
 
-    torch's reader hashes what a file says are keys, as Python's does, and no signal comes through meanwhile.
+    torch's reader hashes what a file says are keys, as Python's does, and no signal comes through meanwhile; and it
+    believes how large tensors are.
     """
     begin = file.tell() if hasattr(file, "tell") else 0
     with contextlib.nullcontext(file) if hasattr(file, "read") else Path(file).open("rb") as opened:
-        require_light_keys(read_torch_file(opened).data)
+        require_whole_tensors(read_torch_file(opened))
         opened.seek(begin)
 
 
