@@ -58,7 +58,7 @@ def test_what_torch_writes(data: bytes) -> None:
         (tensor(key=b"]"), "a kind that torch does not write"),
         (b"U\x01aQ", "a kind that torch does not write"),
         (b"}K\x00K\x00\x86" + b"2\x86" * 100 + b"K\x00s", "keys of so many parts"),
-        (b"(((", "damaged"),
+        (b"(((", "unexpected MARK"),
     ],
 )
 def test_what_is_refused(data: bytes, words: str) -> None:
