@@ -141,6 +141,8 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "the program": (mounts("/opt/nnunet/lib/python3.11"), "a volume at /opt/nnunet/lib/python3.11"),
     "all programs": (mounts("/usr/"), "a volume at /usr"),
     "the loader": (mounts("/etc/ld.so.preload"), "a volume at /etc/ld.so.preload"),
+    "what Python begins with": (mounts("/etc/python3.13"), "a volume at /etc/python3.13"),
+    "which library a name is": (mounts("/etc/alternatives"), "a volume at /etc/alternatives"),
     "data": (mounts("/nnunet/raw/labelsTr"), "a volume at /nnunet/raw/labelsTr"),
     "data by another way": (mounts("/scratch/..//nnunet/raw"), "a volume at /nnunet/raw"),
     "programs by another way": (mounts("/usr/lib/ssl/certs/../../python3"), "a volume at /usr/lib/python3"),
