@@ -71,6 +71,8 @@ def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
             yield name
     if (container.get("command") or [COMMAND]) not in ([COMMAND], [_EARLIER_COMMAND]):
         yield _COMMAND
+    if container.get("workingDir"):  # where Python looks first for what it is told to run in a few words
+        yield "the working directory"
     hooks = container.get("lifecycle") or {}
     yield from (f"the hook {name}" for name in _HOOKS if (hooks.get(name) or {}).get("exec"))
     yield from (f"the command of {name}" for name in _PROBES if (container.get(name) or {}).get("exec"))

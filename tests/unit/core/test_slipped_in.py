@@ -136,6 +136,7 @@ OTHERS: dict[str, tuple[Change, str]] = {
     "a command": (has(command=["/bin/sh", "-c", "x"]), "the command"),
     "no command": (lambda pod: trainer_of(pod).pop("command"), "the command"),
     "arguments": (has(args=["train", "--fold", "1"]), "the command"),
+    "a working directory": (has(workingDir="/nnunet/results"), "the working directory"),
     "a hook": (has(lifecycle={"postStart": {"exec": {"command": ["sh"]}}}), "the hook postStart"),
     "a probe": (has(startupProbe={"exec": {"command": ["sh"]}}), "the command of startupProbe"),
     "the program": (mounts("/opt/nnunet/lib/python3.11"), "a volume at /opt/nnunet/lib/python3.11"),
