@@ -43,6 +43,8 @@ _CODE = (
     *("/etc/ld.so.conf.d", "/etc/ssl/openssl.cnf", "/etc/nccl.conf"),
     # On Debian what lies here has its other name among the libraries.
     "/etc/alternatives",
+    # What compilers take in, which torch.compile calls, and Debian's programs in Python.
+    *("/usr/include", "/usr/share/python3"),
 )
 _CODE_BEGINS = ("/etc/python",)
 """The same, where a version follows: Debian's Python runs /etc/python3.13/sitecustomize.py before all else."""

@@ -85,7 +85,6 @@ READERS_OF_ALL = READERS | {
 }
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("reader", READERS_OF_ALL)
 def test_a_checkpoint_that_would_be_read_for_ever_is_refused(tmp_path: Path, reader: str) -> None:
     """Whoever began to read it would not even end by a signal."""

@@ -60,12 +60,9 @@ def looked_for(path: str) -> bool:
 
 def test_where_code_and_links_among_it_lead_a_volume_is_looked_for() -> None:
     """By another name it is as good: Debian's Python runs a file below /etc, and libraries are links to links there."""
-    said = subprocess.run(
-        [PROGRAM.replace("nnunet-trainer", "python3"), "-c", "import sys; print(*sys.path, sep='\\n')"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    python3, ask = PROGRAM.replace("nnunet-trainer", "python3"), "import sys; print(*sys.path, sep='\\n')"
+    said = subprocess.run([python3, "-c", ask], env=clean, cwd="/", capture_output=True, text=True, check=True)
     folders = {path for path in said.stdout.split() if Path(path).exists()}
     assert folders and all(map(looked_for, folders)), folders
     links = [Path(folder, name) for top in CODE for folder, _, names in os.walk(top) for name in names]
