@@ -19,10 +19,6 @@ CALM, NAME = "undisturbed", "disturbed"
 SEED = 9
 
 
-SOMEBODY = "erin"
-"""Who edits the namespace, and nothing else: she may delete and evict pods, as anybody with `edit`."""
-RBAC = "rbac.authorization.k8s.io"
-
 HELD: dict[str, Any] = {
     "before": 3,
     "epochs": EPOCHS,
@@ -45,15 +41,6 @@ def left_in_peace(lab: Lab) -> Object:
 @pytest.fixture(scope="module")
 def disturbed(lab: Lab) -> Iterator[Lab]:
     """The laboratory with a training that stands still before its third epoch."""
-    lab.kube.apply(
-        {
-            "apiVersion": f"{RBAC}/v1",
-            "kind": "RoleBinding",
-            "metadata": {"name": SOMEBODY, "namespace": lab.namespace},
-            "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "edit"},
-            "subjects": [{"apiGroup": RBAC, "kind": "User", "name": SOMEBODY}],
-        }
-    )
     with lab.held(NAME, **HELD):
         lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=400)
         yield lab
@@ -68,11 +55,10 @@ def interrupted(disturbed: Lab) -> Lab:
     kill_container(kube.fold_pod(*about), "nnunet-trainer", signal.SIGKILL)
     kube.wait_attempt(*about, first + 1)
     go_on(disturbed, 4)
-    pod = kube.fold_pod(*about)["metadata"]["name"]
-    kube.run("delete", "pod", pod, "-n", disturbed.namespace, "--wait=false", f"--as={SOMEBODY}")
+    kube.run("delete", "pod", kube.fold_pod(*about)["metadata"]["name"], "-n", disturbed.namespace, "--wait=false")
     kube.wait_attempt(*about, first + 2)
     go_on(disturbed, 5)
-    kube.evict(kube.fold_pod(*about), SOMEBODY)
+    kube.evict(kube.fold_pod(*about))
     kube.wait_attempt(*about, first + 3)
     go_on(disturbed, 6)
     return disturbed
@@ -135,7 +121,7 @@ def test_the_result_is_that_of_a_training_left_in_peace(interrupted: Lab) -> Non
     kube.apply(left_in_peace(lab))
     lab.hold(NAME, None)
     (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=400, about=about)
-    kube.evict(evaluating, SOMEBODY)
+    kube.evict(evaluating)
     status = kube.wait_complete(*about, timeout=400)
     calm = kube.wait_complete(lab.namespace, CALM, timeout=400)
     disturbed, left = status["folds"][0], calm["folds"][0]

@@ -151,12 +151,11 @@ class Kube:
         """Return the newest pod of a fold."""
         return self.pods(namespace, training, "fold")[-1]
 
-    def evict(self, pod: Object, as_: str) -> None:
-        """Evict a pod, as a drained node does, in the name of a user."""
+    def evict(self, pod: Object) -> None:
+        """Evict a pod, as a drained node does."""
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
-        self.run("create", "--raw", path, "-f", "-", f"--as={as_}", stdin=json.dumps(eviction))
+        self.api.request("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", eviction)
 
     def suspend(self, namespace: str, training: str, **changes: Any) -> None:
         """Suspend a training, with further `changes` of its spec, and wait until nothing of it runs."""
