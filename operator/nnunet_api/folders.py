@@ -32,7 +32,16 @@ def run_folder(namespace: str, name: str, uid: str) -> str:
 
     Names have up to 253 characters, and file systems take 255 with what is put before and behind.
     """
-    return f"{namespace}/{short_name(name, 200)}-{uid[:8]}"
+    return f"{namespace}/{short_name(name, 200)}-{run_key(uid)}"
+
+
+def run_key(uid: str) -> str:
+    """Return what the name of a run's folder ends with: the beginning of the UID, and never a date.
+
+    One in 60,000 UIDs begins as a date does. Who creates trainings until there is one would have a folder that paths
+    may lead through (see `owned_part`).
+    """
+    return f"f{uid[1:8]}" if re.fullmatch(_DATE, uid[:8]) else uid[:8]
 
 
 def model_folder(trainer_class: str, plans_name: str, configuration: str) -> str:

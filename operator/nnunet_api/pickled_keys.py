@@ -1,10 +1,13 @@
-"""Whether reading a pickle ends: keys are hashed, and of some that takes for ever. Pure; nothing of the pickle is made.
+"""Reading pickles that anybody may have written: by what they may name, and only where reading them ends.
+
+Whether it ends is told without making anything: keys are hashed, and of some that takes for ever.
 
 A pair of a pair of a pair, a hundred deep, each of which holds the one below twice, is a few hundred bytes and takes
 2^100 steps to hash, in which no signal comes through. And of large numbers as many as one likes have the same hash, so
 that each is held against all before it. Nothing that trainers keep is like this: it is refused before it is read.
 """
 
+import io
 import pickle
 import pickletools
 from collections.abc import Callable, Iterable
@@ -21,6 +24,15 @@ _CEILING = 10**9
 
 class HeavyKeys(ValueError):
     """A pickle has keys that take too long to hash."""
+
+
+class WeighedUnpickler(pickle.Unpickler):
+    """The only reader of pickles in this project. What a pickle may name is up to the `find_class` of each."""
+
+    def __init__(self, data: bytes) -> None:
+        """Raise HeavyKeys for a pickle that may take for ever to read, and UnpicklingError for one that is none."""
+        require_light_keys(data)
+        super().__init__(io.BytesIO(data))
 
 
 def require_light_keys(data: bytes) -> None:

@@ -41,7 +41,13 @@ _CODE = (
         "/etc/ld.so.conf",
     ),
     *("/etc/ld.so.conf.d", "/etc/ssl/openssl.cnf", "/etc/nccl.conf"),
+    # On Debian what lies here has its other name among the libraries.
+    "/etc/alternatives",
+    # What compilers take in, which torch.compile calls, and Debian's programs in Python.
+    *("/usr/include", "/usr/share/python3"),
 )
+_CODE_BEGINS = ("/etc/python",)
+"""The same, where a version follows: Debian's Python runs /etc/python3.13/sitecustomize.py before all else."""
 """Where images built on the trainer image have what they run, and settings that can name a library."""
 _NO_CODE = ("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs", "/usr/lib/locale")
 """What lies among it and is none: clusters give all pods their certificates."""
@@ -67,12 +73,14 @@ def of_itself(container: Mapping[str, Any]) -> Iterator[str]:
             yield name
     if (container.get("command") or [COMMAND]) not in ([COMMAND], [_EARLIER_COMMAND]):
         yield _COMMAND
+    if container.get("workingDir"):  # where Python looks first for what it is told to run in a few words
+        yield "the working directory"
     hooks = container.get("lifecycle") or {}
     yield from (f"the hook {name}" for name in _HOOKS if (hooks.get(name) or {}).get("exec"))
     yield from (f"the command of {name}" for name in _PROBES if (container.get(name) or {}).get("exec"))
     for one in container.get("volumeMounts") or ():
         path = _mounted(one)
-        over = any(_holds(code, path) or _holds(path, code) for code in _CODE)
+        over = path.startswith(_CODE_BEGINS) or any(_holds(code, path) or _holds(path, code) for code in _CODE)
         if over and not any(_holds(other, path) for other in _NO_CODE):
             yield f"a volume at {path or '/'}"
 

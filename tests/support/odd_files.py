@@ -200,6 +200,7 @@ ODD_FILES = [
     Odd("half a scale", header("2f", 112, 1.0, NAN), f"{HEADER}has scl_slope 1 with scl_inter nan"),
     Odd("voxels nowhere", header("f", 108, NAN), f"{HEADER}has vox_offset nan"),
     Odd("voxels at infinity", header("f", 108, INF), f"{HEADER}has vox_offset inf"),
+    Odd("voxels behind gigabytes of notes", header("f", 108, 2.0**31), f"{HEADER}has vox_offset 2.14748e+09"),
     Odd("voxels behind the end", header("f", 108, 1000.0), SHORT),
     Odd("an axis of 0", header("h", 42, 0), f"{HEADER}has 0 x 7 x 8 voxels"),
     Odd("an axis below 0", header("h", 42, -6), f"{HEADER}has -6 x 7 x 8 voxels"),

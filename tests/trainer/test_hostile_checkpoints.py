@@ -1,6 +1,7 @@
 """Checkpoints that somebody else wrote: whoever reads one in a trainer's pod runs nothing of it."""
 
 import os
+import zipfile
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +18,7 @@ from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.run.paths import FINAL, LATEST
 from nnunet_trainer.run.plain import load_plain
 from nnunet_trainer.run.restricted import load_restricted, only_known_loads, only_restricted_loads, unknown_names
+from nnunet_trainer.training import initial_weights
 from nnunet_trainer.training.checkpoints import finished_epochs, readable_checkpoints
 from nnunet_trainer.training.guarded import Guarded
 from nnunet_trainer.training.history import read_history
@@ -37,6 +39,12 @@ def by_nnunet(path: Path) -> int:
         content = torch.load(str(path), map_location=torch.device("cpu"), weights_only=False)
     assert content["network_weights"]["w"].tolist() == [0, 1, 2, 3]
     return int(content["current_epoch"])
+
+
+def going_on(path: Path) -> int:
+    """Load as nnU-Net's trainers do."""
+    with only_known_loads():
+        return int(torch.load(str(path), weights_only=False)["current_epoch"])
 
 
 READERS: dict[str, Callable[[Path], int]] = {
@@ -67,6 +75,57 @@ def test_a_checkpoint_that_reaches_for_the_system_is_refused(tmp_path: Path, rea
     with pytest.raises(Exception, match=r"system|none of them can be read"):
         READERS[reader](path)
     assert not marker.exists()
+
+
+ENDLESS = b"\x80\x02}(U\rcurrent_epochK\x03K\x00K\x00\x86" + b"2\x86" * 100 + b"K\x00u."
+"""A counter, and a key of pairs of pairs, a hundred deep: 2^100 steps to hash."""
+READERS_OF_ALL = READERS | {
+    "going on": going_on,
+    "initial weights": lambda path: len(initial_weights._read(path)),
+}
+
+
+@pytest.mark.parametrize("reader", READERS_OF_ALL)
+def test_a_checkpoint_that_would_be_read_for_ever_is_refused(tmp_path: Path, reader: str) -> None:
+    """Whoever began to read it would not even end by a signal."""
+    with zipfile.ZipFile(tmp_path / FINAL, "w") as archive:
+        archive.writestr("checkpoint_final/data.pkl", ENDLESS)
+    with pytest.raises(Exception, match=r"it has keys of so many parts|none of them can be read"):
+        READERS_OF_ALL[reader](tmp_path / FINAL)
+
+
+@pytest.mark.parametrize("reader", READERS_OF_ALL)
+def test_a_checkpoint_that_is_another_one_to_torch_is_refused(tmp_path: Path, reader: str) -> None:
+    """torch does not tell small letters from capital ones, Python does."""
+    path = write(tmp_path / FINAL)
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
+        data = archive.read(name)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name.upper(), data)
+    with pytest.raises(Exception, match=r"some other twice|none of them can be read"):
+        READERS_OF_ALL[reader](path)
+
+
+TORCH_LOADS = {name: READERS_OF_ALL[name] for name in ("resume", "evaluation", "going on", "initial weights")}
+
+
+@pytest.mark.parametrize("reader", TORCH_LOADS)
+@pytest.mark.parametrize("numbers", [3, 5, 2**40], ids=["fewer", "more", "a terabyte"])
+def test_a_tensor_that_is_said_to_be_larger_than_it_is_is_refused(tmp_path: Path, reader: str, numbers: int) -> None:
+    """torch takes what lies behind it in the memory."""
+    path = write(tmp_path / FINAL)
+    with zipfile.ZipFile(path) as archive:
+        records = {one.filename: archive.read(one) for one in archive.infolist()}
+    (name,) = (name for name in records if name.endswith("/data.pkl"))
+    told = b"cpu" + records[name].partition(b"cpu")[2][:4]  # where it is, a place in the memo, and 4 numbers
+    assert told.endswith(b"K\x04")
+    records[name] = records[name].replace(told, told[:-2] + b"\x8a\x06" + numbers.to_bytes(6, "little"))
+    with zipfile.ZipFile(path, "w") as archive:
+        for record, content in records.items():
+            archive.writestr(record, content)
+    with pytest.raises(Exception, match=r"more or fewer numbers than it says|none of them can be read"):
+        TORCH_LOADS[reader](path)
 
 
 def test_a_link_to_another_runs_checkpoint_is_not_gone_on_from(tmp_path: Path) -> None:

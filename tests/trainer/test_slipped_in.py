@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from nnunet_api.environment import is_refused
+from nnunet_api.slipped_in import of_itself
 
+CODE = ("/opt/nnunet", "/usr/bin", "/usr/lib", "/usr/local/bin", "/usr/local/lib")
+NO_CODE = {"/etc/ssl/certs", "/usr/share/zoneinfo"}
+"""Where links among it lead, and nothing is run."""
 PROGRAM = "/opt/nnunet/bin/nnunet-trainer"
 
 
@@ -48,6 +52,23 @@ def test_what_acts_before_the_program_is_what_the_operator_looks_for(tmp_path: P
     assert "usage: nnunet-trainer" in done.stdout
     assert bool(list(tmp_path.glob("acted*"))) is acts
     assert all(map(is_refused, variables))
+
+
+def looked_for(path: str) -> bool:
+    return bool(list(of_itself({"command": [PROGRAM], "volumeMounts": [{"name": "x", "mountPath": path}]})))
+
+
+def test_where_code_and_links_among_it_lead_a_volume_is_looked_for() -> None:
+    """By another name it is as good: Debian's Python runs a file below /etc, and libraries are links to links there."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    python3, ask = PROGRAM.replace("nnunet-trainer", "python3"), "import sys; print(*sys.path, sep='\\n')"
+    said = subprocess.run([python3, "-c", ask], env=clean, cwd="/", capture_output=True, text=True, check=True)
+    folders = {path for path in said.stdout.split() if Path(path).exists()}
+    assert folders and all(map(looked_for, folders)), folders
+    links = [Path(folder, name) for top in CODE for folder, _, names in os.walk(top) for name in names]
+    led = {str(Path(os.path.normpath(link.parent / link.readlink())).parent) for link in links if link.is_symlink()}
+    outside = {folder for folder in led if not looked_for(folder)}
+    assert outside <= NO_CODE, outside
 
 
 def test_a_home_of_pythons_own_leaves_no_program_at_all(tmp_path: Path) -> None:

@@ -53,3 +53,44 @@ def test_each_marked_test_is_in_a_file_that_its_level_collects() -> None:
     """A file that no level collects would be run by nobody."""
     mark = re.compile(r"^@pytest\.mark\.(built|heavy)", re.MULTILINE)
     assert {path for path in HERE.rglob("test_*.py") if mark.search(path.read_text())} == set(MIXED)
+
+
+READERS = {
+    "operator/nnunet_api/pickled_keys.py": {"Unpickler"},
+    "trainer_image/nnunet_trainer/run/restricted.py": {"torch.load"},
+    # What this process has written for the one that it starts.
+    "trainer_image/nnunet_trainer/process/pools.py": {"loads"},
+}
+"""Who may name what reads pickles."""
+_PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
+
+
+def _pickles_read(tree: ast.AST) -> set[str]:
+    """Return what a module names of what makes objects of pickles, as `Unpickler` or `torch.load`."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            of = (node.module or "").split(".")[0]
+            names = {alias.name for alias in node.names}
+            found |= names & {"load", "loads", "Unpickler", "open"} if of in _PICKLES else set()
+            found |= {f"{of}.{name}" for name in names & {"load", "hub"}} if of in ("torch", "numpy") else set()
+            found |= names & {"load_pickle", "read_pickle", "DbfilenameShelf"}
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            of, name = node.value.id, node.attr
+            found |= {name} if of in _PICKLES and name in ("load", "loads", "Unpickler", "open") else set()
+            found |= {"torch.load"} if (of, name) == ("torch", "load") else set()
+        elif isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "weights_only"):
+            safe = isinstance(node.value, ast.Constant) and node.value.value is (node.arg == "weights_only")
+            found |= set() if safe else {node.arg}
+    return found
+
+
+def test_no_pickle_is_read_but_by_who_weighs_it_and_knows_all_that_it_may_name() -> None:
+    """A reader of its own would forget one of the two: let it be a `WeighedUnpickler`, or read by run/restricted.py."""
+    found = {
+        str(path.relative_to(ROOT)): read
+        for folder in ("operator", "trainer_image")
+        for path in (ROOT / folder).rglob("*.py")
+        if (read := _pickles_read(ast.parse(path.read_text())))
+    }
+    assert found == READERS

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from nnunet_api.dataset.layout import named, shown
-from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.dataset.strict_json import parse_json, read_text
 from nnunet_api.words import counted
 
 _HEADER_BYTES = 1 << 20
@@ -82,9 +82,11 @@ def sidecar_problems(cases: Sequence[tuple[Sequence[Path], Path | None]], folder
 
 def _read(path: Path) -> str:
     try:
-        return spacing_problem(path.read_text(encoding="utf-8"))
+        return spacing_problem(read_text(path))
     except UnicodeDecodeError:
         return "is not text in UTF-8"
+    except ValueError as error:
+        return f"can't be read: {error}"
 
 
 def _name(path: Path, folder: Path) -> str:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from nnunet_api.dataset.layout import named, shown
 from nnunet_api.words import counted
@@ -74,6 +75,12 @@ class ReadCases:
     notes: tuple[str, ...] = ()
 
 
+def data_of(path: Path) -> bytes:
+    """Return what is in a file, no more than tells that it is too large. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
 def read_cases(data: bytes) -> ReadCases:
     """Return the table that a file holds, or all that is wrong with it."""
     text, problem = _decoded(data)
@@ -95,10 +102,7 @@ def read_cases(data: bytes) -> ReadCases:
 def _decoded(data: bytes) -> tuple[str, str]:
     """Return the text of a file, or what is wrong with it."""
     if len(data) > MAX_BYTES:
-        return (
-            "",
-            f"has {len(data) >> 20} MiB, may have at most {MAX_BYTES >> 20}: leave out what is no column of cases",
-        )
+        return "", f"has more than {MAX_BYTES >> 20} MiB, the most that is read: leave out what is no column of cases"
     if data.startswith(_NOT_UTF8):
         return "", f"is in UTF-16: {_SAVE}"
     if data.startswith(b"PK\x03\x04"):

@@ -18,6 +18,8 @@ NIFTI = (".nii", ".nii.gz")
 _TWINS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".hdr.gz")
 _NIFTI2 = 540
 _FIRST_VOXEL = 352
+_FARTHEST_VOXEL = 16 << 20
+"""What is before is read as a whole, and all of it kept: notes of scanners and programs, some 100 KB."""
 _SPACING_TOLERANCE = 0.01
 """Numbers in headers are rounded."""
 _BITS = {2: 8, 4: 16, 8: 32, 16: 32, 64: 64, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1536: 128}
@@ -110,7 +112,20 @@ def is_nifti2(head: bytes) -> bool:
 def header_problem(head: bytes) -> str:
     """Return what is wrong with the header that a file begins with; nothing where it is in order, or is none."""
     header = Header.of(head)
-    return next(_problems(header), "") if header else ""
+    if header:
+        return next(_problems(header), "")
+    return next(_offset_problems(_first_voxel2(head)), "") if is_nifti2(head) else ""
+
+
+def _first_voxel2(head: bytes) -> float:
+    """Return the place of the first voxel of a NIfTI-2 file."""
+    order = "<" if struct.unpack_from("<i", head)[0] == _NIFTI2 else ">"
+    return float(struct.unpack_from(f"{order}q", head, 168)[0]) if len(head) >= HEADER_BYTES else 0
+
+
+def _offset_problems(offset: float) -> Iterator[str]:
+    if not math.isfinite(offset) or 0 < offset < _FIRST_VOXEL or offset > _FARTHEST_VOXEL:
+        yield f"has vox_offset {offset:g}"
 
 
 def _problems(header: Header) -> Iterator[str]:
@@ -128,8 +143,7 @@ def _problems(header: Header) -> Iterator[str]:
         yield f"has the spacing {' x '.join(f'{length:g}' for length in spacing)}"
     if math.isfinite(header.slope) and header.slope != 0 and not math.isfinite(header.intercept):
         yield f"has scl_slope {header.slope:g} with scl_inter {header.intercept:g}"
-    if not math.isfinite(header.offset) or 0 < header.offset < _FIRST_VOXEL:
-        yield f"has vox_offset {header.offset:g}"
+    yield from _offset_problems(header.offset)
     for name, form in (("qform", header.qform), ("sform", header.sform)):
         if not all(map(math.isfinite, form)):
             yield f"has a place that is no number ({name})"

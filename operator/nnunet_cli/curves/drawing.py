@@ -32,9 +32,12 @@ _STYLE: dict[str, Any] = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "figure.constrained_layout.use": True,
+    "text.parse_math": False,  # folds are named by folders, which anybody's image may have made
 }
 _ROW_INCHES = 2.3
 _DPI = 150
+_MOST_FOLDS = 100
+"""Rows of a picture: of many more none can be made."""
 
 
 def draw(history: History, form: str) -> bytes:
@@ -48,7 +51,7 @@ def draw(history: History, form: str) -> bytes:
         raise CliError(words, ExitCode.USAGE) from None
     output = io.BytesIO()
     with rc_context(_STYLE):
-        figure = Figure(figsize=(12.5, 0.35 + _ROW_INCHES * len(history.folds)))
+        figure = Figure(figsize=(12.5, 0.35 + _ROW_INCHES * len(history.folds[:_MOST_FOLDS])))
         _fill(figure, history)
         metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
         figure.savefig(output, format=form, dpi=_DPI, metadata=metadata)
@@ -56,10 +59,12 @@ def draw(history: History, form: str) -> bytes:
 
 
 def _fill(figure: "Figure", history: History) -> None:
-    figure.suptitle(f"{history.namespace}/{history.name}", x=0.01, ha="left", fontsize=11, fontweight="bold")
+    folds = history.folds[:_MOST_FOLDS]
+    more = f": {len(folds)} of {len(history.folds)} folds, all with -o json" if len(folds) < len(history.folds) else ""
+    figure.suptitle(f"{history.namespace}/{history.name}{more}", x=0.01, ha="left", fontsize=11, fontweight="bold")
     # Beside the panels, because in them the words would lie on the curves.
-    rows = figure.subplots(len(history.folds), 4, squeeze=False, width_ratios=(1, 1, 1, 0.62))
-    for (loss, dice, rate, words), fold in zip(rows, history.folds, strict=True):
+    rows = figure.subplots(len(folds), 4, squeeze=False, width_ratios=(1, 1, 1, 0.62))
+    for (loss, dice, rate, words), fold in zip(rows, folds, strict=True):
         loss.set_title(f"Fold {fold.fold}, epoch {fold.epoch} of {history.epochs}: loss")
         _line(loss, fold.training_loss, BLUE, "training loss")
         _line(loss, fold.validation_loss, ORANGE, "validation loss", style="--")

@@ -8,6 +8,8 @@ from typing import Any
 from nnunet_api.fold_status import FoldEarlyStopping, FoldStatus
 from nnunet_cli.kube.watched import Watched
 
+_LONGEST_NAME = 100
+"""Characters: a configuration has 64."""
 Values = tuple[float | None, ...]
 """One for each finished epoch; None for what is no number."""
 
@@ -87,7 +89,8 @@ def _fold(message: dict[str, Any], status: FoldStatus | None) -> FoldHistory:
     keys = ("training_loss", "validation_loss", "pseudo_dice", "ema_pseudo_dice", "learning_rate")
     values = {key: tuple(_number(value) for value in message.get(key) or ()) for key in keys}
     stopping = status.early_stopping if status else None
-    return FoldHistory(message["fold"], message["epoch"], early_stopping=stopping, **values)
+    name = "".join(one if one.isprintable() else "?" for one in str(message["fold"]))[:_LONGEST_NAME]
+    return FoldHistory(name, message["epoch"], early_stopping=stopping, **values)
 
 
 def _number(value: Any) -> float | None:

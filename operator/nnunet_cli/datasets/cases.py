@@ -11,6 +11,7 @@ from nnunet_api.dataset.cases import (
     alike_values,
     case_notes,
     content_problems,
+    data_of,
     leaked_problems,
     read_cases,
     torn_problems,
@@ -41,7 +42,7 @@ def look_at_cases(
         return [], []
     if problem := other_than_a_file(path.name, place):
         return [problem], []
-    read = read_cases(path.read_bytes())
+    read = read_cases(data_of(path))
     table = read.table
     notes = list(case_notes(read, training, [*test, *unscored]))
     if table is None:

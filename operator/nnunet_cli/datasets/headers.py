@@ -17,7 +17,7 @@ from nnunet_api.dataset.geometry import (
     odd_grids,
 )
 from nnunet_api.dataset.layout import named
-from nnunet_api.dataset.nifti import headers_problem, is_nifti, is_nifti2
+from nnunet_api.dataset.nifti import header_problem, headers_problem, is_nifti, is_nifti2
 from nnunet_api.dataset.stand_ins import stand_ins_problem, stands_for
 from nnunet_api.dataset.truncation import cut_short, head_of
 from nnunet_api.words import counted
@@ -121,6 +121,8 @@ class _Reader:
         grids, problems = dict[str, Grid](), list[str]()
         for path in paths:
             name = _name(self._layout.folder, path)
+            if header_problem(head_of(path)):
+                continue  # told already, and nibabel might read what fills the memory
             try:
                 image = self._nibabel.load(path)
                 grid = Grid.of_nifti(image, self._by_itk)

@@ -13,7 +13,7 @@ from nnunet_api.dataset.beside import sidecar_problems, spacing_files
 from nnunet_api.dataset.description import READER_KEY, channel_names, description_notes, description_problems
 from nnunet_api.dataset.layout import find_images, is_hidden, named
 from nnunet_api.dataset.places import look, missing, other_than_a_file, place_problems, shared_files
-from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.dataset.strict_json import read_json
 from nnunet_api.words import counted
 from nnunet_cli.datasets.cases import look_at_cases
 from nnunet_cli.datasets.splits import look_at_splits
@@ -112,7 +112,7 @@ def _read_description(layout: Layout) -> dict[str, Any] | None:
         layout.problems.append(problem)
         return None
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except FileNotFoundError:
         layout.problems.append("there is no dataset.json: nnU-Net's dataset format asks for one")
         return None

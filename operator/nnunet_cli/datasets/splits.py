@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nnunet_api.dataset.places import look, other_than_a_file
 from nnunet_api.dataset.splits import SPLITS_FILE, split_notes, split_problems
-from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.dataset.strict_json import read_json
 from nnunet_api.words import counted
 
 Splits = list[dict[str, list[str]]]
@@ -21,7 +21,7 @@ def look_at_splits(folder: Path, cases: Set[str]) -> tuple[list[str], list[str],
     if path.exists() and (problem := other_than_a_file(path.name, place)):
         return [problem], [], None
     try:
-        splits = parse_json(path.read_text(encoding="utf-8"))
+        splits = read_json(path)
     except FileNotFoundError:
         if 0 < len(cases) < 5:
             there = f"{'is' if len(cases) == 1 else 'are'} {counted(len(cases), 'training case')}"

@@ -4,20 +4,18 @@ Verification reads numbers past whatever else a trainer class, or a training's o
 predicts with the model loads all of it, with nnU-Net's own commands and without any restriction.
 """
 
-import io
 import pickle
 import re
-import zipfile
 from collections.abc import Callable
 from reprlib import repr as shortened
 from typing import IO, Any
 
-from nnunet_api.pickled_keys import require_light_keys
+from nnunet_api.pickled_keys import WeighedUnpickler
+from nnunet_api.torch_file import read_torch_file
+from nnunet_api.torch_tensors import require_whole_tensors
 
-_RECORD = "data.pkl"
 _TORCHSCRIPT = "constants.pkl"
 """A record by which torch takes a file for a program."""
-_ZIP = b"PK\x03\x04"
 MOST_MIB = 256
 """Of data.pkl. That of 100,000 epochs has some 10 MB."""
 _CODE = re.compile("b1|[iu][1248]|f(2|4|8|16)|c(8|16|32)")
@@ -117,7 +115,7 @@ _NUMBERS = re.compile(r"torch\.(storage\.)?([A-Z][A-Za-z0-9]*Storage|b?float\d+|
 """torch's types of numbers, and of what holds them."""
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(WeighedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return a stand-in for what may be named. Raises UnpicklingError."""
         full = f"{module}.{name}"
@@ -134,26 +132,10 @@ class _Reader(pickle.Unpickler):
 def require_plain(path: str, file: IO[bytes]) -> None:
     """Raise Strange where a checkpoint (a file that can seek) names more than tensors, numbers and plain data."""
     try:
-        if file.read(len(_ZIP)) != _ZIP:
-            raise ValueError("it is no checkpoint of torch's")
-        with zipfile.ZipFile(file) as archive:
-            data = _record(archive)
-            require_light_keys(data)
-            _Reader(io.BytesIO(data)).load()
+        found = read_torch_file(file, MOST_MIB << 20)
+        if any(name.rpartition("/")[2].lower() == _TORCHSCRIPT for name in found.records):
+            raise ValueError("torch would take it for a program")
+        _Reader(found.data).load()
+        require_whole_tensors(found)
     except Exception as error:  # a pickle can raise anything
         raise Strange(f"{path} can't be exported: {str(error) or type(error).__name__}. {_REMEDY}") from None
-
-
-def _record(archive: zipfile.ZipFile) -> bytes:
-    """Return the record that torch unpickles."""
-    names = archive.namelist()
-    found = [one for one in archive.infolist() if one.filename.rpartition("/")[2] == _RECORD]
-    # Readers differ in which of two records of one name they take, and in where a zip begins that has something before.
-    begins = min((one.header_offset for one in archive.infolist()), default=None)
-    if len(found) != 1 or len(set(names)) != len(names) or begins != 0:
-        raise ValueError("its records are not those of a checkpoint")
-    if any(name.rpartition("/")[2] == _TORCHSCRIPT for name in names):
-        raise ValueError("torch would take it for a program")
-    if found[0].file_size > MOST_MIB << 20:
-        raise ValueError(f"its {_RECORD} has more than {MOST_MIB} MiB")
-    return archive.read(found[0])

@@ -4,7 +4,6 @@ nnU-Net's determine_postprocessing (2.8.1) writes two lists: functions, of which
 argument is a label, a region or all foreground labels. Labels are numbers of numpy's: so its types are named, too.
 """
 
-import io
 import pickle
 import re
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ from reprlib import repr as shortened
 from typing import Any
 
 from nnunet_api.dataset.labels import foreground, label_values
-from nnunet_api.pickled_keys import require_light_keys
+from nnunet_api.pickled_keys import WeighedUnpickler
 
 ALL_FOREGROUND = "all foreground"
 """In the status, in the place of a class: all of them together."""
@@ -54,7 +53,7 @@ def _scalar(dtype: _Dtype, data: bytes) -> int:
     return int.from_bytes(data, "big" if dtype.order == "big" else "little", signed=dtype.signed)
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(WeighedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return a stand-in for what may be named. Raises UnpicklingError."""
         if (module, name) == _STEP:
@@ -72,8 +71,7 @@ def read_steps(data: bytes) -> list[Any]:
     Raises ValueError for anything else.
     """
     try:
-        require_light_keys(data)
-        functions, arguments = _Reader(io.BytesIO(data)).load()
+        functions, arguments = _Reader(data).load()
         whole = all(one is _FUNCTION for one in functions) and all(isinstance(one, dict) for one in arguments)
         if whole and len(functions) == len(arguments) and all(set(one) == {"labels_or_regions"} for one in arguments):
             return [one["labels_or_regions"] for one in arguments]

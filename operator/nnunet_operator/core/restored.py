@@ -6,6 +6,7 @@ says of a run that has not ended is forgotten, and the training begins anew in a
 stays so: it is proven, and its status names the folder. One that has failed stays failed until somebody tries again.
 """
 
+from nnunet_api.folders import run_key
 from nnunet_api.reasons import ConditionType, EventReason
 from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.core.decision import Event
@@ -16,7 +17,7 @@ from nnunet_operator.core.training import Training
 def former_run(training: Training) -> str | None:
     """Return the run's folder of the former object whose status a training has, or None where the status is its own."""
     path = training.status.run_path
-    return path if path and not path.endswith(f"-{training.uid[:8]}") else None
+    return path if path and not path.endswith(f"-{run_key(training.uid)}") else None
 
 
 def without_former_run(status: NnunetTrainingStatus) -> NnunetTrainingStatus:

@@ -23,15 +23,16 @@ APART: Object = {"crds": {"install": False}}
 CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
 
 
-CORE = ("configmaps", "events", "namespaces", "persistentvolumeclaims", "pods", "secrets", "serviceaccounts")
+CORE = ("bindings", "configmaps", "events", "namespaces", "nodes", "persistentvolumeclaims", "pods", "secrets")
 GROUPS = {
-    **dict.fromkeys(CORE, ""),
+    **dict.fromkeys((*CORE, "serviceaccounts"), ""),
     "clusterroles": "rbac.authorization.k8s.io",
     "jobs": "batch",
     "nnunettrainingpolicies": "nnunet.dev",
     "nnunettrainings": "nnunet.dev",
     "nnunetcomparisons": "nnunet.dev",
     "nnunettestsets": "nnunet.dev",
+    "resourceclaimtemplates": "resource.k8s.io",
     "rolebindings": "rbac.authorization.k8s.io",
     "validatingadmissionpolicybindings": "admissionregistration.k8s.io",
 }

@@ -115,6 +115,11 @@ CHANGES: dict[str, tuple[str, Object, str]] = {
         {"metadata": {"labels": {**OURS, "nnunet.dev/x": "1"}}},
         "labels under nnunet.dev/",
     ),
+    "what it was made for": (
+        "ours",
+        {"metadata": {"annotations": {"nnunet.dev/asked-for": "0123456789abcdef"}}},
+        "annotations under nnunet.dev/",
+    ),
     "its owner": ("ours", {"metadata": {"ownerReferences": None}}, "metadata.ownerReferences"),
     "its parallelism": ("ours", {"spec": {"parallelism": 8}}, "spec.parallelism"),
     "its backoff limit": ("ours", {"spec": {"backoffLimit": 99}}, "spec.backoffLimit"),

@@ -98,6 +98,23 @@ PODS: dict[str, tuple[Object, str]] = {
         {"volumes": [own_claim(selector={"matchLabels": {"a": "b"}})]},
         "volumes",
     ),
+    **{
+        f"a claim of its own with {what}, by which a controller may fill it": (
+            {
+                "volumes": [
+                    {
+                        "name": "v",
+                        "ephemeral": {
+                            "volumeClaimTemplate": own_claim()["ephemeral"]["volumeClaimTemplate"]
+                            | {"metadata": {what: {"example.org/copy-of": "theirs"}}}
+                        },
+                    }
+                ]
+            },
+            "volumes",
+        )
+        for what in ("labels", "annotations")
+    },
     "what the node knows of the pod": (
         container(env=[{"name": "a", "valueFrom": {"fieldRef": {"fieldPath": "status.hostIP"}}}]),
         "containers.env",

@@ -21,6 +21,7 @@ from nnunet_api.environment import is_refused, value_fault
         ("NVIDIA_VISIBLE_DEVICES", True),
         ("NCCL_NET_PLUGIN", True),
         ("NCCL_DEBUG", False),
+        ("RDMAV_DRIVERS", True),
         ("nnUNet_results", True),
         ("NNUNET_RUN_PROVEN", True),
         ("PYTORCH_ALLOC_CONF", False),

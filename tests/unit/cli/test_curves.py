@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nnunet_cli.curves import drawing
 from nnunet_cli.curves.drawing import draw
 from nnunet_cli.curves.history import History, as_data, history_of
 from nnunet_cli.curves.page import page
@@ -101,6 +102,18 @@ def test_data_for_scripts() -> None:
 def test_a_fold_that_can_not_be_read_is_said_and_the_others_are_drawn() -> None:
     found = history({"fold": "0", "problem": "none of them can be read"}, message("1"))
     assert found.problems == ["fold 0: none of them can be read"] and [each.fold for each in found.folds] == ["1"]
+
+
+def test_folds_of_any_name_and_number_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are named by folders on the claim, which the training's own image may have made."""
+    monkeypatch.setattr(drawing, "_MOST_FOLDS", 3)
+    names = [r"$\frac{$", "\x1b[2J\x00", "x" * 5000, "y"]
+    found = history(*(message(name, 1) for name in names))
+    said = titles(draw(found, "svg"))
+    assert r"Fold $\frac{$, epoch 1" in said and "Fold ?[2J?, epoch 1" in said and "Fold y" not in said
+    assert "nnunet-demo/brain: 3 of 4 folds, all with -o json" in said
+    assert len(as_data(found)["folds"]) == 4 and max(len(one.fold) for one in found.folds) == 100
+    assert draw(found, "png").startswith(b"\x89PNG")
 
 
 def test_the_page_stands_alone(plain_svg: bytes) -> None:

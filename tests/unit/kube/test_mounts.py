@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from nnunet_api.fold_key import FoldKey
-from nnunet_api.folders import inside, maker_of, owned_part
+from nnunet_api.folders import inside, maker_of, owned_part, run_folder
 from nnunet_api.labels import PREPROCESSED_LABEL
 from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.core.training import Training
@@ -215,6 +215,14 @@ def test_a_sub_path_is_no_option_and_nothing_is_expanded_in_it(sub_path: str) ->
 )
 def test_folders_of_trainings_are_known_by_name(path: str, part: str) -> None:
     assert owned_part(path) == part
+
+
+@pytest.mark.parametrize("uid", ["20260131-aaaa", "19991231-aaaa", "12345678-aaaa", "2026013f-aaaa"])
+def test_every_run_has_a_folder_that_is_known_by_name(uid: str) -> None:
+    """Whatever its UID begins with: a folder whose name ends with a date may be anybody's."""
+    folder = run_folder("radiology", "hippo", uid)
+    assert owned_part(f"{folder}/Dataset004_X") == folder.removeprefix("radiology/")
+    assert folder.endswith(uid[1:8])
 
 
 @pytest.mark.parametrize(

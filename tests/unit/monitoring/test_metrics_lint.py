@@ -53,3 +53,14 @@ def test_nothing_escapes_the_lint(of: str) -> None:
         name = f"{metric.name}_count" if metric.type == "histogram" else metric.name
         assert name in series, f"{name} has no series here"
     assert FIGURES.keys() <= {name.removeprefix("nnunet_training_") for name in series} or of == "trainer"
+
+
+NAMES_OF_OBJECTS = {"namespace", "training", "comparison", "arm", "policy", "test_set"}
+"""Kubernetes takes no others than are harmless anywhere, and quotas bound how many there are."""
+CLOSED = {"phase", "reason", "verdict", "kind", "result", "rule", "outcome", "method", "resource", "code", "version"}
+"""Words of the operator, of the API and of its release."""
+
+
+def test_no_label_of_the_operators_is_what_a_trainer_or_a_dataset_says() -> None:
+    """There could be any number of them, with anything in them: classes, cases, images, messages."""
+    assert {label for metric in operator_metrics() for label in metric.labels} == NAMES_OF_OBJECTS | CLOSED

@@ -189,6 +189,7 @@ def test_policies_that_ask_are_named(modes: dict[str, str], named: str) -> None:
         pytest.param({"current_epoch": 3}, "no 'logging'", id="no history"),
         pytest.param({"current_epoch": True, "logging": {}}, "bool True", id="a counter that is none"),
         pytest.param({"current_epoch": -1, "logging": {}}, "int -1", id="a negative counter"),
+        pytest.param({"current_epoch": 10**12, "logging": {}}, "int 1000000000000", id="a counter beyond all bounds"),
         pytest.param({"current_epoch": 3, "logging": {"lrs": []}}, "no 'train_losses'", id="a series is missing"),
         pytest.param({"current_epoch": 3, "logging": history(3, lrs="0.1")}, "no list of lrs", id="no list"),
         pytest.param({"current_epoch": 3, "logging": history(3, lrs=[0.1, {}, 1])}, "under lrs", id="no numbers"),

@@ -177,6 +177,7 @@ SOMETHING_ELSE = [
     wrong_data("labels"),
     RuntimeError("ITK ERROR: The file couldn't be opened for reading. Filename: /x Reason: Too many open files"),
     RuntimeError("can't start new thread"),
+    RuntimeError("itkImportImageContainer.hxx:179: Failed to allocate memory for image."),
 ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from nnunet_trainer.commands.history import has_several, lines, name_of
+from nnunet_trainer.training.checkpoints import finished_epochs
 from nnunet_trainer.training.history import history_of, thinned
 from tests.support.plan_facts import PLAN_FACTS
 
@@ -33,6 +34,14 @@ def test_thinned_curves(length: int) -> None:
 
 def test_what_is_not_a_number_leaves_a_gap_in_the_curve() -> None:
     assert thinned([math.nan, 0.5, math.inf, 0.7], 10) == [(2, 0.5), (4, 0.7)]
+
+
+@pytest.mark.parametrize("counter", [-1, 10**10, 10**5000], ids=["negative", "beyond all bounds", "of 5000 digits"])
+def test_a_counter_that_is_no_number_of_epochs_makes_a_checkpoint_unreadable(tmp_path: Path, counter: int) -> None:
+    """No picture could be drawn with it, and no line of JSON written."""
+    (tmp_path / "checkpoint_final.pth").touch()
+    with pytest.raises(ValueError, match="its counter of epochs is no number of epochs"):
+        finished_epochs(tmp_path / "checkpoint_final.pth", lambda _: {"current_epoch": counter})
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
 
 from nnunet_api.facts import EarlyStopFacts, FoldFacts
 from nnunet_api.reasons import EarlyStoppingState
 from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from tests.support.made_contracts import contract, exception, policy
+
+ROOT = Path(__file__).parents[3]
 
 
 def make() -> FoldMetrics:
@@ -44,6 +48,30 @@ def test_facts_and_details() -> None:
     assert 'label="anterior"' in text and 'label="posterior"' not in text
     assert f"{Metric.EPOCH_DURATION}_sum{{{LABELS}}} 12.5" in text
     assert "nan" not in text.lower().replace("namespace", "")
+
+
+def test_a_dataset_of_many_classes_with_long_names_is_scraped_all_the_same() -> None:
+    """Beyond its limits Prometheus takes nothing of a pod: neither epochs nor stalls would be seen."""
+    limits = next(
+        job
+        for job in yaml.safe_load((ROOT / "manifests/monitoring/prometheus.yaml").read_text())["scrape_configs"]
+        if job["job_name"] == "nnunet-training"
+    )
+    metrics = make()
+    metrics.set_facts(
+        FoldFacts(fold="2", epoch=3, epochs_target=9, early_stopping=EarlyStopFacts(state=EarlyStoppingState.WATCHING))
+    )
+    names = ['a"\n\\', *("王" * 1000 + str(number) for number in range(9_999))]
+    metrics.set_pseudo_dice(names, [0.5] * len(names))
+    body = generate_latest(metrics.registry)
+    found = [sample for family in text_string_to_metric_families(body.decode()) for sample in family.samples]
+    told = [sample.labels["label"] for sample in found if sample.name == Metric.PSEUDO_DICE]
+    assert len(found) < limits["sample_limit"] and len(body) < 1_000_000 and limits["body_size_limit"] == "1MB"
+    assert (
+        max(len(value.encode()) for one in found for value in one.labels.values()) < limits["label_value_length_limit"]
+    )
+    assert told[0] == names[0] and len(set(told)) == len(told) == 500
+    assert told[1].startswith("王王") and told[1].endswith("... (class 2)")
 
 
 def test_the_volume_is_that_of_the_folder(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def looking_for_cut_files(error: BaseException, folder: Path, patch: pytest.Monk
 def reading_the_description(error: BaseException, folder: Path, patch: pytest.MonkeyPatch) -> None:
     (folder / "Dataset004_Hippocampus").mkdir()
     (folder / "Dataset004_Hippocampus/dataset.json").touch()
-    patch.setattr(Path, "read_text", fail_with(error))
+    patch.setattr(Path, "open", fail_with(error))  # it is read up to a size
     dataset.load_dataset(folder, "Dataset004_Hippocampus", ["0"])
 
 

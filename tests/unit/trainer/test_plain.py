@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nnunet_api import torch_file
 from nnunet_trainer.run import plain
 from nnunet_trainer.run.plain import load_plain
 
@@ -169,6 +170,10 @@ def bomb(path: Path) -> None:
         archive.writestr("checkpoint_final/data.pkl", b"\x00" * (2 << 20))
 
 
+def large(path: Path) -> None:
+    write(path, b"\x00" * (2 << 20))
+
+
 def behind_another(path: Path) -> None:
     """Python reads the second of two zip files, and torch what the first says, or the pickle that is no zip file."""
     data = path.read_bytes()
@@ -179,11 +184,12 @@ def behind_another(path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "said"),
     [
-        (behind_another, "it begins with something else"),
-        (lambda path: path.write_bytes(pickle.dumps(CONTENT["current_epoch"]) + path.read_bytes()), "no zip file to"),
+        (behind_another, "it says in two ways where its records are"),
+        (lambda path: path.write_bytes(pickle.dumps(3) + path.read_bytes()), "it says in two ways where its records"),
         (twice, "some other twice"),
         (two_folders, "2 records data.pkl"),
-        (bomb, "more than 1 MiB"),
+        (bomb, "is compressed"),
+        (large, "more than 1 MiB"),
         (lambda path: write(path, pickled(CONTENT), ()), "a tensor of it is missing"),
         (lambda path: os.truncate(path, path.stat().st_size - 30), "not a zip file"),
         (lambda path: path.write_bytes(struct.pack("<Q", 7)), "not a zip file"),
@@ -192,7 +198,7 @@ def behind_another(path: Path) -> None:
 def test_files_that_are_no_checkpoints(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], Any], said: str
 ) -> None:
-    monkeypatch.setattr(plain, "LONGEST_BYTES", 1 << 20)
+    monkeypatch.setattr(torch_file, "LONGEST_BYTES", 1 << 20)
     path = write(tmp_path / "c.pth", pickled(CONTENT))
     assert load_plain(path)
     spoil(path)

@@ -116,6 +116,10 @@ def write_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def write_two_in_one(path: Path) -> None:
+    path.write_bytes(checkpoint(path).read_bytes() * 2)
+
+
 def write_other_zip(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("secret", b"1")
@@ -126,10 +130,11 @@ def write_other_zip(path: Path) -> None:
     [
         (lambda path: path.write_text("a private key"), "is no checkpoint"),
         (write_other_zip, "is no checkpoint"),
+        (write_two_in_one, "is no checkpoint .*it says in two ways where its records are"),
         (lambda path: path.mkdir(), "is no file"),
         (write_pipe, "is no file"),
     ],
-    ids=["text", "another archive", "a folder", "a pipe"],
+    ids=["text", "another archive", "two checkpoints in one file", "a folder", "a pipe"],
 )
 def test_nothing_but_a_checkpoint_of_a_claim_is_copied(claims: Path, make: object, words: str) -> None:
     """Whoever may create trainings could otherwise read any file of any claim by it."""

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from nnunet_trainer.dataset import readers
-from nnunet_trainer.dataset.readers import hidden_not_finite, is_turned
+from nnunet_trainer.dataset.readers import attempt, hidden_not_finite, is_turned
+from nnunet_trainer.process.failures import classify
 
 VALUES = np.arange(1, 61).reshape(3, 4, 5)
 HOLES = np.where(VALUES % 7 == 0, np.nan, np.where(VALUES == 60, np.inf, VALUES))
@@ -70,6 +71,25 @@ def test_a_large_file_takes_little_memory(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert peak < values.nbytes / 2, f"{peak >> 20} MiB"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("itkImportImageContainer.hxx:179: Failed to allocate memory for image.")]
+)
+def test_an_image_for_which_there_is_no_memory_is_named_and_not_taken_for_damaged(
+    tmp_path: Path, error: Exception
+) -> None:
+    """What unpacks to a thousand times its size is no reason to copy it again, and which image it is tells why."""
+
+    def read() -> None:
+        raise error
+
+    with pytest.raises(MemoryError) as caught:
+        attempt(read, [tmp_path / "c3_0000.nii.gz"])
+    assert classify(caught.value, []).message == (
+        "out of memory while c3_0000.nii.gz was read, which may be larger than it looks: raise resources.memory "
+        "(resources.preprocessing.memory for planning)"
+    )
 
 
 def picture(path: Path, length: int, turned: int) -> Path:

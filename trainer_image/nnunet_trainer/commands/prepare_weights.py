@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import stat
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import BinaryIO
 
 from nnunet_api.folders import RESULTS, WEIGHTS, owned_part
 from nnunet_api.initial_weights import CASES_FILE, WEIGHTS_FILE, WEIGHTS_FOLDER
-from nnunet_trainer.process.failures import TrainerError, wrong_configuration, wrong_data
+from nnunet_api.torch_file import require_torch_file
+from nnunet_trainer.process.failures import TrainerError, one_line, wrong_configuration, wrong_data
 
 _ENDING = ".pth"
 _LARGEST_CASES_BYTES = 64 << 20
@@ -138,13 +138,13 @@ def _folder(claim: Path, run: str) -> int:
 
 def _require_checkpoint(source: BinaryIO, path: str) -> None:
     """What a training may have copied to its own folder is a checkpoint: nothing else of a claim."""
-    is_one = path.endswith(_ENDING) and zipfile.is_zipfile(source)
-    if is_one:
-        source.seek(0)
-        with zipfile.ZipFile(source) as content:
-            is_one = any(name.endswith("/data.pkl") for name in content.namelist())
-    if not is_one:
-        raise wrong_configuration(f"spec.initialWeights: {path} is no checkpoint (a {_ENDING} file of torch)")
+    try:
+        if not path.endswith(_ENDING):
+            raise ValueError(f"its name does not end with {_ENDING}")
+        require_torch_file(source)
+    except ValueError as error:
+        words = f"spec.initialWeights: {path} is no checkpoint (a {_ENDING} file of torch): {one_line(str(error))}"
+        raise wrong_configuration(words[:500]) from error
     source.seek(0)
 
 

@@ -4,11 +4,9 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from nnunet_api.base import StatusModel
 from nnunet_trainer.dataset.identity import file_hashes
-from nnunet_trainer.process.files import write_json
+from nnunet_trainer.process.files import read_bytes, write_json
 
 MANIFEST_FILE = "manifest.json"
 
@@ -42,8 +40,8 @@ def write_manifest(folder: Path, made_by: Mapping[str, str], workers: int) -> No
 def read_manifest(folder: Path) -> Manifest | None:
     """Return the manifest of a result; None where there is none or it can't be read as one."""
     try:
-        return Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValidationError):
+        return Manifest.model_validate_json(read_bytes(folder / MANIFEST_FILE))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
 
 

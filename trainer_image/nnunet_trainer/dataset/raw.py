@@ -15,7 +15,7 @@ from nnunet_api.dataset.nifti import headers_problem, is_nifti
 from nnunet_api.dataset.places import Place, look, missing, other_than_a_file, place_problems, shared_files
 from nnunet_api.dataset.splits import SPLITS_FILE, split_notes, split_problems
 from nnunet_api.dataset.stand_ins import stand_ins_problem, stands_for
-from nnunet_api.dataset.strict_json import parse_json
+from nnunet_api.dataset.strict_json import read_json
 from nnunet_api.dataset.truncation import head_of, is_cut_short
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.splits import Splits
@@ -249,7 +249,7 @@ def _description(raw: Path, folder: Path) -> dict[str, Any]:
     if not require_file(raw, path):
         raise wrong_data(f"{folder.name} has no dataset.json; nnU-Net's dataset format asks for one")
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (ValueError, UnicodeDecodeError) as error:
         raise wrong_data(f"dataset.json of {folder.name} is not valid JSON: {error}") from error
     if not isinstance(content, dict):
@@ -328,7 +328,7 @@ def _splits(raw: Path, folder: Path, cases: Mapping[str, Case]) -> list[dict[str
     if not require_file(raw, path):
         return None
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except ValueError as error:
         raise wrong_data(f"{SPLITS_FILE} is not valid JSON: {error}. Correct it, or remove it") from error
     _require_none(folder.name, list(split_problems(content, cases)))

@@ -9,7 +9,7 @@ from typing import Any
 from nnunet_api.dataset.geometry import Grid
 from nnunet_api.dataset.nifti import FLOATS, Header, is_nifti
 from nnunet_api.dataset.truncation import head_of
-from nnunet_trainer.process.failures import is_missing_or_damaged, one_line
+from nnunet_trainer.process.failures import is_missing_or_damaged, one_line, when_reading
 
 _ORIENTATION = 274
 """EXIF's number for it; 1 is as stored."""
@@ -128,11 +128,12 @@ def attempt(work: Callable[[], Any], files: Iterable[Path] = ()) -> tuple[Any, s
     What says nothing about the files is raised. Libraries tell what the storage or the node had to say in words of
     their own, or as a file that is damaged: so an error counts only when it comes back with files that can be read.
     """
+    files = list(files)
     try:
         return work(), None
     except Exception as error:
         if not is_missing_or_damaged(error):
-            raise
+            raise when_reading(error, [file.name for file in files]) from error
     for file in files:
         _require_readable(file)
     try:

@@ -17,6 +17,7 @@ from nnunet_api.dataset.cases import (
     case_notes,
     column_problems,
     content_problems,
+    data_of,
     leaked_problems,
     read_cases,
     torn_problems,
@@ -101,7 +102,7 @@ def look_at_cases(raw: Path, dataset: RawDataset, test: Collection[str], contrac
 
 def _read(raw: Path, dataset: RawDataset) -> ReadCases | None:
     path = dataset.folder / CASES_FILE
-    return read_cases(path.read_bytes()) if require_file(raw, path) else None
+    return read_cases(data_of(path)) if require_file(raw, path) else None
 
 
 def _contents(table: Cases | None, dataset: RawDataset, test: Collection[str], asked: Asked) -> list[str]:

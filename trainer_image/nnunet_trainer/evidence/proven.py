@@ -60,7 +60,7 @@ def checkpoint_of(content: Any) -> FinalCheckpoint:
     """Return what the proof rests on from the contents of a checkpoint. Raises ValueError for what is none."""
     try:
         counter, logging = content["current_epoch"], content["logging"]
-        if type(counter) is not int or counter < 0:
+        if type(counter) is not int or not 0 <= counter <= MAX_COUNT:
             raise ValueError(f"its counter of epochs is {type(counter).__name__} {shortened(counter)[:40]}")
         history = {key: _numbers(key, logging[key]) for key in HISTORY_KEYS}
         arguments = content.get("init_args")

@@ -52,7 +52,9 @@ _SHARED_MEMORY_TEXT = re.compile(
     # torch's and multiprocessing's names in it, torch's words about it.
     r"/dev/shm\b|</torch_|'/(torch|psm)_|unable to \w+ shared memory|(out of|insufficient) shared memory"
 )
-_MEMORY_TEXT = re.compile(r"can(no|')t allocate memory|not enough memory|can't start new thread", re.IGNORECASE)
+_MEMORY_TEXT = re.compile(
+    r"can(no|')t allocate memory|failed to allocate memory|not enough memory|can't start new thread", re.IGNORECASE
+)
 _GPU_TEXT = re.compile(r"CUDA|CUDNN|CUBLAS|NVML|HIP error", re.IGNORECASE)
 _DAMAGED_FILE_ERRNOS = frozenset({None, errno.EINVAL})
 """Errors of the system that a damaged file gives: decompressors set none, a seek before the file's start EINVAL."""
@@ -155,6 +157,21 @@ def _may_come_from_a_file(error: BaseException, errnos: Container[int | None]) -
     return True
 
 
+class TooLarge(MemoryError):
+    """There was no memory for a file; the words say which, after "out of memory"."""
+
+
+def when_reading(error: Exception, names: Sequence[str]) -> Exception:
+    """Return the error that says which files were read, where an error is that there was no memory for them."""
+    if not names or not any(map(_is_of_memory, _chain(error))):
+        return error
+    return TooLarge(f"while {', '.join(names)[:200]} was read, which may be larger than it looks")
+
+
+def _is_of_memory(link: BaseException) -> bool:
+    return isinstance(link, MemoryError) or bool(_MEMORY_TEXT.search(str(link)))
+
+
 def may_pass(error: BaseException) -> bool:
     """Tell whether an error comes from the storage, the network, the memory or the node, and not from what was asked.
 
@@ -225,8 +242,9 @@ def _unexpected_message(error: BaseException, chain: Sequence[BaseException], mo
                 "too many open files: lower resources.cpu (resources.preprocessing.cpu for planning) for fewer "
                 f"workers, or have the container runtime's limit raised ({_describe(error)})"
             )
-    if any(isinstance(link, MemoryError) or _MEMORY_TEXT.search(str(link)) for link in chain):
-        return "out of memory: raise resources.memory (resources.preprocessing.memory for planning)"
+    if any(map(_is_of_memory, chain)):
+        told = next((f" {link}" for link in chain if isinstance(link, TooLarge)), "")
+        return f"out of memory{told}: raise resources.memory (resources.preprocessing.memory for planning)"
     if any(_DEAD_WORKER_TEXT.search(str(link)) for link in chain):
         return dead_worker_message(_describe(error))
     return f"{_describe(error)}. The log of this pod has the traceback"

@@ -67,6 +67,10 @@ class Metric:
 
 
 METRIC_LABELS = ("namespace", "training", "fold")
+MOST_CLASSES = 500
+"""Classes whose pseudo-Dice is told, the first ones: of a pod with too many series Prometheus takes none."""
+LONGEST_LABEL = 200
+"""Bytes of the name of a class: as above."""
 EPOCH_DURATION_HELP = "Duration of an epoch with its checkpoint."
 EPOCH_SECONDS = (1, 2.5, 5, 10, 20, 30, 45, 60, 90, 120, 180, 300, 600, 1200, 3600)
 GAUGES = {
@@ -213,9 +217,10 @@ class FoldMetrics(Collector):
             self.set(Metric.VOLUME_CAPACITY, stat.f_blocks * stat.f_frsize, volume)
 
     def set_pseudo_dice(self, names: Sequence[str], values: Sequence[float]) -> None:
-        """Set the pseudo-Dice of each class."""
-        for name, value in zip(names, values, strict=True):
-            self.set(Metric.PSEUDO_DICE, value, name)
+        """Set the pseudo-Dice of each class, as far as there are not too many."""
+        for place, (name, value) in enumerate([*zip(names, values, strict=True)][:MOST_CLASSES], 1):
+            short = name.encode()[:LONGEST_LABEL].decode(errors="ignore")
+            self.set(Metric.PSEUDO_DICE, value, name if short == name else f"{short}... (class {place})")
 
     def observe_epoch(self, seconds: float) -> None:
         """Count an epoch of that duration."""

@@ -5,24 +5,18 @@ which torch there is, is the base image's. Where nothing but numbers is wanted, 
 leads to anything: all that a pickle can call are the stand-ins below, made anew for each file.
 """
 
-import io
 import math
 import pickle
 import struct
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnunet_api.pickled_keys import require_light_keys
-from nnunet_api.words import counted
+from nnunet_api.pickled_keys import WeighedUnpickler
+from nnunet_api.torch_file import read_torch_file
 
-LONGEST_BYTES = 512 << 20
-"""Of data.pkl. That of 100,000 epochs has some 10 MB."""
 _AXES, _LONGEST_AXIS = 64, 2**63
 """More no tensor has, and to multiply larger numbers fills the memory."""
-_RECORD = "data.pkl"
-_ZIP = b"PK\x03\x04"
 _NUMPY = {"f2": "e", "f4": "f", "f8": "d", "i4": "i", "i8": "q", "b1": "?"}
 """numpy's types of numbers, as struct has them."""
 _SYSTEM = ("nt", "os", "posix", "subprocess", "sys")
@@ -30,40 +24,19 @@ _SYSTEM = ("nt", "os", "posix", "subprocess", "sys")
 
 
 def load_plain(path: Path, longest_bytes: int | None = None) -> Any:
-    """Return the contents of a checkpoint, with stand-ins that hold nothing for all that is no plain data.
+    """Return the contents of the checkpoint, with stand-ins that hold nothing for all that is no plain data.
 
     In memory they may be a dozen times as large as the record, of which `longest_bytes` is the limit.
     Raises ValueError for a file that is none, is damaged, or lacks a tensor; OSError where it can't be read.
     """
     try:
-        with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-            if file.read(len(_ZIP)) != _ZIP:
-                raise ValueError("it is no zip file to torch, which looks at its beginning")
-            return _content(archive, longest_bytes or LONGEST_BYTES)
+        with path.open("rb") as file:
+            found = read_torch_file(file, longest_bytes)
+        return _reader(found.data, lambda key: f"data/{key}" in found.records).load()
     except (OSError, MemoryError):
         raise
     except Exception as error:  # a pickle of somebody's choice can raise what it likes
         raise ValueError(f"{type(error).__name__}: {error}") from error
-
-
-def _content(archive: zipfile.ZipFile, longest_bytes: int) -> Any:
-    names = archive.namelist()
-    found = [name for name in names if name == _RECORD or name.endswith(f"/{_RECORD}")]
-    # Readers differ in which of two records of one name they take, and in where a zip begins that has something before:
-    # torch would load another network than the one whose numbers are read here.
-    begins = min((one.header_offset for one in archive.infolist()), default=None)
-    if begins != 0:
-        raise ValueError("it begins with something else than a checkpoint of torch's does")
-    if len(found) != 1 or len(set(names)) != len(names):
-        raise ValueError(
-            f"it has {counted(len(found), 'record')} {_RECORD}, or some other twice: it is no checkpoint of torch's"
-        )
-    if archive.getinfo(found[0]).file_size > longest_bytes:
-        raise ValueError(f"its {_RECORD} has more than {longest_bytes >> 20} MiB")
-    folder, there = found[0].removesuffix(_RECORD), set(names)
-    data = archive.read(found[0])
-    require_light_keys(data)
-    return _reader(data, lambda key: f"{folder}data/{key}" in there).load()
 
 
 def _stand_ins() -> tuple[type, Mapping[str, Any]]:
@@ -134,11 +107,11 @@ def _text(value: Any) -> str:
     return value
 
 
-def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
+def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> WeighedUnpickler:
     """Return a reader of a pickle. What it calls is its own: a pickle may change what it is given."""
     stand_in, known = _stand_ins()
 
-    class Reader(pickle.Unpickler):
+    class Reader(WeighedUnpickler):
         def find_class(self, module: str, name: str) -> Any:
             if module in _SYSTEM:
                 raise pickle.UnpicklingError(f"it would call {module}.{name}"[:200])
@@ -149,4 +122,4 @@ def _reader(data: bytes, has_tensor: Callable[[str], bool]) -> pickle.Unpickler:
                 raise pickle.UnpicklingError("a tensor of it is missing")
             return stand_in()
 
-    return Reader(io.BytesIO(data))
+    return Reader(data)

@@ -12,7 +12,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from nnunet_api.pickled_keys import HeavyKeys, WeighedUnpickler
 from nnunet_trainer.process.failures import TrainerError, one_line, wrong_data
+from nnunet_trainer.process.files import read_bytes
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
 log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class UnknownType(pickle.UnpicklingError):
     """A pickle names something that is no plain data."""
 
 
-class _Reader(pickle.Unpickler):
+class _Reader(WeighedUnpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return what a name stands for. Raises UnknownType."""
         try:
@@ -57,12 +59,13 @@ def read_properties(file: str) -> Any:
 
     Raises UnpicklingError with what is wrong with the file, and UnknownType where it names more than plain data.
     """
-    with Path(file).open("rb") as content:
-        try:
-            return whole(_Reader(content).load())
-        except _DAMAGED as error:
-            words = one_line(f"{type(error).__name__}: {error}")[:200]
-            raise pickle.UnpicklingError(f"it is damaged ({words})") from error
+    try:
+        return whole(_Reader(read_bytes(Path(file))).load())
+    except HeavyKeys as error:
+        raise pickle.UnpicklingError(str(error)) from error
+    except _DAMAGED as error:
+        words = one_line(f"{type(error).__name__}: {error}")[:200]
+        raise pickle.UnpicklingError(f"it is damaged ({words})") from error
 
 
 def unreadable_properties(folder: Path) -> str:

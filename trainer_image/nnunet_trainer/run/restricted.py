@@ -22,6 +22,8 @@ from torch.serialization import (
     safe_globals,
 )
 
+from nnunet_api.torch_file import read_torch_file
+from nnunet_api.torch_tensors import require_whole_tensors
 from nnunet_trainer.process.failures import FINISH_AGAIN, one_line, replaced
 from nnunet_trainer.run.arrays import STAND_INS, whole
 
@@ -84,6 +86,7 @@ def only_known_loads() -> Iterator[None]:
     """While it lasts, `torch.load` raises for each file that names something unknown, whoever calls it and how."""
 
     def load(file: Any, map_location: Any = None, *_args: Any, **_kwargs: Any) -> Any:
+        _require_readable(file)
         with _as_is_known():
             return whole(_torch_load(file, map_location=map_location, weights_only=True))
 
@@ -116,10 +119,23 @@ def words_of(error: Exception) -> str:
 
 def _load(first: Any, again: Any, mmap: bool) -> Any:
     """Return the contents of a checkpoint, which is read twice: for the names in it, and for what it holds."""
+    _require_readable(first)
     with _as_is_known():
         unknown = get_unsafe_globals_in_checkpoint(first)
         with safe_globals([(Inert, name) for name in unknown]):
             return whole(_torch_load(again, map_location="cpu", weights_only=True, mmap=mmap))
+
+
+def _require_readable(file: Any) -> None:
+    """Raise ValueError for a checkpoint that torch would read for ever, or other readers otherwise.
+
+    torch's reader hashes what a file says are keys, as Python's does, and no signal comes through meanwhile; and it
+    believes how large tensors are.
+    """
+    begin = file.tell() if hasattr(file, "tell") else 0
+    with contextlib.nullcontext(file) if hasattr(file, "read") else Path(file).open("rb") as opened:
+        require_whole_tensors(read_torch_file(opened))
+        opened.seek(begin)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_api.exit_codes import ExitCode
+from nnunet_api.facts import MAX_COUNT
 from nnunet_trainer.process.failures import TrainerError, classify, may_be_damage, one_line, wrong_configuration
 from nnunet_trainer.process.files import fsync_file, fsync_folder
 from nnunet_trainer.run.fence import Fence
@@ -93,7 +94,10 @@ def finished_epochs(path: Path, load: Load = _restricted) -> int:
     real = path.resolve(strict=True)
     if real.parent != path.parent.resolve() or not real.is_file():
         raise ValueError("it is no file of the fold's folder")
-    return int(load(path)["current_epoch"])
+    epochs = int(load(path)["current_epoch"])
+    if not 0 <= epochs <= MAX_COUNT:
+        raise ValueError("its counter of epochs is no number of epochs")
+    return epochs
 
 
 def readable_checkpoints(folder: Path, load: Load = _restricted) -> tuple[list[Checkpoint], list[str]]:
