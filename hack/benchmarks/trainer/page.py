@@ -26,19 +26,6 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
     table = "\n".join(
         f"| {row.what} | {row.plain} | {row.ours} | {row.ratio} | {row.budget} | {words[row.met]} |" for row in rows
     )
-    found = ratio(kept["pairs"])
-    wanted = f"{100 * SPREAD_WANTED:.0f} %"
-    reached = (
-        f"That is less than the {wanted} that it was run for"
-        if found.sure
-        else f"**The {wanted} that it was to be run for was not reached**"
-    )
-    ends, theirs = len(counted(kept["short"])), f"{100 * load(kept['pairs']):.0f} %"
-    within = ratio(kept["pairs"], ["batches", "steps"])
-    errors = abs(math.log(within.value)) / within.error if within.error else 0.0
-    doubt = "" if errors <= CHANCE else ", which chance alone seldom does: **to be measured again on an idle machine**"
-    short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
-    percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
     return f"""\
 # The trainer against plain nnU-Net
 
@@ -48,6 +35,22 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
 |---|---|---|---|---|---|
 {table}
 
+{_measured(kept, iterations, validation)}
+{_told(kept)}"""
+
+
+def _measured(kept: Mapping[str, Any], iterations: int, validation: int) -> str:
+    """Return the section on how it was measured."""
+    found = ratio(kept["pairs"])
+    wanted = f"{100 * SPREAD_WANTED:.0f} %"
+    reached = (
+        f"That is less than the {wanted} that it was run for"
+        if found.sure
+        else f"**The {wanted} that it was to be run for was not reached**"
+    )
+    ends, theirs = len(counted(kept["short"])), f"{100 * load(kept['pairs']):.0f} %"
+    short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
+    return f"""\
 ## How it was measured
 
 Both sides train side by side on a CPU, with the same data, network, seed and environment and with one thread, and take
@@ -71,7 +74,16 @@ The checkpoint is measured apart: weights and momentum of the network that nnU-N
 (31 M parameters), on the disk of the checkout. nnU-Net writes in place and leaves the disk its time; the trainer writes
 beside the old file, waits until it is on disk, and renames. What a write in the background could save at most is the
 cost without the making of the bytes.
+"""
 
+
+def _told(kept: Mapping[str, Any]) -> str:
+    """Return the section on what the figures can tell."""
+    within = ratio(kept["pairs"], ["batches", "steps"])
+    errors = abs(math.log(within.value)) / within.error if within.error else 0.0
+    doubt = "" if errors <= CHANCE else ", which chance alone seldom does: **to be measured again on an idle machine**"
+    percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
+    return f"""\
 ## What it can tell, and what it can't
 
 - **What is ours** is in two rows, hooks and what follows the last batch. They are measured directly, so that the noise
