@@ -199,9 +199,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
 
 
+PLACES = {"test_cluster": 0, "test_cli": 1, "test_control_plane": 2, "test_comparison": 4, "test_recipe": 5}
+"""Where modules come that do not stand in the middle: first what has to have the machine for itself, then what needs no
+training, while those of the background are planned, and last what is judged of those that train longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Judge last what trains longest in the background."""
-    items.sort(key=lambda item: item.path.stem in ("test_comparison", "test_recipe"))
+    """Order the modules, so that waits fall together."""
+    items.sort(key=lambda item: PLACES.get(item.path.stem, 3))
 
 
 @pytest.fixture(scope="session")
