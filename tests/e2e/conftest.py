@@ -16,8 +16,11 @@ from hack import images
 from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
+from tests.support.hurried import hurry_jobs
 from tests.support.kube import Kube, Object
 from tests.support.small_training import DATASET, held, training, yielding
+
+hurry_jobs()
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"

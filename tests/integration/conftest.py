@@ -12,12 +12,15 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
 from tests.support.api import Api, Object, wait_for, wait_served
+from tests.support.hurried import hurry_jobs
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
 from tests.support.scene import Scene
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
+
+hurry_jobs()
 
 T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
