@@ -20,8 +20,6 @@ from tests.support.hurried import hurry_jobs
 from tests.support.kube import Kube, Object
 from tests.support.small_training import DATASET, held, training, yielding
 
-hurry_jobs()
-
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
 PROGRAM = str(Path(sys.executable).parent / "nnunetctl")
@@ -195,6 +193,11 @@ class Lab:
 def _ready(pod: Object) -> bool:
     conditions = pod.get("status", {}).get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def pytest_configure() -> None:
+    """Set what the control planes of tests start with."""
+    hurry_jobs()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
