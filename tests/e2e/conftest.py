@@ -16,8 +16,8 @@ from hack import images
 from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
-from tests.support.hurried import hurry_jobs
 from tests.support.kube import Kube, Object
+from tests.support.sizes import SOAK
 from tests.support.small_training import DATASET, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
@@ -195,11 +195,6 @@ def _ready(pod: Object) -> bool:
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
-def pytest_configure() -> None:
-    """Set what the control planes of tests start with."""
-    hurry_jobs()
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let the pictures be kept."""
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
@@ -230,7 +225,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
-    cluster = Cluster("e2e", gpus=GPUS)
+    cluster = Cluster("e2e", gpus=GPUS, hurried_jobs=not SOAK)
     cluster.up()
     try:
         # The largest first: what it is made from has no layer besides.

@@ -175,10 +175,7 @@ def health(seen: Monitoring, namespace: str) -> set[str]:
 
 
 def test_live_view_and_dashboards_are_drawn(story: Story, pictures: Path | None, tmp_path: Path) -> None:
-    """Panels from what Prometheus knows, the live view from what a person watched.
-
-    That all dashboards are drawn is shown in tests/integration/dashboards; here it is one, or all of them to be kept.
-    """
+    """Each panel from what Prometheus knows, the live view from what a person watched."""
     folder, seen = pictures or tmp_path, story.lab.monitoring
     watched = picture.draw(picture.recorded_looks("".join(story.looks), NAME))
     assert "PlateauFound" in watched and "█" in watched, "no Event of the rule, or no curve"
@@ -186,9 +183,8 @@ def test_live_view_and_dashboards_are_drawn(story: Story, pictures: Path | None,
     operator = story.lab.OPERATOR_NAMESPACE
     story.lab.kube.wait("the operator to answer", lambda: health(seen, operator) == {"up"}, 60)
     span = Span(story.began, time.time(), SCRAPE_SECONDS)
-    paths = PATHS if pictures else [path for path in PATHS if path.stem == "training"]
-    drawn = draw(paths, View(seen.prometheus.url, span, {"namespace": NAMESPACE, "training": NAME}), folder)
-    assert [picture.stem for picture in drawn] == [f"dashboard-{path.stem}" for path in paths] != []
+    drawn = draw(PATHS, View(seen.prometheus.url, span, {"namespace": NAMESPACE, "training": NAME}), folder)
+    assert [picture.stem for picture in drawn] == [f"dashboard-{path.stem}" for path in PATHS]
 
 
 def test_curves_while_it_trains(story: Story) -> None:

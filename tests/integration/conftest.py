@@ -12,22 +12,17 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
 from tests.support.api import Api, Object, wait_for, wait_served
-from tests.support.hurried import hurry_jobs
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
 from tests.support.scene import Scene
+from tests.support.sizes import SOAK
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
 
 T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
 """Tests that one process runs, as they share a control plane which each process would start; others go by file."""
-
-
-def pytest_configure() -> None:
-    """Set what the control planes of tests start with; benchmarks, which import this, have them as they are."""
-    hurry_jobs()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -182,7 +177,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"integration{WORKER}", control_plane_only=True) as control_plane:
+    with Cluster(name=f"integration{WORKER}", control_plane_only=True, hurried_jobs=not SOAK) as control_plane:
         yield control_plane
 
 
