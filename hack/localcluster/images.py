@@ -71,8 +71,12 @@ def load_image(layout: Layout, reference: str, console: Console) -> None:
         console.say(f"{reference} is loaded already")
         return
     console.say(f"{reference}: copying from {engine.program} to the node")
-    there = store.layers() & set(layers_of(engine, reference))
-    _pipe(_save_command(engine, reference), store.command("images", "import", "-"), Sieve(reference, there))
+    layers = layers_of(engine, reference)
+    there = store.layers() & set(layers)
+    if layers and there == set(layers) and (alone := _description_alone(reference, layers)):
+        _import(store, alone)
+    else:
+        _pipe(_save_command(engine, reference), store.command("images", "import", "-"), Sieve(reference, there))
     record.write_text(json.dumps({**loaded, reference: identity}, indent=2))
     console.say(f"{reference}: loaded")
 
@@ -120,14 +124,32 @@ class Sieve:
             "config": _described("config.v1+json", config),
             "layers": [{"mediaType": f"{_OCI}.layer.v1.tar", "digest": of, "size": sizes[of]} for of in layers],
         }
-        body = json.dumps(manifest).encode()
-        named = {**_described("manifest.v1+json", body), "annotations": {"io.containerd.image.name": self._reference}}
-        return {
-            _blob(_digest(config)): config,
-            _blob(_digest(body)): body,
-            "oci-layout": json.dumps({"imageLayoutVersion": "1.0.0"}).encode(),
-            "index.json": json.dumps({"schemaVersion": 2, "manifests": [named]}).encode(),
-        }
+        return description(self._reference, config, json.dumps(manifest).encode())
+
+
+def description(reference: str, config: bytes, manifest: bytes) -> dict[str, bytes]:
+    """Return the files of an OCI archive, by name, without layers."""
+    named = {**_described("manifest.v1+json", manifest), "annotations": {"io.containerd.image.name": reference}}
+    return {
+        _blob(_digest(config)): config,
+        _blob(_digest(manifest)): manifest,
+        "oci-layout": json.dumps({"imageLayoutVersion": "1.0.0"}).encode(),
+        "index.json": json.dumps({"schemaVersion": 2, "manifests": [named]}).encode(),
+    }
+
+
+def _description_alone(reference: str, layers: list[str]) -> dict[str, bytes] | None:
+    """Return the description of an image that buildah has; None where it names layers otherwise than their content."""
+    manifest = _inspected(reference, ".Manifest")
+    named = [layer["digest"] for layer in json.loads(manifest)["layers"]]
+    return description(reference, _inspected(reference, ".Config"), manifest) if named == layers else None
+
+
+def _import(store: Containerd, files: dict[str, bytes]) -> None:
+    with tempfile.NamedTemporaryFile(suffix=".tar") as archive:
+        archive.write(_tar(files, mode=0o644))
+        archive.flush()
+        store.ctr("images", "import", archive.name)
 
 
 def _described(kind: str, data: bytes) -> dict[str, Any]:
@@ -152,8 +174,12 @@ def layers_of(engine: Engine, reference: str) -> list[str]:
     """Return the digests of an image's layers; none where the engine writes images otherwise than buildah does."""
     if engine.program != "buildah":
         return []
-    command = ["buildah", "inspect", "--type=image", "--format={{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}", reference]
-    return run(*command).split()
+    return _inspected(reference, "range .OCIv1.RootFS.DiffIDs}}{{.}} {{end").decode().split()
+
+
+def _inspected(reference: str, what: str) -> bytes:
+    """Return what buildah's template gives of an image, without the end of the line."""
+    return run("buildah", "inspect", "--type=image", f"--format={{{{{what}}}}}", reference).rstrip("\n").encode()
 
 
 def find_engine() -> Engine:

@@ -17,6 +17,7 @@ from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
 from tests.support.kube import Kube, Object
+from tests.support.sizes import SOAK
 from tests.support.small_training import DATASET, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
@@ -199,9 +200,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
 
 
+PLACES = {"test_cluster": 0, "test_cli": 1, "test_control_plane": 2, "test_comparison": 4, "test_recipe": 5}
+"""Where modules come that do not stand in the middle: first what has to have the machine for itself, then what needs no
+training, while those of the background are planned, and last what is judged of those that train longest."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Judge last what trains longest in the background."""
-    items.sort(key=lambda item: item.path.stem in ("test_comparison", "test_recipe"))
+    """Order the modules, so that waits fall together."""
+    items.sort(key=lambda item: PLACES.get(item.path.stem, 3))
 
 
 @pytest.fixture(scope="session")
@@ -219,10 +225,12 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
-    cluster = Cluster("e2e", gpus=GPUS)
+    cluster = Cluster("e2e", gpus=GPUS, hurried_jobs=not SOAK)
     cluster.up()
     try:
-        references = {name: cluster.load_image(reference) for name, reference in built.items()}
+        # The largest first: what it is made from has no layer besides.
+        names = ("operator", "dishonest", "trainer")
+        references = {name: cluster.load_image(built[name]) for name in names}
         laboratory = Lab(cluster, references)
         laboratory.install()
         laboratory.make_namespace(laboratory.namespace)

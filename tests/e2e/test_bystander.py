@@ -19,7 +19,7 @@ from tests.support.small_training import training
 
 NAMESPACE, NAME = "e2e-bystander", "bystander"
 ABOUT = NAMESPACE, NAME
-EPOCHS = 8
+EPOCHS, HELD_BEFORE = 8, 2
 POLICY: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
     "kind": "NnunetTrainingPolicy",
@@ -59,7 +59,7 @@ class Bystander:
 def begun(lab: Lab) -> Iterator[Bystander]:
     """The training as it was just applied."""
     lab.make_namespace(NAMESPACE)
-    with lab.held(NAME, NAMESPACE, before=2, epochs=EPOCHS):
+    with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS):
         yield Bystander(lab)
 
 
@@ -116,6 +116,9 @@ def test_five_states_look_different(bystander: Bystander) -> None:
     """Running, waiting for a GPU, an image that can't start, a claim that isn't bound, a pod that Pod Security refuses:
     each has its own reason, message and phase in `kubectl get nnt`."""
     kube, base = bystander.lab.kube, training("x", NAMESPACE)["spec"]
+    # By the image and in the environment of the other one, so that what it has to wait for is made already.
+    image, env = bystander.lab.references["dishonest"], [{"name": "HOLD_BEFORE_EPOCH", "value": str(HELD_BEFORE)}]
+    planned_alike = {"device": "cpu", "image": image, "env": env}
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
     cases: dict[str, tuple[dict[str, Any], str, str]] = {
         "state-image": (
@@ -130,7 +133,7 @@ def test_five_states_look_different(bystander: Bystander) -> None:
         ),
         "state-pss": ({"podTemplate": {"annotations": unconfined}}, "PodRejected", "PodSecurity"),
         "state-gpu": (
-            {"resources": base["resources"] | {"gpuResourceName": "example.com/none"}},
+            {"trainer": planned_alike, "resources": base["resources"] | {"gpuResourceName": "example.com/none"}},
             "WaitingForGPU",
             "GPU",
         ),

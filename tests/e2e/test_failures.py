@@ -25,7 +25,10 @@ UNTIL_FULL: dict[str, Any] = {"before": 2, "epochs": 5, "yields": True}
 def in_the_background(lab: Lab) -> list[Object]:
     """What fails without that anybody does something, and what stands still until its volume is full."""
     lab.make_namespace(SMALL_RESULTS, small_results=True)
-    diverging = {"device": "cpu", "className": "DivergingTrainer", "image": lab.references["dishonest"]}
+    # In the environment of the training of test_disturbances.py, so that what both need is made once.
+    env = [{"name": "HOLD_BEFORE_EPOCH", "value": "3"}]
+    image = lab.references["dishonest"]
+    diverging = {"device": "cpu", "className": "DivergingTrainer", "image": image, "env": env}
     return [
         yielding(training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"})),
         yielding(training("too-small", lab.namespace, resources=SMALL)),

@@ -16,6 +16,7 @@ from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
 from tests.support.scene import Scene
+from tests.support.sizes import SOAK
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES, WORKER
 
@@ -176,7 +177,7 @@ class Lab:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"integration{WORKER}", control_plane_only=True) as control_plane:
+    with Cluster(name=f"integration{WORKER}", control_plane_only=True, hurried_jobs=not SOAK) as control_plane:
         yield control_plane
 
 

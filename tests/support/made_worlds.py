@@ -24,7 +24,7 @@ from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.stages import manifest_of
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe import Snapshot, observe_all
-from nnunet_operator.kube.views import job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
 from nnunet_operator.progress.model import LiveFacts
 from tests.support.made_trainings import NOW, OPTIONS
 from tests.support.plan_facts import PLAN_FACTS

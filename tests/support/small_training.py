@@ -44,7 +44,7 @@ def training(name: str, namespace: str, epochs: int = 2, iterations: int = 2, **
 def yielding(body: dict[str, Any]) -> dict[str, Any]:
     """Return a training that leaves the CPU to those whose pods a test waits for, by a small share of it."""
     resources = body["spec"]["resources"]
-    few = {"cpu": "50m", "preprocessing": {**resources["preprocessing"], "cpu": "50m"}}
+    few = {"cpu": "20m", "preprocessing": {**resources["preprocessing"], "cpu": "20m"}}
     return {**body, "spec": {**body["spec"], "resources": {**resources, **few}}}
 
 

@@ -284,7 +284,7 @@ def test_more_gpus_than_samples_in_a_batch(world: World) -> None:
 
 
 def test_an_attempt_that_was_replaced_writes_nothing_more(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 50, "iterationsPerEpoch": 20}).anew()
+    world = world.but(schedule=SHORT | {"epochs": 50, "iterationsPerEpoch": 20})
     old = world.start("train", "--fold", "0")
     old.wait_until(world.begun(2), "the second epoch")
     os.kill(old.pid, signal.SIGSTOP)

@@ -76,7 +76,7 @@ def under(world: World, name: str, **env: str) -> World:
     classes.mkdir(exist_ok=True)
     (classes / "slow.py").write_text(CLASSES)
     shutil.copytree(world.model, world.model.with_name(f"{name}__" + world.model.name.split("__", 1)[1]))
-    return world.but(trainerClass=name).with_env(nnUNet_extTrainer=str(classes), **env).unvalidated().anew()
+    return world.but(trainerClass=name).with_env(nnUNet_extTrainer=str(classes), **env).unvalidated()
 
 
 def told_of(world: World, data: str, step: str, workers: str, least: float, most: float) -> FoldFacts:
@@ -116,7 +116,7 @@ def test_workers_that_compute_are_told_from_those_that_wait_themselves(world: Wo
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_measuring_changes_nothing_in_a_training(world: World, tmp_path: Path, workers: str) -> None:
     world = world.but(schedule=SEEDED, seed=7).with_env(nnUNet_n_proc_DA=workers)
-    timed = world.copy(tmp_path / "timed").unvalidated().anew()
+    timed = world.copy(tmp_path / "timed").unvalidated()
     untimed = under(world.copy(tmp_path / "untimed"), "UntimedTrainer")
     contents = []
     for run, measures in ((timed, True), (untimed, False)):
@@ -132,7 +132,7 @@ def test_measuring_changes_nothing_in_a_training(world: World, tmp_path: Path, w
 
 
 def test_what_compiling_took_is_told_of_each_attempt(world: World, tmp_path: Path) -> None:
-    plain = world.copy(tmp_path / "plain").but(schedule=SEEDED).unvalidated().anew().finish("train", "--fold", "all")
+    plain = world.copy(tmp_path / "plain").but(schedule=SEEDED).unvalidated().finish("train", "--fold", "all")
     assert plain.fold.compile_seconds is None, plain.log
     world = under(world, "CompiledTrainer").but(schedule=SEEDED)
     command = world.start("train", "--fold", "all")

@@ -29,17 +29,6 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
     table = "\n".join(
         f"| {row.what} | {row.plain} | {row.ours} | {row.ratio} | {row.budget} | {words[row.met]} |" for row in rows
     )
-    found = ratio(kept["pairs"])
-    wanted = f"{100 * SPREAD_WANTED:.0f} %"
-    reached = (
-        f"That is less than the {wanted} that it was run for"
-        if found.sure
-        else f"**The {wanted} that it was to be run for was not reached**"
-    )
-    ends, alone = len(counted(kept["short"])), load(kept["pairs"])
-    within = ratio(kept["pairs"], ["batches", "steps"])
-    short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
-    percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
     return f"""\
 # The trainer against plain nnU-Net
 
@@ -49,6 +38,22 @@ def page(rows: Sequence[Row], kept: Mapping[str, Any], iterations: int, validati
 |---|---|---|---|---|---|
 {table}
 
+{_measured(kept, iterations, validation)}
+{_told(kept)}"""
+
+
+def _measured(kept: Mapping[str, Any], iterations: int, validation: int) -> str:
+    """Return the section on how it was measured."""
+    found = ratio(kept["pairs"])
+    wanted = f"{100 * SPREAD_WANTED:.0f} %"
+    reached = (
+        f"That is less than the {wanted} that it was run for"
+        if found.sure
+        else f"**The {wanted} that it was to be run for was not reached**"
+    )
+    ends = len(counted(kept["short"]))
+    short = "" if iterations + validation == STANDARD_STEPS else " **They were shorter than nnU-Net's 250 and 50.**"
+    return f"""\
 ## How it was measured
 
 Both sides train side by side on a CPU, with the same data, network, seed and environment and with one thread, and take
@@ -59,7 +64,7 @@ A trainer class with two clocks, the same on both sides, splits each epoch into 
 between these (hooks), and what follows the last step until the first batch of the next epoch is asked for.
 
 The ratio of an epoch is the mean over pairs of epochs, in CPU seconds; ± is its standard error. {reached}.
-{_of_load(alone)} That the losses
+{_of_load(load(kept["pairs"]))} That the losses
 are the same in each epoch, or differ in late digits, shows that both did the same work.
 
 What follows the last batch is measured in {ends} more epochs of a few iterations each, since it takes the same after
@@ -71,14 +76,20 @@ The checkpoint is measured apart: weights and momentum of the network that nnU-N
 (31 M parameters), on the disk of the checkout. nnU-Net writes in place and leaves the disk its time; the trainer writes
 beside the old file, waits until it is on disk, and renames. What a write in the background could save at most is the
 cost without the making of the bytes.
+"""
 
+
+def _told(kept: Mapping[str, Any]) -> str:
+    """Return the section on what the figures can tell."""
+    percent = 1e4 * GPU_EPOCH_SECONDS / STANDARD_STEPS
+    return f"""\
 ## What it can tell, and what it can't
 
 - **What is ours** is in two rows, hooks and what follows the last batch. They are measured directly, so that the noise
   of an epoch does not hide them: 1 % of an epoch of {GPU_EPOCH_SECONDS:.0f} s is {percent:.0f} µs in each iteration, or
   {GPU_EPOCH_SECONDS / 100:.2f} s after the last one.
 - **Batches and steps** are nnU-Net's own code on both sides. Their ratio tells whether the trainer slows them down.
-  {_of_steps(within)}
+  {_of_steps(ratio(kept["pairs"], ["batches", "steps"]))}
 - **The epoch of {GPU_EPOCH_SECONDS:.0f} s is computed, not seen**: nnU-Net's figure for an A100 on both sides, with the
   hooks, the end of an epoch and the checkpoint of this page added, and without what the row of batches and steps says:
   plain nnU-Net's in CPU seconds, the trainer's by the clock, which is the longer one. Whether a GPU changes any of it

@@ -107,9 +107,7 @@ def predict(
     """
     source, target = place_of(input_, "--input"), place_of(output, "--output")
     require_apart(source, target)
-    compute = Compute(cpu_only, cpu, memory)
-    if cpu is not None:
-        processes_of(cpu)
+    compute = _compute(cpu_only, cpu, memory)
     cluster = Cluster(to)
     where = namespace or cluster.namespace
     training, found = read_begun(cluster, where, name, "model")
@@ -125,9 +123,21 @@ def predict(
         _run(task, no_wait)
         if no_wait:
             return
+    _fetch(task)
+
+
+def _compute(cpu_only: bool, cpu: str | None, memory: str | None) -> Compute:
+    """Return what the pod is to have. Raises CliError where that is no quantity of cores."""
+    if cpu is not None:
+        processes_of(cpu)
+    return Compute(cpu_only, cpu, memory)
+
+
+def _fetch(task: Task) -> None:
+    """Bring the segmentations to where they are to go, and say so."""
     task.finish()
-    files = counted(len(task.cases), "segmentation")
-    say(f"{target}: {files} by {' and '.join(task.request.prediction.configurations)} of {where}/{name}")
+    files, of = counted(len(task.cases), "segmentation"), task.request.prediction.configurations
+    say(f"{task.asked.target}: {files} by {' and '.join(of)} of {task.namespace}/{task.asked.found.name}")
     note(f"note: {RESEARCH_USE}")
 
 

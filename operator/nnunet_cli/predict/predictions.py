@@ -97,11 +97,16 @@ def predictions(
             _remove(cluster, found.namespace, mount, one, run.claim)
             say(f"{where}: {removed(one)}")
     elif not print_data(output, lambda: data(there)):
-        if there:
-            print_table(TITLES, rows(there))
-        else:
-            also = "" if place is None else f", and {place} has nothing of one whose Job is gone"
-            say(f"{where}: no prediction has left a Job, or a folder beside the run{also}")
+        _show(there, where, place)
+
+
+def _show(there: Sequence[Left], where: str, place: OnClaim | None) -> None:
+    """Print what predictions of a training have left, or that there is nothing."""
+    if there:
+        print_table(TITLES, rows(there))
+    else:
+        also = "" if place is None else f", and {place} has nothing of one whose Job is gone"
+        say(f"{where}: no prediction has left a Job, or a folder beside the run{also}")
 
 
 class _Mount(Protocol):

@@ -16,7 +16,7 @@ def deployment(site: Site) -> dict[str, Any]:
 
 def test_the_operators_pod_passes_the_restricted_standard(site: Site) -> None:
     site.namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
-    site.install()
+    site.install_served()
     (pod,) = site.kube.wait("the operator's pod to be made", lambda: site.kube.list("pods", NAMESPACE), timeout=90)
     assert pod["spec"]["serviceAccountName"] == "nnunet-operator"
     assert site.kube.get("service", "nnunet-operator-metrics", NAMESPACE)["spec"]["ports"][0]["port"] == 9090
@@ -36,7 +36,7 @@ def test_install_says_what_to_type_next(site: Site) -> None:
 
 
 def test_the_training_in_the_notes_is_accepted(site: Site) -> None:
-    notes = site.install()
+    notes = site.install_served()
     manifest = notes.partition("<<EOF\n")[2].partition("  EOF")[0]
     site.train(manifest, "default")
 
@@ -128,7 +128,7 @@ def _same_items(wanted: list[Any], stored: Any) -> bool:
 
 def test_what_the_chart_writes_is_stored_as_it_is_written(site: Site) -> None:
     """Argo CD and Flux compare: what Kubernetes adds or leaves out would be out of sync for ever."""
-    site.install()
+    site.install_served()
     documents = [body for body in render() if body["kind"] != "CustomResourceDefinition"]
     assert len(documents) > 20
     written = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})

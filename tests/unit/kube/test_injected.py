@@ -11,7 +11,7 @@ from nnunet_api.status import NnunetTrainingStatus, Provenance
 from nnunet_operator.core.training import Training
 from nnunet_operator.kube.endings import ending_of
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.kube.views import job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
 from tests.support.made_trainings import OPTIONS, training
 from tests.support.made_worlds import (
     FOLD,

@@ -15,7 +15,7 @@ from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, observe_job
 from nnunet_operator.kube.queues import Queueing
-from nnunet_operator.kube.views import job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
 from tests.support.builders import words
 from tests.support.made_comparisons import arm, comparison, wanted
 from tests.support.made_trainings import NOW, OPTIONS

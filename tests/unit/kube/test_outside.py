@@ -9,7 +9,7 @@ from nnunet_api.contract import TerminationReport
 from nnunet_operator.kube.endings import ending_of
 from nnunet_operator.kube.failures import MAX_EVICTIONS, describe, loss_of
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.kube.views import job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
 from tests.support.made_trainings import training
 from tests.support.made_worlds import FOLD, condition, decide, ended, job, planned, pod, running, stated, world
 

@@ -8,7 +8,8 @@ from nnunet_api.kueue import rejected_for, workload
 from nnunet_api.reasons import Reason
 from nnunet_api.remedies.table import REMEDIES
 from nnunet_operator.kube.queues import Queueing, leaving, queued
-from nnunet_operator.kube.views import JobView, job_view
+from nnunet_operator.kube.reading import job_view
+from nnunet_operator.kube.views import JobView
 
 ABSENT = Queueing(served=False)
 

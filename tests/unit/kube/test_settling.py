@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from nnunet_operator.kube.reading import job_view, pod_view
 from nnunet_operator.kube.settling import is_settling
-from nnunet_operator.kube.views import job_view, pod_view
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 WAITS = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.kube.views import NOBODY, job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
+from nnunet_operator.kube.views import NOBODY
 from tests.support.made_trainings import training
 from tests.support.made_worlds import COMPLETE, PLAN, failed_by, job, pod, running
 

@@ -6,7 +6,7 @@ import pytest
 
 from nnunet_operator.core.decision import Decision
 from nnunet_operator.kube.objects import Manifest
-from nnunet_operator.kube.views import job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
 from nnunet_operator.kube.witness import doubt_of
 from tests.support.made_trainings import training
 from tests.support.made_worlds import condition, created, decide, evidence_of, fold_done, planned, verified, world

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.kube.views import PodView, job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
+from nnunet_operator.kube.views import PodView
 from nnunet_operator.runtime.client.resources import Resource
 from nnunet_operator.runtime.controllers.pod_events import AT_ONCE, PodEventFinder
 from nnunet_operator.runtime.errors import Unreachable

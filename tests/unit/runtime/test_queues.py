@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nnunet_operator.kube.views import JobView, job_view, pod_view
+from nnunet_operator.kube.reading import job_view, pod_view
+from nnunet_operator.kube.views import JobView
 from nnunet_operator.runtime.client.resources import EVENTS, Resource
 from nnunet_operator.runtime.controllers.queues import READS_PER_SECOND, QueueFinder
 from nnunet_operator.runtime.errors import ApiError, Unreachable

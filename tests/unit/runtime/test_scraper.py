@@ -8,7 +8,8 @@ import pytest
 
 from nnunet_api.local_copy import CopyFacts, CopyState
 from nnunet_operator.core.training import Training
-from nnunet_operator.kube.views import PodView, pod_view
+from nnunet_operator.kube.reading import pod_view
+from nnunet_operator.kube.views import PodView
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.progress.model import LiveFacts
 from nnunet_operator.runtime.keys import Key

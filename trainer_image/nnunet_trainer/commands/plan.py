@@ -119,11 +119,15 @@ def plan(contract: RunContract, paths: RunPaths) -> TerminationReport:
     facts = facts.model_copy(update={"initial_weights": weights.facts if weights else None}).with_notes(notes)
     require_last()
     _publish(contract, paths, facts)
-    how = "reused an existing result" if facts.reused else "planned and preprocessed"
     cases = counted(len(dataset.cases), "case") + (f" in {own.words}" if own.words else "")
+    return TerminationReport(message=_message(facts, cases), plan=facts)
+
+
+def _message(facts: PlanFacts, cases: str) -> str:
+    how = "reused an existing result" if facts.reused else "planned and preprocessed"
     left_out = facts.left_out_configurations
     told = f"; not planned for this dataset and left out: {', '.join(left_out)}" if left_out else ""
-    return TerminationReport(message=f"{how}: {facts.preprocessed_key}, {cases}{told}", plan=facts)
+    return f"{how}: {facts.preprocessed_key}, {cases}{told}"
 
 
 def _shared_result(

@@ -19,7 +19,7 @@ from nnunet_operator.core.training import Training
 from nnunet_operator.kube.builders.comparison import compare_job
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe_comparison import JobSnapshot, is_ours, observe_job
-from nnunet_operator.kube.views import job_view
+from nnunet_operator.kube.reading import job_view
 from nnunet_operator.runtime.client.resources import COMPARISONS, JOBS, PODS, TRAININGS
 from nnunet_operator.runtime.comparison import parse_comparison, parse_comparison_status, training_of_arm
 from nnunet_operator.runtime.controllers.compared import looks_at

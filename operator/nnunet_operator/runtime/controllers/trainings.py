@@ -22,8 +22,9 @@ from nnunet_operator.kube.builders.options import JobOptions
 from nnunet_operator.kube.builders.stages import manifest_of
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.kube.observe import Snapshot, is_child, observe_all
+from nnunet_operator.kube.reading import job_view
 from nnunet_operator.kube.settling import is_settling
-from nnunet_operator.kube.views import JobView, PodView, job_view
+from nnunet_operator.kube.views import JobView, PodView
 from nnunet_operator.runtime.client.resources import (
     COMPARISONS,
     JOBS,

@@ -4,8 +4,8 @@ import json
 
 from nnunet_api.labels import COMPARISON_LABEL, STAGE_LABEL, TRAINING_LABEL, short_name
 from nnunet_operator.kube.objects import Manifest
+from nnunet_operator.kube.reading import job_view, pod_view
 from nnunet_operator.kube.trim import trim_namespace, trim_resource, trim_training
-from nnunet_operator.kube.views import job_view, pod_view
 from nnunet_operator.runtime.client.resources import (
     COMPARISONS,
     JOBS,
