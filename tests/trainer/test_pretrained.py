@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from dynamic_network_architectures.architectures.unet import PlainConvUNet, ResidualEncoderUNet
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.utilities.get_network_from_plans import get_network_from_plans
 
@@ -305,7 +304,7 @@ def test_a_stem_inside_the_encoder_is_taken_over_as_well() -> None:
     name = "encoder.stages.0.0.convs.0.conv.weight"
     for channels in (1, 2):
         network = pretrained_network(channels, 2, adaptation.architecture)
-        assert isinstance(network, PlainConvUNet)
+        assert type(network).__name__ == "PlainConvUNet"
         taken = begin_with(network, adaptation, given, channels)
         assert name in taken and at_random(network, taken) == [
             "decoder.seg_layers",
@@ -324,6 +323,6 @@ def test_the_network_that_nnssl_calls_resencl_is_the_one_that_it_builds() -> Non
         network = get_network_from_plans(
             made["network_class_name"], made["arch_kwargs"], made["_kw_requires_import"], 1, 1, False, False
         )
-    assert isinstance(network, ResidualEncoderUNet)
+    assert type(network).__name__ == "ResidualEncoderUNet"
     assert [len(stage.blocks) for stage in network.encoder.stages] == [1, 3, 4, 6, 6, 6]
     assert round(sum(value.numel() for value in network.parameters()) / 1e6) == 102

@@ -265,7 +265,7 @@ def test_of_a_file_on_a_claim_the_hash_is_the_word_of_planning() -> None:
 
 def test_what_a_checkpoint_of_nnssl_says_of_itself_is_told_without_what_a_terminal_would_obey() -> None:
     of = fine({"claim": {"claimName": "models", "path": "b.pth"}})
-    said = {
+    said: dict[str, Any] = {
         "form": "nnssl",
         "architecture": "ResEncL",
         "pretrained_by": "Mae\x1b[2J",
