@@ -89,7 +89,7 @@ class Workshop:
             text = path.read_text(encoding="utf-8").strip()
             satisfies = f"import type {{ CheckedDashboard }} from './schema';\n({text}) satisfies CheckedDashboard;\n"
             (self.folder / "src" / f"check-{path.stem}.ts").write_text(satisfies, encoding="utf-8")
-        # The renderer's own types take ten times as long, and are the same until it or its packages change.
+        # The renderer's own types take three times as long, and are the same until it or its packages change.
         own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCE.rglob("*")) if file.is_file()))
         checked = cache_root() / f"renderer-{own.hexdigest()[:12]}"
         made_once(checked, lambda: self._check_own(checked))
