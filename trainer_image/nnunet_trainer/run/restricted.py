@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +59,8 @@ def load_restricted(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def only_restricted_loads(proven: Mapping[Path, str], remedy: str = FINISH_AGAIN) -> Iterator[None]:
-    """While it lasts, `torch.load` reads whole files as `load_restricted` does, whoever calls it.
+def only_restricted_loads(proven: Mapping[Path, str], remedy: str = FINISH_AGAIN) -> Iterator[Callable[[Path], Any]]:
+    """While it lasts, `torch.load` reads whole files as `load_restricted` does, whoever calls it. Gives what does so.
 
     What is loaded is what was hashed: nobody can replace a file in between. Raises TrainerError with
     CHECKPOINT_UNUSABLE, and this remedy, for a file whose SHA-256 is not what `proven` has for it; the others are read
@@ -76,7 +76,7 @@ def only_restricted_loads(proven: Mapping[Path, str], remedy: str = FINISH_AGAIN
 
     torch.load = load
     try:
-        yield
+        yield load
     finally:
         torch.load = _torch_load
 

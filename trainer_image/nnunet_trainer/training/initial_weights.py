@@ -170,9 +170,9 @@ def load(trainer: Any, paths: RunPaths, plan: PlanFacts) -> None:
     path = checkpoint_of(paths)
     if not path.is_file():
         raise wrong_configuration(f"{path} is missing: {_gone()}")
-    with only_restricted_loads({path: plan.initial_weights.sha256}, "Delete the training and create it anew"):
+    with only_restricted_loads({path: plan.initial_weights.sha256}, "Delete the training and create it anew") as read:
         if plan.initial_weights.form == NNSSL:
-            _load_pretrained(trainer, path)
+            _load_pretrained(trainer, read(path))
         else:
             _load_own(trainer, path)
     log.info("begins with the weights of %s (SHA-256 %s)", path, plan.initial_weights.sha256)
@@ -203,8 +203,7 @@ def _load_own(trainer: Any, path: Path) -> None:
     load_pretrained_weights(trainer.network, str(path))
 
 
-def _load_pretrained(trainer: Any, path: Path) -> None:
-    content = torch.load(path)
+def _load_pretrained(trainer: Any, content: Mapping[str, Any]) -> None:
     network = trainer.network
     for wrapped_in in ("module", "_orig_mod"):  # by several GPUs, by torch.compile
         network = getattr(network, wrapped_in, network)
