@@ -141,7 +141,10 @@ class _Machine:
     def _take(self, steps: int) -> None:
         self._left -= steps
         if self._left < 0:
-            raise HeavyKeys("it has keys of so many parts, or so large, that reading it could take for ever")
+            raise HeavyKeys(
+                "it has keys of so many parts, or so large, that reading it could take for ever; of text and small "
+                "numbers there may be any number"
+            )
 
 
 _PUT = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")

@@ -46,9 +46,9 @@ _CODE = (
     # What compilers take in, which torch.compile calls, and Debian's programs in Python.
     *("/usr/include", "/usr/share/python3"),
 )
+"""Where images built on the trainer image have what they run, and settings that can name a library."""
 _CODE_BEGINS = ("/etc/python",)
 """The same, where a version follows: Debian's Python runs /etc/python3.13/sitecustomize.py before all else."""
-"""Where images built on the trainer image have what they run, and settings that can name a library."""
 _NO_CODE = ("/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs", "/usr/lib/locale")
 """What lies among it and is none: clusters give all pods their certificates."""
 _HARMLESS_NAMES = (

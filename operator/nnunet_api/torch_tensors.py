@@ -20,6 +20,8 @@ _BYTES = {
     "ComplexDouble": 16,
 }
 """Of a number, by the name of torch's type of storage."""
+_MOST_NAMES = 10_000
+"""Of types and functions. A checkpoint of nnU-Net has ten."""
 
 
 def require_whole_tensors(found: TorchFile) -> None:
@@ -66,10 +68,16 @@ class _Reader(WeighedUnpickler):
     def __init__(self, found: TorchFile) -> None:
         super().__init__(found.data)
         self._sizes = found.records
+        self._kinds: dict[str, type] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return a stand-in of its own for each name."""
-        return type(f"{module}.{name}", (_StandIn,), {})
+        """Return a stand-in of its own for each name. Raises UnpicklingError for too many: each takes a moment."""
+        kind = f"{module}.{name}"
+        if kind not in self._kinds:
+            if len(self._kinds) >= _MOST_NAMES:
+                raise pickle.UnpicklingError(f"it names more than {_MOST_NAMES} types and functions")
+            self._kinds[kind] = type(kind, (_StandIn,), {})
+        return self._kinds[kind]
 
     def persistent_load(self, pid: Any) -> Any:
         """Raise UnpicklingError for a tensor that is not as large as is said."""

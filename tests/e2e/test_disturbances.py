@@ -59,22 +59,26 @@ def fold_of(lab: Lab) -> Object:
     return fold
 
 
-def interrupted(lab: Lab, how: Callable[[Object], object]) -> Lab:
+Fold = tuple[Object, Object]
+"""What the status told of the fold before its pod was ended, and tells when the next attempt has finished an epoch."""
+
+
+def interrupted(lab: Lab, how: Callable[[Object], object]) -> Fold:
     """End its pod in some way, and wait until the next attempt has finished an epoch."""
-    attempt = fold_of(lab)["attempts"] + 1
+    before = fold_of(lab)
     how(lab.kube.fold_pod(lab.namespace, NAME))
-    lab.kube.wait_attempt(lab.namespace, NAME, attempt)
+    lab.kube.wait_attempt(lab.namespace, NAME, before["attempts"] + 1)
     go_on(lab)
-    return lab
+    return before, fold_of(lab)
 
 
-# Kubernetes waits for 10 s after a failed pod, and twice as long after each further one of the same Job: between those
-# that fail comes each time what has the operator make the Job anew.
+# Kubernetes waits after a failed pod, and twice as long after each further one of the same Job: between those that fail
+# comes each time what has the operator make the Job anew.
 
 
 @pytest.fixture(scope="module")
-def deleted(disturbed: Lab) -> Lab:
-    """The same after somebody has deleted its pod."""
+def deleted(disturbed: Lab) -> Fold:
+    """Its pod is deleted."""
 
     def delete(pod: Object) -> None:
         disturbed.kube.run("delete", "pod", pod["metadata"]["name"], "-n", disturbed.namespace, "--wait=false")
@@ -83,26 +87,27 @@ def deleted(disturbed: Lab) -> Lab:
 
 
 @pytest.fixture(scope="module")
-def killed(deleted: Lab) -> Lab:
-    """The same after SIGKILL as well."""
-    return interrupted(deleted, lambda pod: kill_container(pod, "nnunet-trainer", signal.SIGKILL))
+def killed(disturbed: Lab, deleted: Fold) -> Fold:
+    """Then it gets SIGKILL."""
+    return interrupted(disturbed, lambda pod: kill_container(pod, "nnunet-trainer", signal.SIGKILL))
 
 
 @pytest.fixture(scope="module")
-def evicted(killed: Lab) -> Lab:
-    """The same after an eviction as well."""
-    return interrupted(killed, killed.kube.evict)
+def evicted(disturbed: Lab, killed: Fold) -> Fold:
+    """Then it is evicted."""
+    return interrupted(disturbed, disturbed.kube.evict)
 
 
-def costs_at_most_an_epoch_each(lab: Lab, pods: int) -> None:
-    """Fail unless the status counts attempts and lost epochs, and an Event tells of each pod that has failed."""
-    lab.kube.wait_event(lab.namespace, NAME, "FoldRestarted", times=pods)
-    fold = fold_of(lab)
-    assert fold["lostEpochs"] <= fold["attempts"] - 1, fold
+def costs_at_most_an_epoch(lab: Lab, fold: Fold) -> None:
+    """Fail unless the status counts the attempt and what it lost, and an Event tells of it."""
+    before, after = fold
+    assert after["attempts"] == before["attempts"] + 1
+    assert after["lostEpochs"] <= before["lostEpochs"] + 1, fold
+    lab.kube.wait_event(lab.namespace, NAME, "FoldRestarted", text=f"attempt {after['attempts']} goes on")
 
 
-def test_a_deleted_pod_costs_at_most_an_epoch(deleted: Lab) -> None:
-    costs_at_most_an_epoch_each(deleted, 1)
+def test_a_deleted_pod_costs_at_most_an_epoch(disturbed: Lab, deleted: Fold) -> None:
+    costs_at_most_an_epoch(disturbed, deleted)
 
 
 def test_a_fold_that_stands_still_is_reported_and_restarted(disturbed: Lab) -> None:
@@ -127,8 +132,8 @@ def test_a_fold_that_stands_still_is_reported_and_restarted(disturbed: Lab) -> N
     kube.wait("Stalled to be false", moved, timeout=60, about=(namespace, NAME))
 
 
-def test_kill_9_costs_at_most_an_epoch(killed: Lab) -> None:
-    costs_at_most_an_epoch_each(killed, 2)
+def test_kill_9_costs_at_most_an_epoch(disturbed: Lab, killed: Fold) -> None:
+    costs_at_most_an_epoch(disturbed, killed)
 
 
 def test_no_pod_holds_a_gpu_while_it_is_suspended(disturbed: Lab) -> None:
@@ -143,25 +148,26 @@ def test_no_pod_holds_a_gpu_while_it_is_suspended(disturbed: Lab) -> None:
     go_on(disturbed)
 
 
-def test_an_eviction_costs_at_most_an_epoch(evicted: Lab) -> None:
-    costs_at_most_an_epoch_each(evicted, 3)
+def test_an_eviction_costs_at_most_an_epoch(disturbed: Lab, evicted: Fold) -> None:
+    costs_at_most_an_epoch(disturbed, evicted)
 
 
-def test_the_result_is_that_of_a_training_left_in_peace(evicted: Lab) -> None:
+@pytest.mark.usefixtures("evicted")
+def test_the_result_is_that_of_a_training_left_in_peace(disturbed: Lab) -> None:
     """Its evaluation is evicted, too: all weights and scores are those of an undisturbed run."""
-    lab, kube, about = evicted, evicted.kube, (evicted.namespace, NAME)
+    lab, kube, about = disturbed, disturbed.kube, (disturbed.namespace, NAME)
     kube.apply(left_in_peace(lab))
     lab.hold(NAME, None)
     (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=400, about=about)
     kube.evict(evaluating)
     status = kube.wait_complete(*about, timeout=400)
     calm = kube.wait_complete(lab.namespace, CALM, timeout=400)
-    disturbed, left = status["folds"][0], calm["folds"][0]
-    assert (disturbed["epoch"], left["epoch"], left["attempts"]) == (EPOCHS, EPOCHS, 1)
-    assert disturbed["attempts"] >= 4 and disturbed["lostEpochs"] <= disturbed["attempts"] - 1
+    fold, left = status["folds"][0], calm["folds"][0]
+    assert (fold["epoch"], left["epoch"], left["attempts"]) == (EPOCHS, EPOCHS, 1)
+    assert fold["attempts"] >= 4 and fold["lostEpochs"] <= fold["attempts"] - 1
     assert len([job for job in kube.jobs(*about) if job["metadata"]["labels"]["nnunet.dev/stage"] == "fold"]) == 1
     for key in ("trainingLoss", "validationLoss", "emaPseudoDice", "meanValidationDice"):
-        assert disturbed[key] == left[key], key
+        assert fold[key] == left[key], key
     results = lab.volume("nnunet-results")
     assert tensors(results / status["runPath"]) == tensors(results / calm["runPath"])
 

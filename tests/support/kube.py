@@ -136,11 +136,11 @@ class Kube:
         found: Object = self.wait(f"attempt {number}", begun, timeout=120, about=about)
         return found
 
-    def wait_event(self, namespace: str, training: str, reason: str, times: int = 1) -> None:
-        """Wait for so many Events of a reason: they come after the status that they announce."""
+    def wait_event(self, namespace: str, training: str, reason: str, times: int = 1, text: str = "") -> None:
+        """Wait for so many Events of a reason that say this: they come after the status that they announce."""
         about = namespace, training
-        seen = lambda: [found for found, _ in self.events(*about)].count(reason) >= times  # noqa: E731
-        self.wait(f"{times} Events {reason}", seen, timeout=60, about=about)
+        seen = lambda: sum(found == reason and text in said for found, said in self.events(*about)) >= times  # noqa: E731
+        self.wait(f"{times} Events {reason} {text!r}", seen, timeout=60, about=about)
 
     def delete(self, namespace: str, training: str) -> None:
         """Delete a training and wait until its pods are gone."""

@@ -150,6 +150,11 @@ def turned_picture(folder: Path) -> None:
     picture.save(path, exif=exif)
 
 
+def unbounded_notes(folder: Path) -> None:
+    header("f", 108, 0.0)(folder)
+    header("B", 348, 1)(folder)
+
+
 def one_slice(folder: Path) -> None:
     save_nifti(image(folder), image_of(3, SHAPE[:2]))
     save_nifti(label(folder), label_of(SHAPE[:2]))
@@ -201,6 +206,8 @@ ODD_FILES = [
     Odd("voxels nowhere", header("f", 108, NAN), f"{HEADER}has vox_offset nan"),
     Odd("voxels at infinity", header("f", 108, INF), f"{HEADER}has vox_offset inf"),
     Odd("voxels behind gigabytes of notes", header("f", 108, 2.0**31), f"{HEADER}has vox_offset 2.14748e+09"),
+    Odd("voxels where they are if nothing is said", header("f", 108, 0.0)),
+    Odd("notes without an end", unbounded_notes, f"{HEADER}has notes behind its header, and vox_offset 0"),
     Odd("voxels behind the end", header("f", 108, 1000.0), SHORT),
     Odd("an axis of 0", header("h", 42, 0), f"{HEADER}has 0 x 7 x 8 voxels"),
     Odd("an axis below 0", header("h", 42, -6), f"{HEADER}has -6 x 7 x 8 voxels"),

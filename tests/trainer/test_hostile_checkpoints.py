@@ -228,3 +228,15 @@ def test_what_a_class_begins_to_keep_is_told_when_it_does(tmp_path: Path) -> Non
     trainer.kept["averaged"] = Fraction(1, 3)
     with pytest.raises(TrainerError, match=r"GuardedKeeping keeps fractions.Fraction in its checkpoints"):
         trainer.save_checkpoint(path)
+
+
+def test_what_grows_until_no_fold_could_go_on_from_it_is_told_before_a_fold_has_to(tmp_path: Path) -> None:
+    """A class that notes a loss for each epoch and case, in pairs: too many are never known to be read to their end."""
+    trainer, path = GuardedKeeping(), str(tmp_path / LATEST)
+    losses: dict[tuple[int, int], float] = {}
+    trainer.kept["losses"] = losses
+    with pytest.raises(TrainerError, match=r"keeps what can't be loaded \(it has keys of so many parts") as caught:
+        for epoch in range(100):
+            losses |= {(epoch, case): 0.5 for case in range(1000)}
+            trainer.save_checkpoint(path)
+    assert caught.value.code == ExitCode.WRONG_CONFIGURATION and 49 < epoch < 80

@@ -23,7 +23,7 @@ from nnunet_trainer.process.files import read_json
 from nnunet_trainer.run.paths import ROOT_ENV, run_paths
 from nnunet_trainer.training.initial_weights import Weights as Examined
 from nnunet_trainer.training.initial_weights import checkpoint_of, examine
-from nnunet_trainer.training.pretrained import at_random, begin_with
+from nnunet_trainer.training.pretrained import begin_with
 from tests.support.nnssl import FEATURES, adaptation_plan, checkpoint, tiny_arguments
 from tests.support.trainers import REMEMBERING
 from tests.trainer.test_verify import Attack
@@ -212,6 +212,12 @@ NARROW = tiny_arguments([4, 4, 8])
             "has two names in the network, and different numbers under each",
         ),
         (
+            changed(lambda content: content["network_weights"].update({ITS_OTHER_NAME: torch.zeros(4, 1, 3, 3, 3)})),
+            {},
+            2,
+            "has two names in the network, and different numbers under each",
+        ),
+        (
             changed(lambda content: content["network_weights"].pop("encoder.stem.convs.0.norm.bias")),
             {},
             1,
@@ -287,32 +293,6 @@ def test_of_one_channel_the_first_layer_is_repeated_for_each_channel_and_divided
             assert torch.equal(first[name][:, channel], given[name][:, 0] / 3)
     others = [name for name in given if name.startswith(ENCODER) and name not in (FIRST_LAYER, ITS_OTHER_NAME)]
     assert others and all(torch.equal(first[name], given[name]) for name in others)
-
-
-def test_a_stem_inside_the_encoder_is_taken_over_as_well() -> None:
-    """As in a plain U-Net: with as many channels, and with more of them."""
-    arguments = {**tiny_arguments(), "n_conv_per_stage": [1, 1, 1]}
-    del arguments["n_blocks_per_stage"]
-    plan = adaptation_plan(
-        architecture_plans__arch_class_name="PlainConvUNet",
-        architecture_plans__arch_kwargs=arguments,
-        key_to_stem="encoder.stages.0",
-        keys_to_in_proj=("encoder.stages.0.0.convs.0.conv", "encoder.stages.0.0.convs.0.all_modules.0"),
-    )
-    adaptation = read_adaptation(plan)
-    given = pretrained_network(architecture=adaptation.architecture).state_dict()
-    name = "encoder.stages.0.0.convs.0.conv.weight"
-    for channels in (1, 2):
-        network = pretrained_network(channels, 2, adaptation.architecture)
-        assert type(network).__name__ == "PlainConvUNet"
-        taken = begin_with(network, adaptation, given, channels)
-        assert name in taken and at_random(network, taken) == [
-            "decoder.seg_layers",
-            "decoder.stages",
-            "decoder.transpconvs",
-        ]
-        expected = given[name].repeat(1, channels, 1, 1, 1) / channels
-        assert torch.equal(network.state_dict()[name], expected)
 
 
 def test_the_network_that_nnssl_calls_resencl_is_the_one_that_it_builds() -> None:

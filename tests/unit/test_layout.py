@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -65,24 +66,53 @@ READERS = {
 _PICKLES = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 
+_MAKE_OBJECTS = {"load", "loads", "Unpickler", "open", "_load", "_loads", "_Unpickler"}
+
+
 def _pickles_read(tree: ast.AST) -> set[str]:
     """Return what a module names of what makes objects of pickles, as `Unpickler` or `torch.load`."""
+    imports = (alias for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names)
+    known = {alias.asname: alias.name for alias in imports if alias.asname}
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             of = (node.module or "").split(".")[0]
             names = {alias.name for alias in node.names}
-            found |= names & {"load", "loads", "Unpickler", "open"} if of in _PICKLES else set()
+            found |= names & _MAKE_OBJECTS if of in _PICKLES else set()
             found |= {f"{of}.{name}" for name in names & {"load", "hub"}} if of in ("torch", "numpy") else set()
             found |= names & {"load_pickle", "read_pickle", "DbfilenameShelf"}
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            of, name = node.value.id, node.attr
-            found |= {name} if of in _PICKLES and name in ("load", "loads", "Unpickler", "open") else set()
-            found |= {"torch.load"} if (of, name) == ("torch", "load") else set()
+        elif isinstance(node, ast.Attribute):
+            first, *_, last = _dotted(node, known).split(".")
+            found |= {last} if first in _PICKLES and last in _MAKE_OBJECTS else set()
+            found |= {"torch.load"} if (first, last) == ("torch", "load") else set()
+            found |= {last} & {"read_pickle"}
         elif isinstance(node, ast.keyword) and node.arg in ("allow_pickle", "weights_only"):
             safe = isinstance(node.value, ast.Constant) and node.value.value is (node.arg == "weights_only")
             found |= set() if safe else {node.arg}
     return found
+
+
+def _dotted(node: ast.expr, known: Mapping[str, str]) -> str:
+    """Return a chain of attributes with dots, which begins with the name of a module and not with that given to it."""
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value, known)}.{node.attr}"
+    return known.get(node.id, node.id) if isinstance(node, ast.Name) else ""
+
+
+@pytest.mark.parametrize(
+    ("source", "reads"),
+    [
+        ("import pickle as p; p.loads(data)", {"loads"}),
+        ("import pickle; pickle._Unpickler(file)", {"_Unpickler"}),
+        ("from pickle import _loads", {"_loads"}),
+        ("import torch.serialization as s; s.load(file)", {"torch.load"}),
+        ("import torch; torch.jit.load(file)", {"torch.load"}),
+        ("import pandas; pandas.read_pickle(file)", {"read_pickle"}),
+        ("import json; json.load(file)", set()),
+    ],
+)
+def test_a_reader_of_pickles_is_found_by_any_name(source: str, reads: set[str]) -> None:
+    assert _pickles_read(ast.parse(source)) == reads
 
 
 def test_no_pickle_is_read_but_by_who_weighs_it_and_knows_all_that_it_may_name() -> None:

@@ -120,6 +120,6 @@ def _of_steps(found: Ratio) -> str:
     if errors > 0:
         return f"{far}, which chance alone seldom does: **to be measured again on an idle machine**."
     return (
-        f"{far}, and below it: the trainer keeps memory that a batch frees for the next one\n  "
-        "([decision 59](../decisions/0059-freed-memory-is-kept-while-training.md))."
+        f"{far}, and below it, which [decision 59](../decisions/0059-freed-memory-is-kept-while-training.md)\n  "
+        "explains: the trainer keeps memory that a batch frees for the next one."
     )

@@ -14,6 +14,8 @@ from nnunet_api.dataset.layout import named
 from nnunet_api.words import counted
 
 HEADER_BYTES = 348
+BEGIN_BYTES = 544
+"""What tells all that is looked at: the header, of NIfTI-1 or the longer one of NIfTI-2, and whether notes follow."""
 NIFTI = (".nii", ".nii.gz")
 _TWINS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".hdr.gz")
 _NIFTI2 = 540
@@ -113,8 +115,11 @@ def header_problem(head: bytes) -> str:
     """Return what is wrong with the header that a file begins with; nothing where it is in order, or is none."""
     header = Header.of(head)
     if header:
-        return next(_problems(header), "")
-    return next(_offset_problems(_first_voxel2(head)), "") if is_nifti2(head) else ""
+        return next((*_problems(header), *_note_problems(header.offset, head, HEADER_BYTES)), "")
+    if not is_nifti2(head):
+        return ""
+    offset = _first_voxel2(head)
+    return next((*_offset_problems(offset), *_note_problems(offset, head, _NIFTI2)), "")
 
 
 def _first_voxel2(head: bytes) -> float:
@@ -126,6 +131,12 @@ def _first_voxel2(head: bytes) -> float:
 def _offset_problems(offset: float) -> Iterator[str]:
     if not math.isfinite(offset) or 0 < offset < _FIRST_VOXEL or offset > _FARTHEST_VOXEL:
         yield f"has vox_offset {offset:g}"
+
+
+def _note_problems(offset: float, head: bytes, after: int) -> Iterator[str]:
+    """Yield what is wrong where notes follow a header and nothing says where they end: nibabel reads on to the end."""
+    if offset == 0 and head[after : after + 1] not in (b"", b"\0"):
+        yield "has notes behind its header, and vox_offset 0 in place of where they end"
 
 
 def _problems(header: Header) -> Iterator[str]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_api.dataset.nifti import HEADER_BYTES, Header, is_nifti
+from nnunet_api.dataset.nifti import BEGIN_BYTES, Header, is_nifti
 
 _HEADER_LIMIT = 1 << 20
 _UNPACKED_LIMIT = 1 << 22
@@ -47,10 +47,10 @@ def is_damaged(path: Path) -> bool:
 
 
 def head_of(path: Path) -> bytes:
-    """Return what a NIfTI file begins with, as far as its header goes; nothing where that can't be read."""
+    """Return what a NIfTI file begins with, its header and whether notes follow; nothing where that can't be read."""
     try:
         with gzip.open(path) if _is_compressed(path) else path.open("rb") as stream:
-            return stream.read(HEADER_BYTES)
+            return stream.read(BEGIN_BYTES)
     except _NO_GZIP:
         return b""
 

@@ -59,6 +59,7 @@ def test_what_torch_writes(data: bytes) -> None:
         (b"U\x01aQ", "a kind that torch does not write"),
         (b"}K\x00K\x00\x86" + b"2\x86" * 100 + b"K\x00s", "keys of so many parts"),
         (b"(((", "unexpected MARK"),
+        (b"".join(b"cmany\nn%d\n0" % number for number in range(10_001)) + b"K\x00", "names more than 10000 types"),
     ],
 )
 def test_what_is_refused(data: bytes, words: str) -> None:

@@ -69,7 +69,7 @@ def test_plans_are_nnunets_with_the_network_the_patches_and_the_spacing_of_the_p
         ("ResEncL", None, "ResidualEncoderUNet", 6),
         ("ResidualEncoderUNet", tiny_arguments(), "ResidualEncoderUNet", 3),
         (UNET + "ResidualEncoderUNet", tiny_arguments(), "ResidualEncoderUNet", 3),
-        ("PlainConvUNet", tiny_arguments(), "PlainConvUNet", 3),
+        ("ResEncL", tiny_arguments(), "ResidualEncoderUNet", 6),
     ],
 )
 def test_networks_that_nnssl_names(name: str, arguments: Any, network: str, stages: int) -> None:

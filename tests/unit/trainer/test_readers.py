@@ -16,7 +16,7 @@ from PIL import Image
 
 from nnunet_trainer.dataset import readers
 from nnunet_trainer.dataset.readers import attempt, hidden_not_finite, is_turned
-from nnunet_trainer.process.failures import classify
+from nnunet_trainer.process.failures import classify, is_missing_or_damaged, may_pass
 
 VALUES = np.arange(1, 61).reshape(3, 4, 5)
 HOLES = np.where(VALUES % 7 == 0, np.nan, np.where(VALUES == 60, np.inf, VALUES))
@@ -90,6 +90,18 @@ def test_an_image_for_which_there_is_no_memory_is_named_and_not_taken_for_damage
         "out of memory while c3_0000.nii.gz was read, which may be larger than it looks: raise resources.memory "
         "(resources.preprocessing.memory for planning)"
     )
+
+
+def test_what_the_storage_said_stays_where_a_library_tells_it_in_its_own_words(tmp_path: Path) -> None:
+    def read() -> None:
+        try:
+            raise OSError(errno.EIO, "Input/output error")
+        except OSError as error:
+            raise ValueError("could not read the header") from error
+
+    with pytest.raises(ValueError, match="could not read the header") as caught:
+        attempt(read, [tmp_path / "c3_0000.nii.gz"])
+    assert may_pass(caught.value) and not is_missing_or_damaged(caught.value)
 
 
 def picture(path: Path, length: int, turned: int) -> Path:

@@ -138,13 +138,16 @@ def _folder(claim: Path, run: str) -> int:
 
 def _require_checkpoint(source: BinaryIO, path: str) -> None:
     """What a training may have copied to its own folder is a checkpoint: nothing else of a claim."""
+    no_checkpoint = f"spec.initialWeights: {path[-200:]} is no checkpoint (a {_ENDING} file of torch):"
+    if not path.endswith(_ENDING):
+        raise wrong_configuration(f"{no_checkpoint} its name does not end with {_ENDING}")
     try:
-        if not path.endswith(_ENDING):
-            raise ValueError(f"its name does not end with {_ENDING}")
         require_torch_file(source)
     except ValueError as error:
-        words = f"spec.initialWeights: {path} is no checkpoint (a {_ENDING} file of torch): {one_line(str(error))}"
-        raise wrong_configuration(words[:500]) from error
+        raise wrong_configuration(
+            f"{no_checkpoint} {one_line(str(error))[:150]}. If it is whole, in the form of torch before 1.6 or packed "
+            "anew, save it anew: torch.save(torch.load(FILE), OTHER)"
+        ) from error
     source.seek(0)
 
 

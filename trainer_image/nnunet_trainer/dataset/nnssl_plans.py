@@ -25,7 +25,7 @@ PLANS_NAME = "ptPlans"
 """How the plans are called: the first part of the name that nnssl's authors give them."""
 _NORMALIZATION = "ZScoreNormalization"
 _NETWORKS = "dynamic_network_architectures.architectures.unet."
-_BY_ARGUMENTS = ("ResidualEncoderUNet", "PlainConvUNet")
+_BY_NAME, _BY_ARGUMENTS = "ResEncL", "ResidualEncoderUNet"
 _RES_ENC_L: dict[str, Any] = {
     "n_stages": 6,
     "features_per_stage": [32, 64, 128, 256, 320, 320],
@@ -42,7 +42,7 @@ _RES_ENC_L: dict[str, Any] = {
     "nonlin": "torch.nn.LeakyReLU",
     "nonlin_kwargs": {"inplace": True},
 }
-"""The network that nnssl calls ResEncL: a name in its checkpoints, and not written out."""
+"""The network that nnssl calls ResEncL: a name in its checkpoints, and not written out; what is, is not looked at."""
 _KEY = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*"
 _SAVED_ANEW = (
     "Was it written by nnssl? Its checkpoints hold that; one from before there were adaptation plans gets one by "
@@ -179,20 +179,21 @@ def require_patches(settings: Mapping[str, Any]) -> None:
 
 def _architecture(name: Any, arguments: Any) -> dict[str, Any]:
     short = name.removeprefix(_NETWORKS) if isinstance(name, str) else ""
-    if short == "ResEncL" and arguments is None:
+    if short == _BY_NAME:
         arguments = _RES_ENC_L
-    elif short not in _BY_ARGUMENTS:
+    elif short != _BY_ARGUMENTS:
         raise _fault(
             "architecture_plans.arch_class_name",
             name,
-            f"networks that can begin are ResEncL, {' and '.join(_BY_ARGUMENTS)}. nnU-Net 2.8.1 has nothing that takes "
-            "over weights of others: transformers (Primus) need their positional embedding fitted to the patch, and "
-            "networks without skip connections are not nnU-Net's. Use a checkpoint of ResEncL",
+            f"networks that can begin are {_BY_NAME} and {_BY_ARGUMENTS}. nnU-Net 2.8.1 has nothing that takes over "
+            "weights of others: transformers (Primus) need their positional embedding fitted to the patch, networks "
+            "without skip connections are not nnU-Net's, and of plain U-Nets nnssl can't write the arguments. Use a "
+            "checkpoint of ResEncL",
         )
     elif not isinstance(arguments, dict):
         raise _fault("architecture_plans.arch_kwargs", arguments, f"give the arguments of {short}. {_SAVED_ANEW}")
     return {
-        "network_class_name": _NETWORKS + (short if short in _BY_ARGUMENTS else "ResidualEncoderUNet"),
+        "network_class_name": _NETWORKS + _BY_ARGUMENTS,
         "arch_kwargs": dict(arguments),
         "_kw_requires_import": [argument for argument in IMPORTED_ARGUMENTS if argument in arguments],
     }

@@ -133,7 +133,10 @@ def attempt(work: Callable[[], Any], files: Iterable[Path] = ()) -> tuple[Any, s
         return work(), None
     except Exception as error:
         if not is_missing_or_damaged(error):
-            raise when_reading(error, [file.name for file in files]) from error
+            told = when_reading(error, [file.name for file in files])
+            if told is error:
+                raise  # from itself it would hide what it was raised from
+            raise told from error
     for file in files:
         _require_readable(file)
     try:

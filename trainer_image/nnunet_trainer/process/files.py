@@ -111,7 +111,9 @@ def read_bytes(path: Path) -> bytes:
             raise ValueError(f"{path} is no file")
         if found.st_size > LONGEST_TEXT:
             raise ValueError(f"{path} has {found.st_size} bytes, and at most {LONGEST_TEXT} are read")
-        return file.read(LONGEST_TEXT)
+        # Room is made for as much as is asked for. One byte more tells whether it grows meanwhile.
+        content = file.read(found.st_size + 1)
+        return content + file.read(LONGEST_TEXT) if len(content) > found.st_size else content
 
 
 def write_json(path: Path, content: Any) -> None:

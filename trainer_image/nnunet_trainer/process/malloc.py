@@ -12,7 +12,7 @@ import logging
 import os
 from collections.abc import Iterator
 
-from nnunet_trainer.process.memory import memory_limit
+from nnunet_trainer.process.memory import free_memory
 
 log = logging.getLogger(__name__)
 
@@ -23,26 +23,27 @@ _MIB = 1 << 20
 _KEPT = {_MMAP_THRESHOLD: 512 * _MIB, _TRIM_THRESHOLD: 1024 * _MIB}
 _GIVEN_BACK = {_MMAP_THRESHOLD: 32 * _MIB, _TRIM_THRESHOLD: 64 * _MIB}
 """What glibc comes to by itself once it has seen large arrays."""
-_BYTES_EACH = 1 << 30
-"""For each process: more than one that augments ever had for itself at once, of the largest patches that nnU-Net plans
-(measured: 0.8 GB). All may then keep what they had at most, which they seldom have at the same time."""
-_VARIABLES = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "MALLOC_TOP_PAD_", "GLIBC_TUNABLES", "LD_PRELOAD")
-"""Whoever sets one of them has decided about it, or uses another allocator."""
+_BYTES_EACH = 5 << 28
+"""For each process, 1.25 GiB: more than one that augments had for itself at most (decision 59). All may then keep what
+they had at most, which is seldom at the same time. A third of them augment for the validation, which is little."""
+_VARIABLES = ("MALLOC_", "GLIBC_TUNABLES", "LD_PRELOAD")
+"""How those begin by which somebody has decided about it, or uses another allocator."""
 
 
 @contextlib.contextmanager
 def freed_memory_kept(processes: int) -> Iterator[None]:
     """Keep what this process frees in this block, and what workers free that are forked in it: `processes` in all.
 
-    Not where the container has less than 1 GiB for each of them. At the end all is given back: a validation has other
-    arrays, and much larger ones.
+    Not where less than 1.25 GiB for each of them is free in the container. At the end all is given back: a validation
+    has other arrays, and much larger ones.
     """
     library = ctypes.CDLL(None)
     if why := _reason_against(library, processes):
         log.info("memory that is freed is given back at once: %s", why)
         yield
         return
-    _set(library, _KEPT)
+    if not _set(library, _KEPT):
+        log.info("this glibc keeps less of the memory that is freed than it was asked to")
     try:
         yield
     finally:
@@ -51,15 +52,16 @@ def freed_memory_kept(processes: int) -> Iterator[None]:
 
 
 def _reason_against(library: ctypes.CDLL, processes: int) -> str:
-    if decided := next((name for name in _VARIABLES if os.environ.get(name)), ""):
+    if decided := next((name for name in os.environ if name.startswith(_VARIABLES)), ""):
         return f"{decided} is set"
     if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
         return "the C library is not glibc"
-    if (limit := memory_limit()) < processes * _BYTES_EACH:
-        return f"{processes} processes share {limit / _BYTES_EACH:.1f} GiB, and each would want 1 GiB"
+    if (free := free_memory()) < processes * _BYTES_EACH:
+        return f"{processes} processes share {free / (1 << 30):.1f} GiB that are free, and each would want 1.25 GiB"
     return ""
 
 
-def _set(library: ctypes.CDLL, values: dict[int, int]) -> None:
-    for name, value in values.items():
-        library.mallopt(name, value)
+def _set(library: ctypes.CDLL, values: dict[int, int]) -> bool:
+    """Return whether glibc takes all of it: before 2.35 it takes no threshold above 32 MiB."""
+    taken = [library.mallopt(name, value) for name, value in values.items()]
+    return all(taken)

@@ -109,16 +109,19 @@ def readable_checkpoints(folder: Path, load: Load = _restricted) -> tuple[list[C
     present = [folder / name for name in _PREFERENCE if (folder / name).exists()]
     found: list[Checkpoint] = []
     damaged: list[str] = []
+    first = ""
     for path in present:
         try:
             found.append(Checkpoint(path, finished_epochs(path, load)))
         except Exception as error:
             if not may_be_damage(error):
                 raise
-            log.warning("%s can't be read and is passed over: %s", path.name, one_line(str(error))[:300])
+            why = one_line(str(error))[:300]
+            log.warning("%s can't be read and is passed over: %s", path.name, why)
             damaged.append(path.name)
+            first = first or f"{path.name}: {why}"
     if present and not found:
-        raise unusable(folder, "none of them can be read")
+        raise unusable(folder, f"none of them can be read ({first})")
     return sorted(found, key=lambda checkpoint: checkpoint.epoch, reverse=True), damaged
 
 

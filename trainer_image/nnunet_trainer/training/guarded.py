@@ -11,7 +11,7 @@ from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunet_api.exit_codes import ExitCode
 from nnunet_trainer.process.failures import TrainerError, wrong_configuration
 from nnunet_trainer.run.properties import Properties
-from nnunet_trainer.run.restricted import load_restricted, only_known_loads, unknown_names, words_of
+from nnunet_trainer.run.restricted import load_restricted, only_known_loads, unknown_names, weighed, words_of
 
 _PLAIN = "numbers, text, tensors and arrays of numbers or text"
 _REFUSED = (pickle.UnpicklingError, TypeError, ValueError, AttributeError, LookupError)
@@ -24,7 +24,8 @@ _OWN_TYPES = (
 class Guarded(nnUNetTrainer):  # type: ignore[misc]
     """Goes before a trainer class in the method resolution order, as `Control` does."""
 
-    _is_readable = False
+    _weighed = 0
+    """Bytes of the pickle in the last checkpoint that was held against what no fold goes on from."""
 
     @cached_property
     def _properties(self) -> Properties:
@@ -63,8 +64,8 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
     def save_checkpoint(self, filename: str) -> None:
         """Save; raise TrainerError for a checkpoint that can't be gone on from, and not days later.
 
-        Each is asked for what it names, as a class may begin to keep something in the middle of a training. The first
-        is loaded as well: a type may be known, and what is made of it refused.
+        Each is asked for what it names, as a class may begin to keep something in the middle of a training, and weighed
+        when it has grown. The first is loaded as well: a type may be known, and what is made of it refused.
         """
         super().save_checkpoint(filename)
         path = Path(filename)
@@ -72,8 +73,10 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
             return
         try:
             kept = unknown_names(path)
-            if not kept and not self._is_readable:
-                load_restricted(path)
+            if not kept:
+                if not self._weighed:
+                    load_restricted(path)
+                self._weighed = weighed(path, self._weighed)
         except _REFUSED as error:
             kept = f"what can't be loaded ({words_of(error)})"
         if kept:
@@ -81,4 +84,3 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
                 f"trainer class {type(self).__name__} keeps {kept} in its checkpoints, and a fold goes on from "
                 f"{_PLAIN} alone. Let it keep plain data, {_OWN_TYPES}"
             )
-        self._is_readable = True

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from nnunet_trainer.dataset.nnssl_plans import Adaptation
-from nnunet_trainer.process.failures import wrong_configuration
+from nnunet_trainer.process.failures import TrainerError, wrong_configuration
 from nnunet_trainer.training.fit import refuse, require_finite, require_fit, shapes_of
 
 _REMEDY = (
@@ -81,6 +81,9 @@ def _for_channels(
             f"the checkpoint. {_REMEDY}"
         )
     first = weights[names[0]]
+    for name in names:
+        if not torch.equal(weights[name], first):
+            raise _two_values(name)
     repeated = first.repeat(1, channels, *[1] * (first.ndim - 2)) / channels
     return {**weights, **dict.fromkeys(names, repeated)}
 
@@ -103,7 +106,11 @@ def _require_put(module: Any, part: Mapping[str, torch.Tensor], own: str) -> Non
     """
     for name, value in module.state_dict().items():
         if not torch.equal(value, part[name].to(value)):
-            raise wrong_configuration(
-                f"spec.initialWeights: {own}.{name} has two names in the network, and different numbers under each in "
-                f"the checkpoint. {_REMEDY}"
-            )
+            raise _two_values(f"{own}.{name}")
+
+
+def _two_values(name: str) -> TrainerError:
+    return wrong_configuration(
+        f"spec.initialWeights: {name} has two names in the network, and different numbers under each in the "
+        f"checkpoint. {_REMEDY}"
+    )
