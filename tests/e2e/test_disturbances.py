@@ -14,6 +14,9 @@ from tests.e2e.conftest import Lab
 from tests.support.kube import Object, condition, kill_container
 from tests.support.small_training import training, yielding
 
+# In a soak test with the waits of Kubernetes' Job controller as they are.
+pytestmark = pytest.mark.soak
+
 EPOCHS = 7
 CALM, NAME = "undisturbed", "disturbed"
 SEED = 9

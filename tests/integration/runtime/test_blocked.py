@@ -19,6 +19,9 @@ from tests.support.quota import allow, forbid
 from tests.support.trainer import Trainer
 from tests.support.worker import ADDRESSES
 
+# In a soak test with the waits of Kubernetes' Job controller as they are.
+pytestmark = pytest.mark.soak
+
 ERRORS = 'nnunet_operator_reconciles_total{kind="NnunetTraining",result="error"}'
 
 

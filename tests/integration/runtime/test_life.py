@@ -12,6 +12,9 @@ from tests.support.builders import report, training
 from tests.support.kubelet import Autopilot, contract_of
 from tests.support.plan_facts import PLAN_FACTS
 
+# In a soak test with the waits of Kubernetes' Job controller as they are.
+pytestmark = pytest.mark.soak
+
 
 def test_from_apply_to_a_score(lab: Lab) -> None:
     """Planning, then all folds, the verification, the evaluation; each starts when the one before is done."""

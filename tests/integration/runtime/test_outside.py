@@ -2,8 +2,13 @@
 
 import uuid
 
+import pytest
+
 from tests.integration.conftest import Lab
 from tests.support.builders import training
+
+# In a soak test with the waits of Kubernetes' Job controller as they are.
+pytestmark = pytest.mark.soak
 
 NO_GPU = "Pod was rejected: Allocate failed due to no healthy devices present"
 
