@@ -8,6 +8,7 @@ import math
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from nnunet_api.dataset.layout import named
@@ -115,11 +116,11 @@ def header_problem(head: bytes) -> str:
     """Return what is wrong with the header that a file begins with; nothing where it is in order, or is none."""
     header = Header.of(head)
     if header:
-        return next((*_problems(header), *_note_problems(header.offset, head, HEADER_BYTES)), "")
+        return next(chain(_problems(header), _note_problems(header.offset, head, HEADER_BYTES)), "")
     if not is_nifti2(head):
         return ""
     offset = _first_voxel2(head)
-    return next((*_offset_problems(offset), *_note_problems(offset, head, _NIFTI2)), "")
+    return next(chain(_offset_problems(offset), _note_problems(offset, head, _NIFTI2)), "")
 
 
 def _first_voxel2(head: bytes) -> float:
