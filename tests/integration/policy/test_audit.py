@@ -99,7 +99,7 @@ def test_a_denied_training_is_kept_with_who_asked_and_what_it_broke(gate: Gate, 
     assert (entry["responseStatus"]["code"], entry["impersonatedUser"]["username"]) == (403, "erin")
     assert entry["requestObject"]["spec"]["schedule"]["epochs"] == 10
     (failure,) = json.loads(entry["annotations"][PREFIX])
-    assert failure["policy"] == "nnunet-policy-enforce"
+    assert (failure["policy"], failure["validationActions"]) == ("nnunet-policy-warn", ["Warn", "Audit"])
     assert failure["message"].startswith("policy house: spec.schedule.epochs is 10, must be at least 1000: ")
 
 
@@ -113,8 +113,9 @@ def test_what_is_not_denied_is_recorded_once_and_so_is_an_exception(gate: Gate, 
     assert create(audited, namespace, "hippo") == 201
     annotations = audited.entry(resource="nnunettrainings", namespace=namespace, verb="create")["annotations"]
     (failure,) = json.loads(annotations[PREFIX])
-    assert (failure["policy"], failure["validationActions"]) == ("nnunet-policy-audit", ["Audit"])
-    granted = annotations["nnunet-policy-enforce/exception"]
+    judged = {"Audit": ("nnunet-policy-audit", ["Audit"]), "Warn": ("nnunet-policy-warn", ["Warn", "Audit"])}
+    assert (failure["policy"], failure["validationActions"]) == judged[mode]
+    granted = annotations["nnunet-policy-warn/exception"]
     assert granted.startswith(f"policy eased: exception for {namespace}/hippo until ")
     assert granted.endswith(", ticket QM-17, approved by dr.x@example.org")
 

@@ -22,7 +22,7 @@ from nnunet_api.policy.model import (
 from nnunet_api.policy.rules import SHOWN_CHARACTERS, TOLD_BYTES, TOLD_CHARACTERS
 from tests.unit.chart.test_render import find
 
-DONE = {"enforce": {"Deny", "Audit"}, "warn": {"Warn"}, "audit": {"Audit"}}
+DONE = {"enforce": {"Deny"}, "warn": {"Warn", "Audit"}, "audit": {"Audit"}}
 """What each of the admission policies does with what breaks a rule: those of a mode are all that go by it."""
 
 
@@ -34,11 +34,11 @@ def test_what_denies_warns_and_records_differs_in_the_modes_alone() -> None:
     specs = [admission_policy(f"nnunet-policy-{name}") for name in DONE]
     assert [spec.pop("failurePolicy") for spec in specs] == ["Fail", "Ignore", "Ignore"]
     modes = [spec["matchConditions"][0].pop("expression").partition(" &&") for spec in specs]
-    judged = [f"params.spec.mode {words}" for words in ("== 'Enforce'", "!= 'Audit'", "!= 'Enforce'")]
+    judged = [f"params.spec.mode {words}" for words in ("== 'Enforce'", "!= 'Audit'", "== 'Audit'")]
     assert [mode for mode, _, _ in modes] == judged and len({rest for _, _, rest in modes}) == 1
     # Of each mode one says which exception counted: it is evaluated apart from all else.
     said = [spec.pop("auditAnnotations", None) for spec in specs]
-    assert said[0] and said == [said[0], None, said[0]]
+    assert said[1] and said == [None, said[1], said[1]]
     assert specs[0] == specs[1] == specs[2]
 
 
