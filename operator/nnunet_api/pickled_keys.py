@@ -35,9 +35,12 @@ class WeighedUnpickler(pickle.Unpickler):
         super().__init__(io.BytesIO(data))
 
 
-def require_light_keys(data: bytes) -> None:
-    """Raise HeavyKeys for a pickle that may take for ever to read, and UnpicklingError for one that is none."""
-    machine = _Machine()
+def require_light_keys(data: bytes, most_steps: int = MOST_STEPS) -> int:
+    """Return the steps that the keys of a pickle take.
+
+    Raises HeavyKeys for one that may take for ever to read, and UnpicklingError for one that is none.
+    """
+    machine = _Machine(most_steps)
     try:
         for opcode, argument, _ in pickletools.genops(data):
             machine.step(opcode.name, argument)
@@ -45,6 +48,7 @@ def require_light_keys(data: bytes) -> None:
         raise
     except Exception as error:  # whatever the bytes lead to
         raise pickle.UnpicklingError(f"it is cut short or damaged: {type(error).__name__}: {error}"[:200]) from None
+    return most_steps - machine.left
 
 
 class _Thing:
@@ -66,12 +70,12 @@ _PLAIN = _Thing()
 class _Machine:
     """Follows a pickle as its reader does."""
 
-    def __init__(self) -> None:
+    def __init__(self, most_steps: int) -> None:
         self._stack: list[_Thing] = []
         self._below: list[list[_Thing]] = []
         """What lies below each mark."""
         self._memo: dict[int, _Thing] = {}
-        self._left = MOST_STEPS
+        self.left = most_steps
 
     def step(self, name: str, argument: Any) -> None:
         """Do what an opcode does."""
@@ -139,8 +143,8 @@ class _Machine:
         self._stack.append(_Thing())
 
     def _take(self, steps: int) -> None:
-        self._left -= steps
-        if self._left < 0:
+        self.left -= steps
+        if self.left < 0:
             raise HeavyKeys(
                 "it has keys of so many parts, or so large, that reading it could take for ever; of text and small "
                 "numbers there may be any number"

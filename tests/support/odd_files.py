@@ -155,6 +155,18 @@ def unbounded_notes(folder: Path) -> None:
     header("B", 348, 1)(folder)
 
 
+def noted(said: int) -> Callable[[Path], None]:
+    """Put a note of 32 bytes before the voxels, which says that it has another length."""
+
+    def spoil(folder: Path) -> None:
+        content = gzip.decompress(image(folder).read_bytes())
+        note = struct.pack("<2i24s", said, 6, b"taken on a Monday")
+        image(folder).write_bytes(gzip.compress(content[:348] + b"\1\0\0\0" + note + content[352:]))
+        header("f", 108, 352.0 + len(note))(folder)
+
+    return spoil
+
+
 def one_slice(folder: Path) -> None:
     save_nifti(image(folder), image_of(3, SHAPE[:2]))
     save_nifti(label(folder), label_of(SHAPE[:2]))
@@ -208,6 +220,9 @@ ODD_FILES = [
     Odd("voxels behind gigabytes of notes", header("f", 108, 2.0**31), f"{HEADER}has vox_offset 2.14748e+09"),
     Odd("voxels where they are if nothing is said", header("f", 108, 0.0)),
     Odd("notes without an end", unbounded_notes, f"{HEADER}has notes behind its header, and vox_offset 0"),
+    Odd("a note", noted(32)),
+    Odd("a note that says that it is longer", noted(2**30), f"{HEADER}has a note of 1073741824 bytes"),
+    Odd("a note that says that it has no length", noted(0), f"{HEADER}has a note of 0 bytes"),
     Odd("voxels behind the end", header("f", 108, 1000.0), SHORT),
     Odd("an axis of 0", header("h", 42, 0), f"{HEADER}has 0 x 7 x 8 voxels"),
     Odd("an axis below 0", header("h", 42, -6), f"{HEADER}has -6 x 7 x 8 voxels"),

@@ -16,13 +16,14 @@ from nnunet_api.words import counted
 
 HEADER_BYTES = 348
 BEGIN_BYTES = 544
-"""What tells all that is looked at: the header, of NIfTI-1 or the longer one of NIfTI-2, and whether notes follow."""
+"""The header, of NIfTI-1 or the longer one of NIfTI-2, and whether notes follow."""
 NIFTI = (".nii", ".nii.gz")
 _TWINS = (".nii", ".nii.gz", ".img", ".img.gz", ".hdr", ".hdr.gz")
 _NIFTI2 = 540
 _FIRST_VOXEL = 352
 _FARTHEST_VOXEL = 16 << 20
 """What is before is read as a whole, and all of it kept: notes of scanners and programs, some 100 KB."""
+_SHORTEST_NOTE = 16
 _SPACING_TOLERANCE = 0.01
 """Numbers in headers are rounded."""
 _BITS = {2: 8, 4: 16, 8: 32, 16: 32, 64: 64, 256: 8, 512: 16, 768: 32, 1024: 64, 1280: 64, 1536: 128}
@@ -123,10 +124,29 @@ def header_problem(head: bytes) -> str:
     return next(chain(_offset_problems(offset), _note_problems(offset, head, _NIFTI2)), "")
 
 
+def bytes_before_voxels(head: bytes) -> int:
+    """Return how much of a file, which begins so, tells what is wrong before its voxels: with notes, all that there is.
+
+    No more than is read at all.
+    """
+    header, second = Header.of(head), is_nifti2(head)
+    if not (header or second) or not _has_notes(head, _NIFTI2 if second else HEADER_BYTES):
+        return BEGIN_BYTES
+    offset = header.offset if header else _first_voxel2(head)
+    return int(offset) if math.isfinite(offset) and BEGIN_BYTES < offset <= _FARTHEST_VOXEL else BEGIN_BYTES
+
+
+def _has_notes(head: bytes, after: int) -> bool:
+    return head[after : after + 1] not in (b"", b"\0")
+
+
+def _order(head: bytes, size: int) -> str:
+    return "<" if struct.unpack_from("<i", head)[0] == size else ">"
+
+
 def _first_voxel2(head: bytes) -> float:
     """Return the place of the first voxel of a NIfTI-2 file."""
-    order = "<" if struct.unpack_from("<i", head)[0] == _NIFTI2 else ">"
-    return float(struct.unpack_from(f"{order}q", head, 168)[0]) if len(head) >= HEADER_BYTES else 0
+    return float(struct.unpack_from(f"{_order(head, _NIFTI2)}q", head, 168)[0]) if len(head) >= HEADER_BYTES else 0
 
 
 def _offset_problems(offset: float) -> Iterator[str]:
@@ -135,9 +155,19 @@ def _offset_problems(offset: float) -> Iterator[str]:
 
 
 def _note_problems(offset: float, head: bytes, after: int) -> Iterator[str]:
-    """Yield what is wrong where notes follow a header and nothing says where they end: nibabel reads on to the end."""
-    if offset == 0 and head[after : after + 1] not in (b"", b"\0"):
+    """Yield what is wrong with the notes that follow a header: nibabel believes how long each says that it is."""
+    if not _has_notes(head, after):
+        return
+    if offset == 0:
         yield "has notes behind its header, and vox_offset 0 in place of where they end"
+        return
+    at = after + 4
+    while at + _SHORTEST_NOTE <= min(offset, len(head)):
+        (size,) = struct.unpack_from(f"{_order(head, after)}i", head, at)
+        if size < _SHORTEST_NOTE or at + size > offset:
+            yield f"has a note of {size} bytes behind its header, and voxels {offset - at:g} bytes behind its beginning"
+            return
+        at += size
 
 
 def _problems(header: Header) -> Iterator[str]:

@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
-from nnunet_api.dataset.nifti import BEGIN_BYTES, Header, is_nifti
+from nnunet_api.dataset.nifti import BEGIN_BYTES, Header, bytes_before_voxels, is_nifti
 
 _HEADER_LIMIT = 1 << 20
 _UNPACKED_LIMIT = 1 << 22
@@ -47,10 +47,11 @@ def is_damaged(path: Path) -> bool:
 
 
 def head_of(path: Path) -> bytes:
-    """Return what a NIfTI file begins with, its header and whether notes follow; nothing where that can't be read."""
+    """Return what a NIfTI file begins with, its header and the notes behind it; nothing where that can't be read."""
     try:
         with gzip.open(path) if _is_compressed(path) else path.open("rb") as stream:
-            return stream.read(BEGIN_BYTES)
+            head = stream.read(BEGIN_BYTES)
+            return head + stream.read(bytes_before_voxels(head) - len(head)) if len(head) == BEGIN_BYTES else head
     except _NO_GZIP:
         return b""
 

@@ -392,10 +392,19 @@ def test_an_error_of_the_source_is_none_of_the_copy(
             450,
         ),
         ({"memory.max": "1000", "memory.current": "1200", "memory.stat": "shmem 9"}, 0),
+        (
+            {
+                "memory/memory.limit_in_bytes": "1000",
+                "memory/memory.usage_in_bytes": "700",
+                "memory/memory.stat": "active_file 1\ninactive_file 2\ntotal_active_file 100\ntotal_inactive_file 50",
+            },
+            450,
+        ),
         ({"memory.max": "1000"}, 1000),
     ],
 )
 def test_free_memory_counts_what_the_kernel_can_give_back(tmp_path: Path, files_: dict[str, str], free: int) -> None:
     for name, text in files_.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     assert memory.free_memory(tmp_path) == free

@@ -1,5 +1,6 @@
 """What a training frees is there for its next batch, and is given back when it ends."""
 
+import ctypes
 import json
 import os
 import subprocess
@@ -7,6 +8,7 @@ import sys
 
 import pytest
 
+from nnunet_trainer.process import malloc
 from nnunet_trainer.process.malloc import _VARIABLES
 
 ROUNDS, MIB = 3, 1 << 20
@@ -56,6 +58,15 @@ def _found(processes: int, **env: str) -> dict[str, int]:
     )
     found: dict[str, int] = json.loads(ended.stdout)
     return found
+
+
+def test_memory_that_others_have_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A copy of the data in memory, for example."""
+    for name in [name for name in os.environ if name.startswith(_VARIABLES)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(malloc, "free_memory", lambda: 5 << 30)
+    assert malloc._reason_against(ctypes.CDLL(None), 4) == ""
+    assert "5 processes share 5.0 GiB that are free" in malloc._reason_against(ctypes.CDLL(None), 5)
 
 
 def test_pages_are_used_again_and_given_back_at_the_end() -> None:

@@ -146,7 +146,7 @@ def _require_checkpoint(source: BinaryIO, path: str) -> None:
     except ValueError as error:
         raise wrong_configuration(
             f"{no_checkpoint} {one_line(str(error))[:150]}. If it is whole, in the form of torch before 1.6 or packed "
-            "anew, save it anew: torch.save(torch.load(FILE), OTHER)"
+            "anew, and you trust it, save it anew: torch.save(torch.load(FILE, weights_only=False), OTHER)"
         ) from error
     source.seek(0)
 

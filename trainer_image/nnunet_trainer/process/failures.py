@@ -172,6 +172,15 @@ def _is_of_memory(link: BaseException) -> bool:
     return isinstance(link, MemoryError) or bool(_MEMORY_TEXT.search(str(link)))
 
 
+def said_by_torch(error: Exception) -> str:
+    """Return what torch says of a file without its advice, which is to load it without restriction."""
+    text = one_line(str(error))
+    said = (text.partition("WeightsUnpickler error: ")[2] or text).partition(" Check the documentation of torch.load")[
+        0
+    ]
+    return said[:300]
+
+
 def may_pass(error: BaseException) -> bool:
     """Tell whether an error comes from the storage, the network, the memory or the node, and not from what was asked.
 

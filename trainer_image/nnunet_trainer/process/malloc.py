@@ -52,7 +52,7 @@ def freed_memory_kept(processes: int) -> Iterator[None]:
 
 
 def _reason_against(library: ctypes.CDLL, processes: int) -> str:
-    if decided := next((name for name in os.environ if name.startswith(_VARIABLES)), ""):
+    if decided := next((name for name, value in os.environ.items() if value and name.startswith(_VARIABLES)), ""):
         return f"{decided} is set"
     if not (hasattr(library, "mallopt") and hasattr(library, "malloc_trim")):
         return "the C library is not glibc"

@@ -31,10 +31,10 @@ def free_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """Return the bytes that this container may still use, with what the kernel keeps of files and can give back."""
     for usage, stat in _USAGE_FILES:
         with contextlib.suppress(OSError, ValueError):
-            used = int((cgroup / usage).read_text())
-            for line in (cgroup / stat).read_text().splitlines():
-                name, _, size = line.partition(" ")
-                used -= int(size) if name in _CACHES else 0
+            known = dict(line.split(" ", 1) for line in (cgroup / stat).read_text().splitlines())
+            # cgroups v1 has those of groups within it apart.
+            caches = sum(int(known.get(f"total_{name}", known.get(name, 0))) for name in _CACHES)
+            used = int((cgroup / usage).read_text()) - caches
             return max(0, memory_limit(cgroup) - used)
     return memory_limit(cgroup)
 

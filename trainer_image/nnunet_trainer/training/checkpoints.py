@@ -10,7 +10,7 @@ from typing import Any
 
 from nnunet_api.exit_codes import ExitCode
 from nnunet_api.facts import MAX_COUNT
-from nnunet_trainer.process.failures import TrainerError, classify, may_be_damage, one_line, wrong_configuration
+from nnunet_trainer.process.failures import TrainerError, classify, may_be_damage, said_by_torch, wrong_configuration
 from nnunet_trainer.process.files import fsync_file, fsync_folder
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.run.paths import BEST, FINAL, LATEST, PREVIOUS
@@ -116,7 +116,7 @@ def readable_checkpoints(folder: Path, load: Load = _restricted) -> tuple[list[C
         except Exception as error:
             if not may_be_damage(error):
                 raise
-            why = one_line(str(error))[:300]
+            why = said_by_torch(error)
             log.warning("%s can't be read and is passed over: %s", path.name, why)
             damaged.append(path.name)
             first = first or f"{path.name}: {why}"

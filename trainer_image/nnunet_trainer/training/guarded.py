@@ -9,9 +9,9 @@ from nnunetv2.training.dataloading import nnunet_dataset
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 
 from nnunet_api.exit_codes import ExitCode
-from nnunet_trainer.process.failures import TrainerError, wrong_configuration
+from nnunet_trainer.process.failures import TrainerError, said_by_torch, wrong_configuration
 from nnunet_trainer.run.properties import Properties
-from nnunet_trainer.run.restricted import load_restricted, only_known_loads, unknown_names, weighed, words_of
+from nnunet_trainer.run.restricted import load_restricted, only_known_loads, unknown_names, weighed
 
 _PLAIN = "numbers, text, tensors and arrays of numbers or text"
 _REFUSED = (pickle.UnpicklingError, TypeError, ValueError, AttributeError, LookupError)
@@ -24,8 +24,8 @@ _OWN_TYPES = (
 class Guarded(nnUNetTrainer):  # type: ignore[misc]
     """Goes before a trainer class in the method resolution order, as `Control` does."""
 
-    _weighed = 0
-    """Bytes of the pickle in the last checkpoint that was held against what no fold goes on from."""
+    _weighing_due = 0
+    """Bytes of the pickle in a checkpoint from which on its keys are weighed."""
 
     @cached_property
     def _properties(self) -> Properties:
@@ -64,8 +64,9 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
     def save_checkpoint(self, filename: str) -> None:
         """Save; raise TrainerError for a checkpoint that can't be gone on from, and not days later.
 
-        Each is asked for what it names, as a class may begin to keep something in the middle of a training, and weighed
-        when it has grown. The first is loaded as well: a type may be known, and what is made of it refused.
+        Each is asked for what it names, as a class may begin to keep something in the middle of a training, and its
+        keys are weighed as they grow, while there is room yet. The first is loaded as well: a type may be known, and
+        what is made of it refused.
         """
         super().save_checkpoint(filename)
         path = Path(filename)
@@ -74,11 +75,11 @@ class Guarded(nnUNetTrainer):  # type: ignore[misc]
         try:
             kept = unknown_names(path)
             if not kept:
-                if not self._weighed:
+                if not self._weighing_due:
                     load_restricted(path)
-                self._weighed = weighed(path, self._weighed)
+                self._weighing_due = weighed(path, self._weighing_due)
         except _REFUSED as error:
-            kept = f"what can't be loaded ({words_of(error)})"
+            kept = f"what can't be loaded ({said_by_torch(error)})"
         if kept:
             raise wrong_configuration(
                 f"trainer class {type(self).__name__} keeps {kept} in its checkpoints, and a fold goes on from "
