@@ -1,10 +1,11 @@
-"""Processes and ports of servers that run for a while on this machine."""
+"""Processes and ports of servers that run for a while on this machine, and what they have used."""
 
 import contextlib
 import os
 import random
 import socket
 import subprocess
+from pathlib import Path
 
 
 def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
@@ -15,6 +16,17 @@ def end(process: "subprocess.Popen[bytes]", timeout: float = 60) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the CPU time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    """Return the resident memory of a process."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 _given: set[int] = set()

@@ -8,7 +8,6 @@ it by `make bench-operator`.
 import argparse
 import asyncio
 import json
-import os
 import ssl
 import statistics
 import sys
@@ -27,6 +26,7 @@ from rich.table import Table
 from hack.benchmarks.api_server import install_policies, pid_of_api_server
 from hack.benchmarks.progress import told
 from hack.localcluster import Cluster
+from hack.processes import cpu_seconds, rss_mib
 from nnunet_api.labels import TRAINING_LABEL
 from tests.integration.conftest import install_crds, make_namespace
 from tests.support.api import Api, Object, wait_for
@@ -329,17 +329,6 @@ async def thousands(bench: Bench, number: int) -> list[Row]:
 def phases(bench: Bench) -> list[str]:
     """Return the phases of all trainings."""
     return [item.get("status", {}).get("phase", "") for item in bench.api.list("nnunettrainings", bench.namespace)]
-
-
-def cpu_seconds(pid: int) -> float:
-    """Return the CPU time that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_mib(pid: int) -> float:
-    """Return the resident memory of a process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def _p99(values: list[float]) -> float:

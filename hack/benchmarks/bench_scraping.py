@@ -19,8 +19,9 @@ from pathlib import Path
 from prometheus_client import generate_latest
 from rich.progress import Progress, track
 
-from hack.benchmarks.bench_operator import Row, cpu_seconds, show
+from hack.benchmarks.bench_operator import Row, show
 from hack.localcluster import Cluster
+from hack.processes import cpu_seconds
 from nnunet_api.contract import METRICS_PORT
 from nnunet_api.facts import FACTS_TYPE, EarlyStopFacts, FoldFacts, ServedFacts
 from nnunet_api.reasons import EarlyStoppingState

@@ -140,9 +140,9 @@ def description(reference: str, config: bytes, manifest: bytes) -> dict[str, byt
 
 def _description_alone(reference: str, layers: list[str]) -> dict[str, bytes] | None:
     """Return the description of an image that buildah has; None where it names layers otherwise than their content."""
-    manifest = _inspected(reference, ".Manifest")
+    manifest = _inspected(reference, "{{.Manifest}}")
     named = [layer["digest"] for layer in json.loads(manifest)["layers"]]
-    return description(reference, _inspected(reference, ".Config"), manifest) if named == layers else None
+    return description(reference, _inspected(reference, "{{.Config}}"), manifest) if named == layers else None
 
 
 def _import(store: Containerd, files: dict[str, bytes]) -> None:
@@ -174,12 +174,12 @@ def layers_of(engine: Engine, reference: str) -> list[str]:
     """Return the digests of an image's layers; none where the engine writes images otherwise than buildah does."""
     if engine.program != "buildah":
         return []
-    return _inspected(reference, "range .OCIv1.RootFS.DiffIDs}}{{.}} {{end").decode().split()
+    return _inspected(reference, "{{range .OCIv1.RootFS.DiffIDs}}{{.}} {{end}}").decode().split()
 
 
-def _inspected(reference: str, what: str) -> bytes:
+def _inspected(reference: str, template: str) -> bytes:
     """Return what buildah's template gives of an image, without the end of the line."""
-    return run("buildah", "inspect", "--type=image", f"--format={{{{{what}}}}}", reference).rstrip("\n").encode()
+    return run("buildah", "inspect", "--type=image", f"--format={template}", reference).rstrip("\n").encode()
 
 
 def find_engine() -> Engine:

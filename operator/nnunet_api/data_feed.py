@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
+WORKERS_VARIABLE = "nnUNet_n_proc_DA"
+"""nnU-Net's environment variable for the processes that augment for one GPU."""
 MOST_WORKERS = 48
 """Processes that augment for one GPU: what nnU-Net's authors use for an H200, more than for any other."""
 _STEP = 4

@@ -116,12 +116,9 @@ def is_nifti2(head: bytes) -> bool:
 def header_problem(head: bytes) -> str:
     """Return what is wrong with the header that a file begins with; nothing where it is in order, or is none."""
     header = Header.of(head)
-    if header:
-        return next(chain(_problems(header), _note_problems(header.offset, head, HEADER_BYTES)), "")
-    if not is_nifti2(head):
-        return ""
-    offset = _first_voxel2(head)
-    return next(chain(_offset_problems(offset), _note_problems(offset, head, _NIFTI2)), "")
+    offset, size = _extent(head, header)
+    problems = _problems(header) if header else _offset_problems(offset)
+    return next(chain(problems, _note_problems(offset, head, size)), "") if size else ""
 
 
 def bytes_before_voxels(head: bytes) -> int:
@@ -129,11 +126,16 @@ def bytes_before_voxels(head: bytes) -> int:
 
     No more than is read at all.
     """
-    header, second = Header.of(head), is_nifti2(head)
-    if not (header or second) or not _has_notes(head, _NIFTI2 if second else HEADER_BYTES):
-        return BEGIN_BYTES
-    offset = header.offset if header else _first_voxel2(head)
-    return int(offset) if math.isfinite(offset) and BEGIN_BYTES < offset <= _FARTHEST_VOXEL else BEGIN_BYTES
+    offset, size = _extent(head, Header.of(head))
+    is_read = size and _has_notes(head, size) and math.isfinite(offset) and offset <= _FARTHEST_VOXEL
+    return max(BEGIN_BYTES, int(offset)) if is_read else BEGIN_BYTES
+
+
+def _extent(head: bytes, header: Header | None) -> tuple[float, int]:
+    """Return the place of the first voxel, and the bytes of the header; 0 for both where it is none of NIfTI's."""
+    if header:
+        return header.offset, HEADER_BYTES
+    return (_first_voxel2(head), _NIFTI2) if is_nifti2(head) else (0, 0)
 
 
 def _has_notes(head: bytes, after: int) -> bool:

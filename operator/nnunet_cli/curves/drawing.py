@@ -1,11 +1,12 @@
 """The curves as a picture. Loads matplotlib only where it draws."""
 
 import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nnunet_api.fold_status import FoldEarlyStopping
 from nnunet_api.words import counted
-from nnunet_cli.curves.history import History, Values
+from nnunet_cli.curves.history import FoldHistory, History, Values
 from nnunet_cli.errors import CliError, ExitCode
 
 if TYPE_CHECKING:
@@ -49,17 +50,16 @@ def draw(history: History, form: str) -> bytes:
         how = "install the extra curves (pipx inject nnunet-operator matplotlib)"
         words = f"drawing needs matplotlib: {how}, or take the numbers with -o json"
         raise CliError(words, ExitCode.USAGE) from None
-    output = io.BytesIO()
+    output, folds = io.BytesIO(), history.folds[:_MOST_FOLDS]
     with rc_context(_STYLE):
-        figure = Figure(figsize=(12.5, 0.35 + _ROW_INCHES * len(history.folds[:_MOST_FOLDS])))
-        _fill(figure, history)
+        figure = Figure(figsize=(12.5, 0.35 + _ROW_INCHES * len(folds)))
+        _fill(figure, history, folds)
         metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
         figure.savefig(output, format=form, dpi=_DPI, metadata=metadata)
     return output.getvalue()
 
 
-def _fill(figure: "Figure", history: History) -> None:
-    folds = history.folds[:_MOST_FOLDS]
+def _fill(figure: "Figure", history: History, folds: Sequence[FoldHistory]) -> None:
     more = f": {len(folds)} of {len(history.folds)} folds, all with -o json" if len(folds) < len(history.folds) else ""
     figure.suptitle(f"{history.namespace}/{history.name}{more}", x=0.01, ha="left", fontsize=11, fontweight="bold")
     # Beside the panels, because in them the words would lie on the curves.

@@ -121,7 +121,8 @@ class _Reader:
         grids, problems = dict[str, Grid](), list[str]()
         for path in paths:
             name = _name(self._layout.folder, path)
-            if header_problem(head_of(path)):
+            head = head_of(path)
+            if header_problem(head):
                 continue  # told already, and nibabel might read what fills the memory
             try:
                 image = self._nibabel.load(path)
@@ -142,7 +143,7 @@ class _Reader:
             # The forms as they stand, compared with each other: readers turn all in the same way.
             turned = replace(Grid.of_affine(shape, spacing, affine.tolist()), forms=grid.forms)
             grids[name] = grid if self._by_itk else turned
-            if is_nifti2(head_of(path)):
+            if is_nifti2(head):
                 self._not_for_itk[name] = "is NIfTI-2"
             elif is_sheared(grids[name]) and not has_qform:
                 self._not_for_itk[name] = "has sheared axes"

@@ -4,7 +4,14 @@ A fold is starved from a share on and until it falls below a lower one, so nothi
 out the first epoch of an attempt, and tell medians of several.
 """
 
-from nnunet_api.data_feed import MOST_WORKERS, augmentation_workers, cores_of, cores_wanted, whole_cores
+from nnunet_api.data_feed import (
+    MOST_WORKERS,
+    WORKERS_VARIABLE,
+    augmentation_workers,
+    cores_of,
+    cores_wanted,
+    whole_cores,
+)
 from nnunet_api.facts import OF_ATTEMPT
 from nnunet_api.fold_status import FoldStatus
 from nnunet_api.local_copy import CopyState
@@ -20,8 +27,7 @@ IDLE_WORKERS = 0.5
 """Share of their time below which workers that are waited for hardly compute: something else keeps them."""
 BUSY_WORKERS = 0.9
 """Share of their time from which on workers that are more than the CPUs have CPU all the same, as on an idle node."""
-_WORKERS_VARIABLE = "nnUNet_n_proc_DA"
-_OF_IMAGE = f"{_WORKERS_VARIABLE} in the image's ENV, or the trainer class,"
+_OF_IMAGE = f"{WORKERS_VARIABLE} in the image's ENV, or the trainer class,"
 _MEASURED = (*OF_ATTEMPT, "data_starved")
 _RUNS = (FoldPhase.STARTING, FoldPhase.RUNNING)
 
@@ -81,10 +87,10 @@ def _told(training: Training, fold: FoldStatus) -> tuple[str, str]:
         return f"{waits}, and its workers ({workers}) compute in only {_percent(use)} of theirs", Case.SLOW_VOLUME
     if workers >= MOST_WORKERS and (not crowded or cores >= MOST_WORKERS):
         return f"{waits}, with {workers} workers for a GPU", Case.SLOW_VOLUME
-    variable = next((v.value for v in training.spec.trainer.env if v.name == _WORKERS_VARIABLE), None)
+    variable = next((v.value for v in training.spec.trainer.env if v.name == WORKERS_VARIABLE), None)
     if variable and wanted > workers:
         return (
-            f"{waits}: {_WORKERS_VARIABLE} in spec.trainer.env is {variable}, {wanted} would do. It can't change: "
+            f"{waits}: {WORKERS_VARIABLE} in spec.trainer.env is {variable}, {wanted} would do. It can't change: "
             f"create a new training without it, with spec.resources.cpu {wanted * gpus}"
         ), ""
     if workers < meant:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nnunet_api.contract import PLAIN_NAME, PlanFacts, RunContract
+from nnunet_api.data_feed import WORKERS_VARIABLE
 from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_api.splits import NNUNET_SEED
 from nnunet_api.standard import GPU_MEMORY_GB, number_text
@@ -107,7 +108,7 @@ def _plan_experiment(contract: RunContract, classes: Classes) -> str:
     target = contract.planning.gpu_memory_target_gb
     arguments = {} if target is None else {"gpu_memory_target_in_gb": target}
     # The planner hands this variable to torch.set_num_threads, which refuses 0; here it means threads.
-    os.environ.update({"nnUNet_n_proc_DA": str(contract.processes)})
+    os.environ.update({WORKERS_VARIABLE: str(contract.processes)})
     made = classes.planner(contract.dataset, **arguments)
     try:
         made.plan_experiment()

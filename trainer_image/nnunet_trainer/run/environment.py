@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from nnunet_api.contract import RunContract
-from nnunet_api.data_feed import augmentation_workers
+from nnunet_api.data_feed import WORKERS_VARIABLE, augmentation_workers
 from nnunet_api.environment import VALUES, value_fault
 from nnunet_api.training import Device
 from nnunet_trainer.process import compiling, pools
@@ -15,8 +15,6 @@ from nnunet_trainer.run.paths import RunPaths
 LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"}
 """Where the processes that train one fold together listen for one another, whatever trainer.env says: all are
 in this pod, and believe who connects. Left alone, NCCL takes any other network first, where others could connect."""
-WORKERS = "nnUNet_n_proc_DA"
-"""Processes that augment for one GPU."""
 FOREIGN = ("NCCL_COMM_ID",)
 """Another address at which NCCL would have them meet."""
 
@@ -29,7 +27,7 @@ def defaults(contract: RunContract) -> dict[str, str]:
         "TORCHINDUCTOR_COMPILE_THREADS": "1",
         # nnU-Net's defaults are 8 and 12, whatever the container may use.
         "nnUNet_def_n_proc": str(contract.processes),
-        WORKERS: str(augmentation_workers(contract.processes // max(1, contract.gpus))),
+        WORKERS_VARIABLE: str(augmentation_workers(contract.processes // max(1, contract.gpus))),
         # Worker processes print through pipes too.
         "PYTHONUNBUFFERED": "1",
         # Caches are named after the user; the pod's user ID has no name.
@@ -76,4 +74,4 @@ def training_processes(contract: RunContract) -> int:
     nnU-Net starts half as many again for the batches of the validation.
     """
     groups = max(1, contract.gpus)
-    return groups * (1 + math.ceil(1.5 * int(os.environ[WORKERS])))
+    return groups * (1 + math.ceil(1.5 * int(os.environ[WORKERS_VARIABLE])))
