@@ -116,6 +116,10 @@ class Metrics:
         self.api_seconds = self._histogram("api_request_duration_seconds", "Duration of API requests.", "method")
         self.scrapes = self._counter("scrapes", "Requests for the facts of a fold, by how they ended.", "result")
         self.resyncs = self._counter("resyncs", "Full lists of everything, by how they ended.", "result")
+        # From the first, as a rate does not see the step from nothing to 1.
+        for counter, results in ((self.scrapes, ("ok", "failed")), (self.resyncs, ("ok", "error"))):
+            for result in results:
+                counter.labels(result)
         self.repairs = self._counter("resync_repairs", "Objects that a full list showed and no watch had.")
         self.rebuilds = self._counter("cache_rebuilds", "Times that etcd's history was replaced and all was read anew.")
         self.refused_namespaces = self._gauge(
