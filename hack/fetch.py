@@ -36,4 +36,4 @@ def _once(command: Sequence[str], cwd: Path | None, env: Mapping[str, str] | Non
     try:
         return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Done(command, 124, "", f"not done after {timeout:.0f} s")
+        return Done(command, 124, "", f"not done after {timeout:g} s")

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from hack.images import LOCKS, NAMES, ImageError, reference
+from hack.images import LOCKS, NAMES, ImageError, engine, reference
 from hack.images.base import BROUGHT, CPU, GPU
 from hack.images.content import ROOT, content_tag
-from hack.images.engine import _run_quietly, choose
+from hack.images.engine import choose
 from hack.images.locks import Lock, locks, pinned, problems
 from hack.images.sbom import components, packages
 from nnunet_trainer.process.torch_builds import cudnn_numbers, faults
@@ -94,19 +94,31 @@ def test_the_first_engine_that_answers_is_taken(working: set[str], chosen: str |
 
 STEPS = """
 for step in 'STEP 1/12: FROM base' 'STEP 2/12: COPY . /' 'Successfully installed torch'; do echo "$step"; done
-sleep 1; exit "$1"
+until [ -e "$2" ]; do sleep 0.02; done
+exit "$1"
 """
 
 
 @pytest.mark.parametrize("code", ["0", "3"])
-def test_a_build_tells_how_far_it_is_and_why_it_failed(capsys: pytest.CaptureFixture[str], code: str) -> None:
-    command = ["sh", "-c", STEPS, "sh", code]
+def test_a_build_tells_how_far_it_is_and_why_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        """Let the build go on once it was told how far it is."""
+        said.append(line)
+        if "step 2 of 12, " in line:
+            (tmp_path / "told").touch()
+
+    monkeypatch.setattr(engine, "say", say)
+    command = ["sh", "-c", STEPS, "sh", code, str(tmp_path / "told")]
     if code == "0":
-        _run_quietly(command, "building x", sign_seconds=0.2)
+        engine._run_quietly(command, "building x", sign_seconds=0.02)
     else:
         with pytest.raises(ImageError, match=r"exit code 3:\n(.*\n)+Successfully installed torch"):
-            _run_quietly(command, "building x", sign_seconds=0.2)
-    assert "images: building x: step 2 of 12, " in capsys.readouterr().err
+            engine._run_quietly(command, "building x", sign_seconds=0.02)
+    assert said[0] == "building x" and any(line.startswith("building x: step 2 of 12, ") for line in said)
 
 
 def test_an_unknown_image_is_named() -> None:

@@ -42,7 +42,7 @@ async def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out()
             held.append(await asyncio.open_connection(LOOPBACK, ports[0]))
         assert (await status(ports[0], "/livez"), await status(ports[0], "/readyz")) == (200, 503)
         assert await status(ports[1], "/metrics") == 200
-        over = [await ended(reader) for reader, _ in held]
+        over = await asyncio.gather(*(ended(reader) for reader, _ in held))
         assert over.count(False) <= MOST_CONNECTIONS and not over[-1], "the oldest were ended"
         for _, writer in held:
             writer.close()

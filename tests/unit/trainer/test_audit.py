@@ -12,6 +12,7 @@ import pytest
 
 from nnunet_api.contract import POLICY_FILE, RunContract
 from nnunet_api.exit_codes import ExitCode
+from nnunet_trainer.process import files
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.run import audit
 from nnunet_trainer.run.audit import record, records
@@ -100,7 +101,8 @@ def _pod(folder: Path, number: int, start: Barrier) -> None:
         record(run(minEpochs=1 + turn), folder, f"of pod {number}")
 
 
-def test_pods_that_write_at_once_lose_no_line_and_repeat_none(tmp_path: Path) -> None:
+def test_pods_that_write_at_once_lose_no_line_and_repeat_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LOOK_SECONDS", 0.005)
     context = multiprocessing.get_context("fork")
     start = context.Barrier(4)
     pods = [context.Process(target=_pod, args=(tmp_path, number, start)) for number in range(4)]

@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from nnunet_trainer.process import files
+from nnunet_trainer.process import turn as turns
 from nnunet_trainer.process.turn import turn
 
 HOLDER = """
@@ -37,6 +38,12 @@ def holder(path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Po
         process.kill()
 
 
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who waits looks a hundred times a second whether it is his turn."""
+    monkeypatch.setattr(files, "_LOOK_SECONDS", 0.01)
+
+
 @pytest.mark.parametrize("holder", [600.0], indirect=True)
 def test_a_holder_without_a_sign_of_life_is_named_and_passed_by(
     path: Path, holder: subprocess.Popen[str], caplog: pytest.LogCaptureFixture
@@ -47,13 +54,31 @@ def test_a_holder_without_a_sign_of_life_is_named_and_passed_by(
     assert holder.poll() is None
 
 
-@pytest.mark.parametrize("holder", [0.05], indirect=True)
-def test_a_holder_that_lives_is_waited_for(path: Path, holder: subprocess.Popen[str]) -> None:
-    threading.Timer(3.0, holder.kill).start()
-    start = time.monotonic()
-    with turn(path, "test", "me", patience_seconds=2.0) as alone:  # 40 beats
+class Beats:
+    """A clock that goes on with the beats of a holder, whom it kills after some: slow machines have slow clocks."""
+
+    def __init__(self, path: Path, holder: subprocess.Popen[str], last: int) -> None:
+        self._path, self._holder, self._last = path, holder, last
+        self._seen = 0
+        self.beats = 0
+
+    def monotonic(self) -> float:
+        if (sign := self._path.stat().st_mtime_ns) != self._seen:
+            self._seen, self.beats = sign, self.beats + 1
+        if self.beats == self._last:
+            self._holder.kill()
+        return float(self.beats)
+
+
+@pytest.mark.parametrize("holder", [0.005], indirect=True)
+def test_a_holder_that_lives_is_waited_for(
+    path: Path, holder: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Beats(path, holder, last=30)
+    monkeypatch.setattr(turns, "time", SimpleNamespace(monotonic=clock.monotonic))
+    with turn(path, "test", "me", patience_seconds=10) as alone:
         assert alone
-    assert time.monotonic() - start > 2.5, "it was not waited for"
+    assert clock.beats == 30, "it was not waited for"
 
 
 def test_the_lock_is_free_afterwards_and_holds_meanwhile(path: Path) -> None:

@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 
 LONGEST_TEXT = 1 << 30
 """Bytes of a text that is read: a result of preprocessing a million files is described in a quarter of it."""
+_LOOK_SECONDS = 0.2
+"""How often who waits for a lock looks whether it is free."""
 
 
 def fsync_folder(folder: Path) -> None:
@@ -173,5 +175,5 @@ def lock(
             if now - told >= 10:
                 log.info("%s: waiting for another process that holds %s (%.0f s)", purpose, path, now - start)
                 told = now
-            time.sleep(0.2)
+            time.sleep(_LOOK_SECONDS)
         yield
