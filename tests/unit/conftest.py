@@ -1,5 +1,9 @@
-"""Properties are judged by what they say, not by how long a busy machine takes for one example."""
+"""Which unit tests are fast, in which order they run, and what all of them are spared.
 
+Properties are judged by what they say, not by how long a busy machine takes for one example.
+"""
+
+import gc
 from pathlib import Path
 
 import pytest
@@ -11,6 +15,10 @@ from tests.support import sizes
 FIXED = not sizes.SOAK
 settings.register_profile("here", deadline=None, derandomize=FIXED, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("here")
+
+# Modules, models and thousands of tests are there to the end: to look through them again and again for what nothing
+# refers to any more was a quarter of the CPU time.
+gc.disable()
 
 HERE = Path(__file__).parent
 BUILT = (HERE / "chart", HERE / "monitoring" / "test_alerts.py", HERE / "monitoring" / "test_metrics_lint.py")
@@ -29,6 +37,9 @@ HEAVY = (
     HERE / "cli" / "test_push.py",
     HERE / "cli" / "test_dataset_agreement.py",
     HERE / "trainer" / "test_compare.py",
+    HERE / "trainer" / "test_compare_patients.py",
+    HERE / "trainer" / "comparison" / "test_comparing.py",
+    HERE / "benchmarks" / "test_schedules.py",
 )
 """Draw, resample, read many datasets or start programs: they run with those that are built, not in daily work."""
 
@@ -52,6 +63,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for mark, marked in (("built", built), ("heavy", heavy)):
             if item.path in marked:
                 item.add_marker(mark)
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from here on, but only among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def _is_among(path: Path, places: tuple[Path, ...]) -> bool:

@@ -1,5 +1,6 @@
 """What a training leaves on its claim, and its export by the real agent."""
 
+import functools
 import hashlib
 import io
 import pickle
@@ -11,19 +12,31 @@ from typing import Any
 from nnunet_cli.export.archive import files_of, write_archive
 from nnunet_cli.export.choice import Wanted, wanted
 from nnunet_cli.kube.watched import watched
+from nnunet_cli.volumes.agent import BLOCK
 from tests.support.made_statuses import condition
 from tests.support.pipes import LocalVolume
 
 DATASET = "Dataset004_Hippocampus"
 RUN = "clinic/hippo-12345678"
-WEIGHTS = bytes(range(256)) * 9000  # more than one block
+WEIGHTS = bytes(range(256)) * (3 * BLOCK // 512)  # one block and a half
 PLANS = b'{"plans_name": "nnUNetPlans", "configurations": {}}'
 OWN = ("nnunetv2.postprocessing.remove_connected_components", "remove_all_but_largest_component_from_segmentation")
 Change = Callable[[Path], Any]
 
 
-def weights(configuration: str, fold: int, replicate: int = 1, **more: Any) -> bytes:
+@functools.cache
+def weights(configuration: str, fold: int, replicate: int = 1) -> bytes:
     """Return a checkpoint as torch writes it."""
+    return weights_with(configuration, fold, replicate)
+
+
+@functools.cache
+def _digest(configuration: str, fold: int, replicate: int) -> str:
+    return hashlib.sha256(weights(configuration, fold, replicate)).hexdigest()
+
+
+def weights_with(configuration: str, fold: int, replicate: int = 1, **more: Any) -> bytes:
+    """Return a checkpoint as torch writes it, which holds more than others do."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         of = f"{configuration} {fold} {replicate}"
@@ -45,7 +58,7 @@ def training(*configurations: str, replicates: int = 1, **changes: Any) -> dict[
             "phase": "Completed",
             **({"configuration": configuration} if several else {}),
             **({"replicate": number} if replicates > 1 else {}),
-            "checkpointHash": hashlib.sha256(weights(configuration, fold, number)).hexdigest(),
+            "checkpointHash": _digest(configuration, fold, number),
         }
         for configuration in configurations
         for number in range(1, replicates + 1)

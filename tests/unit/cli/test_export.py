@@ -39,6 +39,7 @@ from tests.unit.cli.exporting import (
     steps,
     training,
     weights,
+    weights_with,
     write,
 )
 
@@ -132,19 +133,19 @@ def before_it(data: bytes) -> bytes:
 
 
 def another_before_it(data: bytes) -> bytes:
-    return weights("2d", 0, epochs=1000) + data
+    return weights_with("2d", 0, epochs=1000) + data
 
 
 @pytest.mark.parametrize(
     ("made", "words"),
     [
-        (lambda: weights("2d", 0, extra=Runs(open, "/tmp/attacked", "w")), r"it names _?io\.open"),
-        (lambda: weights("2d", 0, extra=Runs(eval, "1")), r"it names (__builtin__|builtins)\.eval"),
-        (lambda: weights("2d", 0, extra=Path("/")), "it names (pathlib|copy_?reg)"),
-        (lambda: weights("2d", 0, extra=np.array([print], dtype=object)), "it has numbers of type O"),
-        (lambda: weights("2d", 0, extra=Runs(codecs.encode, doubled(), "latin1")), "where a text belongs"),
-        (lambda: weights("2d", 0, extra=Runs(np.dtype, doubled())), r"it has numbers of type \[\["),
-        (lambda: weights("2d", 0, extra=Keyed()), "it has keys of so many parts"),
+        (lambda: weights_with("2d", 0, extra=Runs(open, "/tmp/attacked", "w")), r"it names _?io\.open"),
+        (lambda: weights_with("2d", 0, extra=Runs(eval, "1")), r"it names (__builtin__|builtins)\.eval"),
+        (lambda: weights_with("2d", 0, extra=Path("/")), "it names (pathlib|copy_?reg)"),
+        (lambda: weights_with("2d", 0, extra=np.array([print], dtype=object)), "it has numbers of type O"),
+        (lambda: weights_with("2d", 0, extra=Runs(codecs.encode, doubled(), "latin1")), "where a text belongs"),
+        (lambda: weights_with("2d", 0, extra=Runs(np.dtype, doubled())), r"it has numbers of type \[\["),
+        (lambda: weights_with("2d", 0, extra=Keyed()), "it has keys of so many parts"),
         (lambda: before_it(weights("2d", 0)), "it says in two ways where its records are"),
         (lambda: another_before_it(weights("2d", 0)), "it says in two ways where its records are"),
         (lambda: b"no zip at all", "it is not a zip file"),
@@ -172,7 +173,7 @@ def test_what_nnunet_keeps_in_checkpoints_leaves(tmp_path: Path) -> None:
         "axes": (0, 1),
         "further": {1, 2},
     }
-    run, body, data = run_folder(tmp_path, "2d"), training("2d"), weights("2d", 0, **kept)
+    run, body, data = run_folder(tmp_path, "2d"), training("2d"), weights_with("2d", 0, **kept)
     write(run / DATASET / model("2d") / "fold_1/checkpoint_final.pth", data)
     body["status"]["folds"][1]["checkpointHash"] = hashlib.sha256(data).hexdigest()
     exported(tmp_path, chosen(body), tmp_path / "model.zip")

@@ -63,7 +63,7 @@ def test_cross_validation_only_indicates(volume: Volume) -> None:
 
 @pytest.mark.parametrize(
     ("lacking", "cases", "difference"),
-    [(0, 24, 1.0), (4, 20, 1.0), (20, None, None)],
+    [(0, CASES, 1.0), (4, CASES - 4, 1.0), (CASES - 4, None, None)],
     ids=["all", "four cases without", "too few"],
 )
 def test_distances_are_those_of_what_all_arms_have_found(

@@ -33,7 +33,7 @@ def test_cases_of_a_patient_are_drawn_together_and_it_is_said(
     assert facts is not None and not facts.differences
     assert (facts.cases, facts.patients) == (CASES, CASES // 2)
     assert facts.notes == [
-        "PatientsResampled: 24 cases of 12 patients (column patient of cases.csv), drawn and tested as wholes"
+        "PatientsResampled: 28 cases of 14 patients (column patient of cases.csv), drawn and tested as wholes"
     ]
     log = ComparisonLog.model_validate_json(capsys.readouterr().out)
     assert list(log.patients) == [case // 2 + 1 for case in range(CASES)]
@@ -43,12 +43,12 @@ def test_where_nobody_says_who_is_whose_that_is_said(volume: Volume, capsys: pyt
     facts = compare_runs(told(volume.run("long"), volume.run("short", epochs=250))).comparison
     assert facts is not None and facts.patients is None
     (note,) = facts.notes
-    assert note.startswith("CasesIndependent: 24 cases are taken as independent: no patient column in cases.csv")
+    assert note.startswith("CasesIndependent: 28 cases are taken as independent: no patient column in cases.csv")
     assert not ComparisonLog.model_validate_json(capsys.readouterr().out).patients
 
 
 def test_too_few_patients_are_no_sample_however_many_cases_they_have(volume: Volume) -> None:
-    runs = volume.run("long", change=of_patients(6)), volume.run("short", epochs=250, change=of_patients(6))
+    runs = volume.run("long", change=of_patients(7)), volume.run("short", epochs=250, change=of_patients(7))
     with pytest.raises(TrainerError, match="4 patients: a comparison needs 5 at least") as caught:
         compare_runs(told(*runs))
     assert caught.value.message.endswith(
@@ -80,9 +80,9 @@ def _untold(summary: dict[str, Any], _: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize(
     ("change", "values"),
     [
-        (of_patients(3), "long: 24 cases of 12 patients, SHA-256"),
-        (of_patients(of=lambda number: max(number, 1)), "short: 24 cases of 11 patients, SHA-256"),
-        (of_others, "short: 24 cases of 12 patients, SHA-256"),
+        (of_patients(3), "long: 28 cases of 14 patients, SHA-256"),
+        (of_patients(of=lambda number: max(number, 1)), "short: 28 cases of 13 patients, SHA-256"),
+        (of_others, "short: 28 cases of 14 patients, SHA-256"),
         (lambda summary, folds: None, "short: no column of cases.csv tells them"),
     ],
 )
@@ -101,7 +101,7 @@ def test_runs_of_an_earlier_image_are_compared_as_before_and_it_is_said(volume: 
     assert facts is not None and not facts.differences and facts.patients is None
     (note,) = facts.notes
     assert note.startswith(
-        "CasesIndependent: 24 cases are taken as independent: an image from before patients were kept has planned or "
+        "CasesIndependent: 28 cases are taken as independent: an image from before patients were kept has planned or "
         "evaluated all of these trainings. Where patients have several cases"
     )
 
@@ -136,7 +136,7 @@ def test_a_run_that_tells_nothing_is_no_reason_to_compare_others_that_disagree(v
     facts = compare_runs(told(*runs)).comparison
     assert facts is not None
     (found,) = facts.differences
-    assert found.path == "patients" and found.matter.startswith("long: unknown; short: 24 cases of 12 patients")
+    assert found.path == "patients" and found.matter.startswith("long: unknown; short: 28 cases of 14 patients")
 
 
 def test_other_cases_are_told_of_nothing_by_the_run_that_knows_patients(volume: Volume) -> None:
@@ -175,7 +175,7 @@ def test_a_summary_that_tells_patients_in_no_way_is_not_read(volume: Volume, pat
     [
         (
             of_patients(),
-            "12 patients (column patient of cases.csv), p values are of patients; the interval rests on folds",
+            "14 patients (column patient of cases.csv), p values are of patients; the interval rests on folds",
         ),
         (lambda summary, folds: None, "Where patients have several cases, the p value is smaller than it should be"),
     ],
