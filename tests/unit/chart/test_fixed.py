@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hack.prepare.helm import render
 from nnunet_api import training_rules
 from nnunet_api.comparison import model as comparison
 from nnunet_api.crd import all_crds
+from tests.support.chart import render
 from tests.unit.chart.test_render import find
 
 OPEN, RULES = "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations"

@@ -8,10 +8,11 @@ import yaml
 
 from hack.generate.files import MONITORING
 from hack.generate.metrics_reference import operator_metrics, trainer_metrics
-from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged, render
+from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged
 from nnunet_api.contract import METRICS_PORT
 from nnunet_api.fold_key import FoldKey
 from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
+from tests.support.chart import render
 from tests.support.made_trainings import OPTIONS, training
 from tests.unit.chart.test_render import find
 

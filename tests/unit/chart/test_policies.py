@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from hack.prepare.helm import CHART, ROOT, HelmError, Object, render
+from hack.prepare.helm import CHART, ROOT, HelmError, Object
 from nnunet_api.environment import is_refused
 from nnunet_api.policy.advice import STOP_ADVICE, WEIGHTS_ADVICE
 from nnunet_api.policy.model import (
@@ -20,6 +20,7 @@ from nnunet_api.policy.model import (
     Rules,
 )
 from nnunet_api.policy.rules import SHOWN_CHARACTERS, TOLD_BYTES, TOLD_CHARACTERS
+from tests.support.chart import render
 from tests.unit.chart.test_render import find
 
 DONE = {"enforce": {"Deny"}, "warn": {"Warn", "Audit"}, "audit": {"Audit"}}

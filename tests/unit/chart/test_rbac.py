@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from hack.prepare.helm import Object, render
+from hack.prepare.helm import Object
 from nnunet_cli.lint.surroundings import READER
+from tests.support.chart import render
 from tests.unit.chart.test_render import find
 
 Rules = list[dict[str, Any]]

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from hack.prepare.helm import Object, render
+from hack.prepare.helm import Object
 from nnunet_api.crd import all_crds
 from nnunet_api.pod_template import SecurityContext
+from tests.support.chart import render
 
 SELECTOR = {"app.kubernetes.io/name": "nnunet-operator", "app.kubernetes.io/instance": "nnunet-operator"}
 DIGEST = f"sha256:{'ab' * 32}"

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from hack.prepare.helm import CHART, Object, render
+from hack.prepare.helm import CHART, Object
 from nnunet_operator.settings import ENV_PREFIX, Settings, load_settings
+from tests.support.chart import render
 from tests.unit.chart.test_render import environment
 
 IN_SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())["properties"]["settings"]["properties"]

@@ -9,7 +9,8 @@ import yaml
 
 from hack.generate.files import MONITORING
 from hack.generate.values_table import leaves, needed
-from hack.prepare.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged, render
+from hack.prepare.helm import CHART, IMAGES, ROOT, HelmError, Object, helm, merged
+from tests.support.chart import render
 
 SCHEMA: Object = json.loads((CHART / "values.schema.json").read_text())
 VALUES: Object = yaml.safe_load((CHART / "values.yaml").read_text())

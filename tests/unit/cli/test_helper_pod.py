@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from hack.prepare.helm import render
 from nnunet_cli.volumes import agent
 from nnunet_cli.volumes.helper import (
     DEADLINE_SECONDS,
@@ -19,6 +18,7 @@ from nnunet_cli.volumes.helper import (
     why_waiting,
 )
 from nnunet_cli.volumes.images import image_of_definition
+from tests.support.chart import render
 
 AGENT = Path(agent.__file__).read_text()
 

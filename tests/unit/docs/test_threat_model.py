@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hack.prepare.helm import render
 from nnunet_cli.rights.dangers import DANGERS, EVERYTHING, found_in
+from tests.support.chart import render
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docs/operations/threat-model.md").read_text()
