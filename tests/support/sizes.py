@@ -22,6 +22,7 @@ def _size(usual: int, soak: int, what: str) -> int:
 RECONCILED_WORLDS = _size(40, 5000, "made-up worlds that the operator looks at")
 RECONCILED_LIVES = _size(10, 1000, "made-up lives of a training")
 COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims are checked against the truth")
+SAMPLES = _size(2000, 10_000, "samples by which intervals of comparisons are held against those of another program")
 SUBGROUPS = _size(40, 400, "made-up subgroups whose interval is checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
 

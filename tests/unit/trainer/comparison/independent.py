@@ -98,7 +98,8 @@ def interval_of_methods(baseline: Scores, candidate: Scores, seed: int, samples:
     both = [max(0.0, squares / chi - departed / freedom) for chi in random.chisquare(freedom, samples)]
     found = middles[1] - middles[0]
     centre = float(np.mean(found[~np.isnan(found)]))
-    wide = [centre + (one - centre) / math.sqrt(residual_share(patients)) for one in found]
+    further_out = math.sqrt(residual_share(patients))
+    wide = [centre + (one - centre) / further_out for one in found]
     apart = np.array([one + math.sqrt(own) * by for one, by in zip(wide, luck, strict=True)])
     together = np.array([one + math.sqrt(of * shares) * by for one, of, by in zip(wide, both, luck, strict=True)])
     apart, together = apart[~np.isnan(apart)], together[~np.isnan(together)]
@@ -148,7 +149,7 @@ def freedom_of_classes(baseline: Scores, candidate: Scores, patients: Patients) 
     return above**2 / below
 
 
-def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients: Patients) -> Interval:
+def interval_of_models(baseline: Scores, candidate: Scores, seed: int, samples: int, patients: Patients) -> Interval:
     """Return scipy's paired BCa interval of two single models."""
 
     def statistic(drawn: Any) -> float:
@@ -157,11 +158,11 @@ def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients:
         return round(score(candidate[0][places]) - score(baseline[0][places]), 12)
 
     if any(len(of) > 1 for of in patients):
-        return _bca_of_few(baseline, candidate, np.random.default_rng(seed), statistic, patients)
+        return _bca_of_few(baseline, candidate, np.random.default_rng(seed), samples, statistic, patients)
 
     def of_level(level: float) -> tuple[float, float]:
         found = stats.bootstrap(
-            (np.arange(len(patients)),), statistic, n_resamples=9_999, method="BCa", vectorized=False,
+            (np.arange(len(patients)),), statistic, n_resamples=samples, method="BCa", vectorized=False,
             confidence_level=level, rng=np.random.default_rng(seed),
         ).confidence_interval  # fmt: skip
         return float(found.low), float(found.high)
@@ -170,11 +171,16 @@ def interval_of_models(baseline: Scores, candidate: Scores, seed: int, patients:
 
 
 def _bca_of_few(
-    baseline: Scores, candidate: Scores, random: Any, statistic: Callable[[Any], float], patients: Patients
+    baseline: Scores,
+    candidate: Scores,
+    random: Any,
+    samples: int,
+    statistic: Callable[[Any], float],
+    patients: Patients,
 ) -> Interval:
     """Return the BCa interval of samples that are widened, as much further out as Student's t is wider."""
     number = len(patients)
-    every = [statistic(sample) for sample in random.integers(0, number, (9_999, number))]
+    every = [statistic(sample) for sample in random.integers(0, number, (samples, number))]
     told = [one for one in every if not math.isnan(one)]
     whole = statistic(range(number))
     ties = sum(one == whole for one in every)
@@ -183,7 +189,8 @@ def _bca_of_few(
     departures = [sum(without) / number - one for one in without]
     skew = sum(one**3 for one in departures) / (6 * sum(one**2 for one in departures) ** 1.5)
     middle = sum(told) / len(told)
-    wide = [middle + (one - middle) / math.sqrt(residual_share(patients)) for one in told]
+    further_out = math.sqrt(residual_share(patients))
+    wide = [middle + (one - middle) / further_out for one in told]
     freedom = min(number - 1, freedom_of_classes(baseline, candidate, patients))
 
     def of_level(level: float) -> tuple[float, float]:

@@ -1,13 +1,15 @@
 """The product's numbers are those of a script that was written apart, to 1e-6, on fixed sets of scores."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 from scipy import stats
 
+from nnunet_trainer.comparison import estimate
 from nnunet_trainer.comparison.arms import Arm
 from nnunet_trainer.comparison.comparing import Candidate, compare
-from nnunet_trainer.comparison.estimate import SAMPLES
+from tests.support import sizes
 from tests.unit.trainer.comparison import independent
 from tests.unit.trainer.comparison.made_arms import clustered, made
 
@@ -47,6 +49,18 @@ SETS = {
 }
 
 
+@pytest.fixture
+def samples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Draw as many samples as these tests draw: the script's plain loops take a second for as many as the product's."""
+    monkeypatch.setattr(estimate, "SAMPLES", sizes.SAMPLES)
+    monkeypatch.setattr(estimate, "CASE_SAMPLES", sizes.SAMPLES - 1)
+    estimate._samples_of_units.cache_clear()
+    yield
+    estimate._samples_of_units.cache_clear()
+
+
+@pytest.mark.soak
+@pytest.mark.usefixtures("samples")
 @pytest.mark.parametrize("arms", SETS.values(), ids=SETS)
 def test_the_numbers_are_those_of_an_independent_script(arms: list[Arm]) -> None:
     found = compare(arms, MARGIN, ALPHA)
@@ -74,8 +88,8 @@ def interval(baseline: Arm, candidate: Arm, seed: int) -> independent.Interval:
         folds = [list(fold) for fold in baseline.folds]
         return independent.interval_of_folds(baseline.values, candidate.values, folds)
     if baseline.replicates == candidate.replicates == 1:
-        return independent.interval_of_models(baseline.values, candidate.values, seed, patients)
-    return independent.interval_of_methods(baseline.values, candidate.values, seed, SAMPLES, patients)
+        return independent.interval_of_models(baseline.values, candidate.values, seed, estimate.CASE_SAMPLES, patients)
+    return independent.interval_of_methods(baseline.values, candidate.values, seed, estimate.SAMPLES, patients)
 
 
 def patients_of(arm: Arm) -> independent.Patients:
