@@ -7,9 +7,8 @@ import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.odd_datasets import (
-    REGIONS,
-    Odd,
+from tests.support.odd_datasets import REGIONS, Odd
+from tests.support.spoilt_datasets import (
     describe,
     image,
     label,

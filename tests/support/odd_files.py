@@ -11,10 +11,10 @@ import nibabel
 import numpy as np
 from PIL import Image
 
-from tests.support.odd_datasets import (
+from tests.support.odd_datasets import Odd
+from tests.support.spoilt_datasets import (
     CASES,
     SHAPE,
-    Odd,
     describe,
     image,
     image_of,

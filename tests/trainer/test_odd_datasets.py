@@ -19,11 +19,11 @@ from nnunet_trainer.dataset.integrity import (
 from nnunet_trainer.dataset.raw import load_dataset
 from nnunet_trainer.process.failures import TrainerError
 from tests.support.odd_corpus import CORPUS
-from tests.support.odd_datasets import (
+from tests.support.odd_datasets import Odd
+from tests.support.spoilt_datasets import (
     CASES,
     NAME,
     SHAPE,
-    Odd,
     describe,
     image,
     image_of,

@@ -10,7 +10,8 @@ from nnunet_trainer.process.failures import TrainerError
 from tests.support.command import Command
 from tests.support.made_contracts import contract
 from tests.support.odd_corpus import CORPUS
-from tests.support.odd_datasets import NAME, Odd, make
+from tests.support.odd_datasets import Odd
+from tests.support.spoilt_datasets import NAME, make
 
 
 def said_by_planning(raw: Path) -> str:

@@ -1,55 +1,25 @@
 """The Jobs do what they promise: who holds a GPU, what is read-only, what fails, what is retried."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from kubernetes.aio.client import V1Job
 
-from nnunet_api.contract import CONTRACT_ENV, IMAGE_DIGEST_ENV, IMAGE_ENV, PROVEN_ENV, RunContract
+from nnunet_api.contract import CONTRACT_ENV, PROVEN_ENV, RunContract
 from nnunet_api.exit_codes import TERMINAL_EXIT_CODES
 from nnunet_api.fold_key import FoldKey
 from nnunet_api.fold_status import FoldStatus
-from nnunet_api.labels import child_labels
 from nnunet_api.reasons import FoldPhase
-from nnunet_api.status import NnunetTrainingStatus, Provenance
-from nnunet_operator.core.training import Training
-from nnunet_operator.kube.builders.options import JobOptions
+from nnunet_api.status import NnunetTrainingStatus
 from nnunet_operator.kube.builders.stages import evaluate_job, fold_job, plan_job, verify_job
-from nnunet_operator.kube.objects import Manifest
 from tests.support.made_trainings import FULL_POD_TEMPLATE, OPTIONS, UID, training
+from tests.unit.kube.built import BUILDERS, ZERO, Build, container, env, pod
 
-ZERO = FoldKey("3d_fullres", "0")
-Build = Callable[[Training], Manifest]
-BUILDERS: dict[str, Build] = {
-    "plan": lambda t: plan_job(t, OPTIONS),
-    "fold": lambda t: fold_job(t, OPTIONS, ZERO),
-    "verify": lambda t: verify_job(t, OPTIONS),
-    "evaluate": lambda t: evaluate_job(t, OPTIONS),
-}
 TEST_SET: dict[str, Any] = {"testSet": {}}
 CHOOSES: dict[str, Any] = {"selection": {}, **TEST_SET}
 every_job = pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
-
-
-def pod(job: Manifest) -> dict[str, Any]:
-    spec: dict[str, Any] = job["spec"]["template"]["spec"]
-    return spec
-
-
-def container(job: Manifest) -> dict[str, Any]:
-    only: dict[str, Any] = pod(job)["containers"][0]
-    return only
-
-
-def mounts(job: Manifest) -> dict[str, dict[str, Any]]:
-    return {mount["mountPath"]: mount for mount in container(job)["volumeMounts"]}
-
-
-def env(job: Manifest) -> dict[str, str]:
-    return {variable["name"]: variable.get("value", "") for variable in container(job)["env"]}
 
 
 def test_only_pods_that_train_are_announced_to_prometheus() -> None:
@@ -341,70 +311,3 @@ def test_long_names_stay_apart_and_within_limits() -> None:
     for job in jobs:
         values = [job["metadata"]["name"], *job["metadata"]["labels"].values()]
         assert max(len(value) for value in values) <= 63
-
-
-@pytest.mark.parametrize(
-    ("own", "pinned", "image"),
-    [("", None, "registry.example/trainer:1"), ("", "old:0", "old:0"), ("mine:2", "old:0", "mine:2")],
-)
-def test_a_run_that_has_begun_keeps_its_image(own: str, pinned: str | None, image: str) -> None:
-    provenance = Provenance(image=pinned, image_digest="sha256:0") if pinned else None
-    status = NnunetTrainingStatus(provenance=provenance)
-    job = fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO)
-    assert container(job)["image"] == image
-
-
-@pytest.mark.parametrize(
-    ("own", "provenance", "told"),
-    [
-        pytest.param("", None, {IMAGE_ENV: "registry.example/trainer:1"}, id="none has pulled it yet"),
-        pytest.param(
-            "",
-            Provenance(image="old:0", image_digest="old@sha256:0"),
-            {IMAGE_ENV: "old:0", IMAGE_DIGEST_ENV: "old@sha256:0"},
-            id="of a run that has begun",
-        ),
-        pytest.param("", Provenance(image="misspelt:0"), {IMAGE_ENV: "registry.example/trainer:1"}, id="not pulled"),
-        pytest.param("a$(b):2", None, {IMAGE_ENV: "a$$(b):2"}, id="nothing is expanded in it"),
-    ],
-)
-def test_the_trainer_is_told_its_image(own: str, provenance: Provenance | None, told: dict[str, str]) -> None:
-    status = NnunetTrainingStatus(provenance=provenance)
-    found = env(fold_job(training(status=status, trainer={"image": own}), OPTIONS, ZERO))
-    assert {name: value for name, value in found.items() if name.startswith("NNUNET_RUN_IMAGE")} == told
-
-
-def test_the_verification_is_not_the_users_to_influence() -> None:
-    own = {"image": "mine:2", "imagePullPolicy": "Never", "env": [{"name": "PYTHONPATH", "value": "/evil"}]}
-    theirs: dict[str, Any] = {
-        "labels": {"inject": "sidecar"},
-        "annotations": {"inject.example/container": "mine:2"},
-        "serviceAccountName": "trainer",
-    }
-    placement: dict[str, Any] = {
-        "nodeSelector": {"pool": "cpu"},
-        "tolerations": [{"key": "cpu", "operator": "Exists"}],
-        "runtimeClassName": "gvisor",
-        "imagePullSecrets": [{"name": "pull"}],
-    }
-    status = NnunetTrainingStatus(provenance=Provenance(image="old:0", image_digest="sha256:0"))
-    of = training(status=status, trainer=own, podTemplate=theirs | placement, queueName="gpus")
-    job = verify_job(of, OPTIONS)
-    assert (container(job)["image"], container(job)["imagePullPolicy"]) == (OPTIONS.trainer_image, "IfNotPresent")
-    assert "PYTHONPATH" not in env(job)
-    assert job["spec"]["template"]["metadata"] == {"labels": child_labels("hippo", "verify")}
-    assert "serviceAccountName" not in pod(job)
-    assert {field: pod(job)[field] for field in placement} == placement
-    assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "gpus"
-    assert pod(fold_job(of, OPTIONS, ZERO))["serviceAccountName"] == "trainer"
-
-
-def test_an_image_that_no_node_could_pull_is_not_kept() -> None:
-    status = NnunetTrainingStatus(provenance=Provenance(image="misspelt:0"))
-    assert container(fold_job(training(status=status), OPTIONS, ZERO))["image"] == OPTIONS.trainer_image
-
-
-def test_pull_secrets_of_the_operator_and_the_training() -> None:
-    options = JobOptions(trainer_image="x", image_pull_secrets=("site", "mine"))
-    job = plan_job(training(podTemplate={"imagePullSecrets": [{"name": "mine"}]}), options)
-    assert pod(job)["imagePullSecrets"] == [{"name": "mine"}, {"name": "site"}]

@@ -16,7 +16,6 @@ from nnunet_api.local_copy import LOCAL_COPY_ENV, LOCAL_COPY_FIELD, CopyFacts, C
 from nnunet_trainer.dataset import local_copy
 from nnunet_trainer.dataset.local_copy import data_identifier, read_order, reads_from, use_local_copy
 from nnunet_trainer.dataset.manifest import write_manifest
-from nnunet_trainer.process import memory
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.run.fold_run import FoldRun
 from nnunet_trainer.run.metrics import FoldMetrics
@@ -378,33 +377,3 @@ def test_an_error_of_the_source_is_none_of_the_copy(
     monkeypatch.setattr(Path, "open", failing)
     with pytest.raises(OSError, match="Input/output error"):
         use_local_copy(a_run(), paths, plan())
-
-
-@pytest.mark.parametrize(
-    ("files_", "free"),
-    [
-        (
-            {
-                "memory.max": "1000",
-                "memory.current": "700",
-                "memory.stat": "file 400\nactive_file 100\ninactive_file 50",
-            },
-            450,
-        ),
-        ({"memory.max": "1000", "memory.current": "1200", "memory.stat": "shmem 9"}, 0),
-        (
-            {
-                "memory/memory.limit_in_bytes": "1000",
-                "memory/memory.usage_in_bytes": "700",
-                "memory/memory.stat": "active_file 1\ninactive_file 2\ntotal_active_file 100\ntotal_inactive_file 50",
-            },
-            450,
-        ),
-        ({"memory.max": "1000"}, 1000),
-    ],
-)
-def test_free_memory_counts_what_the_kernel_can_give_back(tmp_path: Path, files_: dict[str, str], free: int) -> None:
-    for name, text in files_.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert memory.free_memory(tmp_path) == free

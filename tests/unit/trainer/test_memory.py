@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nnunet_trainer.process.memory import MemoryBudget, memory_limit
+from nnunet_trainer.process.memory import MemoryBudget, free_memory, memory_limit
 
 MIB = 1 << 20
 
@@ -29,6 +29,36 @@ def test_the_limit_is_the_containers_or_the_nodes(tmp_path: Path, files: dict[st
         (tmp_path / name).write_text(content)
     node = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     assert memory_limit(tmp_path) == (limit or node)
+
+
+@pytest.mark.parametrize(
+    ("files", "free"),
+    [
+        (
+            {
+                "memory.max": "1000",
+                "memory.current": "700",
+                "memory.stat": "file 400\nactive_file 100\ninactive_file 50",
+            },
+            450,
+        ),
+        ({"memory.max": "1000", "memory.current": "1200", "memory.stat": "shmem 9"}, 0),
+        (
+            {
+                "memory/memory.limit_in_bytes": "1000",
+                "memory/memory.usage_in_bytes": "700",
+                "memory/memory.stat": "active_file 1\ninactive_file 2\ntotal_active_file 100\ntotal_inactive_file 50",
+            },
+            450,
+        ),
+        ({"memory.max": "1000"}, 1000),
+    ],
+)
+def test_free_memory_counts_what_the_kernel_can_give_back(tmp_path: Path, files: dict[str, str], free: int) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert free_memory(tmp_path) == free
 
 
 def test_what_does_not_fit_waits_until_it_does() -> None:

@@ -15,7 +15,7 @@ from nnunet_trainer.dataset.raw import load_dataset
 from nnunet_trainer.process.failures import TrainerError
 from nnunet_trainer.process.files import write_json
 from tests.support.made_contracts import contract, paths_of, plan_facts
-from tests.support.odd_datasets import NAME, image, make
+from tests.support.spoilt_datasets import NAME, image, make
 
 PLANS: dict[str, Any] = {
     "plans_name": "nnUNetPlans",

@@ -24,7 +24,7 @@ from nnunet_trainer.process.files import write_json
 from nnunet_trainer.scoring.patients import told_patients
 from nnunet_trainer.scoring.subgroups import subgroups
 from tests.support.made_contracts import contract, paths_of, plan_facts
-from tests.support.odd_datasets import NAME, make, split
+from tests.support.spoilt_datasets import NAME, make, split
 
 PATIENTS = "case,patient,site\nc0,1,A\nc1,1,B\nc2,2,A\nc3,2,B\nc4,3,A\n"
 OF_FAMILIES = PATIENTS.replace("patient", "family")
