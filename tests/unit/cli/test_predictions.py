@@ -26,7 +26,8 @@ from nnunet_cli.predict.work import folders_beside, key_of_folder, work_folder
 from nnunet_cli.volumes import agent
 from tests.support.pipes import LocalVolume
 from tests.unit.cli.exporting import training
-from tests.unit.cli.test_predict import asked, ended_job, made, places
+from tests.unit.cli.test_predict import asked, made, places
+from tests.unit.cli.test_predict_state import ended_job
 
 KEY = "f1234567"
 DAY = 86400.0
