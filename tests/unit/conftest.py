@@ -48,7 +48,18 @@ DAILY, REST = "not built and not heavy", "built or heavy"
 MIXED = (HERE / "cli" / "test_helper_pod.py",)
 """Files with tests of both, which are marked there."""
 
-LONGEST = (*HEAVY, HERE / "core" / "test_properties.py", HERE / "trainer" / "test_turn.py")
+LONGEST = (
+    *HEAVY,
+    HERE / "monitoring" / "test_alerts.py",
+    HERE / "chart" / "test_values.py",
+    HERE / "core" / "test_properties.py",
+    HERE / "trainer" / "test_pools.py",
+    HERE / "trainer" / "test_malloc.py",
+    HERE / "trainer" / "test_truncation.py",
+    HERE / "trainer" / "test_run_splits.py",
+    HERE / "trainer" / "test_html_report.py",
+    HERE / "test_ledger.py",
+)
 """Files that come first, each as a whole in one process: shared out last, one would run on alone."""
 
 
