@@ -161,6 +161,30 @@ def test_the_image_of_a_suspended_job_is_stopped_by_the_api_server(gate: Gate, c
     )
 
 
+FOR_A_WEBHOOK = {"sidecar.istio.io/inject": "true", "instrumentation.opentelemetry.io/inject-python": "stan/mine"}
+
+
+@pytest.mark.parametrize("stage", ["verify", "compare"])
+def test_what_a_webhook_goes_by_is_not_given_to_a_pod_that_proves(gate: Gate, clinical: str, stage: str) -> None:
+    """The template of a Job that a queue has suspended can be changed, and Kueue changes it."""
+    labels = {"nnunet.dev/stage": stage, **(OURS if stage == "verify" else {"nnunet.dev/comparison": "shorter"})}
+    body = job(clinical, "proves", labels=labels, template=labels)
+    body["spec"]["suspend"] = True
+    assert make(gate, body).ok
+    path = gate.client.path("jobs", clinical, "proves")
+    for given in ({"annotations": FOR_A_WEBHOOK}, {"labels": {"azure.workload.identity/use": "true"}}):
+        answer = gate.ask("PATCH", path, {"spec": {"template": {"metadata": given}}}, "erin", MERGE)
+        stopped_by_admission(answer, "nnunet-jobs")
+        assert "may not change spec.template.metadata of jobs of a training" in answer.message
+    queued = {
+        "labels": {"kueue.x-k8s.io/podset": "main"},
+        "annotations": {"autoscaling.x-k8s.io/consume-provisioning-request": "x", "kueue.x-k8s.io/workload": "y"},
+    }
+    admitted = {"template": {"metadata": queued, "spec": {"nodeSelector": {"pool": "gpu"}}}}
+    assert gate.ask("PATCH", path, {"spec": admitted}, "erin", MERGE).ok
+    assert gate.ask("PATCH", path, {"spec": {"suspend": False}}, "erin", MERGE).ok
+
+
 def test_queueing_finalizers_and_deletion_pass(gate: Gate, clinical: str) -> None:
     """What Kueue does to admit a Job, with no more rights than erin's, and what the controllers of Kubernetes do."""
     body = job(clinical, "ours", labels=OURS, template=OURS, ownerReferences=[allowed(gate, clinical)])

@@ -288,32 +288,6 @@ def test_entering_a_comparison_is_stopped_by_admission_too(gate: Gate, stan: str
     stopped_by_admission(make(gate, counted, stan), "nnunet-pods-of-jobs")
 
 
-FOR_A_WEBHOOK = {"sidecar.istio.io/inject": "true", "instrumentation.opentelemetry.io/inject-python": "stan/mine"}
-
-
-@pytest.mark.parametrize("stage", ["verify", "compare"])
-def test_what_a_webhook_goes_by_is_not_given_to_a_pod_that_proves(
-    gate: Gate, stan: str, clinical: str, stage: str
-) -> None:
-    """The template of a Job that a queue has suspended can be changed, and Kueue changes it."""
-    labels = {"nnunet.dev/stage": stage, **(OURS if stage == "verify" else {"nnunet.dev/comparison": "shorter"})}
-    body = job(clinical, "proves", labels=labels, template=labels)
-    body["spec"]["suspend"] = True
-    assert make(gate, body).ok
-    path = gate.client.path("jobs", clinical, "proves")
-    for given in ({"annotations": FOR_A_WEBHOOK}, {"labels": {"azure.workload.identity/use": "true"}}):
-        answer = gate.ask("PATCH", path, {"spec": {"template": {"metadata": given}}}, stan, MERGE)
-        stopped_by_admission(answer, "nnunet-jobs")
-        assert "may not change spec.template.metadata of jobs of a training" in answer.message
-    queued = {
-        "labels": {"kueue.x-k8s.io/podset": "main"},
-        "annotations": {"autoscaling.x-k8s.io/consume-provisioning-request": "x", "kueue.x-k8s.io/workload": "y"},
-    }
-    admitted = {"template": {"metadata": queued, "spec": {"nodeSelector": {"pool": "gpu"}}}}
-    assert gate.ask("PATCH", path, {"spec": admitted}, stan, MERGE).ok
-    assert gate.ask("PATCH", path, {"spec": {"suspend": False}}, stan, MERGE).ok
-
-
 def test_who_counts_a_job_and_when_it_has_failed_is_fixed(gate: Gate, stan: str, jobs: dict[str, Object]) -> None:
     changes: list[Object] = [
         {"managedBy": "example.org/stan"},

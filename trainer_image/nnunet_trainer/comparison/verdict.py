@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from nnunet_trainer.comparison.estimate import Estimate
+if TYPE_CHECKING:
+    from nnunet_trainer.comparison.estimate import Estimate  # with SciPy's statistics, which words need not
 
 
 class Verdict(StrEnum):
@@ -24,11 +26,11 @@ class Verdict(StrEnum):
     """Nothing of all that is shown: more cases or more replicates are needed."""
 
 
-Claim = Callable[[Estimate, float], bool]
+Claim = Callable[["Estimate", float], bool]
 """Whether a claim about a difference holds at a one-sided level."""
 
 
-def verdicts(estimates: Sequence[Estimate], margin: float, alpha: float) -> list[Verdict]:
+def verdicts(estimates: Sequence["Estimate"], margin: float, alpha: float) -> list[Verdict]:
     """Return the verdict on each candidate: the first of the set that holds.
 
     With several candidates each claim is adjusted for their number by Holm's steps (1979): the one with the smallest p
@@ -52,15 +54,17 @@ def verdicts(estimates: Sequence[Estimate], margin: float, alpha: float) -> list
     ]
 
 
-def _above(estimate: Estimate, bound: float, p: float) -> bool:
+def _above(estimate: "Estimate", bound: float, p: float) -> bool:
     return estimate.interval(1 - 2 * p)[0] > bound
 
 
-def _below(estimate: Estimate, bound: float, p: float) -> bool:
+def _below(estimate: "Estimate", bound: float, p: float) -> bool:
     return estimate.interval(1 - 2 * p)[1] < bound
 
 
-def _holm(estimates: Sequence[Estimate], level: float, p_of: Callable[[Estimate], float], claim: Claim) -> list[bool]:
+def _holm(
+    estimates: Sequence["Estimate"], level: float, p_of: Callable[["Estimate"], float], claim: Claim
+) -> list[bool]:
     """Return for which estimates a claim holds; of a single one, simply whether it does."""
     count = len(estimates)
     if count == 1:
