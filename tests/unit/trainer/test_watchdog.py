@@ -42,16 +42,19 @@ print("not reached", flush=True)
 time.sleep(60)
 """
 
-# Its workers live on, and Python takes them for dead. In a pod they become children of the trainer, which ends them.
+# Its workers live on, and Python takes them for dead. In a pod they become children of the trainer, which ends them;
+# here they end with the process that holds the pipe.
 ORPHANED = """
 from nnunet_trainer.process import pools
+os.mkfifo({pipe!r})
+held = os.open({pipe!r}, os.O_RDWR)
 pools.share_imports()
 multiprocessing.set_forkserver_preload([])
 with multiprocessing.get_context("spawn").Pool(1) as pool:
     server = pool.apply(os.getppid)
     print("ready", flush=True)
     os.kill(server, signal.SIGKILL)
-    pool.map(time.sleep, [3])
+    pool.map(eval, ["open({pipe!r}).read()"])
 print("not reached", flush=True)
 time.sleep(60)
 """
@@ -175,7 +178,7 @@ def test_killed_worker_of_a_pool(begin: Begin, tmp_path: Path, method: str, numb
 
 
 def test_the_process_that_workers_are_forked_from_is_killed(begin: Begin, tmp_path: Path) -> None:
-    process = begin(ORPHANED)
+    process = begin(ORPHANED.format(pipe=str(tmp_path / "pipe")))
     output, errors = end(process)
     assert process.returncode == 1, errors
     assert output == "ready\n"
