@@ -42,25 +42,39 @@ def resident():
 # Pages of 2 MiB would make few faults of many.
 ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)
 found = {{}}
-with malloc.freed_memory_kept(int(sys.argv[1])):
+for name, (processes, env) in json.loads(sys.argv[1]).items():
+    os.environ.update(env)
+    with malloc.freed_memory_kept(processes):
+        faults()
+        found[name] = faults()
+    for variable in env:
+        del os.environ[variable]
+with malloc.freed_memory_kept(1):
     faults()
-    found["within"] = faults()
-    if sys.argv[2] == "all":
-        found["fork"], found["rests"] = in_a_fork(), resident()
-if sys.argv[2] == "all":
-    found["left"], found["after"] = resident(), faults()
+    found["within"], found["fork"], found["rests"] = faults(), in_a_fork(), resident()
+found["left"], found["after"] = resident(), faults()
 print(json.dumps(found))
 """
 PAGES = ROUNDS * LARGEST * MIB // 4096
 """That the largest array has in all rounds."""
 
 
-def _found(processes: int, asked: str, **env: str) -> dict[str, int]:
+LEFT_ALONE: dict[str, tuple[int, dict[str, str]]] = {
+    "decided by a variable": (1, {"MALLOC_ARENA_MAX": "2"}),
+    "decided by a tunable": (1, {"GLIBC_TUNABLES": "glibc.malloc.check=0"}),
+    "less than 1.25 GiB each": (10**6, {}),
+}
+"""How many processes are to keep memory, and what has been decided about it."""
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, int]:
+    """What a process finds: how many faults, and MiB."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(_VARIABLES)}
-    command = [sys.executable, "-c", PROGRAM, str(processes), asked]
-    ended = subprocess.run(command, env=clean | env, capture_output=True, text=True, check=True)
-    found: dict[str, int] = json.loads(ended.stdout)
-    return found
+    command = [sys.executable, "-c", PROGRAM, json.dumps(LEFT_ALONE)]
+    ended = subprocess.run(command, env=clean, capture_output=True, text=True, check=True)
+    said: dict[str, int] = json.loads(ended.stdout)
+    return said
 
 
 def test_memory_that_others_have_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,8 +86,7 @@ def test_memory_that_others_have_does_not_count(monkeypatch: pytest.MonkeyPatch)
     assert "5 processes share 5.0 GiB that are free" in malloc._reason_against(ctypes.CDLL(None), 5)
 
 
-def test_pages_are_used_again_and_given_back_at_the_end() -> None:
-    found = _found(1, "all")
+def test_pages_are_used_again_and_given_back_at_the_end(found: dict[str, int]) -> None:
     assert found["within"] < PAGES / 20
     assert found["fork"] < PAGES / 20, "workers that augment are forks"
     assert found["rests"] > LARGEST
@@ -81,10 +94,6 @@ def test_pages_are_used_again_and_given_back_at_the_end() -> None:
     assert found["after"] >= PAGES
 
 
-@pytest.mark.parametrize(
-    ("processes", "env"),
-    [(1, {"MALLOC_ARENA_MAX": "2"}), (1, {"GLIBC_TUNABLES": "glibc.malloc.check=0"}), (10**6, {})],
-    ids=["decided by a variable", "decided by a tunable", "less than 1.25 GiB each"],
-)
-def test_what_others_decided_and_little_memory_are_left_alone(processes: int, env: dict[str, str]) -> None:
-    assert _found(processes, "within", **env)["within"] >= PAGES
+@pytest.mark.parametrize("why", LEFT_ALONE)
+def test_what_others_decided_and_little_memory_are_left_alone(found: dict[str, int], why: str) -> None:
+    assert found[why] >= PAGES
