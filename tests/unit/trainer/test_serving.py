@@ -14,6 +14,7 @@ import pytest
 
 import nnunet_trainer
 from nnunet_api.facts import FACTS_PATH, FACTS_TYPE, FoldFacts, ServedFacts
+from nnunet_trainer.run import serving
 from nnunet_trainer.run.metrics import FoldMetrics, Metric
 from nnunet_trainer.run.serving import MOST_CONNECTIONS, serve
 from tests.support.api import wait_for
@@ -82,15 +83,16 @@ def test_a_fold_alone_listens_and_takes_nothing_in() -> None:
     assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
 
 
-def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out() -> None:
+def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each has a thread in the process that trains, and any pod of the cluster may open as many as it likes."""
+    monkeypatch.setattr(serving._Quiet, "timeout", 600)  # that none ends for its silence
     before = threading.active_count()
     _, port = start(served)
     with contextlib.ExitStack() as held:
-        for _ in range(10 * MOST_CONNECTIONS):
+        for _ in range(4 * MOST_CONNECTIONS):
             held.enter_context(socket.create_connection(("127.0.0.1", port)))
         assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
-        wait_for("most of them to end", lambda: threading.active_count() - before <= MOST_CONNECTIONS + 5)
+        wait_for("most of them to end", lambda: threading.active_count() - before <= MOST_CONNECTIONS + 5, poll=0.01)
         for _ in range(50):
             assert ServedFacts.of(ask(port, FACTS_PATH)[1]) == served()
-    wait_for("all of them to end", lambda: threading.active_count() - before <= 2)
+    wait_for("all of them to end", lambda: threading.active_count() - before <= 2, poll=0.01)
