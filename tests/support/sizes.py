@@ -23,6 +23,7 @@ RECONCILED_WORLDS = _size(40, 5000, "made-up worlds that the operator looks at")
 RECONCILED_LIVES = _size(10, 1000, "made-up lives of a training")
 COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims are checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
+SAVED_PAIRS = _size(3_000, 10_000, "pairs that a class adds to its checkpoints until there are too many")
 
 OPERATOR_KILLS = _size(4, 24, "kills of an operator with four trainings")
 CHAOS_TRAININGS = _size(6, 100, "trainings in a cluster where everybody changes, deletes and forbids things")

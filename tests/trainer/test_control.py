@@ -263,7 +263,7 @@ def test_replicates_train_apart_with_seeds_of_their_own(world: World) -> None:
 
 
 def test_two_processes_train_one_fold(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).anew().copying()
+    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).copying()
     assert stop_in(world.held_in(3), 3).code == ExitCode.PREEMPTED
     world = world.held_in(None)
     ended = train(world)

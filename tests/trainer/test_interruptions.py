@@ -133,7 +133,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
 
 
 def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
-    command = make_world(tmp_path / "world").anew().start("plan")
+    command = make_world(tmp_path / "world").start("plan")
     command.kill_a_worker()
     ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
