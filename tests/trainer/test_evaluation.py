@@ -171,10 +171,10 @@ def test_an_exported_model_predicts_the_same_by_nnunets_own_commands(scored: Wor
     member = Member(configuration, trainer_class, plans, ("0",))
     export = ModelExport(tiny_dataset.NAME, (member,), mirroring=False, step_size=1, device="cpu")
     words = f"-d {tiny_dataset.NAME} -o {tmp_path}/own.zip -c {configuration} -tr {trainer_class} -p {plans} -f 0"
-    by_nnunet(scored, results_of(scored, 1), f"nnUNetv2_export_model_to_zip {words}", tmp_path / "nothing", forked=True)
+    by_nnunet(scored, results_of(scored, 1), f"nnUNetv2_export_model_to_zip {words}", tmp_path / "nothing")
     with zipfile.ZipFile(tmp_path / "own.zip") as archive:
         assert sorted(archive.namelist()) == sorted(packed(results_of(scored, 1), export, tmp_path / "ours.zip"))
-    theirs = predicted_elsewhere(scored, results_of(scored, 1), export, tmp_path / "elsewhere", forked=True)
+    theirs = predicted_elsewhere(scored, results_of(scored, 1), export, tmp_path / "elsewhere")
     require_same(results_of(scored, 1) / "predictions_test", theirs)
 
 

@@ -134,7 +134,8 @@ def test_measuring_changes_nothing_in_a_training(world: World, tmp_path: Path, w
 def test_what_compiling_took_is_told_of_each_attempt(world: World, tmp_path: Path) -> None:
     plain = world.copy(tmp_path / "plain").but(schedule=SEEDED).unvalidated().finish("train", "--fold", "all")
     assert plain.fold.compile_seconds is None, plain.log
-    world = under(world, "CompiledTrainer").but(schedule=SEEDED)
+    # So many epochs that there are some left when the second is seen.
+    world = under(world, "CompiledTrainer").but(schedule=SEEDED | {"epochs": 5})
     command = world.start("train", "--fold", "all")
     command.wait_until(world.begun(2, "all"), "the second epoch")
     first = command.kill()
