@@ -133,8 +133,7 @@ def test_a_killed_worker_ends_the_validation(world: World) -> None:
 
 
 def test_a_killed_worker_ends_the_planning(tmp_path: Path) -> None:
-    command = make_world(tmp_path / "world").held_at("write:*_3d_tiny/case_03.pkl").start("plan")
-    command.wait_where_held()
+    command = make_world(tmp_path / "world").anew().start("plan")
     command.kill_a_worker()
     ended = command.end(seconds=300)
     assert ended.code == 1, ended.log
