@@ -99,7 +99,7 @@ def main() -> int:
     print(f"make test-soak does more of the same; it last ran: {last}")
     for line in _LINES:
         print(f"  {line}")
-    print("  50 in place of 5 kills of a trainer (make test-kill)")
+    print("  50 in place of 6 kills of a trainer (make test-kill)")
     return 0
 
 

@@ -32,8 +32,7 @@ def main() -> int:
     arguments = sys.argv[1:]
     images = {"trainer": [*arguments]} if arguments != [EXAMPLE] else {}
     if arguments in ([], [EXAMPLE]):
-        # One test: each process would import torch and collect it.
-        images["custom-trainer"] = ["-q", "--numprocesses=0", f"{SOURCES}/tests/trainer/{EXAMPLE}"]
+        images["custom-trainer"] = ["-q", f"{SOURCES}/tests/trainer/{EXAMPLE}"]
     try:
         built = ensure(images)
     except ImageError as error:

@@ -6,11 +6,8 @@ from tests.kill.inside import killed_and_not
 from tests.kill.run import Kills
 from tests.trainer.world import World
 
-SEED = 13
-"""With it the kills of the training come in an epoch, in the write of a checkpoint, and while libraries are loaded."""
-
 
 def test_a_training_that_is_killed_ends_as_one_that_is_not(world: World, tmp_path: Path) -> None:
-    kills = Kills(training=3, final=1, validating=1, evaluating=0)
-    run = killed_and_not(world, tmp_path / "fire", kills, seed=SEED)
+    kills = Kills(training=4, final=1, validating=1, evaluating=0)
+    run = killed_and_not(world, tmp_path / "fire", kills, seed=0)
     assert run.world.journal().attempts > kills.training
