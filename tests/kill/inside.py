@@ -27,7 +27,8 @@ def schedule(kills: Kills) -> dict[str, int]:
 def killed_and_not(world: World, folder: Path, kills: Kills, seed: int, say: bool = False) -> KilledRun:
     """Train a planned world in peace, a copy of it under fire, and assert that both came to the same end."""
     world = world.but(folds=["0"], schedule=schedule(kills), seed=TRAINING_SEED)
-    victim = world.copy(folder)
+    # Started as in the pod, whatever the run in peace is: a kill may come while libraries are loaded.
+    victim = world.anew().copy(folder)
     evaluated = kills.evaluating > 0
     _tell(say, f"a run in peace: {world.contract.schedule.epochs} epochs")
     trained = world.finish(*TRAIN, seconds=PATIENCE_SECONDS)

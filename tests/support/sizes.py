@@ -25,6 +25,7 @@ COMPARISONS = _size(25, 2000, "made-up comparisons whose intervals and claims ar
 SAMPLES = _size(2000, 10_000, "samples by which intervals of comparisons are held against those of another program")
 SUBGROUPS = _size(40, 400, "made-up subgroups whose interval is checked against the truth")
 POOLS = _size(8, 40, "pools of workers that are forked and ended")
+SAVED_PAIRS = _size(3_000, 10_000, "pairs that a class adds to its checkpoints until there are too many")
 
 OPERATOR_KILLS = _size(4, 24, "kills of an operator with four trainings")
 CHAOS_TRAININGS = _size(6, 100, "trainings in a cluster where everybody changes, deletes and forbids things")

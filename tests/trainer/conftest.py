@@ -15,16 +15,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
-    "selection",
-    "recipe",
-    "control",
-    "evaluation",
     "run",
-    "predict",
     "pace",
+    "control",
+    "selection",
+    "kills",
+    "recipe",
+    "check_gpu",
+    "evaluation",
+    "predict",
     "interruptions",
     "workers",
     "cascade",
+    "classes",
+    "bench_trainer",
 )
 """Files that come first, the longest first: one that began last would keep one process busy when others are done."""
 

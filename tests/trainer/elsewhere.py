@@ -1,7 +1,6 @@
 """A model as it is used elsewhere: its zip is installed by nnU-Net's own command, and the printed commands are run."""
 
 import os
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -23,24 +22,22 @@ def packed(results: Path, export: ModelExport, target: Path) -> list[str]:
     return names
 
 
-def predicted_elsewhere(
-    world: World, results: Path, export: ModelExport, folder: Path, *, forked: bool = False
-) -> Path:
+def predicted_elsewhere(world: World, results: Path, export: ModelExport, folder: Path) -> Path:
     """Install an export in an empty folder, and let the commands that are in it predict the test images.
 
-    Returns the folder that the last of them has written to. `forked`: see `tests.trainer.theirs`.
+    Returns the folder that the last of them has written to.
     """
     folder.mkdir()
     packed(results, export, folder / "model.zip")
     installed, output = folder / "installed", folder / "output"
-    by_nnunet(world, installed, f"nnUNetv2_install_pretrained_model_from_zip {folder}/model.zip", output, forked=forked)
+    by_nnunet(world, installed, f"nnUNetv2_install_pretrained_model_from_zip {folder}/model.zip", output)
     commands = (installed / export.dataset / INSTRUCTIONS_FILE).read_text()
-    by_nnunet(world, installed, commands, output, forked=forked)
+    by_nnunet(world, installed, commands, output)
     return max((path.parent for path in output.rglob("*.nii.gz")), key=lambda found: found.stat().st_mtime_ns)
 
 
-def by_nnunet(world: World, results: Path, commands: str, output: Path, *, forked: bool = False) -> None:
-    """Run commands of nnU-Net's in a shell, as people run them."""
+def by_nnunet(world: World, results: Path, commands: str, output: Path) -> None:
+    """Run commands of nnU-Net's in a shell, as people run them, but for what `tests.trainer.theirs` says."""
     raw = world.root / "nnunet/raw"
     folders = {
         "nnUNet_raw": str(raw),
@@ -52,13 +49,7 @@ def by_nnunet(world: World, results: Path, commands: str, output: Path, *, forke
         "PYTHON_CPU_COUNT": str(world.contract.processes),
         "nnUNet_def_n_proc": str(world.contract.processes),
     }
-    if forked:
-        run_shell(commands, os.environ | folders)
-        return
-    ended = subprocess.run(
-        ["bash", "-ec", commands], env=os.environ | folders, capture_output=True, text=True, timeout=600
-    )
-    assert ended.returncode == 0, f"{commands}\n{ended.stdout}{ended.stderr}"
+    run_shell(commands, os.environ | folders)
 
 
 def require_same(ours: Path, theirs: Path) -> None:

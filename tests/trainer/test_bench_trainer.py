@@ -1,19 +1,19 @@
 """The benchmark of the trainer, with few iterations: both sides train epoch by epoch in turns, and do the same."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
+import pytest
+
+from hack.benchmarks.trainer import sides
 from hack.benchmarks.trainer.report import epoch_rows
 
 
-def test_both_sides_train_in_turns_and_each_epoch_is_split_into_parts(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "hack.benchmarks.trainer.sides", f"--stop={tmp_path / 'stop'}"]
-    command += ["--epochs=3", "--iterations=2", "--validation-iterations=1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    pairs = [json.loads(line) for line in done.stdout.splitlines()]
+def test_both_sides_train_in_turns_and_each_epoch_is_split_into_parts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides.main([f"--stop={tmp_path / 'stop'}", "--epochs=3", "--iterations=2", "--validation-iterations=1"])
+    pairs = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [pair["epoch"] for pair in pairs] == [0, 1, 2]
     for pair in pairs:
         for side in ("plain", "ours"):

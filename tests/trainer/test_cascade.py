@@ -185,7 +185,7 @@ def a_pair_predicts_elsewhere_as_it_was_scored(world: World, folder: Path) -> No
     choice.mkdir(parents=True)
     keep = remove_all_but_largest_component_from_segmentation
     (choice / "postprocessing.pkl").write_bytes(pickle.dumps(([keep], [{"labels_or_regions": [1, 2]}])))
-    theirs = predicted_elsewhere(scored, world.run, export, folder, forked=True)
+    theirs = predicted_elsewhere(scored, world.run, export, folder)
     assert {path.name for path in theirs.parent.iterdir()} == {
         *(LOW, HIGH, f"previous_stage_2_{LOW}", "ensemble", "ensemble_postprocessed")
     }

@@ -200,10 +200,10 @@ def test_a_seed_makes_two_runs_the_same_also_if_one_was_interrupted(world: World
         nnUNet_n_proc_DA=workers
     )
     world = world.held_in(None).unvalidated()
-    # Started as in the pod, where the hashes of strings have another seed each time.
-    other = world.copy(tmp_path / "other").anew()
+    other = world.copy(tmp_path / "other")
     train(world)
-    stop_in(other.held_in(2), 2, signal.SIGKILL)
+    # Started as in the pod, where the hashes of strings have another seed each time; all forks have the same.
+    stop_in(other.anew().held_in(2), 2, signal.SIGKILL)
     train(other)
     same_run(world, other)
 
@@ -263,7 +263,7 @@ def test_replicates_train_apart_with_seeds_of_their_own(world: World) -> None:
 
 
 def test_two_processes_train_one_fold(world: World) -> None:
-    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).anew().copying()
+    world = world.but(schedule=SHORT | {"epochs": 4}, gpus=2, seed=3, processes=2, **policy(4)).copying()
     assert stop_in(world.held_in(3), 3).code == ExitCode.PREEMPTED
     world = world.held_in(None)
     ended = train(world)

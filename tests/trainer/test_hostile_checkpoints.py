@@ -22,6 +22,7 @@ from nnunet_trainer.training import initial_weights
 from nnunet_trainer.training.checkpoints import finished_epochs, readable_checkpoints
 from nnunet_trainer.training.guarded import Guarded
 from nnunet_trainer.training.history import read_history
+from tests.support import sizes
 from tests.trainer.test_verify import Attack
 
 FORCED = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
@@ -230,6 +231,11 @@ def test_what_a_class_begins_to_keep_is_told_when_it_does(tmp_path: Path) -> Non
         trainer.save_checkpoint(path)
 
 
+PAIRS_AT_MOST = 40_000
+"""About: with so many keys of two parts a checkpoint is refused while it is saved."""
+
+
+@pytest.mark.soak
 @pytest.mark.parametrize("cases", [1000, 60, 51])
 def test_what_grows_until_no_fold_could_go_on_from_it_is_told_while_one_can(tmp_path: Path, cases: int) -> None:
     """A class that notes a loss for each epoch and case, in pairs: too many are never known to be read to their end."""
@@ -237,7 +243,8 @@ def test_what_grows_until_no_fold_could_go_on_from_it_is_told_while_one_can(tmp_
     losses: dict[tuple[int, int], float] = {}
     trainer.kept["losses"] = losses
     # The first epochs are not saved: they would only take time.
-    losses |= {(-before, case): 0.5 for before in range(30_000 // cases) for case in range(cases)}
+    unsaved = PAIRS_AT_MOST - sizes.SAVED_PAIRS
+    losses |= {(-before, case): 0.5 for before in range(unsaved // cases) for case in range(cases)}
     with pytest.raises(TrainerError, match=r"keeps what can't be loaded \(it has keys of so many parts") as caught:
         for epoch in range(1, 1000):
             losses |= {(epoch, case): 0.5 for case in range(cases)}

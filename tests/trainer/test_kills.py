@@ -9,5 +9,5 @@ from tests.trainer.world import World
 
 def test_a_training_that_is_killed_ends_as_one_that_is_not(world: World, tmp_path: Path) -> None:
     kills = Kills(training=4, final=1, validating=1, evaluating=0)
-    run = killed_and_not(world.anew(), tmp_path / "fire", kills, seed=0)
+    run = killed_and_not(world, tmp_path / "fire", kills, seed=0)
     assert run.world.journal().attempts > kills.training

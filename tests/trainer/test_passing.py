@@ -1,12 +1,12 @@
 """What the storage or the node has to say reaches us through ITK, which says it in words of its own or not at all."""
 
 import json
-import subprocess
-import sys
+import os
 
 import pytest
 
 from tests.trainer import tiny_dataset
+from tests.trainer.theirs import forked
 from tests.trainer.world import World
 
 EXAMINE = """
@@ -53,10 +53,9 @@ print("FOUND", json.dumps(found))
 def found(planned: World, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[int, str]]:
     world = planned.copy(tmp_path_factory.mktemp("passing") / "world")
     folder = world.root / "nnunet/raw" / tiny_dataset.NAME
-    command = [sys.executable, "-c", EXAMINE, str(folder)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("FOUND ")]
+    code, printed = forked([EXAMINE, str(folder)], {**os.environ, "PYTHON_CPU_COUNT": "1"})
+    assert code == 0, printed
+    (line,) = [line for line in printed.splitlines() if line.startswith("FOUND ")]
     return {name: (code, message) for name, (code, message) in json.loads(line.removeprefix("FOUND ")).items()}
 
 

@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from nnunet_api.training import Planning
 from nnunet_trainer.dataset.manifest import MANIFEST_FILE
 from nnunet_trainer.process.files import read_json, write_json
 from tests.support.networks import small_network
+from tests.trainer.theirs import forked
 from tests.trainer.world import TINY_NETWORK, World, make_world
 
 PLAN_WITH_EACH = """
@@ -53,11 +52,11 @@ def test_plans_of_all_planners_pass(planned: World, tmp_path: Path) -> None:
         "nnUNet_raw": str(world.root / "nnunet/raw"),
         "nnUNet_preprocessed": str(fingerprint.parents[1]),
         "nnUNet_results": str(tmp_path),
+        "PYTHON_CPU_COUNT": "1",
     }
-    command = [sys.executable, "-c", PLAN_WITH_EACH, world.contract.dataset]
-    ended = subprocess.run(command, env=env, capture_output=True, text=True, timeout=1200)
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    passed = dict(line.split()[1:] for line in ended.stdout.splitlines() if line.startswith("PASSED"))
+    code, printed = forked([PLAN_WITH_EACH, world.contract.dataset], env)
+    assert code == 0, printed
+    passed = dict(line.split()[1:] for line in printed.splitlines() if line.startswith("PASSED"))
     for name in ("ExperimentPlanner", "nnUNetPlannerResEncM", "nnUNetPlannerResEncL", "nnUNetPlannerResEncXL"):
         assert {"2d", "3d_fullres", "3d_lowres", "3d_cascade_fullres"} <= set(passed[name].split(",")), passed
 

@@ -66,7 +66,7 @@ def test_choice_numbers_and_segmentations_are_those_of_nnunets_commands(trained:
     export = ModelExport(
         trained.contract.dataset, members, len(members) > 1, tuple(record["postprocessing"]), device="cpu"
     )
-    theirs = predicted_elsewhere(trained, trained.run, export, tmp_path / "elsewhere", forked=True)
+    theirs = predicted_elsewhere(trained, trained.run, export, tmp_path / "elsewhere")
     require_same(trained.run / "predictions_test", theirs)
 
 

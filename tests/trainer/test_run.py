@@ -52,8 +52,9 @@ def trained(planned: World) -> Iterator[World]:
 
 
 def test_what_an_assigned_user_makes_is_its_own(trained: World) -> None:
-    finals = list(trained.run.rglob("checkpoint_final.pth"))
-    assert len(finals) == 2 and {path.stat().st_uid for path in trained.run.rglob("*")} == {USER}
+    finals, drawn = (list(trained.run.rglob(name)) for name in ("checkpoint_final.pth", "progress.png"))
+    assert len(finals) == len(drawn) == 2 and drawn[0].read_bytes().startswith(b"\x89PNG")
+    assert {path.stat().st_uid for path in trained.run.rglob("*")} == {USER}
 
 
 def test_metrics_while_it_trains(trained: World) -> None:
@@ -189,8 +190,10 @@ def test_plain_nnunet_predicts_the_same_without_this_project(trained: World, tmp
     program = (
         "import sys\n"
         "sys.modules['nnunet_trainer'] = sys.modules['nnunet_operator'] = None\n"
-        "from nnunetv2.inference.predict_from_raw_data import predict_entry_point\n"
-        "if __name__ == '__main__': predict_entry_point()\n"
+        # Its workers import this file as well, and would all of nnU-Net with it.
+        "if __name__ == '__main__':\n"
+        "    from nnunetv2.inference.predict_from_raw_data import predict_entry_point\n"
+        "    predict_entry_point()\n"
     )
     script = tmp_path / "predict.py"
     script.write_text(program)

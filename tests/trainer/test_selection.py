@@ -340,7 +340,7 @@ def test_a_pair_predicts_elsewhere_as_it_was_scored(trained: World, tmp_path: Pa
     (choice, _) = (world.run / folder for folder in export.folders_of_choice)
     choice.mkdir(parents=True)
     (choice / "postprocessing.pkl").write_bytes(pickle.dumps(([keep] * 2, settings)))
-    theirs = predicted_elsewhere(world, world.run, export, tmp_path / "elsewhere", forked=True)
+    theirs = predicted_elsewhere(world, world.run, export, tmp_path / "elsewhere")
     assert theirs.name == "ensemble_postprocessed"
     require_same(world.run / "predictions_test", theirs)
 

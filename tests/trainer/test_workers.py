@@ -30,12 +30,6 @@ class UnevenTrainer(nnUNetTrainer):
 '''
 
 
-@pytest.fixture
-def world(world: World) -> World:
-    """Started as in the pod: the processes are the point."""
-    return world.anew()
-
-
 @pytest.mark.parametrize(
     ("failure", "code", "says"),
     [
@@ -63,7 +57,12 @@ def test_the_failure_of_the_second_of_two_processes_is_that_of_the_attempt(
 
 def test_the_second_of_two_processes_is_killed(world: World) -> None:
     """Until then they listen inside the pod alone, whatever the training asks for: they believe who connects."""
-    world = world.but(schedule=LONG, gpus=2, processes=2).with_env(GLOO_SOCKET_IFNAME="eth0", NCCL_SOCKET_IFNAME="eth0")
+    # Started as in the pod, here and below: the processes are the point.
+    world = (
+        world.anew()
+        .but(schedule=LONG, gpus=2, processes=2)
+        .with_env(GLOO_SOCKET_IFNAME="eth0", NCCL_SOCKET_IFNAME="eth0")
+    )
     held = world.held_in(1)
     command = held.start("train", "--fold", "0")
     command.wait_until(held.begun(1), "the first epoch")
@@ -78,7 +77,7 @@ def test_the_second_of_two_processes_is_killed(world: World) -> None:
 
 
 def test_an_augmentation_worker_is_killed_in_training(world: World) -> None:
-    held = world.but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").held_in(2)
+    held = world.anew().but(schedule=LONG).with_env(nnUNet_n_proc_DA="2").held_in(2)
     command = held.start("train", "--fold", "0")
     command.wait_until(held.begun(2), "the second epoch")
     os.kill(augmentation_workers(command)[0], signal.SIGKILL)

@@ -51,7 +51,7 @@ def run_code(world: World, results: Path, code: str, *arguments: str, **variable
         "nnUNet_def_n_proc": "1",
         "PYTHON_CPU_COUNT": "1",
     }
-    ended, told = _forked([code, *arguments], os.environ | folders | variables)
+    ended, told = forked([code, *arguments], os.environ | folders | variables)
     assert ended == 0, told
 
 
@@ -76,7 +76,7 @@ def _programs(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[dict[str, 
 
     def serve() -> None:
         while words := asked.read_text().splitlines():
-            ended, printed = _forked([PROGRAM, str(PROGRAMS / words[0]), *words[1:]], env)
+            ended, printed = forked([PROGRAM, str(PROGRAMS / words[0]), *words[1:]], env)
             told.append(printed)
             answered.write_text(f"{ended}\n")
 
@@ -88,8 +88,8 @@ def _programs(folder: Path, env: Mapping[str, str]) -> Iterator[tuple[dict[str, 
     serving.join()
 
 
-def _forked(words: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-    """Run code with arguments; return how it ended and what it printed."""
+def forked(words: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """Run code with arguments, in a fork; return how it ended and what it printed."""
     alone = dict.fromkeys(THREADS, "1")
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         command = ["-c", BEGIN + words[0], *words[1:]]

@@ -38,9 +38,18 @@ LIBRARIES = """
     scipy.ndimage scipy.stats skimage.io skimage.measure skimage.transform sklearn seaborn matplotlib.pyplot pydantic
     jinja2 prometheus_client batchgenerators batchgeneratorsv2 acvl_utils
     dynamic_network_architectures.architectures.unet
+    httpx rich.console blosc2 sklearn.model_selection skimage.morphology acvl_utils.cropping_and_padding.bounding_boxes
 """
-"""What a trainer imports from others, but for blosc2, which starts threads. Nothing of nnU-Net, which reads its folders
-from the environment when it is imported, nor of the trainer, which imports it."""
+"""What a trainer and its workers import from others. Nothing of nnU-Net, which reads its folders from the environment
+when it is imported, nor of the trainer, which imports it."""
+READ_WHEN_LOADED = {
+    # As the trainer sets it before it imports torch.
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+    # Else numexpr, which blosc2 imports and nothing here computes with, starts threads, and a fork would be without.
+    "NUMEXPR_MAX_THREADS": "1",
+    "MATPLOTLIBRC": str(Path(__file__).with_name("matplotlibrc")),
+}
+"""What libraries read from the environment when they are loaded: they can't be told any more."""
 OURS = [module.name for module in pkgutil.walk_packages(nnunet_api.__path__, "nnunet_api.")]
 """Pure code, and a third of a second of a core in each command: its models are made when it is imported."""
 PRELOADED = [*LIBRARIES.split(), *OURS]
@@ -184,9 +193,7 @@ class Command:
 @functools.cache
 def zygote() -> Zygote:
     """Return the process that trainers are forked from."""
-    # As the trainer sets it before it imports torch; libraries that are loaded can't be told any more.
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-    return Zygote(PRELOADED, threads)
+    return Zygote(PRELOADED, READ_WHEN_LOADED)
 
 
 def _pool_workers(pid: int) -> list[int]:

@@ -17,15 +17,18 @@ from pathlib import Path
 
 from hack.benchmarks.gpu import report
 from hack.benchmarks.gpu.report import Run
-from hack.benchmarks.gpu.runs import CPU, CUDA, SIZES, Late, Trainings
+from hack.benchmarks.gpu.runs import CPU, CUDA, SIZES, Late, Start, Trainings, start_anew
 
 SECONDS = 450.0
 """After so many no training goes on."""
 SEED = 1
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the check; return 1 where something is not as it has to be, 2 where nothing was checked."""
+def main(argv: Sequence[str] | None = None, start: Start = start_anew) -> int:
+    """Run the check; return 1 where something is not as it has to be, 2 where nothing was checked.
+
+    `start` starts each of its trainings.
+    """
     parser = argparse.ArgumentParser(prog="python -m hack.benchmarks.gpu", description=__doc__)
     parser.add_argument("--device", choices=(CUDA, CPU), default=CUDA, help="(default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="time for all of it (default: %(default)s)")
@@ -46,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if options.iterations:
         size = dataclasses.replace(size, iterations=options.iterations)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        trainings = Trainings(Path(folder), options.device, size, deadline)
+        trainings = Trainings(Path(folder), options.device, size, deadline, start)
         found, unchecked, failed = _all(trainings, options.device, len(gpus))
     machine = ", ".join(gpus) if gpus else "a CPU, with a tiny network: this says nothing of GPUs"
     told = report.rows(found, options.epoch_budget, same_batches=trainings.same_batches)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hack.benchmarks.gpu.report import Run
 from hack.benchmarks.trainer.logs import LAST_LINE, between_seconds, epoch_seconds, rss_mib, training_losses
@@ -88,11 +88,34 @@ class Late(Exception):
     """No time is left."""
 
 
+class Process(Protocol):
+    """A training that runs: the part of `subprocess.Popen` that the check needs."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """Return its exit code, None while it runs."""
+
+    def wait(self) -> int:
+        """Return its exit code when it has ended."""
+
+
+Start = Callable[[Sequence[str], Mapping[str, str], Path], Process]
+"""Starts a command in an environment, in a session of its own, with a file for what it prints."""
+
+
+def start_anew(command: Sequence[str], env: Mapping[str, str], log: Path) -> Process:
+    """Start a program as people start it."""
+    with log.open("wb") as output:
+        return subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+
+
 class Trainings:
     """A planned dataset to train on."""
 
-    def __init__(self, root: Path, device: str, size: Size, deadline: float) -> None:
+    def __init__(self, root: Path, device: str, size: Size, deadline: float, start: Start = start_anew) -> None:
         """Write the dataset. `deadline` is the moment on the monotonic clock at which `Late` is raised."""
+        self._start_by = start
         classes = root / "classes"
         classes.mkdir()
         (classes / "checked.py").write_text(CLASS_SOURCE)
@@ -191,11 +214,11 @@ class Trainings:
     def _ended(self, name: str, command: Sequence[str], env: Mapping[str, str]) -> None:
         log = self._root / f"{name}.log"
         process = self._start(log, command, env)
-        while process.poll() is None:
+        while (code := process.poll()) is None:
             self._require_time(process)
             time.sleep(LOOK_SECONDS)
-        if process.returncode != 0:
-            raise RuntimeError(f"{name} ended with exit code {process.returncode}:\n{_end_of(log)}")
+        if code != 0:
+            raise RuntimeError(f"{name} ended with exit code {code}:\n{_end_of(log)}")
 
     def _followed(
         self,
@@ -210,8 +233,8 @@ class Trainings:
         process = self._start(log, command, env)
         peak = 0.0
         while not until(text := log.read_text(errors="replace")):
-            if process.poll() is not None:
-                raise RuntimeError(f"{name} ended with exit code {process.returncode}:\n{_end_of(log)}")
+            if (code := process.poll()) is not None:
+                raise RuntimeError(f"{name} ended with exit code {code}:\n{_end_of(log)}")
             self._require_time(process)
             peak = max(peak, gpu_mib() - idle if self._device == CUDA else rss_mib(process.pid))
             time.sleep(LOOK_SECONDS)
@@ -223,12 +246,10 @@ class Trainings:
         after = between_seconds(text) if len(whole) == len(losses) == text.count("Epoch time:") else []
         return Run(whole, after, waited, losses, peak)
 
-    def _start(self, log: Path, command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        env = {**os.environ, **self._env, **env}
-        with log.open("wb") as output:
-            return subprocess.Popen(command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+    def _start(self, log: Path, command: Sequence[str], env: Mapping[str, str]) -> Process:
+        return self._start_by(command, {**os.environ, **self._env, **env}, log)
 
-    def _require_time(self, process: subprocess.Popen[bytes]) -> None:
+    def _require_time(self, process: Process) -> None:
         if time.monotonic() > self._deadline:
             _kill(process)
             raise Late
@@ -242,7 +263,7 @@ def _end_of(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-15:])
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def _kill(process: Process) -> None:
     for pid in (*descendants(process.pid), process.pid):
         try:
             os.kill(pid, signal.SIGKILL)

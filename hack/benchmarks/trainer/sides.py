@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -139,14 +139,14 @@ class Bench:
                 side.end()
 
 
-def main() -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Train both sides."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--epochs", type=int, required=True, help="most epochs")
     parser.add_argument("--iterations", type=int, required=True)
     parser.add_argument("--validation-iterations", type=int, required=True)
     parser.add_argument("--stop", type=Path, required=True, help="file that ends it after the epoch at hand")
-    options = parser.parse_args()
+    options = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         epochs = Bench(Path(folder), options.iterations, options.validation_iterations).epochs()
         for took in epochs:
