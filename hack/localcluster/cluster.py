@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -32,7 +32,12 @@ class Cluster:
     """
 
     def __init__(
-        self, name: str = "local", control_plane_only: bool = False, gpus: int = 2, hurried_jobs: bool = False
+        self,
+        name: str = "local",
+        control_plane_only: bool = False,
+        gpus: int = 2,
+        hurried_jobs: bool = False,
+        api_server: Sequence[str] = (),
     ) -> None:
         """Describe the cluster; nothing happens before `up`.
 
@@ -42,6 +47,7 @@ class Cluster:
             gpus: How many nvidia.com/gpu the node offers. Pods that get one compute on the CPU.
             hurried_jobs: The Job controller waits a tenth as long before it writes the status of a Job, and before it
                 makes another pod.
+            api_server: More arguments of the API server.
 
         Raises:
             ClusterError: The name or the number can't be used.
@@ -52,6 +58,7 @@ class Cluster:
         self._full = not control_plane_only
         self._gpus = gpus
         self._env = {"KUBE_HURRIED_JOBS": "1"} if hurried_jobs else {}
+        self._more = {"kube-apiserver": tuple(api_server)}
         self._console = Console()
 
     @property
@@ -183,7 +190,7 @@ class Cluster:
         if processes.find(self.layout.root, name):
             return False
         component = components.component(name, self.layout, state, binaries)
-        argv = (name, *component.arguments)
+        argv = (name, *component.arguments, *self._more.get(name, ()))
         processes.start(
             self.layout.root, name, component.executable, argv, self._log(name), {**component.env, **self._env}
         )

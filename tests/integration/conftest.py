@@ -12,13 +12,13 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
 from tests.support.api import Api, Object, wait_for, wait_served
+from tests.support.control_plane import control_plane
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
 from tests.support.scene import Scene
-from tests.support.sizes import SOAK
 from tests.support.trainer import Trainer
-from tests.support.worker import ADDRESSES, WORKER
+from tests.support.worker import ADDRESSES
 
 T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
@@ -177,8 +177,8 @@ class Lab:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"integration{WORKER}", control_plane_only=True, hurried_jobs=not SOAK) as control_plane:
-        yield control_plane
+    with control_plane("integration") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hack.localcluster import Cluster
 from hack.prepare.helm import CHART, IMAGES, helm, merged
 from tests.integration.conftest import install_crds
 from tests.support.api import Api, wait_served
+from tests.support.control_plane import control_plane
 from tests.support.kube import Kube, Object
-from tests.support.worker import WORKER
 
 NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"
@@ -129,7 +128,7 @@ class Site:
 @pytest.fixture(scope="package")
 def cluster_site() -> Iterator[Site]:
     """The control plane of the chart's tests, taken down at the end."""
-    with Cluster(name=f"chart{WORKER}", control_plane_only=True) as cluster:
+    with control_plane("chart") as cluster:
         yield Site(cluster.kubectl, cluster.kubeconfig)
 
 

@@ -7,16 +7,16 @@ import pytest
 from hack.localcluster import Cluster
 from tests.integration.conftest import Lab, install_crds, restart_controllers
 from tests.support.api import Api
+from tests.support.control_plane import control_plane
 from tests.support.kueue import Kueue
 from tests.support.process import OperatorProcess
-from tests.support.worker import WORKER
 
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"kueue{WORKER}", control_plane_only=True) as control_plane:
-        yield control_plane
+    with control_plane("kueue") as made:
+        yield made
 
 
 @pytest.fixture(scope="package")
