@@ -51,7 +51,7 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         await stack.enter_async_context(client)
         # Without a limit of connections: pods that take theirs and stay silent would let no one else's be asked.
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        cache, queue = Cache(INFORMERS), WorkQueue(metrics)
+        cache, queue = Cache(INFORMERS), WorkQueue(metrics, patience)
         feed = Feed(cache, queue)
         policies = PolicyCache(client, cache)
         metrics.tell(Known(cache, policies))
@@ -93,6 +93,7 @@ def _watches(parts: Parts, register: Register) -> Watches:
         kopf_settings(parts.settings.request_timeout_seconds, INFORMERS),
         parts.metrics,
         parts.feed.doubt,
+        parts.patience,
     )
 
 
