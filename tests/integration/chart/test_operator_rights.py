@@ -159,8 +159,8 @@ def compare(site: Site, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])
-def test_the_rights_suffice(site: Site, nursery: Nursery, tmp_path: Path, confined: bool) -> None:
-    namespace = site.namespace("rights-confined" if confined else "rights")
+def test_the_rights_suffice(served: Site, nursery: Nursery, tmp_path: Path, confined: bool) -> None:
+    site, namespace = served, served.namespace("rights-confined" if confined else "rights")
     site.namespace("elsewhere")
     before = refusals(site)
     with operator(site, nursery, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
