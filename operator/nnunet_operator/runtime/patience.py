@@ -25,6 +25,8 @@ class Patience:
     errors: float = 15.0
     """The longest delay before an object is looked at again after errors in a row. Bounds how late an operator is when
     an API server comes back."""
+    moment: float = 10.0
+    """For how long an API server may say that it can't, before a status tells of it."""
     job_without_pod: float = 5.0
     """Age up to which a Job without a pod, or whose pod no scheduler has seen, is nothing to wonder about: the first
     status waits for it, and Events are not asked for. Where hundreds of trainings are applied at once their pods show

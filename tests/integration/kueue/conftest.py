@@ -24,7 +24,6 @@ def api(cluster: Cluster) -> Api:
     """A client of the control plane, in which the CRDs are installed."""
     client = Api(cluster.kubeconfig)
     install_crds(client)
-    restart_controllers(cluster)
     return client
 
 
@@ -33,6 +32,7 @@ def kueue(api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) 
     """Kueue, with one flavour that fits all nodes."""
     running = Kueue(api, cluster.kubeconfig, tmp_path_factory.mktemp("kueue"))
     running.install()
+    restart_controllers(cluster)  # a Workload goes when its Job is gone, which they would find out up to 30 s late
     running.start()
     running.flavor()
     yield running
