@@ -20,6 +20,9 @@ TEST_SET_CRD = "nnunettestsets.nnunet.dev"
 DEFINITIONS = (CRD, POLICY_CRD, COMPARISON_CRD, TEST_SET_CRD)
 APART: Object = {"crds": {"install": False}}
 """Values of a release without definitions."""
+LEAN: Object = {"policies": {"admission": False}}
+"""Values of a release without admission policies, whose expressions the API server compiles at each installation and
+upgrade, and which it may find the parameters of half a minute late."""
 CLUSTER_WIDE = (
     *(f"/apis/admissionregistration.k8s.io/v1/validatingadmission{kind}" for kind in ("policies", "policybindings")),
     *(f"/apis/rbac.authorization.k8s.io/v1/cluster{kind}" for kind in ("roles", "rolebindings")),

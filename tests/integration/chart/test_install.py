@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from hack.prepare.helm import CHART, ROOT, HelmError, render
-from tests.integration.chart.conftest import APART, CRD, NAMESPACE, Site
+from hack.prepare.helm import CHART, ROOT, HelmError, merged, render
+from tests.integration.chart.conftest import APART, CRD, LEAN, NAMESPACE, Site
 from tests.support.small_training import training
 
 
@@ -16,7 +16,7 @@ def deployment(site: Site) -> dict[str, Any]:
 
 def test_the_operators_pod_passes_the_restricted_standard(served: Site) -> None:
     served.namespace(NAMESPACE, **{"pod-security.kubernetes.io/enforce": "restricted"})
-    served.install_served()
+    served.install_served(LEAN)
     (pod,) = served.kube.wait("the operator's pod to be made", lambda: served.kube.list("pods", NAMESPACE), timeout=90)
     assert pod["spec"]["serviceAccountName"] == "nnunet-operator"
     assert served.kube.get("service", "nnunet-operator-metrics", NAMESPACE)["spec"]["ports"][0]["port"] == 9090
@@ -29,10 +29,10 @@ def test_the_training_in_the_notes_is_accepted(served: Site) -> None:
 
 
 def test_an_upgrade_changes_the_operator_and_leaves_trainings_alone(served: Site) -> None:
-    served.install_served()
+    served.install_served(LEAN)
     served.train(training("bystander", "default"), "default")
     before = served.kube.get("nnt", "bystander", "default")
-    served.upgrade({**APART, "image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
+    served.upgrade({**APART, **LEAN, "image": {"tag": "v2"}, "settings": {"logLevel": "DEBUG"}})
     (operator,) = deployment(served)["spec"]["template"]["spec"]["containers"]
     assert operator["image"] == "nnunet-operator:v2"
     assert {"name": "NNUNET_OPERATOR_LOG_LEVEL", "value": "DEBUG"} in operator["env"]
@@ -93,7 +93,7 @@ def test_install_says_what_to_type_next(site: Site) -> None:
 
 
 def test_a_second_install_is_refused(site: Site) -> None:
-    site.install()
+    site.install(LEAN)
     with pytest.raises(HelmError, match="cannot reuse a name that is still in use"):
         site.install()
     with pytest.raises(
@@ -104,7 +104,7 @@ def test_a_second_install_is_refused(site: Site) -> None:
 
 
 def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -> None:
-    site.install()
+    site.install(LEAN)
     site.train(training("bystander", "default"), "default")
     before = site.kube.get("nnt", "bystander", "default")
     assert f"[CustomResourceDefinition] {CRD}" in site.uninstall()
@@ -113,29 +113,29 @@ def test_trainings_outlive_the_release_and_the_next_one_takes_over(site: Site) -
         site.kube.run("get", "clusterroles,clusterrolebindings", "-l", "app.kubernetes.io/name=nnunet-operator") == ""
     )
     assert site.kube.get("nnt", "bystander", "default") == before
-    site.install()
+    site.install(LEAN)
     assert site.kube.get("nnt", "bystander", "default") == before
 
 
 def test_another_release_takes_the_kept_crd_only_when_told_to(site: Site) -> None:
-    site.install()
+    site.install(LEAN)
     site.uninstall()
     with pytest.raises(HelmError, match='must equal "other": current value is "nnunet-operator"'):
-        site.install({}, "other")
-    site.install({}, "other", "--take-ownership")
+        site.install(LEAN, "other")
+    site.install(LEAN, "other", "--take-ownership")
     annotations = site.kube.get("crd", CRD, "")["metadata"]["annotations"]
     assert annotations["meta.helm.sh/release-name"] == "other"
 
 
 def test_the_crd_goes_with_the_release_when_it_is_not_kept(site: Site) -> None:
-    assert "helm uninstall will delete every NnunetTraining" in site.install({"crds": {"keep": False}})
+    assert "helm uninstall will delete every NnunetTraining" in site.install(merged(LEAN, {"crds": {"keep": False}}))
     site.uninstall()
     assert site.kube.get("crd", CRD, "") == {}
 
 
 def test_a_release_without_the_crd_leaves_it_to_others(site: Site) -> None:
     site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
-    site.install({"crds": {"install": False}})
+    site.install(merged(LEAN, APART))
     site.uninstall()
     assert site.kube.get("crd", CRD, "") != {}
 

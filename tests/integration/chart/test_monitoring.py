@@ -12,7 +12,7 @@ import yaml
 from hack.generate.files import MONITORING
 from hack.monitoring import programs
 from hack.prepare.helm import CHART, ROOT, Object, merged, render
-from tests.integration.chart.conftest import APART, NAMESPACE, Site
+from tests.integration.chart.conftest import APART, LEAN, NAMESPACE, Site
 from tests.integration.chart.prometheus_operator import GROUP, definitions
 from tests.integration.chart.prometheus_operator import KINDS as DEFINED
 from tests.support.api import wait_served
@@ -53,7 +53,7 @@ def create(site: Site, thing: Object) -> str:
 
 
 def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> None:
-    monitored.install_served(EVERYTHING)
+    monitored.install_served(merged(EVERYTHING, LEAN))
     assert named(monitored, "podmonitors", NAMESPACE) == {"nnunet-operator-trainers"}
     assert named(monitored, "servicemonitors", NAMESPACE) == {"nnunet-operator"}
     assert named(monitored, "prometheusrules", NAMESPACE) == {"nnunet-operator"}
@@ -64,7 +64,7 @@ def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> N
     }
     dashboards = {path.stem for path in (CHART / "files" / "dashboards").glob("*.json")}
     assert named(monitored, "configmaps", NAMESPACE) >= {f"nnunet-operator-dashboard-{name}" for name in dashboards}
-    monitored.upgrade(APART)
+    monitored.upgrade(merged(APART, LEAN))
     for kind in ("podmonitors", "servicemonitors", "prometheusrules", "networkpolicies"):
         assert named(monitored, kind, NAMESPACE) == set(), f"{kind} that were switched off are left"
     assert named(monitored, "networkpolicies", "trainings") == set()
