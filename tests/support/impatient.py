@@ -16,6 +16,7 @@ PATIENCE = Patience(
     first_lists=1.0,
     refused=2.0,
     errors=2.0,
+    sign_of_life=2.0,
     moment=2.0,
     job_without_pod=1.0,
     pod_events=2.0,

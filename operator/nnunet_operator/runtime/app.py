@@ -61,7 +61,8 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         watches = _watches(parts, register)
         resync = Resync(client, feed, settings.watch_namespaces, metrics, watches.restart, patience)
         team = Team()
-        health = Health(client, team.problem, lambda: None if resync.synced else "the first lists are not complete")
+        unready = lambda: None if resync.synced else "the first lists are not complete"  # noqa: E731
+        health = Health(client, team.problem, unready, patience)
         ports = settings.health_port, settings.metrics_port
         await stack.enter_async_context(serve(settings.bind_address, *ports, health, metrics.registry))
         log.info("nnunet-operator %s watches %s", package_version(), ", ".join(settings.watch_namespaces) or "all")

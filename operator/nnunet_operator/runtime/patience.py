@@ -25,6 +25,8 @@ class Patience:
     errors: float = 15.0
     """The longest delay before an object is looked at again after errors in a row. Bounds how late an operator is when
     an API server comes back."""
+    sign_of_life: float = 10.0
+    """Age up to which the last answer of the API server says that it can be reached; then it is asked."""
     moment: float = 10.0
     """For how long an API server may say that it can't, before a status tells of it."""
     job_without_pod: float = 5.0
