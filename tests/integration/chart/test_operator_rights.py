@@ -166,8 +166,8 @@ def test_the_rights_suffice(served: Site, nursery: Nursery, tmp_path: Path, conf
     with operator(site, nursery, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
         site.train(training("other", "elsewhere"), "elsewhere")
         live(site, namespace)
-        served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))
-        assert served != confined, "a confined operator leaves other namespaces alone"
+        is_served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))
+        assert is_served != confined, "a confined operator leaves other namespaces alone"
     text = log.read_text()
     assert "system:serviceaccount:" not in text, "the API server's refusals name the user: " + text[-3000:]
     assert refusals(site) == before

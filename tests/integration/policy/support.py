@@ -202,8 +202,8 @@ class Gate:
         """Delete all policies and wait until admission has none left."""
         self.done("DELETE", POLICIES)
         self._clinical = self._clinical or self.namespace(clinical="true")
-        asked = lambda: self.create(_probe(self._clinical)).message  # noqa: E731
-        wait_for("admission to have no policies", lambda: "no params found" in asked())
+        probe = _probe(self._clinical)
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(probe).message)
 
     def active(self) -> None:
         """Wait until each admission policy acts after their installation: the API server hears of them one by one."""
