@@ -1,10 +1,13 @@
 """The local cluster as a Python object; the command line and the tests' fixtures use nothing else."""
 
 import fcntl
+import http.client
 import json
 import os
+import ssl
 import time
-from collections.abc import Iterator
+import urllib.request
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
@@ -32,7 +35,12 @@ class Cluster:
     """
 
     def __init__(
-        self, name: str = "local", control_plane_only: bool = False, gpus: int = 2, hurried_jobs: bool = False
+        self,
+        name: str = "local",
+        control_plane_only: bool = False,
+        gpus: int = 2,
+        hurried_jobs: bool = False,
+        api_server: Sequence[str] = (),
     ) -> None:
         """Describe the cluster; nothing happens before `up`.
 
@@ -42,6 +50,7 @@ class Cluster:
             gpus: How many nvidia.com/gpu the node offers. Pods that get one compute on the CPU.
             hurried_jobs: The Job controller waits a tenth as long before it writes the status of a Job, and before it
                 makes another pod.
+            api_server: More arguments of the API server.
 
         Raises:
             ClusterError: The name or the number can't be used.
@@ -52,6 +61,7 @@ class Cluster:
         self._full = not control_plane_only
         self._gpus = gpus
         self._env = {"KUBE_HURRIED_JOBS": "1"} if hurried_jobs else {}
+        self._more = {"kube-apiserver": tuple(api_server)}
         self._console = Console()
 
     @property
@@ -183,26 +193,36 @@ class Cluster:
         if processes.find(self.layout.root, name):
             return False
         component = components.component(name, self.layout, state, binaries)
-        argv = (name, *component.arguments)
+        argv = (name, *component.arguments, *self._more.get(name, ()))
         processes.start(
             self.layout.root, name, component.executable, argv, self._log(name), {**component.env, **self._env}
         )
         if name == "kube-apiserver":  # the others would log errors, and back off, until it answers
-            ready = lambda: self.client().succeeds("get", "--raw=/readyz")  # noqa: E731
-            self._wait("the API server to be ready", ready, through=name)
+            self._wait("the API server to be ready", lambda: self._answers(state, "/readyz"), through=name)
         if name == "containerd":  # the kubelet ends at once where it meets no container runtime
             self._wait("containerd to be ready", self._containerd_answers, through=name)
         return True
 
     def _wait_ready(self, state: State) -> None:
-        client = self.client()
-        self._wait("the API server to be ready", lambda: client.succeeds("get", "--raw=/readyz"))
+        self._wait("the API server to be ready", lambda: self._answers(state, "/readyz"))
         # without it no pod is admitted; its existence shows that the controller manager works
-        account = ("get", "serviceaccount", "default", "--namespace=default")
-        self._wait("the default service account", lambda: client.succeeds(*account))
+        account = "/api/v1/namespaces/default/serviceaccounts/default"
+        self._wait("the default service account", lambda: self._answers(state, account))
         if state.full:
+            client = self.client()
             self._wait("the node to be ready", lambda: _node_ready(client))
             _advertise_gpus(client, state.gpus)
+
+    def _answers(self, state: State, path: str) -> bool:
+        """Say whether the API server has an answer. What is asked ten times a second goes without kubectl."""
+        context = ssl.create_default_context(cafile=str(self.layout.pki / "ca.crt"))
+        context.load_cert_chain(self.layout.pki / "admin.crt", self.layout.pki / "admin.key")
+        direct = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        try:
+            with urllib.request.build_opener(*direct).open(state.server + path, timeout=10):
+                return True
+        except (OSError, http.client.HTTPException):  # nobody answers, or it is a refusal
+            return False
 
     def _containerd_answers(self) -> bool:
         try:

@@ -50,9 +50,10 @@ def _named(prefix: str, values: Mapping[str, str]) -> dict[str, str]:
 class Discovery:
     """A context manager: keeps the files in step with the pods, from a thread."""
 
-    def __init__(self, list_pods: ListPods, folder: Path) -> None:
+    def __init__(self, list_pods: ListPods, folder: Path, interval_seconds: float = INTERVAL_SECONDS) -> None:
         self._list_pods = list_pods
         self._folder = folder
+        self._interval_seconds = interval_seconds
         self._selectors: dict[Path, str] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True, name="discovery of pods")
@@ -83,4 +84,4 @@ class Discovery:
                 new = file.with_suffix(".new")
                 new.write_text(json.dumps([group for pod in pods for group in target_groups(pod)]))
                 new.rename(file)
-            self._stop.wait(INTERVAL_SECONDS)
+            self._stop.wait(self._interval_seconds)

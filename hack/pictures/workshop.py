@@ -20,6 +20,13 @@ SOURCE = Path(__file__).parent / "renderer"
 PROGRAMS = {"node": "nodejs", "npm": "npm", "chromium": "chromium fonts-liberation"}
 """What has to be on the PATH, and the Debian package that has it."""
 MIN_NODE = 18
+_BUNDLING = (
+    "--bundle",
+    "--format=iife",
+    "--jsx=automatic",
+    "--define:process.env.NODE_ENV='production'",
+    "--loader:.ttf=empty",
+)
 
 
 class WorkshopError(Exception):
@@ -43,7 +50,6 @@ class Workshop:
     def __init__(self, console: Console | None = None) -> None:
         """Install what is missing. Raises WorkshopError where that fails."""
         self._console = console or Console()
-        self._bundled = False
         ensure_programs(self._console)
         lock = (SOURCE / "package-lock.json").read_bytes()
         packages = cache_root() / f"npm-{hashlib.sha256(lock).hexdigest()[:12]}"
@@ -65,20 +71,15 @@ class Workshop:
         return self.folder / "node_modules/@grafana/ui/dist/public/img/icons"
 
     def bundle(self) -> Path:
-        """Build the page, once, and return the folder that holds it as page.js."""
-        out = self.folder / "dist"
-        if self._bundled:
-            return out
-        options = [
-            "--bundle",
-            "--format=iife",
-            "--jsx=automatic",
-            "--define:process.env.NODE_ENV='production'",
-            "--loader:.ttf=empty",
-        ]
-        self.tool("esbuild", "src/main.tsx", *options, f"--outfile={out / 'page.js'}", "--log-level=warning")
-        self._bundled = True
-        return out
+        """Return the folder that holds the page as page.js: built once for each content of the renderer's sources."""
+        folder = cache_root() / f"page-{_digest(*_BUNDLING)}"
+        return made_once(folder, lambda: self._bundle(folder))
+
+    def _bundle(self, folder: Path) -> None:
+        partial = folder.with_name(f"{folder.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        self.tool("esbuild", "src/main.tsx", *_BUNDLING, f"--outfile={partial / 'page.js'}", "--log-level=warning")
+        partial.rename(folder)
 
     def check(self, dashboards: Iterable[Path]) -> None:
         """Check the renderer's types, and dashboards against Grafana's schema.
@@ -90,8 +91,7 @@ class Workshop:
             satisfies = f"import type {{ CheckedDashboard }} from './schema';\n({text}) satisfies CheckedDashboard;\n"
             (self.folder / "src" / f"check-{path.stem}.ts").write_text(satisfies, encoding="utf-8")
         # The renderer's own types take three times as long, and are the same until it or its packages change.
-        own = hashlib.sha256(b"".join(file.read_bytes() for file in sorted(SOURCE.rglob("*")) if file.is_file()))
-        checked = cache_root() / f"renderer-{own.hexdigest()[:12]}"
+        checked = cache_root() / f"renderer-{_digest()}"
         made_once(checked, lambda: self._check_own(checked))
         self.tool("tsc", "--project", "tsconfig.dashboards.json")
 
@@ -118,6 +118,12 @@ class Workshop:
         if done.returncode:
             raise WorkshopError(f"npm ci failed:\n{(done.stdout + done.stderr)[-3000:]}")
         partial.rename(packages)
+
+
+def _digest(*more: str) -> str:
+    """Return what tells the renderer's sources, and `more`, from others."""
+    files = (file.read_bytes() for file in sorted(SOURCE.rglob("*")) if file.is_file())
+    return hashlib.sha256(b"".join((*files, *map(str.encode, more)))).hexdigest()[:12]
 
 
 def _run(command: Sequence[str], folder: Path) -> str:

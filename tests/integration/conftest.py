@@ -12,13 +12,13 @@ from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 from hack.localcluster import Cluster
 from nnunet_api.crd import all_crds
 from tests.support.api import Api, Object, wait_for, wait_served
+from tests.support.control_plane import control_plane
 from tests.support.kubelet import Kubelet
 from tests.support.launch import Launch, Nursery
 from tests.support.process import OperatorProcess
 from tests.support.scene import Scene
-from tests.support.sizes import SOAK
 from tests.support.trainer import Trainer
-from tests.support.worker import ADDRESSES, WORKER
+from tests.support.worker import ADDRESSES
 
 T = TypeVar("T")
 PIECES = ("chart/", "cli/", "kueue/", "policy/test_bypass", "policy/")
@@ -177,8 +177,8 @@ class Lab:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"integration{WORKER}", control_plane_only=True, hurried_jobs=not SOAK) as control_plane:
-        yield control_plane
+    with control_plane("integration") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -213,7 +213,10 @@ def namespace(api: Api) -> Iterator[str]:
     """A namespace in which pods can be made."""
     name = make_namespace(api)
     yield name
-    api.delete("namespaces", "", name)  # nobody waits for it: what is left of it only costs the controllers time
+    # What is left would cost the controllers time. The namespace itself stays: its deletion, which looks for objects of
+    # all kinds that there are, costs more than most tests.
+    for kind in ("nnunetcomparisons", "nnunettrainings", "jobs", "pods"):
+        api.request("DELETE", api.path(kind, name), {"propagationPolicy": "Background"})
 
 
 def make_namespace(api: Api, **labels: str) -> str:

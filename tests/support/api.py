@@ -174,7 +174,8 @@ LIMIT_SECONDS = 90.0
 LONGER_SECONDS = 180.0
 """How much longer at most, as long as something happens."""
 LOOK_SECONDS = 5.0
-POLL_SECONDS = 0.05
+POLL_SECONDS, LONGEST_POLL_SECONDS = 0.03, 0.2
+"""Between the first two looks and between later ones: a look costs the API server about as much as it does the test."""
 
 
 def wait_for(
@@ -190,7 +191,9 @@ def wait_for(
 
     With `seen`, which returns something else each time that something has happened, `timeout` bounds the seconds in
     which nothing happens: a slow machine gets up to `longer` seconds more, and one on which nothing moves gets none.
+    The time between two looks grows from `poll` on.
     """
+    pause = poll
     began = last = looked = time.monotonic()
     known: object = None
     while not (value := check()):
@@ -202,7 +205,8 @@ def wait_for(
         if now - last > timeout or now - began > timeout + longer:
             still = f", {now - last:.0f} s of them without a change" if seen else ""
             raise AssertionError(f"waited {now - began:.0f} s{still} for {what}; last: {value!r}\n{about()}")
-        time.sleep(poll)
+        time.sleep(pause)
+        pause = min(1.2 * pause, max(poll, LONGEST_POLL_SECONDS))
     return value
 
 

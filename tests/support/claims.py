@@ -26,6 +26,15 @@ def make_volumes(api: Api, namespace: str, *names: str) -> None:
         api.request("POST", "/api/v1/persistentvolumes", {"metadata": {"name": f"{namespace}-{name}"}, "spec": spec})
 
 
+def make_bound_claims(api: Api, namespace: str, *names: str) -> None:
+    """Make volumes and claims of a training, or others, which are bound in a moment.
+
+    A claim that is there before its volume is bound at the controller's next round, up to 15 s later.
+    """
+    make_volumes(api, namespace, *names)
+    make_claims(api, namespace, *names)
+
+
 def are_bound(api: Api, namespace: str, *names: str) -> bool:
     """Tell whether all claims of a namespace, or these, are bound."""
     claims = api.request("GET", f"/api/v1/namespaces/{namespace}/persistentvolumeclaims")["items"]

@@ -49,6 +49,7 @@ class Kueue:
         objects.sort(key=lambda body: (body["kind"].endswith("WebhookConfiguration"), "Definition" not in body["kind"]))
         for body in objects:
             self._create(body)
+        wait_served(self.api, *(f"{kind}.kueue.x-k8s.io" for kind in _KINDS))
         self._write_kubeconfig()
 
     def start(self, **config: Any) -> None:
@@ -65,7 +66,6 @@ class Kueue:
                 env={"KUBECONFIG": str(self._folder / "kubeconfig"), "HOME": str(self._folder)},
             )
         self._wait_ready(certificates)
-        wait_served(self.api, *(f"{kind}.kueue.x-k8s.io" for kind in _KINDS))
         wait_for("its webhooks to answer", self._answers, 60, self.tail)
 
     def stop(self) -> None:

@@ -51,7 +51,7 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         await stack.enter_async_context(client)
         # Without a limit of connections: pods that take theirs and stay silent would let no one else's be asked.
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
-        cache, queue = Cache(INFORMERS), WorkQueue(metrics)
+        cache, queue = Cache(INFORMERS), WorkQueue(metrics, patience)
         feed = Feed(cache, queue)
         policies = PolicyCache(client, cache)
         metrics.tell(Known(cache, policies))
@@ -61,7 +61,8 @@ async def run_operator(settings: Settings, register: Register, patience: Patienc
         watches = _watches(parts, register)
         resync = Resync(client, feed, settings.watch_namespaces, metrics, watches.restart, patience)
         team = Team()
-        health = Health(client, team.problem, lambda: None if resync.synced else "the first lists are not complete")
+        unready = lambda: None if resync.synced else "the first lists are not complete"  # noqa: E731
+        health = Health(client, team.problem, unready, patience)
         ports = settings.health_port, settings.metrics_port
         await stack.enter_async_context(serve(settings.bind_address, *ports, health, metrics.registry))
         log.info("nnunet-operator %s watches %s", package_version(), ", ".join(settings.watch_namespaces) or "all")
@@ -93,6 +94,7 @@ def _watches(parts: Parts, register: Register) -> Watches:
         kopf_settings(parts.settings.request_timeout_seconds, INFORMERS),
         parts.metrics,
         parts.feed.doubt,
+        parts.patience,
     )
 
 

@@ -11,11 +11,10 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.errors import ApiError
+from nnunet_operator.runtime.patience import USUAL, Patience
 
 log = logging.getLogger(__name__)
 
-RECENT_SECONDS = 10.0
-"""Age up to which an answer of the API server counts as a sign of life."""
 PING_SECONDS = 3.0
 
 MOST_CONNECTIONS = 64
@@ -28,11 +27,12 @@ Problem = Callable[[], str | None]
 class Health:
     """Answers the probes of the kubelet."""
 
-    def __init__(self, client: Client, dead: Problem, unready: Problem) -> None:
+    def __init__(self, client: Client, dead: Problem, unready: Problem, patience: Patience = USUAL) -> None:
         """`dead` says why the process should be replaced, `unready` why it can't work yet."""
         self._client = client
         self._dead = dead
         self._unready = unready
+        self._patience = patience
 
     async def live(self, _: web.Request) -> web.Response:
         """Answer /livez: that this is answered at all shows that the event loop runs."""
@@ -44,7 +44,7 @@ class Health:
 
     async def _unreachable(self) -> str | None:
         now = asyncio.get_running_loop().time()
-        if now - self._client.last_answer < RECENT_SECONDS:
+        if now - self._client.last_answer < self._patience.sign_of_life:
             return None
         try:
             async with asyncio.timeout(PING_SECONDS):

@@ -20,6 +20,15 @@ class Patience:
     """Watches that start over do so together: one list answers all of them."""
     first_lists: float = 5.0
     """Time after the start in which the watches make their own first lists."""
+    refused: float = 15.0
+    """Least time between two requests of the watches for what the API server refuses or does not have (403, 404)."""
+    errors: float = 15.0
+    """The longest delay before an object is looked at again after errors in a row. Bounds how late an operator is when
+    an API server comes back."""
+    sign_of_life: float = 10.0
+    """Age up to which the last answer of the API server says that it can be reached; then it is asked."""
+    moment: float = 10.0
+    """For how long an API server may say that it can't, before a status tells of it."""
     job_without_pod: float = 5.0
     """Age up to which a Job without a pod, or whose pod no scheduler has seen, is nothing to wonder about: the first
     status waits for it, and Events are not asked for. Where hundreds of trainings are applied at once their pods show

@@ -6,22 +6,27 @@ from pathlib import Path
 
 import pytest
 
-from hack.localcluster import Cluster
 from hack.prepare.helm import CHART, IMAGES, helm, merged
 from tests.integration.conftest import install_crds
-from tests.support.api import Api, wait_served
+from tests.support.api import Api, wait_for, wait_served
+from tests.support.control_plane import control_plane
 from tests.support.kube import Kube, Object
-from tests.support.worker import WORKER
 
 NAMESPACE = "nnunet-system"
 CRD = "nnunettrainings.nnunet.dev"
 POLICY_CRD = "nnunettrainingpolicies.nnunet.dev"
 COMPARISON_CRD = "nnunetcomparisons.nnunet.dev"
 TEST_SET_CRD = "nnunettestsets.nnunet.dev"
+DEFINITIONS = (CRD, POLICY_CRD, COMPARISON_CRD, TEST_SET_CRD)
 APART: Object = {"crds": {"install": False}}
 """Values of a release without definitions."""
-CLUSTER_WIDE = "validatingadmissionpolicies,validatingadmissionpolicybindings,clusterroles,clusterrolebindings"
-
+LEAN: Object = {"policies": {"admission": False}}
+"""Values of a release without admission policies, whose expressions the API server compiles at each installation and
+upgrade, and which it may find the parameters of half a minute late."""
+CLUSTER_WIDE = (
+    *(f"/apis/admissionregistration.k8s.io/v1/validatingadmission{kind}" for kind in ("policies", "policybindings")),
+    *(f"/apis/rbac.authorization.k8s.io/v1/cluster{kind}" for kind in ("roles", "rolebindings")),
+)
 
 CORE = ("bindings", "configmaps", "events", "namespaces", "nodes", "persistentvolumeclaims", "pods", "secrets")
 GROUPS = {
@@ -46,8 +51,6 @@ class Site:
         self.kubeconfig = kubeconfig
         self.kube = Kube(kubectl, kubeconfig)
         self.api = Api(kubeconfig)
-        self.wiped = False
-        """Nothing was done to it since `wipe`."""
 
     def helm(self, *args: str, values: Object | None = None) -> str:
         """Run helm in the operator's namespace; raises HelmError where it refuses."""
@@ -77,35 +80,49 @@ class Site:
         self._wait_definitions()
         return self.helm("uninstall", release, "--wait", "--timeout=180s")
 
+    def definitions(self) -> list[str]:
+        """Return the names of the definitions that there are and that are not being deleted."""
+        found = self.api.list("customresourcedefinitions", "")
+        ours = (one["metadata"] for one in found if one["spec"]["group"] == "nnunet.dev")
+        return [head["name"] for head in ours if "deletionTimestamp" not in head]
+
     def _wait_definitions(self) -> None:
         """Wait until the definitions that there are were served: for one that is deleted sooner the API server can't
         clean up at once, and tries again after a minute."""
-        found = self.api.list("customresourcedefinitions", "")
-        ours = (one["metadata"] for one in found if one["spec"]["group"] == "nnunet.dev")
-        wait_served(self.api, *(head["name"] for head in ours if "deletionTimestamp" not in head))
+        wait_served(self.api, *self.definitions())
+
+    def clear(self) -> None:
+        """Remove every release, what kustomize has left, and every object of ours. Definitions stay where they are."""
+        self._wait_definitions()
+        secrets = f"/api/v1/namespaces/{NAMESPACE}/secrets?labelSelector=owner%3Dhelm"
+        releases = {secret["metadata"]["labels"]["name"] for secret in self.api.request("GET", secrets)["items"]}
+        for release in sorted(releases):
+            self.uninstall(release)
+        for path in CLUSTER_WIDE:
+            self.api.request("DELETE", f"{path}?labelSelector=app.kubernetes.io%2Fname%3Dnnunet-operator")
+        for kind in (name.partition(".")[0] for name in self.definitions()):
+            for head in (one["metadata"] for one in self.api.list(kind)):
+                self.api.delete(kind, head.get("namespace", ""), head["name"])
 
     def wipe(self) -> None:
-        """Remove every release, what kustomize has left, the CRDs and with them every training and policy."""
-        self._wait_definitions()
-        for release in json.loads(self.helm("list", "--output=json")):
-            self.uninstall(release["name"])
-        self.kube.run("delete", CLUSTER_WIDE, "-l", "app.kubernetes.io/name=nnunet-operator")
-        definitions = ("crd", CRD, POLICY_CRD, COMPARISON_CRD, TEST_SET_CRD)
-        self.kube.run("delete", *definitions, "--ignore-not-found", "--wait=false")
+        """Remove the definitions as well."""
+        self.clear()
+        for name in self.definitions():
+            self.api.delete("customresourcedefinitions", "", name)
 
         def gone() -> bool:
-            return not self.kube.run("get", *definitions, "--ignore-not-found", "-o", "name").strip()
+            return not any(self.api.get("customresourcedefinitions", "", name) for name in DEFINITIONS)
 
         try:
-            self.kube.wait("the definitions to be gone", gone, timeout=180)
+            wait_for("the definitions to be gone", gone, timeout=180)
         except AssertionError as error:
-            state = self.kube.run("describe", *definitions, check=False)[-3000:]
+            state = self.kube.run("describe", "crd", *DEFINITIONS, check=False)[-3000:]
             raise AssertionError(f"{error}\n{state}") from None
-        self.wiped = True
 
     def namespace(self, name: str, **labels: str) -> str:
         """Make a namespace, where it does not exist yet, and return its name."""
-        self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+        self.api.apply("namespaces", body)
         return name
 
     def train(self, manifest: Object | str, namespace: str) -> None:
@@ -129,15 +146,24 @@ class Site:
 @pytest.fixture(scope="package")
 def cluster_site() -> Iterator[Site]:
     """The control plane of the chart's tests, taken down at the end."""
-    with Cluster(name=f"chart{WORKER}", control_plane_only=True) as cluster:
+    with control_plane("chart") as cluster:
         yield Site(cluster.kubectl, cluster.kubeconfig)
 
 
 @pytest.fixture
-def site(cluster_site: Site) -> Iterator[Site]:
-    """A cluster without the operator, before and after."""
-    if not cluster_site.wiped:
-        cluster_site.wipe()
-    cluster_site.wiped = False
-    yield cluster_site
+def site(cluster_site: Site) -> Site:
+    """A cluster without the operator and its definitions."""
     cluster_site.wipe()
+    return cluster_site
+
+
+@pytest.fixture
+def served(cluster_site: Site) -> Site:
+    """A cluster without the operator, in which its definitions are served already.
+
+    The API server has most of the work with definitions, each time: tests that do not need them to come use this, and
+    stand together.
+    """
+    cluster_site.clear()
+    install_crds(cluster_site.api)
+    return cluster_site

@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,15 +41,14 @@ def configured(**settings: object) -> Object:
 
 
 @pytest.fixture(scope="module")
-def defined(cluster_site: Site) -> Iterator[Site]:
+def defined(cluster_site: Site) -> Site:
     """A cluster with the CRD of manifests/ and no operator."""
     cluster_site.wipe()
     cluster_site.kube.run("apply", "-f", str(ROOT / "manifests" / "crd"))
     wait_served(cluster_site.api, CRD, POLICY_CRD, COMPARISON_CRD)
     known = lambda: "FIELDS:" in cluster_site.kube.run("explain", "nnt.spec", check=False)  # noqa: E731
     cluster_site.kube.wait("kubectl explain to know it", known, timeout=60)  # by a poll, after it is served
-    yield cluster_site
-    cluster_site.wipe()
+    return cluster_site
 
 
 def create(site: Site, manifest: Object) -> str:

@@ -11,8 +11,8 @@ import yaml
 
 from hack.generate.files import MONITORING
 from hack.monitoring import programs
-from hack.prepare.helm import CHART, ROOT, HelmError, Object, merged, render
-from tests.integration.chart.conftest import APART, NAMESPACE, Site
+from hack.prepare.helm import CHART, ROOT, Object, merged, render
+from tests.integration.chart.conftest import APART, LEAN, NAMESPACE, Site
 from tests.integration.chart.prometheus_operator import GROUP, definitions
 from tests.integration.chart.prometheus_operator import KINDS as DEFINED
 from tests.support.api import wait_served
@@ -24,15 +24,22 @@ EVERYTHING = merged(
 KINDS = {"PodMonitor", "ServiceMonitor", "PrometheusRule", "NetworkPolicy", "ConfigMap"}
 
 
-@pytest.fixture
-def monitored(site: Site) -> Iterator[Site]:
-    """A cluster with the kinds of the Prometheus operator, and a namespace with trainings."""
+@pytest.fixture(scope="module")
+def known(cluster_site: Site) -> Iterator[None]:
+    """The kinds of the Prometheus operator."""
     files = [f"--filename={path}" for path in definitions()]
-    site.kube.run("create", *files)
-    wait_served(site.api, *(f"{kind}.{GROUP}" for kind in DEFINED))
-    site.namespace("trainings")
-    yield site
-    site.kube.run("delete", *files, "--wait")
+    cluster_site.kube.run("create", *files)
+    wait_served(cluster_site.api, *(f"{kind}.{GROUP}" for kind in DEFINED))
+    yield
+    cluster_site.clear()
+    cluster_site.kube.run("delete", *files, "--wait")
+
+
+@pytest.fixture
+def monitored(known: None, served: Site) -> Site:
+    """A cluster with these kinds, and a namespace with trainings."""
+    served.namespace("trainings")
+    return served
 
 
 def named(site: Site, kind: str, namespace: str) -> set[str]:
@@ -46,7 +53,7 @@ def create(site: Site, thing: Object) -> str:
 
 
 def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> None:
-    monitored.install_served(EVERYTHING)
+    monitored.install_served(merged(EVERYTHING, LEAN))
     assert named(monitored, "podmonitors", NAMESPACE) == {"nnunet-operator-trainers"}
     assert named(monitored, "servicemonitors", NAMESPACE) == {"nnunet-operator"}
     assert named(monitored, "prometheusrules", NAMESPACE) == {"nnunet-operator"}
@@ -57,7 +64,7 @@ def test_all_of_it_at_once_comes_and_goes_with_the_release(monitored: Site) -> N
     }
     dashboards = {path.stem for path in (CHART / "files" / "dashboards").glob("*.json")}
     assert named(monitored, "configmaps", NAMESPACE) >= {f"nnunet-operator-dashboard-{name}" for name in dashboards}
-    monitored.upgrade(APART)
+    monitored.upgrade(merged(APART, LEAN))
     for kind in ("podmonitors", "servicemonitors", "prometheusrules", "networkpolicies"):
         assert named(monitored, kind, NAMESPACE) == set(), f"{kind} that were switched off are left"
     assert named(monitored, "networkpolicies", "trainings") == set()
@@ -74,12 +81,6 @@ def test_the_definitions_know_every_field(monitored: Site) -> None:
     wrong = copy.deepcopy(pods)
     wrong["spec"]["podMetricsEndpoints"][0]["honourLabels"] = True
     assert 'unknown field "spec.podMetricsEndpoints[0].honourLabels"' in create(monitored, wrong)
-
-
-def test_without_the_definitions_helm_says_what_is_missing(site: Site) -> None:
-    with pytest.raises(HelmError, match=r'no matches for kind "PodMonitor" in version "monitoring\.coreos\.com/v1"'):
-        site.install({"monitoring": {"podMonitor": {"create": True}}})
-    assert site.kube.get("deployment", "nnunet-operator", NAMESPACE) == {}, "half of it was installed"
 
 
 def test_kustomize_installs_the_same(monitored: Site) -> None:

@@ -159,15 +159,15 @@ def compare(site: Site, namespace: str) -> None:
 
 
 @pytest.mark.parametrize("confined", [False, True], ids=["everywhere", "one namespace"])
-def test_the_rights_suffice(site: Site, nursery: Nursery, tmp_path: Path, confined: bool) -> None:
-    namespace = site.namespace("rights-confined" if confined else "rights")
+def test_the_rights_suffice(served: Site, nursery: Nursery, tmp_path: Path, confined: bool) -> None:
+    site, namespace = served, served.namespace("rights-confined" if confined else "rights")
     site.namespace("elsewhere")
     before = refusals(site)
     with operator(site, nursery, {"watch": {"namespaces": [namespace] if confined else []}}, tmp_path) as log:
         site.train(training("other", "elsewhere"), "elsewhere")
         live(site, namespace)
-        served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))
-        assert served != confined, "a confined operator leaves other namespaces alone"
+        is_served = bool(condition(site.kube.status("elsewhere", "other"), "Progressing"))
+        assert is_served != confined, "a confined operator leaves other namespaces alone"
     text = log.read_text()
     assert "system:serviceaccount:" not in text, "the API server's refusals name the user: " + text[-3000:]
     assert refusals(site) == before

@@ -48,13 +48,12 @@ FORBIDDEN = [
 
 
 @pytest.fixture(scope="module")
-def installed(cluster_site: Site) -> Iterator[Site]:
+def installed(cluster_site: Site) -> Site:
     """The chart with its defaults: the operator watches all namespaces."""
-    cluster_site.wipe()
+    cluster_site.clear()
     cluster_site.install_served()
     wait_for("its rights to be in force", lambda: cluster_site.may(OPERATOR, "list", "nnunettrainings"))
-    yield cluster_site
-    cluster_site.wipe()
+    return cluster_site
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,8 @@ from tests.integration.conftest import install_crds
 from tests.support.api import Api, Object, wait_for
 from tests.support.builders import training
 from tests.support.command import Command, Run, run_main
-from tests.support.worker import WORKER
+from tests.support.control_plane import control_plane
+from tests.support.zygote import Zygote
 
 ROOT = Path(__file__).parents[3]
 CLINICAL = "nnunet.dev/clinical"
@@ -117,7 +118,7 @@ def claim(site: Site, namespace: str, name: str) -> None:
 @pytest.fixture(scope="package")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """The control plane of these tests, taken down at the end."""
-    cluster = Cluster(name=f"cli{WORKER}", control_plane_only=True)
+    cluster = control_plane("cli")
     cluster.up()
     try:
         site = Site(cluster, tmp_path_factory.mktemp("people"))
@@ -135,6 +136,14 @@ def wait_for_admission(site: Site) -> None:
     site.namespace("first")
     site.policy("first", "first", minEpochs=1000)
     site.wait_enforced("first", "first")
+
+
+@pytest.fixture(scope="package")
+def forks() -> Iterator[Zygote]:
+    """What starts programs of the command line without their imports, which take a second."""
+    running = Zygote(["nnunet_cli.app"])
+    yield running
+    running.close()
 
 
 @pytest.fixture

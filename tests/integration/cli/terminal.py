@@ -14,25 +14,39 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.api import wait_for
+from tests.support.zygote import Forked, Zygote
 
 PROGRAM = Path(sys.executable).with_name("kubectl-nnunet")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+# A shell lets what it runs in the background, these tests for example, ignore Ctrl-C.
+_FORKED = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from nnunet_cli.__main__ import main
+main()
+"""
 
 
 class Terminal:
-    """A pseudo-terminal of 110 columns and 40 lines with one program on it."""
+    """A pseudo-terminal of 110 columns and 40 lines with one program on it.
 
-    def __init__(self, *arguments: str) -> None:
+    The program is the installed one, or with `forks`, which has imported `nnunet_cli.app`, a fork of that.
+    """
+
+    def __init__(self, *arguments: str, forks: Zygote | None = None) -> None:
         ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 110, 0, 0))
         env = {**os.environ, "TERM": "xterm-256color"}
         for name in ("NO_COLOR", "COLUMNS", "LINES"):  # those of whoever runs the tests
             env.pop(name, None)
-        # A shell lets what it runs in the background, these tests for example, ignore Ctrl-C.
-        command = ["env", "--default-signal=INT", str(PROGRAM), *arguments]
-        self._process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
-        )
+        self._process: Forked | subprocess.Popen[bytes]
+        if forks:
+            self._process = forks.start(["-c", _FORKED, *arguments], env, theirs, entry=theirs)
+        else:
+            command = ["env", "--default-signal=INT", str(PROGRAM), *arguments]
+            self._process = subprocess.Popen(
+                command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True
+            )
         os.close(theirs)
         self._ours = ours
         self._said = ""

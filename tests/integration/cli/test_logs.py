@@ -13,6 +13,7 @@ from tests.integration.cli.terminal import Terminal
 from tests.support.builders import training
 from tests.support.command import Command
 from tests.support.made_statuses import DONE, TRAINING
+from tests.support.zygote import Zygote
 
 HOME = "logs"
 
@@ -103,15 +104,15 @@ def test_what_there_is_not_and_what_does_not_fit(logs: LogServer, nnunet: Comman
     assert run.code == 2 and "goes with --stage train only" in run.err
 
 
-def test_following_until_the_training_ends_and_until_ctrl_c(site: Site, logs: LogServer) -> None:
+def test_following_until_the_training_ends_and_until_ctrl_c(site: Site, forks: Zygote, logs: LogServer) -> None:
     command = ["logs", "hippo", "-n", HOME, "-f", "--kubeconfig", str(site.kubeconfig)]
-    with Terminal(*command) as terminal:
+    with Terminal(*command, forks=forks) as terminal:
         terminal.wait_text("[fold 1] epoch 1")
         logs.say("new-0", "epoch 3")
         terminal.wait_text("[fold 0] epoch 3")
         terminal.press_ctrl_c()
         assert terminal.end() == 0 and "Traceback" not in terminal.text
-    with Terminal(*command) as terminal:
+    with Terminal(*command, forks=forks) as terminal:
         terminal.wait_text("[fold 0] epoch 3")
         logs.say("new-1", "epoch 2")
         terminal.wait_text("[fold 1] epoch 2")

@@ -11,6 +11,7 @@ from tests.support.builders import training
 from tests.support.command import Command
 from tests.support.made_statuses import DONE, TRAINING, condition
 from tests.support.proxy import Proxy, failing
+from tests.support.zygote import Zygote
 
 FAILED = {"phase": "Failed", "conditions": [condition("Failed", "WrongData", "there is no such dataset")]}
 
@@ -33,10 +34,10 @@ def command(site: Site, name: str, *more: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("status", "code"), [(DONE, 0), (FAILED, 1)])
-def test_it_ends_with_the_training(site: Site, status: Any, code: int) -> None:
+def test_it_ends_with_the_training(site: Site, forks: Zygote, status: Any, code: int) -> None:
     name = f"ends{code}"
     make(site, name)
-    with Terminal(*command(site, name)) as terminal:
+    with Terminal(*command(site, name), forks=forks) as terminal:
         terminal.wait_text("folds 0 and 1 train")
         terminal.wait_text("12/40")
         write(site, name, status)
@@ -44,9 +45,9 @@ def test_it_ends_with_the_training(site: Site, status: Any, code: int) -> None:
         terminal.wait_text("all done" if code == 0 else "there is no such dataset")
 
 
-def test_the_pseudo_dice_that_was_seen_becomes_a_line(site: Site) -> None:
+def test_the_pseudo_dice_that_was_seen_becomes_a_line(site: Site, forks: Zygote) -> None:
     make(site, "line")
-    with Terminal(*command(site, "line")) as terminal:
+    with Terminal(*command(site, "line"), forks=forks) as terminal:
         terminal.wait_text("0.432")
         for epoch, dice in ((13, 0.5), (14, 0.6)):
             fold = {**TRAINING["folds"][0], "epoch": epoch, "emaPseudoDice": dice}
@@ -64,11 +65,11 @@ def test_ctrl_c_leaves_quietly(site: Site) -> None:
         assert "Traceback" not in terminal.text and "Aborted" not in terminal.text
 
 
-def test_a_cluster_that_is_away_for_a_while(site: Site, tmp_path: Path) -> None:
+def test_a_cluster_that_is_away_for_a_while(site: Site, forks: Zygote, tmp_path: Path) -> None:
     make(site, "away")
     with (
         Proxy(site.api, tmp_path) as proxy,
-        Terminal(*command(site, "away", "--kubeconfig", str(proxy.kubeconfig))) as terminal,
+        Terminal(*command(site, "away", "--kubeconfig", str(proxy.kubeconfig)), forks=forks) as terminal,
     ):
         terminal.wait_text("folds 0 and 1 train")
         proxy.fault = failing(503)
@@ -79,9 +80,9 @@ def test_a_cluster_that_is_away_for_a_while(site: Site, tmp_path: Path) -> None:
         terminal.wait_text("all done")
 
 
-def test_a_training_that_is_deleted(site: Site) -> None:
+def test_a_training_that_is_deleted(site: Site, forks: Zygote) -> None:
     namespace = make(site, "gone")
-    with Terminal(*command(site, "gone")) as terminal:
+    with Terminal(*command(site, "gone"), forks=forks) as terminal:
         terminal.wait_text("folds 0 and 1 train")
         site.api.delete("nnunettrainings", namespace, "gone")
         # Another one of that name is not the one that is watched.
@@ -93,22 +94,22 @@ def test_a_training_that_is_deleted(site: Site) -> None:
 @pytest.mark.parametrize(
     ("status", "code", "said"), [(DONE, 0, "complete. all done"), (FAILED, 1, "has failed: there is no such dataset")]
 )
-def test_waiting_ends_with_the_training(site: Site, status: Any, code: int, said: str) -> None:
+def test_waiting_ends_with_the_training(site: Site, forks: Zygote, status: Any, code: int, said: str) -> None:
     name = f"waits{code}"
     namespace = make(site, name)
     arguments = ("wait", name, "-n", namespace, "--kubeconfig", str(site.kubeconfig))
-    with Terminal(*arguments) as terminal:
+    with Terminal(*arguments, forks=forks) as terminal:
         terminal.wait_text(f"{namespace}/{name}: Training: folds 0 and 1 train")
         write(site, name, status)
         assert terminal.end() == code
         terminal.wait_text(said)
 
 
-def test_waiting_ends_with_the_time_and_with_what_is_gone(site: Site, nnunet: Command) -> None:
+def test_waiting_ends_with_the_time_and_with_what_is_gone(site: Site, forks: Zygote, nnunet: Command) -> None:
     namespace = make(site, "late")
     run = nnunet("wait", "late", "-n", namespace, "--timeout", "1s")
     assert run.code == 1 and "has not ended within 1 s, and goes on" in run.err
-    with Terminal("wait", "late", "-n", namespace, "--kubeconfig", str(site.kubeconfig)) as terminal:
+    with Terminal("wait", "late", "-n", namespace, "--kubeconfig", str(site.kubeconfig), forks=forks) as terminal:
         terminal.wait_text("folds 0 and 1 train")
         site.api.delete("nnunettrainings", namespace, "late")
         assert terminal.end() == 1

@@ -7,16 +7,16 @@ import pytest
 from hack.localcluster import Cluster
 from tests.integration.conftest import Lab, install_crds, restart_controllers
 from tests.support.api import Api
+from tests.support.control_plane import control_plane
 from tests.support.kueue import Kueue
 from tests.support.process import OperatorProcess
-from tests.support.worker import WORKER
 
 
 @pytest.fixture(scope="package")
 def cluster() -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"kueue{WORKER}", control_plane_only=True) as control_plane:
-        yield control_plane
+    with control_plane("kueue") as made:
+        yield made
 
 
 @pytest.fixture(scope="package")
@@ -24,7 +24,6 @@ def api(cluster: Cluster) -> Api:
     """A client of the control plane, in which the CRDs are installed."""
     client = Api(cluster.kubeconfig)
     install_crds(client)
-    restart_controllers(cluster)
     return client
 
 
@@ -33,6 +32,7 @@ def kueue(api: Api, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) 
     """Kueue, with one flavour that fits all nodes."""
     running = Kueue(api, cluster.kubeconfig, tmp_path_factory.mktemp("kueue"))
     running.install()
+    restart_controllers(cluster)  # a Workload goes when its Job is gone, which they would find out up to 30 s late
     running.start()
     running.flavor()
     yield running

@@ -80,7 +80,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     configuration = yaml.safe_load((ROOT / "manifests" / "monitoring" / "prometheus.yaml").read_text())
     scrape = dict.fromkeys(("scrape_interval", "scrape_timeout"), f"{SCRAPE_SECONDS}s")
     configuration["global"] = {**scrape, "evaluation_interval": "1s"}
-    discovery = Discovery(made.list_pods, folder)
+    discovery = Discovery(made.list_pods, folder, interval_seconds=0.2)
     for job in configuration["scrape_configs"]:
         job["file_sd_configs"] = [discovery.in_place_of(found) for found in job.pop("kubernetes_sd_configs")]
     with discovery, Prometheus(configuration, folder) as made.prometheus:

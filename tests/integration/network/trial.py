@@ -23,6 +23,7 @@ from nnunet_api.fold_key import FoldKey
 from nnunet_api.labels import STAGE_FOLD, STAGE_PLAN, child_labels
 from nnunet_cli.volumes.helper import Image, helper_pod
 from tests.integration.network.wires import NODE, Way, Wires
+from tests.support.api import wait_for
 from tests.support.kube import Kube, Object
 
 METRICS, OTHER, OPERATOR_METRICS = 8080, 8081, 9090
@@ -87,9 +88,12 @@ def main() -> int:
     ]
     with Cluster(name="network", control_plane_only=True) as cluster, tempfile.TemporaryDirectory() as folder:
         kube = Kube(cluster.kubectl, cluster.kubeconfig)
-        for namespace in {namespace for namespace, _ in wanted.values()}:
-            kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-        with Wires(kube) as wires:
+        spaces = {namespace for namespace, _ in wanted.values()}
+        for namespace in spaces:
+            kube.api.create("namespaces", {"metadata": {"name": namespace}})
+        for namespace in spaces:  # without it no pod is made
+            wait_for("the default account", lambda: kube.api.get("serviceaccounts", namespace, "default"))  # noqa: B023
+        with Wires(kube.api) as wires:
             for name, (namespace, labels) in wanted.items():
                 wires.add_pod(name, namespace, labels, PORTS)
             before = wires.open(ways)

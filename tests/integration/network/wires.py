@@ -7,7 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 from hack.localcluster.host import run, write_sysctl
-from tests.support.kube import Kube, Object
+from tests.support.api import Api, Object
 
 NODE = "router"
 GATEWAY = "10.99.0.1"
@@ -37,15 +37,15 @@ Way = tuple[str, str, int]
 class Wires:
     """A context manager: a node and its pods, in the API and in the network namespace that this process is in."""
 
-    def __init__(self, kube: Kube) -> None:
-        self._kube = kube
+    def __init__(self, api: Api) -> None:
+        self._api = api
         self._addresses: dict[str, str] = {}
         self._servers: list[subprocess.Popen[str]] = []
 
     def __enter__(self) -> "Wires":
         write_sysctl("net/ipv4/ip_forward", "1")
-        self._kube.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": NODE}})
-        self._report("node", NODE, "", {"addresses": [{"type": "InternalIP", "address": GATEWAY}]})
+        self._api.create("nodes", {"metadata": {"name": NODE}})
+        self._report("nodes", NODE, "", {"addresses": [{"type": "InternalIP", "address": GATEWAY}]})
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,21 +73,14 @@ class Wires:
         self._servers.append(server)
         assert server.stdout is not None
         assert server.stdout.readline() == "listening\n", f"pod {name} can't listen on {ports}"
-        self._kube.apply(
-            {
-                "apiVersion": "v1",
-                "kind": "Pod",
-                "metadata": {"name": name, "namespace": namespace, "labels": labels},
-                "spec": {"nodeName": NODE, "containers": [{"name": "main", "image": "none"}]},
-            }
-        )
+        spec = {"nodeName": NODE, "containers": [{"name": "main", "image": "none"}]}
+        metadata = {"name": name, "namespace": namespace, "labels": labels}
+        self._api.create("pods", {"metadata": metadata, "spec": spec})
         status: Object = {"phase": "Running", "hostIP": GATEWAY, "podIP": address, "podIPs": [{"ip": address}]}
-        self._report("pod", name, namespace, status)
+        self._report("pods", name, namespace, status)
 
     def _report(self, kind: str, name: str, namespace: str, status: Object) -> None:
-        patch = json.dumps({"status": status})
-        where = [f"--namespace={namespace}"] if namespace else []
-        self._kube.run("patch", kind, name, *where, "--subresource=status", "--type=merge", "-p", patch)
+        self._api.merge(kind, namespace, name, {"status": status}, sub="status")
 
     def _open_from(self, source: str, ways: list[Way]) -> list[Way]:
         """Return those ways on which a connection comes about, all of which begin at one pod: one process tries all."""

@@ -1,23 +1,33 @@
 """A control plane of its own: what is installed here would refuse what other tests do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from hack.localcluster import Cluster
+from hack.prepare.helm import ROOT
 from tests.integration.chart.conftest import Site
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
-from tests.support.worker import WORKER
+from tests.support.control_plane import control_plane
 
 VALUES = {"policies": {"clinical": {"create": False}}}
 
 
 @pytest.fixture(scope="package")
-def gate_cluster() -> Iterator[Cluster]:
+def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the API server keeps by the audit policy of manifests/."""
+    return tmp_path_factory.mktemp("audit") / "audit.log"
+
+
+@pytest.fixture(scope="package")
+def gate_cluster(audit_log: Path) -> Iterator[Cluster]:
     """The control plane, taken down at the end."""
-    with Cluster(name=f"policy{WORKER}", control_plane_only=True) as control_plane:
-        yield control_plane
+    rules = ROOT / "manifests" / "policies" / "audit-policy.yaml"
+    arguments = (f"--audit-policy-file={rules}", f"--audit-log-path={audit_log}")
+    with control_plane("policy", arguments) as made:
+        yield made
 
 
 @pytest.fixture(scope="package")

@@ -139,7 +139,8 @@ class Gate:
         self.site = site
         self.client = Client(kubeconfig)
         self._numbers = itertools.count(1)
-        self._probe = ""
+        self._probe = self._clinical = ""
+        self._allowed: set[tuple[str, str, str]] = set()
 
     def ask(self, method: str, path: str, body: Any = None, as_: str = "", type_: str = "application/json") -> Answer:
         """Send a request, see `Client.ask`."""
@@ -195,18 +196,14 @@ class Gate:
         wait_for("admission to know the policies", lambda: self._probed().warned("nnunet-policy-warn"))
 
     def _probed(self) -> Answer:
-        body = {"metadata": {"name": "probe", "namespace": self._probe}, "spec": {"dataset": {"name": "Dataset001_A"}}}
-        return self.create({"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body})
+        return self.create(_probe(self._probe))
 
     def clear(self) -> None:
         """Delete all policies and wait until admission has none left."""
         self.done("DELETE", POLICIES)
-        self._probe = self._probe or self.namespace()
-        clinical = self.namespace(clinical="true")
-        body = {"metadata": {"name": "probe", "namespace": clinical}, "spec": {"dataset": {"name": "Dataset001_A"}}}
-        full = {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
-        wait_for("admission to have no policies", lambda: "no params found" in self.create(full).message)
-        self.ask("DELETE", f"/api/v1/namespaces/{clinical}")
+        self._clinical = self._clinical or self.namespace(clinical="true")
+        probe = _probe(self._clinical)
+        wait_for("admission to have no policies", lambda: "no params found" in self.create(probe).message)
 
     def active(self) -> None:
         """Wait until each admission policy acts after their installation: the API server hears of them one by one."""
@@ -251,7 +248,10 @@ class Gate:
         self.settle()
 
     def allow(self, user: str, rules: list[Object], namespace: str = "") -> None:
-        """Give a user rights of their own, in a namespace or everywhere."""
+        """Give a user rights of their own, in a namespace or everywhere; once, for they stay."""
+        if (given := (user, json.dumps(rules), namespace)) in self._allowed:
+            return
+        self._allowed.add(given)
         name = f"test-{user}-{next(self._numbers)}"
         self._apply("clusterroles", name, {"rules": rules})
         self.bind(user, name, namespace)
@@ -282,6 +282,12 @@ class Gate:
             **body,
         }
         self.done("PATCH", f"{RBAC}{where}/{kind}/{name}?fieldManager=tests&force=true", full, type_=APPLY)
+
+
+def _probe(namespace: str) -> Object:
+    """Return a training of which nothing is known but its namespace."""
+    body = {"metadata": {"name": "probe", "namespace": namespace}, "spec": {"dataset": {"name": "Dataset001_A"}}}
+    return {"apiVersion": "nnunet.dev/v1alpha1", "kind": "NnunetTraining", **body}
 
 
 @contextmanager

@@ -22,26 +22,27 @@ def said(answer: Answer) -> set[str]:
     return {warning.split("'")[1] for warning in answer.warnings}
 
 
+@pytest.fixture(scope="module")
+def of_modes(installed: Gate) -> dict[str, str]:
+    """A namespace for each mode of a policy, in which nothing is made."""
+    return {mode: installed.namespace() for mode in ("Enforce", "Warn", "Audit")}
+
+
 @pytest.mark.parametrize("rule", RULES)
-def test_a_broken_rule(gate: Gate, namespace: str, rule: str) -> None:
+def test_a_broken_rule(gate: Gate, of_modes: dict[str, str], rule: str) -> None:
     rules, spec, text = RULES[rule]
-    broken = training(namespace, **{**STANDARD, **spec})
-    message = f"policy house: {text}{REMEDY}"
+    for mode, namespace in of_modes.items():
+        gate.put(f"house-{mode.lower()}", mode=mode, namespaces=[namespace], rules=rules)
+    gate.settle()
+    answers = {mode: gate.create(training(namespace, **{**STANDARD, **spec})) for mode, namespace in of_modes.items()}
 
-    gate.write("house", mode="Enforce", namespaces=[namespace], rules=rules)
-    answer = gate.create(broken)
-    assert (answer.status, answer.denial) == (403, ("nnunet-policy-enforce", message))
-    assert answer.warned("nnunet-policy-warn") == [message]
-
-    gate.write("house", mode="Warn", namespaces=[namespace], rules=rules)
-    answer = gate.create(broken)
-    assert answer.ok
-    assert answer.warned("nnunet-policy-warn") == [message]
-
-    gate.write("house", mode="Audit", namespaces=[namespace], rules=rules)
-    answer = gate.create(broken)
-    assert answer.ok
-    assert said(answer) == set()
+    message = f"policy house-enforce: {text}{REMEDY}"
+    assert (answers["Enforce"].status, answers["Enforce"].denial) == (403, ("nnunet-policy-enforce", message))
+    assert answers["Enforce"].warned("nnunet-policy-warn") == [message]
+    assert answers["Warn"].ok
+    assert answers["Warn"].warned("nnunet-policy-warn") == [f"policy house-warn: {text}{REMEDY}"]
+    assert answers["Audit"].ok
+    assert said(answers["Audit"]) == set()
 
 
 def test_what_keeps_all_rules_passes_without_a_word(gate: Gate, namespace: str) -> None:

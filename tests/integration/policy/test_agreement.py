@@ -19,8 +19,8 @@ from tests.integration.policy.support import MERGE, POLICIES, Answer, Gate, poli
 from tests.support import sizes
 from tests.support.api import Object, wait_for
 
-POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 50
-SEED, SEED_OF_CHANGES = sizes.seed(20262474), sizes.seed(20261181)
+POLICIES_EACH, NAMESPACES, TRAININGS = 4, 6, 24
+SEED, SEED_OF_CHANGES = sizes.seed(20265231), sizes.seed(20261181)
 """The first one meets every rule and outcome in few rounds."""
 WARNING_CUT = 256
 """The API server cuts each warning to so many characters once all of a request have more than 4096."""

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from hack.prepare.helm import CHART, ROOT
-from tests.integration.chart.conftest import APART, CRD, NAMESPACE, POLICY_CRD
+from hack.prepare.helm import CHART, ROOT, merged
+from tests.integration.chart.conftest import APART, CRD, LEAN, NAMESPACE, POLICY_CRD
 from tests.integration.conftest import install_crds
 from tests.integration.policy.conftest import VALUES, install
 from tests.integration.policy.support import MERGE, POLICIES, Gate, exception
@@ -13,6 +13,8 @@ from tests.support.api import Object, wait_for, wait_served
 from tests.support.builders import training
 
 CLINICAL = f"{POLICIES}/clinical"
+ALONE = merged(APART, LEAN)
+"""Values of a release in which little but this policy is new to the API server."""
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -51,43 +53,43 @@ def edited(gate: Gate) -> Object:
     return changed
 
 
-def test_it_comes_with_the_definitions_and_closes_clinical_namespaces(emptied: Gate) -> None:
-    emptied.site.install()
-    namespace = emptied.namespace(clinical="true")
-    denied = wait_for("admission to know it", lambda: emptied.create(training(namespace)).warned("nnunet-policy-warn"))
+def test_it_closes_clinical_namespaces(defined: Gate) -> None:
+    defined.site.install(APART)
+    namespace = defined.namespace(clinical="true")
+    denied = wait_for("admission to know it", lambda: defined.create(training(namespace)).warned("nnunet-policy-warn"))
     assert denied[0].startswith("policy clinical: spec.schedule.epochs is 10, must be at least 1000; ")
-    assert emptied.create(training(emptied.namespace())).ok
+    assert defined.create(training(defined.namespace())).ok
 
 
 def test_neither_upgrade_nor_rollback_nor_a_new_install_changes_what_it_has_become(defined: Gate) -> None:
     site = defined.site
-    site.install(APART)
+    site.install(ALONE)
     wanted = edited(defined)
-    site.upgrade(APART)
+    site.upgrade(ALONE)
     assert clinical(defined) == wanted
     site.helm("rollback", "nnunet-operator", "1")
     assert clinical(defined) == wanted
-    site.upgrade({**VALUES, **APART})
+    site.upgrade(merged(ALONE, VALUES))
     assert clinical(defined) == wanted, "no longer asked for, it stays"
     site.uninstall()
     assert clinical(defined) == wanted
-    site.install(APART)
+    site.install(ALONE)
     assert clinical(defined) == wanted
 
 
 def test_it_comes_with_an_upgrade_and_comes_back_with_the_next(defined: Gate) -> None:
     site = defined.site
-    site.install({**VALUES, **APART})
+    site.install(merged(ALONE, VALUES))
     assert defined.ask("GET", CLINICAL).status == 404
-    site.upgrade({"policies": {"clinical": {"mode": "Audit"}}, **APART})
+    site.upgrade(merged(ALONE, {"policies": {"clinical": {"mode": "Audit"}}}))
     assert clinical(defined)["mode"] == "Audit"
     defined.done("DELETE", CLINICAL)
     site.helm("upgrade", "nnunet-operator", str(CHART), "--reset-then-reuse-values")
     assert clinical(defined)["mode"] == "Audit"
 
 
-def test_without_crds_keep_it_goes_with_its_definition(emptied: Gate) -> None:
-    emptied.site.install({"crds": {"keep": False}})
+def test_it_comes_with_its_definition_and_goes_with_it_without_crds_keep(emptied: Gate) -> None:
+    emptied.site.install(merged(LEAN, {"crds": {"keep": False}}))
     assert clinical(emptied)
     emptied.site.uninstall()
     gone = lambda: emptied.ask("GET", f"{CRDS}/{POLICY_CRD}").status == 404  # noqa: E731

@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from tests.integration.runtime.bring import policy
 from tests.integration.runtime.stage import NOWHERE, Stage, brings
 from tests.support.api import Api, ApiError, Object
-from tests.support.claims import are_bound, make_claims, make_volumes
+from tests.support.claims import are_bound, make_bound_claims
 from tests.support.mutations import Mutations
 from tests.support.quota import allow, forbid
 
@@ -109,8 +109,7 @@ def claim_refused(stage: Stage) -> Iterator[None]:
 @brings
 def claim_deleted(stage: Stage) -> Iterator[None]:
     api, namespace, name = stage.lab.api, stage.lab.namespace, "leaving"
-    make_claims(api, namespace, name)
-    make_volumes(api, namespace, name)
+    make_bound_claims(api, namespace, name)
     stage.lab.wait("the claim to be bound", lambda: are_bound(api, namespace, name))
     volume = {"name": "raw", "persistentVolumeClaim": {"claimName": name}}
     spec = {**TRIAL["spec"], "volumes": [volume], "nodeName": stage.node}

@@ -11,7 +11,7 @@ from nnunet_api.contract import METRICS_PORT
 from tests.integration.conftest import Lab, make_namespace
 from tests.support.api import Api, Object
 from tests.support.builders import training
-from tests.support.claims import make_claims, make_volumes
+from tests.support.claims import make_bound_claims, make_claims
 from tests.support.made_trainings import FULL_POD_TEMPLATE
 from tests.support.node import FakeNode
 from tests.support.process import OperatorProcess
@@ -61,8 +61,7 @@ def wait_scheduled(lab: Lab) -> None:
 
 def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
     """Planning fits the node; the folds need a GPU that it does not have."""
-    make_claims(lab.api, lab.namespace)
-    make_volumes(lab.api, lab.namespace)
+    make_bound_claims(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.end(lab.kubelet.pod("hippo", "plan"))
@@ -74,8 +73,7 @@ def test_waiting_for_a_gpu(lab: Lab, node: str) -> None:
 
 def test_image_that_can_not_start(lab: Lab, node: str) -> None:
     """The kubelet says why; the user reads which image and what to check."""
-    make_claims(lab.api, lab.namespace)
-    make_volumes(lab.api, lab.namespace)
+    make_bound_claims(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     lab.kubelet.wait(
@@ -164,8 +162,7 @@ def test_quota_refuses_the_next_pod(lab: Lab) -> None:
 
 def test_a_volume_that_can_not_be_attached(lab: Lab, node: str) -> None:
     """The pod has a node and does not start there; only Events tell why, and only while they are the latest word."""
-    make_claims(lab.api, lab.namespace)
-    make_volumes(lab.api, lab.namespace)
+    make_bound_claims(lab.api, lab.namespace)
     lab.apply(training(lab.namespace))
     wait_scheduled(lab)
     pod = lab.kubelet.pod("hippo", "plan")

@@ -20,7 +20,7 @@ from tests.support.api import Api, Object
 from tests.support.chaos_node import ChaosNode
 from tests.support.chaos_people import People
 from tests.support.chaos_scripts import Life, draw, faults
-from tests.support.claims import are_bound, make_claims, make_volumes
+from tests.support.claims import are_bound, make_bound_claims
 from tests.support.mutations import Mutations
 from tests.support.node import FakeNode
 
@@ -35,8 +35,7 @@ REST_SECONDS = 3
 def node(api: Api, lab: Lab) -> Iterator[str]:
     """A node that has room for all, in a namespace with claims."""
     room = {"cpu": "2000", "memory": "8Ti", "pods": "2000", "nvidia.com/gpu": "2000"}
-    make_claims(api, lab.namespace)
-    make_volumes(api, lab.namespace)
+    make_bound_claims(api, lab.namespace)
     lab.wait("the claims to be bound", lambda: are_bound(api, lab.namespace))  # a scheduler that finds none waits
     with FakeNode(api, f"node-{uuid.uuid4().hex[:8]}", **room) as name:
         yield name

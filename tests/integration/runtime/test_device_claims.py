@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import Lab
 from tests.support.api import Api
 from tests.support.builders import training
-from tests.support.claims import make_claims, make_volumes
+from tests.support.claims import make_bound_claims
 from tests.support.devices import Devices
 from tests.support.node import FakeNode
 
@@ -30,8 +30,7 @@ def node_of(lab: Lab, stage: str, fold: str = "") -> str:
 
 def test_each_fold_gets_its_gpu_by_a_claim_of_its_own(lab: Lab, devices: Devices) -> None:
     """Two folds, one device: the second says for what it waits, and gets it when the first has ended."""
-    make_claims(lab.api, lab.namespace)
-    make_volumes(lab.api, lab.namespace)
+    make_bound_claims(lab.api, lab.namespace)
     devices.template(lab.namespace, "one-gpu")
     lab.apply(training(lab.namespace, resources={"gpuClaimTemplateName": "one-gpu"}))
     lab.wait("planning to have a node", lambda: node_of(lab, "plan"))

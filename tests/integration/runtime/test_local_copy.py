@@ -8,7 +8,7 @@ import pytest
 from tests.integration.conftest import Lab
 from tests.support.api import Api, ApiError, Object, wait_for
 from tests.support.builders import training
-from tests.support.claims import make_claims, make_volumes
+from tests.support.claims import make_bound_claims
 from tests.support.node import FakeNode
 from tests.support.trainer import Trainer
 
@@ -87,8 +87,7 @@ def test_what_waits_is_made_anew_with_it_and_nothing_else_of_storage_may_change(
 
 def test_each_pod_gets_a_claim_of_its_own(lab: Lab) -> None:
     """By the real controllers. A class that there is not is said as for any claim."""
-    make_claims(lab.api, lab.namespace)
-    make_volumes(lab.api, lab.namespace)
+    make_bound_claims(lab.api, lab.namespace)
     claim = {"storageClassName": f"absent-{lab.namespace}", "size": "1Gi"}
     with FakeNode(lab.api, f"node-{uuid.uuid4().hex[:8]}", **{"nvidia.com/gpu": "1"}):
         lab.apply(training(lab.namespace, folds=[0], storage=local(claim=claim)))

@@ -14,7 +14,7 @@ from tests.integration.conftest import Lab, make_namespace
 from tests.integration.runtime import bring, bring_by_others  # noqa: F401  they fill the table
 from tests.integration.runtime.stage import BRING, Stage
 from tests.support.api import Api, Object
-from tests.support.claims import make_claims, make_volumes
+from tests.support.claims import make_bound_claims
 from tests.support.launch import Nursery
 from tests.support.node import FakeNode
 from tests.support.process import OperatorProcess
@@ -52,8 +52,7 @@ def stage(api: Api, cluster: Cluster, nursery: Nursery, tmp_path_factory: pytest
     operator.start()
     trainer = Trainer(f"{ADDRESSES}.79")
     for namespace in namespaces:
-        make_claims(api, namespace)
-        make_volumes(api, namespace)
+        make_bound_claims(api, namespace)
     claim = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}, "storageClassName": ""}
     path = f"/api/v1/namespaces/{namespaces[0]}/persistentvolumeclaims"
     api.request("POST", path, {"metadata": {"name": "unbound"}, "spec": claim})

@@ -213,7 +213,7 @@ def test_a_fold_that_stands_still_is_restarted_from_its_checkpoint(lab: Lab, tra
 
 
 def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
-    """Without restartOnStall nothing is touched. A new operator knows of it; switched on, the restart follows."""
+    """Without restartOnStall nothing is touched. A new operator knows of it, although it has measured nothing yet."""
     trainer.says(3)
     lab.apply(training(lab.namespace, **STALL))
     lab.plan_and_train()
@@ -228,9 +228,6 @@ def test_a_stall_survives_the_operator(lab: Lab, trainer: Trainer) -> None:
     lab.look()
     assert lab.status() == before, lab.describe()
     assert lab.kubelet.pod("hippo", "fold", "0")["metadata"]["uid"] == pod["metadata"]["uid"]
-    lab.set(restartOnStall=True)
-    lab.wait("the restart", lambda: lab.status()["folds"][0]["stallRestarts"] == 1)
-    another_pod(lab, pod)
 
 
 def another_pod(lab: Lab, first: Object) -> Object:

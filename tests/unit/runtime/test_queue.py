@@ -7,8 +7,9 @@ import pytest
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.keys import Key, Request
+from nnunet_operator.runtime.patience import USUAL
 from nnunet_operator.runtime.queue.workers import Outcome, work
-from nnunet_operator.runtime.queue.workqueue import BACKOFF_LIMIT_SECONDS, BACKOFF_SECONDS, WorkQueue
+from nnunet_operator.runtime.queue.workqueue import BACKOFF_SECONDS, WorkQueue
 from tests.unit.runtime.clock import run
 
 A, B, C = (Request("NnunetTraining", "clinic", name) for name in "abc")
@@ -105,7 +106,7 @@ def test_delays_after_errors_double_up_to_a_limit_and_start_over() -> None:
 
     delays, after, least = run(scenario())
     assert delays[:4] == [BACKOFF_SECONDS * factor for factor in (1, 2, 4, 8)]
-    assert delays[-1] == BACKOFF_LIMIT_SECONDS
+    assert delays[-1] == USUAL.errors
     assert after == BACKOFF_SECONDS and least == BACKOFF_SECONDS / 2
 
 

@@ -6,9 +6,6 @@ from nnunet_operator.core.decision import Action, Start, Stop
 from nnunet_operator.kube.views import JobView
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 
-MOMENT_SECONDS = 10.0
-"""For how long an API server may say that it can't, before a status tells of it."""
-
 
 @dataclass
 class Acted:

@@ -34,7 +34,7 @@ from nnunet_operator.runtime.client.resources import (
     TEST_SETS,
     TRAININGS,
 )
-from nnunet_operator.runtime.controllers.acted import MOMENT_SECONDS, Acted, answers, said_by
+from nnunet_operator.runtime.controllers.acted import Acted, answers, said_by
 from nnunet_operator.runtime.controllers.compared import compared_of
 from nnunet_operator.runtime.controllers.concerned import (
     all_where_it_differs,
@@ -226,7 +226,7 @@ class Trainings:
     async def _tell_unread(self, key: Key, body: Manifest, before: NnunetTrainingStatus, said: str) -> None:
         """Say what the API server answers for longer to who wants to know how things are; nothing where it is away."""
         self._failing.setdefault(key, asyncio.get_running_loop().time())
-        if said and self._fails_for(key) > MOMENT_SECONDS:
+        if said and self._fails_for(key) > self._patience.moment:
             await self._report(key, body, before, Decision(while_unread(before, said)))
 
     async def _act(self, key: Key, world: _World, decision: Decision) -> Acted:
@@ -236,7 +236,7 @@ class Trainings:
         the next ones are not tried, and the same is said of them.
         """
         deeds = Acted()
-        lasts = self._fails_for(key) > MOMENT_SECONDS
+        lasts = self._fails_for(key) > self._patience.moment
         # With the new status, because its provenance pins the image for all Jobs to come.
         training = replace(world.training, status=decision.status)
         stuck: ApiError | Unreachable | None = None

@@ -19,6 +19,7 @@ from nnunet_operator.runtime.client.client import Client
 from nnunet_operator.runtime.errors import retry_after
 from nnunet_operator.runtime.informers.informer import Informer
 from nnunet_operator.runtime.lasting import Backoff, is_cancelled
+from nnunet_operator.runtime.patience import USUAL, Patience
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,6 @@ RESTART_SECONDS = 2.0
 LONGEST_RESTART_SECONDS = 60.0
 SOUND_SECONDS = 60.0
 """Time that kopf has to run for its next end to count as a first one."""
-REFUSED_SECONDS = 15.0
-"""Least time between two requests for what the API server refuses or does not have (403, 404)."""
 WATCH_INTERVAL_SECONDS = 1.0
 """Least time between two watches of the same objects."""
 CHUNK = 25
@@ -103,9 +102,10 @@ class _Pace:
     when the API server answers again after it did not: it may have lost what was written.
     """
 
-    def __init__(self, reconnected: Callable[[], None]) -> None:
+    def __init__(self, reconnected: Callable[[], None], refused_seconds: float = USUAL.refused) -> None:
         self._next: dict[str, float] = {}
         self._reconnected = reconnected
+        self._refused_seconds = refused_seconds
         self._lost = False
 
     async def __call__(
@@ -128,7 +128,7 @@ class _Pace:
             self._reconnected()
         wait = retry_after(response.headers) if response.status in (429, 503) else None
         if response.status in (403, 404):
-            wait = REFUSED_SECONDS
+            wait = self._refused_seconds
         if wait is not None:
             self._next[path] = max(self._next.get(path, 0.0), loop.time() + wait)
         if wait is not None and response.status in (429, 503):
@@ -190,6 +190,7 @@ class Watches:
         settings: kopf.OperatorSettings,
         metrics: Metrics,
         reconnected: Callable[[], None] = lambda: None,
+        patience: Patience = USUAL,
     ) -> None:
         """`register` adds the handlers to a registry; `reconnected` is called when the API server answers again."""
         self._reconnected = reconnected
@@ -199,6 +200,7 @@ class Watches:
         self._namespaces = namespaces
         self._settings = settings
         self._metrics = metrics
+        self._patience = patience
 
     async def run(self, stop: asyncio.Event, started: Callable[[], None]) -> None:
         """Watch until `stop` is set. `started` is called each time that kopf has taken the signal handlers."""
@@ -266,6 +268,6 @@ class Watches:
         """Return a session for kopf with the connection settings of the operator's client."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=self._client.ssl_context),
-            middlewares=(_Pace(self._reconnected), _Credentials(self._client)),
+            middlewares=(_Pace(self._reconnected, self._patience.refused), _Credentials(self._client)),
         )
         return kopf.AiohttpSession(server=self._client.configuration.host, aiohttp_session=session)

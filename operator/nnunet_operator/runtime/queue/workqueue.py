@@ -14,11 +14,10 @@ from collections.abc import Callable
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.keys import Request
 from nnunet_operator.runtime.lasting import delay_after
+from nnunet_operator.runtime.patience import USUAL, Patience
 
 BACKOFF_SECONDS = 0.5
 """Delay after the first error; it doubles with each further one."""
-BACKOFF_LIMIT_SECONDS = 15.0
-"""Longest delay after an error. Bounds how late an operator is when an API server comes back."""
 
 
 class _Lane:
@@ -56,10 +55,13 @@ class _Lane:
 class WorkQueue:
     """De-duplicating queue with delays. All methods must be called in the event loop that it was made in."""
 
-    def __init__(self, metrics: Metrics, jitter: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, metrics: Metrics, patience: Patience = USUAL, jitter: Callable[[], float] = random.random
+    ) -> None:
         """`jitter` returns a number from 0 to 1 that spreads the delays after errors."""
         self._loop = asyncio.get_running_loop()
         self._metrics = metrics
+        self._longest_delay = patience.errors
         self._jitter = jitter
         self._lanes: OrderedDict[str, _Lane] = OrderedDict()  # by kind; the one whose turn it is comes first
         self._waiters: deque[asyncio.Future[None]] = deque()
@@ -95,7 +97,7 @@ class WorkQueue:
         `at_least` are the seconds that the API server asked to be left alone: no other delay makes it due before.
         """
         self._errors[request] = errors = self._errors.get(request, 0) + 1
-        delay = max(delay_after(errors, BACKOFF_SECONDS, BACKOFF_LIMIT_SECONDS, self._jitter), at_least or 0.0)
+        delay = max(delay_after(errors, BACKOFF_SECONDS, self._longest_delay, self._jitter), at_least or 0.0)
         if at_least:
             self.add_after_quiet(request, delay)
         else:

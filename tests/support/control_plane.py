@@ -1,0 +1,15 @@
+"""The control planes of the integration tests."""
+
+from collections.abc import Sequence
+
+from hack.localcluster import Cluster
+from tests.support.sizes import SOAK
+from tests.support.worker import WORKER
+
+
+def control_plane(name: str, api_server: Sequence[str] = ()) -> Cluster:
+    """Return a control plane of this process, which is not up yet. `api_server`: more arguments of its API server.
+
+    Its Job controller is hurried, because most of what tests wait for are Jobs. Soak tests have it as it is.
+    """
+    return Cluster(f"{name}{WORKER}", control_plane_only=True, hurried_jobs=not SOAK, api_server=api_server)
