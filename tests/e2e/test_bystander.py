@@ -62,6 +62,7 @@ def begun(lab: Lab) -> Iterator[Bystander]:
     lab.make_namespace(NAMESPACE)
     with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS):
         yield Bystander(lab)
+    lab.wait_admission()
     lab.begin()
 
 

@@ -17,7 +17,7 @@ from tests.e2e.person import Person, contents, make_person
 
 NAME = "Dataset510_Pushed"
 BIG = "labelsTr/zz_big.bin"
-BIG_BYTES = 200_000_000
+BIG_BYTES = 120_000_000
 """It takes seconds to send, after all others: time enough to cut it off."""
 
 
@@ -30,7 +30,8 @@ def person(lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Person:
 @pytest.fixture
 def pushed(lab: Lab, person: Person) -> Path:
     """The dataset on the volume, where it is whole."""
-    person.run("dataset", "push", NAME)
+    if not contents(person.folder / NAME).items() <= contents(volume(lab)).items():
+        person.run("dataset", "push", NAME)
     return volume(lab)
 
 
