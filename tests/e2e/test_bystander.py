@@ -188,11 +188,9 @@ def test_it_goes_on_while_the_api_server_is_gone(bystander: Bystander) -> None:
     time.sleep(sizes.OUTAGE_SECONDS)
     lab.cluster.start_component("kube-apiserver")
     # It may refuse what is asked of custom resources for up to half a minute: its storage of them is initialised then.
-    served = ("get", "nnt", NAME, "-n", NAMESPACE, "-o", "name")
-    kube.wait(
-        "trainings to be served", lambda: kube.run(*served, check=False).startswith("nnunettraining"), timeout=180
-    )
-    lab.wait_admission()
+    asked = ("get", "nnt", NAME, "-n", NAMESPACE, "-o", "name")
+    served = lambda: kube.run(*asked, check=False).startswith("nnunettraining")  # noqa: E731
+    kube.wait("trainings to be served", served, timeout=180)
     bystander.trains_on()
     now = lab.operator_pod()
     assert now["metadata"]["name"] == operator["metadata"]["name"]
