@@ -7,24 +7,32 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
 import pytest
+import urllib3
 
 from hack import images
 from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
-from tests.support.kube import Kube, Object
+from tests.support.api import ApiError
+from tests.support.kube import Kube, Object, condition
 from tests.support.sizes import SOAK
 from tests.support.small_training import DATASET, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
 PROGRAM = str(Path(sys.executable).parent / "nnunetctl")
-GPUS = 6
+GPUS = 8
 """Half of them are held for long by trainings that stand still."""
+MOST_STORIES, MOST_PLANNED = 16, 4
+T = TypeVar("T")
 CLAIMS = ("nnunet-raw", "nnunet-preprocessed", "nnunet-results")
 
 
@@ -34,13 +42,46 @@ class Lab:
     OPERATOR_NAMESPACE = "nnunet-system"
     RELEASE = "nnunet-operator"
 
-    def __init__(self, cluster: Cluster, references: dict[str, str]) -> None:
+    def __init__(self, cluster: Cluster, references: dict[str, str], folder: Path) -> None:
         self.cluster = cluster
         self.references = references
         self.kube = Kube(cluster.kubectl, cluster.kubeconfig)
         self.namespace = "e2e"
         self.monitoring: Monitoring  # runs as long as the tests do
+        self.loading: Future[None]  # of the images that trainings run by
+        self.pictures: Path | None = None
+        self.stories: list[Callable[[Lab], Any]] = []
+        self._folder = folder
         self._volumes: dict[tuple[str, str], Path] = {}
+        self._told: dict[Callable[[Lab], Any], Future[Any]] = {}
+        self._tellers = ThreadPoolExecutor(MOST_STORIES, "story")
+
+    # --- what happens beside the tests
+
+    def begin(self) -> None:
+        """Let the stories of this run happen from now on, beside the tests and each other."""
+        for story in self.stories:
+            self._begin(story)
+
+    def told(self, story: Callable[["Lab"], T]) -> T:
+        """Return what a story tells when it is over, or raise what it raised: it happens once."""
+        found: T = self._begin(story).result()
+        return found
+
+    def _begin(self, story: Callable[["Lab"], T]) -> "Future[T]":
+        if story not in self._told:
+            self._told[story] = self._tellers.submit(story, self)
+        return self._told[story]
+
+    def end(self) -> None:
+        """Begin no more of them. Those that go on end when there is no cluster any more."""
+        self._tellers.shutdown(wait=False, cancel_futures=True)
+
+    def new_folder(self, name: str) -> Path:
+        """Make a folder that lasts as long as the tests do."""
+        folder = self._folder / name
+        folder.mkdir()
+        return folder
 
     # --- trainings that stand still
 
@@ -59,12 +100,17 @@ class Lab:
         try:
             yield
         finally:
-            self.kube.run("delete", "nnt", name, "-n", namespace, "--wait=false", "--ignore-not-found", check=False)
+            self.drop(name, namespace)
 
-    def hold(self, name: str, before: int | None, namespace: str = "") -> None:
+    def drop(self, name: str, namespace: str = "") -> None:
+        """Delete a training, where it is still there, and wait for nothing."""
+        there = ("nnt", name, "-n", namespace or self.namespace)
+        self.kube.run("delete", *there, "--wait=false", "--ignore-not-found", check=False)
+
+    def hold(self, name: str, before: int | None, namespace: str = "", results: str = "nnunet-results") -> None:
         """Let a training of `held` stand still before another epoch (1 = first) from now on, or before none."""
         namespace = namespace or self.namespace
-        run = self.volume("nnunet-results", namespace) / self.kube.status(namespace, name)["runPath"]
+        run = self.volume(results, namespace) / self.kube.status(namespace, name)["runPath"]
         file, text = run / "hold", f"{before or 0:6d}"
         if not file.exists():
             (run / "hold.new").write_text(text)
@@ -89,10 +135,10 @@ class Lab:
         if args[0] != "uninstall":
             command += [str(CHART), *(f"--set-string={key}={value}" for key, value in values.items())]
             # A frozen trainer is waited for so long; the others end within a second.
-            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=20"]
+            command += ["--set=settings.progressPollSeconds=2", "--set=trainer.terminationGracePeriodSeconds=10"]
         command += [*args[2:], f"--namespace={self.OPERATOR_NAMESPACE}"]
         env = {**os.environ, "KUBECONFIG": str(self.cluster.kubeconfig)}
-        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=180, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, env=env, timeout=360, check=False)
         output = done.stdout + done.stderr
         if check and done.returncode != 0:
             raise AssertionError(f"helm {' '.join(args)}: {output}\n{self._operator_state()}")
@@ -100,7 +146,7 @@ class Lab:
 
     def install(self, *args: str) -> None:
         """Install or upgrade the operator and wait until it is ready."""
-        self.helm("upgrade", self.RELEASE, "--install", "--create-namespace", "--wait", "--timeout=120s", *args)
+        self.helm("upgrade", self.RELEASE, "--install", "--create-namespace", "--wait", "--timeout=300s", *args)
         self.wait_admission()
 
     def admission(self, body: Object) -> str:
@@ -111,12 +157,12 @@ class Lab:
         """Wait until trainings are admitted: an API server that has just started, or just got the definitions, may not
         know the kind of the policies for 30 s, and refuses each training meanwhile."""
         trial = training("trial", "default")
-        self.kube.wait("trainings to be admitted", lambda: "trial created" in self.admission(trial), timeout=90)
+        self.kube.wait("trainings to be admitted", lambda: "trial created" in self.admission(trial), timeout=180)
 
     def uninstall(self) -> None:
         """Uninstall the operator and wait until its pod is gone."""
-        self.helm("uninstall", self.RELEASE, "--wait", "--timeout=120s")
-        self.kube.wait("the operator's pod to be gone", lambda: not self._operator_pods(), timeout=60)
+        self.helm("uninstall", self.RELEASE, "--wait", "--timeout=300s")
+        self.kube.wait("the operator's pod to be gone", lambda: not self._operator_pods(), timeout=180)
 
     def _operator_pods(self) -> list[Object]:
         return self.kube.list("pods", self.OPERATOR_NAMESPACE, "app.kubernetes.io/name=nnunet-operator")
@@ -164,20 +210,23 @@ class Lab:
         """Return the folder on this machine that backs a claim."""
         return self._volumes[namespace or self.namespace, claim]
 
-    def make_namespace(self, name: str, small_results: bool = False) -> None:
+    def make_namespace(self, name: str) -> None:
         """Make a namespace under the restricted Pod Security Standard, with claims and the demo dataset."""
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.kube.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
         for claim in CLAIMS:
-            size = "96Mi" if small_results and claim == "nnunet-results" else "10Gi"
-            limited = small_results and claim == "nnunet-results"
-            self._volumes[name, claim] = self.cluster.make_volume(claim, namespace=name, size=size, limited=limited)
+            self._volumes[name, claim] = self.cluster.make_volume(claim, namespace=name)
         write_dataset(self.volume("nnunet-raw", name))
 
-    def filling(self, namespace: str) -> Callable[..., Callable[[], None]]:
-        """Return a function that fills the small results volume of a namespace up, save for `leave` bytes, and returns
-        the function that makes room again."""
-        folder = self.volume("nnunet-results", namespace)
+    def make_small_volume(self, claim: str) -> None:
+        """Make one more claim, which can be filled up."""
+        folder = self.cluster.make_volume(claim, namespace=self.namespace, size="96Mi", limited=True)
+        self._volumes[self.namespace, claim] = folder
+
+    def filling(self, claim: str) -> Callable[..., Callable[[], None]]:
+        """Return a function that fills a small volume up, save for `leave` bytes, and returns the function that makes
+        room again."""
+        folder = self.volume(claim)
 
         def fill(leave: int = 0) -> Callable[[], None]:
             ballast = folder / "ballast"
@@ -200,50 +249,119 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, help="folder for the dashboards as they are drawn of a real training")
 
 
-PLACES = {"test_cluster": 0, "test_cli": 1, "test_control_plane": 2, "test_comparison": 4, "test_recipe": 5}
-"""Where modules come that do not stand in the middle: first what has to have the machine for itself, then what needs no
-training, while those of the background are planned, and last what is judged of those that train longest."""
+PLACES = {
+    "test_cluster": 0,
+    "test_cli": 1,
+    "test_control_plane": 2,
+    "test_bystander": 3,
+    "test_training": 5,
+    "test_comparison": 6,
+    "test_recipe": 7,
+    "test_training_end": 8,
+}
+"""Where modules come that do not stand in the middle (4): first what has to have the machine for itself, then what
+needs no training, while those of the background are planned, then what ends the operator, and last what is judged of
+those that train longest."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the modules, so that waits fall together."""
-    items.sort(key=lambda item: PLACES.get(item.path.stem, 3))
-
-
-@pytest.fixture(scope="session")
-def pictures(request: pytest.FixtureRequest) -> Path | None:
-    """Where the dashboards are to be drawn for the docs; None where nobody wants to keep them."""
-    chosen: Path | None = request.config.getoption("--pictures")
-    return chosen
+    items.sort(key=lambda item: PLACES.get(item.path.stem, 4))
 
 
 @pytest.fixture(scope="session")
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1.
 
-    What the modules of this run name in `in_the_background` trains from the beginning, and fills the waits of others.
+    Two things of a module fill the waits of others. What it names in `in_the_background` trains from the beginning.
+    What its STORIES do is done beside other tests, when none of this run ends the operator or the API server any more.
     """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
-    cluster = Cluster("e2e", gpus=GPUS, hurried_jobs=not SOAK)
+    cluster = Cluster("e2e", gpus=GPUS, hurried=not SOAK)
     cluster.up()
+    laboratory = Lab(cluster, built, tmp_path_factory.mktemp("laboratory"))
+    laboratory.pictures = request.config.getoption("--pictures")
+    modules = list(dict.fromkeys(item.module for item in request.session.items if isinstance(item, pytest.Function)))
+    laboratory.stories = [story for module in modules for story in getattr(module, "STORIES", ())]
     try:
-        # The largest first: what it is made from has no layer besides.
-        names = ("operator", "dishonest", "trainer")
-        references = {name: cluster.load_image(built[name]) for name in names}
-        laboratory = Lab(cluster, references)
-        laboratory.install()
-        laboratory.make_namespace(laboratory.namespace)
-        _dataset_without_labels(laboratory.volume("nnunet-raw"))
+        cluster.load_image(built["operator"])
         with monitoring(laboratory.kube, cluster.kubeconfig, tmp_path_factory.mktemp("prometheus")) as watching:
             laboratory.monitoring = watching
-            modules = dict.fromkeys(item.module for item in request.session.items if isinstance(item, pytest.Function))
-            for begun in filter(None, (getattr(module, "in_the_background", None) for module in modules)):
-                laboratory.kube.apply(*begun(laboratory))
+            begun = _furnish(laboratory, modules)
+            feeding = ThreadPoolExecutor(1).submit(_feed, laboratory, begun)
+            if not any(getattr(module, "ENDS_THE_OPERATOR", False) for module in modules):
+                laboratory.begin()
             yield laboratory
+            if feeding.done():
+                feeding.result()
     finally:
+        laboratory.end()
         if not os.environ.get("KEEP"):
             cluster.down()
+
+
+def _furnish(lab: Lab, modules: list[ModuleType]) -> list[Object]:
+    """Install the operator, make what there is to be in the cluster, and return what is to be planned and trained.
+
+    The images for that come to the node meanwhile: API servers and helm wait for clocks, too.
+    """
+
+    def load() -> None:
+        # The largest first: what it is made from has no layer besides.
+        for name in ("dishonest", "trainer"):
+            lab.cluster.load_image(lab.references[name])
+
+    with ThreadPoolExecutor(1) as beside:
+        lab.loading = beside.submit(load)
+        lab.install()
+        lab.make_namespace(lab.namespace)
+        _dataset_without_labels(lab.volume("nnunet-raw"))
+        hooks = [module.in_the_background for module in modules if hasattr(module, "in_the_background")]
+        bodies = [hook(lab) for hook in hooks]
+        lab.loading.result()
+    if rest := [body for each in bodies for body in each if not _is_planned(body)]:
+        lab.kube.apply(*rest)
+    # In turns, so that those that train longest are not all among the last.
+    turns = zip_longest(*(filter(_is_planned, each) for each in bodies))
+    return [body for turn in turns for body in turn if body]
+
+
+def _is_planned(body: Object) -> bool:
+    return body["kind"] == "NnunetTraining" and not body["spec"].get("suspend")
+
+
+def _feed(lab: Lab, trainings: list[Object]) -> None:
+    """Apply trainings one after the other, so that no more than MOST_PLANNED are planned at a time.
+
+    Planning asks for much memory, and where all of them do, pods that tests wait for find no room. A test that needs
+    one earlier applies it itself.
+    """
+    planning: list[Object] = []
+
+    def room() -> bool:
+        try:
+            planning[:] = [body for body in planning if not _planned(lab, body)]
+        except (ApiError, urllib3.exceptions.HTTPError):  # the API server is away
+            return False
+        return len(planning) < MOST_PLANNED
+
+    for body in trainings:
+        lab.kube.wait("room to plan one more training", room, timeout=1200)
+        lab.kube.wait("a training to be applied", partial(_applied, lab, body), timeout=180)
+        planning.append(body)
+
+
+def _planned(lab: Lab, body: Object) -> bool:
+    """Tell whether a training that was applied is planned, or is no more."""
+    found = lab.kube.get("nnt", body["metadata"]["name"], body["metadata"]["namespace"])
+    done = (condition(found.get("status", {}), kind).get("status") for kind in ("DatasetReady", "Failed"))
+    return not found or "True" in done
+
+
+def _applied(lab: Lab, body: Object) -> bool:
+    said = lab.kube.run("apply", "-f", "-", stdin=json.dumps(body), check=False)
+    return said.strip().endswith(("created", "configured", "unchanged"))
 
 
 def _dataset_without_labels(raw: Path) -> None:

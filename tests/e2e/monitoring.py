@@ -20,6 +20,8 @@ SCRAPE_SECONDS = 4
 EVALUATION_SECONDS = 2
 FOR_SECONDS = 4
 """What stands for minutes in the `for` of alerts that tests wait for."""
+WAIT_SECONDS = 180.0
+"""How long is waited for what comes within seconds: where scrapes fail, what was waited for begins anew."""
 LONG_FOR = ("h", "15m", "30m")
 """How a `for` ends that stays as it is, so that what is short of it raises no alert here either."""
 
@@ -36,14 +38,14 @@ class Monitoring:
         found = self.prometheus.query(expression)
         return float(found[0]["value"][1]) if found else None
 
-    def wait_value(self, expression: str, timeout: float = 60) -> float:
+    def wait_value(self, expression: str, timeout: float = WAIT_SECONDS) -> float:
         """Wait until an expression has a series and return its value."""
         found: float = self._kube.wait(
             f"a series of {expression}", lambda: (value := self.value(expression)) is not None and (value,), timeout
         )[0]
         return found
 
-    def wait_values(self, expected: Mapping[str, float], timeout: float = 90) -> None:
+    def wait_values(self, expected: Mapping[str, float], timeout: float = WAIT_SECONDS) -> None:
         """Wait until expressions have these values; fail with those that they have instead."""
         deadline = time.monotonic() + timeout
         while found := {key: got for key, value in expected.items() if (got := self.value(key)) != value}:
@@ -66,7 +68,7 @@ class Monitoring:
             and labels.items() <= found["labels"].items()
         ]
 
-    def wait_alert(self, alert: str, timeout: float = 90, **labels: str) -> dict[str, Any]:
+    def wait_alert(self, alert: str, timeout: float = WAIT_SECONDS, **labels: str) -> dict[str, Any]:
         """Wait until an alert fires and return it."""
         fires: list[dict[str, Any]] = self._kube.wait(
             f"alert {alert} {labels}", lambda: self.firing(alert, **labels), timeout

@@ -20,6 +20,7 @@ from tests.support.small_training import training
 NAMESPACE, NAME = "e2e-bystander", "bystander"
 ABOUT = NAMESPACE, NAME
 EPOCHS, HELD_BEFORE = 8, 2
+ENDS_THE_OPERATOR = True
 POLICY: Object = {
     "apiVersion": "nnunet.dev/v1alpha1",
     "kind": "NnunetTrainingPolicy",
@@ -50,7 +51,7 @@ class Bystander:
         epoch = kube.status(*ABOUT)["folds"][0]["epoch"] + 1
         assert epoch < EPOCHS, "it has too few epochs for so many tests"
         self.lab.hold(NAME, epoch + 1, NAMESPACE)
-        fold = kube.wait_epoch(*ABOUT, epoch, timeout=90)["folds"][0]
+        fold = kube.wait_epoch(*ABOUT, epoch, timeout=180)["folds"][0]
         assert (fold["epoch"], fold["attempts"], fold["lostEpochs"]) == (epoch, 1, 0)
         assert self.pod() == self._pod
 
@@ -61,6 +62,8 @@ def begun(lab: Lab) -> Iterator[Bystander]:
     lab.make_namespace(NAMESPACE)
     with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS):
         yield Bystander(lab)
+    lab.wait_admission()
+    lab.begin()
 
 
 @pytest.fixture
@@ -185,9 +188,9 @@ def test_it_goes_on_while_the_api_server_is_gone(bystander: Bystander) -> None:
     time.sleep(sizes.OUTAGE_SECONDS)
     lab.cluster.start_component("kube-apiserver")
     # It may refuse what is asked of custom resources for up to half a minute: its storage of them is initialised then.
-    served = ("get", "nnt", NAME, "-n", NAMESPACE, "-o", "name")
-    kube.wait("trainings to be served", lambda: kube.run(*served, check=False).startswith("nnunettraining"), timeout=90)
-    lab.wait_admission()
+    asked = ("get", "nnt", NAME, "-n", NAMESPACE, "-o", "name")
+    served = lambda: kube.run(*asked, check=False).startswith("nnunettraining")  # noqa: E731
+    kube.wait("trainings to be served", served, timeout=180)
     bystander.trains_on()
     now = lab.operator_pod()
     assert now["metadata"]["name"] == operator["metadata"]["name"]
@@ -209,7 +212,7 @@ def test_a_policy_that_comes_later_holds_it(bystander: Bystander) -> None:
     assert "e2e-bystander" in said and "at least 1000" in said
     kube.wait("no pod of a fold", lambda: not kube.pods(*ABOUT, "fold"), timeout=90, about=ABOUT)
     kube.run("delete", "nntp", "e2e-bystander")
-    kube.wait("the alert to end", lambda: not lab.monitoring.firing("NnunetPolicyDenials", training=NAME), timeout=90)
+    kube.wait("the alert to end", lambda: not lab.monitoring.firing("NnunetPolicyDenials", training=NAME), timeout=180)
     kube.wait("a pod of a fold", lambda: kube.pods(*ABOUT, "fold"), timeout=90, about=ABOUT)
 
 

@@ -20,7 +20,15 @@ pytestmark = pytest.mark.soak
 EPOCHS = 7
 CALM, NAME = "undisturbed", "disturbed"
 SEED = 9
-
+SOMEBODY = "erin"
+"""Who edits the namespace and nothing else: so she may delete and evict pods."""
+RBAC = "rbac.authorization.k8s.io"
+EDITS: Object = {
+    "apiVersion": f"{RBAC}/v1",
+    "kind": "RoleBinding",
+    "roleRef": {"apiGroup": RBAC, "kind": "ClusterRole", "name": "edit"},
+    "subjects": [{"apiGroup": RBAC, "kind": "User", "name": SOMEBODY}],
+}
 
 HELD: dict[str, Any] = {
     "before": 3,
@@ -43,7 +51,8 @@ def left_in_peace(lab: Lab) -> Object:
 
 @pytest.fixture(scope="module")
 def disturbed(lab: Lab) -> Iterator[Lab]:
-    """The laboratory with a training that stands still before its third epoch."""
+    """The laboratory with a training that stands still before its third epoch, and somebody who may end its pods."""
+    lab.kube.apply({**EDITS, "metadata": {"name": SOMEBODY, "namespace": lab.namespace}})
     with lab.held(NAME, **HELD):
         lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=400)
         yield lab
@@ -81,10 +90,11 @@ def interrupted(lab: Lab, how: Callable[[Object], object]) -> Fold:
 
 @pytest.fixture(scope="module")
 def deleted(disturbed: Lab) -> Fold:
-    """Its pod is deleted."""
+    """Its pod is deleted by somebody who edits the namespace."""
 
     def delete(pod: Object) -> None:
-        disturbed.kube.run("delete", "pod", pod["metadata"]["name"], "-n", disturbed.namespace, "--wait=false")
+        there = ("pod", pod["metadata"]["name"], "-n", disturbed.namespace)
+        disturbed.kube.run("delete", *there, "--wait=false", f"--as={SOMEBODY}")
 
     return interrupted(disturbed, delete)
 
@@ -97,8 +107,8 @@ def killed(disturbed: Lab, deleted: Fold) -> Fold:
 
 @pytest.fixture(scope="module")
 def evicted(disturbed: Lab, killed: Fold) -> Fold:
-    """Then it is evicted."""
-    return interrupted(disturbed, disturbed.kube.evict)
+    """Then she evicts it."""
+    return interrupted(disturbed, lambda pod: disturbed.kube.evict(pod, SOMEBODY))
 
 
 def costs_at_most_an_epoch(lab: Lab, fold: Fold) -> None:
@@ -162,7 +172,7 @@ def test_the_result_is_that_of_a_training_left_in_peace(disturbed: Lab) -> None:
     kube.apply(left_in_peace(lab))
     lab.hold(NAME, None)
     (evaluating,) = kube.wait("the evaluation's pod", lambda: kube.pods(*about, "evaluate"), timeout=400, about=about)
-    kube.evict(evaluating)
+    kube.evict(evaluating, SOMEBODY)
     status = kube.wait_complete(*about, timeout=400)
     calm = kube.wait_complete(lab.namespace, CALM, timeout=400)
     fold, left = status["folds"][0], calm["folds"][0]

@@ -3,7 +3,6 @@
 A training that stands still is in test_disturbances.py, one that a policy holds in test_bystander.py.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from tests.e2e.conftest import Lab
@@ -18,13 +17,20 @@ SMALL = {
     "preprocessing": {"cpu": "1", "memory": "2Gi"},
 }
 
-FULL, SMALL_RESULTS = "volume-full", "e2e-small"
-UNTIL_FULL: dict[str, Any] = {"before": 2, "epochs": 5, "yields": True}
+SMALL_RESULTS = "small-results"
+FULL = "volume-full"
+# What it is planned with is that of the training of test_disturbances.py, so that what both need is made once.
+UNTIL_FULL: dict[str, Any] = {
+    "before": 3,
+    "epochs": 6,
+    "storage": {"results": {"claimName": SMALL_RESULTS}},
+    "yields": True,
+}
 
 
 def in_the_background(lab: Lab) -> list[Object]:
     """What fails without that anybody does something, and what stands still until its volume is full."""
-    lab.make_namespace(SMALL_RESULTS, small_results=True)
+    lab.make_small_volume(SMALL_RESULTS)
     # In the environment of the training of test_disturbances.py, so that what both need is made once.
     env = [{"name": "HOLD_BEFORE_EPOCH", "value": "3"}]
     image = lab.references["dishonest"]
@@ -33,13 +39,13 @@ def in_the_background(lab: Lab) -> list[Object]:
         yielding(training("no-labels", lab.namespace, dataset={"name": "Dataset502_NoLabels"})),
         yielding(training("too-small", lab.namespace, resources=SMALL)),
         yielding(training("diverging", lab.namespace, epochs=9, trainer=diverging, retryLimit=0)),
-        lab.held_training(FULL, SMALL_RESULTS, **UNTIL_FULL),
+        lab.held_training(FULL, **UNTIL_FULL),
     ]
 
 
-def failed(lab: Lab, name: str, reason: str, namespace: str = "") -> str:
+def failed(lab: Lab, name: str, reason: str) -> str:
     """Wait until a training has failed for a reason and return what it says."""
-    status = lab.kube.wait_finished(namespace or lab.namespace, name, timeout=400)
+    status = lab.kube.wait_finished(lab.namespace, name, timeout=400)
     found = condition(status, "Failed")
     assert (found["status"], found["reason"], status["phase"]) == ("True", reason, "Failed"), found
     return str(found["message"])
@@ -59,38 +65,47 @@ def test_a_loss_that_is_no_number(lab: Lab) -> None:
     assert "not finite numbers" in lab.first_command("NnunetTrainingLossNaN", lab.namespace, "diverging")
 
 
-def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
-    """The kernel kills the trainer; the message says which field to raise, and raising it mends the run."""
+def mended(lab: Lab) -> None:
+    """Raise the memory of a training that has met its end."""
     kube, namespace, name = lab.kube, lab.namespace, "too-small"
     assert "resources.memory" in failed(lab, name, "OutOfMemory")
     assert len(kube.pods(namespace, name, "fold")) <= 1
     kube.suspend(namespace, name, resources=SMALL | {"memory": "2Gi"})
     kube.resume(namespace, name)
     kube.wait_epoch(namespace, name, 1, timeout=300)
-    kube.run("delete", "nnt", name, "-n", namespace, "--wait=false")
+    lab.drop(name)
+
+
+def filled_up(lab: Lab) -> Object:
+    """Let a training meet a volume that is nearly full, full, and no longer; return the fold at its last epoch."""
+    kube, namespace, fill = lab.kube, lab.namespace, lab.filling(SMALL_RESULTS)
+    with lab.held(FULL, **UNTIL_FULL):
+        kube.wait_epoch(namespace, FULL, 2, timeout=400)
+        fill(leave=6 << 20)
+        lab.hold(FULL, 4, results=SMALL_RESULTS)  # how much is left is told after each epoch
+        lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=FULL)
+        said = lab.first_command("NnunetResultsVolumeFilling", namespace, FULL)
+        assert SMALL_RESULTS in said and f"{FULL}-fold-0" in said, said
+        free = fill()
+        lab.hold(FULL, None, results=SMALL_RESULTS)
+        assert "/nnunet/results" in failed(lab, FULL, "StorageFailed")
+        assert len(kube.pods(namespace, FULL, "fold")) == 1
+        free()
+        kube.suspend(namespace, FULL)
+        kube.resume(namespace, FULL)
+        found: Object = kube.wait_epoch(namespace, FULL, 6, timeout=300)["folds"][0]
+        return found
+
+
+STORIES = [mended, filled_up]
+
+
+def test_too_little_memory_is_named_and_not_retried(lab: Lab) -> None:
+    """The kernel kills the trainer; the message says which field to raise, and raising it mends the run."""
+    lab.told(mended)
 
 
 def test_a_full_results_volume_is_named_and_a_retry_goes_on(lab: Lab) -> None:
     """An alert comes before; the message names the volume; after room was made, suspend and resume goes on."""
-    with lab.held(FULL, SMALL_RESULTS, **UNTIL_FULL):
-        fold = fill_up_and_make_room(lab, FULL, SMALL_RESULTS, lab.filling(SMALL_RESULTS))
-    assert (fold["epoch"], fold["attempts"]) == (5, 2)
-
-
-def fill_up_and_make_room(lab: Lab, name: str, namespace: str, fill: Callable[..., Callable[[], None]]) -> Object:
-    """Let a training meet a volume that is nearly full, full, and no longer; return the fold at its last epoch."""
-    kube = lab.kube
-    kube.wait_epoch(namespace, name, 1, timeout=400)
-    fill(leave=6 << 20)
-    lab.hold(name, 3, namespace)  # how much is left is told after each epoch
-    lab.monitoring.wait_alert("NnunetResultsVolumeFilling", namespace=namespace, training=name)
-    assert "nnunet-results" in lab.first_command("NnunetResultsVolumeFilling", namespace, name)
-    free = fill()
-    lab.hold(name, None, namespace)
-    assert "/nnunet/results" in failed(lab, name, "StorageFailed", namespace)
-    assert len(kube.pods(namespace, name, "fold")) == 1
-    free()
-    kube.suspend(namespace, name)
-    kube.resume(namespace, name)
-    found: Object = kube.wait_epoch(namespace, name, 5, timeout=300)["folds"][0]
-    return found
+    fold = lab.told(filled_up)
+    assert (fold["epoch"], fold["attempts"]) == (6, 2)

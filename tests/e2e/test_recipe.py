@@ -50,6 +50,7 @@ def in_the_background(lab: Lab) -> list[Object]:
         said = lab.kube.run("apply", "-f", "-", *PERSON, stdin=json.dumps(yielding(body)), check=False)
         return f"{NAME} created" in said
 
+    lab.loading.result()
     lab.kube.wait("somebody to be let in", applied, timeout=180)
     return [binding]  # what trains is applied already, by somebody
 

@@ -2,9 +2,7 @@
 remedy names, a copy on the node, it no longer does."""
 
 import re
-from collections.abc import Iterator
-
-import pytest
+from dataclasses import dataclass
 
 from hack.localcluster.slow_volume import slow_volume
 from nnunet_operator.core.data_feed import STARVED_FROM
@@ -37,9 +35,19 @@ def body_of(lab: Lab) -> Object:
     return body
 
 
-@pytest.fixture(scope="module")
-def slow(lab: Lab) -> Iterator[Lab]:
-    """The laboratory when the training goes on with its data on a slow volume."""
+@dataclass
+class Mended:
+    """The status while it waited for its data, what kubectl showed then, and the status with a copy on the node."""
+
+    starved: Object
+    shown: str
+    before: Object
+    """Its fold when it was suspended."""
+    copied: Object
+
+
+def mended(lab: Lab) -> Mended:
+    """Let the training go on with its data on a slow volume, and do what the remedy says."""
     kube = lab.kube
     kube.apply(body_of(lab))
     kube.wait("the fold to run", lambda: kube.condition(*ABOUT, "DatasetReady").get("status") == "True", 400, ABOUT)
@@ -49,9 +57,19 @@ def slow(lab: Lab) -> Iterator[Lab]:
         with slow_volume(lab.volume("nnunet-preprocessed", NAMESPACE), KILOBYTES):
             lab.hold(NAME, None, NAMESPACE)
             kube.resume(*ABOUT)
-            yield lab
+            status = starved(lab, "True")
+            shown = kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
+            before = kube.status(*ABOUT)["folds"][0]
+            copy = {"localCopy": {"sizeLimit": "64Mi", "medium": "Memory"}}
+            kube.suspend(*ABOUT, storage={"preprocessed": copy})
+            kube.resume(*ABOUT)
+            kube.wait_event(*ABOUT, "LocalCopyReady")
+            return Mended(status, shown, before, starved(lab, "False"))
     finally:
-        kube.run("delete", "nnt", NAME, "-n", NAMESPACE, "--wait=false", "--ignore-not-found", check=False)
+        lab.drop(NAME, NAMESPACE)
+
+
+STORIES = [mended]
 
 
 def starved(lab: Lab, is_so: str) -> Object:
@@ -66,30 +84,24 @@ def starved(lab: Lab, is_so: str) -> Object:
     return found
 
 
-def test_a_slow_volume_is_told_with_its_remedy(slow: Lab) -> None:
+def test_a_slow_volume_is_told_with_its_remedy(lab: Lab) -> None:
     """By the condition, `kubectl get` and an Event; not for CPU, of which its workers use little."""
-    status = starved(slow, "True")
-    fold, message = status["folds"][0], condition(status, "DataStarved")["message"]
+    seen = lab.told(mended)
+    fold, message = seen.starved["folds"][0], condition(seen.starved, "DataStarved")["message"]
     found = SHARE.search(message)
     assert found and int(found[1]) > 50, message
     assert "and its workers (1) compute in only" in message and "raise spec.resources" not in message
     assert "spec.storage.preprocessed.localCopy" in message and f"kubectl nnunet suspend {NAME}" in message
     assert fold["dataStarved"] and fold["dataWorkerUse"] < 0.5
-    assert (status["phase"], status["problem"]["reason"]) == ("Training", "DataTooSlow")
-    slow.kube.wait_event(*ABOUT, "DataTooSlow")
-    shown = slow.kube.run("get", "nnt", NAME, "-n", NAMESPACE, "-o", "wide")
-    assert SHARE.search(shown) and "spec.storage.preprocessed.localCopy" in shown, shown
+    assert (seen.starved["phase"], seen.starved["problem"]["reason"]) == ("Training", "DataTooSlow")
+    lab.kube.wait_event(*ABOUT, "DataTooSlow")
+    assert SHARE.search(seen.shown) and "spec.storage.preprocessed.localCopy" in seen.shown, seen.shown
 
 
-def test_a_copy_on_the_node_mends_it(slow: Lab) -> None:
+def test_a_copy_on_the_node_mends_it(lab: Lab) -> None:
     """As the remedy says: suspended, with a copy from then on, and resumed; it goes on and waits no longer."""
-    before = slow.kube.status(*ABOUT)["folds"][0]
-    copy = {"localCopy": {"sizeLimit": "64Mi", "medium": "Memory"}}
-    slow.kube.suspend(*ABOUT, storage={"preprocessed": copy})
-    slow.kube.resume(*ABOUT)
-    slow.kube.wait_event(*ABOUT, "LocalCopyReady")
-    status = starved(slow, "False")
-    fold = status["folds"][0]
-    assert fold["dataWaitShare"] < STARVED_FROM and fold["epoch"] > before["epoch"], fold
-    assert fold["localCopy"]["state"] == "InUse" and "problem" not in status
-    assert fold["medianEpochSeconds"] < before["medianEpochSeconds"] / 2
+    seen = lab.told(mended)
+    fold = seen.copied["folds"][0]
+    assert fold["dataWaitShare"] < STARVED_FROM and fold["epoch"] > seen.before["epoch"], fold
+    assert fold["localCopy"]["state"] == "InUse" and "problem" not in seen.copied
+    assert fold["medianEpochSeconds"] < seen.before["medianEpochSeconds"] / 2

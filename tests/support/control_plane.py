@@ -10,6 +10,7 @@ from tests.support.worker import WORKER
 def control_plane(name: str, api_server: Sequence[str] = ()) -> Cluster:
     """Return a control plane of this process, which is not up yet. `api_server`: more arguments of its API server.
 
-    Its Job controller is hurried, because most of what tests wait for are Jobs. Soak tests have it as it is.
+    It is hurried: most of what tests wait for are Jobs, and most of what they compute is its work. Soak tests have it as
+    it is.
     """
-    return Cluster(f"{name}{WORKER}", control_plane_only=True, hurried_jobs=not SOAK, api_server=api_server)
+    return Cluster(f"{name}{WORKER}", control_plane_only=True, hurried=not SOAK, api_server=api_server)

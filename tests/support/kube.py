@@ -151,11 +151,12 @@ class Kube:
         """Return the newest pod of a fold."""
         return self.pods(namespace, training, "fold")[-1]
 
-    def evict(self, pod: Object) -> None:
-        """Evict a pod, as a drained node does."""
+    def evict(self, pod: Object, user: str) -> None:
+        """Evict a pod, as a drained node does, in the name of a user."""
         name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
         eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
-        self.api.request("POST", f"/api/v1/namespaces/{namespace}/pods/{name}/eviction", eviction)
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/eviction"
+        self.run("create", "--raw", path, "-f", "-", f"--as={user}", stdin=json.dumps(eviction))
 
     def suspend(self, namespace: str, training: str, **changes: Any) -> None:
         """Suspend a training, with further `changes` of its spec, and wait until nothing of it runs."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
 SHOWN = 25
-CEILINGS = {"tests/e2e/": 150.0, "tests/integration/": 20.0}
+CEILINGS = {"tests/e2e/": 60.0, "tests/integration/": 20.0}
 """Seconds that a test of a level may take by itself, without what it shares with others."""
 
 Phases = Mapping[str, float]

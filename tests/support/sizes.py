@@ -67,7 +67,7 @@ UP_KILLS = list(range(7)) if SOAK else [1, 6]
 """Components of the local cluster that are started when `up` is killed; there are seven."""
 _LINES.append("kills of `up` after each component that it starts in place of two")
 POD_KILLS = _size(3, 20, "kills of the operator's pod beside a training")
-OUTAGE_SECONDS = _size(12, 60, "seconds without an API server beside a training")
+OUTAGE_SECONDS = _size(6, 60, "seconds without an API server beside a training")
 _LINES.append("Kubernetes' own waits in place of a tenth of them before the status of a Job and after a failed pod")
 
 
