@@ -42,17 +42,21 @@ def fsync_file(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+TEMPORARY = ".tmp-"
+"""How the name of a file begins while it is written."""
+
+
 def temporary_path(path: Path, owner: str = "") -> Path:
     """Return where a file is written before it is renamed to `path`: hidden, in the same folder, same ending.
 
     `owner` keeps it apart from what another process writes for the same path at the same time.
     """
-    return path.with_name(f".tmp-{owner}-{path.name}" if owner else f".tmp-{path.name}")
+    return path.with_name(f"{TEMPORARY}{owner}-{path.name}" if owner else f"{TEMPORARY}{path.name}")
 
 
 def remove_temporary_files(folder: Path) -> None:
     """Remove what was being written in a folder, whoever wrote it."""
-    for path in folder.glob(".tmp-*"):
+    for path in folder.glob(f"{TEMPORARY}*"):
         log.info("removing what is left of an interrupted write: %s", path.name)
         path.unlink(missing_ok=True)
 

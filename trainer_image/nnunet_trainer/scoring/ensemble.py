@@ -24,7 +24,7 @@ from nnunet_trainer.run.paths import BEST, FINAL, RunPaths
 from nnunet_trainer.scoring import scores, surface
 from nnunet_trainer.scoring.predicting import extents_of, predict_cases
 from nnunet_trainer.scoring.prediction_memory import Extent, fitting_scorers
-from nnunet_trainer.scoring.predictions import fence_notes, fresh_ones, make_exports_atomic
+from nnunet_trainer.scoring.predictions import fence_notes, fresh_ones, make_exports_atomic, pass_over_unfinished
 from nnunet_trainer.scoring.probabilities import whole_probabilities
 
 log = logging.getLogger(__name__)
@@ -303,11 +303,12 @@ def _number(folder: Path, ending: str, cases: Sequence[str]) -> int:
 
 def _dice(test_set: HeldOut, predictions: Path, summary: Path, made: Made, processes: int) -> scores.CaseScores:
     """Return the Dice by nnU-Net's own evaluation, whose summary is kept."""
-    from nnunetv2.evaluation.evaluate_predictions import compute_metrics_on_folder
+    from nnunetv2.evaluation import evaluate_predictions
 
+    pass_over_unfinished(evaluate_predictions)
     cases, what, fence = test_set.cases, made.what, made.fence
     temporary = fence.temporary(summary) if fence else temporary_path(summary)
-    compute_metrics_on_folder(
+    evaluate_predictions.compute_metrics_on_folder(
         str(cases[min(cases)].label.parent),
         str(predictions),
         str(temporary),

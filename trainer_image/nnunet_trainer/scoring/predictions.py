@@ -14,7 +14,7 @@ from typing import Any
 
 from nnunet_api.dataset.truncation import cut_short
 from nnunet_trainer.process.failures import TrainerError
-from nnunet_trainer.process.files import fsync_file, read_json, temporary_path, to_json, write_json
+from nnunet_trainer.process.files import TEMPORARY, fsync_file, read_json, temporary_path, to_json, write_json
 from nnunet_trainer.run.fence import Fence
 from nnunet_trainer.scoring.probabilities import PROBABILITIES, PROPERTIES, whole_probabilities
 
@@ -113,12 +113,28 @@ def fence_notes(module: Any, fence: Fence) -> None:
     module.save_json = save_json
 
 
+def pass_over_unfinished(*modules: Any) -> None:
+    """Let nnU-Net modules that list folders by the global name subfiles not see what is being written.
+
+    An attempt that was replaced may write one more file after what it had left was removed.
+    """
+    from batchgenerators.utilities.file_and_folder_operations import subfiles
+
+    def finished(*args: Any, **kwargs: Any) -> list[str]:
+        found: list[str] = subfiles(*args, **kwargs)
+        return [path for path in found if not os.path.basename(path).startswith(TEMPORARY)]
+
+    for module in modules:
+        assert hasattr(module, "subfiles"), f"{module.__name__} lists folders in another way now"
+        module.subfiles = finished
+
+
 def whole_ones(folder: Path, ending: str, probabilities: bool = False) -> set[str]:
     """Return the cases whose segmentation is in the folder; remove what an interruption left of others.
 
     With `probabilities` only those whose probabilities are there, too.
     """
-    for path in [*folder.glob(".tmp-*"), *cut_short(folder.glob(f"*{ending}"))]:
+    for path in [*folder.glob(f"{TEMPORARY}*"), *cut_short(folder.glob(f"*{ending}"))]:
         path.unlink(missing_ok=True)
     found = {path.name.removesuffix(ending) for path in folder.glob(f"*{ending}")}
     return found & whole_probabilities(folder) if probabilities else found

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
+from nnunet_trainer.process.files import TEMPORARY
+
 PROBABILITIES = ".npz"
 PROPERTIES = ".pkl"
 _MEMBER = "probabilities.npy"
@@ -51,7 +53,7 @@ def is_readable(path: Path) -> bool:
 
 def whole_probabilities(folder: Path) -> set[str]:
     """Return the cases whose probabilities are in the folder and whole."""
-    found = [path for path in folder.glob(f"*{PROBABILITIES}") if not path.name.startswith(".tmp-")]
+    found = [path for path in folder.glob(f"*{PROBABILITIES}") if not path.name.startswith(TEMPORARY)]
     return {path.name.removesuffix(PROBABILITIES) for path in found if _is_whole(path)}
 
 

@@ -27,7 +27,7 @@ from nnunet_trainer.run.paths import VALIDATION_FOLDER, RunPaths
 from nnunet_trainer.scoring import prediction_memory as memory
 from nnunet_trainer.scoring import scores
 from nnunet_trainer.scoring.predicting import geometry
-from nnunet_trainer.scoring.predictions import whole_ones
+from nnunet_trainer.scoring.predictions import pass_over_unfinished, whole_ones
 from nnunet_trainer.selection.merging import merge_checked
 from nnunet_trainer.selection.record import (
     ALL_FOREGROUND,
@@ -205,8 +205,11 @@ def _find_best(choice: Choice, steps: Steps) -> dict[str, Any]:
     """Let nnU-Net choose, with each of its steps done once."""
     from nnunetv2.ensembling import ensemble
     from nnunetv2.evaluation import accumulate_cv_results as accumulating
+    from nnunetv2.evaluation import evaluate_predictions
     from nnunetv2.evaluation import find_best_configuration as finding
+    from nnunetv2.postprocessing import remove_connected_components
 
+    pass_over_unfinished(accumulating, evaluate_predictions, remove_connected_components, ensemble)
     contract = choice.contract
     assert contract.selection is not None
     models = [
@@ -324,7 +327,8 @@ def _processes(choice: Choice) -> dict[str, int]:
     reader = plans.image_reader_writer_class()
     heads = int(plans.get_label_manager(description).num_segmentation_heads)
     ending = str(description["file_ending"])
-    files = [path for fold in choice.folds for path in model.glob(f"fold_{fold}/{VALIDATION_FOLDER}/*{ending}")]
+    # What is being written begins with a dot.
+    files = [path for fold in choice.folds for path in model.glob(f"fold_{fold}/{VALIDATION_FOLDER}/[!.]*{ending}")]
     voxels = [math.prod(geometry(reader, path)[0]) for path in files]
     most, limit = choice.contract.processes, memory_limit()
     return {

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from nnunetv2.evaluation import evaluate_predictions
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.lr_scheduler.polylr import PolyLRScheduler
 from nnunetv2.training.nnUNetTrainer import nnUNetTrainer as nnunet_trainer_module
@@ -31,7 +32,7 @@ from nnunet_trainer.run.journal import ITERATIONS_KEY, OWNER_KEY
 from nnunet_trainer.run.metrics import Metric, never_fail
 from nnunet_trainer.run.paths import BEST, LATEST, PREVIOUS, VALIDATION_FOLDER
 from nnunet_trainer.scoring import scores
-from nnunet_trainer.scoring.predictions import make_exports_atomic, whole_ones
+from nnunet_trainer.scoring.predictions import make_exports_atomic, pass_over_unfinished, whole_ones
 from nnunet_trainer.training import checkpoints, early_stopping, schedule, seeds
 from nnunet_trainer.training.guarded import Guarded
 from nnunet_trainer.training.next_stages import NextStages
@@ -197,6 +198,7 @@ class Control(Guarded, Paced):
         folder = Path(self.output_folder, VALIDATION_FOLDER)
         self._fold_run.check_fence()
         self._validated = frozenset()
+        pass_over_unfinished(evaluate_predictions)
         names = self._fold_run.contract.next_stages
         handed_on = NextStages(self, names, self.do_split()[1], self._fold_run.fence) if names else None
         if super().perform_actual_validation.__func__ is nnUNetTrainer.perform_actual_validation:

@@ -12,7 +12,7 @@ from typing import Any
 
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.process.failures import wrong_configuration, wrong_data
-from nnunet_trainer.process.files import fsync_file, fsync_folder, to_json
+from nnunet_trainer.process.files import TEMPORARY, fsync_file, fsync_folder, to_json
 from nnunet_trainer.run.fence import TOKEN_DIGITS, Fence
 from nnunet_trainer.run.paths import FINAL
 from nnunet_trainer.scoring.stage_predictions import FOLDER, NEXT_STAGES_FILE, StagePredictions, read_predictions
@@ -112,9 +112,9 @@ class NextStages:
         self._state(StagePredictions(checkpoint=checkpoint))
         for name in self._data:
             own = {self._file(name, case).name for case in self._cases}
-            for left in self._folder(name).glob(".tmp-*"):
+            for left in self._folder(name).glob(f"{TEMPORARY}*"):
                 # By the length of the token: other folds, maybe with names that end alike, write here at the same time.
-                if left.name[len(".tmp-") + TOKEN_DIGITS + 1 :] in own:
+                if left.name[len(TEMPORARY) + TOKEN_DIGITS + 1 :] in own:
                     left.unlink(missing_ok=True)
         return frozenset(case for case in self._cases if all(self._file(name, case).is_file() for name in self._data))
 
