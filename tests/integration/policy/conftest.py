@@ -8,6 +8,7 @@ import pytest
 from hack.localcluster import Cluster
 from hack.prepare.helm import ROOT
 from tests.integration.chart.conftest import Site
+from tests.integration.conftest import restart_controllers
 from tests.integration.policy.bypass import LABEL
 from tests.integration.policy.support import Gate
 from tests.support.control_plane import control_plane
@@ -35,6 +36,7 @@ def installed(gate_cluster: Cluster) -> Gate:
     """The chart, as it is installed, without the policy that comes with it."""
     gate = Gate(Site(gate_cluster.kubectl, gate_cluster.kubeconfig), gate_cluster.kubeconfig)
     install(gate)
+    restart_controllers(gate_cluster)
     return gate
 
 
