@@ -10,7 +10,7 @@ from tests.support.worker import WORKER
 def control_plane(name: str, api_server: Sequence[str] = ()) -> Cluster:
     """Return a control plane of this process, which is not up yet. `api_server`: more arguments of its API server.
 
-    It is hurried: most of what tests wait for are Jobs, and most of what they compute is its work. Soak tests have it as
-    it is.
+    It is hurried: most of what tests wait for are Jobs, and most of what they compute is its work. In soak tests it is
+    not.
     """
     return Cluster(f"{name}{WORKER}", control_plane_only=True, hurried=not SOAK, api_server=api_server)

@@ -95,6 +95,18 @@ def test_an_evaluation_that_was_replaced_writes_nothing_more(own: World, place: 
     assert files_in(own.run) == before
 
 
+def test_what_a_replaced_attempt_writes_late_is_no_case(own: World) -> None:
+    """It was about to write when another one had removed what it had left."""
+    predictions = results_of(own, 1) / "predictions_test"
+    shutil.rmtree(predictions)
+    new = own.held_at("rename:*/replicate-1/predictions_test/*.nii.gz").start("evaluate")
+    new.wait_where_held()
+    (predictions / ".tmp-00c0ffee-case_07.nii.gz").write_bytes(b"a part")
+    new.let_go()
+    ended = new.end(seconds=300)
+    assert ended.code == 0, ended.log
+
+
 def results_of(world: World, replicate: int) -> Path:
     return world.run / f"replicate-{replicate}"
 

@@ -122,7 +122,7 @@ def pass_over_unfinished(*modules: Any) -> None:
 
     def finished(*args: Any, **kwargs: Any) -> list[str]:
         found: list[str] = subfiles(*args, **kwargs)
-        return [path for path in found if not os.path.basename(path).startswith(TEMPORARY)]
+        return [path for path in found if not Path(path).name.startswith(TEMPORARY)]
 
     for module in modules:
         assert hasattr(module, "subfiles"), f"{module.__name__} lists folders in another way now"
