@@ -55,6 +55,8 @@ class Lab:
         self._volumes: dict[tuple[str, str], Path] = {}
         self._told: dict[Callable[[Lab], Any], Future[Any]] = {}
         self._tellers = ThreadPoolExecutor(MOST_STORIES, "story")
+        self.ended = False
+        """Nothing is begun any more."""
 
     # --- what happens beside the tests
 
@@ -75,6 +77,7 @@ class Lab:
 
     def end(self) -> None:
         """Begin no more of them. Those that go on end when there is no cluster any more."""
+        self.ended = True
         self._tellers.shutdown(wait=False, cancel_futures=True)
 
     def new_folder(self, name: str) -> Path:
@@ -344,10 +347,12 @@ def _feed(lab: Lab, trainings: list[Object]) -> None:
             planning[:] = [body for body in planning if not _planned(lab, body)]
         except (ApiError, urllib3.exceptions.HTTPError):  # the API server is away
             return False
-        return len(planning) < MOST_PLANNED
+        return lab.ended or len(planning) < MOST_PLANNED
 
     for body in trainings:
         lab.kube.wait("room to plan one more training", room, timeout=1200)
+        if lab.ended:
+            return
         lab.kube.wait("a training to be applied", partial(_applied, lab, body), timeout=180)
         planning.append(body)
 
