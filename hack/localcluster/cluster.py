@@ -49,7 +49,7 @@ class Cluster:
             control_plane_only: Run no kubelet, containerd and kube-proxy.
             gpus: How many nvidia.com/gpu the node offers. Pods that get one compute on the CPU.
             hurried: The Job controller waits a tenth as long before it writes the status of a Job, and before it
-                makes another pod; garbage is collected a third as often.
+                makes another pod; its programs give memory back a third as often (GOGC).
             api_server: More arguments of the API server.
 
         Raises:

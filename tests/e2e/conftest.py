@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import zip_longest
@@ -22,7 +22,7 @@ from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
 from tests.support.api import ApiError
-from tests.support.kube import Kube, Object, condition
+from tests.support.kube import Kube, Object, Over, condition
 from tests.support.sizes import SOAK
 from tests.support.small_training import DATASET, held, training, yielding
 
@@ -49,14 +49,14 @@ class Lab:
         self.namespace = "e2e"
         self.monitoring: Monitoring  # runs as long as the tests do
         self.loading: Future[None]  # of the images that trainings run by
+        self.feeding: Future[None]  # of what trains in the background
         self.pictures: Path | None = None
         self.stories: list[Callable[[Lab], Any]] = []
         self._folder = folder
         self._volumes: dict[tuple[str, str], Path] = {}
         self._told: dict[Callable[[Lab], Any], Future[Any]] = {}
-        self._tellers = ThreadPoolExecutor(MOST_STORIES, "story")
-        self.ended = False
-        """Nothing is begun any more."""
+        self._heard: set[Callable[[Lab], Any]] = set()
+        self._beside = ThreadPoolExecutor(MOST_STORIES, "beside")
 
     # --- what happens beside the tests
 
@@ -67,18 +67,27 @@ class Lab:
 
     def told(self, story: Callable[["Lab"], T]) -> T:
         """Return what a story tells when it is over, or raise what it raised: it happens once."""
+        self._heard.add(story)
         found: T = self._begin(story).result()
         return found
 
     def _begin(self, story: Callable[["Lab"], T]) -> "Future[T]":
         if story not in self._told:
-            self._told[story] = self._tellers.submit(story, self)
+            self._told[story] = self._beside.submit(story, self)
         return self._told[story]
 
+    def feed(self, trainings: list[Object]) -> None:
+        """Let trainings be planned from now on, a few at a time."""
+        self.feeding = self._beside.submit(_feed, self, trainings)
+
     def end(self) -> None:
-        """Begin no more of them. Those that go on end when there is no cluster any more."""
-        self.ended = True
-        self._tellers.shutdown(wait=False, cancel_futures=True)
+        """End all that happens beside the tests; raise what a story has raised that no test has asked for."""
+        self.kube.over.set()
+        self._beside.shutdown(cancel_futures=True)
+        for story, future in self._told.items():
+            error = None if future.cancelled() or story in self._heard else future.exception()
+            if error and not isinstance(error, Over):
+                raise error
 
     def new_folder(self, name: str) -> Path:
         """Make a folder that lasts as long as the tests do."""
@@ -277,7 +286,7 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     """The cluster with the operator and namespace `e2e`; taken down at the end unless KEEP=1.
 
     Two things of a module fill the waits of others. What it names in `in_the_background` trains from the beginning.
-    What its STORIES do is done beside other tests, when none of this run ends the operator or the API server any more.
+    What its STORIES do is done beside other tests, after the modules of this run that say ENDS_THE_OPERATOR.
     """
     built = images.ensure(["operator", "trainer", "dishonest"])
     # Under a name of its own, so that it never takes down a demo that somebody keeps.
@@ -285,23 +294,37 @@ def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
     cluster.up()
     laboratory = Lab(cluster, built, tmp_path_factory.mktemp("laboratory"))
     laboratory.pictures = request.config.getoption("--pictures")
-    modules = list(dict.fromkeys(item.module for item in request.session.items if isinstance(item, pytest.Function)))
+    modules = list(dict.fromkeys(item.module for item in _functions(request.session.items)))
     laboratory.stories = [story for module in modules for story in getattr(module, "STORIES", ())]
     try:
         cluster.load_image(built["operator"])
         with monitoring(laboratory.kube, cluster.kubeconfig, tmp_path_factory.mktemp("prometheus")) as watching:
             laboratory.monitoring = watching
-            begun = _furnish(laboratory, modules)
-            feeding = ThreadPoolExecutor(1).submit(_feed, laboratory, begun)
-            if not any(getattr(module, "ENDS_THE_OPERATOR", False) for module in modules):
-                laboratory.begin()
+            laboratory.feed(_furnish(laboratory, modules))
             yield laboratory
-            if feeding.done():
-                feeding.result()
     finally:
-        laboratory.end()
-        if not os.environ.get("KEEP"):
-            cluster.down()
+        try:
+            laboratory.end()
+        finally:
+            if not os.environ.get("KEEP"):
+                cluster.down()
+
+
+@pytest.fixture(autouse=True)
+def beside(request: pytest.FixtureRequest) -> None:
+    """Begin the stories where no later test ends the operator; tell at once what failed of the background."""
+    if "lab" not in request.fixturenames:
+        return
+    lab: Lab = request.getfixturevalue("lab")
+    place = request.session.items.index(request.node)
+    if not any(getattr(item.module, "ENDS_THE_OPERATOR", False) for item in _functions(request.session.items[place:])):
+        lab.begin()
+    if lab.feeding.done():
+        lab.feeding.result()
+
+
+def _functions(items: Sequence[pytest.Item]) -> list[pytest.Function]:
+    return [item for item in items if isinstance(item, pytest.Function)]
 
 
 def _furnish(lab: Lab, modules: list[ModuleType]) -> list[Object]:
@@ -337,8 +360,7 @@ def _is_planned(body: Object) -> bool:
 def _feed(lab: Lab, trainings: list[Object]) -> None:
     """Apply trainings one after the other, so that no more than MOST_PLANNED are planned at a time.
 
-    Planning asks for much memory, and where all of them do, pods that tests wait for find no room. A test that needs
-    one earlier applies it itself.
+    Planning asks for much memory, and where all of them do, pods that tests wait for find no room.
     """
     planning: list[Object] = []
 
@@ -347,12 +369,10 @@ def _feed(lab: Lab, trainings: list[Object]) -> None:
             planning[:] = [body for body in planning if not _planned(lab, body)]
         except (ApiError, urllib3.exceptions.HTTPError):  # the API server is away
             return False
-        return lab.ended or len(planning) < MOST_PLANNED
+        return len(planning) < MOST_PLANNED
 
     for body in trainings:
         lab.kube.wait("room to plan one more training", room, timeout=1200)
-        if lab.ended:
-            return
         lab.kube.wait("a training to be applied", partial(_applied, lab, body), timeout=180)
         planning.append(body)
 

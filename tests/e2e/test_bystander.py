@@ -11,9 +11,11 @@ from functools import partial
 from typing import Any
 
 import pytest
+import urllib3
 
 from tests.e2e.conftest import Lab
 from tests.support import sizes
+from tests.support.api import ApiError
 from tests.support.kube import Kube, Object, condition, kill_container
 from tests.support.small_training import training
 
@@ -63,7 +65,6 @@ def begun(lab: Lab) -> Iterator[Bystander]:
     with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS):
         yield Bystander(lab)
     lab.wait_admission()
-    lab.begin()
 
 
 @pytest.fixture
@@ -187,14 +188,21 @@ def test_it_goes_on_while_the_api_server_is_gone(bystander: Bystander) -> None:
     lab.cluster.stop_component("kube-apiserver")
     time.sleep(sizes.OUTAGE_SECONDS)
     lab.cluster.start_component("kube-apiserver")
-    # It may refuse what is asked of custom resources for up to half a minute: its storage of them is initialised then.
-    asked = ("get", "nnt", NAME, "-n", NAMESPACE, "-o", "name")
-    served = lambda: kube.run(*asked, check=False).startswith("nnunettraining")  # noqa: E731
-    kube.wait("trainings to be served", served, timeout=180)
+    # It may refuse what is asked of a kind of ours for up to half a minute: its storage of it is initialised then.
+    for kind in ("nnunettrainings", "nnunettrainingpolicies"):
+        kube.wait(f"{kind} to be served", partial(is_served, kube, kind), timeout=180)
     bystander.trains_on()
     now = lab.operator_pod()
     assert now["metadata"]["name"] == operator["metadata"]["name"]
     assert restarts(now) == restarts(operator)
+
+
+def is_served(kube: Kube, kind: str) -> bool:
+    try:
+        kube.api.list(kind)
+    except (ApiError, urllib3.exceptions.HTTPError):
+        return False
+    return True
 
 
 def restarts(pod: Object) -> int:

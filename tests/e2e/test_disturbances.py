@@ -5,6 +5,7 @@ import hashlib
 import signal
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,9 @@ def left_in_peace(lab: Lab) -> Object:
 def disturbed(lab: Lab) -> Iterator[Lab]:
     """The laboratory with a training that stands still before its third epoch, and somebody who may end its pods."""
     lab.kube.apply({**EDITS, "metadata": {"name": SOMEBODY, "namespace": lab.namespace}})
+    for verb, kind, sub in (("delete", "pods", ""), ("create", "pods", "eviction")):
+        right = {"verb": verb, "resource": kind, "subresource": sub, "namespace": lab.namespace}
+        lab.kube.wait(f"her right to {verb} {kind} {sub}", partial(lab.kube.api.may, SOMEBODY, right), timeout=90)
     with lab.held(NAME, **HELD):
         lab.kube.wait_epoch(lab.namespace, NAME, 2, timeout=400)
         yield lab

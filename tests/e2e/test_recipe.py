@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import yaml
 
-from hack.demo.story import STORIES
+from hack.demo.story import STORIES as DEMOS
 from nnunet_api.contract import SELECTION_FILE
 from nnunet_api.test_set import object_name
 from tests.e2e.conftest import PROGRAM, Lab
 from tests.support.kube import Object
 from tests.support.small_training import DATASET, yielding
 
-NAMESPACE, NAME = "e2e-recipe", STORIES["recipe"].training
+NAMESPACE, NAME = "e2e-recipe", DEMOS["recipe"].training
 ABOUT = NAMESPACE, NAME
 PERSON = ("--as=somebody", "-n", NAMESPACE)
 FOLD_RUNS = 8
@@ -40,7 +40,7 @@ def in_the_background(lab: Lab) -> list[Object]:
         "subjects": [{"apiGroup": rbac, "kind": "User", "name": "somebody"}],
     }
     lab.kube.apply(binding)
-    body = yaml.safe_load(STORIES["recipe"].path.read_text())
+    body = yaml.safe_load(DEMOS["recipe"].path.read_text())
     body["metadata"]["namespace"] = NAMESPACE
     body["spec"]["schedule"] = {"epochs": 2, "iterationsPerEpoch": 4, "validationIterationsPerEpoch": 1}
     body["spec"]["resources"]["gpus"] = 0  # others hold theirs for long

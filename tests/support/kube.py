@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,12 +21,17 @@ KINDS = {"nnt": "nnunettrainings", "pod": "pods", "crd": "customresourcedefiniti
 """What kubectl calls a kind, where its API has another name. Kinds that are asked for seldom go by kubectl."""
 
 
+class Over(Exception):
+    """The tests are over: what is still waited for beside them is not any more."""
+
+
 class Kube:
     """kubectl bound to one kubeconfig; what is asked again and again goes without it, which is a tenth of the cost."""
 
     def __init__(self, kubectl: Path, kubeconfig: Path) -> None:
         self._command = [str(kubectl), f"--kubeconfig={kubeconfig}"]
         self.api = Api(kubeconfig)
+        self.over = threading.Event()
 
     def run(self, *args: str, stdin: str | None = None, check: bool = True, timeout: float = 60) -> str:
         """Return kubectl's standard output; with `check`, raise AssertionError with its error output."""
@@ -81,11 +87,17 @@ class Kube:
     def wait(self, what: str, check: Callable[[], Any], timeout: float, about: tuple[str, str] | None = None) -> Any:
         """Poll `check` until it returns something true and return that; after `timeout` seconds fail and say what
         was waited for, with the description of the training `about` = (namespace, name). It then has more time as long
-        as something changes in the namespace."""
+        as something changes in the namespace. Raises Over as soon as `over` is set."""
+
+        def checked() -> Any:
+            if self.over.is_set():
+                raise Over(what)
+            return check()
+
         if about is None:
-            return wait_for(what, check, timeout, poll=POLL_SECONDS)
+            return wait_for(what, checked, timeout, poll=POLL_SECONDS)
         seen = Scene(self.api, about[0]).versions
-        return wait_for(what, check, timeout, lambda: self.describe(*about), seen, poll=POLL_SECONDS)
+        return wait_for(what, checked, timeout, lambda: self.describe(*about), seen, poll=POLL_SECONDS)
 
     def status(self, namespace: str, training: str) -> Object:
         """Return the status of a training; {} while there is none."""

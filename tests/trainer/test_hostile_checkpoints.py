@@ -236,14 +236,18 @@ PAIRS_AT_MOST = 40_000
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("cases", [1000, 60, 51])
-def test_what_grows_until_no_fold_could_go_on_from_it_is_told_while_one_can(tmp_path: Path, cases: int) -> None:
+@pytest.mark.parametrize(
+    ("cases", "saved"), [(1000, 10_000), (60, sizes.SAVED_PAIRS), (51, sizes.SAVED_PAIRS)], ids=["many", "60", "51"]
+)
+def test_what_grows_until_no_fold_could_go_on_from_it_is_told_while_one_can(
+    tmp_path: Path, cases: int, saved: int
+) -> None:
     """A class that notes a loss for each epoch and case, in pairs: too many are never known to be read to their end."""
     trainer, path = GuardedKeeping(), str(tmp_path / LATEST)
     losses: dict[tuple[int, int], float] = {}
     trainer.kept["losses"] = losses
     # The first epochs are not saved: they would only take time.
-    unsaved = PAIRS_AT_MOST - sizes.SAVED_PAIRS
+    unsaved = PAIRS_AT_MOST - saved
     losses |= {(-before, case): 0.5 for before in range(unsaved // cases) for case in range(cases)}
     with pytest.raises(TrainerError, match=r"keeps what can't be loaded \(it has keys of so many parts") as caught:
         for epoch in range(1, 1000):

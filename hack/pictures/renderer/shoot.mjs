@@ -73,6 +73,7 @@ async function shoot(page, job, number) {
     }
     await page.evaluate((which) => void window.draw(which), number);
     await Promise.race([dashboard.waitFor(), broken]);
+    asked = Date.now();
     if (problems.length === 0) {
       while (Date.now() - asked < QUIET_MS) {
         await setTimeout(QUIET_MS / 10);

@@ -13,7 +13,6 @@ _OUR_KINDS = re.compile(r"(kube-(?!router).*|kubelet|etcd|containerd.*|runc|paus
 """Names of programs. Clients like helm and kubectl, which lie in the same folder, belong to whoever has called them."""
 _OUR_CGROUPS = re.compile(r"/nnunet-|/kubepods|/k8s\.io")  # whatever else runs on the machine makes some, too
 _FOREIGN_MOUNTS = ("/tmp/", "/var/lib/containers/", "/var/tmp/")  # of image builds that run meanwhile
-_SHARED_FOLDERS = {"/run/netns"}  # tests of network policies make it, too, see nothing of it and leave it empty
 _OTHER_CLUSTERS = re.compile(rb"NNUNET_CLUSTER_STATE=[^\0]*/(?!clean\0)[^/\0]+\0")
 
 
@@ -82,4 +81,4 @@ def _folders() -> set[str]:
         if folder.exists():
             found.add(str(folder))
             found |= {f"{base}/{name}" for base, dirs, files in os.walk(folder) for name in (*dirs, *files)}
-    return found - _SHARED_FOLDERS
+    return found

@@ -5,8 +5,10 @@ import contextlib
 import socket
 
 import aiohttp
+import pytest
 from prometheus_client import CollectorRegistry
 
+from nnunet_operator.runtime.errors import Unreachable
 from nnunet_operator.runtime.http import MOST_CONNECTIONS, Health, serve
 
 LOOPBACK = "127.0.0.1"
@@ -31,6 +33,24 @@ async def ended(reader: asyncio.StreamReader) -> bool:
             return await reader.read(1) == b""
         return False
     return reader.at_eof() or reader.exception() is not None
+
+
+class Answered:
+    """A client whose last answer is so many seconds old, and whose API server is away."""
+
+    def __init__(self, age: float) -> None:
+        self.last_answer = asyncio.get_running_loop().time() - age
+
+    async def ping(self) -> None:
+        raise Unreachable("connection refused")
+
+
+@pytest.mark.parametrize(("age", "answer"), [(9.0, 200), (11.0, 503)])
+async def test_an_api_server_that_answered_a_moment_ago_is_not_asked(age: float, answer: int) -> None:
+    health = Health(Answered(age), lambda: None, lambda: None)  # type: ignore[arg-type]
+    ports = free_ports()
+    async with serve(LOOPBACK, *ports, health, CollectorRegistry()):
+        assert await status(ports[0], "/readyz") == answer
 
 
 async def test_connections_that_say_nothing_fill_no_memory_and_keep_nobody_out() -> None:

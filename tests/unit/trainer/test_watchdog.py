@@ -52,9 +52,11 @@ pools.share_imports()
 multiprocessing.set_forkserver_preload([])
 with multiprocessing.get_context("spawn").Pool(1) as pool:
     server = pool.apply(os.getppid)
+    # Opened before: who comes late would wait for a writer that is gone.
+    pool.apply(exec, ("globals().update(pipe=open({pipe!r}))",))
     print("ready", flush=True)
     os.kill(server, signal.SIGKILL)
-    pool.map(eval, ["open({pipe!r}).read()"])
+    pool.map(eval, ["pipe.read()"])
 print("not reached", flush=True)
 time.sleep(60)
 """

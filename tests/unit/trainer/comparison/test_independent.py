@@ -52,6 +52,7 @@ SETS = {
 @pytest.fixture
 def samples(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Draw as many samples as these tests draw: the script's plain loops take a second for as many as the product's."""
+    assert (estimate.SAMPLES, estimate.CASE_SAMPLES) == (10_000, 9_999), "fewer are intervals that differ by the seed"
     monkeypatch.setattr(estimate, "SAMPLES", sizes.SAMPLES)
     monkeypatch.setattr(estimate, "CASE_SAMPLES", sizes.SAMPLES - 1)
     estimate._samples_of_units.cache_clear()
