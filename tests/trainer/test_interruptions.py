@@ -103,7 +103,12 @@ def test_sigterm_in_the_final_validation_leaves_only_that_to_do(world: World, tm
     validation = world.fold() / "validation"
     shutil.copy(next(world.root.rglob("gt_segmentations/case_03.nii.gz")), validation)
     (validation / ".tmp-case_05.nii.gz").write_bytes(b"cut short")
-    resumed = world.finish("train", "--fold", "0")
+    resuming = world.held_at("rename:*/validation/case_05.nii.gz").start("train", "--fold", "0")
+    resuming.wait_where_held()
+    late = validation / ".tmp-00c0ffee-case_09.nii.gz"
+    late.write_bytes(b"of an attempt that was replaced")
+    resuming.let_go()
+    resumed = resuming.end(seconds=300)
     assert resumed.code == 0, resumed.log
     assert "Current learning rate" not in resumed.log, "an epoch was trained again"
     assert "predicting case_05" in resumed.log and "predicting case_03" not in resumed.log
