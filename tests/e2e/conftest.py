@@ -24,7 +24,7 @@ from tests.e2e.monitoring import Monitoring, monitoring
 from tests.support.api import ApiError
 from tests.support.kube import Kube, Object, Over, condition
 from tests.support.sizes import SOAK
-from tests.support.small_training import DATASET, held, training, yielding
+from tests.support.small_training import DATASET, PRIORITY, held, training, yielding
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "nnunet-operator"
@@ -340,6 +340,7 @@ def _furnish(lab: Lab, modules: list[ModuleType]) -> list[Object]:
 
     with ThreadPoolExecutor(1) as beside:
         lab.loading = beside.submit(load)
+        lab.kube.apply(PRIORITY)
         lab.install()
         lab.make_namespace(lab.namespace)
         _dataset_without_labels(lab.volume("nnunet-raw"))

@@ -17,7 +17,7 @@ from tests.e2e.conftest import Lab
 from tests.support import sizes
 from tests.support.api import ApiError
 from tests.support.kube import Kube, Object, condition, kill_container
-from tests.support.small_training import training
+from tests.support.small_training import FIRST, training
 
 NAMESPACE, NAME = "e2e-bystander", "bystander"
 ABOUT = NAMESPACE, NAME
@@ -62,7 +62,7 @@ class Bystander:
 def begun(lab: Lab) -> Iterator[Bystander]:
     """The training as it was just applied."""
     lab.make_namespace(NAMESPACE)
-    with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS):
+    with lab.held(NAME, NAMESPACE, before=HELD_BEFORE, epochs=EPOCHS, podTemplate=FIRST):
         yield Bystander(lab)
     lab.wait_admission()
 
@@ -122,7 +122,7 @@ def test_five_states_look_different(bystander: Bystander) -> None:
     kube, base = bystander.lab.kube, training("x", NAMESPACE)["spec"]
     # By the image and in the environment of the other one, so that what it has to wait for is made already.
     image, env = bystander.lab.references["dishonest"], [{"name": "HOLD_BEFORE_EPOCH", "value": str(HELD_BEFORE)}]
-    planned_alike = {"device": "cpu", "image": image, "env": env}
+    planned_alike = {"trainer": {"device": "cpu", "image": image, "env": env}, "podTemplate": FIRST}
     unconfined = {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
     cases: dict[str, tuple[dict[str, Any], str, str]] = {
         "state-image": (
@@ -137,7 +137,7 @@ def test_five_states_look_different(bystander: Bystander) -> None:
         ),
         "state-pss": ({"podTemplate": {"annotations": unconfined}}, "PodRejected", "PodSecurity"),
         "state-gpu": (
-            {"trainer": planned_alike, "resources": base["resources"] | {"gpuResourceName": "example.com/none"}},
+            {**planned_alike, "resources": base["resources"] | {"gpuResourceName": "example.com/none"}},
             "WaitingForGPU",
             "GPU",
         ),

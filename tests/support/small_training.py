@@ -51,6 +51,19 @@ def yielding(body: dict[str, Any]) -> dict[str, Any]:
     return {**body, "spec": {**body["spec"], "resources": {**resources, **few}}}
 
 
+WAITED_FOR = "waited-for"
+FIRST = {"priorityClassName": WAITED_FOR}
+"""`podTemplate` of a training whose pods a test waits for: they come before others when there is room, and drive nobody
+out."""
+PRIORITY = {
+    "apiVersion": "scheduling.k8s.io/v1",
+    "kind": "PriorityClass",
+    "metadata": {"name": WAITED_FOR},
+    "value": 10,
+    "preemptionPolicy": "Never",
+}
+
+
 def held(
     name: str, namespace: str, image: str, before: int, epochs: int = 6, trainer: Any = None, **spec: Any
 ) -> dict[str, Any]:
