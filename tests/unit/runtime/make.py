@@ -6,10 +6,9 @@ from typing import Any, cast
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
-from nnunet_operator.runtime.controllers.registry import CONTROLLERS
+from nnunet_operator.runtime.controllers.registry import CONTROLLERS, INFORMERS
 from nnunet_operator.runtime.informers.feed import Feed
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.queue.workqueue import WorkQueue
 from nnunet_operator.settings import Settings
@@ -19,7 +18,7 @@ from tests.support.made_trainings import OPTIONS
 def parts(server: Any = None, session: Any = None, metrics: Metrics | None = None) -> tuple[Parts, WorkQueue]:
     """Return the parts of all controllers, which are told of what the feed takes, and the queue that it fills."""
     metrics = metrics or Metrics()
-    cache, queue = Cache(KINDS), WorkQueue(metrics, jitter=lambda: 1.0)
+    cache, queue = Cache(INFORMERS), WorkQueue(metrics, jitter=lambda: 1.0)
     feed = Feed(cache, queue)
     settings = Settings(trainer_image=OPTIONS.trainer_image)
     made = Parts(cast(Any, server), feed, metrics, PolicyCache(cast(Any, server), cache), session, settings)

@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from nnunet_operator.runtime.client.resources import JOBS, TRAININGS
+from nnunet_operator.runtime.controllers.registry import INFORMERS
+from nnunet_operator.runtime.informers.groups import group_of
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import KINDS, group_of
 from nnunet_operator.runtime.informers.store import Store, key_of, version_of
 from nnunet_operator.runtime.keys import Key
 
@@ -28,7 +29,7 @@ def job(version: int, name: str = "hippo-plan", uid: str = "u1", **body: Any) ->
 
 def replay(*steps: tuple[str, Any]) -> Store[Any]:
     """Return the Jobs after puts, removals and full lists."""
-    store = Cache(KINDS)[JOBS]
+    store = Cache(INFORMERS)[JOBS]
     for step, argument in steps:
         if step == "list":
             version, bodies = argument
@@ -96,7 +97,7 @@ def test_what_a_watch_tells_while_a_list_is_read_proves_nothing() -> None:
 
 
 def test_a_cache_is_replaced_at_once() -> None:
-    cache, fresh = Cache(KINDS), Cache(KINDS)
+    cache, fresh = Cache(INFORMERS), Cache(INFORMERS)
     cache[TRAININGS].put(job(50, name="ghost"))
     cache[JOBS].put(job(60))
     cache[JOBS].remove(Key("clinic", "hippo-fold-0"), 70)
@@ -116,7 +117,7 @@ def test_a_cache_is_replaced_at_once() -> None:
 
 
 def test_what_did_not_change_is_no_news() -> None:
-    store = Cache(KINDS)[JOBS]
+    store = Cache(INFORMERS)[JOBS]
     assert store.put(job(2))
     assert not store.put(job(2))
 
@@ -125,7 +126,7 @@ def test_objects_are_found_by_the_training_and_lose_what_nobody_reads() -> None:
     store = replay(("put", job(2)), ("put", job(3, name="hippo-fold-0")))
     assert [job.name for job in store.of(GROUP)] == ["hippo-fold-0", "hippo-plan"]
     assert store.of(Key("elsewhere", "hippo")) == ()
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     cache[TRAININGS].put(job(2))
     metadata = cache[TRAININGS].get(KEY)["metadata"]
     assert "managedFields" not in metadata and metadata["labels"] == {"nnunet.dev/training": "hippo"}
@@ -142,14 +143,14 @@ def test_the_list_of_one_group_leaves_others_alone() -> None:
 
 def test_a_long_name_is_found_by_its_label() -> None:
     name = "n" * 100
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     body = job(1, name=name)
     cache[TRAININGS].put(body)
     assert cache[TRAININGS].keys_of(group_of(Key("clinic", name))) == [Key("clinic", name)]
 
 
 def test_a_change_tells_what_was_and_what_is() -> None:
-    store = Cache(KINDS)[TRAININGS]
+    store = Cache(INFORMERS)[TRAININGS]
     changes = [
         store.put(job(1, name="a")),
         store.put(job(2, name="a", status={"phase": "Training"})),

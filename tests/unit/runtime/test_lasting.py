@@ -9,10 +9,10 @@ import pytest
 from nnunet_operator.metrics import Metrics
 from nnunet_operator.runtime.client.resources import POLICIES, TRAININGS, Resource
 from nnunet_operator.runtime.controllers import policies
+from nnunet_operator.runtime.controllers.registry import INFORMERS
 from nnunet_operator.runtime.errors import ApiError, Unreachable
 from nnunet_operator.runtime.informers.feed import Feed
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key, Request
 from nnunet_operator.runtime.lasting import Backoff, forever
 from nnunet_operator.runtime.queue.workers import Outcome as Looked
@@ -189,7 +189,7 @@ def test_the_policies_statuses_are_written_all_the_same(error: BaseException | N
 )
 def test_an_event_that_can_not_be_read_is_made_up_for_by_a_full_list(event: dict[str, Any]) -> None:
     async def scenario() -> bool:
-        cache = Cache(KINDS)
+        cache = Cache(INFORMERS)
         feed = Feed(cache, WorkQueue(Metrics()))
         feed.take(TRAININGS, event)
         assert len(cache[TRAININGS]) == 0

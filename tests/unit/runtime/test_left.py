@@ -3,8 +3,8 @@
 from nnunet_operator.kube.objects import Manifest
 from nnunet_operator.runtime.client.resources import JOBS, PODS
 from nnunet_operator.runtime.controllers.left import forget_left, with_left
+from nnunet_operator.runtime.controllers.registry import INFORMERS
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.informers.store import key_of
 from nnunet_operator.runtime.keys import Key
 from tests.support.made_trainings import training
@@ -20,7 +20,7 @@ def stored(body: Manifest, version: int) -> Manifest:
 
 
 def test_a_pod_whose_end_is_told_after_that_of_its_job_is_heard() -> None:
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     job = stored(made_job(training(), VERIFY, conditions=[COMPLETE]), 5)
     cache[JOBS].put(job)
     cache[PODS].put(stored(running(job), 4))
@@ -38,7 +38,7 @@ def test_a_pod_whose_end_is_told_after_that_of_its_job_is_heard() -> None:
 
 
 def test_what_we_have_deleted_ourselves_does_not_count() -> None:
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     job = stored(made_job(training(), VERIFY, conditions=[COMPLETE]), 5)
     cache[JOBS].put(job)
     cache[JOBS].remove(key_of(job), 7)

@@ -13,8 +13,8 @@ from nnunet_operator.runtime.client.resources import NAMESPACES, POLICIES, TRAIN
 from nnunet_operator.runtime.controllers.decisions import count_decisions
 from nnunet_operator.runtime.controllers.policy_cache import PolicyCache
 from nnunet_operator.runtime.controllers.recorder import event_manifest
+from nnunet_operator.runtime.controllers.registry import INFORMERS
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import KINDS
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.known import Known
 from tests.support.made_policies import NOW
@@ -111,7 +111,7 @@ def test_what_makes_policies_be_counted_anew(second: tuple[str, dict[str, Any]],
 
 
 def test_policies_are_parsed_and_those_that_do_not_parse_are_named() -> None:
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     book = PolicyCache(cast(Client, None), cache)
     assert book.policies().readable == ()
     cache[POLICIES].put(policy(1))
@@ -125,7 +125,7 @@ def test_policies_are_parsed_and_those_that_do_not_parse_are_named() -> None:
 
 
 def test_decisions_are_summed_up_without_reading_statuses_again() -> None:
-    cache = Cache(KINDS)
+    cache = Cache(INFORMERS)
     decisions = [{"policy": "house", "generation": 1, "mode": "Enforce", "outcome": "Excepted"}]
     status = {"phase": "Training", "policy": {"decisions": decisions, "exceptions": [{"ticket": "QM-17"}]}}
     cache[TRAININGS].put(body("NnunetTraining", 1, "hippo", "clinic", status=status))
@@ -159,7 +159,7 @@ def told(metrics: Metrics, name: str) -> dict[tuple[str, ...], float]:
 
 
 def test_what_is_known_of_a_training_is_told_until_it_is_deleted() -> None:
-    cache, metrics = Cache(KINDS), Metrics()
+    cache, metrics = Cache(INFORMERS), Metrics()
     metrics.tell(Known(cache, PolicyCache(cast(Client, None), cache)))
     usage = {"usage": {"gpuSeconds": 70, "lostGpuSeconds": 0}}
     status = {

@@ -32,8 +32,8 @@ from nnunet_operator.runtime.controllers.queues import QueueFinder
 from nnunet_operator.runtime.controllers.stored import Stored
 from nnunet_operator.runtime.errors import ApiError, Conflict
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
+from nnunet_operator.runtime.informers.groups import comparison_group
 from nnunet_operator.runtime.informers.informer import Cache
-from nnunet_operator.runtime.informers.kinds import comparison_group
 from nnunet_operator.runtime.informers.store import Change
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome

@@ -56,7 +56,7 @@ from nnunet_operator.runtime.controllers.unread import is_irreversible, while_un
 from nnunet_operator.runtime.controllers.weights import waiting_for_weights, with_weights_from
 from nnunet_operator.runtime.errors import ApiError, Conflict, Unreachable
 from nnunet_operator.runtime.informers.controller import Controller, Reason, itself
-from nnunet_operator.runtime.informers.kinds import group_of
+from nnunet_operator.runtime.informers.groups import group_of
 from nnunet_operator.runtime.informers.store import key_of, version_of
 from nnunet_operator.runtime.keys import Key
 from nnunet_operator.runtime.queue.workers import Outcome
