@@ -42,7 +42,7 @@ def start(
     env |= {"PATH": _SYSTEM_PATH, _OWNER: str(owner), _COMPONENT: component, **extra_env}
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        subprocess.Popen(
+        process = subprocess.Popen(
             argv,
             executable=executable,
             stdin=subprocess.DEVNULL,
@@ -52,6 +52,12 @@ def start(
             cwd="/",
             start_new_session=True,
         )
+    # The kernel lets us go on before the new program has its environment, by which it is found: where its file has to
+    # be read from a disk first, for milliseconds.
+    environ = Path(f"/proc/{process.pid}/environ")
+    with suppress(OSError):  # ended meanwhile
+        while process.poll() is None and not environ.read_bytes():
+            time.sleep(0.001)
 
 
 def find(owner: Path, component: str | None = None) -> list[Process]:
