@@ -15,13 +15,12 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
-import urllib3
 
 from hack import images
 from hack.demo.dataset import write_dataset
 from hack.localcluster import Cluster
 from tests.e2e.monitoring import Monitoring, monitoring
-from tests.support.api import ApiError
+from tests.support.api import UNANSWERED
 from tests.support.kube import Kube, Object, Over, condition
 from tests.support.sizes import SOAK
 from tests.support.small_training import DATASET, PRIORITY, held, training, yielding
@@ -368,7 +367,7 @@ def _feed(lab: Lab, trainings: list[Object]) -> None:
     def room() -> bool:
         try:
             planning[:] = [body for body in planning if not _planned(lab, body)]
-        except (ApiError, urllib3.exceptions.HTTPError):  # the API server is away
+        except UNANSWERED:  # the API server is away
             return False
         return len(planning) < MOST_PLANNED
 

@@ -11,11 +11,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-import urllib3
 
 from tests.e2e.conftest import Lab
 from tests.support import sizes
-from tests.support.api import ApiError
+from tests.support.api import UNANSWERED
 from tests.support.kube import Kube, Object, condition, kill_container
 from tests.support.small_training import FIRST, training
 
@@ -200,7 +199,7 @@ def test_it_goes_on_while_the_api_server_is_gone(bystander: Bystander) -> None:
 def is_served(kube: Kube, kind: str) -> bool:
     try:
         kube.api.list(kind)
-    except (ApiError, urllib3.exceptions.HTTPError):
+    except UNANSWERED:
         return False
     return True
 

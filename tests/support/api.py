@@ -59,6 +59,10 @@ class ApiError(Exception):
         self.message = message
 
 
+UNANSWERED = (ApiError, urllib3.exceptions.HTTPError)
+"""What a request raises where the API server refuses it, or is away."""
+
+
 class Api:
     """The API server as its administrator sees it."""
 

@@ -5,11 +5,9 @@ import threading
 import time
 from collections.abc import Mapping
 
-import urllib3
-
 from nnunet_api.contract import TerminationReport
 from nnunet_api.facts import FoldFacts
-from tests.support.api import Api, ApiError, Object
+from tests.support.api import UNANSWERED, Api, ApiError, Object
 from tests.support.builders import report, words
 from tests.support.chaos_scripts import CODES, End, Life
 from tests.support.kubelet import FOLD, STAGE, TRAINING, contract_of
@@ -55,7 +53,7 @@ class ChaosNode:
             rounds += 1
             # Pods that have ended are many, and only those that are being deleted are of interest, which can wait.
             living = {} if rounds % SELDOM == 0 else {"fieldSelector": LIVING}
-            with contextlib.suppress(ApiError, urllib3.exceptions.HTTPError):  # looked at again in a moment
+            with contextlib.suppress(*UNANSWERED):  # looked at again in a moment
                 for pod in self._api.list("pods", self._namespace, labelSelector=TRAINING, **living):
                     with contextlib.suppress(ApiError):  # it is gone
                         self._step(pod)

@@ -5,10 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import urllib3
-
 from nnunet_api.contract import CONTAINER_NAME, CONTRACT_ENV, RunContract
-from tests.support.api import Api, ApiError, Object
+from tests.support.api import UNANSWERED, Api, Object
 from tests.support.builders import report
 from tests.support.scene import Scene
 from tests.support.trainer import contracts
@@ -115,7 +113,7 @@ class Autopilot(Kubelet):
         while not self._stop.wait(0.1):
             try:
                 self._step()
-            except (ApiError, urllib3.exceptions.HTTPError, OSError):
+            except (*UNANSWERED, OSError):
                 continue  # the API server is away, or a pod is gone: look again
 
     def _step(self) -> None:

@@ -4,9 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-import urllib3
-
-from tests.support.api import LIMIT_SECONDS, LONGER_SECONDS, POLL_SECONDS, Api, ApiError, Object, wait_for
+from tests.support.api import LIMIT_SECONDS, LONGER_SECONDS, POLL_SECONDS, UNANSWERED, Api, ApiError, Object, wait_for
 
 T = TypeVar("T")
 KINDS = ("nnunettrainings", "nnunetcomparisons", "jobs", "pods", "events")
@@ -30,7 +28,7 @@ class Scene:
                 self._api.request("GET", self._api.path(kind, self._namespace), accept=METADATA)["items"] or ()
                 for kind in KINDS
             ]
-        except (ApiError, urllib3.exceptions.HTTPError):
+        except UNANSWERED:
             return self._versions
         heads = (body["metadata"] for bodies in lists for body in bodies)
         self._versions = frozenset(f"{head['uid']} {head['resourceVersion']}" for head in heads)
@@ -52,7 +50,7 @@ class Scene:
         """Return what a person would look at; of trainings and comparisons of another name only the phase."""
         try:
             lines = [line for kind in KINDS for line in self._lines(kind, name)]
-        except (ApiError, urllib3.exceptions.HTTPError) as error:
+        except UNANSWERED as error:
             lines = [f"the API server does not tell: {error}"]
         return "\n".join([*lines, self._log()])
 

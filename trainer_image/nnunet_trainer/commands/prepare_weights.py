@@ -19,6 +19,7 @@ from nnunet_api.folders import RESULTS, WEIGHTS, owned_part
 from nnunet_api.initial_weights import CASES_FILE, WEIGHTS_FILE, WEIGHTS_FOLDER
 from nnunet_api.torch_file import require_torch_file
 from nnunet_trainer.process.failures import TrainerError, one_line, wrong_configuration, wrong_data
+from nnunet_trainer.process.files import TEMPORARY
 
 _ENDING = ".pth"
 _LARGEST_CASES_BYTES = 64 << 20
@@ -153,7 +154,7 @@ def _require_checkpoint(source: BinaryIO, path: str) -> None:
 
 def _copy(source: BinaryIO, folder: int, name: str) -> str:
     """Write a copy into a folder and return its SHA-256; whole when it has its name."""
-    temporary = f".tmp-{name}"
+    temporary = f"{TEMPORARY}{name}"
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary, dir_fd=folder)
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW

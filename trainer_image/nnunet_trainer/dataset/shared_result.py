@@ -15,7 +15,7 @@ from nnunet_api.dataset.splits import SPLITS_FILE
 from nnunet_trainer.dataset.contents import Contents, read_contents
 from nnunet_trainer.dataset.identity import file_hash
 from nnunet_trainer.dataset.manifest import differing, read_manifest
-from nnunet_trainer.process.files import read_json
+from nnunet_trainer.process.files import TEMPORARY, read_json
 from nnunet_trainer.run.paths import has_preprocessed_data
 from nnunet_trainer.run.properties import unreadable_properties
 
@@ -86,7 +86,7 @@ def put_in_place(contract: RunContract, temporary: Path, folder: Path, facts: Pl
 def remove_leftovers(folder: Path) -> None:
     """Remove what killed attempts left of this result. Only for who holds its lock: others may work without it."""
     now = time.time()
-    for leftover in folder.parent.glob(f".tmp-{glob.escape(folder.name)}-*"):
+    for leftover in folder.parent.glob(f"{TEMPORARY}{glob.escape(folder.name)}-*"):
         if f"-{_PASSING}-" not in leftover.name or now - leftover.lstat().st_mtime > _PASSED_SECONDS:
             log.info("removing what is left of an earlier attempt: %s", leftover.name)
             shutil.rmtree(leftover, ignore_errors=True)
@@ -98,7 +98,7 @@ def temporary_folder(folder: Path, passing: bool = False) -> Path:
     The name is of this attempt's own: one that lost its lock without knowing it, on a node that was cut off, must not
     rename what another one is writing. Its own rename fails, as the folder of that name is gone or the result is there.
     """
-    return folder.with_name(f".tmp-{folder.name}-{f'{_PASSING}-' if passing else ''}{secrets.token_hex(8)}")
+    return folder.with_name(f"{TEMPORARY}{folder.name}-{f'{_PASSING}-' if passing else ''}{secrets.token_hex(8)}")
 
 
 def who(contract: RunContract) -> str:

@@ -43,7 +43,7 @@ def fsync_file(path: Path) -> None:
 
 
 TEMPORARY = ".tmp-"
-"""How the name of a file begins while it is written."""
+"""How the name of a file or folder begins while it is written."""
 
 
 def temporary_path(path: Path, owner: str = "") -> Path:

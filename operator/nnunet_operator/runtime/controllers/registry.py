@@ -18,9 +18,9 @@ from nnunet_operator.runtime.controllers import comparisons, policies, test_sets
 from nnunet_operator.runtime.controllers.parts import Parts
 from nnunet_operator.runtime.informers.controller import Controller
 from nnunet_operator.runtime.informers.groups import (
-    group_of_comparison,
-    group_of_training,
     label_of,
+    label_of_comparison,
+    label_of_training,
     namespace_labels,
     policy_content,
 )
@@ -31,8 +31,8 @@ from nnunet_operator.runtime.summary import summarize, summarize_comparison, sum
 INFORMERS: tuple[Informer, ...] = (
     Informer(POLICIES, Text(trim_resource), summarize=policy_content, in_namespaces=False, needed=True),
     Informer(NAMESPACES, Text(trim_namespace), summarize=namespace_labels, in_namespaces=False, needed=True),
-    Informer(TRAININGS, Text(trim_training), group_of_training, summarize),
-    Informer(COMPARISONS, Text(trim_training), group_of_comparison, summarize_comparison),
+    Informer(TRAININGS, Text(trim_training), label_of_training, summarize),
+    Informer(COMPARISONS, Text(trim_training), label_of_comparison, summarize_comparison),
     Informer(TEST_SETS, Text(trim_resource), summarize=summarize_test_set),
     # The label that the Jobs and Pods of trainings and of comparisons share. What a Job came to that is deleted
     # as soon as it has ended counts, and so does what its pods have said.

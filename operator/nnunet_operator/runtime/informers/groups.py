@@ -30,13 +30,13 @@ def comparison_group(comparison: Key) -> Key:
     return Key(comparison.namespace, f"{_OF_COMPARISON}{short_name(comparison.name)}")
 
 
-def group_of_comparison(body: Manifest) -> str:
-    """Return the name of the group of a comparison's Job and Pods, from itself."""
+def label_of_comparison(body: Manifest) -> str:
+    """Return what `label_of` returns of a comparison's Job and Pods, from the comparison itself."""
     return comparison_group(Key("", name_of(body))).name
 
 
-def group_of_training(body: Manifest) -> str:
-    """Return the name of the group of a training's Jobs and Pods, from itself."""
+def label_of_training(body: Manifest) -> str:
+    """Return what `label_of` returns of a training's Jobs and Pods, from the training itself."""
     return short_name(name_of(body))
 
 
